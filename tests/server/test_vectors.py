@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+
+from digitlens.models import bundle
+from digitlens.reading.fusion import Fusion, Scores
+from digitlens.reading.places import UNSEEN, Places
+from digitlens.server.site import write_site
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "digitlens"
@@ -26,7 +32,8 @@ MODULES = (
     *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
-FILES = {"models/classifier": "models", "models/networks": "models"}
+FILES = {"alphabet": "decode", "models/classifier": "models", "models/networks": "models"}
+IN_GRAPH = {"reading/fusion"}  # made from Python's own constants, see tools/fusion_graph.py
 # What only fits and training need, tables, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
@@ -81,7 +88,7 @@ def agree(make, found, wanted, tolerance):
         assert found == wanted
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in IN_GRAPH])
 def test_constants_are_those_of_python(module):
     name = FILES.get(module, Path(module).name)
     script = (READER / f"{name}.js").read_text(encoding="utf-8")
@@ -109,8 +116,7 @@ def test_the_specification_has_the_constants_of_python(module):
 def row(module):
     """The line of the specification's table of constants."""
     values = [f"{name} {shown(value)}" for name, value in constants(module).items()]
-    name = FILES.get(module, "models").replace("models", Path(module).name)
-    return f"| {name} | {' · '.join(values)} |"
+    return f"| {Path(module).name} | {' · '.join(values)} |"
 
 
 def shown(value):
@@ -155,6 +161,37 @@ def literal(value):
     return found
 
 
+def test_the_graph_of_the_fusion_says_what_python_says(fusion_card):
+    random, count = np.random.default_rng(5), 300
+    raw = random.random((12, count)).round(2).astype(np.float32) ** 3  # with ends and usual ones
+    chances = random.dirichlet(np.full(10, 0.1), (3, count)).astype(np.float32)
+    sides = random.integers(0, 200, (count, 4)).astype(np.float32)
+    reads, none = random.integers(0, 3, count), np.zeros(count, np.intp)
+    objectness = np.where(raw[0] > 0.3, raw[1], np.float32(UNSEEN))
+    places = Places(sides, objectness, chances[0], *raw[2:5], chances[1], none, none, reads,
+                    *raw[5:7], np.rint(raw[7]), raw[8])  # fmt: skip
+    scores = Scores(places, chances[2], raw[9])
+    columns = {**vars(places), "box": sides, "classifier": chances[2], "isDigit": raw[9]}
+    session = onnxruntime.InferenceSession(READER / "fusion.onnx")
+    wanted = [each.name for each in session.get_inputs()]
+    inputs = {name: np.reshape(columns[name], (count, -1)).astype(np.float32)
+              for name in wanted if name in columns}  # fmt: skip
+    table = fusion_card["calibration"]
+    tables = {**fusion_card["layers"], "pool": fusion_card["pool"],
+              "calibration": [table["confidence"], table["probability"]]}  # fmt: skip
+    said = session.run(None, inputs | {name: np.array(rows) for name, rows in tables.items()})
+    for found, known in zip(said, Fusion.from_dict(fusion_card).fuse(scores), strict=True):
+        assert np.allclose(found.reshape(known.shape), known, rtol=0, atol=2e-6)
+
+
+@pytest.fixture(scope="module")
+def fusion_card():
+    """The fusion that the shipped line reader's card has."""
+    classifier, _ = bundle.open_roles("default", "pages")
+    card = bundle.lines_of(classifier.folder) / bundle.CARD
+    return json.loads(card.read_text(encoding="utf-8"))["fusion"]
+
+
 def test_every_file_of_the_reader_says_its_purpose_and_is_short():
     paths = sorted(READER.glob("*.js"))
     assert len(paths) > 15
@@ -166,9 +203,13 @@ def test_every_file_of_the_reader_says_its_purpose_and_is_short():
 
 
 @pytest.fixture(scope="module")
-def page(browser, hosted):
-    """A page on a plain host of the whole project."""
-    with hosted(ROOT) as address:
+def page(browser, hosted, tmp_path_factory):
+    """A page on a plain host of the project and of a site, which has what runs graphs."""
+    folder = tmp_path_factory.mktemp("host")
+    write_site(folder / "site", "default", "pages")
+    for name in ("src", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    with hosted(folder) as address:
         page = browser.new_page()
         page.goto(f"{address}/tests/vectors/flatten.json")
         yield page

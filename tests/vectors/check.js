@@ -4,32 +4,32 @@ const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.
 const load = (name) => import(new URL(name, READER));
 
 const [
-  constraining, decoding, framing, fusing, images, inks, layout, multiscale, notation, numbers, order,
-  patterns, placing, recognizing, resizing, results, textLines, tiles, values,
+  constraining, framing, fusing, inks, layout, models, multiscale, notation, numbers, order,
+  patterns, pictures, placing, reader, recognizing, textLines, tiles, values, decoding,
 ] = await Promise.all(
   [
-    'constrained', 'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'notation',
-    'numbers', 'reading_order', 'pattern', 'places', 'recognize', 'resize', 'results', 'text_lines',
-    'tiles', 'values',
+    'constrained', 'framing', 'fusion', 'ink', 'layout', 'models', 'multiscale',
+    'notation', 'numbers', 'reading_order', 'pattern', 'pictures', 'places', 'reader', 'recognize',
+    'text_lines', 'tiles', 'values', 'decode',
   ].map((name) => load(`${name}.js`)),
 );
 
 const CLASSES = 86;
 const THRESHOLDS = { digit: 0.9, reject: 0.5 };
-const FILTERS = { box: resizing.BOX, bilinear: resizing.BILINEAR, bicubic: resizing.BICUBIC };
+const FILTERS = { box: pictures.BOX, bilinear: pictures.BILINEAR, bicubic: pictures.BICUBIC };
 
 /** From the name of a file of vectors to the function: what a case gives in, its result out. */
 const functions = {
-  flatten: (given) => packed(images.pageOf({ ...given, data: bytesOf(given.bytes) })),
+  flatten: (given) => packed(pictures.pageOf({ ...given, data: bytesOf(given.bytes) })),
   async resize({ width, height, filter, box, ...given }) {
     const picture = await pictureOf(given);
-    return packed(resizing.resize(picture, width, height, FILTERS[filter], box ?? undefined));
+    return packed(pictures.resize(picture, width, height, FILTERS[filter], box ?? undefined));
   },
-  reduce: async ({ factor, ...given }) => packed(resizing.reduce(await pictureOf(given), factor)),
+  reduce: async ({ factor, ...given }) => packed(pictures.reduce(await pictureOf(given), factor)),
   resize_plane({ plane, width, height }) {
     const data = Float32Array.from(plane.flat());
     const flat = { data, width: plane[0].length, height: plane.length, channels: 1 };
-    return rowsOf(images.resize(flat, width, height));
+    return rowsOf(pictures.resizePlane(flat, width, height));
   },
   crop_line: async ({ quad, ...given }) =>
     packed(framing.cropLine(await pictureOf(given), quad.map(floats))),
@@ -56,7 +56,7 @@ const functions = {
   digit_parts: ({ lines }) => recognizing.partsWithDigits(
     lines.map(({ quad, score, spots }) => ({
       line: { quad: quad.map(floats), score },
-      crop: resizing.emptyPicture(8 * spots.length, 48, 3),
+      crop: pictures.emptyPicture(8 * spots.length, 48, 3),
     })),
     lines.map(({ spots }) => spots.map(floats)),
   ).map(({ line, crop }) => ({ ...line, width: crop.width })),
@@ -69,7 +69,10 @@ const functions = {
   ) => ({ ...rest, boxes: [...box], detector: [...detector], recognizer: [...recognizer] })),
   async fusion(given) {
     const { probabilities, confidence, existence } = await viewOf(given);
-    return { probabilities: probabilities.map((row) => [...row]), confidence, existence };
+    return {
+      probabilities: probabilities.map((row) => [...row]),
+      confidence: [...confidence], existence: [...existence],
+    };
   },
   async layout({ size, turn, expect, ...given }) {
     const view = await viewOf(given);
@@ -79,21 +82,17 @@ const functions = {
       const pattern = { text: expect, places: patterns.parsePattern(expect) };
       found = constraining.constrain(view, found, shown, THRESHOLDS, pattern);
     }
-    const back = (digit) => ({ ...digit, box: images.boxBack(digit.box, turn, ...size) });
+    const back = (digit) => ({ ...digit, box: reader.boxBack(digit.box, turn, ...size) });
     const lines = found.lines.map((line) => line.map(back));
-    const { numbers: _, ...rest } = results.asDict({ ...found, lines }, size, {
-      name: 'vectors', sha256: '',
-    });
-    return rest;
+    const { numbers: _, ...rest } = reader.asDict(lines, found.characters, []);
+    const [width, height] = size;
+    const constrained = found.constrained && { constrained: found.constrained };
+    return { ...rest, width, height, model: 'vectors', model_sha256: '', ...constrained };
   },
   components({ mask }) {
     const width = mask[0].length;
     const flat = [...mask.join('')].map((sign) => sign === '#');
-    const { runs, boxes, areas } = inks.connectedComponents(flat, width, mask.length);
-    const labels = new Int32Array(flat.length);
-    for (const { row, start, end, part } of runs) {
-      labels.fill(part + 1, row * width + start, row * width + end);
-    }
+    const { labels, boxes, areas } = inks.connectedComponents(flat, width, mask.length);
     return { labels: rowsOf({ data: labels, width, height: mask.length }), boxes, areas };
   },
   ink_in: async ({ box, ...given }) => packed(inks.inkIn(await pictureOf(given), floats(box))),
@@ -152,16 +151,9 @@ async function placesOf({ lines: given, digits, ...rest }) {
   const page = await pictureOf(rest);
   const lines = [];
   for (const { quad, score, posteriors } of given) {
-    const rows = posteriors.map(posteriorsOf);
-    const graph = ({ lines: [, , [, , width]] }) => {
-      const data = new Float32Array((width / framing.STEP) * CLASSES);
-      rows.forEach((row, i) => i < width / framing.STEP && data.set(row, i * CLASSES));
-      return { posteriors: { data, dims: [1, width / framing.STEP, CLASSES] } };
-    };
     const line = { quad: quad.map(floats), score };
-    const [read] = await recognizing.recognize(page, [line], { recognizer: graph });
-    const symbols = decoding.decode(rows);
-    lines.push(recognizing.recognized({ ...read, posteriors: rows, symbols }));
+    const crop = framing.cropLine(page, line.quad);
+    lines.push(new recognizing.RecognizedLine(line, crop, posteriors.map(posteriorsOf)));
   }
   return { lines, found: placing.gather(digits.map(candidateOf), lines) };
 }
@@ -172,7 +164,16 @@ async function viewOf({ named, is_digit: isDigit, card, ...given }) {
   const scores = found.map((place, i) => ({
     ...place, classifier: floats(named[i % named.length]), isDigit: isDigit[i % named.length],
   }));
-  return { lines, scores, tiles: [], ...new fusing.Fusion(card).fuse(scores) };
+  const said = await fusing.fuse(await fusionGraph(), fusing.weightsOf(card), scores);
+  return { lines, scores, tiles: [], ...said };
+}
+
+/** The graph of the fusion, run by what the site beside the project has. */
+async function fusionGraph() {
+  const ort = await import('/site/vendor/onnxruntime-web/ort.wasm.bundle.min.js');
+  ort.env.wasm.numThreads = 1;
+  const bytes = await (await fetch(new URL('fusion.onnx', READER))).arrayBuffer();
+  return models.openGraph(ort, new Uint8Array(bytes));
 }
 
 /** A step's posteriors from pairs of class and probability; the rest is the blank's. */
@@ -214,7 +215,7 @@ async function pictureOf({ picture }) {
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
   context.drawImage(bitmap, 0, 0);
-  return images.pageOf(context.getImageData(0, 0, bitmap.width, bitmap.height));
+  return pictures.pageOf(context.getImageData(0, 0, bitmap.width, bitmap.height));
 }
 
 /** Where two results differ by more than a tolerance: a path and both values, or nothing. */

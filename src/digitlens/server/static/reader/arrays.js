@@ -2,40 +2,38 @@
 
 /** To the nearest whole number, halves to the even one, as np.rint and Python's round. */
 export function rint(value) {
-  const low = Math.floor(value);
-  const rest = value - low;
-  if (rest !== 0.5) return rest < 0.5 ? low : low + 1;
-  return low % 2 === 0 ? low : low + 1;
+  const near = Math.round(value);
+  return value % 1 && value % 0.5 === 0 && near % 2 ? near - 1 : near;
 }
 
 /** The value, or the nearest end of the range; the high end where the range is empty. */
-export function clip(value, low, high) {
-  return Math.min(Math.max(value, low), high);
+export const clip = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/** `count` whole numbers from 0 on. */
+export const range = (count) => [...Array(count).keys()];
+
+/** A typed array of a kind with a value for each index. */
+export function tabulate(Kind, count, valueAt) {
+  const values = new Kind(count);
+  for (let i = 0; i < count; i++) values[i] = valueAt(i);
+  return values;
 }
 
 /** Indices from the lowest to the highest key; equal keys keep their order. */
-export function argsort(keys) {
-  return Array.from(keys, (_, i) => i).sort((a, b) => keys[a] - keys[b]);
-}
+export const argsort = (keys) => [...keys.keys()].sort((a, b) => keys[a] - keys[b]);
 
-/** Indices from the highest to the lowest key; equal keys keep their order. */
-export function argsortDown(keys) {
-  return Array.from(keys, (_, i) => i).sort((a, b) => keys[b] - keys[a]);
-}
-
-/** Index of the first largest value; -1 of nothing. */
-export function argmax(values) {
-  let best = values.length ? 0 : -1;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
-}
+/** The same from the highest key to the lowest. */
+export const argsortDown = (keys) => [...keys.keys()].sort((a, b) => keys[b] - keys[a]);
 
 /** The largest value, at least `initial`. */
 export function max(values, initial = -Infinity) {
-  let best = initial;
-  for (let i = 0; i < values.length; i++) if (values[i] > best) best = values[i];
-  return best;
+  let most = initial;
+  for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i];
+  return most;
 }
+
+/** Index of the first largest value; -1 of nothing. */
+export const argmax = (values) => values.indexOf(max(values));
 
 export function sum(values) {
   let total = 0;
@@ -43,71 +41,48 @@ export function sum(values) {
   return total;
 }
 
-export function mean(values) {
-  return sum(values) / values.length;
-}
+export const mean = (values) => sum(values) / values.length;
 
-/** The middle value, or the mean of both; NaN of nothing. */
-export function median(values) {
+/** A quantile by a straight line between neighbours, the method "linear" of np.quantile. */
+export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  return between((rank) => sorted[rank], share * (sorted.length - 1));
 }
 
-/** Quantiles by straight lines between neighbours, the method "linear" of np.quantile. */
-export function quantiles(values, shares) {
-  const sorted = Float64Array.from(values).sort();
-  return shares.map((share) => {
-    const place = share * (sorted.length - 1);
-    const low = Math.floor(place);
-    const high = Math.min(low + 1, sorted.length - 1);
-    return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
-  });
+/** The quantile of whole numbers that a histogram counts. */
+export function quantileOf(counts, share) {
+  return between((rank) => {
+    let value = 0;
+    for (let seen = counts[0]; seen <= rank; seen += counts[value]) value++;
+    return value;
+  }, share * (sum(counts) - 1));
 }
 
-/** Straight lines through points of rising x; level beyond the ends. */
-export function interpolate(at, x, y) {
-  if (at <= x[0]) return y[0];
-  const last = x.length - 1;
-  if (at >= x[last]) return y[last];
-  let k = 0;
-  while (x[k + 1] <= at) k++;
-  return y[k] + ((y[k + 1] - y[k]) / (x[k + 1] - x[k])) * (at - x[k]);
+function between(valueAt, place) {
+  const low = valueAt(Math.floor(place));
+  return low + (valueAt(Math.ceil(place)) - low) * (place % 1);
 }
 
-/** `count` whole numbers from 0 on. */
-export function range(count) {
-  const numbers = [];
-  for (let i = 0; i < count; i++) numbers.push(i);
-  return numbers;
-}
-
-/** Which values are above a level: 1 or 0 each. */
-export function above(values, level) {
-  const mask = new Uint8Array(values.length);
-  for (let i = 0; i < values.length; i++) if (values[i] > level) mask[i] = 1;
-  return mask;
-}
-
-/** How many of some whole numbers below `count` there are of each. */
+/** How many of each whole number below `count` there are in every `step`-th value. */
 export function histogram(values, count, first = 0, step = 1) {
   const counts = new Uint32Array(count);
   for (let i = first; i < values.length; i += step) counts[values[i]]++;
   return counts;
 }
 
-/** A quantile of the numbers that a histogram counts, see `quantiles`. */
-export function quantileOf(counts, share) {
-  const place = share * (sum(counts) - 1);
-  const [low, rest] = [Math.floor(place), place - Math.floor(place)];
-  let [value, before] = [0, counts[0]];
-  while (before <= low) before += counts[++value];
-  let next = value;
-  if (rest) while (before <= low + 1) before += counts[++next];
-  return value + (next - value) * rest;
+/** The median colour of RGB bytes. */
+export function medianColour(bytes) {
+  return [0, 1, 2].map((channel) => quantileOf(histogram(bytes, 256, channel, 3), 0.5));
 }
 
-/** The median of every `step`-th byte from the first one on. */
-export function medianOfBytes(bytes, first, step) {
-  return quantileOf(histogram(bytes, 256, first, step), 0.5);
+/** The upright box around points: x0, y0, x1, y1. */
+export function boundsOf(points) {
+  const [xs, ys] = [0, 1].map((k) => points.map((point) => point[k]));
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
+
+/** The corners of a box as a quad: top-left first, clockwise. */
+export const cornersOf = ([x0, y0, x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+
+/** The middle of a box. */
+export const middleOf = ([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2];

@@ -4,12 +4,10 @@
 // joined, place, line, column}: pairs of digit and probability; the probability of none; whether it
 // goes on with the digit of the step before; what it stands for, -1 for no place.
 
-import { argmax, max, range, sum } from './arrays.js';
-import { BLANK, DIGITS } from './alphabet.js';
-import { STRIDE, search } from './decode.js';
+import { argmax, boundsOf, max, range, sum } from './arrays.js';
+import { BLANK, DIGITS, STRIDE, digitsOf, search } from './decode.js';
 import { pageBox, percent } from './layout.js';
-import { placeOf } from './recognize.js';
-import { heightOf, widthOf } from './text_lines.js';
+import { axesOf, heightOf } from './text_lines.js';
 
 const LEAST = 1e-6; // probability from which a digit is considered at a step
 const FAINT = 1e-3; // probability of a digit from which a step between characters counts
@@ -20,10 +18,7 @@ const HALF = 0.25; // heights: half the width of a digit that has no box
 /**
  * Chooses the most probable number that a pattern allows.
  *
- * @param view What was seen on the page, see `arrange`.
- * @param layout What `arrange` made of it.
- * @param size Width and height of the page.
- * @param thresholds See `judge`.
+ * @param view, layout, size, thresholds See `arrange`, and what it gave.
  * @param pattern {text, places}: as it was written, and see `parsePattern`.
  * @returns {lines, characters, constrained}: digits that are no part of the number are rejected;
  *   where nothing seen agrees with the pattern, all stays as it was read, but is unsure.
@@ -43,13 +38,12 @@ export function constrain(view, layout, size, thresholds, { text, places }) {
   const same = best.text === without(steps, layout);
   const chosen = new Map(best.steps.map((step, i) => {
     const char = best.text[i];
-    const share = shareOf(found, char, step) / held;
     // Mistaken or not, it is what was read without.
     const alone = same ? new Map(steps[step].chars).get(char) : 0;
-    return [step, [char, (1 - mistaken) * share + mistaken * alone]];
+    return [step, [char, (1 - mistaken) * shareOf(found, char, step) / held + mistaken * alone]];
   }));
-  const lines = fitted(view, layout, size, steps, chosen, (digit, char, sure) =>
-    judged(digit, char, sure, thresholds, text));
+  const lines = fitted(view, layout, size, steps, chosen, (digit, answer) =>
+    judged(digit, answer, thresholds, text));
   const constrained = { ...told, decided_by: same ? [] : [text], fulfilled: true };
   return { lines, characters: [], constrained };
 }
@@ -60,18 +54,17 @@ function stepsOf(view, layout) {
   const done = new Set();
   for (const row of layout.places) {
     const parts = [];
-    for (const place of row) {
-      const { line } = view.scores[place];
-      if (parts.at(-1)?.line !== line) parts.push({ line, places: [] });
-      parts.at(-1).places.push(place);
+    for (const step of row.map((place) => stepOfPlace(view, place))) {
+      if (parts.at(-1)?.[0].line === step.line) parts.at(-1).push(step);
+      else parts.push([step]);
     }
-    const apart = new Set(parts.map(({ line }) => line)).size === parts.length;
-    for (const { line, places } of parts) {
-      const known = places.map((place) => stepOfPlace(view, place));
-      const sorted = known.every(({ column }, i) => !i || known[i - 1].column <= column);
-      const whole = apart && sorted && !done.has(line);
+    const apart = new Set(parts.map(([{ line }]) => line)).size === parts.length;
+    for (const known of parts) {
+      const { line } = known[0];
+      const isSorted = known.every(({ column }, i) => !i || known[i - 1].column <= column);
+      found.push(...(apart && isSorted && !done.has(line)
+        ? withRest(view.lines[line], known) : known));
       done.add(line);
-      found.push(...(whole ? withRest(view.lines[line], known) : known));
     }
   }
   return found.filter(({ chars }) => chars.length);
@@ -89,8 +82,7 @@ function stepOfPlace(view, place) {
   const { line, symbol, box } = view.scores[place];
   const chances = Array.from(view.probabilities[place]);
   const exists = Math.min(1, view.confidence[place] / Math.max(max(chances), LEAST));
-  const column = symbol >= 0 ? view.lines[line].symbols[symbol].centre
-    : placeOf(view.lines[line], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)[0];
+  const column = view.lines[line].symbols[symbol]?.centre ?? view.lines[line].columnOf(box);
   return stepOf(chances.map((chance) => exists * chance), place, line, column);
 }
 
@@ -98,45 +90,33 @@ function stepOfPlace(view, place) {
 function withRest({ posteriors, symbols }, known) {
   const { line } = known[0];
   const best = posteriors.map(argmax);
-  const taken = best.map((_, i) => range(3).some((k) => (best[i + k - 1] ?? BLANK) !== BLANK));
-  for (const { column } of known) {
-    const middle = Math.trunc(column / STRIDE);
-    for (const i of range(3)) {
-      if (middle + i > 0 && middle + i - 1 < taken.length) taken[middle + i - 1] = true;
-    }
-  }
-  const digitsOf = (row) => row.subarray(1, 1 + DIGITS.length);
-  const found = [...known];
-  for (const { centre, char, posterior } of symbols) {
-    if (!known.some(({ column }) => Math.abs(column - centre) < 1e-3)) {
-      found.push(stepOf(digitsOf(posterior), -1, line, centre));
-    }
+  const middles = known.map(({ column }) => Math.trunc(column / STRIDE));
+  const isFree = best.map((_, i) => !middles.some((middle) => Math.abs(middle - i) < 2)
+    && [i - 1, i, i + 1].every((k) => (best[k] ?? BLANK) === BLANK));
+  const others = symbols.flatMap(({ centre, char, posterior }) => {
+    const isKnown = known.some(({ column }) => Math.abs(column - centre) < 1e-3);
     const again = againAt(posteriors, best, Math.trunc(centre / STRIDE));
-    if (again > FAINT && DIGITS.includes(char)) {
-      const chances = Array.from(DIGITS, (each) => (each === char ? again / (1 + again) : 0));
-      found.push(stepOf(chances, -1, line, centre + 1e-3));
-    }
-  }
-  const faint = posteriors.map((row, i) => !taken[i] && sum(digitsOf(row)) > FAINT);
-  faint.forEach((counts, i) => {
-    if (!counts) return;
-    const column = STRIDE * (i + 0.5);
-    found.push(stepOf(digitsOf(posteriors[i]), -1, line, column, Boolean(faint[i - 1])));
+    const twice = Array.from(DIGITS, (each) => (each === char ? again / (1 + again) : 0));
+    return [
+      ...(isKnown ? [] : [stepOf(digitsOf(posterior), -1, line, centre)]),
+      ...(again > FAINT ? [stepOf(twice, -1, line, centre + 1e-3)] : []),
+    ];
   });
-  return found.sort((a, b) => a.column - b.column);
+  const isFaint = posteriors.map((row, i) => isFree[i] && sum(digitsOf(row)) > FAINT);
+  const faint = range(posteriors.length).filter((i) => isFaint[i]).map((i) =>
+    stepOf(digitsOf(posteriors[i]), -1, line, STRIDE * (i + 0.5), Boolean(isFaint[i - 1])));
+  return [...known, ...others, ...faint].sort((a, b) => a.column - b.column);
 }
 
 /** How much rather a character stands twice than once: by the blanks within its run. */
 function againAt(posteriors, best, place) {
   const middle = Math.min(place, best.length - 1);
   const value = best[middle];
+  const isInside = (step) => [step - 1, step, step + 1].every((k) => best[k] === value);
   let odds = 0;
   for (const way of [-1, 1]) {
-    let step = way > 0 ? middle + 1 : middle;
-    while (step > 0 && step < best.length - 1
-      && range(3).every((k) => best[step + k - 1] === value)) {
+    for (let step = way > 0 ? middle + 1 : middle; isInside(step); step += way) {
       odds += posteriors[step][BLANK] / posteriors[step][value];
-      step += way;
     }
   }
   return odds;
@@ -144,8 +124,7 @@ function againAt(posteriors, best, place) {
 
 /** What is read without the pattern. */
 function without(steps, layout) {
-  const digits = new Map(layout.places.flatMap((row, i) =>
-    row.map((place, k) => [place, layout.lines[i][k]])));
+  const digits = new Map(layout.places.flat().map((place, i) => [place, layout.lines.flat()[i]]));
   return steps.map(({ place, chars, blank, joined }) => {
     if (place >= 0) {
       const { status, value } = digits.get(place);
@@ -173,12 +152,11 @@ function fitted(view, layout, size, steps, chosen, judge) {
   const known = new Map([...chosen].map(([step, answer]) => [steps[step].place, answer]));
   const places = layout.places.map((row) => [...row]);
   const lines = layout.lines.map((line, i) =>
-    line.map((digit, k) => judge(digit, ...(known.get(places[i][k]) ?? ['', 0]))));
+    line.map((digit, k) => judge(digit, known.get(places[i][k]))));
   const fresh = [...chosen.keys()].filter((step) => steps[step].place < 0).sort((a, b) => a - b);
   fresh.forEach((step, i) => {
     const [row, index] = positionOf(places, steps, step);
-    const digit = newDigit(view, size, steps[step]);
-    lines[row].splice(index, 0, judge(digit, ...chosen.get(step)));
+    lines[row].splice(index, 0, judge(newDigit(view, size, steps[step]), chosen.get(step)));
     places[row].splice(index, 0, view.scores.length + i);
     steps[step] = { ...steps[step], place: view.scores.length + i };
   });
@@ -193,36 +171,34 @@ function positionOf(places, steps, step) {
   return [row, places[row].indexOf(steps[near].place) + (near < step ? 1 : 0)];
 }
 
-function judged(digit, char, sure, thresholds, text) {
+function judged(digit, answer, thresholds, text) {
   const wasRejected = digit.status === 'rejected';
-  if (!char) {
+  if (!answer) {
     const reason = wasRejected ? digit.reason : 'more than the digits that were expected';
     return { ...digit, status: 'rejected', reason };
   }
-  const answer = { ...digit, value: Number(char), confidence: sure };
-  if (sure < thresholds.digit) {
-    const reason = `${percent(sure)} % sure, also from what was expected`;
-    return { ...answer, status: 'unsure', reason };
-  }
+  const [value, confidence] = [Number(answer[0]), answer[1]];
   const before = wasRejected ? 'no digit' : `read as ${digit.value}`;
-  const same = answer.value === digit.value && !wasRejected;
-  return { ...answer, status: 'digit', reason: same ? '' : `${before} without expecting ${text}` };
+  const same = value === digit.value && !wasRejected;
+  const [status, reason] = confidence < thresholds.digit
+    ? ['unsure', `${percent(confidence)} % sure, also from what was expected`]
+    : ['digit', same ? '' : `${before} without expecting ${text}`];
+  return { ...digit, value, confidence, status, reason };
 }
 
+/** A digit that is no place yet: of a line, what is around a column of its crop. */
 function newDigit(view, size, step) {
   const chances = new Map(step.chars);
   const shares = Array.from(DIGITS, (char) => chances.get(char) ?? LEAST);
-  const total = sum(shares);
-  const probabilities = shares.map((share) => share / total);
-  const { line: { quad }, line, scale } = view.lines[step.line];
-  const across = [0, 1].map((k) => (quad[1][k] - quad[0][k]) / Math.max(widthOf(line), 1e-3));
+  const probabilities = shares.map((share) => share / sum(shares));
+  const { line, scale } = view.lines[step.line];
+  const [across] = axesOf(line);
   const reach = HALF * heightOf(line);
-  const corners = [quad[0], quad[3]].flatMap((corner) => [-reach, reach].map((away) =>
+  const corners = [line.quad[0], line.quad[3]].flatMap((corner) => [-reach, reach].map((away) =>
     [0, 1].map((k) => corner[k] + across[k] * (step.column / scale + away))));
-  const [x, y] = [0, 1].map((k) => corners.map((corner) => corner[k]));
-  const box = pageBox([Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)], ...size);
   return {
-    value: argmax(probabilities), confidence: 0, probabilities, box, status: 'rejected', reason: '',
+    value: argmax(probabilities), confidence: 0, probabilities,
+    box: pageBox(boundsOf(corners), ...size), status: 'rejected', reason: '',
     startsNumber: false, tile: null,
   };
 }

@@ -1,17 +1,27 @@
 // Decodes what the line recogniser says of each step along a line into characters.
 //
-// Best-path decoding of a CTC network: the most probable class of each step, repetitions joined,
-// blanks dropped. Posteriors are an array of Float32Arrays, one for each step.
+// Best-path decoding of a CTC network, and its prefix beam search. Posteriors are an array of
+// Float32Arrays, one for each step, with a probability for each of CHARACTERS.
 
-import { argmax, sum } from './arrays.js';
-import { BLANK, CHARACTERS, DIGITS, LATIN } from './alphabet.js';
+import { argmax, clip, max, sum } from './arrays.js';
 
 const { fround } = Math;
+
+// The characters that the recogniser tells apart; everything else is one class, OTHER_SIGN.
+export const DIGITS = '0123456789';
+const MARKS = ".,'-+/:%°()#*=×÷$€£¥§";
+const LATIN = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+export const OTHER_SIGN = '\ufffd';
+export const BLANK = 0; // class of the CTC blank
+const CHARACTERS = `\0${DIGITS}${MARKS} ${LATIN}${OTHER_SIGN}`; // by class
 
 const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is any other sign
 const WIDTH = 32; // prefixes that a search follows
 const SLIGHT = 1e-6; // odds below which a prefix is not followed
 export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
+
+/** Of a step, the probabilities of the ten digits. */
+export const digitsOf = (row) => row.subarray(1, 1 + DIGITS.length);
 
 /**
  * The characters of the most probable path, from left to right.
@@ -21,24 +31,20 @@ export const STRIDE = 8; // columns of a line crop that each step of the posteri
  */
 export function decode(posteriors) {
   const best = posteriors.map(argmax);
-  const strength = posteriors.map((row, i) => row[best[i]]);
-  const symbols = [];
-  for (let begin = 0; begin < best.length; begin++) {
-    if (best[begin] === BLANK || best[begin] === best[begin - 1]) continue;
-    let [surest, total, moment] = [begin, 0, 0];
-    for (let i = begin; best[i] === best[begin]; i++) {
-      if (strength[i] > strength[surest]) surest = i;
-      total += strength[i];
-      moment += strength[i] * (i + 0.5);
-    }
-    symbols.push({
-      char: CHARACTERS[best[begin]],
-      posterior: posteriors[surest],
-      centre: STRIDE * fround(moment / total),
+  return best.flatMap((value, begin) => {
+    if (value === BLANK || value === best[begin - 1]) return [];
+    const after = best.findIndex((other, i) => i > begin && other !== value);
+    const run = posteriors.slice(begin, after < 0 ? best.length : after);
+    const strength = run.map((row) => row[value]);
+    const moment = sum(strength.map((share, i) => share * (begin + i + 0.5)));
+    const surest = argmax(strength);
+    return [{
+      char: CHARACTERS[value],
+      posterior: run[surest],
+      centre: STRIDE * fround(moment / sum(strength)),
       confidence: strength[surest],
-    });
-  }
-  return symbols;
+    }];
+  });
 }
 
 /**
@@ -48,16 +54,19 @@ export function decode(posteriors) {
  *   at all, and if that is no letter, as on a line of numbers; which digit, if there is one.
  */
 export function digitEvidence(posteriors, begin, end) {
-  const first = Math.min(Math.max(0, Math.trunc(begin / STRIDE)), posteriors.length - 1);
-  const last = Math.min(Math.max(first + 1, Math.ceil(end / STRIDE)), posteriors.length);
-  const rows = posteriors.slice(first, last);
-  const masses = rows.map((row) => sum(row.subarray(1, 1 + DIGITS.length)));
+  const first = clip(Math.trunc(begin / STRIDE), 0, posteriors.length - 1);
+  const rows = posteriors.slice(first, Math.max(first + 1, Math.ceil(end / STRIDE)));
+  const masses = rows.map((row) => sum(digitsOf(row)));
   const surest = argmax(masses);
   const [row, mass] = [rows[surest], masses[surest]];
-  const [blank, letters] = [row[BLANK], sum(row.subarray(LETTERS))];
-  const values = row.slice(1, 1 + DIGITS.length).map((chance) => (chance + 1e-5) / (mass + 1e-4));
+  const character = 1 - row[BLANK];
   const of = (rest) => fround(mass / Math.max(rest, mass, 1e-6));
-  return { mass: fround(mass), given: of(1 - blank), numeric: of(1 - blank - letters), values };
+  return {
+    mass: fround(mass),
+    given: of(character),
+    numeric: of(character - sum(row.subarray(LETTERS))),
+    values: digitsOf(row).map((chance) => (chance + 1e-5) / (mass + 1e-4)),
+  };
 }
 
 /**
@@ -70,29 +79,23 @@ export function digitEvidence(posteriors, begin, end) {
  */
 export function search(steps, places) {
   let beam = new Map([['', { blank: 1, last: 0, steps: [], top: 0 }]]);
-  steps.map(scaled).forEach((step, place) => {
-    beam = pruned(extended(beam, step, place, places));
-  });
+  steps.forEach((step, i) => (beam = pruned(extended(beam, scaled(step), i, places))));
   return [...beam]
     .filter(([text, prefix]) => text.length === places.length && mass(prefix))
     .map(([text, prefix]) => ({ text, odds: mass(prefix), steps: prefix.steps }))
     .sort((a, b) => b.odds - a.odds);
 }
 
-/** The same with 1 for what is most probable. */
-function scaled({ chars, blank, ...rest }) {
-  const top = Math.max(blank, ...chars.map(([, chance]) => chance));
-  return {
-    ...rest, blank: blank / top, chars: chars.map(([char, chance]) => [char, chance / top]),
-  };
+/** The same step with 1 for what is most probable. */
+function scaled({ chars, blank, joined }) {
+  const top = max(chars.map(([, chance]) => chance), blank);
+  return { joined, blank: blank / top, chars: chars.map(([char, chance]) => [char, chance / top]) };
 }
 
-function mass({ blank, last }) {
-  return blank + last;
-}
+const mass = ({ blank, last }) => blank + last;
 
 /** All beginnings after one step more. */
-function extended(beam, step, place, places) {
+function extended(beam, { chars, blank, joined }, index, places) {
   const found = new Map();
   const at = (text) => {
     if (!found.has(text)) found.set(text, { blank: 0, last: 0, steps: [], top: 0 });
@@ -102,13 +105,12 @@ function extended(beam, step, place, places) {
     if (top > prefix.top) Object.assign(prefix, { top, steps });
   };
   for (const [text, old] of beam) {
-    if (!step.joined) [old.blank, old.last] = [old.blank + old.last, 0];
-    const whole = old.blank + old.last;
+    const whole = mass(old);
     const kept = at(text);
-    kept.blank = whole * step.blank;
+    kept.blank = whole * blank;
     let stays = kept.blank;
-    for (const [char, chance] of step.chars) {
-      const again = step.joined && text.endsWith(char);
+    for (const [char, chance] of chars) {
+      const again = joined && text.endsWith(char);
       if (again) {
         kept.last += old.last * chance;
         stays += old.last * chance;
@@ -117,7 +119,7 @@ function extended(beam, step, place, places) {
       if (likely < SLIGHT || !places[text.length]?.includes(Number(char))) continue;
       const longer = at(text + char);
       longer.last += likely;
-      offer(longer, likely, [...old.steps, place]);
+      offer(longer, likely, [...old.steps, index]);
     }
     offer(kept, stays, old.steps);
   }

@@ -31,14 +31,10 @@ function askWorker(onProgress) {
   const waiting = new Map();
   let last = 0;
   worker.onmessage = ({ data: { id, result, error, progress } }) => {
-    if (progress) {
-      onProgress(progress);
-      return;
-    }
+    if (progress) return onProgress(progress);
     const { resolve, reject } = waiting.get(id);
     waiting.delete(id);
-    if (error) reject(errorOf(error));
-    else resolve(result);
+    return error ? reject(errorOf(error)) : resolve(result);
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -50,8 +46,7 @@ function askWorker(onProgress) {
   return {
     send: (task, rest) =>
       new Promise((resolve, reject) => {
-        last += 1;
-        waiting.set(last, { resolve, reject });
+        waiting.set(++last, { resolve, reject });
         worker.postMessage({ id: last, task, ...rest });
       }),
     close: () => worker.terminate(),

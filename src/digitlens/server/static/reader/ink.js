@@ -1,10 +1,9 @@
 // Takes the ink of one digit out of a page, given its box; connected components of a mask.
 
-import { above, clip, max, median, quantiles, range, rint, sum } from './arrays.js';
-import { part, shrink } from './images.js';
-import { emptyPicture } from './resize.js';
+import { clip, max, quantile, range, rint, sum, tabulate } from './arrays.js';
+import { emptyPicture, part, shrink } from './pictures.js';
 
-const { fround, hypot } = Math;
+const { fround } = Math;
 
 const MARGIN = 0.12; // of the longer side: paper seen around the box
 const LONGEST = 64; // pixels; more than twice what a tile shows of it
@@ -19,21 +18,25 @@ const COLOURS = [0, 1, 2];
  * The ink of what stands in a box, bright on dark.
  *
  * @param box x0, y0, x1, y1 in page pixels; may reach over the page's edge.
- * @returns Bytes {data, width, height, channels: 1} at no more than 64 pixels a side, 0 where there
- *   is paper; all 0 when nothing in the box differs from what is around it.
+ * @returns A picture of bytes at no more than 64 pixels a side, 0 where there is paper; all 0 when
+ *   nothing in the box differs from what is around it.
  */
 export function inkIn(page, box) {
   const { crop, inner } = cropped(page, box);
   const ink = emptyPicture(crop.width, crop.height, 1);
   const contrast = withoutPaper(crop, inner);
-  const direction = inkDirection(contrast, inner);
-  const strength = new Float32Array(inner.length);
-  strength.forEach((_, i) => (strength[i] = along(direction, contrast, i)));
+  const [red, green, blue] = inkDirection(contrast, inner);
+  const strength = tabulate(Float32Array, inner.length, (i) =>
+    red * contrast[3 * i] + green * contrast[3 * i + 1] + blue * contrast[3 * i + 2]);
   const full = fround(fullInk(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
   const level = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
-  const foreign = foreignStrokes(above(level, STROKE), inner, crop.width, crop.height);
-  level.forEach((value, i) => (ink.data[i] = foreign[i] ? 0 : rint(fround(value * 255))));
+  const { labels, areas } =
+    connectedComponents(level.map((value) => value > STROKE), crop.width, crop.height);
+  const outside = new Uint32Array(areas.length + 1);
+  labels.forEach((label, i) => (outside[label] += !inner[i]));
+  const isForeign = (label) => label && outside[label] > FOREIGN * areas[label - 1];
+  ink.data.set(level.map((value, i) => (isForeign(labels[i]) ? 0 : rint(fround(value * 255)))));
   return ink;
 }
 
@@ -45,7 +48,7 @@ function cropped(page, [x0, y0, x1, y1]) {
   // Two pixels for each that is wanted are enough to average, and quick to fetch.
   const longest = Math.max(bottom - top, right - left);
   const step = Math.max(1, Math.floor(longest / (2 * LONGEST)));
-  const crop = shrink(part(page, left, top, right, bottom, step), LONGEST);
+  const crop = shrink(part(page, [left, top, right, bottom], step), LONGEST);
   const columns = within(crop.width, left, right, x0, x1);
   const rows = within(crop.height, top, bottom, y0, y1);
   const inner = new Uint8Array(crop.width * crop.height);
@@ -59,11 +62,11 @@ function spanOf(low, high, size) {
   return [Math.min(start, end - 1), end];
 }
 
-/** Which pixels of an axis have their middle between two places on the page: 1 or 0 each. */
+/** Which pixels of an axis have their middle between two places on the page. */
 function within(size, start, end, low, high) {
   const scale = size / (end - start);
   const middles = range(size).map((i) => (i + 0.5) / scale + start);
-  return middles.map((middle) => Number(middle >= low && middle <= high));
+  return middles.map((middle) => middle >= low && middle <= high);
 }
 
 /**
@@ -75,20 +78,18 @@ function within(size, start, end, low, high) {
 function withoutPaper({ data, width, height }, inner) {
   const rim = rimOf(inner);
   const rows = [1e-6, 0.05 * rim.length, 0.05 * rim.length].map((stiff, a) =>
-    [0, 1, 2, 3, 4, 5].map((b) => (a === b ? stiff : 0)));
+    range(6).map((b) => (a === b ? stiff : 0)));
   for (const i of nearPaper(data, rim)) {
     const place = [1, (i % width) / width - 0.5, Math.floor(i / width) / height - 0.5];
-    const known = [...place, data[3 * i], data[3 * i + 1], data[3 * i + 2]];
+    const known = [...place, ...COLOURS.map((c) => data[3 * i + c])];
     rows.forEach((row, a) => known.forEach((value, b) => (row[b] += place[a] * value)));
   }
   const [level, right, below] = solved(rows);
-  const contrast = new Float32Array(data.length);
-  for (let i = 0; i < contrast.length; i++) {
+  return tabulate(Float32Array, data.length, (i) => {
     const [c, x, y] = [i % 3, Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
     const paper = fround(level[c] + fround(right[c] * fround(x / width - 0.5)));
-    contrast[i] = data[i] - fround(paper + fround(below[c] * fround(y / height - 0.5)));
-  }
-  return contrast;
+    return data[i] - fround(paper + fround(below[c] * fround(y / height - 0.5)));
+  });
 }
 
 /** At most some thousand pixels outside the box; of all where there are hardly any. */
@@ -101,9 +102,9 @@ function rimOf(inner) {
 
 /** Those places of the rim that are near its usual colour. */
 function nearPaper(data, rim) {
-  const middle = COLOURS.map((c) => median(rim.map((i) => data[3 * i + c])));
+  const middle = COLOURS.map((c) => quantile(rim.map((i) => data[3 * i + c]), 0.5));
   const away = rim.map((i) => max(middle.map((usual, c) => Math.abs(data[3 * i + c] - usual))));
-  const most = Math.max(6.0, quantiles(away, [0.6])[0]);
+  const most = Math.max(6.0, quantile(away, 0.6));
   return rim.filter((_, k) => away[k] <= most);
 }
 
@@ -127,110 +128,62 @@ function inkDirection(contrast, inner) {
   const least = 0.5 * max(sizes);
   const strong = colours.filter((_, k) => sizes[k] >= least);
   const total = COLOURS.map((c) => sum(strong.map((colour) => colour[c])));
-  const length = hypot(...total);
-  return total.map((value) => fround(value / Math.max(length, 1e-6)));
-}
-
-function along(direction, contrast, i) {
-  const from = 3 * i;
-  return direction[0] * contrast[from] + direction[1] * contrast[from + 1] +
-    direction[2] * contrast[from + 2];
+  return total.map((value) => fround(value / Math.max(Math.hypot(...total), 1e-6)));
 }
 
 /** What counts as full ink, of the strengths in a box. */
 function fullInk(strength) {
   if (!strength.length) return 0;
   // A thin pen covers less than 7 % of a large box: what is paper to 93 % is not all of it.
-  const [usual, strongest] = quantiles(strength, [0.93, 0.995]);
-  return Math.max(usual, 0.6 * strongest);
-}
-
-/** Pixels of strokes that lie mostly outside the box: 1 or 0 each. */
-function foreignStrokes(mask, inner, width, height) {
-  const { runs, areas } = connectedComponents(mask, width, height);
-  const outside = areas.map(() => 0);
-  for (const { row, start, end, part: its } of runs) {
-    for (let i = row * width + start; i < row * width + end; i++) if (!inner[i]) outside[its]++;
-  }
-  const foreign = new Uint8Array(mask.length);
-  for (const { row, start, end, part: its } of runs) {
-    if (outside[its] > FOREIGN * areas[its]) {
-      foreign.fill(1, row * width + start, row * width + end);
-    }
-  }
-  return foreign;
+  return Math.max(quantile(strength, 0.93), 0.6 * quantile(strength, 0.995));
 }
 
 /**
- * Finds the 8-connected parts of a mask by joining its horizontal runs.
+ * Finds the 8-connected parts of a mask, width x height, in the order of their first pixel.
  *
- * @param mask Uint8Array or array of booleans, width x height.
- * @returns {runs, boxes, areas}: runs row by row, each {row, start, end, part}; parts are numbered
- *   in the order of their first pixel; boxes x0, y0, x1, y1, half-open; areas in pixels.
+ * @returns {labels, boxes, areas}: the part of each pixel from 1 on, 0 for none; of each part
+ *   x0, y0, x1, y1, half-open, and its pixels.
  */
 export function connectedComponents(mask, width, height) {
-  const runs = runsOf(mask, width, height);
+  const labels = new Int32Array(mask.length);
   const [boxes, areas] = [[], []];
-  joined(runs).forEach((k, i) => {
-    const run = runs[i];
-    run.part = k;
-    if (k === boxes.length) {
-      boxes.push([run.start, run.row, run.end, run.row + 1]);
-      areas.push(0);
+  for (let first = 0; first < mask.length; first++) {
+    if (!mask[first] || labels[first]) continue;
+    const label = boxes.length + 1;
+    const box = [width, height, 0, 0];
+    const found = [first];
+    labels[first] = label;
+    for (let next = 0; next < found.length; next++) {
+      const [x, y] = [found[next] % width, Math.floor(found[next] / width)];
+      grow(box, x, y);
+      for (let row = Math.max(y - 1, 0); row <= Math.min(y + 1, height - 1); row++) {
+        for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column++) {
+          const place = row * width + column;
+          if (!mask[place] || labels[place]) continue;
+          labels[place] = label;
+          found.push(place);
+        }
+      }
     }
-    const box = boxes[k];
-    box[0] = Math.min(box[0], run.start);
-    box[2] = Math.max(box[2], run.end);
-    box[3] = run.row + 1;
-    areas[k] += run.end - run.start;
-  });
-  return { runs, boxes, areas };
-}
-
-/** The horizontal runs of a mask, row by row: {row, start, end}. */
-export function runsOf(mask, width, height) {
-  const runs = [];
-  for (let row = 0; row < height; row++) {
-    const from = row * width;
-    for (let x = 0; x < width; x++) {
-      if (!mask[from + x]) continue;
-      const start = x;
-      while (x < width && mask[from + x]) x++;
-      runs.push({ row, start, end: x, part: 0 });
-    }
+    boxes.push(box);
+    areas.push(found.length);
   }
-  return runs;
+  return { labels, boxes, areas };
 }
 
-/** Which part each run belongs to, numbered in the order of their first members. */
-function joined(runs) {
-  const parent = runs.map((_, i) => i);
-  let above = 0;
-  runs.forEach(({ row, start, end }, i) => {
-    while (runs[above].row < row - 1) above++;
-    // Runs of the row before that end too early touch none of the later ones either.
-    while (runs[above].row === row - 1 && runs[above].end < start) above++;
-    for (let k = above; runs[k].row === row - 1 && runs[k].start <= end; k++) {
-      join(parent, k, i);
-    }
+/** Grows a box, x0, y0, x1, y1, so that a pixel lies in it. */
+export function grow(box, x, y) {
+  box[0] = Math.min(box[0], x);
+  box[1] = Math.min(box[1], y);
+  box[2] = Math.max(box[2], x + 1);
+  box[3] = Math.max(box[3], y + 1);
+}
+
+/** The runs of a row of ones and zeros: {start, end}, half-open. */
+export function runsOf(row) {
+  const starts = [...row.keys()].filter((i) => row[i] && !row[i - 1]);
+  return starts.map((start) => {
+    const end = row.indexOf(0, start);
+    return { start, end: end < 0 ? row.length : end };
   });
-  const numbers = new Map();
-  return runs.map((_, i) => {
-    const root = rootOf(parent, i);
-    if (!numbers.has(root)) numbers.set(root, numbers.size);
-    return numbers.get(root);
-  });
-}
-
-function rootOf(parent, i) {
-  while (parent[i] !== i) {
-    parent[i] = parent[parent[i]];
-    i = parent[i];
-  }
-  return i;
-}
-
-function join(parent, one, other) {
-  const [a, b] = [rootOf(parent, one), rootOf(parent, other)];
-  parent[Math.max(a, b)] = Math.min(a, b);
 }

@@ -1,13 +1,11 @@
 // Layout: digits judged and put in lines, and the numbers on each line with their marks.
 
-import { OTHER_SIGN } from './alphabet.js';
 import { argsort, clip, range, rint } from './arrays.js';
+import { DIGITS, OTHER_SIGN } from './decode.js';
 import { charactersOf, numbersOn } from './numbers.js';
 import { linesOf, numbersOf } from './reading_order.js';
-import { placeOf } from './recognize.js';
 
 const NEAR = 1.2; // digit heights: gap inside a number that was found as two lines, as in a comb
-const NEVER = { digit: 2, reject: 2 }; // thresholds above every confidence
 
 /**
  * Judges places and puts them in order.
@@ -15,7 +13,7 @@ const NEVER = { digit: 2, reject: 2 }; // thresholds above every confidence
  * @param view {scores, probabilities, confidence, existence, tiles, lines}: of places, and the
  *   lines that were read.
  * @param size Width and height of the page.
- * @param thresholds See `judge`.
+ * @param thresholds {digit, reject}: least confidence to be sure; below it, not a digit.
  * @returns {lines, characters, numbers, places}: digits, the numbers of the same lines as they are
  *   written, their spots, and for each digit the number of its place.
  */
@@ -46,13 +44,25 @@ export function arrange(view, size, thresholds) {
  * What hardly has a value, either, is a digit only on a line where another one is read: to leave it
  * out would make a number ten times smaller.
  */
-function judged(view, place, size, { digit, reject }) {
-  const { scores, probabilities, confidence, existence, tiles } = view;
-  const { box, line } = scores[place];
-  const isRead = scores.some((one, i) => one.line === line && confidence[i] >= reject);
-  const limits = isRead && existence[place] >= reject ? { digit, reject: 0 } : NEVER;
-  const said = [existence[place], probabilities[place], confidence[place]];
-  return { ...judge(...said, pageBox(box, ...size), limits), tile: tiles[place] };
+function judged(view, place, size, { digit: least, reject }) {
+  const [probabilities, confidence, existence] = [
+    view.probabilities, view.confidence, view.existence].map((column) => column[place]);
+  const { box, line } = view.scores[place];
+  const [second, value] = argsort(probabilities).slice(-2);
+  const digit = {
+    value, confidence, probabilities, box: pageBox(box, ...size), status: 'digit', reason: '',
+    startsNumber: false, tile: view.tiles[place],
+  };
+  const sure = percent(confidence);
+  const isRead = view.scores.some((one, i) => one.line === line && view.confidence[i] >= reject);
+  if (!isRead || existence < reject) {
+    const reason = `hardly a digit, closest to ${value} (${sure} %)`;
+    return { ...digit, status: 'rejected', reason };
+  }
+  if (confidence >= least) return digit;
+  const other = 1 - existence > probabilities[second] ? 'may be no digit'
+    : `could be ${second} (${percent(probabilities[second])} %)`;
+  return { ...digit, status: 'unsure', reason: `${sure} % sure, ${other}` };
 }
 
 /** Rows of digits, those joined of which a text line holds digits, each from left to right. */
@@ -72,37 +82,29 @@ function rowsOf(rows, scores) {
   });
 }
 
-function isRejected({ status }) {
-  return status === 'rejected';
-}
+const isRejected = ({ status }) => status === 'rejected';
 
 /** The characters of a line: digits as they were judged, the others as they were read. */
 function spotsOf(number, read, scores, digits, size) {
   const here = range(scores.length).filter((i) => scores[i].line === number);
   const known = new Map(here.map((i) => [scores[i].symbol, i]));
+  const spotOf = (place) => {
+    const { value, confidence, box } = digits[place];
+    return { char: String(value), confidence, box, place };
+  };
   const found = read.symbols.map(({ char, centre, confidence }, symbol) => {
     const place = known.get(symbol) ?? -1;
-    if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(digits[place], place)];
-    const shown = /\d/.test(char) ? OTHER_SIGN : char;
+    if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(place)];
     const box = pageBox(read.boxes[symbol], ...size);
+    const shown = DIGITS.includes(char) ? OTHER_SIGN : char;
     return [centre, { char: shown, confidence, box, place: -1 }];
   });
-  for (const place of here) {
-    if (scores[place].symbol >= 0 || isRejected(digits[place])) continue;
-    const [x0, y0, x1, y1] = scores[place].box;
-    const [column] = placeOf(read, (x0 + x1) / 2, (y0 + y1) / 2);
-    found.push([column, spotOf(digits[place], place)]);
-  }
-  return found.sort(([one], [other]) => one - other).map(([, spot]) => spot);
+  const others = here.filter((i) => scores[i].symbol < 0 && !isRejected(digits[i]))
+    .map((i) => [read.columnOf(scores[i].box), spotOf(i)]);
+  return [...found, ...others].sort(([one], [other]) => one - other).map(([, spot]) => spot);
 }
 
-function spotOf({ value, confidence, box }, place) {
-  return { char: String(value), confidence, box, place };
-}
-
-function firstOf(number) {
-  return number.find(({ place }) => place >= 0).place;
-}
+const firstOf = (number) => number.find(({ place }) => place >= 0).place;
 
 /**
  * The numbers whose first digit is in a row, from left to right.
@@ -146,40 +148,18 @@ function insert(rows, written, index, digits) {
   const [x0, y0, , y1] = digits[index].box;
   const middle = (y0 + y1) / 2;
   const boxesOf = (row) => row.map((i) => digits[i].box);
-  for (const row of rows) {
-    const away = (box) => Math.abs(box[0] - x0);
+  const away = (box) => Math.abs(box[0] - x0);
+  const own = rows.find((row) => {
     const near = boxesOf(row).reduce((a, b) => (away(b) < away(a) ? b : a));
-    if (near[1] <= middle && middle <= near[3]) {
-      row.splice(boxesOf(row).filter((box) => box[0] <= x0).length, 0, index);
-      return;
-    }
+    return near[1] <= middle && middle <= near[3];
+  });
+  if (own) {
+    own.splice(boxesOf(own).filter((box) => box[0] <= x0).length, 0, index);
+    return;
   }
-  const above = rows.filter((row) => Math.min(...boxesOf(row).map((box) => box[1])) <= y0).length;
+  const above = rows.filter((row) => boxesOf(row).some((box) => box[1] <= y0)).length;
   rows.splice(above, 0, [index]);
   written.splice(above, 0, []);
-}
-
-/**
- * Makes an answer of one candidate, see results.js.
- *
- * @param existence That a digit is there, 0..1.
- * @param probabilities Which one, ten numbers.
- * @param confidence Calibrated probability that there is this digit.
- * @param box Where it stands.
- * @param thresholds {digit, reject}: least confidence to be sure; below it, not a digit.
- */
-export function judge(existence, probabilities, confidence, box, thresholds) {
-  const [second, value] = argsort(probabilities).slice(-2);
-  const digit = {
-    value, confidence, probabilities, box, status: 'digit', reason: '', startsNumber: false,
-  };
-  if (confidence >= thresholds.digit) return digit;
-  if (confidence >= thresholds.reject) {
-    const reason = doubt(existence, probabilities, second, confidence);
-    return { ...digit, status: 'unsure', reason };
-  }
-  const reason = `hardly a digit, closest to ${value} (${percent(confidence)} %)`;
-  return { ...digit, status: 'rejected', reason };
 }
 
 /** A box in whole pixels that lies on the page. */
@@ -190,12 +170,4 @@ export function pageBox(box, width, height) {
 }
 
 /** A share in whole percent, as text. */
-export function percent(share) {
-  return String(rint(100 * share));
-}
-
-function doubt(existence, chances, second, confidence) {
-  const sure = `${percent(confidence)} % sure`;
-  if (1 - existence > chances[second]) return `${sure}, may be no digit`;
-  return `${sure}, could be ${second} (${percent(chances[second])} %)`;
-}
+export const percent = (share) => String(rint(100 * share));

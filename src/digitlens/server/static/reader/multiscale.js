@@ -1,10 +1,11 @@
 // At which scales a page is looked at, and what is found there: digits and lines of text.
 
-import { medianOfBytes, range, rint } from './arrays.js';
-import { part } from './images.js';
+import { max, medianColour, middleOf, range, rint, tabulate } from './arrays.js';
 import { CELL, findDigitsAt, textMap } from './models.js';
 import { fuseBoxes } from './nms.js';
-import { BICUBIC, BOX, emptyPicture, reduce, resize } from './resize.js';
+import {
+  BICUBIC, BOX, emptyPicture, part, paste, reduce, resize, sidesAt,
+} from './pictures.js';
 import { findLines, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
@@ -24,11 +25,7 @@ const TILE = 1024; // pixels: sides of the parts in which a large copy is looked
 const OVERLAP = 96; // pixels: a line at the border of two parts is whole in one of them
 const MARGIN = 16; // pixels of paper around a copy: text at the edge of a picture has none
 
-/**
- * Text lines and digits of a page: {lines, digits}.
- *
- * A page that shows one digit and nothing else has no lines that could say more.
- */
+/** Text lines and digits of a page. One that shows a lone digit has no lines that say more. */
 export async function detect(page, graphs) {
   const { digits, explained } = await findDigits(page, graphs.finder);
   const isOneDigit = explained && digits.filter(({ score }) => score > LIKELY).length === 1;
@@ -41,7 +38,6 @@ export async function detect(page, graphs) {
  * Copies that are mostly enlargement are left out, except the first, and so are those after one
  * that shows nothing but digits.
  *
- * @param graph The digit detector.
  * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the last copy,
  *   reduced, shows nothing but digits.
  */
@@ -58,43 +54,40 @@ export async function findDigits(page, graph) {
     const copy = resize(reduced, width, height, width > reduced.width ? BICUBIC : BOX);
     const digits = await findDigitsAt(graph, copy);
     explained = size <= longest && explainsInk(copy, digits);
-    found.push(candidatesOf(digits, page, width, height));
+    found.push(candidatesOf(digits, page, copy));
   }
   return { digits: fuseBoxes(found.flat()), explained };
 }
 
 /** What was found on a copy, in page pixels; what lies beyond the edge of the page is left out. */
-function candidatesOf(found, page, width, height) {
-  const scales = [fround(page.width / width), fround(page.height / height)];
-  return found.flatMap(({ score, probabilities, box: own }) => {
-    const box = own.map((side, i) => fround(side * scales[i % 2]));
+function candidatesOf(found, page, copy) {
+  const scales = ['width', 'height'].map((side) => fround(page[side] / copy[side]));
+  return found.map(({ box: own, ...said }) => {
+    const box = own.map((side, i) => side * scales[i % 2]);
+    return { ...said, box, seen: fround(own[3] - own[1]) };
+  }).filter(({ box }) => {
     // The model sees strokes at the edge go on where it makes a picture larger: no digits.
-    const [x, y] = [fround(box[0] + box[2]) / 2, fround(box[1] + box[3]) / 2];
-    if (x < 0 || y < 0 || x > page.width || y > page.height) return [];
-    return [{ score, probabilities, box, seen: fround(own[3] - own[1]) }];
+    const [x, y] = middleOf(box);
+    return x >= 0 && y >= 0 && x <= page.width && y <= page.height;
   });
 }
 
 /** Whether all ink of a picture lies in boxes of sure digits. */
-function explainsInk({ data, width, height }, found) {
-  const paper = paperOf(data, width, height);
-  const away = new Uint8Array(width * height);
-  data.forEach((value, i) => {
-    const [pixel, distance] = [Math.floor(i / 3), Math.abs(value - paper[i % 3])];
-    if (distance > away[pixel]) away[pixel] = distance;
-  });
-  const strongest = away.reduce((most, distance) => Math.max(most, distance), 0);
-  const least = Math.max(12, FAINT * strongest);
-  for (const { score, box: [x0, y0, x1, y1] } of found) {
-    if (score < SURE) continue;
+function explainsInk(copy, found) {
+  const { data, width, height } = copy;
+  const paper = paperOf(copy);
+  const away = tabulate(Float32Array, width * height, (i) =>
+    max(paper.map((colour, c) => Math.abs(data[3 * i + c] - colour))));
+  const strongest = max(away);
+  const boxes = found.filter(({ score }) => score >= SURE).map(({ box: [x0, y0, x1, y1] }) => {
     const margin = 1 + AROUND * (y1 - y0);
-    const [left, top] = [x0, y0].map((side) => Math.max(0, Math.trunc(side - margin)));
-    const [right, bottom] = [x1, y1].map((side) => Math.trunc(side + margin) + 1);
-    for (let y = top; y < Math.min(bottom, height); y++) {
-      if (right > left) away.fill(0, y * width + left, y * width + Math.min(right, width));
-    }
-  }
-  return strongest >= 24 && away.every((distance) => distance <= least);
+    return [x0 - margin, y0 - margin, x1 + margin, y1 + margin].map(Math.trunc);
+  });
+  const isExplained = (x, y) => boxes.some(([x0, y0, x1, y1]) =>
+    x >= x0 && y >= y0 && x <= x1 && y <= y1);
+  const least = Math.max(12, FAINT * strongest);
+  return strongest >= 24 && away.every((distance, i) =>
+    distance <= least || isExplained(i % width, Math.floor(i / width)));
 }
 
 /**
@@ -119,7 +112,8 @@ async function findText(page, graph) {
 }
 
 async function seenAt(page, scale, graph) {
-  const map = await textMapOf(framed(scaled(page, scale)), graph);
+  const copy = resize(page, ...sidesAt(page, scale), scale > 1 ? BICUBIC : BOX);
+  const map = await textMapOf(framed(copy), graph);
   const place = (value) => fround(fround(value - MARGIN) / fround(scale));
   return findLines(map, CELL).map(({ quad, score }) => ({
     quad: quad.map((corner) => corner.map(place)), score,
@@ -129,17 +123,15 @@ async function seenAt(page, scale, graph) {
 /** The text map of a copy, put together of those of its parts, so that no line is cut. */
 async function textMapOf(copy, graph) {
   const [width, height] = [copy.width, copy.height].map((side) => Math.ceil(side / CELL));
-  const data = new Float32Array(width * height);
+  const map = emptyPicture(width, height, 1, Float32Array);
   for (const [y0, y1, top] of parts(copy.height)) {
     for (const [x0, x1, left] of parts(copy.width)) {
-      const seen = await textMap(graph, part(copy, x0, y0, x1, y1));
-      for (let y = top; y < seen.height; y++) {
-        const row = seen.data.subarray(y * seen.width + left, (y + 1) * seen.width);
-        data.set(row, (y0 / CELL + y) * width + x0 / CELL + left);
-      }
+      const seen = await textMap(graph, part(copy, [x0, y0, x1, y1]));
+      const own = part(seen, [left, top, seen.width, seen.height]);
+      paste(map, own, x0 / CELL + left, y0 / CELL + top);
     }
   }
-  return { data, width, height };
+  return map;
 }
 
 /**
@@ -157,31 +149,19 @@ function parts(length) {
 }
 
 /** A picture with a margin of the colour that most of its edge has. */
-function framed({ data, width, height }) {
-  const out = emptyPicture(width + 2 * MARGIN, height + 2 * MARGIN, 3);
-  const colour = paperOf(data, width, height);
-  for (let i = 0; i < out.data.length; i++) out.data[i] = colour[i % 3];
-  for (let y = 0; y < height; y++) {
-    const row = data.subarray(y * width * 3, (y + 1) * width * 3);
-    out.data.set(row, ((y + MARGIN) * out.width + MARGIN) * 3);
-  }
-  return out;
+function framed(copy) {
+  const around = emptyPicture(copy.width + 2 * MARGIN, copy.height + 2 * MARGIN, 3);
+  const colour = paperOf(copy);
+  for (let i = 0; i < around.data.length; i++) around.data[i] = colour[i % 3];
+  return paste(around, copy, MARGIN, MARGIN);
 }
 
-function paperOf(data, width, height) {
-  const edge = new Uint8Array(6 * (width + height));
-  const rows = [data.subarray(0, 3 * width), data.subarray(3 * width * (height - 1))];
-  rows.forEach((row, i) => edge.set(row, 3 * width * i));
-  for (let y = 0, to = 6 * width; y < height; y++, to += 6) {
-    const [left, right] = [3 * width * y, 3 * width * (y + 1) - 3];
-    edge.set(data.subarray(left, left + 3), to);
-    edge.set(data.subarray(right, right + 3), to + 3);
-  }
-  return [0, 1, 2].map((channel) => Math.trunc(medianOfBytes(edge, channel, 3)));
-}
-
-function scaled(page, scale) {
-  if (scale === 1) return page;
-  const [width, height] = [page.width, page.height].map((side) => Math.max(1, rint(side * scale)));
-  return resize(page, width, height, scale > 1 ? BICUBIC : BOX);
+/** The colour that most of the edge of a picture has. */
+function paperOf(copy) {
+  const { width, height } = copy;
+  const edge = (...box) => [...part(copy, box).data];
+  return medianColour([
+    ...edge(0, 0, width, 1), ...edge(0, height - 1, width, height),
+    ...edge(0, 0, 1, height), ...edge(width - 1, 0, width, height),
+  ]).map(Math.trunc);
 }

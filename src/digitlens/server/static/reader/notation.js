@@ -61,13 +61,10 @@ export function fits(meaning, known) {
 
 /** '' or '-'; null if there are too many signs or units around a number. */
 function signOf(lead, trail) {
-  const around = lead + trail;
-  const count = (text, sign) => text.split(sign).length - 1;
-  const [opened, closed] = [count(lead, '('), count(trail, ')')];
-  const signs = around.match(/[-+]/g) ?? [];
-  const units = around.match(UNIT) ?? [];
-  if (opened !== closed || opened + signs.length > 1 || units.length > 1) return null;
-  return around.includes('-') || opened ? '-' : '';
+  const [opened, closed] = [lead.split('(').length - 1, trail.split(')').length - 1];
+  const [signs, units] = [/[-+]/g, UNIT].map((each) => (lead + trail).match(each)?.length ?? 0);
+  if (opened !== closed || opened + signs > 1 || units > 1) return null;
+  return (lead + trail).includes('-') || opened ? '-' : '';
 }
 
 /** What a text of digits and marks may amount to. */
@@ -134,23 +131,23 @@ function timeOf(core) {
 
 /** Each date that a text may be, once. */
 function datesOf(core) {
-  const [, first, separator, second, third] = DATE.exec(core);
-  const parts = [first, second, third];
+  const [, first, separator, ...rest] = DATE.exec(core);
+  const parts = [first, ...rest];
   const hasLong = parts.some(({ length }) => length === 4);
   const seen = new Map();
   for (const order of ORDERS[separator]) {
     const [year, month, day] = ['Y', 'M', 'D'].map((part) => parts[order.indexOf(part)]);
     if (year.length !== (hasLong ? 4 : 2)) continue;
     if (!hasLong && order === 'YMD' && separator !== '-') continue;
-    const value = dayOf(yearOf(year), Number(month), Number(day));
+    const value = dayOf(Number(year) + centuryOf(year), Number(month), Number(day));
     if (value) seen.set(value, seen.has(value) ? '' : order);
   }
   return [...seen].map(([value, order]) => ({ ...CODE, value, kind: 'date', order }));
 }
 
-function yearOf(text) {
-  const year = Number(text);
-  return text.length === 4 ? year : year + (year < PIVOT ? 2000 : 1900);
+function centuryOf(year) {
+  if (year.length === 4) return 0;
+  return Number(year) < PIVOT ? 2000 : 1900;
 }
 
 /** A day as 2021-04-27; nothing where there is none. */

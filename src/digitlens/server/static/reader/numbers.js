@@ -3,7 +3,7 @@
 // A spot is {char, confidence, box, place}: a character of a line, and the index of the place that
 // it is the digit of, -1 for any other character.
 
-import { OTHER_SIGN } from './alphabet.js';
+import { OTHER_SIGN } from './decode.js';
 import { CURRENCIES, SIGNS } from './notation.js';
 
 // A sign, bracket or currency before the first digit, unless it hangs on a word as in No-12.
@@ -16,7 +16,13 @@ const NUMBER = new RegExp(LEAD + BODY + TRAIL, 'g');
 
 /** Half-open spans of the numbers of a text; brackets without a partner are left out of them. */
 export function numberSpans(text) {
-  return [...text.matchAll(NUMBER)].map(({ 0: number, index }) => balanced(number, index));
+  const surplus = (part) => part.split('(').length - part.split(')').length;
+  return [...text.matchAll(NUMBER)].map(({ 0: number, index }) => {
+    let [begin, end] = [0, number.length];
+    while (number[begin] === '(' && surplus(number.slice(begin)) > 0) begin++;
+    while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
+    return [index + begin, index + end];
+  });
 }
 
 /** The characters of each number on a line of spots; the first knows of a lone bracket. */
@@ -37,21 +43,9 @@ export function charactersOf(numbers) {
   return numbers.flatMap((number, i) => {
     const own = number.map(({ char, confidence, box }) => ({ char, confidence, box }));
     if (!i) return own;
-    const box = between(numbers[i - 1].at(-1).box, own[0].box);
-    return [{ char: ' ', confidence: 1, box }, ...own];
+    const [left, right] = [numbers[i - 1].at(-1).box, own[0].box];
+    const [x0, x1] = [left[2], right[0]].sort((a, b) => a - b);
+    const [top, bottom] = [Math.min(left[1], right[1]), Math.max(left[3], right[3])];
+    return [{ char: ' ', confidence: 1, box: [x0, top, Math.max(x0 + 1, x1), bottom] }, ...own];
   });
-}
-
-function between(left, right) {
-  const [x0, x1] = [Math.min(left[2], right[0]), Math.max(left[2], right[0])];
-  return [x0, Math.min(left[1], right[1]), Math.max(x0 + 1, x1), Math.max(left[3], right[3])];
-}
-
-/** Drops brackets at the ends of a number that have no partner. */
-function balanced(number, index) {
-  const surplus = (text) => text.split('(').length - text.split(')').length;
-  let [text, begin] = [number, index];
-  while (text.startsWith('(') && surplus(text) > 0) [text, begin] = [text.slice(1), begin + 1];
-  while (text.endsWith(')') && surplus(text) < 0) text = text.slice(0, -1);
-  return [begin, begin + text.length];
 }

@@ -1,8 +1,8 @@
 // Orientation: which way up a page is, by which way its lines read best.
 
-import { argmax, argsortDown, mean, sum } from './arrays.js';
+import { argmax, argsortDown, boundsOf, cornersOf, mean, sum } from './arrays.js';
 import { recognize } from './recognize.js';
-import { heightOf, isTall, widthOf } from './text_lines.js';
+import { areaOf, heightOf, isTall, widthOf } from './text_lines.js';
 
 const FLUENT = 0.97; // mean confidence of characters from which a page is upright
 const BETTER = 1.3; // times the evidence of the page as it is
@@ -18,28 +18,28 @@ const LONG = 2.0; // times as high as wide: text that is turned, no lone charact
  * After how many quarter turns, counter-clockwise, a page seems to read clearly better.
  *
  * @param read The lines of the page as it lies.
- * @param graph The line recogniser.
+ * @param recognizer Its graph.
  * @returns The best turn, 0 if there is none.
  */
-export async function bestTurn(read, page, graph) {
+export async function bestTurn(read, page, recognizer) {
   const detected = read.filter(({ line }) => line.score);
   const found = detected.length ? detected : read;
   const order = argsortDown(found.map(({ line }) => areaOf(asFound(line)))).slice(0, LINES);
   const some = order.map((i) => found[i]);
   if (!some.length || fluencyOf(some) > FLUENT) return 0;
   let lines = some.map(({ line }) => asFound(line));
-  const areas = lines.map(areaOf);
-  const tall = sum(areas.filter((_, i) => heightOf(lines[i]) > LONG * widthOf(lines[i])));
-  let turns = 2 * tall > sum(areas) ? [1, 3] : [2];
-  const whole = around(lines);
+  const tall = lines.filter((line) => heightOf(line) > LONG * widthOf(line));
+  let turns = 2 * sum(tall.map(areaOf)) > sum(lines.map(areaOf)) ? [1, 3] : [2];
+  const whole = { quad: cornersOf(boundsOf(lines.flatMap(({ quad }) => quad))), score: 0 };
   if (turns[0] === 2 && lines.length > 1 && heightOf(whole) > STACKED * widthOf(whole)) {
     // Characters that lie on their side one above the other may have been found one by one.
     [lines, turns] = [[whole], [1, 3]];
   }
   const turned = [];
   for (const turn of turns) {
-    const there = lines.map((line) => turnedLine(line, turn));
-    turned.push(await recognize(page, there, { recognizer: graph }));
+    const there = lines.map(({ quad, score }) =>
+      ({ quad: quad.map((_, i) => quad[(i + turn) % 4]), score }));
+    turned.push(await recognize(page, there, { recognizer }));
   }
   const best = argmax(turned.map(evidenceOf));
   const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;
@@ -62,9 +62,9 @@ function isUpsideDown(turned, upright) {
 
 /** How well lines read: the squares of confidences above one half, of lines of two or more. */
 function evidenceOf(read) {
-  const long = read.filter(({ symbols }) => symbols.length > 1);
-  const sure = long.flatMap(({ symbols }) => symbols.map(({ confidence }) => confidence));
-  return sum(sure.filter((share) => share > 0.5).map((share) => share ** 2));
+  return sum(read.filter(({ symbols }) => symbols.length > 1)
+    .flatMap(({ symbols }) => symbols.map(({ confidence }) => confidence))
+    .filter((share) => share > 0.5).map((share) => share ** 2));
 }
 
 /** Mean confidence of all characters; 0 for a line that is turned, or has none. */
@@ -73,23 +73,5 @@ function fluencyOf(read) {
     symbols.length && !isTall(asFound(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
 }
 
-function areaOf(line) {
-  return widthOf(line) * heightOf(line);
-}
-
 /** A line without the paper that was added to a narrow one. */
-function asFound({ quad, score, found = quad }) {
-  return { quad: found, score };
-}
-
-/** The upright box around lines, as one. */
-function around(lines) {
-  const [xs, ys] = [0, 1].map((axis) => lines.flatMap(({ quad }) => quad.map((at) => at[axis])));
-  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  return { quad: [[x0, y0], [x1, y0], [x1, y1], [x0, y1]], score: 0 };
-}
-
-/** The same part of the page, its text going as it will after quarter turns of the page. */
-function turnedLine({ quad, score }, turn) {
-  return { quad: quad.map((_, i) => quad[(i + turn) % 4]), score };
-}
+const asFound = ({ quad, score, found = quad }) => ({ quad: found, score });

@@ -2,8 +2,8 @@
 
 import { range } from './arrays.js';
 
-export const ANY = range(10);
-export const ALLOWED =
+const ANY = range(10);
+const ALLOWED =
   'expected a number of digits from 1 to 99, or a pattern: # is any digit, 7 is that digit, ' +
   '[0-3] or [159] is one of these, and other signs are printed but not read, ' +
   'as in ####-##, 20## or [0-2]#:[0-5]#';
@@ -21,7 +21,10 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
  */
 export function parsePattern(written) {
   const text = String(written).trim();
-  if (/^[0-9]+$/.test(text)) return anyDigits(text);
+  if (/^[0-9]+$/.test(text)) {
+    if (text[0] === '0' || text.length > 2) throw refused(text, 'it is no number of digits');
+    return range(Number(text)).map(() => ANY);
+  }
   const places = [...pieces(text)].filter((place) => place.length);
   if (places.length < 1 || places.length > MOST) {
     throw refused(text, `it has ${places.length} places for digits`);
@@ -29,26 +32,18 @@ export function parsePattern(written) {
   return places;
 }
 
-/** A pattern of any digits from their number. */
-function anyDigits(text) {
-  if (text[0] === '0' || text.length > 2) throw refused(text, 'it is no number of digits');
-  return range(Number(text)).map(() => ANY);
-}
-
 /** Each place as what is allowed there, and each printed sign as an empty place. */
 function* pieces(text) {
-  let position = 0;
-  while (position < text.length) {
-    PIECE.lastIndex = position;
-    const piece = PIECE.exec(text);
-    if (!piece || UNPRINTABLE.test(piece[0])) {
+  for (PIECE.lastIndex = 0; PIECE.lastIndex < text.length;) {
+    const position = PIECE.lastIndex;
+    const [piece, set, digit, any] = PIECE.exec(text) ?? [''];
+    if (!piece || UNPRINTABLE.test(piece)) {
       const found = String.fromCodePoint(text.codePointAt(position));
       throw refused(text, `'${found}' cannot stand at position ${position + 1}`);
     }
-    position = PIECE.lastIndex;
-    if (piece[1] !== undefined) yield setOf(text, piece[1]);
-    else if (piece[4] !== undefined) yield [];
-    else yield piece[3] ? ANY : [Number(piece[2])];
+    if (set !== undefined) yield setOf(text, set);
+    else if (any) yield ANY;
+    else yield digit ? [Number(digit)] : [];
   }
 }
 

@@ -9,10 +9,9 @@
 // else 0; the score of its line, 0 for one made up of digits.
 
 import { argmax, argsortDown, clip, mean, rint, sum } from './arrays.js';
-import { DIGITS } from './alphabet.js';
-import { STRIDE, digitEvidence } from './decode.js';
-import { overlap } from './nms.js';
-import { onLine, placeOf } from './recognize.js';
+import { DIGITS, STRIDE, digitEvidence, digitsOf } from './decode.js';
+import { overlap, sizeOf } from './nms.js';
+import { onLine } from './recognize.js';
 
 const { fround } = Math;
 
@@ -41,37 +40,36 @@ function placesOn(read, number, digits) {
     .filter(({ span }) => charactersIn(read, span) < 2);
   const partner = partners(here, read);
   const rest = withoutSymbols(read);
-  const places = [];
-  const add = (box, objectness, detector, { values: recognizer, ...said }, symbol) =>
-    places.push({ box, objectness, detector, ...said, recognizer, symbol });
-  here.forEach(({ box, score, probabilities, span }, i) => {
+  const evidence = symbols.map(({ posterior }) => digitEvidence([posterior], 0, STRIDE));
+  const placeAt = (symbol, box, objectness, detector, { values: recognizer, ...said }) =>
+    ({ box, objectness, detector, ...said, recognizer, symbol });
+  const detected = here.flatMap(({ box, score, probabilities, span }, i) => {
     const symbol = partner[i];
-    if (symbol < 0 && score <= ALONE) return;
-    const said = symbol < 0 ? digitEvidence(rest, ...span) : evidenceOf(symbols[symbol]);
+    if (symbol < 0 && score <= ALONE) return [];
+    const said = evidence[symbol] ?? digitEvidence(rest, ...span);
     const isDoubtful = symbol >= 0 && score < SURE;
-    add(isDoubtful ? read.boxes[symbol] : box, score, probabilities, said, symbol);
+    return placeAt(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, said);
   });
-  symbols.forEach((character, symbol) => {
-    const said = evidenceOf(character);
-    if (said.mass <= MAY_BE || partner.includes(symbol)) return;
-    add(read.boxes[symbol], UNSEEN, EVEN, said, symbol);
+  const others = evidence.flatMap((said, symbol) => {
+    if (said.mass <= MAY_BE || partner.includes(symbol)) return [];
+    return placeAt(symbol, read.boxes[symbol], UNSEEN, EVEN, said);
   });
-  const fluency = symbols.length ? mean(symbols.map(({ confidence }) => confidence)) : 0;
-  const letters = lettersAround(symbols.map(({ char }) => char).join(''));
-  const lone = Number(Math.max(symbols.length, places.length) === 1);
+  const places = [...detected, ...others];
+  const letters = lettersAround(symbols);
+  const ofLine = {
+    line: number,
+    fluency: symbols.length ? mean(symbols.map(({ confidence }) => confidence)) : 0,
+    lone: Number(Math.max(symbols.length, places.length) === 1),
+    text: read.line.score,
+  };
   return places.map((place) => ({
-    ...place, line: number, reads: readAs(symbols[place.symbol]), fluency,
-    letters: letters[place.symbol] ?? 0, lone, text: read.line.score,
+    ...place, ...ofLine, reads: readAs(symbols[place.symbol]), letters: letters[place.symbol] ?? 0,
   }));
 }
 
 function readAs(symbol) {
   if (!symbol) return NOTHING;
-  return isDigit(symbol) ? DIGIT : MARK;
-}
-
-function isDigit({ char }) {
-  return DIGITS.includes(char);
+  return DIGITS.includes(symbol.char) ? DIGIT : MARK;
 }
 
 /** How many characters have their middle well inside a span: of two it is neither. */
@@ -82,10 +80,9 @@ function charactersIn({ symbols }, [first, last]) {
 }
 
 /** First and last column of a box in a line crop. */
-function spanOf(read, [x0, y0, x1, y1]) {
-  const half = ((x1 - x0) / 2) * read.scale;
-  const [column] = placeOf(read, (x0 + x1) / 2, (y0 + y1) / 2);
-  return [fround(column - half), fround(column + half)];
+function spanOf(read, box) {
+  const half = ((box[2] - box[0]) / 2) * read.scale;
+  return [-half, half].map((away) => fround(read.columnOf(box) + away));
 }
 
 /**
@@ -100,7 +97,8 @@ function partners(here, { spans, symbols }) {
     const fits = symbols.map(({ posterior }, symbol) => {
       const shared = sharedOf(spans[symbol], here[index].span);
       if (partner.includes(symbol) || shared <= SHARED) return 0;
-      return shared + sum(here[index].probabilities.map((chance, k) => chance * posterior[1 + k]));
+      const values = digitsOf(posterior);
+      return shared + sum(here[index].probabilities.map((chance, k) => chance * values[k]));
     });
     const best = argmax(fits);
     if (fits[best] > 0) partner[index] = best;
@@ -116,28 +114,18 @@ function sharedOf([first, last], [low, high]) {
 
 /** The posteriors of a line, nothing where they make up its characters. */
 function withoutSymbols({ posteriors, symbols }) {
-  const rest = [...posteriors];
-  for (const { centre } of symbols) {
-    const step = rint(centre / STRIDE - 0.5);
-    for (const place of [step - 1, step, step + 1]) {
-      const inside = Math.min(Math.max(place, 0), rest.length - 1);
-      rest[inside] = new Float32Array(rest[inside].length);
-    }
-  }
-  return rest;
+  const steps = symbols.map(({ centre }) => rint(centre / STRIDE - 0.5));
+  const taken = new Set(steps.flatMap((step) => [step - 1, step, step + 1])
+    .map((step) => clip(step, 0, posteriors.length - 1)));
+  return posteriors.map((row, i) => (taken.has(i) ? new Float32Array(row.length) : row));
 }
 
-function evidenceOf({ posterior }) {
-  return digitEvidence([posterior], 0, STRIDE);
-}
-
-/** The share of letters in the word of each character of a text. */
-function lettersAround(text) {
-  const words = text.split(' ');
-  return words.flatMap((word, i) => {
+/** The share of letters in the word of each character. */
+function lettersAround(symbols) {
+  const words = symbols.map(({ char }) => char).join('').split(' ');
+  return words.flatMap((word) => {
     const share = (word.match(/[A-Za-z]/g) ?? []).length / Math.max(1, word.length);
-    const its = new Array(word.length).fill(share);
-    return i < words.length - 1 ? [...its, 0] : its;
+    return [...Array(word.length).fill(share), 0];
   });
 }
 
@@ -150,28 +138,21 @@ function lettersAround(text) {
 function apart(places) {
   const strength = places.map(({ objectness, mass }) =>
     fround(fround(Math.max(objectness, 1e-3) * mass) + fround(0.1 * mass)));
-  const left = places.map(() => true);
-  for (const index of argsortDown(strength)) {
-    if (!left[index]) continue;
-    const { box, line, symbol } = places[index];
-    const under = [...places.keys()].filter((other) => {
-      const one = places[other];
-      const areTwo = one.line === line && one.symbol >= 0 && symbol >= 0;
-      if (other === index || !left[other] || areTwo) return false;
-      const [union, part] = overlap(box, one.box);
+  const left = new Set(places);
+  for (const place of argsortDown(strength).map((i) => places[i])) {
+    if (!left.has(place)) continue;
+    const under = [...left].filter((other) => {
+      const areTwo = other.line === place.line && other.symbol >= 0 && place.symbol >= 0;
+      if (other === place || areTwo) return false;
+      const [union, part] = overlap(place.box, other.box);
       return union > DOUBLE || part > WITHIN;
     });
     // A box around digits hides them from the detector: those read on text found count too.
-    const inside = under.map((other) => places[other]).filter((one) =>
-      (one.objectness > SURE || (one.text > 0 && !one.lone)) && one.mass > SURE &&
-      areaOf(one.box) < areaOf(box));
+    const inside = under.filter(({ box, mass, objectness, text, lone }) =>
+      (objectness > SURE || (text > 0 && !lone)) && mass > SURE && sizeOf(box) < sizeOf(place.box));
     // The same may be on two lines.
-    const isOne = new Set(inside.map((one) => one.box.join())).size < SEVERAL;
-    for (const other of isOne ? under : [index]) left[other] = false;
+    const isOne = new Set(inside.map(({ box }) => box.join())).size < SEVERAL;
+    for (const other of isOne ? under : [place]) left.delete(other);
   }
-  return places.filter((_, i) => left[i]);
-}
-
-function areaOf([x0, y0, x1, y1]) {
-  return (x1 - x0) * (y1 - y0);
+  return [...left];
 }

@@ -1,30 +1,29 @@
 // The reader: detects lines and digits, recognises, fuses and puts in order.
 
-import { inkIn } from './ink.js';
 import { constrain } from './constrained.js';
-import { parsePattern } from './pattern.js';
-import { Fusion } from './fusion.js';
-import { boxBack, pageOf, turned } from './images.js';
+import { fuse, weightsOf } from './fusion.js';
+import { inkIn } from './ink.js';
 import { arrange } from './layout.js';
 import { classify } from './models.js';
 import { detect } from './multiscale.js';
 import { bestTurn } from './orientation.js';
+import { parsePattern } from './pattern.js';
+import { pageOf, turned } from './pictures.js';
 import { gather } from './places.js';
 import { lineProposals, recognize } from './recognize.js';
-import { asDict } from './results.js';
 import { toTile } from './tiles.js';
 import { codesOf, numbersOf } from './values.js';
 
 /** Pictures in, readings out. */
 export class DigitReader {
   /**
-   * @param graphs {finder, detector, recognizer, spotter, classifier}, see models.js.
+   * @param graphs {finder, detector, recognizer, spotter, classifier, fusion}, see models.js.
    * @param card Of the classifier.
    * @param lines Card of the line reader.
    */
   constructor(graphs, card, lines) {
     Object.assign(this, { graphs, card, thresholds: lines.thresholds });
-    this.fusion = new Fusion(lines.fusion);
+    this.weights = weightsOf(lines.fusion);
   }
 
   /**
@@ -34,15 +33,15 @@ export class DigitReader {
    * @param expect What is known of the number: how many digits, as in "4", or a pattern.
    * @param decimal The decimal mark, point or comma; else numbers tell, if they agree.
    * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown.
-   * @returns The reading as plain values, see results.js.
+   * @returns The reading as plain values, see `asDict`.
    * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
    */
   async read(picture, { expect = null, decimal = '', tiles = false } = {}) {
     const pattern = expect ? { text: String(expect).trim(), places: parsePattern(expect) } : null;
     const page = pageOf(picture);
     const { view, turn } = await this.upright(page);
-    const size = [page.width, page.height];
-    const shown = turn % 2 ? [size[1], size[0]] : size;
+    const { width, height } = page;
+    const shown = turn % 2 ? [height, width] : [width, height];
     const layout = arrange(view, shown, this.thresholds);
     const { lines, characters, constrained } = pattern
       ? constrain(view, layout, shown, this.thresholds, pattern) : layout;
@@ -50,10 +49,13 @@ export class DigitReader {
       row.map((place, k) => [place, lines[i][k]])));
     const numbers = constrained?.fulfilled
       ? codesOf(lines) : numbersOf(layout.numbers, byPlace(), decimal);
-    const back = (row) => row.map((one) => ({ ...one, box: boxBack(one.box, turn, ...size) }));
-    return asDict({
-      lines: lines.map(back), characters: characters.map(back), numbers: back(numbers), constrained,
-    }, size, this.card, tiles);
+    const back = (row) => row.map((each) =>
+      ({ ...each, box: boxBack(each.box, turn, width, height) }));
+    return {
+      ...asDict(lines.map(back), characters.map(back), back(numbers), tiles),
+      width, height, model: this.card.name, model_sha256: this.card.sha256,
+      ...(constrained && { constrained }),
+    };
   }
 
   async upright(page) {
@@ -70,6 +72,54 @@ export class DigitReader {
     const tiles = places.map(({ box }) => toTile(inkIn(page, box)));
     const named = await classify(this.graphs.classifier, tiles);
     const scores = places.map((place, i) => ({ ...place, ...named[i] }));
-    return { lines, scores, tiles, ...this.fusion.fuse(scores) };
+    const fused = await fuse(this.graphs.fusion, this.weights, scores);
+    return { lines, scores, tiles, ...fused };
   }
 }
+
+/** A box of a turned page on the page as it was, of that width and height. */
+export function boxBack([x0, y0, x1, y1], turn, width, height) {
+  return [
+    [x0, y0, x1, y1], [width - y1, x0, width - y0, x1],
+    [width - x1, height - y1, width - x0, height - y0], [y0, height - x1, y1, height - x0],
+  ][turn];
+}
+
+/** What was read as JSON-ready values: names and numbers of Reading.as_dict in Python. */
+export function asDict(lines, characters, numbers, tiles = false) {
+  const written = characters.length
+    ? characters.map((line) => line.map(({ char }) => char).join(''))
+    : lines.map((line) => digitsIn(line).join(' '));
+  const digits = lines.map((line) => digitsIn(line).join(''));
+  return {
+    text: written.filter(Boolean).join('\n'),
+    digits_only: digits.filter(Boolean).join('\n'),
+    numbers,
+    numbers_digits: lines.flatMap(digitsIn),
+    lines: lines.map((line) => line.map((digit) => digitAsDict(digit, tiles))),
+    characters: characters.map((line) => line.map(({ char, confidence, box }) => ({
+      char, confidence: rounded(confidence), box,
+    }))),
+  };
+}
+
+function digitAsDict({ value, confidence, status, reason, startsNumber, ...digit }, tiles) {
+  return {
+    value, confidence: rounded(confidence), status, reason, starts_number: startsNumber,
+    box: digit.box, probabilities: Array.from(digit.probabilities, rounded),
+    ...(tiles && { tile: btoa(String.fromCharCode(...(digit.tile ?? []))) }),
+  };
+}
+
+/** The digits of each number of a line. */
+function digitsIn(line) {
+  const numbers = [''];
+  for (const { startsNumber, status, value } of line) {
+    // Also of a rejected one: the gap is there nevertheless.
+    if (startsNumber) numbers.push('');
+    if (status !== 'rejected') numbers[numbers.length - 1] += value;
+  }
+  return numbers.filter(Boolean);
+}
+
+const rounded = (share) => Number(share.toFixed(6));

@@ -3,7 +3,7 @@
 // Knows boxes only. All lengths are measured in digit heights, so neither the resolution nor the
 // place on the page matters.
 
-import { argmax, argsort, max, mean, median, sum } from './arrays.js';
+import { argmax, argsort, max, mean, middleOf, quantile, range, sum } from './arrays.js';
 
 // Slant of the page
 const STEEPEST = 30.0; // degrees; a page turned by 25 still fits with the unevenness of its lines
@@ -33,17 +33,16 @@ const WIDEST = 2.2; // digit heights: a larger gap splits even where all gaps ar
  */
 export function linesOf(boxes) {
   if (!boxes.length) return [];
-  const places = levelled(measured(boxes));
+  const places = levelled(boxes);
   const lines = [];
-  const order = argsort(places.map(({ y }) => y));
-  for (const index of order.sort((a, b) => places[a].x - places[b].x)) {
-    const shares = lines.map((line) => shareOf(line.map((i) => places[i]), places[index]));
+  for (const place of places.toSorted((a, b) => a.x - b.x || a.y - b.y)) {
+    const shares = lines.map((line) => shareOf(line, place));
     const best = argmax(shares);
-    if (best >= 0 && shares[best] > OVERLAP) lines[best].push(index);
-    else lines.push([index]);
+    if (shares[best] > OVERLAP) lines[best].push(place);
+    else lines.push([place]);
   }
-  const middles = lines.map((line) => mean(line.map((i) => places[i].y)));
-  return argsort(middles).map((i) => lines[i]);
+  const middles = lines.map((line) => mean(line.map(({ y }) => y)));
+  return argsort(middles).map((i) => lines[i].map(({ index }) => index));
 }
 
 /**
@@ -54,7 +53,7 @@ export function linesOf(boxes) {
  */
 export function numbersOf(boxes) {
   if (!boxes.length) return [];
-  const height = median(boxes.map((box) => box[3] - box[1]));
+  const height = quantile(boxes.map((box) => box[3] - box[1]), 0.5);
   const gaps = boxes.slice(1).map((box, i) => (box[0] - boxes[i][2]) / height);
   const widest = widestInside(gaps);
   const numbers = [[0]];
@@ -65,63 +64,47 @@ export function numbersOf(boxes) {
   return numbers;
 }
 
-/** Centres from the first box on, and heights. */
-function measured(boxes) {
-  const centres = boxes.map(([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0]);
-  const [left, top] = centres[0];
-  return centres.map(([x, y, height]) => ({ x: x - left, y: y - top, height }));
-}
-
-/** The same on a page without slant. */
-function levelled(places) {
+/** Centres from the first box on, on a page without slant, and heights. */
+function levelled(boxes) {
+  const [left, top] = middleOf(boxes[0]);
+  const places = boxes.map((box, index) => {
+    const [x, y] = middleOf(box);
+    return { index, x: x - left, y: y - top, height: box[3] - box[1] };
+  });
   const slope = slopeOf(places);
-  return places.map(({ x, y, height }) => ({ x, y: y - slope * x, height }));
+  return places.map((place) => ({ ...place, y: place.y - slope * place.x }));
 }
 
 /** The slope that most pairs of near digits agree on, level if they are few. */
 function slopeOf(places) {
-  const pairs = nearPairs(argsort(places.map(({ x }) => x)).map((i) => places[i]));
-  const angles = [];
-  for (let k = 0; k <= (2 * STEEPEST) / STEP; k++) angles.push(-STEEPEST + k * STEP);
-  const votes = angles.map((angle) => votesFor(pairs, angle) + LEVEL / (1 + (angle / 10) ** 2));
+  const pairs = nearPairs(places.toSorted((a, b) => a.x - b.x));
+  const angles = range((2 * STEEPEST) / STEP + 1).map((k) => -STEEPEST + k * STEP);
+  const votes = angles.map((angle) => {
+    const slope = tangent(angle);
+    return LEVEL / (1 + (angle / 10) ** 2) + sum(pairs.map(([right, down]) =>
+      Math.exp(-(((down - right * slope) / SPREAD) ** 2 / 2)) / (1 + right ** 2)));
+  });
   return tangent(angles[argmax(votes)]);
 }
 
 function nearPairs(places) {
   const steepest = tangent(STEEPEST);
-  const pairs = [];
-  places.forEach((first, i) => {
-    for (let k = i + 1; k < places.length; k++) {
-      const unit = (first.height + places[k].height) / 2;
-      const [right, down] = [(places[k].x - first.x) / unit, (places[k].y - first.y) / unit];
-      if (right < FAR && Math.abs(down) < right * steepest + 2 * SPREAD) pairs.push([right, down]);
-    }
-  });
-  return pairs;
+  return places.flatMap((first, i) => places.slice(i + 1).map((second) => {
+    const unit = (first.height + second.height) / 2;
+    return [(second.x - first.x) / unit, (second.y - first.y) / unit];
+  }).filter(([right, down]) =>
+    right < FAR && Math.abs(down) < right * steepest + 2 * SPREAD));
 }
 
-function votesFor(pairs, angle) {
-  const slope = tangent(angle);
-  let total = 0;
-  for (const [right, down] of pairs) {
-    const missed = (down - right * slope) / SPREAD;
-    total += Math.exp(-(missed ** 2 / 2)) / (1 + right ** 2);
-  }
-  return total;
-}
-
-function tangent(degrees) {
-  return Math.tan((degrees * Math.PI) / 180);
-}
+const tangent = (degrees) => Math.tan((degrees * Math.PI) / 180);
 
 /** How much of a digit's height lies on a line; the smaller of both is the whole. */
-function shareOf(line, digit) {
+function shareOf(line, { x, y, height: own }) {
   const last = line.slice(-MEMORY);
   const height = max(last.map((other) => other.height));
-  const own = digit.height;
   const [low, high] = [Math.min(height, own), Math.max(height, own)];
   if (low < SMALLER * high) return 0;
-  const away = Math.abs(continued(last, digit.x) - digit.y);
+  const away = Math.abs(continued(last, x) - y);
   const common = Math.min(low, (height + own) / 2 - away);
   // Among lines that hold the digit completely, the one with its middle there is the right one.
   return common / low - (0.1 * away) / high;
@@ -148,7 +131,7 @@ function continued(line, to) {
  */
 function widestInside(gaps) {
   const third = Math.floor(gaps.length / 3);
-  let inside = argsort(gaps).slice(third, third + 1).map((i) => gaps[i]);
+  let inside = gaps.toSorted((a, b) => a - b).slice(third, third + 1);
   let widest = -Infinity;
   while (inside.length && limit(inside) > widest) {
     widest = limit(inside);
@@ -157,6 +140,4 @@ function widestInside(gaps) {
   return Math.min(widest, WIDEST);
 }
 
-function limit(inside) {
-  return SPACE + LOOSE * Math.max(TIGHT, mean(inside));
-}
+const limit = (inside) => SPACE + LOOSE * Math.max(TIGHT, mean(inside));

@@ -3,7 +3,7 @@
 // The post-processing of DB (Liao et al., 2020). A line is {quad, score}, see framing.js; a
 // rectangle is {centre, axis, size}, its axis a unit vector along the width that points right.
 
-import { above, argsortDown, clip, range } from './arrays.js';
+import { argsortDown, boundsOf, clip, cornersOf, middleOf, range, sum } from './arrays.js';
 import { connectedComponents } from './ink.js';
 
 const { fround, hypot } = Math;
@@ -17,79 +17,73 @@ const ALONG = 32;
 const THRESHOLD = 0.3; // probability from which a cell belongs to a line's core
 const LEAST_SCORE = 0.5; // lines with a lower mean probability are dropped
 const UNCLIP = 1.6; // a core's sides move out by so many times its area over its perimeter
-const CORNERS = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]];
 
 /** The text lines of a map {data, width, height}, with so many pixels of the page a cell. */
 export function findLines(map, scale) {
-  const lines = [];
-  for (const rectangle of coreRectangles(above(map.data, THRESHOLD), map.width, map.height)) {
+  return coreRectangles(map).flatMap((rectangle) => {
     const score = scoreOf(map, rectangle);
-    if (score < LEAST_SCORE) continue;
+    if (score < LEAST_SCORE) return [];
     const [width, height] = rectangle.size;
     const distance = (width * height * UNCLIP) / Math.max(2 * (width + height), 1e-9);
     const grown = { ...rectangle, size: [width + 2 * distance, height + 2 * distance] };
-    const quad = CORNERS.map((corner) => pointOf(grown, ...corner).map((v) => fround(v * scale)));
-    lines.push({ quad, score });
-  }
-  return lines;
+    const quad = cornersOf([-0.5, -0.5, 0.5, 0.5]).map((corner) => pointOf(grown, ...corner));
+    return [{ quad: quad.map((point) => point.map((place) => fround(place * scale))), score }];
+  });
 }
 
 /** Pixels along the reading direction of a line. */
-export function widthOf({ quad: [start, end] }) {
-  return fround(hypot(...stepOf(start, end)));
-}
+export const widthOf = ({ quad: [start, end] }) => fround(hypot(...stepOf(start, end)));
 
 /** Pixels across the reading direction of a line. */
-export function heightOf({ quad: [start, , , end] }) {
-  return fround(hypot(...stepOf(start, end)));
-}
+export const heightOf = ({ quad: [start, , , end] }) => fround(hypot(...stepOf(start, end)));
+
+export const areaOf = (line) => widthOf(line) * heightOf(line);
 
 /** The way from one point to another, in float32 as the points. */
-export function stepOf(start, end) {
-  return [fround(end[0] - start[0]), fround(end[1] - start[1])];
-}
+const stepOf = (start, end) => [fround(end[0] - start[0]), fround(end[1] - start[1])];
 
 /** Whether a line can be a lone character or text that is turned by a right angle. */
-export function isTall(line) {
-  return heightOf(line) > TALL * widthOf(line);
+export const isTall = (line) => heightOf(line) > TALL * widthOf(line);
+
+/** Unit vectors along a line and across it. */
+export function axesOf({ quad: [origin, end, , below] }) {
+  return [end, below].map((corner) => {
+    const step = stepOf(origin, corner);
+    return step.map((value) => value / Math.max(hypot(...step), 1e-6));
+  });
 }
 
-/** The smallest rectangles round the connected parts of a mask, but for those of noise. */
-function coreRectangles(mask, width, height) {
-  const { boxes, areas, runs } = connectedComponents(mask, width, height);
+/** How far a point is from a line's first corner, along it and across. */
+export function alongLine(line, point) {
+  const [x, y] = stepOf(line.quad[0], point.map(fround));
+  return axesOf(line).map(([right, down]) => x * right + y * down);
+}
+
+/** The smallest rectangles round the connected parts of a map, but for those of noise. */
+function coreRectangles({ data, width, height }) {
+  const isCore = data.map((value) => value > THRESHOLD);
+  const { labels, boxes, areas } = connectedComponents(isCore, width, height);
   const large = range(boxes.length).filter((k) => leastSide(boxes[k]) >= LEAST_SIDE);
   const kept = argsortDown(large.map((k) => areas[k])).slice(0, MOST).map((i) => large[i]);
-  const outlines = new Map(kept.sort((a, b) => a - b).map((k) => [k, emptyOutline(boxes[k])]));
-  for (const { row, start, end, part } of runs) {
-    const outline = outlines.get(part);
-    if (!outline) continue;
-    const y = row - outline.top;
-    outline.left[y] = Math.min(outline.left[y], start);
-    outline.right[y] = Math.max(outline.right[y], end);
-  }
-  return [...outlines]
-    .map(([k, outline]) => uprightWhereNear(smallestRectangle(hullOf(outline)), boxes[k]))
+  return kept.sort((a, b) => a - b)
+    .map((k) => {
+      const hull = hullOf(labels, width, k + 1, boxes[k]);
+      return uprightWhereNear(smallestRectangle(hull), boxes[k]);
+    })
     .filter(({ size }) => Math.min(...size) >= LEAST_SIDE);
 }
 
-function leastSide([x0, y0, x1, y1]) {
-  return Math.min(x1 - x0, y1 - y0);
-}
-
-function emptyOutline([, top, , bottom]) {
-  const rows = bottom - top;
-  return { top, left: new Array(rows).fill(Infinity), right: new Array(rows).fill(0) };
-}
+const leastSide = ([x0, y0, x1, y1]) => Math.min(x1 - x0, y1 - y0);
 
 /** Corners of the convex hull of a part made of square cells, clockwise on the screen. */
-function hullOf({ top, left, right }) {
-  const last = left.length - 1;
-  const lines = range(left.length + 1);
-  const beside = (row, sides, choose) =>
-    choose(sides[Math.max(row - 1, 0)], sides[Math.min(row, last)]);
-  const outside = convex(lines.map((row) => [beside(row, right, Math.max), top + row]));
-  const inside = convex(lines.map((row) => [-beside(row, left, Math.min), top + row]));
-  return [...outside, ...inside.reverse().map(([x, y]) => [-x, y])];
+function hullOf(labels, width, label, [x0, y0, x1, y1]) {
+  const rows = range(y1 - y0).map((row) => {
+    const cells = labels.subarray((y0 + row) * width + x0, (y0 + row) * width + x1);
+    return [x0 + cells.indexOf(label), x0 + cells.lastIndexOf(label) + 1];
+  });
+  const chain = (xs) => convex(xs.flatMap((x, row) => [[x, y0 + row], [x, y0 + row + 1]]));
+  const inside = chain(rows.map(([left]) => -left)).reverse();
+  return [...chain(rows.map(([, right]) => right)), ...inside.map(([x, y]) => [-x, y])];
 }
 
 /** The points of a chain with rising y that stand out to the right. */
@@ -102,10 +96,8 @@ function convex(points) {
   return kept;
 }
 
-function isFlat(before, point, after) {
-  return (
-    (point[0] - before[0]) * (after[1] - point[1]) <= (after[0] - point[0]) * (point[1] - before[1])
-  );
+function isFlat([x0, y0], [x1, y1], [x2, y2]) {
+  return (x1 - x0) * (y2 - y1) <= (x2 - x1) * (y1 - y0);
 }
 
 /** The rectangle of the least area round a hull: one of its sides is a side of the hull. */
@@ -115,34 +107,30 @@ function smallestRectangle(hull) {
     const [next, down] = hull[(i + 1) % hull.length];
     const length = Math.max(hypot(next - x, down - y), 1e-12);
     const [ux, uy] = [(next - x) / length, (down - y) / length];
-    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-    for (const [px, py] of hull) {
-      const [along, across] = [px * ux + py * uy, py * ux - px * uy];
-      [left, right] = [Math.min(left, along), Math.max(right, along)];
-      [top, bottom] = [Math.min(top, across), Math.max(bottom, across)];
-    }
-    const area = (right - left) * (bottom - top);
-    if (area < best.area) best = { area, ux, uy, left, top, right, bottom };
+    const box = boundsOf(hull.map(([px, py]) => [px * ux + py * uy, py * ux - px * uy]));
+    const size = [box[2] - box[0], box[3] - box[1]];
+    const area = size[0] * size[1];
+    if (area < best.area) best = { area, ux, uy, middle: middleOf(box), size };
   });
   return levelled(best);
 }
 
 /** Turns a rectangle by quarters until its first axis points right. */
-function levelled({ ux, uy, left, top, right, bottom }) {
-  const [along, across] = [(left + right) / 2, (top + bottom) / 2];
-  const centre = [along * ux - across * uy, along * uy + across * ux];
-  const steep = Math.abs(uy) > Math.abs(ux);
-  const [x, y] = steep ? [-uy, ux] : [ux, uy];
-  const [width, height] = [right - left, bottom - top];
-  const size = steep ? [height, width] : [width, height];
-  return { centre, axis: x < 0 ? [-x, -y] : [x, y], size };
+function levelled({ ux, uy, middle: [along, across], size }) {
+  const isSteep = Math.abs(uy) > Math.abs(ux);
+  const [x, y] = isSteep ? [-uy, ux] : [ux, uy];
+  return {
+    centre: [along * ux - across * uy, along * uy + across * ux],
+    axis: x < 0 ? [-x, -y] : [x, y],
+    size: isSteep ? size.toReversed() : size,
+  };
 }
 
 /** Takes the upright box instead of a rectangle that is hardly smaller. */
-function uprightWhereNear(rectangle, [x0, y0, x1, y1]) {
-  const size = [x1 - x0, y1 - y0];
+function uprightWhereNear(rectangle, box) {
+  const size = [box[2] - box[0], box[3] - box[1]];
   if (size[0] * size[1] > UPRIGHT_SLACK * rectangle.size[0] * rectangle.size[1]) return rectangle;
-  return { centre: [(x0 + x1) / 2, (y0 + y1) / 2], axis: [1, 0], size };
+  return { centre: middleOf(box), axis: [1, 0], size };
 }
 
 /** A point of a rectangle, given as shares -0.5..0.5 of its width and height. */
@@ -153,13 +141,10 @@ function pointOf({ centre, axis: [x, y], size: [width, height] }, along, across)
 
 /** The mean of the map in a rectangle, from points on a grid. */
 function scoreOf({ data, width, height }, rectangle) {
-  let total = 0;
-  for (let i = 0; i < ACROSS; i++) {
-    for (let k = 0; k < ALONG; k++) {
-      const [x, y] = pointOf(rectangle, (k + 0.5) / ALONG - 0.5, (i + 0.5) / ACROSS - 0.5);
-      const row = clip(Math.trunc(y), 0, height - 1);
-      total += data[row * width + clip(Math.trunc(x), 0, width - 1)];
-    }
-  }
-  return total / (ACROSS * ALONG);
+  return sum(range(ACROSS * ALONG).map((i) => {
+    const along = ((i % ALONG) + 0.5) / ALONG - 0.5;
+    const [x, y] = pointOf(rectangle, along, (Math.floor(i / ALONG) + 0.5) / ACROSS - 0.5);
+    const row = clip(Math.trunc(y), 0, height - 1);
+    return data[row * width + clip(Math.trunc(x), 0, width - 1)];
+  })) / (ACROSS * ALONG);
 }

@@ -1,10 +1,8 @@
 // The framing of tiles: the ink of a digit in any size in, a 28 x 28 tile as in MNIST out.
-//
-// Ink and planes are {data, width, height, channels: 1}; ink is bytes, planes are float32.
 
-import { above, clip, max, quantiles, rint } from './arrays.js';
-import { resize } from './images.js';
-import { emptyPicture } from './resize.js';
+import { clip, max, quantile, rint, sum, tabulate } from './arrays.js';
+import { grow } from './ink.js';
+import { emptyPicture, part, paste, resizePlane, sidesAt } from './pictures.js';
 
 const { fround } = Math;
 
@@ -21,135 +19,92 @@ const FINE = 80; // longest side at which strokes are measured and changed
 /**
  * Frames one digit as MNIST does, and brings its strokes to widths that MNIST has.
  *
- * @param ink 0 where there is no ink of this digit, 255 where there is full ink.
+ * @param ink Bytes: 0 where there is no ink of this digit, 255 where there is full ink.
  * @returns Uint8Array of 28 x 28, brightest pixel 255; all 0 when there is no ink.
  */
 export function toTile(ink) {
-  const plane = emptyPicture(ink.width, ink.height, 1, false);
-  ink.data.forEach((value, i) => (plane.data[i] = value / 255));
-  let digit = crop(plane);
-  if (!digit) return new Uint8Array(SIDE * SIDE);
-  digit = scaled(withUsualStrokes(digit), FRAME);
+  const tile = emptyPicture(SIDE, SIDE, 1, Uint8Array);
+  const levels = tabulate(Float32Array, ink.data.length, (i) => ink.data[i] / 255);
+  const found = crop({ ...ink, data: levels });
+  if (!found) return tile.data;
+  const digit = scaled(withUsualStrokes(found), FRAME);
+  const { width, height } = digit;
   const full = fround(255 / max(digit.data));
-  return centred(digit, Uint8Array.from(digit.data, (value) => rint(fround(value * full))));
+  const data = tabulate(Uint8Array, width * height, (i) => rint(fround(digit.data[i] * full)));
+  const left = startOf(data, width, (i) => i % width);
+  const top = startOf(data, height, (i) => Math.floor(i / width));
+  return paste(tile, { data, width, height }, left, top).data;
+}
+
+/** Where a digit starts, so that its centre of mass is right or below of the middle. */
+function startOf(data, length, placeOf) {
+  const moment = sum(tabulate(Float64Array, data.length, (i) => data[i] * (placeOf(i) + 0.5)));
+  return clip(Math.ceil(SIDE / 2 - moment / sum(data)), 0, SIDE - length);
 }
 
 /** Mean width of the strokes in a mask, in pixels: twice the area over the length of its edge. */
-export function strokeWidth(mask, width, height) {
-  const at = (x, y) => x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x];
-  let [area, edge] = [0, 0];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!at(x, y)) continue;
-      area++;
-      if (!(at(x - 1, y) && at(x + 1, y) && at(x, y - 1) && at(x, y + 1))) edge++;
-    }
+function strokeWidth(mask, width) {
+  let edge = 0;
+  for (let i = 0; i < mask.length; i++) {
+    const column = i % width;
+    const isInside = mask[i - width] && mask[i + width] && column && mask[i - 1]
+      && column < width - 1 && mask[i + 1];
+    if (mask[i] && !isInside) edge++;
   }
-  return (2 * area) / edge;
+  return (2 * sum(mask)) / edge;
 }
 
 function withUsualStrokes(digit) {
   const fine = scaled(digit, FINE);
   const step = FINE / FRAME;
   const half = max(fine.data) / 2;
-  const mask = above(fine.data, half);
-  const width = strokeWidth(mask, fine.width, fine.height) / step;
+  const width = strokeWidth(fine.data.map((value) => value > half), fine.width) / step;
   if (width < THINNEST) {
     // Area averaging leaves a thin stroke faint; it is as black as a thick one.
-    const [full] = quantiles(fine.data.filter((value) => value > half), [0.5]);
+    const full = quantile(fine.data.filter((value) => value > half), 0.5);
     const black = { ...fine, data: fine.data.map((value) => Math.min(value / full, 1)) };
     return crop(widened(black, ((THICKENED - width) / 2) * step));
   }
-  if (width > FATTEST) return crop(thinned(fine, ((width - THINNED) / 2) * step)) ?? digit;
-  return digit;
+  return width > FATTEST ? crop(thinned(fine, ((width - THINNED) / 2) * step)) ?? digit : digit;
 }
 
 /** Grows bright strokes by a disc; the plane grows by as much on every side. */
-function widened(plane, radius) {
+function widened({ data, width, height }, radius) {
   const reach = Math.trunc(radius);
-  const grown = emptyPicture(plane.width + 2 * reach, plane.height + 2 * reach, 1, false);
-  for (let dy = 0; dy <= 2 * reach; dy++) {
-    for (let dx = 0; dx <= 2 * reach; dx++) {
-      if ((dy - reach) ** 2 + (dx - reach) ** 2 <= radius ** 2) stamp(grown, plane, dx, dy);
+  const grown = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
+  for (let dy = -reach; dy <= reach; dy++) {
+    for (let dx = -reach; dx <= reach; dx++) {
+      if (dy ** 2 + dx ** 2 > radius ** 2) continue;
+      for (let y = 0, i = 0; y < height; y++) {
+        const row = (y + reach + dy) * grown.width + reach + dx;
+        for (let at = row; at < row + width; at++, i++) {
+          if (data[i] > grown.data[at]) grown.data[at] = data[i];
+        }
+      }
     }
   }
   return grown;
 }
 
-/** The brighter of both, one plane laid on the other at a place. */
-function stamp(under, plane, left, top) {
-  for (let y = 0; y < plane.height; y++) {
-    const to = (y + top) * under.width + left;
-    for (let x = 0; x < plane.width; x++) {
-      const value = plane.data[y * plane.width + x];
-      if (value > under.data[to + x]) under.data[to + x] = value;
-    }
-  }
-}
-
+/** Lets the paper grow into bright strokes, also from outside the plane. */
 function thinned(plane, radius) {
-  const reach = Math.trunc(radius);
-  // Outside the plane is paper, which grows.
-  const paper = emptyPicture(plane.width + 2 * reach, plane.height + 2 * reach, 1, false);
-  paper.data.fill(1);
-  const inverted = { ...plane, data: plane.data.map((value) => 1 - value) };
-  for (let y = 0; y < plane.height; y++) {
-    const row = inverted.data.subarray(y * plane.width, (y + 1) * plane.width);
-    paper.data.set(row, (y + reach) * paper.width + reach);
-  }
-  const around = cut(widened(paper, radius), 2 * reach, 2 * reach, plane.width, plane.height);
-  return { ...around, data: around.data.map((value) => 1 - value) };
+  const [reach, { width, height }] = [Math.trunc(radius), plane];
+  const framed = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
+  const inverted = ({ data, ...rest }) => ({ ...rest, data: data.map((value) => 1 - value) });
+  const paper = widened(inverted(paste(framed, plane, reach, reach)), radius);
+  const box = [2 * reach, 2 * reach, 2 * reach + width, 2 * reach + height];
+  return inverted(part(paper, box));
 }
 
 /** The part of a plane that holds ink; null where there is none. */
 function crop(plane) {
-  let [left, top, right, bottom] = [plane.width, plane.height, 0, 0];
-  plane.data.forEach((value, i) => {
-    if (!value) return;
-    const [x, y] = [i % plane.width, Math.floor(i / plane.width)];
-    [left, top] = [Math.min(left, x), Math.min(top, y)];
-    [right, bottom] = [Math.max(right, x + 1), Math.max(bottom, y + 1)];
-  });
-  return right ? cut(plane, left, top, right - left, bottom - top) : null;
-}
-
-function cut(plane, left, top, width, height) {
-  const result = emptyPicture(width, height, 1, false);
-  for (let y = 0; y < height; y++) {
-    const from = (y + top) * plane.width + left;
-    result.data.set(plane.data.subarray(from, from + width), y * width);
-  }
-  return result;
+  const { data, width } = plane;
+  const box = [Infinity, Infinity, 0, 0];
+  data.forEach((value, i) => value && grow(box, i % width, Math.floor(i / width)));
+  return box[2] ? part(plane, box) : null;
 }
 
 function scaled(digit, longest) {
   const scale = longest / Math.max(digit.height, digit.width);
-  const [width, height] = [digit.width, digit.height].map((side) =>
-    Math.max(1, rint(side * scale)),
-  );
-  return resize(digit, width, height);
-}
-
-function centred({ width, height }, digit) {
-  const [rows, columns] = [new Float64Array(height), new Float64Array(width)];
-  digit.forEach((value, i) => {
-    rows[Math.floor(i / width)] += value;
-    columns[i % width] += value;
-  });
-  const [top, left] = [startOf(rows), startOf(columns)];
-  const tile = new Uint8Array(SIDE * SIDE);
-  for (let y = 0; y < height; y++) {
-    tile.set(digit.subarray(y * width, (y + 1) * width), (top + y) * SIDE + left);
-  }
-  return tile;
-}
-
-/** Where the digit starts, so that its centre of mass is right or below of the middle. */
-function startOf(mass) {
-  let [total, moment] = [0, 0];
-  mass.forEach((value, i) => {
-    total += value;
-    moment += value * (i + 0.5);
-  });
-  return clip(Math.ceil(SIDE / 2 - moment / total), 0, SIDE - mass.length);
+  return resizePlane(digit, ...sidesAt(digit, scale));
 }

@@ -15,7 +15,7 @@ const only = (marks) => (marks.size === 1 ? [...marks][0] : '');
  * The numbers of a page with what they say, the values of Number.as_dict in Python.
  *
  * @param rows For each line its numbers, each as its spots, see numbers.js.
- * @param digits From place to digit, see results.js.
+ * @param digits From place to digit, see layout.js.
  * @param decimal The decimal mark; empty if it is not known.
  */
 export function numbersOf(rows, digits, decimal) {

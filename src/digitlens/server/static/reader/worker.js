@@ -1,6 +1,12 @@
 // The thread that reads, so that the page stays responsive: pictures come in, readings go out.
 
-import { loadReader, warmUp } from './load.js';
+import { openGraph } from './models.js';
+import { emptyPicture } from './pictures.js';
+import { DigitReader } from './reader.js';
+
+const LISTING = 'site.json';
+const FUSION = 'reader/fusion.onnx';
+const WARM = 2; // times; from then on a drawing takes about as long as ever
 
 let reader;
 
@@ -17,7 +23,7 @@ async function answer({ id, task, ...rest }) {
     self.postMessage({ id, error: { name: error.name, message: error.message } });
   }
   // If this fails, so does the first reading, which can say why.
-  if (task === 'load') await warmUp(reader).catch(() => {});
+  if (task === 'load') await warmUp().catch(() => {});
 }
 
 const tasks = {
@@ -25,7 +31,56 @@ const tasks = {
     reader = await loadReader(base, (progress) => self.postMessage({ id, progress }));
     return { name: reader.card.name, sha256: reader.card.sha256 };
   },
-  read(id, { picture, options }) {
-    return reader.read(picture, options);
-  },
+  read: (id, { picture, options }) => reader.read(picture, options),
 };
+
+/** Loads onnxruntime-web, graphs and cards from a site's folder; tells {loaded, total} in bytes. */
+async function loadReader(base, onProgress) {
+  const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
+  const { runtime, classifier, pages, lines } = site;
+  const graphs = {
+    finder: pages.graph, detector: lines.detector, recognizer: lines.recognizer,
+    classifier: classifier.graph, fusion: FUSION, ...(lines.spotter && { spotter: lines.spotter }),
+  };
+  const wanted = [runtime.wasm, ...Object.values(graphs)];
+  const total = wanted.reduce((size, name) => size + site.files[name].size, 0);
+  let loaded = 0;
+  const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
+  // With its hash in the address, a file of an earlier site is not taken from the browser's cache.
+  const address = (name) => new URL(`${name}?${site.files[name].sha256.slice(0, 12)}`, base);
+  const card = async (name) => (await fetched(address(name))).json();
+  const [ort, tiles, reading, wasm, ...parts] = await Promise.all([
+    import(address(runtime.module)), card(classifier.card), card(lines.card),
+    ...wanted.map((name) => bytesOf(address(name), advance)),
+  ]);
+  Object.assign(ort.env.wasm, { wasmBinary: wasm, proxy: false });
+  // One thread, unless the host isolates its pages: else browsers share no memory.
+  if (!globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
+  const run = {};
+  for (const [i, name] of Object.keys(graphs).entries()) run[name] = await openGraph(ort, parts[i]);
+  return new DigitReader(run, tiles, reading);
+}
+
+/** Reads a stroke a few times: browsers run a program slowly until they have seen it run. */
+async function warmUp() {
+  const page = emptyPicture(160, 160, 3);
+  page.data.fill(255);
+  for (let y = 30; y < 130; y++) page.data.fill(0, (y * 160 + 74) * 3, (y * 160 + 86) * 3);
+  for (let k = 0; k < WARM; k++) await reader.analyze(page);
+}
+
+async function fetched(url, options) {
+  const answer = await fetch(url, options);
+  if (!answer.ok) throw new Error(`${url.pathname} cannot be fetched: ${answer.status}`);
+  return answer;
+}
+
+async function bytesOf(url, advance) {
+  const chunks = [];
+  const body = (await fetched(url)).body.getReader();
+  for (let next = await body.read(); !next.done; next = await body.read()) {
+    chunks.push(next.value);
+    advance(next.value.length);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

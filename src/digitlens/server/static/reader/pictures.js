@@ -1,0 +1,203 @@
+// Pictures {data, width, height, channels}, row by row: cut, turned and resized as Pillow does it.
+//
+// A page has three channels of bytes, a plane one of float32. Resizing is after libImaging's
+// Resample.c: along rows, then along columns, the second on what the first one rounded; bytes are
+// weighed with whole numbers of 22 bits, floats with doubles.
+
+import { clip, range, rint } from './arrays.js';
+import { flattened, paperBelow } from './transparency.js';
+
+const { fround } = Math;
+
+export const BOX = { support: 0.5, weigh: (x) => Number(x > -0.5 && x <= 0.5) };
+export const BILINEAR = { support: 1, weigh: (x) => Math.max(0, 1 - Math.abs(x)) };
+export const BICUBIC = {
+  support: 2,
+  weigh(x) {
+    const d = Math.abs(x);
+    if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+    return d < 2 ? -0.5 * (((d - 5) * d + 8) * d - 4) : 0;
+  },
+};
+const ONE = 2 ** 22; // a weight of bytes
+
+/** A black picture. */
+export function emptyPicture(width, height, channels, Kind = Uint8ClampedArray) {
+  return { data: new Kind(width * height * channels), width, height, channels };
+}
+
+/** The page of a picture as a canvas gives it: RGBA, transparency laid on what paperBelow says. */
+export function pageOf({ data, width, height }) {
+  if (data.length !== width * height * 4 || !data.length) {
+    throw new RangeError(`expected ${width} x ${height} RGBA pixels, found ${data.length} bytes`);
+  }
+  const page = emptyPicture(width, height, 3);
+  const paper = paperBelow(data);
+  for (let i = 0, to = 0; i < data.length; i += 4, to += 3) {
+    for (let c = 0; c < 3; c++) page.data[to + c] = flattened(data[i + c], data[i + 3], paper);
+  }
+  return page;
+}
+
+/** Every `step`-th pixel of a part of a picture; beyond its edge it goes on as it ends. */
+export function part({ data, width, height, channels }, [left, top, right, bottom], step = 1) {
+  const [columns, rows] = [right - left, bottom - top].map((side) => Math.ceil(side / step));
+  const cut = emptyPicture(columns, rows, channels, data.constructor);
+  const isInside = step === 1 && left >= 0 && right <= width;
+  for (let y = 0; y < rows; y++) {
+    const row = width * clip(top + y * step, 0, height - 1);
+    const to = y * columns * channels;
+    const whole = [row + left, row + right].map((place) => place * channels);
+    if (isInside) cut.data.set(data.subarray(...whole), to);
+    else for (let i = 0; i < columns * channels; i++) {
+      const x = clip(left + Math.floor(i / channels) * step, 0, width - 1);
+      cut.data[to + i] = data[(row + x) * channels + i % channels];
+    }
+  }
+  return cut;
+}
+
+/** Lays a picture on another one, which is changed and returned. */
+export function paste(onto, { data, width, height }, left = 0, top = 0) {
+  const { channels } = onto;
+  for (let y = 0; y < height; y++) {
+    const row = data.subarray(y * width * channels, (y + 1) * width * channels);
+    onto.data.set(row, ((y + top) * onto.width + left) * channels);
+  }
+  return onto;
+}
+
+/** A page after so many quarter turns, counter-clockwise. */
+export function turned(page, turn) {
+  if (!turn) return page;
+  const { data, width, height } = page;
+  const result = emptyPicture(height, width, 3);
+  for (let x = width - 1, at = 0; x >= 0; x--) {
+    for (let y = 0; y < height; y++) {
+      for (let c = 0; c < 3; c++) result.data[at++] = data[3 * (y * width + x) + c];
+    }
+  }
+  return turned(result, turn - 1);
+}
+
+/** The sides of a picture times a scale, at least a pixel each. */
+export function sidesAt({ width, height }, scale) {
+  return [width, height].map((side) => Math.max(1, rint(side * scale)));
+}
+
+/** A picture scaled down by area averaging so that no side is longer than `longest` pixels. */
+export function shrink(picture, longest) {
+  const scale = longest / Math.max(picture.width, picture.height);
+  return scale < 1 ? resize(picture, ...sidesAt(picture, scale), BOX) : picture;
+}
+
+/** Resizes one plane of floats: area average when it shrinks, bilinear when it grows. */
+export function resizePlane(plane, width, height) {
+  const shrinks = width * height < plane.width * plane.height;
+  return resize(plane, width, height, shrinks ? BOX : BILINEAR);
+}
+
+/** Resizes the part of a picture that lies in a box x0, y0, x1, y1; the same where none changes. */
+export function resize(picture, width, height, filter, box) {
+  const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map(fround);
+  const across = (from) => resizedAlong(from, 'width', width, x0, x1, filter);
+  const down = (from) => resizedAlong(from, 'height', height, y0, y1, filter);
+  // Where much more of the height goes than of the width, as Pillow does from version 13 on.
+  const less = picture.height - height;
+  const downFirst = less > 0 && less > 2 * (picture.width - width);
+  return downFirst ? across(down(picture)) : down(across(picture));
+}
+
+function resizedAlong(picture, side, size, low, high, filter) {
+  const { data, width, height, channels, [side]: old } = picture;
+  if (size === old && low === 0 && high === size) return picture;
+  const isBytes = !(data instanceof Float32Array);
+  const taps = tapsOf(old, low, high, size, filter, isBytes);
+  const [count, stride] = side === 'width' ? [height, channels] : [1, width * channels];
+  const resized = new data.constructor(count * size * stride);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (const { start, weights } of taps) {
+      const from = (row * old + start) * stride;
+      for (let i = 0; i < stride; i++) {
+        let total = isBytes ? ONE / 2 : 0;
+        for (let k = 0, place = from + i; k < weights.length; k++, place += stride) {
+          total += data[place] * weights[k];
+        }
+        resized[at++] = isBytes ? total >> 22 : total;
+      }
+    }
+  }
+  return { width, height, channels, data: resized, [side]: size };
+}
+
+/** For each new pixel of one axis the first old one that it takes from, and the weights. */
+function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
+  const scale = fround(high - low) / wanted;
+  const stretch = Math.max(scale, 1);
+  return range(wanted).map((i) => {
+    const centre = low + (i + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
+    const end = Math.min(size, Math.trunc(centre + support * stretch + 0.5));
+    const weights = new Float64Array(end - start)
+      .map((_, k) => weigh((k + start - centre + 0.5) * (1 / stretch)));
+    const total = weights.reduce((all, weight) => all + weight, 0) || 1;
+    const shares = weights.map((weight) => weight / total);
+    const asWhole = (share) => Math.trunc(share * ONE + (share < 0 ? -0.5 : 0.5));
+    return { start, weights: isBytes ? shares.map(asWhole) : shares };
+  });
+}
+
+/** Averages blocks of factor x factor pixels; those at the right and lower edge may be smaller. */
+export function reduce({ data, width, height, channels }, factor) {
+  const [columns, rows] = [width, height].map((side) => Math.ceil(side / factor));
+  const result = emptyPicture(columns, rows, channels);
+  for (let at = 0; at < result.data.length; at++) {
+    const [pixel, c] = [Math.floor(at / channels), at % channels];
+    const [left, top] = [pixel % columns, Math.floor(pixel / columns)].map((n) => n * factor);
+    const [right, bottom] = [Math.min(left + factor, width), Math.min(top + factor, height)];
+    const count = (right - left) * (bottom - top);
+    let total = count >> 1;
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) total += data[(y * width + x) * channels + c];
+    }
+    result.data[at] = Math.floor((total * Math.trunc(fround(ONE * 4 / count))) / (ONE * 4));
+  }
+  return result;
+}
+
+/**
+ * Maps a parallelogram of a picture of bytes to a rectangle, by cubic interpolation.
+ *
+ * @param corners Its corners [x, y]: top-left, top-right, bottom-right, bottom-left.
+ * @returns A picture; black where the parallelogram reaches over the edge.
+ */
+export function transform(picture, [[x0, y0], [x1, y1], , [x3, y3]], width, height) {
+  const [a, d] = [(x1 - x0) / width, (y1 - y0) / width];
+  const [b, e] = [(x3 - x0) / height, (y3 - y0) / height];
+  const { data, channels } = picture;
+  const result = emptyPicture(width, height, channels);
+  const [across, down] = [new Float64Array(4), new Float64Array(4)];
+  for (let at = 0; at < result.data.length; at += channels) {
+    const [x, y] = [(at / channels) % width + 0.5, Math.floor(at / channels / width) + 0.5];
+    const [u, v] = [a * x + b * y + x0, d * x + e * y + y0];
+    if (u < 0 || v < 0 || u >= picture.width || v >= picture.height) continue;
+    const [left, top] = [Math.floor(u - 0.5), Math.floor(v - 0.5)];
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0; i < 4; i++) {
+        const row = clip(top + i - 1, 0, picture.height - 1) * picture.width;
+        for (let k = 0; k < 4; k++) {
+          across[k] = data[(row + clip(left + k - 1, 0, picture.width - 1)) * channels + c];
+        }
+        down[i] = cubic(across[0], across[1], across[2], across[3], u - 0.5 - left);
+      }
+      result.data[at + c] = Math.trunc(cubic(down[0], down[1], down[2], down[3], v - 0.5 - top));
+    }
+  }
+  return result;
+}
+
+/** The curve through four values, between the second and the third. */
+function cubic(v1, v2, v3, v4, share) {
+  const bend = 2 * (v1 - v2) + v3 - v4;
+  return v2 + share * (v3 - v1 + share * (bend + share * (v2 - v1 + v4 - v3)));
+}
