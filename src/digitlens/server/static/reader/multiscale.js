@@ -75,9 +75,11 @@ function candidatesOf(found, page, copy) {
 /** Whether all ink of a picture lies in boxes of sure digits. */
 function explainsInk(copy, found) {
   const { data, width, height } = copy;
-  const paper = paperOf(copy);
-  const away = tabulate(Float32Array, width * height, (i) =>
-    max(paper.map((colour, c) => Math.abs(data[3 * i + c] - colour))));
+  const [red, green, blue] = paperOf(copy);
+  const away = tabulate(Float32Array, width * height, (i) => Math.max(
+    Math.abs(data[3 * i] - red), Math.abs(data[3 * i + 1] - green),
+    Math.abs(data[3 * i + 2] - blue),
+  ));
   const strongest = max(away);
   const boxes = found.filter(({ score }) => score >= SURE).map(({ box: [x0, y0, x1, y1] }) => {
     const margin = 1 + AROUND * (y1 - y0);

@@ -153,7 +153,7 @@ export function reduce({ data, width, height, channels }, factor) {
   const result = emptyPicture(columns, rows, channels);
   for (let at = 0; at < result.data.length; at++) {
     const [pixel, c] = [Math.floor(at / channels), at % channels];
-    const [left, top] = [pixel % columns, Math.floor(pixel / columns)].map((n) => n * factor);
+    const [left, top] = [factor * (pixel % columns), factor * Math.floor(pixel / columns)];
     const [right, bottom] = [Math.min(left + factor, width), Math.min(top + factor, height)];
     const count = (right - left) * (bottom - top);
     let total = count >> 1;
