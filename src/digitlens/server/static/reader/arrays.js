@@ -75,6 +75,16 @@ export function medianColour(bytes) {
   return [0, 1, 2].map((channel) => quantileOf(histogram(bytes, 256, channel, 3), 0.5));
 }
 
+/** Items in groups, a new one wherever `starts(item, index)` says so. */
+export function grouped(items, starts) {
+  const groups = [];
+  items.forEach((item, i) => {
+    if (!i || starts(item, i)) groups.push([]);
+    groups.at(-1).push(item);
+  });
+  return groups;
+}
+
 /** The upright box around points: x0, y0, x1, y1. */
 export function boundsOf(points) {
   const [xs, ys] = [0, 1].map((k) => points.map((point) => point[k]));

@@ -4,7 +4,7 @@
 // joined, place, line, column}: pairs of digit and probability; the probability of none; whether it
 // goes on with the digit of the step before; what it stands for, -1 for no place.
 
-import { argmax, boundsOf, max, range, sum } from './arrays.js';
+import { argmax, boundsOf, grouped, max, range, sum } from './arrays.js';
 import { BLANK, DIGITS, STRIDE, digitsOf, search } from './decode.js';
 import { pageBox, percent } from './layout.js';
 import { axesOf, heightOf } from './text_lines.js';
@@ -53,11 +53,8 @@ function stepsOf(view, layout) {
   const found = [];
   const done = new Set();
   for (const row of layout.places) {
-    const parts = [];
-    for (const step of row.map((place) => stepOfPlace(view, place))) {
-      if (parts.at(-1)?.[0].line === step.line) parts.at(-1).push(step);
-      else parts.push([step]);
-    }
+    const own = row.map((place) => stepOfPlace(view, place));
+    const parts = grouped(own, ({ line }, i) => line !== own[i - 1].line);
     const apart = new Set(parts.map(([{ line }]) => line)).size === parts.length;
     for (const known of parts) {
       const { line } = known[0];

@@ -1,6 +1,6 @@
 // Layout: digits judged and put in lines, and the numbers on each line with their marks.
 
-import { argsort, clip, range, rint } from './arrays.js';
+import { argsort, clip, grouped, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
 import { charactersOf, numbersOn } from './numbers.js';
 import { linesOf, numbersOf } from './reading_order.js';
@@ -160,6 +160,13 @@ function insert(rows, written, index, digits) {
   const above = rows.filter((row) => boxesOf(row).some((box) => box[1] <= y0)).length;
   rows.splice(above, 0, [index]);
   written.splice(above, 0, []);
+}
+
+/** The digits of each number of a line; where one is rejected, its gap is there nevertheless. */
+export function numberDigits(line) {
+  return grouped(line, ({ startsNumber }) => startsNumber)
+    .map((digits) => digits.filter((digit) => !isRejected(digit)))
+    .filter(({ length }) => length);
 }
 
 /** A box in whole pixels that lies on the page. */

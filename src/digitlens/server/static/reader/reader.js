@@ -3,7 +3,7 @@
 import { constrain } from './constrained.js';
 import { fuse, weightsOf } from './fusion.js';
 import { inkIn } from './ink.js';
-import { arrange } from './layout.js';
+import { arrange, numberDigits } from './layout.js';
 import { classify } from './models.js';
 import { detect } from './multiscale.js';
 import { bestTurn } from './orientation.js';
@@ -111,15 +111,7 @@ function digitAsDict({ value, confidence, status, reason, startsNumber, ...digit
   };
 }
 
-/** The digits of each number of a line. */
-function digitsIn(line) {
-  const numbers = [''];
-  for (const { startsNumber, status, value } of line) {
-    // Also of a rejected one: the gap is there nevertheless.
-    if (startsNumber) numbers.push('');
-    if (status !== 'rejected') numbers[numbers.length - 1] += value;
-  }
-  return numbers.filter(Boolean);
-}
+const digitsIn = (line) =>
+  numberDigits(line).map((digits) => digits.map(({ value }) => value).join(''));
 
 const rounded = (share) => Number(share.toFixed(6));

@@ -3,7 +3,7 @@
 // Knows boxes only. All lengths are measured in digit heights, so neither the resolution nor the
 // place on the page matters.
 
-import { argmax, argsort, max, mean, middleOf, quantile, range, sum } from './arrays.js';
+import { argmax, argsort, grouped, max, mean, middleOf, quantile, range, sum } from './arrays.js';
 
 // Slant of the page
 const STEEPEST = 30.0; // degrees; a page turned by 25 still fits with the unevenness of its lines
@@ -52,16 +52,10 @@ export function linesOf(boxes) {
  * @returns Positions in `boxes`, number by number.
  */
 export function numbersOf(boxes) {
-  if (!boxes.length) return [];
   const height = quantile(boxes.map((box) => box[3] - box[1]), 0.5);
   const gaps = boxes.slice(1).map((box, i) => (box[0] - boxes[i][2]) / height);
   const widest = widestInside(gaps);
-  const numbers = [[0]];
-  gaps.forEach((gap, i) => {
-    if (gap > widest) numbers.push([]);
-    numbers.at(-1).push(i + 1);
-  });
-  return numbers;
+  return grouped(range(boxes.length), (i) => gaps[i - 1] > widest);
 }
 
 /** Centres from the first box on, on a page without slant, and heights. */

@@ -1,8 +1,8 @@
 // Recognises lines: those that the line detector found, and those that lone digits make up.
 
 import {
-  argmax, boundsOf, clip, cornersOf, histogram, mean, medianColour, middleOf, quantileOf, range,
-  sum,
+  argmax, boundsOf, clip, cornersOf, grouped, histogram, mean, medianColour, middleOf, quantileOf,
+  range, sum,
 } from './arrays.js';
 import { DIGITS, decode } from './decode.js';
 import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
@@ -191,14 +191,8 @@ function isPartOfDigit({ quad }, boxes) {
 
 /** Digits that stand together on a line, as their boxes. */
 function groups(boxes) {
-  return linesOf(boxes).flatMap((line) => {
-    const parts = [];
-    line.map((index) => boxes[index]).forEach((box, i, row) => {
-      if (!i || isApart(row[i - 1], box)) parts.push([]);
-      parts.at(-1).push(box);
-    });
-    return parts;
-  });
+  const lines = linesOf(boxes).map((line) => line.map((index) => boxes[index]));
+  return lines.flatMap((line) => grouped(line, (box, i) => isApart(line[i - 1], box)));
 }
 
 function isApart(last, box) {

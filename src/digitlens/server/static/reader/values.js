@@ -4,7 +4,7 @@
 // means by them. What numbers look like is not weighed: cents without a mark, gaps, columns.
 
 import { fits, LIKE_DATE, meanings, ONE_MARK, CURRENCIES } from './notation.js';
-import { percent } from './layout.js';
+import { numberDigits, percent } from './layout.js';
 
 export const SURE_MARK = 0.8; // confidence of a mark from which it is taken as read
 
@@ -56,16 +56,9 @@ export function chosen(text, found, known) {
 
 /** Numbers by their digits alone, as where a pattern decided them: no values. */
 export function codesOf(lines) {
-  return lines.flatMap((line) => {
-    const groups = [[]];
-    for (const digit of line) {
-      if (digit.startsNumber) groups.push([]);
-      if (digit.status !== 'rejected') groups.at(-1).push(digit);
-    }
-    return groups.filter(({ length }) => length).map((digits) => {
-      const text = digits.map(({ value }) => value).join('');
-      return told(digits, digits, text, [meanings('')[0]], doubtfulDigit(digits));
-    });
+  return lines.flatMap(numberDigits).map((digits) => {
+    const text = digits.map(({ value }) => value).join('');
+    return told(digits, digits, text, meanings(''), doubtfulDigit(digits));
   });
 }
 
