@@ -1,4 +1,4 @@
-"""Files written whole or not at all, their hashes, and the cache folder for what was fetched."""
+"""Files written whole or not at all, their hashes and names, and the cache of what was fetched."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif", ".avif", ".pdf"),
+)
 
 
 @contextmanager
@@ -83,6 +88,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def names_picture(name: str) -> bool:
+    """Whether a file of that name is a picture that folders mean: by its suffix, and not hidden."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def sha256(content: bytes | memoryview) -> str:

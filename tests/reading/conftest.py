@@ -1,7 +1,16 @@
-"""The shipped reader, opened once, and a digit detector that sees rectangles."""
+"""The shipped reader, opened once, a digit detector that sees rectangles, and a bucket of S3."""
 
+import re
+import threading
+import time
+import zlib
 from collections import defaultdict
+from datetime import UTC, datetime
+from email.utils import formatdate
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby, product
+from urllib.parse import parse_qsl, unquote
 
 import numpy as np
 import pytest
@@ -93,3 +102,136 @@ def _ctc(posteriors, chars):
         chance = np.prod([row[value] for row, value in zip(posteriors, path, strict=True)])
         found["".join(chars[value - 1] for value in kept)] += chance
     return found
+
+
+class Bucket(ThreadingHTTPServer):
+    """A bucket that answers as S3 does, at least ``obstore``: each request is done whole or not.
+
+    ``now`` is its clock; names in ``held`` are given to nobody before ``release`` is called.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.things, self.lock, self.now = {}, threading.Lock(), time.time
+        self.held, self.asked, self.released = set(), set(), threading.Event()
+        self.lost = 0  # answers that never arrive, though what was asked for is done
+        self.release = self.released.set
+
+    def names(self, prefix=""):
+        return sorted(name for name in self.things if name.startswith(prefix))
+
+
+class Answers(BaseHTTPRequestHandler):
+    """What a bucket answers."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def parse_request(self):
+        if not super().parse_request():
+            return False
+        path, _, query = self.path.partition("?")
+        self.query = dict(parse_qsl(query, keep_blank_values=True))
+        self.name = unquote(path).removeprefix("/bucket").removeprefix("/")
+        return True
+
+    def do_PUT(self):
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.path.startswith("/bucket/"):
+            return self.answer(404, error="NoSuchBucket")
+        with self.server.lock:
+            if self.headers["If-None-Match"] == "*" and self.name in self.server.things:
+                return self.answer(412, error="PreconditionFailed")
+            self.server.things[self.name] = content, self.server.now()
+            if self.server.lost and self.name.rpartition("/")[2].startswith("part-"):
+                self.server.lost -= 1
+                self.close_connection = True
+                return None
+        return self.answer(200)
+
+    def do_GET(self):
+        if "list-type" in self.query:
+            return self.answer_list()
+        if self.name in self.server.held:
+            self.server.asked.add(self.name)
+            self.server.released.wait(30)
+        content, when = self.server.things.get(self.name, (None, 0))
+        if content is None:
+            return self.answer(404, error="NoSuchKey")
+        return self.answer(200, content, when)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_DELETE(self):
+        with self.server.lock:
+            self.server.things.pop(self.name, None)
+        self.answer(204)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with self.server.lock:
+            names = re.findall("<Key>(.*?)</Key>", body)
+            for name in names:
+                self.server.things.pop(name, None)
+        told = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
+        self.answer(200, f"<DeleteResult>{told}</DeleteResult>".encode())
+
+    def answer_list(self):
+        prefix, after = self.query.get("prefix", ""), self.query.get("start-after", "")
+        after = self.query.get("continuation-token", after)
+        parts, folders, last, more = [], set(), "", False
+        for name in self.server.names(prefix):
+            if name <= after:
+                continue
+            if len(parts) == 10:  # of S3 a thousand
+                more = True
+                break
+            last = name
+            if "delimiter" in self.query and "/" in name[len(prefix) :]:
+                folders.add(prefix + name[len(prefix) :].partition("/")[0] + "/")
+                continue
+            content, when = self.server.things[name]
+            told = datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
+            parts.append(
+                f"<Contents><Key>{escape(name)}</Key><Size>{len(content)}</Size>"
+                f'<ETag>"{zlib.crc32(content)}"</ETag>'
+                f"<LastModified>{told.replace('+00:00', 'Z')}</LastModified></Contents>"
+            )
+        parts += [f"<CommonPrefixes><Prefix>{each}</Prefix></CommonPrefixes>" for each in folders]
+        parts += [f"<NextContinuationToken>{escape(last)}</NextContinuationToken>"] * more
+        text = f"<ListBucketResult>{''.join(parts)}</ListBucketResult>"
+        self.answer(200, text.encode())
+
+    def answer(self, status, content=b"", when=0.0, error=""):
+        if error:
+            content = f"<Error><Code>{error}</Code><Message>{error}</Message></Error>".encode()
+        self.send_response(status)
+        self.send_header("ETag", f'"{zlib.crc32(content)}"')
+        self.send_header("Last-Modified", formatdate(when, usegmt=True))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket at ``s3://bucket``, for this process and those that it starts."""
+    with Bucket() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        for name, value in {
+            "ENDPOINT_URL": endpoint,
+            "ALLOW_HTTP": "true",
+            "REGION": "nowhere",
+            "ACCESS_KEY_ID": "key",
+            "SECRET_ACCESS_KEY": "secret",
+        }.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        yield server
+        server.release()
+        server.shutdown()

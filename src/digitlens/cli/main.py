@@ -11,7 +11,7 @@ from typer import Option
 from digitlens import __version__
 from digitlens.cli.data import adapt, calibrate, data
 from digitlens.cli.evaluate import compare, evaluate
-from digitlens.cli.read import explain, read, table
+from digitlens.cli.read import batch, explain, read, table
 from digitlens.cli.serve import export, serve
 from digitlens.cli.show import figures, reconstruct, report
 from digitlens.cli.train import train, tune
@@ -27,7 +27,7 @@ app = typer.Typer(
 app.command()(read)
 app.command("predict", help="The same as read.")(read)
 for command in (
-    *(template, watch, table, explain, train, tune, calibrate, adapt, evaluate, compare),
+    *(batch, template, watch, table, explain, train, tune, calibrate, adapt, evaluate, compare),
     *(figures, reconstruct, report, data, export, serve),
 ):
     app.command()(command)

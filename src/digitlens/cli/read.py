@@ -1,4 +1,4 @@
-"""``read``, ``explain`` and ``table``: the digits on pictures, why these, and cells of tables."""
+"""``read``, ``batch``, ``explain``, ``table``: digits on pictures, why these, cells of tables."""
 
 from __future__ import annotations
 
@@ -13,9 +13,18 @@ from typer import Argument, Option
 
 from digitlens.cli import tables
 from digitlens.cli.read_paths import STDIN, ReadSettings, form_of, read_paths
-from digitlens.cli.tables import AsJson, Model, Pages, meaning, print_json, wide_console, writing
+from digitlens.cli.tables import (
+    INTERRUPTED,
+    AsJson,
+    Model,
+    Pages,
+    meaning,
+    print_json,
+    wide_console,
+    writing,
+)
 from digitlens.errors import ImageError
-from digitlens.progress import note
+from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from digitlens.imaging.image import Page
     from digitlens.reading.notation import NotationOptions
     from digitlens.reading.reader import ReadResult
+    from digitlens.reading.shards import BatchStatus
     from digitlens.tabular import Table
 
 Paths = Annotated[
@@ -129,6 +139,78 @@ def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
         name = str(error).split(":", maxsplit=1)[0].split(",")[0]
         raise typer.BadParameter(str(error), param_hint=f"--{name}") from error
     return notation
+
+
+def batch(
+    source: Annotated[
+        str, Argument(metavar="SOURCE", help="Folder of pictures, or s3://, gs:// or az://.")
+    ],
+    out: Annotated[
+        str,
+        Option(metavar="DEST", help="Folder or address that gets Parquet files."),
+    ],
+    workers: Annotated[
+        int | None, Option(min=1, help="Processes, of one thread each; one a core if not said.")
+    ] = None,
+    shard: Annotated[
+        int, Option(min=1, metavar="PICTURES", help="Most pictures of a file, lost by a crash.")
+    ] = 1000,
+    patience: Annotated[
+        float,
+        Option(
+            min=1,
+            metavar="SECONDS",
+            help="Without a sign of life for so long, others take over; alike on all machines.",
+        ),
+    ] = 60.0,
+    expect: Expect = None,
+    target_error: TargetError = None,
+    decimal: Decimal = None,
+    grouping: Grouping = None,
+    locale: Locale = None,
+    model: Model = "default",
+    pages: Pages = "pages",
+) -> None:
+    """Read any number of pictures into Parquet files, on any number of machines.
+
+    Run the same line on each machine: they share the work through DEST, and each picture is read
+    exactly once. Run it again to go on after an interruption. A picture that cannot be read is a
+    row with its error. Only what was in SOURCE when the first machine listed it is read.
+    """
+    import signal
+
+    from digitlens.evaluation.risk import parse_target
+    from digitlens.models.session import cores
+    from digitlens.reading.constraints import Expectation
+    from digitlens.reading.shards import BatchJob, RowOptions, run_batch
+
+    with meaning("--expect"):
+        Expectation.of(expect or None)
+    with meaning("--target-error"):
+        share = None if target_error is None else parse_target(target_error)
+    notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
+    options = RowOptions(model, pages, tuple(expect or ()), share, notation)
+    job = BatchJob(source, out, options, shard, patience)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leases are given back
+    try:
+        with work_bar("{task.fields[told]}") as bar:
+            task = bar.add_task("shards", total=None, told="")
+
+            def tell(status: BatchStatus) -> None:
+                bar.update(task, completed=status.done, total=status.total, told=_told(status))
+
+            status = run_batch(job, workers or cores(), tell)
+    except KeyboardInterrupt:
+        note("digitlens: interrupted: run the same line again to go on")
+        raise typer.Exit(INTERRUPTED) from None
+    note(f"{_told(status)}; {status.done:,} of {status.total or 0:,} shards are in {out}")
+    if status.done != status.total:
+        raise typer.Exit(1)
+
+
+def _told(status: BatchStatus) -> str:
+    errors = f", {status.errors:,} of them with errors" if status.errors else ""
+    return f"{status.pictures:,} pictures read here{errors}"
 
 
 REPORT, PAGE = "explanation.json", "explanation.html"

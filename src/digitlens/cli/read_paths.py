@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 from digitlens.errors import DigitlensError, ImageError, MissingExtraError, ModelError
+from digitlens.files import SUFFIXES, names_picture
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
@@ -430,10 +431,6 @@ def _doubts(reading: Reading) -> str:
 
 
 STDIN = "-"
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif", ".avif", ".pdf"),
-)
 _MAGIC = re.compile(r"[*?[]")
 _NO_PICTURES = (
     "is a folder without pictures: looked in it and its subfolders for names that end in "
@@ -499,7 +496,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[ImageError]]:
 
 
 def _is_picture(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+    if not names_picture(path.name):
         return False
     try:
         return stat.S_ISREG(path.stat().st_mode)  # a pipe would be waited for without end

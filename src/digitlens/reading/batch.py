@@ -211,7 +211,7 @@ class _Worker:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
         self._ready = self._begun = False
-        with _uninterrupted():
+        with uninterrupted():
             self._process.start()
         theirs.close()  # so that its end is the end of the connection
 
@@ -279,7 +279,7 @@ def _tell(connection: Connection, done: Done[object]) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Generator[None]:
+def uninterrupted() -> Generator[None]:
     """Ctrl-C waits within the block, and never reaches processes that are started in it."""
     import signal  # noqa: PLC0415
 

@@ -1,0 +1,610 @@
+"""Any number of pictures read by any number of machines into Parquet, each picture exactly once.
+
+The source is listed once, in shards. Each process takes shards from the destination and writes what
+it read of one as a file; what is known of the work lies next to these, in ``_batch``:
+
+- ``run.json``: what is read and with what; a machine that would do otherwise is refused.
+- ``shards/ID.json``: names of pictures; ``listed.json``: how many shards there are, once known.
+- ``leases/ID.N``: who works on a shard, written anew while it does. One that is older than the
+  patience of all is taken over by who creates the next, N + 1; ``clock`` tells the store's time.
+
+The first to create ``part-ID.parquet`` has read the shard, so that a process which was only slow,
+and whose lease was taken over, does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from io import BytesIO
+from itertools import chain, islice
+from multiprocessing.connection import Connection, wait
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from digitlens import __version__
+from digitlens.errors import DataError, DigitlensError, ModelError, needs_extra
+from digitlens.files import names_picture, sha256
+from digitlens.imaging.document import Document, open_document
+from digitlens.models.bundle import lines_of, load_line_card, open_roles
+from digitlens.reading.batch import WorkerError, ordered_map, uninterrupted
+from digitlens.reading.constraints import Expectation
+from digitlens.reading.notation import NotationOptions
+from digitlens.reading.reader import DigitReader
+from digitlens.reading.stores import Store, UnreadableError, open_store
+from digitlens.results import told
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+Row: TypeAlias = dict[str, Any]
+
+STATE = "_batch"
+RUN, LISTED, CLOCK = f"{STATE}/run.json", f"{STATE}/listed.json", f"{STATE}/clock"
+SHARDS, LEASES = f"{STATE}/shards", f"{STATE}/leases"
+LISTING = "listing"  # the lease of whoever lists the source
+FORMAT = 1
+
+SHARD = 1000  # pictures: 10 s of drawings, a quarter of an hour of photos of 12 megapixels
+SPLITS, LEAST = 64, 16  # few pictures are cut into up to so many shards, of no fewer pictures
+PATIENCE = 60.0  # seconds
+_SIGNS = 3  # of life within that time
+_FETCHING = 8  # threads; with 50 ms for a picture from the store, 160 of them a second
+_MISSES = 32  # shards in a row that others have: time to look again which are free
+_PAUSES = 0.1, 5.0  # seconds; the first and the longest, when there is nothing to do
+_CAREFUL = 3  # from this lease of a shard on, it is noted which picture is read
+_TELLING = 0.5  # seconds
+_LOOKING = 5.0  # seconds, at least, and 20 times as long as it takes
+_SPARE = 4  # processes that may come to an end without a shard done, besides one for each core
+_GRACE = 30.0  # seconds until a picture is read and a lease given back
+_NAMELESS = re.compile(r"^image(#\d+)?: ")
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """With what pictures are read; each as the option of that name, see ``DigitReader``."""
+
+    model: str = "default"
+    pages: str = "pages"
+    expect: tuple[str, ...] = ()
+    target_error: float | None = None
+    notation: NotationOptions = field(default_factory=NotationOptions)
+
+    def identity(self) -> Row:
+        """What makes answers the same or not: options, version and models, JSON-ready."""
+        tiles, finder = open_roles(self.model, self.pages)
+        cards = [tiles.card, finder.card, load_line_card(lines_of(tiles.folder))]
+        models = sha256(json.dumps([asdict(card) for card in cards]).encode())
+        known = {key: value for key, value in self.notation.items() if value is not None}
+        reads_photos = all(find_spec(name) for name in ("pillow_heif", "pypdfium2"))
+        return {
+            **{"format": FORMAT, "digitlens": __version__, "models": models},
+            **{"expect": list(self.expect), "target_error": self.target_error, "notation": known},
+            "extra photo": reads_photos,
+        }
+
+
+class RowReader:
+    """Reads pictures into rows of a table, also what cannot be read; one thread."""
+
+    def __init__(self, options: RowOptions | None = None) -> None:
+        """Loads the models.
+
+        Raises:
+            ModelError: A model is missing or damaged, or cannot promise so few errors.
+            ValueError: What is expected is no constraint.
+        """
+        self._options = options or RowOptions()
+        asked = self._options
+        self._expected = Expectation.of(asked.expect or None)
+        try:
+            self._reader = DigitReader(
+                asked.model, pages=asked.pages, target_error=asked.target_error, threads=1
+            )
+        except ValueError as error:
+            raise ModelError(f"the target error cannot be kept: {error}") from error
+
+    def rows(self, path: str, content: bytes) -> list[Row]:
+        """A row for each page of a file, see ``schema``; one if it cannot be opened."""
+        try:
+            with open_document(BytesIO(content)) as document:
+                count = document.count
+                return [self._page(path, document, number) for number in range(1, count + 1)]
+        except Exception as error:  # whatever it is, it belongs to this picture
+            return [error_row(path, error)]
+
+    def _page(self, path: str, document: Document, number: int) -> Row:
+        start = time.perf_counter()
+        try:
+            page, notation = document.page(number), self._options.notation
+            reading = self._reader.read(page, expect=self._expected, **notation)
+        except Exception as error:  # the other pages are read nevertheless
+            return error_row(path, error, number)
+        numbers, digits = reading.numbers, reading.digits
+        doubtful = any(each.status == "unsure" for each in (*numbers, *digits))
+        return {
+            **{"path": _utf8(path), "page": number},
+            "status": "unsure" if doubtful else "sure" if digits else "empty",
+            "text": reading.text,
+            "digits_only": reading.digits_only,
+            "values": [told(each.value) for each in numbers],
+            "numbers": json.dumps([each.as_dict() for each in numbers], ensure_ascii=False),
+            "confidence": min((each.confidence for each in numbers), default=None),
+            "milliseconds": round(1000 * (time.perf_counter() - start), 2),
+            "model_sha256": reading.model_sha256,
+        }
+
+
+def error_row(path: str, error: Exception, page: int = 1) -> Row:
+    """The row of what could not be read, and why."""
+    known = _NAMELESS.sub("", str(error))
+    said = known if isinstance(error, DigitlensError) else f"{type(error).__name__}: {known}"
+    return {"path": _utf8(path), "page": page, "status": "error", "error": _utf8(said)}
+
+
+def _utf8(text: str) -> str:
+    return os.fsencode(text).decode(errors="replace")  # a folder may have names that are no text
+
+
+def schema() -> Any:
+    """The columns of a table of readings, as pyarrow has them."""
+    with needs_extra("cloud", "a batch"):
+        import pyarrow as arrow  # noqa: PLC0415
+
+    text = arrow.string()
+    columns = {
+        **{"path": text, "page": arrow.int32(), "status": text, "text": text, "digits_only": text},
+        **{"values": arrow.list_(text), "numbers": text, "confidence": arrow.float32()},
+        **{"error": text, "milliseconds": arrow.float32(), "model_sha256": text},
+    }
+    return arrow.schema(list(columns.items()))
+
+
+def table_of_rows(rows: Sequence[Row]) -> Any:
+    """Rows as a table of pyarrow."""
+    import pyarrow as arrow  # noqa: PLC0415
+
+    return arrow.Table.from_pylist(list(rows), schema=schema())
+
+
+def _parquet(rows: Sequence[Row]) -> bytes:
+    from pyarrow import parquet  # noqa: PLC0415
+
+    stream = BytesIO()
+    parquet.write_table(table_of_rows(rows), stream, compression="zstd")
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """What is to be read, and where rows go; folders or addresses.
+
+    Attributes:
+        source: Pictures below it are read, in folders too, but nothing hidden.
+        destination: Gets a Parquet file for each shard.
+        options: With what they are read.
+        shard: Most pictures of a shard.
+        patience: Seconds after which a lease that was not renewed is taken over.
+    """
+
+    source: str
+    destination: str
+    options: RowOptions = field(default_factory=RowOptions)
+    shard: int = SHARD
+    patience: float = PATIENCE
+
+    def agree(self) -> Store:
+        """The destination, once it says that it is for this job.
+
+        Raises:
+            DataError: It is for another one, or there are no pictures.
+        """
+        schema()
+        store = open_store(self.destination)
+        ours = {"source": self.source.rstrip("/"), **self.options.identity()}
+        if not store.has(RUN):
+            if next(picture_names(open_store(self.source)), None) is None:
+                raise DataError(f"{self.source}: no pictures found, told by how names end")
+            store.create(RUN, json.dumps(ours, indent=1).encode())
+        theirs = json.loads(store.get(RUN))
+        if others := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
+            said = "; ".join(f"{key}: {theirs.get(key)!r}, now {ours.get(key)!r}" for key in others)
+            raise DataError(
+                f"{self.destination} has the results of another run ({said}): go on with the same "
+                "options and version, or name another --out"
+            )
+        return store
+
+
+def picture_names(source: Store, after: str = "") -> Iterator[str]:
+    """Names of pictures in ascending order, from behind one on; nothing hidden."""
+    names = source.names(after)
+    return (name for name in names if names_picture(name) and "/." not in f"/{name}")
+
+
+class Lease:
+    """A shard that is ours as long as we write so now and then, which a thread does."""
+
+    def __init__(self, store: Store, task: str, number: int, lost: Sequence[int] = ()) -> None:
+        """Names what was taken: it is there already.
+
+        Args:
+            store: The destination.
+            task: Which shard.
+            number: How many had it before, and one.
+            lost: Pictures that were being read when processes came to an end.
+        """
+        self._store, self.task, self.number, self.lost = store, task, number, tuple(lost)
+        self._at: int | None = None
+        self._over = Event()
+
+    @property
+    def careful(self) -> bool:
+        """Whether so many have had it that a picture may be to blame."""
+        return self.number >= _CAREFUL
+
+    def at(self, picture: int) -> None:
+        """Notes which picture is read next."""
+        self._at = picture
+        self.renew()
+
+    def renew(self) -> None:
+        """Says that we live."""
+        said = {"who": _who(), "at": self._at, "lost": self.lost}
+        self._store.put(lease_name(self.task, self.number), json.dumps(said).encode())
+
+    @contextmanager
+    def kept(self, patience: float) -> Generator[None]:
+        """Renews it while the block lasts, and gives it back after that."""
+        renewing = Thread(target=self._renew, args=(patience / _SIGNS,), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            renewing.join()  # it would write the lease again
+            self._store.delete(lease_name(self.task, self.number))
+
+    def _renew(self, seconds: float) -> None:
+        while not self._over.wait(seconds):
+            with suppress(DataError):  # if it stays so, others take over
+                self.renew()
+
+
+def _who() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def lease_name(task: str, number: int) -> str:
+    """The name of a lease."""
+    return f"{LEASES}/{task}.{number}"
+
+
+def part_name(task: str) -> str:
+    """The name of the results of a shard."""
+    return f"part-{task}.parquet"
+
+
+class _Held(NamedTuple):
+    number: int
+    written: float  # seconds, by the store's clock
+
+
+class ShardQueue:
+    """The shards of a destination, taken one by one.
+
+    Attributes:
+        done: Those that are known to be read.
+        total: How many there are; None while they are listed.
+    """
+
+    def __init__(self, store: Store, patience: float = PATIENCE) -> None:
+        """Looks at nothing yet."""
+        self._store, self._patience = store, patience
+        self._free: list[str] = []
+        self.done: set[str] = set()
+        self.total: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that there is was read."""
+        return self.total is not None and len(self.done) >= self.total
+
+    def look(self) -> list[str]:
+        """Finds out which shards are done; gives all others."""
+        if self.total is None and self._store.has(LISTED):
+            self.total = json.loads(self._store.get(LISTED))["shards"]
+        if self.total is None:
+            known = [name.removesuffix(".json") for name in self._store.written(SHARDS)]
+        else:
+            known = [shard_id(number) for number in range(self.total)]
+        parts = self._store.written()
+        self.done = {task for task in known if part_name(task) in parts}
+        return [task for task in known if task not in self.done]
+
+    def claim(self) -> Lease | None:
+        """A shard that nobody has, or whose owner is gone; None if there is none now."""
+        if not self._free:
+            left, held = self.look(), self._leases()
+            self._free = [task for task in left if task not in held]
+            random.shuffle(self._free)  # so that machines do not all want the same
+            if self.total is None and LISTING not in held:
+                self._free.append(LISTING)  # and is taken first
+            now = self._now() if held else 0.0
+            for task, (number, written) in held.items():
+                if now - written > self._patience and (lease := self._succeed(task, number)):
+                    return lease
+        for _ in range(min(_MISSES, len(self._free))):
+            if lease := self._take(self._free.pop(), 1):
+                return lease
+        self._free.clear()
+        return None
+
+    def _take(self, task: str, number: int, lost: Sequence[int] = ()) -> Lease | None:
+        said = json.dumps({"who": _who(), "at": None, "lost": lost}).encode()
+        if not self._store.create(lease_name(task, number), said):
+            return None
+        if self._store.has(LISTED if task == LISTING else part_name(task)):  # done meanwhile
+            for k in range(1, number + 1):
+                self._store.delete(lease_name(task, k))
+            return None
+        return Lease(self._store, task, number, lost)
+
+    def _succeed(self, task: str, number: int) -> Lease | None:
+        """Takes over from an owner that is gone, with what it was about to read, if it said so."""
+        try:
+            said = json.loads(self._store.get(lease_name(task, number)))
+        except UnreadableError:  # given back just now
+            return None
+        lost = [*said["lost"], *([] if said["at"] is None else [said["at"]])]
+        return self._take(task, number + 1, lost)
+
+    def _leases(self) -> dict[str, _Held]:
+        """The last lease of each shard that has one."""
+        found: dict[str, _Held] = {}
+        for name, written in self._store.written(LEASES).items():
+            task, _, number = name.rpartition(".")
+            found[task] = max(_Held(int(number), written), found.get(task, _Held(0, 0.0)))
+        return found
+
+    def _now(self) -> float:
+        """The store's time: machines may have another."""
+        self._store.put(CLOCK, b"")
+        return self._store.written(STATE)[CLOCK.rpartition("/")[2]]
+
+
+def shard_id(number: int) -> str:
+    """What a shard is called."""
+    return f"{number:09}"
+
+
+def list_source(store: Store, source: Store, size: int, stopped: Callable[[], bool]) -> None:
+    """Lists the pictures of a source in shards, from where another left off."""
+    made = sorted(store.written(SHARDS))
+    last = json.loads(store.get(f"{SHARDS}/{made[-1]}"))[-1] if made else ""
+    names, number = picture_names(source, last), len(made)
+    first = list(islice(names, SPLITS * size))
+    if len(first) < SPLITS * size:
+        size = min(size, max(LEAST, -(-len(first) // SPLITS)))
+    names = chain(first, names)
+    while content := list(islice(names, size)):
+        new = store.create(f"{SHARDS}/{shard_id(number)}.json", json.dumps(content).encode())
+        if stopped() or not new:  # another one lists
+            return
+        number += 1
+    store.create(LISTED, json.dumps({"shards": number}).encode())
+
+
+class Tally(NamedTuple):
+    """What a process did since it last said so."""
+
+    pictures: int = 0
+    errors: int = 0
+    shards: int = 0
+
+
+class ShardWorker:
+    """Reads shards, one after the other, until all are done."""
+
+    def __init__(
+        self,
+        job: BatchJob,
+        stopped: Callable[[float], bool],
+        tell: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        """Loads the models.
+
+        Args:
+            job: What is to do.
+            stopped: Waits for so many seconds, and gives whether to stop.
+            tell: Is told now and then what was done.
+        """
+        self._job, self._stopped, self._tell = job, stopped, tell
+        self._store, self._source = open_store(job.destination), open_store(job.source)
+        self._queue = ShardQueue(self._store, job.patience)
+        self._reader = RowReader(job.options)
+        self._tally, self._told = Tally(), time.monotonic()
+
+    def run(self) -> None:
+        """Works until nothing is left to do for anyone, or it is stopped."""
+        pause, longest = _PAUSES
+        while not self._stopped(0):
+            lease = self._queue.claim()
+            if lease:
+                with lease.kept(self._job.patience):
+                    self._work(lease)
+                pause = _PAUSES[0]
+            elif self._queue.finished or self._stopped(pause):
+                break
+            else:
+                pause = min(2 * pause, longest, self._job.patience / _SIGNS)
+        self._say(Tally(), now=True)
+
+    def _work(self, lease: Lease) -> None:
+        if lease.task == LISTING:
+            list_source(self._store, self._source, self._job.shard, lambda: self._stopped(0))
+            return
+        names: list[str] = json.loads(self._store.get(f"{SHARDS}/{lease.task}.json"))
+        rows: list[Row] = []
+        with closing(ordered_map(self._source.get, names, _FETCHING)) as contents:
+            for k, (name, done) in enumerate(contents):
+                if self._stopped(0):
+                    return
+                if isinstance(done.error, UnreadableError):
+                    found = [error_row(name, done.error)]
+                elif k in lease.lost:
+                    found = [error_row(name, WorkerError("a process that read it came to an end"))]
+                else:
+                    if lease.careful:
+                        lease.at(k)
+                    found = self._reader.rows(name, done.result())
+                rows += found
+                self._say(Tally(1, sum(row["status"] == "error" for row in found)))
+        if self._store.create(part_name(lease.task), _parquet(rows)):
+            self._say(Tally(shards=1))
+        self._queue.done.add(lease.task)
+        for k in range(1, lease.number):
+            self._store.delete(lease_name(lease.task, k))
+
+    def _say(self, more: Tally, *, now: bool = False) -> None:
+        self._tally = Tally(*map(sum, zip(self._tally, more, strict=True)))
+        if now or time.monotonic() - self._told > _TELLING:
+            self._tell(self._tally)
+            self._tally, self._told = Tally(), time.monotonic()
+
+
+@dataclass
+class BatchStatus:
+    """How far a job is.
+
+    Attributes:
+        pictures: Read by this machine, now.
+        errors: Rows of these that are errors.
+        done: Shards that were read by any machine at any time.
+        total: All shards; None while the source is listed.
+    """
+
+    pictures: int = 0
+    errors: int = 0
+    done: int = 0
+    total: int | None = None
+
+
+def run_batch(
+    job: BatchJob, workers: int, tell: Callable[[BatchStatus], None] = lambda _: None
+) -> BatchStatus:
+    """Works on a job with processes, together with other machines, until all is done.
+
+    Interrupted, processes finish their picture and give their shards back.
+
+    Args:
+        job: What is to do.
+        workers: Number of processes, each with one thread.
+        tell: Is told now and then how far it is.
+
+    Raises:
+        DataError: The destination is for another job, a store cannot be reached, or no pictures.
+        WorkerError: Processes come to an end again and again.
+        ModelError: See ``RowReader``.
+    """
+    queue, status = ShardQueue(job.agree()), BatchStatus()
+    processes, ends, looked = _Processes(job), 0, -_LOOKING
+    with processes:
+        for _ in range(workers):
+            processes.start()
+        while processes.running:
+            for tally in processes.tallies():
+                ends = 0 if tally and tally.shards else ends + (tally is None)
+                if tally is None:
+                    if ends > workers + _SPARE:
+                        raise WorkerError(
+                            "processes come to an end again and again: if memory runs out, take "
+                            "fewer --workers"
+                        )
+                    processes.start()
+                else:
+                    status.pictures += tally.pictures
+                    status.errors += tally.errors
+            start = time.monotonic()
+            if start > looked:
+                queue.look()
+                status.done, status.total = len(queue.done), queue.total
+                looked = max(start + _LOOKING, start + 20 * (time.monotonic() - start))
+            tell(status)
+    queue.look()
+    status.done, status.total = len(queue.done), queue.total
+    return status
+
+
+class _Processes:
+    """The processes of a machine; at the end of the block they are asked to end."""
+
+    def __init__(self, job: BatchJob) -> None:
+        self._job = job
+        self.running: dict[Connection, SpawnProcess] = {}
+
+    def start(self) -> None:
+        import multiprocessing  # noqa: PLC0415
+
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._job), daemon=True)
+        with uninterrupted():
+            process.start()
+        theirs.close()  # so that its end is the end of the connection
+        self.running[ours] = process
+
+    def tallies(self) -> Iterator[Tally | None]:
+        """What was done in the last moments; None for a process that came to an end too early."""
+        for connection in wait(list(self.running), _TELLING):
+            assert isinstance(connection, Connection)
+            try:
+                said = connection.recv()
+            except (EOFError, OSError):
+                process = self.running.pop(connection)
+                process.join()
+                if process.exitcode:
+                    yield None
+            else:
+                if isinstance(said, Exception):
+                    raise said
+                yield said
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self.running:
+            with suppress(OSError):
+                connection.send("stop")
+        end = time.monotonic() + _GRACE
+        for process in self.running.values():
+            process.join(max(0.0, end - time.monotonic()))
+            process.kill()
+
+
+def _serve(connection: Connection, job: BatchJob) -> None:
+    """A process: works until it is told to stop, or nobody is there any more."""
+    ending = Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent is interrupted, and says so
+
+    def end(_number: int, _frame: object) -> None:
+        ending.set()
+
+    signal.signal(signal.SIGTERM, end)
+    with suppress(OSError):
+        try:
+            ShardWorker(
+                job, lambda seconds: ending.is_set() or connection.poll(seconds), connection.send
+            ).run()
+        except DigitlensError as error:
+            connection.send(error)
