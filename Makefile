@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 CORE := .venv-core
+RECIPES := .venv-recipes
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 CORE_BIN := $(CORE)/Scripts
@@ -17,10 +18,11 @@ TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbma
 	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test coverage check check-js format bench docs notebook dist audit lock clean
+.PHONY: help demo test recipes coverage check check-js format bench docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
+	@echo "make recipes  run the recipes for Ray and Daft, in an environment of 900 MB"
 	@echo "make coverage  run the tests with their coverage; fails below the floor in pyproject.toml"
 	@echo "make check   lint, format and types"
 	@echo "make check-js  the same for the scripts of the page, with ESLint and TypeScript"
@@ -69,6 +71,11 @@ test: $(VENV)/.dev $(CORE)/.installed
 	$(BIN)/digitlens data --fetch
 	$(TEST_ENV) $(BIN)/python -m pytest $(TESTED)
 	$(CORE_BIN)/python -m pytest tests/core
+
+recipes:
+	$(PYTHON) -m venv $(RECIPES)
+	$(RECIPES)/bin/python -m pip install --quiet '.[cloud]' 'ray[data]==2.60.0' daft==0.7.26 pandas pytest
+	$(RECIPES)/bin/python -m pytest tests/recipes
 
 coverage: $(VENV)/.dev
 	$(BIN)/digitlens data --fetch
@@ -124,4 +131,4 @@ lock:
 	build/lock/bin/python -m pip freeze --exclude digitlens >> constraints.txt
 
 clean:
-	rm -rf $(VENV) $(CORE) build dist demo node_modules
+	rm -rf $(VENV) $(CORE) $(RECIPES) build dist demo node_modules

@@ -58,7 +58,8 @@ def test_what_a_user_drew_is_drawn_again_without_matplotlib(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("train", "train"), ("tune --search epochs=1..3", "tune")]
+    ("command", "extra"),
+    [("train", "train"), ("tune --search epochs=1..3", "tune"), ("batch . --out rows", "cloud")],
 )
 def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, tmp_path):
     done = _run(*command.split(), cwd=tmp_path)

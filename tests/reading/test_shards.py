@@ -260,9 +260,22 @@ def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
     assert errors == {"13.png": "a process that read it came to an end"}
 
 
-def test_a_picture_that_is_gone_is_an_error_and_a_store_that_fails_is_none(job, bucket):
+def test_a_picture_that_is_gone_is_an_error_and_a_store_that_fails_is_none(
+    job, bucket, monkeypatch
+):
     listed(job)
     del bucket.things["in/22.png"]
+    failing = iter([True])
+    get = CloudStore.get
+
+    def fails(store, name):
+        if name == "23.png" and next(failing, False):
+            raise DataError("the store is on fire")
+        return get(store, name)
+
+    monkeypatch.setattr(CloudStore, "get", fails)
+    with pytest.raises(DataError, match="on fire"):
+        ShardWorker(job, never).run()
     ShardWorker(job, never).run()
     assert is_whole(bucket)
     assert [row["path"] for row in rows_of(bucket) if row["status"] == "error"] == ["22.png"]

@@ -191,7 +191,8 @@ def batch(
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
     options = RowOptions(model, pages, tuple(expect or ()), share, notation)
     job = BatchJob(source, out, options, shard, patience)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leases are given back
+    # What ends a machine in a cloud is as Ctrl-C: leases are given back.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with work_bar("{task.fields[told]}") as bar:
             task = bar.add_task("shards", total=None, told="")
@@ -203,6 +204,8 @@ def batch(
     except KeyboardInterrupt:
         note("digitlens: interrupted: run the same line again to go on")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     note(f"{_told(status)}; {status.done:,} of {status.total or 0:,} shards are in {out}")
     if status.done != status.total:
         raise typer.Exit(1)

@@ -123,7 +123,7 @@ class RowReader:
             return [error_row(path, error)]
 
     def _page(self, path: str, document: Document, number: int) -> Row:
-        start = time.perf_counter()
+        start = time.thread_time()
         try:
             page, notation = document.page(number), self._options.notation
             reading = self._reader.read(page, expect=self._expected, **notation)
@@ -139,7 +139,7 @@ class RowReader:
             "values": [told(each.value) for each in numbers],
             "numbers": json.dumps([each.as_dict() for each in numbers], ensure_ascii=False),
             "confidence": min((each.confidence for each in numbers), default=None),
-            "milliseconds": round(1000 * (time.perf_counter() - start), 2),
+            "milliseconds": round(1000 * (time.thread_time() - start), 2),
             "model_sha256": reading.model_sha256,
         }
 
@@ -186,21 +186,13 @@ def _parquet(rows: Sequence[Row]) -> bytes:
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What is to be read, and where rows go; folders or addresses.
+    """What is to be read, and where rows go; folders or addresses."""
 
-    Attributes:
-        source: Pictures below it are read, in folders too, but nothing hidden.
-        destination: Gets a Parquet file for each shard.
-        options: With what they are read.
-        shard: Most pictures of a shard.
-        patience: Seconds after which a lease that was not renewed is taken over.
-    """
-
-    source: str
-    destination: str
+    source: str  # pictures below it are read, in folders too, but nothing hidden
+    destination: str  # gets a Parquet file for each shard
     options: RowOptions = field(default_factory=RowOptions)
-    shard: int = SHARD
-    patience: float = PATIENCE
+    shard: int = SHARD  # most pictures of one
+    patience: float = PATIENCE  # seconds, after which a lease that was not renewed is taken over
 
     def agree(self) -> Store:
         """The destination, once it says that it is for this job.
@@ -247,11 +239,6 @@ class Lease:
         self._at: int | None = None
         self._over = Event()
 
-    @property
-    def careful(self) -> bool:
-        """Whether so many have had it that a picture may be to blame."""
-        return self.number >= _CAREFUL
-
     def at(self, picture: int) -> None:
         """Notes which picture is read next."""
         self._at = picture
@@ -259,8 +246,8 @@ class Lease:
 
     def renew(self) -> None:
         """Says that we live."""
-        said = {"who": _who(), "at": self._at, "lost": self.lost}
-        self._store.put(lease_name(self.task, self.number), json.dumps(said).encode())
+        said = _state_of_work(self._at, self.lost)
+        self._store.put(lease_name(self.task, self.number), said)
 
     @contextmanager
     def kept(self, patience: float) -> Generator[None]:
@@ -280,8 +267,9 @@ class Lease:
                 self.renew()
 
 
-def _who() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+def _state_of_work(at: int | None, lost: Sequence[int]) -> bytes:
+    who = f"{socket.gethostname()}:{os.getpid()}"
+    return json.dumps({"who": who, "at": at, "lost": lost}).encode()
 
 
 def lease_name(task: str, number: int) -> str:
@@ -292,11 +280,6 @@ def lease_name(task: str, number: int) -> str:
 def part_name(task: str) -> str:
     """The name of the results of a shard."""
     return f"part-{task}.parquet"
-
-
-class _Held(NamedTuple):
-    number: int
-    written: float  # seconds, by the store's clock
 
 
 class ShardQueue:
@@ -350,8 +333,7 @@ class ShardQueue:
         return None
 
     def _take(self, task: str, number: int, lost: Sequence[int] = ()) -> Lease | None:
-        said = json.dumps({"who": _who(), "at": None, "lost": lost}).encode()
-        if not self._store.create(lease_name(task, number), said):
+        if not self._store.create(lease_name(task, number), _state_of_work(None, lost)):
             return None
         if self._store.has(LISTED if task == LISTING else part_name(task)):  # done meanwhile
             for k in range(1, number + 1):
@@ -368,12 +350,12 @@ class ShardQueue:
         lost = [*said["lost"], *([] if said["at"] is None else [said["at"]])]
         return self._take(task, number + 1, lost)
 
-    def _leases(self) -> dict[str, _Held]:
-        """The last lease of each shard that has one."""
-        found: dict[str, _Held] = {}
+    def _leases(self) -> dict[str, tuple[int, float]]:
+        """The last lease of each shard that has one, and when it was written."""
+        found: dict[str, tuple[int, float]] = {}
         for name, written in self._store.written(LEASES).items():
             task, _, number = name.rpartition(".")
-            found[task] = max(_Held(int(number), written), found.get(task, _Held(0, 0.0)))
+            found[task] = max((int(number), written), found.get(task, (0, 0.0)))
         return found
 
     def _now(self) -> float:
@@ -464,7 +446,7 @@ class ShardWorker:
                 elif k in lease.lost:
                     found = [error_row(name, WorkerError("a process that read it came to an end"))]
                 else:
-                    if lease.careful:
+                    if lease.number >= _CAREFUL:
                         lease.at(k)
                     found = self._reader.rows(name, done.result())
                 rows += found
@@ -484,19 +466,12 @@ class ShardWorker:
 
 @dataclass
 class BatchStatus:
-    """How far a job is.
+    """How far a job is."""
 
-    Attributes:
-        pictures: Read by this machine, now.
-        errors: Rows of these that are errors.
-        done: Shards that were read by any machine at any time.
-        total: All shards; None while the source is listed.
-    """
-
-    pictures: int = 0
-    errors: int = 0
-    done: int = 0
-    total: int | None = None
+    pictures: int = 0  # read by this machine, now
+    errors: int = 0  # rows of these that are errors
+    done: int = 0  # shards that were read by any machine at any time
+    total: int | None = None  # all shards; None while the source is listed
 
 
 def run_batch(
@@ -517,28 +492,18 @@ def run_batch(
         ModelError: See ``RowReader``.
     """
     queue, status = ShardQueue(job.agree()), BatchStatus()
-    processes, ends, looked = _Processes(job), 0, -_LOOKING
-    with processes:
-        for _ in range(workers):
-            processes.start()
+    queue.look()
+    due = time.monotonic()
+    with _Processes(job, 0 if queue.finished else workers) as processes:
         while processes.running:
             for tally in processes.tallies():
-                ends = 0 if tally and tally.shards else ends + (tally is None)
-                if tally is None:
-                    if ends > workers + _SPARE:
-                        raise WorkerError(
-                            "processes come to an end again and again: if memory runs out, take "
-                            "fewer --workers"
-                        )
-                    processes.start()
-                else:
-                    status.pictures += tally.pictures
-                    status.errors += tally.errors
+                status.pictures += tally.pictures
+                status.errors += tally.errors
             start = time.monotonic()
-            if start > looked:
+            if start >= due:
                 queue.look()
-                status.done, status.total = len(queue.done), queue.total
-                looked = max(start + _LOOKING, start + 20 * (time.monotonic() - start))
+                due = start + max(_LOOKING, 20 * (time.monotonic() - start))
+            status.done, status.total = len(queue.done), queue.total
             tell(status)
     queue.look()
     status.done, status.total = len(queue.done), queue.total
@@ -548,8 +513,8 @@ def run_batch(
 class _Processes:
     """The processes of a machine; at the end of the block they are asked to end."""
 
-    def __init__(self, job: BatchJob) -> None:
-        self._job = job
+    def __init__(self, job: BatchJob, number: int) -> None:
+        self._job, self._number, self._ends = job, number, 0
         self.running: dict[Connection, SpawnProcess] = {}
 
     def start(self) -> None:
@@ -563,8 +528,8 @@ class _Processes:
         theirs.close()  # so that its end is the end of the connection
         self.running[ours] = process
 
-    def tallies(self) -> Iterator[Tally | None]:
-        """What was done in the last moments; None for a process that came to an end too early."""
+    def tallies(self) -> Iterator[Tally]:
+        """What was done in the last moments; for a process that is lost another is started."""
         for connection in wait(list(self.running), _TELLING):
             assert isinstance(connection, Connection)
             try:
@@ -573,13 +538,24 @@ class _Processes:
                 process = self.running.pop(connection)
                 process.join()
                 if process.exitcode:
-                    yield None
+                    self._replace()
             else:
                 if isinstance(said, Exception):
                     raise said
+                self._ends = 0 if said.shards else self._ends
                 yield said
 
+    def _replace(self) -> None:
+        self._ends += 1
+        if self._ends > self._number + _SPARE:
+            raise WorkerError(
+                "processes come to an end again and again: if memory runs out, take fewer --workers"
+            )
+        self.start()
+
     def __enter__(self) -> _Processes:
+        for _ in range(self._number):
+            self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -601,10 +577,15 @@ def _serve(connection: Connection, job: BatchJob) -> None:
         ending.set()
 
     signal.signal(signal.SIGTERM, end)
-    with suppress(OSError):
-        try:
-            ShardWorker(
-                job, lambda seconds: ending.is_set() or connection.poll(seconds), connection.send
-            ).run()
-        except DigitlensError as error:
-            connection.send(error)
+
+    def stopped(seconds: float) -> bool:
+        return ending.is_set() or connection.poll(seconds)
+
+    def tell(what: Tally | Exception) -> None:
+        with suppress(OSError):  # nobody is there any more
+            connection.send(what)
+
+    try:
+        ShardWorker(job, stopped, tell).run()
+    except (DigitlensError, OSError) as error:
+        tell(error)

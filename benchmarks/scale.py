@@ -1,0 +1,57 @@
+"""How many pictures does a core read in an hour, and is it slowed by those beside it?
+
+    python benchmarks/scale.py [--count N] [--rounds N] [--out FOLDER]
+
+Drawings of 280 x 280, and a tenth as many photos of 12 megapixels, are read by ``digitlens read``
+on one core, and by ``digitlens batch`` with one process and with one a core, in turns. It is the
+processor time of the fastest round that counts, start included.
+"""
+
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import drawn
+import harness
+from digitlens.models.session import cores
+from reading import cost, drawing, photo
+
+TABLE = (
+    "pictures | command | ms each | per core-hour | throughput | core-hours for 10^9",
+    "{kind} | {job} | {ms:.1f} | {hourly:,.0f} | {share:.0%} | {billion:,.0f}",
+)
+
+
+def main() -> None:
+    made = harness.parser(__doc__)
+    made.add_argument("--count", type=int, default=2000, help="drawings")
+    made.add_argument("--rounds", type=int, default=3)
+    options, rows = made.parse_args(), list[harness.Row]()
+    for kind, count in {"drawings": options.count, "photos": options.count // 10}.items():
+        with tempfile.TemporaryDirectory() as place:
+            for k in range(count):
+                page = drawing(str(k % 10)) if kind == "drawings" else photo(4000, 3000)
+                Path(place, f"{k}.jpg").write_bytes(drawn.encoded(page, quality=90))
+            jobs = {"read": partial(run, place, "read", number=1)}
+            for n in map(str, {1, cores()}):
+                jobs[f"batch --workers {n}"] = partial(run, place, "batch", "--workers", n)
+            for job, seconds in harness.take_turns(jobs, options.rounds).items():
+                ms = 1000 * min(seconds) / count
+                share = rows[-1]["alone"] / ms if job != "read" else 1.0
+                more = {"hourly": 3.6e6 / ms, "billion": ms / 3.6e-3, "alone": ms * share}
+                rows.append({"kind": kind, "job": job, "ms": ms, "share": share, **more})
+    record = harness.provenance() | {"count": options.count, "rows": rows}
+    text = harness.document(f"Measured on {harness.place(record)}.", harness.table(TABLE, rows))
+    harness.publish(options.out, "scale", record, text)
+
+
+def run(place: str, command: str, *options: str, number: int = 0) -> float:
+    """Seconds of processor time of a command on so many cores, or all."""
+    out = ("--out", tempfile.mkdtemp(dir=place)) if command == "batch" else ()
+    told = cost([sys.executable, "-m", "digitlens", command, place, *options, *out], number)
+    return told["cpu"] / 1000 if not told["failed"] else sys.exit(f"{command}: {told}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""``digitlens batch``: pictures into Parquet, and what it says of how far that is."""
+
+import shutil
+import signal
+
+import pandas
+import pytest
+
+from digitlens.cli import main
+from digitlens.reading import shards
+from digitlens.reading.shards import BatchJob, BatchStatus, RowOptions
+
+COMMAND = "batch"
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The jobs that would be done, and with how many processes; each is as far as is said."""
+    jobs = []
+
+    def run_batch(job, workers, tell):
+        jobs.append((job, workers, signal.getsignal(signal.SIGTERM)))
+        tell(BatchStatus(5, 0, 1, None))
+        if job.source == "interrupted":
+            raise KeyboardInterrupt
+        return BatchStatus(1200, 3, 2, 2 if job.source == "all" else 4)
+
+    monkeypatch.setattr(shards, "run_batch", run_batch)
+    return jobs
+
+
+def test_a_folder_becomes_parquet_and_is_not_read_again(run, examples, tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    shutil.copy(examples / "drawing.png", source)
+    (source / "torn.png").write_bytes(b"no picture")
+    done = run(source, "--out", out, "--workers", "1")
+    assert done.exit_code == 0, done.output
+    said = "1 of 1 shards are in"
+    assert done.stderr.startswith(f"2 pictures read here, 1 of them with errors; {said} ")
+    assert done.stdout == ""
+    rows = pandas.read_parquet(out)
+    assert rows["path"].tolist() == ["drawing.png", "torn.png"]
+    assert rows["text"].tolist()[0] == "7"
+    again = run(source, "--out", out, "--workers", "1")
+    assert again.stderr.startswith(f"0 pictures read here; {said} ")
+
+
+def test_options_reach_the_job(run, ran):
+    options = "--workers 3 --shard 7 --patience 5 --expect 4 --target-error 1% --decimal ,"
+    assert run("all", "--out", "rows", *options.split(), "--model", "swift").exit_code == 0
+    wanted = RowOptions(
+        "swift",
+        expect=("4",),
+        target_error=0.01,
+        notation={"decimal": ",", "grouping": None, "locale": None},
+    )
+    assert ran[0][:2] == (BatchJob("all", "rows", wanted, shard=7, patience=5.0), 3)
+
+
+def test_it_says_how_far_it_is(run, ran):
+    assert run("all", "--out", "rows").stderr == (
+        "1,200 pictures read here, 3 of them with errors; 2 of 2 shards are in rows\n"
+    )
+    done = run("some", "--out", "rows")
+    assert done.exit_code == 1
+    assert "; 2 of 4 shards are in rows" in done.stderr
+    assert len(ran) == 2
+
+
+def test_the_end_of_a_machine_is_an_interruption(run, ran):
+    before = signal.getsignal(signal.SIGTERM)
+    done = run("interrupted", "--out", "rows")
+    assert done.exit_code == 130
+    assert done.stderr == "digitlens: interrupted: run the same line again to go on\n"
+    assert ran[0][2] is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("ran")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--expect what", "--expect"),
+        ("--target-error 2", "--target-error"),
+        ("--decimal x", "--decimal"),
+        ("--workers 0", "--workers"),
+    ],
+)
+def test_what_cannot_be_meant_names_the_option(run, options, said):
+    done = run("all", "--out", "rows", *options.split())
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_an_unknown_address_is_a_line(run, monkeypatch, capsys):
+    done = run("ftp://host/in", "--out", "rows")
+    assert "found ftp://host/in" in str(done.exception)
+    monkeypatch.setattr("sys.argv", ["digitlens", "batch", "ftp://host/in", "--out", "rows"])
+    with pytest.raises(SystemExit, match=r"^digitlens: expected a folder, s3://, gs:// or az://"):
+        main.main()
+    assert capsys.readouterr().out == ""
