@@ -12,8 +12,6 @@ their number of digits known, once with a list of 50 amounts of that folder, the
 - ms: median processor time of decoding with the constraint, without detection and recognition.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Iterator

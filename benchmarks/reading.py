@@ -177,12 +177,10 @@ def programs(folder: Path) -> dict[str, Program]:
     read, drawing = ("-m", "digitlens", "read"), EXAMPLES / "drawing.png"
     return {
         "Python alone": (("-c", "pass"), "", ""),
-        "import numpy": (("-c", "import numpy"), "", ""),
         "import onnxruntime": (("-c", "import onnxruntime"), "", ""),
         "read a drawing": ((*read, str(drawing)), "\t7\n", "cold_start"),
         "read a tile, 28 x 28": ((*read, str(small)), "\t3\n", "cold_start.tile"),
         "read a note, 640 x 480": ((*read, str(note)), f"\t{NOTE}\n", "cold_start.note"),
-        "digitlens --version": (("-m", "digitlens", "--version"), "", ""),
     }
 
 

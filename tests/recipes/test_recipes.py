@@ -4,6 +4,7 @@
 """
 
 import csv
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,10 @@ def test_a_recipe_reads_a_folder(name, tmp_path):
     shutil.copytree(EXAMPLES, tmp_path / "in")
     (tmp_path / "in" / "torn.jpg").write_bytes(b"no picture")
     command = [sys.executable, name, str(tmp_path / "in"), str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    patient = os.environ | {"RAY_raylet_start_wait_time_s": "300"}  # where a machine has more to do
+    done = subprocess.run(
+        command, cwd=tmp_path, env=patient, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     table = dataset.dataset(tmp_path / "out", format="parquet").to_table()
     assert table.schema.names == schema().names
