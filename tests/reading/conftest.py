@@ -117,6 +117,7 @@ class Bucket(ThreadingHTTPServer):
         self.things, self.lock, self.now = {}, threading.Lock(), time.time
         self.held, self.asked, self.released = set(), set(), threading.Event()
         self.lost = 0  # answers that never arrive, though what was asked for is done
+        self.conflicts = 0  # creations that are refused as if another was under way
         self.release = self.released.set
 
     def names(self, prefix=""):
@@ -144,6 +145,9 @@ class Answers(BaseHTTPRequestHandler):
         if not self.path.startswith("/bucket/"):
             return self.answer(404, error="NoSuchBucket")
         with self.server.lock:
+            if self.server.conflicts and self.headers["If-None-Match"]:
+                self.server.conflicts -= 1
+                return self.answer(409, error="ConditionalRequestConflict")
             if self.headers["If-None-Match"] == "*" and self.name in self.server.things:
                 return self.answer(412, error="PreconditionFailed")
             self.server.things[self.name] = content, self.server.now()

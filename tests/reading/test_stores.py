@@ -83,6 +83,17 @@ def test_the_clock_is_that_of_the_store(bucket, tmp_path):
     assert folder.written("state") == {"clock": 2_000_000}
 
 
+def test_a_conflict_with_nobody_is_no_refusal(bucket):
+    store = open_store("s3://bucket")
+    bucket.conflicts = 2
+    assert store.create("name", b"")
+    bucket.conflicts = 1
+    assert not store.create("name", b"")
+    bucket.conflicts = 100
+    with pytest.raises(DataError, match="other cannot be written"):
+        store.create("other", b"")
+
+
 def test_a_crash_while_writing_leaves_no_half(tmp_path, monkeypatch):
     def crash(*_):
         raise OSError(28, "No space left on device")

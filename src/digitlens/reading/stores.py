@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _CLOUD = re.compile(r"(s3a?|gs|az|abfss?)://.+")
+_TRIES = 5  # to create a name that is not there
 _PATIENCE = timedelta(seconds=60)  # with a store that does not answer
 
 
@@ -172,12 +173,17 @@ class CloudStore:
 
     def create(self, name: str, content: bytes) -> bool:
         """See ``Store``."""
-        with self._telling(name):
-            try:
-                self._api.put(self._store, name, content, mode="create", use_multipart=False)
-            except self._api.exceptions.AlreadyExistsError:
-                return False
-        return True
+        for _ in range(_TRIES):
+            with self._telling(name):
+                try:
+                    self._api.put(self._store, name, content, mode="create", use_multipart=False)
+                except self._api.exceptions.AlreadyExistsError:
+                    # So it is told, too, that another write was under way, which may have failed.
+                    if self.has(name):
+                        return False
+                else:
+                    return True
+        raise DataError(f"{self._address}: {name} cannot be written: it is said to be there")
 
     def put(self, name: str, content: bytes) -> None:
         """See ``Store``."""
