@@ -348,12 +348,14 @@ def test_rows_are_a_table_of_the_schema(rows):
 
 
 def test_names_that_are_no_text_and_errors_of_any_kind_are_rows():
-    row = shards.error_row(os.fsdecode(b"\xff.png"), MemoryError("too large"))
-    assert shards.table_of_rows([row])["path"].to_pylist() == ["\ufffd.png"]
+    row = shards.error_row("\udcff.png", MemoryError("too large"))
+    assert shards.table_of_rows([row])["path"].to_pylist()[0].strip("\ufffd") == ".png"
     assert row["error"] == "MemoryError: too large"
 
 
 # From here on with processes that read.
+
+KILLS = pytest.mark.skipif(not hasattr(os, "killpg"), reason="the system has no such signals")
 
 
 @pytest.fixture
@@ -384,6 +386,7 @@ def until(condition):
     assert condition()
 
 
+@KILLS
 @pytest.mark.usefixtures("drawn")
 def test_processes_share_the_work_and_one_is_killed_in_the_middle(bucket):
     """A machine is killed with all it has while it waits for a picture; two others go on."""
@@ -405,6 +408,7 @@ def test_processes_share_the_work_and_one_is_killed_in_the_middle(bucket):
     assert [row["path"] for row in rows_of(bucket) if row["status"] == "error"] == ["13.png"]
 
 
+@KILLS
 @pytest.mark.usefixtures("drawn")
 def test_interrupted_it_gives_shards_back(bucket):
     bucket.held = {f"in/{number}4.png" for number in range(4)}

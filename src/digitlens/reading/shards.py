@@ -54,7 +54,7 @@ SHARDS, LEASES = f"{STATE}/shards", f"{STATE}/leases"
 LISTING = "listing"  # the lease of whoever lists the source
 FORMAT = 1
 
-SHARD = 1000  # pictures: 10 s of drawings, a quarter of an hour of photos of 12 megapixels
+SHARD = 1000  # pictures: 10 to 25 s of drawings, some minutes of photos of 12 megapixels
 SPLITS, LEAST = 64, 16  # few pictures are cut into up to so many shards, of no fewer pictures
 PATIENCE = 60.0  # seconds
 _SIGNS = 3  # of life within that time
