@@ -1,26 +1,30 @@
 """The fusion of a line reader, fitted on pictures whose digits are known."""
 
 from collections import Counter
-from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from digitlens.datasets.mnist import Split, load_writers
+from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.reading.fusion import Scores
+from digitlens.training import calibrate
 from digitlens.training.calibrate import (
+    CLUTTER,
     IGNORED,
     LONE,
     PLAIN,
     SIDES,
+    Drawers,
     Example,
     Finds,
     answers,
+    by_writer,
     fit_fusion,
-    line_examples,
-    page_examples,
     truth_of,
 )
+from digitlens.training.recipe import HELD_OUT
 
 
 def drawn(view_of, values, seen, start=10.0):
@@ -83,7 +87,7 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
 
 
-def test_the_half_that_is_measured_shows_what_the_fitted_one_does():
+def test_the_half_that_is_measured_shows_what_the_fitted_one_does(monkeypatch):
     asked = []
 
     def draw(_, **choices):
@@ -91,13 +95,30 @@ def test_the_half_that_is_measured_shows_what_the_fitted_one_does():
         drawing = {"pixels": np.zeros((48, 40, 3), np.uint8), "text": "7"}
         return SimpleNamespace(**drawing, values=np.zeros(0), boxes=np.zeros((0, 4)))
 
-    for examples, name, among in (
-        (line_examples, "kind", LONE),
-        (page_examples, "kind", PLAIN),
-        (page_examples, "side", SIDES),
+    for maker in ("LineMaker", "PageMaker", "DocumentMaker"):
+        made = SimpleNamespace(line=draw, page=draw, document=draw)
+        monkeypatch.setattr(calibrate, maker, lambda *_, made=made: made)
+    pictures = Drawers(
+        Split(np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)), Fonts((), ()), 0
+    )
+    for kind, name, among in (
+        ("lines", "kind", LONE),
+        ("pages", "kind", PLAIN),
+        ("pages", "side", SIDES),
+        ("clutter", "kind", CLUTTER),
     ):
         asked.clear()
-        list(islice(examples(SimpleNamespace(line=draw, page=draw)), 1200))
+        for number in range(1200):
+            pictures.draw(kind, number)
         fitted, measured = (Counter(each[name] for each in asked[half::2]) for half in (0, 1))
         assert {*among} <= {*fitted}
         assert all(measured[each] == pytest.approx(fitted[each], abs=45) for each in fitted)
+
+
+def test_halves_share_no_writer_and_are_all_that_was_held_out():
+    first, both = (set(by_writer(share).tolist()) for share in (HELD_OUT / 2, HELD_OUT))
+    assert first < both
+    assert len(first) == pytest.approx(len(both) / 2, rel=0.1)
+    writer = load_writers().train_writer
+    assert not {*writer[list(first)]} & {*writer[list(both - first)]}
+    assert not {*writer[list(both)]} & {*np.delete(writer, list(both))}

@@ -8,7 +8,8 @@ needs a few thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import atan2, hypot, sin
 
@@ -68,6 +69,24 @@ def with_strokes(ink: Ink, width: float) -> Ink:
     morph, frame = (cv2.dilate, reach + 1) if change > 0 else (cv2.erode, 1)
     changed = np.asarray(morph(_framed(ink, frame), kernel), np.uint8)
     return changed if _parts(changed) == _parts(_framed(ink, 1)) else ink
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """Writes what another source does, with the strokes of one pen."""
+
+    source: glyph_sources.GlyphSource
+    width: float  # of its strokes, in pixels of a character as high as a digit of ``EM``
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes."""
+        return self.source.letters
+
+    def glyph(self, char: str, rng: Rng) -> glyph_sources.Glyph | None:
+        """The ink of a character, its box as before."""
+        glyph = self.source.glyph(char, rng)
+        return glyph and replace(glyph, ink=with_strokes(glyph.ink, self.width))
 
 
 def _parts(ink: Ink) -> tuple[int, int]:
@@ -367,7 +386,7 @@ class Face:
     def digits(self) -> npt.NDArray[np.float32]:
         """float32[10, D]: the ten digits, to be compared with, see ``likeness``."""
         inks = [self.ink(digit) for digit in glyph_sources.DIGITS]
-        return np.stack([_blurred(np.zeros((8, 8), np.uint8) if i is None else i) for i in inks])
+        return blurred([np.zeros((8, 8), np.uint8) if ink is None else ink for ink in inks])
 
 
 def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
@@ -385,6 +404,20 @@ def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
 def likeness(ink: Ink, digits: npt.NDArray[np.float32]) -> float:
     """How much cropped ink looks like the most similar of ``Face.digits``: a cosine, 0 to 1."""
     return float((digits @ _blurred(ink)).max())
+
+
+def blurred(inks: Sequence[Ink]) -> npt.NDArray[np.float32]:
+    """float32[N, D]: cropped inks as ``likeness`` compares them."""
+    return np.stack([_blurred(ink) for ink in inks])
+
+
+def written_digits() -> list[Ink]:
+    """Every form in which pens draw digits, narrow and wide."""
+    rng = np.random.default_rng(0)
+    pens = [glyph_sources.Pen((0,) * 10, 9, 0, aspect, False, 0) for aspect in (0.5, 0.75)]
+    sets = glyph_sources.FORMS + glyph_sources.QUICK_FORMS
+    forms = [form for forms in sets for form in forms]
+    return [crop(glyph_sources.draw_form(form, pen, rng)) for form in forms for pen in pens]
 
 
 def _blurred(ink: Ink) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Fits the fusion of a line reader on generated pictures and writes it into the reader's card.
 
-Every second picture fits weights and calibration, the others measure what is promised. What they
-show is chosen at random, so that both halves are alike.
+Every second picture fits weights and calibration, the others measure what is promised. They show
+other writers, fonts and photographs of the same kinds, chosen at random, so that both are alike.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +23,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.alphabet import DIGITS
-from digitlens.datasets.mnist import Split, load_mnist
+from digitlens.datasets.mnist import Split, load_mnist, load_writers, writer_split
 from digitlens.datasets.synthetic.documents import DocumentMaker
+from digitlens.datasets.synthetic.drawing import log_uniform, pick
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.papers import cut_photo
-from digitlens.datasets.synthetic.styles import load_fonts
+from digitlens.datasets.synthetic.styles import Fonts, load_fonts
 from digitlens.evaluation.calibration import fit_calibration
 from digitlens.evaluation.metrics import cheapest_pairs
 from digitlens.evaluation.risk import risk_coverage
@@ -49,7 +50,7 @@ from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine
-from digitlens.training.recipe import LineRecipe
+from digitlens.training.recipe import HELD_OUT
 
 IGNORED = -1
 HIDDEN = 24  # numbers in each hidden layer of the fusion
@@ -57,6 +58,8 @@ STEPS, BATCH, RATE, DECAY = 5000, 512, 2e-3, 0.05  # of its training
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds
+CLUTTER = ("clutter", "clutter", "held nothing")
+SOILED = ("soiled", "soiled", "soiled number")
 LONGEST = 2400  # pixels: longest side of photographs of a line
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
@@ -281,14 +284,21 @@ def measure(fusion: Fusion, finds: Finds) -> dict[str, Any]:
     }
 
 
-def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str, Any]:
+def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
     """Fits a line reader's fusion and writes it, with what was measured, into its card.
 
-    Examples are drawn with writers and fonts that no network was trained with. Gives what was
-    measured on every second one.
+    ``number`` is that of lines, see ``KINDS``. Pictures are drawn with writers and fonts that no
+    network was trained with. Gives what was measured on the half that was not fitted.
     """
-    reader = DigitReader(lines=folder)
+    counts = {name: 2 * round(kind.share * number / 2) for name, kind in KINDS.items()}
+    reader, drawers = DigitReader(lines=folder), halves(seed)
+    examples = (
+        drawers[each % 2].draw(name, each)
+        for name, count in counts.items()
+        for each in range(count)
+    )
     with work_bar() as bar:
+        total = sum(counts.values())
         finds = find(reader, bar.track(examples, total, description="calibrating"))
     fusion = fit_fusion(finds.part(0, 2))
     held_out = finds.part(1, 2)
@@ -296,42 +306,32 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     fusion = replace(fusion, risk=risk_coverage(sure, right, held_out.total))
     results = measure(fusion, held_out)
     card = load_line_card(folder)
+    recipe = {**card.recipe, "calibration": {"seed": seed, **counts}}
     known, told = fusion.as_dict(), {**card.results, "generated": results}
-    card = replace(card, thresholds=dict(THRESHOLDS), fusion=known, results=told)
-    write_line_card(folder, card)
+    fitted = {"thresholds": dict(THRESHOLDS), "fusion": known, "results": told, "recipe": recipe}
+    write_line_card(folder, replace(card, **fitted))
     return results
 
 
-def lone_examples(tiles: Split, seed: int) -> Iterator[Example]:
-    """One written digit that fills a picture, without end: what people draw on a screen."""
-    for number in count():
-        rng = np.random.default_rng([seed, number, 3])
-        which = int(rng.integers(len(tiles)))
-        side = round(float(np.exp(rng.uniform(np.log(40), np.log(400)))))
-        method = Image.Resampling.BICUBIC if rng.random() < 0.7 else Image.Resampling.NEAREST
-        ink = np.asarray(Image.fromarray(tiles.tiles[which]).resize((side, side), method))
-        paper, pen = (255.0, 0.0) if rng.random() < 0.5 else rng.uniform((150, 0), (256, 100))
-        shade = paper + (pen - paper) * (ink / 255)
-        shade = 255 - shade if rng.random() < 0.3 else shade
-        pixels = np.repeat(shade.astype(np.uint8)[:, :, None], 3, axis=2)
-        yield Example(pixels, tiles.labels[which : which + 1].astype(np.int8), None)
+class Drawers:
+    """Draws pictures that no network learns from; the same seed, kind and number give the same."""
 
+    def __init__(self, tiles: Split, fonts: Fonts, seed: int) -> None:
+        """Takes what there is to write with, photographs without digits among it."""
+        self._tiles, self._photos, self._seed = tiles, fonts.photos, seed
+        self._lines, self._pages = LineMaker(tiles, fonts, seed), PageMaker(tiles, fonts, seed)
+        self._documents = DocumentMaker(tiles, fonts, seed)
 
-def page_examples(maker: PageMaker) -> Iterator[Example]:
-    """Generated pages of digits, without end, of all kinds, those of plain drawings among them."""
-    for number in count():
-        rng = np.random.default_rng([number, 2])
-        kind = str(rng.choice(PLAIN)) if rng.random() < 0.2 else None
-        page = maker.page(number, side=int(rng.choice(SIDES)), kind=kind)
-        yield Example(page.pixels, page.values, page.boxes)
+    def draw(self, kind: str, number: int) -> Example:
+        """A picture of a kind in ``KINDS``."""
+        return KINDS[kind].draw(self, number)
 
-
-def line_examples(maker: LineMaker) -> Iterator[Example]:
-    """Generated lines as pictures of their own, without end, at other sizes and with margins."""
-    for number in count():
+    def line(self, number: int) -> Example:
+        """A generated line as a picture of its own, at another size and with a margin."""
         rng = np.random.default_rng([number, 1])
         # People show lone digits far more often than lone letters that look like them.
-        line = maker.line(number, kind=str(rng.choice(LONE)) if rng.random() < 0.5 else None)
+        kind = pick(rng, LONE) if rng.random() < 0.5 else None
+        line = self._lines.line(number, kind=kind)
         scale = float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
         is_photo = rng.random() < 0.1
         if is_photo:
@@ -340,7 +340,65 @@ def line_examples(maker: LineMaker) -> Iterator[Example]:
         margin = round(len(pixels) * float(rng.choice([0.0, 0.0, 0.3, 1.0])))
         pixels = framed(pixels, margin)
         values = np.array([int(char) for char in line.text if char in DIGITS], np.int8)
-        yield Example(_specked(pixels, rng) if is_photo else pixels, values, None)
+        return Example(_specked(pixels, rng) if is_photo else pixels, values, None)
+
+    def lone(self, number: int) -> Example:
+        """One written digit that fills a picture: what people draw on a screen."""
+        rng = np.random.default_rng([self._seed, number, 3])
+        which = int(rng.integers(len(self._tiles)))
+        side = round(log_uniform(rng, 40, 400))
+        method = Image.Resampling.BICUBIC if rng.random() < 0.7 else Image.Resampling.NEAREST
+        ink = np.asarray(Image.fromarray(self._tiles.tiles[which]).resize((side, side), method))
+        paper, pen = (255.0, 0.0) if rng.random() < 0.5 else rng.uniform((150, 0), (256, 100))
+        shade = paper + (pen - paper) * (ink / 255)
+        shade = 255 - shade if rng.random() < 0.3 else shade
+        pixels = np.repeat(shade.astype(np.uint8)[:, :, None], 3, axis=2)
+        return Example(pixels, self._tiles.labels[which : which + 1].astype(np.int8), None)
+
+    def page(self, number: int) -> Example:
+        """A generated page of digits, of any kind, those of plain drawings among them."""
+        rng = np.random.default_rng([number, 2])
+        kind = pick(rng, PLAIN) if rng.random() < 0.2 else None
+        page = self._pages.page(number, side=int(rng.choice(SIDES)), kind=kind)
+        return Example(page.pixels, page.values, page.boxes)
+
+    def asked(self, number: int, kinds: Sequence[str], sides: Sequence[int]) -> Example:
+        """A generated page of one of some kinds and sides, in pixels."""
+        rng = np.random.default_rng([self._seed, number, 4])
+        page = self._pages.page(number, side=pick(rng, sides), kind=pick(rng, kinds))
+        return Example(page.pixels, page.values, page.boxes)
+
+    def document(self, number: int) -> Example:
+        """A generated document."""
+        document = self._documents.document(number)
+        return Example(document.pixels, document.values, document.boxes)
+
+    def photo(self, number: int) -> Example:
+        """A piece of a photograph without any digit."""
+        rng = np.random.default_rng([self._seed, number])
+        width, height = (int(side) for side in rng.integers(96, 640, 2))
+        pixels = cut_photo(self._photos, width, height, rng).astype(np.uint8)
+        return Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
+
+
+class Kind(NamedTuple):
+    """One kind of picture."""
+
+    share: float  # how many there are for each line
+    draw: Callable[[Drawers, int], Example]
+
+
+KINDS = {
+    "lines": Kind(1, Drawers.line),
+    "lone": Kind(3, Drawers.lone),
+    "pages": Kind(0.5, Drawers.page),
+    "documents": Kind(0.2, Drawers.document),
+    "photographs": Kind(0.15, Drawers.photo),
+    "held": Kind(0.4, partial(Drawers.asked, kinds=("held",), sides=(*SIDES, 768, 1152))),
+    "signs": Kind(0.3, partial(Drawers.asked, kinds=("sign", "held sign"), sides=SIDES)),
+    "clutter": Kind(0.15, partial(Drawers.asked, kinds=CLUTTER, sides=(*SIDES, 768))),
+    "soiled": Kind(0.075, partial(Drawers.asked, kinds=SOILED, sides=(512, 768, 1152, 1728))),
+}
 
 
 def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -355,50 +413,35 @@ def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
     return np.asarray(picture)
 
 
-def photo_examples(photos: Sequence[npt.NDArray[np.uint8]], seed: int) -> Iterator[Example]:
-    """Pieces of photographs without any digit, without end."""
-    for number in count():
-        rng = np.random.default_rng([seed, number])
-        width, height = (int(side) for side in rng.integers(96, 640, 2))
-        pixels = cut_photo(photos, width, height, rng).astype(np.uint8)
-        yield Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
+def halves(seed: int) -> tuple[Drawers, Drawers]:
+    """Two that share no writer, font or photograph, with none that a network learnt from."""
+    train, kept = load_mnist().train, by_writer(HELD_OUT)
+    first = by_writer(HELD_OUT / 2)  # nested: fewer of the same writers
+    return (
+        Drawers(train.take(first), _fonts(slice(0, None, 2)), seed),
+        Drawers(train.take(np.setdiff1d(kept, first)), _fonts(slice(1, None, 2)), seed + 1),
+    )
 
 
-def document_examples(maker: DocumentMaker) -> Iterator[Example]:
-    """Generated documents, without end."""
-    for number in count():
-        document = maker.document(number)
-        yield Example(document.pixels, document.values, document.boxes)
+def _fonts(some: slice) -> Fonts:
+    foreign = load_fonts("foreign", some=some).printed
+    return replace(load_fonts("validation", photos=True, some=some), foreign=foreign)
 
 
-def calibration_examples(number: int, seed: int) -> Iterator[Example]:
-    """Pictures that no network learns from: lines, pages, documents, photographs without digits.
-
-    ``number`` is that of lines, and of lone digits; there are half as many pages, a quarter as many
-    of the others.
-    """
-    _, tiles = LineRecipe().split(load_mnist().train)
-    fonts = load_fonts("validation", photos=True)
-    lines = islice(line_examples(LineMaker(tiles, fonts, seed)), number)
-    pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)
-    documents = islice(document_examples(DocumentMaker(tiles, fonts, seed)), number // 4)
-    photos = islice(photo_examples(fonts.photos, seed), number // 4)
-    lone = islice(lone_examples(tiles, seed), number)
-    return chain(lines, lone, pages, documents, photos)
+def by_writer(share: float) -> npt.NDArray[np.int64]:
+    """Rows of the training tiles of the writers held out, see ``LineRecipe.split``."""
+    writers = load_writers()
+    return writer_split(writers.train_writer, writers.train_series, share, 0).validation
 
 
 def main() -> None:
     """Calibrates a line reader and prints what was measured, as JSON."""
     parser = argparse.ArgumentParser(description="Fit the fusion of a line reader.")
     parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
-    parser.add_argument("--count", type=int, default=1400, help="lines; half as many pages")
+    parser.add_argument("--count", type=int, default=1400, help="lines; so many of each other kind")
     parser.add_argument("--seed", type=int, default=55)
     chosen = parser.parse_args()
-    results = calibrate(
-        chosen.lines,
-        calibration_examples(chosen.count, chosen.seed),
-        2 * chosen.count + chosen.count // 2 + 2 * (chosen.count // 4),
-    )
+    results = calibrate(chosen.lines, chosen.count, chosen.seed)
     sys.stdout.write(json.dumps(results, indent=2) + "\n")
 
 

@@ -16,6 +16,7 @@ from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, built, chan
 
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
 Validation = Literal["writer", "random"]
+HELD_OUT = 0.1  # share of MNIST's writers by whose digits lines are validated
 
 Renamed = dict[str, str]
 
@@ -310,7 +311,7 @@ class LineRecipe(_StepRecipe):
 
     def split(self, train: Split) -> tuple[Split, Split]:
         """The training tiles as (tiles to draw lines with, tiles to draw validation lines with)."""
-        return split_validation(train, "writer", fraction=0.1, seed=0)
+        return split_validation(train, "writer", fraction=HELD_OUT, seed=0)
 
 
 @dataclass(frozen=True, kw_only=True)

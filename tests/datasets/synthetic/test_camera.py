@@ -7,6 +7,7 @@ from digitlens.datasets.synthetic.camera import (
     finish,
     light,
     photograph,
+    soil,
 )
 
 STRIPES = np.repeat(np.repeat([[40.0, 210.0] * 4], 20, axis=1).reshape(1, -1, 1), 50, axis=0)
@@ -25,6 +26,20 @@ def test_light_and_exposure_keep_the_size(shape):
         assert np.isfinite(lit).all()
         assert pixels.shape == page.shape
         assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("shape", [(50, 160), (400, 300)])
+def test_dirt_covers_little_of_a_page_and_never_nothing_of_many(shape):
+    page = np.full((*shape, 3), 230, np.float32)
+    changed = []
+    for seed in range(40):
+        soiled = soil(page, np.random.default_rng(seed))
+        assert soiled.shape == page.shape
+        assert np.isfinite(soiled).all()
+        changed.append((np.abs(soiled - page).max(axis=2) > 40).mean())
+    assert (page == 230).all()
+    assert np.mean(changed) < 0.15
+    assert np.mean(np.array(changed) > 0) > 0.6
 
 
 def test_what_was_on_the_page_is_still_there_after_exposure_and_nothing_wraps(rng):

@@ -11,10 +11,13 @@ from PIL import ImageFont
 from digitlens.alphabet import ALPHABET
 from digitlens.datasets import sources
 from digitlens.datasets.synthetic.glyph_sources import (
+    CHARACTERS,
     DIGITS,
     EM,
+    FOREIGN,
     FORMS,
     LETTERS,
+    SCRIPTS,
     SIDE,
     Family,
     FontGlyphs,
@@ -89,10 +92,20 @@ def test_the_table_has_families_of_both_looks_for_both_roles():
     families = load_families()
     assert len({family.family for family in families}) == len(families) > 100
     assert {(family.kind, family.role) for family in families} == {
-        (look, role) for look in ("hand", "print") for role in ("training", "validation")
+        *((look, role) for look in ("hand", "print") for role in ("training", "validation")),
+        ("print", "foreign"),
     }
     assert all(len(bytes.fromhex(family.sha256)) == 32 for family in families)
     assert all(family.version.count(".") == 2 for family in families)
+
+
+def test_foreign_families_show_scripts_that_no_other_does_and_characters_without_a_value():
+    families = {family.role: family for family in load_families()}
+    assert set(families["foreign"].scripts) == {"latin", *FOREIGN}
+    assert families["training"].scripts == families["validation"].scripts == SCRIPTS
+    foreign = "".join(CHARACTERS[script] for script in FOREIGN)
+    assert len(foreign) == len(set(foreign)) > 500
+    assert not any(char.isnumeric() for char in foreign)
 
 
 @pytest.mark.usefixtures("npm")

@@ -39,6 +39,22 @@ def test_every_ground_gives_a_picture_and_the_text(font_glyphs, show, pitch):
     assert seen.count("12.50") > 13
 
 
+@pytest.mark.parametrize("material", objects._MATERIALS)
+def test_ink_stands_out_on_every_material_and_none_needs_any(monkeypatch, material):
+    monkeypatch.setattr(objects, "_MATERIALS", (material,))
+    ink = np.zeros((90, 120), np.uint8)
+    ink[20:70, 50:60] = 255
+    away = []
+    for seed in range(20):
+        plane = objects.draw_material(ink, np.random.default_rng(seed))
+        assert plane.shape == (90, 120, 3)
+        assert plane.dtype == np.float32
+        stroke, beside = plane[25:65, 45:65], plane[25:65, 70:90]
+        away.append(stroke.std(axis=(0, 1)).max() - beside.std(axis=(0, 1)).max())
+        assert np.isfinite(objects.draw_material(0 * ink, np.random.default_rng(seed))).all()
+    assert np.median(away) > 5
+
+
 def test_ink_can_be_told_from_paper(rng):
     apart = [np.abs(ink - paper).max() for paper, ink in (readable_colours(rng) for _ in range(99))]
     assert min(apart) > 25

@@ -106,7 +106,10 @@ def test_any_page_has_finite_boxes_that_lie_on_it(page_maker):
         assert np.isin(page.values, range(-1, 10)).all()
 
 
-@pytest.mark.parametrize("kind", ["words", "scribbles", "empty"])
+NOTHING = ("sign", "held sign", "held nothing", "clutter", "soiled")
+
+
+@pytest.mark.parametrize("kind", ["words", "scribbles", "empty", *NOTHING])
 def test_pages_without_digits_have_none(page_maker, kind):
     drawn = of_kind(page_maker, kind)
     assert all((page.values < 0).all() for page in drawn)
@@ -139,6 +142,26 @@ def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker, kind):
             outside.append(edges[~mask].mean())
     assert np.mean(np.array(inside) > np.array(outside)) > 0.8
     assert np.median(inside) > 2.5 * np.median(outside)
+
+
+@pytest.mark.parametrize("kind", ["held", "soiled number"])
+def test_what_stands_alone_is_near_or_far_away_and_stands_out(page_maker, kind):
+    drawn = of_kind(page_maker, kind, 60, side=160)
+    tall = [np.ptp(page.boxes[:, 1::2]) / 160 for page in drawn if len(page.boxes)]
+    assert len(tall) > 55
+    assert np.quantile(tall, 0.1) < 0.25
+    assert np.quantile(tall, 0.9) > 0.8
+    assert np.mean([len(page.values) == 1 for page in drawn]) == pytest.approx(0.6, abs=0.15)
+    spread = []
+    for page in drawn:
+        x0, y0, x1, y1 = np.rint(page.boxes[0]).astype(int)
+        spread.append(page.pixels[y0:y1, x0:x1].std() / max(page.pixels.std(), 1))
+    assert np.median(spread) > 1.1
+
+
+def test_signs_that_look_like_a_digit_of_their_font_are_left_out(fonts):
+    (font, *_) = fonts.printed
+    assert pages._told_apart(font, "OoAM8%") == "AM%"
 
 
 def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker):

@@ -73,6 +73,8 @@ def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
     monkeypatch.setattr(glyph_sources, "font_files", font_files)
     fonts = load_fonts("training")
     assert asked == families[:3]
+    assert len(load_fonts("training", some=slice(1, None, 2)).printed) == 3
+    assert asked.pop() == families[1]
     assert len(fonts.handwritten) == 1
     assert len(fonts.printed) == 3 + 1
     assert fonts.printed[0].letters

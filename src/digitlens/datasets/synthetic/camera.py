@@ -1,4 +1,4 @@
-"""How pages and lines are seen: frame, light, and what a camera and a file do to them."""
+"""How pages and lines are seen: frame, light, dirt, and what a camera and a file do to them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     about,
+    as_colour,
+    blend,
     blur,
     extent_of,
     fill,
@@ -25,7 +27,7 @@ from digitlens.datasets.synthetic.drawing import (
     rectangle,
     rotation,
 )
-from digitlens.datasets.synthetic.papers import noise_field
+from digitlens.datasets.synthetic.papers import noise_field, smooth
 
 
 def light(page: Plane, rng: Rng) -> Plane:
@@ -48,6 +50,108 @@ def light(page: Plane, rng: Rng) -> Plane:
         glare = np.clip(spot - rng.uniform(0.3, 1.2), 0, None)
         page = np.asarray(page + (rng.uniform(20, 150) * glare)[:, :, None], np.float32)
     return page
+
+
+def soil(page: Plane, rng: Rng) -> Plane:
+    """Dust, and now and then hairs, folds, staples, stains, the border of a scan.
+
+    Takes and gives float32[h, w, 3]. Sizes are those of a sheet of paper, or of a part of one.
+    """
+    millimetre = max(page.shape[:2]) / 297 * (1 if rng.random() < 0.6 else rng.uniform(1, 4))
+    for befall in _SOILS:
+        if rng.random() < 0.35:
+            page = befall(page, millimetre, rng)
+    if rng.random() < 0.3:
+        page = page * _fold(page.shape[1], page.shape[0], rng)[:, :, None]
+    return _dust(page, millimetre, rng)
+
+
+def _dust(plane: Plane, mm: float, rng: Rng) -> Plane:
+    """Dust and grains of toner, in heaps in some."""
+    height, width = plane.shape[:2]
+    marks = np.zeros((height, width), np.uint8)
+    count = round(log_uniform(rng, 2, 300))
+    places = rng.uniform(0, 1, (count, 2)) * (width, height)
+    if rng.random() < 0.3:
+        heap = rng.uniform(0, 1, 2) * (width, height)
+        places = heap + rng.normal(0, 0.06 * max(width, height), (count, 2))
+    for place in places:
+        size = mm * log_uniform(rng, 0.15, 1.6)
+        turn = np.arange(7) * 2 * np.pi / 7
+        reach = size * rng.uniform(0.4, 1, 7) / 2
+        fill(marks, place + np.stack([np.cos(turn), np.sin(turn)], 1) * reach[:, None], 255)
+    colour = as_colour(plane.mean((0, 1)) * rng.uniform(0.1, 0.8))
+    return blend(plane, colour, marks.astype(np.float32) * np.float32(rng.uniform(0.3, 1) / 255))
+
+
+def _hairs(plane: Plane, mm: float, rng: Rng) -> Plane:
+    marks = np.zeros(plane.shape[:2], np.uint8)
+    for _ in range(int(rng.integers(1, 8))):
+        turns = np.cumsum(rng.normal(0, 0.3, 12)) + rng.uniform(0, 2 * np.pi)
+        walk = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0)
+        place = rng.uniform(0, 1, 2) * plane.shape[1::-1]
+        points = smooth(place + walk * mm * log_uniform(rng, 0.3, 3))
+        cv2.polylines(marks, [np.rint(points).astype(np.int32)], False, 255, 1, cv2.LINE_AA)
+    cover = marks.astype(np.float32) * np.float32(rng.uniform(0.4, 1) / 255)
+    return blend(plane, as_colour(rng.uniform(0, 120, 3)), cover)
+
+
+def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
+    """Staples with their shadow, or the two holes of one; holes of a punch."""
+    height, width = plane.shape[:2]
+    plane = plane.copy()
+    dark = (float(rng.uniform(0, 70)),) * 3
+    if rng.random() < 0.4:
+        x = (6 * mm + rng.uniform(0, 8) * mm) if rng.random() < 0.7 else width - 10 * mm
+        middle, pitch = height * rng.uniform(0.4, 0.6), 80 * mm
+        for y in (middle - pitch / 2, middle + pitch / 2):
+            cv2.circle(plane, (int(x), int(y)), max(1, round(3 * mm)), dark, -1, cv2.LINE_AA)
+        return plane
+    for _ in range(int(rng.integers(1, 3))):
+        angle, place = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
+        along = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
+        ends = np.rint([place - along, place + along]).astype(np.int32)
+        thick = max(1, round(mm * rng.uniform(0.5, 1)))
+        if rng.random() < 0.3:
+            for end in ends:
+                cv2.circle(plane, end.tolist(), thick, dark, -1, cv2.LINE_AA)
+            continue
+        cv2.polylines(plane, [ends + thick], False, (90.0,) * 3, thick, cv2.LINE_AA)
+        cv2.polylines(plane, [ends], False, (float(rng.uniform(120, 230)),) * 3, thick, cv2.LINE_AA)
+    return plane
+
+
+def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
+    """Rings of cups, and drops with a dark rim."""
+    height, width = plane.shape[:2]
+    marks = np.zeros((height, width), np.float32)
+    for _ in range(int(rng.integers(1, 5))):
+        size = mm * (rng.uniform(30, 45) if rng.random() < 0.4 else log_uniform(rng, 1, 25))
+        turn = np.linspace(0, 2 * np.pi, 24)[:-1]
+        wave = 1 + rng.uniform(0, 0.12) * np.sin(turn * rng.integers(1, 5) + rng.uniform(0, 6))
+        reach = np.stack([np.cos(turn), np.sin(turn)], 1) * (size * wave)[:, None]
+        outline = np.rint(rng.uniform(0, 1, 2) * (width, height) + reach).astype(np.int32)
+        if size < 25 * mm:
+            fill(marks, outline.astype(np.float64), rng.uniform(0.1, 0.5))
+        thick = max(1, round(mm * rng.uniform(0.5, 2)))
+        cv2.polylines(marks, [outline], True, rng.uniform(0.3, 0.9), thick, cv2.LINE_AA)
+    tint = as_colour(np.array([150, 110, 60]) + rng.normal(0, 25, 3))
+    return blend(plane, tint, blur(marks, 0.3 * mm + 0.3) * np.float32(rng.uniform(0.1, 0.5)))
+
+
+def _border(plane: Plane, mm: float, rng: Rng) -> Plane:
+    """The dark border of a scan or of a copy, or the table beside the mm."""
+    side = int(rng.integers(4))
+    turned = np.rot90(plane, side).copy()
+    wide = max(1, round(mm * log_uniform(rng, 1, 25)))
+    slope = rng.uniform(-0.03, 0.03)
+    rows = np.arange(turned.shape[0], dtype=np.float32)[:, None]
+    cover = (np.arange(turned.shape[1])[None] < wide + slope * rows).astype(np.float32)
+    below = blend(turned, as_colour(rng.uniform(0, 140, 3)), blur(cover, rng.uniform(0.5, 4)))
+    return np.ascontiguousarray(np.rot90(below, -side))
+
+
+_SOILS = (_hairs, _staples, _stains, _border)
 
 
 def expose(page: Plane, rng: Rng) -> Pixels:

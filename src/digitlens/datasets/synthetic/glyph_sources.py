@@ -45,12 +45,16 @@ from digitlens.progress import work_bar
 FONT_TABLE = Path(__file__).with_name("fonts.csv")
 FONT_BATCH = 16  # packages asked for at once
 FONT_SECONDS = 300.0  # seconds for one batch
-Script = Literal["latin", "greek", "cyrillic"]
+Script = Literal[
+    "latin", "greek", "cyrillic", "armenian", "devanagari", "georgian", "hebrew", "symbols", "thai"
+]
 Look = Literal["hand", "print"]
-Role = Literal["training", "validation"]
+# Foreign fonts have none of the letters that are read: they show what is no digit.
+Role = Literal["training", "validation", "foreign"]
 
 SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
 SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
+FOREIGN: tuple[Script, ...] = ("armenian", "devanagari", "georgian", "hebrew", "symbols", "thai")
 WEIGHTS = (200, 400, 700, 900)
 
 
@@ -63,6 +67,11 @@ class Family:
     kind: Look  # looks written by ``hand`` or made for ``print``
     role: Role  # pages to train with and pages to validate with share no family
     sha256: str  # of the package's archive
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """Those that pages show of it."""
+        return ("latin", *FOREIGN) if self.role == "foreign" else SCRIPTS
 
 
 def load_families() -> list[Family]:
@@ -84,9 +93,11 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
     return {family: list(_weights(family)) for family in families}
 
 
-def role_fonts(role: Role) -> Iterator[tuple[Family, dict[Script, Path]]]:
-    """Each weight of each family of a role, see ``font_files``; ``SEGMENTS`` among them."""
-    families = [family for family in load_families() if family.role == role]
+def role_fonts(
+    role: Role, some: slice = slice(None)
+) -> Iterator[tuple[Family, dict[Script, Path]]]:
+    """Each weight of some families of a role, see ``font_files``; ``SEGMENTS`` among them."""
+    families = [family for family in load_families() if family.role == role][some]
     for family, weights in font_files(families).items():
         for files in weights:
             yield family, files
@@ -95,7 +106,7 @@ def role_fonts(role: Role) -> Iterator[tuple[Family, dict[Script, Path]]]:
 def _weights(family: Family) -> Iterator[dict[Script, Path]]:
     for weight in WEIGHTS:
         paths: dict[Script, Path] = {
-            script: _folder(family) / _file(family, script, weight) for script in SCRIPTS
+            script: _folder(family) / _file(family, script, weight) for script in family.scripts
         }
         if paths["latin"].is_file():
             yield {script: path for script, path in paths.items() if path.is_file()}
@@ -125,7 +136,7 @@ def _fetch_all(families: Sequence[Family]) -> None:
 
 def _unpack(family: Family, archive: Path) -> None:
     """Puts the files that pages need into the cache, all or none, but no other formats."""
-    files = (_file(family, script, weight) for script in SCRIPTS for weight in WEIGHTS)
+    files = (_file(family, script, weight) for script in family.scripts for weight in WEIGHTS)
     wanted, target = {f"package/files/{file}" for file in files}, _folder(family)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -269,10 +280,26 @@ CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
 MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn when they are asked for  # noqa: RUF001
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
+
+
+def _characters(*spans: tuple[int, int]) -> str:
+    """All characters of ranges of Unicode, both ends included."""
+    return "".join(chr(code) for first, last in spans for code in range(first, last + 1))
+
+
 CHARACTERS: dict[Script, str] = {
     "latin": DIGITS + LATIN + MARKS + CURRENCY,
     "greek": GREEK,
     "cyrillic": CYRILLIC,
+    "armenian": _characters((0x531, 0x556), (0x561, 0x587)),
+    "devanagari": _characters((0x905, 0x939)),
+    "georgian": _characters((0x10D0, 0x10F0)),
+    "hebrew": _characters((0x5D0, 0x5EA)),
+    "thai": _characters((0xE01, 0xE2E)),
+    # Arrows, mathematics, technical signs, shapes, miscellaneous, dingbats; none has a digit in it.
+    "symbols": _characters(
+        *((0x2190, 0x22FF), (0x2300, 0x23FF), (0x25A0, 0x2672), (0x267A, 0x26FF), (0x2701, 0x2775))
+    ),
 }
 # Characters that some fonts draw as they draw a digit.
 LIKE_DIGITS = frozenset("OoIl|зЗ")

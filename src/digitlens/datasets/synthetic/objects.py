@@ -19,6 +19,7 @@ from digitlens.datasets.synthetic.canvas import (
     put_glyphs,
 )
 from digitlens.datasets.synthetic.drawing import (
+    FAINT,
     Colour,
     Extent,
     Ink,
@@ -30,11 +31,22 @@ from digitlens.datasets.synthetic.drawing import (
     blend,
     blur,
     cast_shadow,
+    fill,
+    log_uniform,
     pick,
     rectangle,
+    stroke,
 )
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
-from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, inked
+from digitlens.datasets.synthetic.papers import (
+    draw_clutter,
+    draw_colours,
+    draw_paper,
+    draw_scribbles,
+    inked,
+    noise_field,
+    smooth,
+)
 from digitlens.datasets.synthetic.texts import digits
 
 
@@ -132,7 +144,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
     else:
         paper_colour, ink_colour = readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
-        return light(_relief(writing, paper_colour, view, rng), rng)
+        return light(_relief(writing, paper_colour, view.digit, rng), rng)
     height, width = writing.shape
     paper = draw_paper(width, height, paper_colour, rng, patterned=looks.checks)
     if rng.random() < looks.scene:
@@ -190,18 +202,169 @@ def _uneven(ink: Ink, rng: Rng) -> Ink:
     return (ink * cover).astype(np.uint8)
 
 
-def _relief(ink: Ink, colour: Colour, view: CameraView, rng: Rng) -> Plane:
+def _relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
     """Embossed or engraved in a surface of one colour: lit edges on one side, dark on the other."""
     height, width = ink.shape
     colour = np.clip(colour, 50, 205).astype(np.float32)
     surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
-    soft = blur(ink, max(0.4, 0.03 * view.digit))
+    soft = blur(ink, max(0.4, 0.03 * digit))
     angle = rng.uniform(0, 2 * np.pi)
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)
     slope = slope + cv2.Sobel(soft, cv2.CV_32F, 0, 1) * np.sin(angle)
     slope = slope / max(1.0, float(np.abs(slope).max())) * rng.uniform(35, 110)
     tone = soft / 255 * float(rng.choice([0.0, 0.0, -25.0, 20.0, -45.0]))
     return np.asarray(surface + (slope + tone)[:, :, None], np.float32)
+
+
+def draw_material(ink: Ink, rng: Rng) -> Plane:
+    """Ink of uint8[h, w] as people photograph it: float32[h, w, 3] before the light.
+
+    On boards, whiteboards, lined paper, patterns and labels, in pencil, sprayed or embossed; part
+    of another stroke may come in from an edge.
+    """
+    if rng.random() < 0.2:
+        ink = _with_other_stroke(ink, rng)
+    return pick(rng, _MATERIALS)(ink, rng)
+
+
+def _with_other_stroke(ink: Ink, rng: Rng) -> Ink:
+    """The end of a stroke that comes in from an edge, where there is nothing else."""
+    height, width = ink.shape
+    start = np.array([rng.choice([-0.05, 1.05]), rng.uniform(0, 1)])
+    start = start[:: int(rng.choice([1, -1]))]
+    inward = (0.5 - start) * rng.uniform(0.2, 0.5)
+    bend = rng.normal(0, 0.06, (3, 2))
+    points = smooth((start + np.outer([0, 0.5, 1], inward) + bend) * (width, height))
+    drawn = np.zeros_like(ink)
+    stroke(drawn, points, max(1, round(min(height, width) * log_uniform(rng, 0.01, 0.06))))
+    near = np.asarray(cv2.dilate(drawn, np.ones((9, 9), np.uint8)), np.uint8)
+    return ink if (near & ink).any() else np.maximum(ink, drawn)
+
+
+def _grained(ink: Ink, low: float, rng: Rng) -> Plane:
+    """How much ink stays on a rough ground: float32[h, w], 0..1, in the valleys ``low`` of it."""
+    height, width = ink.shape
+    grain = noise_field(width, height, max(height, width) / rng.uniform(1, 4), rng)
+    hold = np.clip(0.8 + grain * rng.uniform(0.2, 0.6), low, 1)
+    return np.asarray(ink.astype(np.float32) / 255 * hold, np.float32)
+
+
+def _chalk(ink: Ink, rng: Rng) -> Plane:
+    """Chalk on a board that was wiped before."""
+    height, width = ink.shape
+    board = pick(rng, ((30, 60, 45), (25, 28, 32), (60, 65, 70), (25, 40, 70)))
+    plane = np.asarray(board + rng.normal(0, 8, 3) + np.zeros((height, width, 1)), np.float32)
+    wiped = noise_field(width, height, rng.uniform(2, 12), rng)
+    plane += (np.clip(wiped, 0, None) * rng.uniform(0, 28))[:, :, None]
+    chalk = np.array([235, 235, 225]) - (rng.uniform(0, 130, 3) if rng.random() < 0.25 else 0)
+    return blend(plane, as_colour(chalk), _grained(ink, rng.uniform(0.1, 0.6), rng))
+
+
+def _whiteboard(ink: Ink, rng: Rng) -> Plane:
+    """A marker on a glossy board, what was wiped off still to be seen, a lamp in it."""
+    height, width = ink.shape
+    plane = np.asarray(rng.uniform(205, 250) + rng.normal(0, 4, 3) + np.zeros((height, width, 1)))
+    pens = ((25, 25, 30), (25, 45, 140), (185, 30, 35), (20, 110, 60))
+    ghost = Canvas(width, height, np.eye(3))
+    draw_scribbles(ghost, rng)
+    wiped = blur(ghost.ink, max(1.0, min(height, width) / 60))
+    wiped *= np.float32(rng.uniform(0, 0.15) / 255)
+    plane = blend(plane.astype(np.float32), as_colour(pick(rng, pens)), wiped)
+    if rng.random() < 0.4:
+        spot = np.zeros((height, width), np.float32)
+        place = tuple(int(v) for v in rng.uniform(0, 1, 2) * (width, height))
+        cv2.circle(
+            spot, place, max(2, round(min(height, width) * rng.uniform(0.05, 0.25))), 1.0, -1
+        )
+        plane = plane + (rng.uniform(10, 60) * blur(spot, min(height, width) / 20))[:, :, None]
+    colour = as_colour(np.array(pick(rng, pens)) + rng.normal(0, 12, 3))
+    return blend(np.asarray(plane, np.float32), colour, _grained(ink, 0.7, rng))
+
+
+def _pencil(ink: Ink, rng: Rng) -> Plane:
+    """Pencil on white paper, faint in some."""
+    height, width = ink.shape
+    paper = as_colour(rng.uniform(195, 252) + rng.normal(0, 5, 3))
+    plane = calmer(draw_paper(width, height, paper, rng), paper, 6)
+    lead = as_colour(paper - rng.uniform(40, 130) + rng.normal(0, 4, 3))
+    return blend(plane, lead, _grained(ink, rng.uniform(0.2, 0.7), rng))
+
+
+def _lined(ink: Ink, rng: Rng) -> Plane:
+    """Exercise paper: ruled or squared, in blue or gray, with a red margin in some."""
+    height, width = ink.shape
+    paper = as_colour(rng.uniform(215, 253) + rng.normal(0, 5, 3))
+    rules, margin = Canvas(width, height, np.eye(3)), Canvas(width, height, np.eye(3))
+    pitch, slope = max(6.0, min(height, width) * log_uniform(rng, 0.05, 0.6)), rng.normal(0, 0.02)
+    thin, squared = max(1, round(pitch / 30)), rng.random() < 0.5
+    start = -rng.uniform(0, pitch)
+    for k in range(int(2 * max(height, width) / pitch) + 3):
+        at = start + k * pitch
+        rules.line((-9.0, at), (width + 9.0, at + slope * width), thin)
+        if squared:
+            rules.line((at, -9.0), (at - slope * height, height + 9.0), thin)
+    if rng.random() < 0.3:
+        at = width * float(rng.choice([rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)]))
+        margin.line((at, -9.0), (at - slope * height, height + 9.0), thin)
+    tint = (70, 120, 190) if rng.random() < 0.6 else (130, 130, 140)
+    ruled = rules.ink.astype(np.float32) * np.float32(rng.uniform(0.25, 1) / 255)
+    plane = blend(draw_paper(width, height, paper, rng), as_colour(tint), ruled)
+    plane = blend(plane, as_colour((200, 60, 70)), margin.ink.astype(np.float32) / np.float32(255))
+    pen = pick(rng, ((20, 30, 100), (15, 15, 20), (20, 60, 160), (170, 30, 40)))
+    return inked(plane, ink, as_colour(np.array(pen) + rng.normal(0, 12, 3)), rng)
+
+
+def _patterned(ink: Ink, rng: Rng) -> Plane:
+    """Cloth, wrapping paper, wood: stripes, dots, checks or grain, calm enough to be read on."""
+    height, width = ink.shape
+    paper, pen = readable_colours(rng)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    period, angle = max(4.0, max(height, width) * log_uniform(rng, 0.02, 0.3)), rng.uniform(0, 3)
+    along = (x * np.cos(angle) + y * np.sin(angle)) * np.float32(2 * np.pi / period)
+    across = (y * np.cos(angle) - x * np.sin(angle)) * np.float32(2 * np.pi / period)
+    waves = np.sin(along), np.sin(along) + np.sin(across), np.sin(along) * np.sin(across)
+    pattern = np.tanh(rng.uniform(1, 6) * pick(rng, waves))
+    plane = np.asarray(paper + pattern[:, :, None] * rng.uniform(-40, 40, 3), np.float32)
+    return inked(calmer(plane, paper, 0.25 * _contrast(paper, pen)), ink, pen, rng)
+
+
+def _embossed(ink: Ink, rng: Rng) -> Plane:
+    colour = as_colour(rng.uniform(60, 200) + rng.normal(0, 15, 3))
+    return _relief(ink, colour, float(_reach(ink)[1]), rng)
+
+
+def _sprayed(ink: Ink, rng: Rng) -> Plane:
+    """Paint on a rough wall, with soft edges."""
+    height, width = ink.shape
+    paper, pen = readable_colours(rng)
+    wall = (
+        paper
+        + rng.uniform(2, 12) * noise_field(width, height, max(height, width) / 2, rng)[:, :, None]
+    )
+    soft = blur(ink, max(0.3, _reach(ink)[1] * rng.uniform(0.005, 0.04))) / 255
+    return blend(np.asarray(wall, np.float32), pen, np.minimum(1, soft * rng.uniform(0.9, 1.2)))
+
+
+def _labelled(ink: Ink, rng: Rng) -> Plane:
+    """A label, card or sign with clutter about it."""
+    paper, pen = readable_colours(rng)
+    (x, y), tall, wide = _reach(ink)
+    pad = tall * rng.uniform(0.15, 0.8, 4)
+    mask = np.zeros_like(ink)
+    corners = rectangle(x - pad[0], y - pad[1], x + wide + pad[2], y + tall + pad[3])
+    fill(mask, corners + rng.normal(0, 0.03 * tall, (4, 2)), 255)
+    plane = _covered(draw_clutter(np.zeros_like(ink), rng), paper, mask)
+    return inked(plane, ink, pen, rng)
+
+
+def _reach(ink: Ink) -> tuple[tuple[int, int], int, int]:
+    """Left and top edge of what is drawn, height and width; half the picture if nothing."""
+    height, width = ink.shape
+    x, y, wide, tall = cv2.boundingRect((ink > FAINT).view(np.uint8))
+    return ((x, y), tall, wide) if wide else ((width // 4, height // 4), height // 2, width // 2)
+
+
+_MATERIALS = (*(_chalk, _whiteboard, _pencil, _lined, _patterned, _embossed, _sprayed, _labelled),)
 
 
 class Wheel(NamedTuple):

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from digitlens.datasets.negative_inks import (
+    PENNED_OF_NO_DIGIT,
+    Traced,
+    blurred,
+    draw_scribble,
+    draw_shape,
+    likeness,
+    written_digits,
+)
 from digitlens.datasets.synthetic import papers
-from digitlens.datasets.synthetic.camera import expose, light
-from digitlens.datasets.synthetic.canvas import Baseline, Canvas, text_width, write
+from digitlens.datasets.synthetic.camera import expose, light, soil
+from digitlens.datasets.synthetic.canvas import (
+    Baseline,
+    Canvas,
+    Style,
+    draw_style,
+    text_width,
+    write,
+)
 from digitlens.datasets.synthetic.drawing import (
     Boxes,
     Colour,
@@ -25,17 +42,33 @@ from digitlens.datasets.synthetic.drawing import (
     between,
     blend,
     blur,
+    crop,
     log_uniform,
     pick,
     rotation,
 )
-from digitlens.datasets.synthetic.glyph_sources import LATIN, MARKS, GlyphSource
+from digitlens.datasets.synthetic.glyph_sources import (
+    CHARACTERS,
+    CYRILLIC,
+    DIGITS,
+    FOREIGN,
+    GREEK,
+    LATIN,
+    LIKE_DIGITS,
+    MARKS,
+    FontGlyphs,
+    GlyphSource,
+)
+from digitlens.datasets.synthetic.objects import draw_material
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import digit
 
 _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
 _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
 SMALLEST = 8.0  # height of a digit, in pixels
+_GREEK = "αβλμπψω"  # those of a pen that are no digit
+_CLEAR = 0.8  # likeness to digits below which a careful reader takes nothing for one
+_FOREIGN = "".join(CHARACTERS[script] for script in FOREIGN)
 
 
 def _digits(rng: Rng, length: int) -> str:
@@ -251,6 +284,76 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         y += 1.6 * height
 
 
+def draw_held(canvas: Canvas, styles: Styles, rng: Rng) -> None:
+    """A lone digit or a short number as large or small, and wherever, as a camera sees it."""
+    choices = (styles.digit_style, styles.by_hand, styles.quick, styles.printed)
+    text = _digits(rng, 1 if rng.random() < 0.6 else int(rng.integers(2, 7)))
+    _write_alone(canvas, text, pick(rng, choices)(rng), rng)
+
+
+def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
+    """One sign or a few that are no digits: of foreign scripts, symbols, letters, drawings."""
+    kind = rng.random()
+    if kind < 0.25:
+        _draw_doodle(canvas, rng)
+        return
+    count = 1 if rng.random() < 0.65 else int(rng.integers(2, 7))
+    if kind < 0.5:
+        style = styles.lettered(rng) if rng.random() < 0.7 else styles.quick(rng)
+        text = _some(PENNED_OF_NO_DIGIT + _GREEK, count, rng)
+    else:
+        fonts, signs = styles.fonts.foreign, _FOREIGN
+        if not fonts or kind < 0.65:
+            fonts, signs = styles.fonts.printed + styles.fonts.handwritten, GREEK + CYRILLIC + MARKS
+        source = pick(rng, fonts)
+        text = _some(_told_apart(source, signs) or MARKS, count, rng)
+        by_hand = rng.random() < 0.5
+        style = draw_style(source, rng, by_hand=by_hand)
+        if by_hand:
+            style = replace(style, source=Traced(source, log_uniform(rng, 3, 12)))
+    _write_alone(canvas, text, style, rng)
+
+
+def _draw_doodle(canvas: Canvas, rng: Rng) -> None:
+    """A shape, a tick, an arrow, a scribble."""
+    ink = crop(draw_shape(rng) if rng.random() < 0.7 else draw_scribble(rng))
+    height, left, top = _frame(canvas, ink.shape[1] / ink.shape[0], rng)
+    scale = height / ink.shape[0]
+    canvas.put(ink, np.array([[scale, 0, left], [0, scale, top]]), None)
+
+
+def _write_alone(canvas: Canvas, text: str, style: Style, rng: Rng) -> None:
+    width = max(0.2, text_width(text, style, rng))
+    height, x, y = _frame(canvas, width, rng)
+    write(canvas, text, style, Baseline(x, y + height, height, rng.normal(0, 0.06)), rng)
+
+
+def _frame(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]:
+    """Height, left and top edge of what stands alone and is so many times as wide as high."""
+    fits = min(canvas.height, canvas.width / width)
+    kind = rng.random()
+    if kind < 0.25:  # cropped tight
+        height = fits * rng.uniform(0.85, 1.03)
+    elif kind < 0.55:  # far away
+        height = max(SMALLEST + 4, fits * log_uniform(rng, 0.06, 0.3))
+    else:
+        height = fits * rng.uniform(0.3, 0.85)
+    free = canvas.width - width * height, canvas.height - height
+    off_centre = rng.random() < 0.4
+    x, y = (room * (rng.random() if off_centre else _middling(rng)) for room in free)
+    return height, x, y
+
+
+@cache
+def _told_apart(source: FontGlyphs, signs: str) -> str:
+    """The signs of a font that look like no digit, neither its own nor one that pens draw."""
+    digits = (*DIGITS, *sorted(LIKE_DIGITS))
+    own = [source.glyphs[char].ink for char in digits if char in source.glyphs]
+    looks = blurred([*own, *written_digits()])
+    drawn = ((char, source.glyphs.get(char)) for char in signs)
+    return "".join(char for char, glyph in drawn if glyph and likeness(glyph.ink, looks) < _CLEAR)
+
+
 def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:
     ax, ay = canvas.at((x0, y0))
     bx, by = canvas.at((x1, y1))
@@ -291,11 +394,14 @@ class PageKind:
     scene: float = 0.05  # share that is on anything but paper
     checks: bool = False  # the paper has fine lines most often, as a check
     plain: bool = False  # nothing befalls it: one ink on flat paper, as drawn on a screen
+    soiled: bool = False  # dust, hairs, stains and the like, and the other side often shows through
+    # What it is instead of a paper, from the ink uint8[h, w]; before the light.
+    ground: Callable[[Ink, Rng], Plane] | None = None
 
 
 # Every second page shows one digit or a few lines of numbers, what people read most. Words,
-# scribbles and empty pages teach what is no digit; the others what digits stand next to. Plain ones
-# are drawn only if asked for.
+# scribbles and empty pages teach what is no digit; the others what digits stand next to. Those with
+# the share 0 are drawn only if asked for.
 KINDS: dict[str, PageKind] = {
     "single": PageKind(0.24, draw_single, enlarged=6.0, scribbled=0.04),
     "numbers": PageKind(0.26, draw_numbers, strips=0.3, enlarged=3.0),
@@ -310,6 +416,13 @@ KINDS: dict[str, PageKind] = {
     "plain single": PageKind(0.0, draw_single, enlarged=8.0, plain=True),
     "plain numbers": PageKind(0.0, draw_numbers, enlarged=4.0, plain=True),
     "plain words": PageKind(0.0, draw_words, enlarged=4.0, plain=True),
+    "sign": PageKind(0.0, draw_sign, enlarged=3.0, scribbled=0.04, scene=0.1),
+    "held": PageKind(0.0, draw_held, ground=draw_material),
+    "held sign": PageKind(0.0, draw_sign, ground=draw_material),
+    "held nothing": PageKind(0.0, None, ground=draw_material),
+    "clutter": PageKind(0.0, None, ground=papers.draw_clutter),
+    "soiled": PageKind(0.0, None, scribbled=0.0, soiled=True),
+    "soiled number": PageKind(0.0, draw_held, scribbled=0.0, soiled=True),
 }
 
 
@@ -342,15 +455,18 @@ class PageMaker(Maker):
         writing, printed = Canvas(width, height, view), Canvas(width, height, view)
         if kind.layout:
             kind.layout(writing, self._styles, rng)
+        boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
         if kind.plain:
             return _plain_page(writing, rng)
+        if kind.ground:
+            pixels = expose(light(kind.ground(writing.ink, rng), rng), rng)
+            return Page(pixels, boxes, np.array(writing.values, np.int8))
         if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
             papers.draw_ruling(printed, rng)
         if rng.random() < kind.scribbled:
             papers.draw_scribbles(printed, rng)
         if rng.random() < 0.06:
             draw_words(printed, self._styles, rng)
-        boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
         pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
 
@@ -365,7 +481,7 @@ class PageMaker(Maker):
         )
         if scene:
             paper = papers.with_plate(paper, paper_colour, boxes, rng)
-        if rng.random() < 0.05:
+        if rng.random() < (0.3 if kind.soiled else 0.05):
             paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
@@ -374,7 +490,8 @@ class PageMaker(Maker):
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
         strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
-        return light(papers.inked(paper, writing, ink_colour, rng, strength), rng)
+        page = papers.inked(paper, writing, ink_colour, rng, strength)
+        return light(soil(page, rng) if kind.soiled else page, rng)
 
     def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
         """The paper with writing of its other side."""

@@ -294,6 +294,187 @@ def smooth(points: Points) -> Points:
     return points
 
 
+def draw_clutter(ink: Ink, rng: Rng) -> Plane:
+    """Things without any text where the ink of uint8[h, w] would be: float32[h, w, 3]."""
+    height, width = ink.shape
+    drawn = pick(rng, _CLUTTER)(width, height, rng)
+    if rng.random() < 0.5:
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        moved = corners + rng.uniform(-0.25, 0.25, (4, 2)) * (width, height)
+        askew = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+        drawn = cv2.warpPerspective(
+            drawn, askew, (width, height), borderMode=cv2.BORDER_REFLECT_101
+        )
+    for cells in (4, 32):
+        drawn = drawn + rng.exponential(5) * noise_field(width, height, cells, rng)[:, :, None]
+    return blur(drawn, rng.uniform(0.5, 3)) if rng.random() < 0.4 else np.asarray(drawn, np.float32)
+
+
+def _any_colour(rng: Rng) -> tuple[float, float, float]:
+    red, green, blue = (float(level) for level in rng.uniform(0, 255, 3))
+    return red, green, blue
+
+
+def _backdrop(width: int, height: int, rng: Rng) -> Plane:
+    """One colour, brighter here and darker there."""
+    field = noise_field(width, height, rng.uniform(1, 4), rng)
+    return np.asarray(rng.uniform(20, 230, 3) + rng.uniform(3, 25) * field[:, :, None], np.float32)
+
+
+def _bricks(width: int, height: int, rng: Rng) -> Plane:
+    """Bricks of a wall or the tiles of a floor."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    tall = log_uniform(rng, 10, max(height / 2, 11))
+    wide, joint = tall * rng.uniform(1, 3.5), max(1.0, tall * rng.uniform(0.03, 0.15))
+    row = (y // tall).astype(int)
+    x = x + row % 2 * (wide / 2) * rng.integers(2)
+    shades = rng.normal(1, rng.uniform(0.02, 0.2), (37, 41))
+    shade = shades[row % 37, (x // wide).astype(int) % 41][:, :, None]
+    gap = np.where((y % tall < joint) | (x % wide < joint), 1.0, 0.0).astype(np.float32)
+    stone = np.asarray(rng.uniform(30, 230, 3) * shade, np.float32)
+    return blend(stone, as_colour(rng.uniform(30, 230, 3)), blur(gap, 0.6))
+
+
+def _fence(width: int, height: int, rng: Rng) -> Plane:
+    """Pickets, blinds, railings or wire before something else."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    period = log_uniform(rng, 8, max(width / 3, 9))
+    thick = rng.uniform(0.05, 0.7)
+    if rng.random() < 0.4:
+        slope = rng.uniform(0.7, 1.6)
+        phases = ((x + slope * y) / period % 1, (x - slope * y) / period % 1)
+        cover = np.maximum(*(phase < min(thick, 0.2) for phase in phases))
+    else:
+        along, across = (x, y) if rng.random() < 0.6 else (y, x)
+        cover = along / period % 1 < thick
+        for rail in rng.uniform(0, 1, int(rng.integers(0, 3))):
+            cover = cover | (np.abs(across / across.max() - rail) < 0.03)
+    mask = blur(cover.astype(np.float32), 0.7)
+    back = _scene(width, height, rng) if rng.random() < 0.5 else _backdrop(width, height, rng)
+    return blend(back, as_colour(rng.uniform(0, 255, 3)), mask)
+
+
+def _leaves(width: int, height: int, rng: Rng) -> Plane:
+    """Leaves, grass or feathers over each other, each with its vein."""
+    plane = _backdrop(width, height, rng)
+    size, thin = max(width, height) * log_uniform(rng, 0.04, 0.35), rng.uniform(0.08, 0.45)
+    green = np.array([rng.uniform(40, 160), rng.uniform(80, 190), rng.uniform(20, 90)])
+    t = np.linspace(0, np.pi, 9)
+    lens = np.stack([np.cos(t), np.sin(t) * thin], axis=1)
+    outline = np.vstack([lens, lens[::-1] * (1, -1)])
+    for _ in range(int(log_uniform(rng, 8, 200))):
+        angle = rng.uniform(0, 2 * np.pi)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        place = rng.uniform(-0.1, 1.1, 2) * (width, height)
+        points = outline * size * rng.uniform(0.5, 1) @ turn + place
+        colour = np.clip(green * rng.uniform(0.4, 1.4) + rng.normal(0, 10, 3), 0, 255)
+        fill(plane, points, tuple(colour.tolist()))
+        vein = np.rint(points[[0, 8]]).astype(np.int32)
+        cv2.polylines(plane, [vein], False, tuple((colour * 0.7).tolist()), 1, cv2.LINE_AA)
+    return plane
+
+
+def _bokeh(width: int, height: int, rng: Rng) -> Plane:
+    """Lights out of focus."""
+    plane = _backdrop(width, height, rng) * np.float32(rng.uniform(0.15, 0.8))
+    for _ in range(int(log_uniform(rng, 5, 60))):
+        radius = max(2, round(max(width, height) * log_uniform(rng, 0.01, 0.12)))
+        x, y = (int(v) for v in rng.uniform(0, 1, 2) * (width, height))
+        spot = np.zeros((height, width), np.float32)
+        cv2.circle(spot, (x, y), radius, rng.uniform(0.15, 0.8), -1, cv2.LINE_AA)
+        plane += spot[:, :, None] * rng.uniform(60, 255, 3).astype(np.float32)
+    return blur(np.minimum(plane, 255), rng.uniform(0.6, 4))
+
+
+def _chart(width: int, height: int, rng: Rng) -> Plane:
+    """A chart that says no number: axes, ticks, grid, and bars, curves, points or a pie."""
+    plane: Plane = np.empty((height, width, 3), np.float32)
+    dark = rng.random() < 0.2
+    plane[:] = rng.uniform(0, 60, 3) if dark else rng.uniform(205, 255, 3)
+    pen = (220.0,) * 3 if dark else (float(rng.uniform(0, 90)),) * 3
+    x0, x1, y0, y1 = (rng.uniform(0.04, 0.2), rng.uniform(0.8, 0.97)) * 2
+    count, thin = int(rng.integers(3, 14)), max(1, round(min(width, height) / 200))
+    at = np.linspace(x0, x1, count + 1)
+    level = np.clip(np.cumsum(rng.normal(0, 0.2, count)) + rng.uniform(0.2, 0.8), 0.05, 1)
+    points = np.stack([(at[:-1] + at[1:]) / 2, y1 - level * (y1 - y0)], axis=1) * (width, height)
+    kind, colour = rng.random(), _any_colour(rng)
+    if rng.random() < 0.5:
+        for y in np.linspace(y0, y1, int(rng.integers(3, 9))) * height:
+            cv2.line(plane, (int(x0 * width), int(y)), (int(x1 * width), int(y)), (170.0,) * 3, 1)
+    if kind < 0.4:
+        wide = (at[1] - at[0]) * width * rng.uniform(0.3, 0.95) / 2
+        for x, y in points:
+            corners = (int(x - wide), int(y)), (int(x + wide), int(y1 * height))
+            cv2.rectangle(plane, *corners, colour if rng.random() < 0.7 else _any_colour(rng), -1)
+    elif kind < 0.65:
+        cv2.polylines(plane, [np.rint(points).astype(np.int32)], False, colour, 2 * thin, 16)
+    elif kind < 0.8:
+        for x, y in rng.uniform(0, 1, (40, 2)) * ((x1 - x0) * width, (y1 - y0) * height):
+            place = int(x + x0 * width), int(y + y0 * height)
+            cv2.circle(plane, place, 2 * thin, colour, -1, cv2.LINE_AA)
+    else:
+        centre, radius = (width // 2, height // 2), int(min(width, height) * rng.uniform(0.2, 0.45))
+        turns = np.sort(rng.uniform(0, 360, count))
+        for start, end in zip(turns, [*turns[1:], turns[0] + 360], strict=True):
+            cv2.ellipse(plane, centre, (radius, radius), 0, start, end, _any_colour(rng), -1, 16)
+        return plane
+    corner = int(x0 * width), int(y1 * height)
+    cv2.line(plane, corner, (int(x1 * width), corner[1]), pen, thin, cv2.LINE_AA)
+    cv2.line(plane, corner, (corner[0], int(y0 * height)), pen, thin, cv2.LINE_AA)
+    for x in at * width:
+        cv2.line(plane, (int(x), corner[1]), (int(x), corner[1] + 4 * thin), pen, thin)
+    return plane
+
+
+def _branches(width: int, height: int, rng: Rng) -> Plane:
+    """Twigs, cables, cracks or roads, each one a curve from edge to edge."""
+    plane = _scene(width, height, rng) if rng.random() < 0.3 else _backdrop(width, height, rng)
+    colour = _any_colour(rng)
+    for _ in range(int(rng.integers(2, 18))):
+        steps = np.cumsum(rng.normal(0, 0.35, 14)) + rng.uniform(0, 2 * np.pi)
+        walk = np.cumsum(np.stack([np.cos(steps), np.sin(steps)], axis=1), axis=0)
+        points = rng.uniform(0, 1, 2) * (width, height) + walk * max(width, height) / 10
+        thick = max(1, round(max(width, height) * log_uniform(rng, 0.002, 0.03)))
+        drawn = np.rint(smooth(points)).astype(np.int32)
+        cv2.polylines(plane, [drawn], False, colour, thick, cv2.LINE_AA)
+    return plane
+
+
+def _pebbles(width: int, height: int, rng: Rng) -> Plane:
+    """Stones, scales or cracked earth: the places nearest to each of some points."""
+    seeds = np.full((height, width), 255, np.uint8)
+    count = int(log_uniform(rng, 12, 600))
+    seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
+    how = cv2.DIST_L2, 5, cv2.DIST_LABEL_PIXEL
+    far, label = cv2.distanceTransformWithLabels(seeds, how[0], how[1], labelType=how[2])
+    shade = rng.normal(1, rng.uniform(0.05, 0.3), count + 1)[label % (count + 1)]
+    round_ = 1 - rng.uniform(0.2, 0.8) * far / far.max()
+    return np.asarray(rng.uniform(60, 240, 3) * (shade * round_)[:, :, None], np.float32)
+
+
+def _rounds(width: int, height: int, rng: Rng) -> Plane:
+    """Round things: wheels with spokes, plates, buttons, lamps, knobs."""
+    plane = _scene(width, height, rng) if rng.random() < 0.4 else _backdrop(width, height, rng)
+    for _ in range(int(rng.choice([1, 2, 4, 9]))):
+        size = max(width, height) * log_uniform(rng, 0.05, 0.45)
+        place = tuple(int(v) for v in rng.uniform(0.1, 0.9, 2) * (width, height))
+        squeeze, angle = rng.uniform(0.4, 1), rng.uniform(0, 180)
+        for share in np.sort(rng.uniform(0.1, 1, int(rng.integers(2, 6))))[::-1]:
+            axes = max(1, round(size * share)), max(1, round(size * share * squeeze))
+            thick = -1 if rng.random() < 0.7 else max(1, round(size * 0.05))
+            cv2.ellipse(plane, place, axes, angle, 0, 360, _any_colour(rng), thick, cv2.LINE_AA)
+        if rng.random() < 0.4:
+            colour, thick = _any_colour(rng), max(1, round(size * rng.uniform(0.02, 0.1)))
+            count = int(rng.integers(3, 13))
+            for turn in np.arange(count) * 2 * np.pi / count:
+                end = round(place[0] + size * np.cos(turn)), round(place[1] + size * np.sin(turn))
+                cv2.line(plane, place, end, colour, thick, cv2.LINE_AA)
+    return plane
+
+
+_CLUTTER = (_bricks, _fence, _leaves, _bokeh, _chart, _branches, _pebbles, _rounds)
+
+
 PHOTO_TABLE = Path(__file__).with_name("photos.csv")
 PHOTO_SECONDS = 300.0  # seconds for one package
 # One wheel for all machines: nothing of it is run.

@@ -37,6 +37,7 @@ class Fonts:
     handwritten: tuple[FontGlyphs, ...]  # those that look so
     printed: tuple[FontGlyphs, ...]  # the others
     photos: tuple[Pixels, ...] = ()  # uint8[H, W, 3] each; none are needed
+    foreign: tuple[FontGlyphs, ...] = ()  # of scripts that are not read, and of signs
 
 
 class Styles:
@@ -135,13 +136,14 @@ class Maker:
         return kind, rng
 
 
-def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
+def load_fonts(role: Role, *, photos: bool = False, some: slice = slice(None)) -> Fonts:
     """The fonts of a role, and photographs of no digit; fetches those that the cache lacks.
 
-    Raises DataError where they cannot be had.
+    Of the families and of the photographs only some, if asked for. Raises DataError where they
+    cannot be had.
     """
     sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
-    for family, files in role_fonts(role):
+    for family, files in role_fonts(role, some):
         sources[family.kind].append(FontGlyphs(files, digits_only=family.family in SEGMENTS))
-    seen = load_photos(role) if photos else ()
+    seen = load_photos(role)[some] if photos else ()
     return Fonts(tuple(sources["hand"]), tuple(sources["print"]), seen)
