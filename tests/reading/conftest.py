@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.imaging.ink import connected_components
@@ -239,3 +240,22 @@ def bucket(monkeypatch):
         yield server
         server.release()
         server.shutdown()
+
+
+@pytest.fixture
+def wheels():
+    """Draws wheels of a meter."""
+
+    def draw(*places, apart=30, dark=False, noise=0.0, seed=0):
+        """uint8[N, 32, 24]; wheels of a meter, each at a digit or on its way to the next one."""
+        strip = Image.new("L", (24, 12 * apart), 200 if dark else 30)
+        pen, font = ImageDraw.Draw(strip), ImageFont.load_default(22)
+        for row in range(12):
+            middle = 12, (row + 0.5) * apart
+            pen.text(middle, str(row % 10), 30 if dark else 200, font, anchor="mm")
+        rng, drum = np.random.default_rng(seed), np.asarray(strip, float)
+        tops = [round((place + 0.5) * apart) - 16 + apart * 10 * (place < 0.5) for place in places]
+        seen = np.stack([drum[top : top + 32] for top in tops])
+        return np.clip(seen + rng.normal(0, 1, seen.shape) * noise, 0, 255).astype(np.uint8)
+
+    return draw

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from digitlens.errors import TemplateError
-from digitlens.reading.meter import Candidate, History, RegionReading, TemplateReader, interpret
+from digitlens.reading.meter import (
+    Candidate,
+    History,
+    RegionReading,
+    TemplateReader,
+    interpret,
+)
 from digitlens.reading.template import Template, make_region
 from digitlens.results import Alternative, Box, Digit, Number, Reading
 
@@ -177,7 +183,7 @@ def test_a_doubtful_picture_waits_for_a_number_of_others_and_not_for_long():
 
 
 def test_pictures_that_look_alike_speak_for_a_meter_at_rest():
-    look = np.random.default_rng(0).integers(0, 255, (32, 20)).astype(np.uint8)
+    look = np.random.default_rng(0).integers(0, 255, (1, 32, 24)).astype(np.uint8)
     unclear = replace(read("104", ("100", 0.2)), look=look)
     chances = []
     for before in (look, 255 - look):
@@ -188,6 +194,26 @@ def test_pictures_that_look_alike_speak_for_a_meter_at_rest():
         verdict = history.settle()
         chances.append(verdict.read.value)
     assert chances == [Decimal("10.0"), Decimal("10.4")]
+
+
+def test_half_a_digit_that_is_misread_is_mended_by_how_the_meter_looks(wheels):
+    meter = region(digits=5, decimals=0, most_per_hour=99_999)
+    stored = ("12345", 5), ("34567", 7), ("56781", 1), ("78916", 6)
+    verdicts = []
+    for shown in (False, True):
+        history = History(meter, wait=0)
+        history.remember(BEGAN, Decimal(12345))
+        for hour, (text, last) in enumerate([*stored, ("78924", 2.5)], 1):
+            sure = 0.999 if last == int(text[-1]) else 0.6
+            places = [digit(int(each), k) for k, each in enumerate(text[:-1])]
+            seen = reading(*places, digit(int(text[-1]), 4, sure))
+            found = interpret(meter, seen, (seen, seen))
+            look = wheels(*map(int, text[:-1]), last, noise=4, seed=hour) if shown else None
+            history.see(replace(found, look=look), BEGAN + timedelta(hours=hour))
+            verdicts.append(history.settle())
+    statuses = [each.status for each in verdicts]
+    assert statuses == ["value"] * 4 + ["doubtful"] + ["value"] * 5
+    assert verdicts[-1].value in (78922, 78923)
 
 
 def test_without_history_each_picture_stands_alone():

@@ -4,7 +4,15 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.errors import TemplateError
-from digitlens.reading.template import Reference, Region, load_template, make_region, write_template
+from digitlens.reading.template import (
+    Drum,
+    Reference,
+    Region,
+    Registration,
+    load_template,
+    make_region,
+    write_template,
+)
 
 WHOLE = {"box": [10, 20, 90, 40]}
 
@@ -140,3 +148,42 @@ def test_a_blank_reference_is_refused():
 )
 def test_anything_else_does_not_match(other):
     assert not Reference(page()).register(np.ascontiguousarray(other)).matches
+
+
+def drum(wheels, *texts, **more):
+    """What is known after some clear pictures."""
+    known = Drum()
+    for text in texts:
+        known.learn(wheels(*map(int, text), **more), text)
+        known.see(wheels(*map(int, text), **more))
+    return known
+
+
+ALL = "12345671", "81911011"
+
+
+@pytest.mark.parametrize("apart", [26, 30, 40])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_wheel_between_digits_is_told_by_clear_pictures_of_the_same_meter(wheels, apart, dark):
+    known = drum(wheels, *ALL, apart=apart, noise=4)
+    for digit in range(10):
+        half = wheels(1, digit + 0.5, apart=apart, dark=dark, noise=12, seed=digit)
+        both = np.stack(known.see(half // 2 + 50))[:, 1]
+        assert both.argmax() == 10 + digit
+        assert both[1, digit] > 10 * np.delete(both.ravel(), 10 + digit).max()
+
+
+def test_a_digit_that_was_never_seen_clearly_is_not_ruled_out(wheels):
+    assert all((each == 1).all() for each in Drum().see(wheels(1, 4.5)))
+    between = drum(wheels, "1234561", "2345611").see(wheels(1, 8.5, noise=12))[1][1]
+    assert between[8] >= between[1:6].max()
+    unlearnt = drum(wheels, "9009999")  # those may be on their way
+    assert (unlearnt.see(wheels(1, 4.5))[1] == 1).all()
+
+
+def test_wheels_are_cut_out_where_they_lie():
+    page = np.zeros((60, 120), np.uint8)
+    page[10:42, 36:60] = 200  # the second of three
+    cells = Registration(np.eye(3), 1.0).cells(page, (12, 10, 84, 42), 3)
+    assert cells.shape == (3, 32, 24)
+    assert [round(float(each[2:-2, 2:-2].mean())) for each in cells] == [0, 200, 0]

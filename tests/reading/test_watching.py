@@ -195,3 +195,28 @@ def test_names_may_tell_the_time(place):
     place.put("other.jpg", "6", 1)
     rows, _ = place.look(reader=Reader("%Y-%m-%d_%H%M"))
     assert sorted(row.time[:4] for row in rows) == ["2023", "2026"]
+
+
+def test_after_a_start_it_looks_again_at_pictures_that_show_the_digits_of_a_counter(place):
+    counter = make_region("main", {"box": [0, 0, 1, 1], "kind": "counter", "digits": 2})
+
+    class Looking(Reader):
+        def looks(self, content):
+            self.looked_at.append(content.decode())
+            return {"main": np.zeros((2, 32, 24), np.uint8)}
+
+    def look():
+        reader = Looking(regions=(counter,))
+        reader.looked_at = []
+        rows, _ = place.look(reader=reader)
+        return [row.value for row in rows], reader.looked_at
+
+    for minute, text in enumerate(["11", "12", "13", "14", "25", "26"]):
+        place.put(f"{minute}.jpg", text, minute)
+    assert look() == (["11", "12", "13", "14", "25", "26"], [])
+    assert look() == ([], [])  # nothing new: nothing is looked at
+    (place.folder / "5.jpg").unlink()
+    place.put("6.jpg", "27", 6)
+    read, looked_at = look()
+    assert read == ["27"]
+    assert looked_at == ["12", "13", "14", "25"]  # of each digit the newest three that are there

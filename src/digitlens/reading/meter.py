@@ -3,7 +3,8 @@
 A counter is a hidden Markov model: its state is the value and whether the last wheel stands between
 two digits; it stays, turns on, or flows at most as fast as the region allows. Each picture says how
 likely each state is. A picture is decided by those before and after it (forward and backward
-messages: L. Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989).
+messages: L. Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989). What is read of
+half a digit is often wrong; how the meter's own digits look on clear pictures tells it better.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.template import (
     ALIKE,
+    Drum,
     Reference,
     Region,
     Registration,
     Template,
     alike,
-    thumbnail,
 )
 from digitlens.results import Digit, Reading
 
 Status = Literal["value", "doubtful", "rejected", "error"]
 
 Floats = npt.NDArray[np.float64]
+
 
 WAIT = 15  # later pictures that a doubtful one waits for; 8 do nearly as well, 30 no better
 LIKELY = 0.99  # probability that a value has to have, by all pictures
@@ -93,13 +95,15 @@ class RegionReading:
         region: The region.
         candidates: What it may say, likeliest first; none where nothing fits.
         reason: Why there are none.
-        look: uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
+        look: uint8[N, 32, 24]; the wheels of a counter, small; None where it is none.
+        wheels: What was read of each of these.
     """
 
     region: Region
     candidates: tuple[Candidate, ...]
     reason: str = ""
     look: Page | None = None
+    wheels: tuple[SeenWheel, ...] = ()
 
 
 class TemplateReader:
@@ -120,6 +124,7 @@ class TemplateReader:
         self.template = template
         self._reference = Reference(template.page)
         self._reader = reader or DigitReader()
+        self._wheels: dict[str, tuple[float, float, float, float]] = {}
 
     def read(self, image: Source) -> dict[str, RegionReading]:
         """Reads every region of a picture, straightened, by its name.
@@ -131,6 +136,16 @@ class TemplateReader:
             ImageError: The picture cannot be decoded.
             TemplateError: It does not show what the reference shows.
         """
+        page, found = self._registered(image)
+        return {region.name: self._region(page, region, found) for region in self.template.regions}
+
+    def looks(self, image: Source) -> dict[str, Page]:
+        """How the wheels of every counter look, unread, by its name: uint8[N, 32, 24]; see read."""
+        page, found = self._registered(image)
+        counters = (region for region in self.template.regions if region.kind == "counter")
+        return {region.name: self._look(page, region, found) for region in counters}
+
+    def _registered(self, image: Source) -> tuple[Page, Registration]:
         page = load_image(image, copy=False)
         found = self._reference.register(page)
         if not found.matches:
@@ -138,7 +153,26 @@ class TemplateReader:
                 "does not show what the template's picture shows: expected a similarity of "
                 f"{ALIKE} or more, found {max(0.0, found.similarity):.2f}"
             )
-        return {region.name: self._region(page, region, found) for region in self.template.regions}
+        return page, found
+
+    def _look(self, page: Page, region: Region, found: Registration) -> Page:
+        if region.name not in self._wheels:
+            self._wheels[region.name] = self._found_wheels(region)
+        return found.cells(page, self._wheels[region.name], region.digits)
+
+    def _found_wheels(self, region: Region) -> tuple[float, float, float, float]:
+        """The box of a counter, as wide as its wheels are by the digits of the reference."""
+        page = self.template.page
+        x0, y0, x1, y1 = region.pixels(page)
+        crop = self._crop(page, region, Registration(np.eye(3), 1.0))
+        digits = self._reader.read(crop, expect=region.expect or str(region.digits)).digits
+        if len(digits) == region.digits > 1:
+            middles = [(each.box.x0 + each.box.x1) / 2 for each in digits]
+            pitch, first = np.polyfit(np.arange(len(digits)), middles, 1)
+            pitch, first = float(pitch), float(first)
+            scale = (y1 - y0) / len(crop)
+            x0, x1 = (x0 + scale * (first + pitch * k) for k in (-0.5, region.digits - 0.5))
+        return x0, y0, x1, y1
 
     def _region(self, page: Page, region: Region, found: Registration) -> RegionReading:
         expect = region.expect or (str(region.digits) if region.digits else None)
@@ -155,8 +189,7 @@ class TemplateReader:
                 for moved in (-_MOVED, _MOVED)
             )
             beside = above, below
-        look = thumbnail(crop[:, -(crop.shape[1] // region.digits) :])
-        return replace(interpret(region, reading, beside), look=look)
+        return replace(interpret(region, reading, beside), look=self._look(page, region, found))
 
     def _crop(self, page: Page, region: Region, found: Registration, moved: float = 0) -> Page:
         """A region, or what is so many of its heights below it, straightened."""
@@ -182,20 +215,20 @@ def interpret(
     if region.kind == "number" and not region.digits:
         return _number(region, reading)
     chances = [_chances(digit) for digit in digits]
-    wheels = [_Wheel(each, np.zeros(10)) for each in chances]
+    wheels = [SeenWheel(each, np.zeros(10)) for each in chances]
     if region.kind == "counter":
         above, below = chances, chances
         if beside:
             above = [_near(digit, beside[0], above=True) for digit in digits]
             below = [_near(digit, beside[1]) for digit in digits]
-        wheels = [_Wheel.seen(*looks) for looks in zip(chances, above, below, strict=True)]
-    texts = _likeliest(wheels)
+        wheels = [SeenWheel.seen(*looks) for looks in zip(chances, above, below, strict=True)]
+    found = _candidates(region, wheels)
     if region.kind == "code":
-        sure = texts[0][1]
-        return RegionReading(region, (Candidate(reading.text or texts[0][0], None, sure),))
-    shift = Decimal(1).scaleb(-region.decimals)
-    found = (Candidate(text, Decimal(text) * shift, *chance) for text, *chance in texts)
-    return RegionReading(region, tuple(found))
+        best = found[0]
+        return RegionReading(
+            region, (Candidate(reading.text or best.text, None, best.probability),)
+        )
+    return RegionReading(region, found, wheels=tuple(wheels))
 
 
 def _number(region: Region, reading: Reading) -> RegionReading:
@@ -239,27 +272,31 @@ def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
     return np.full(10, 0.1)
 
 
-class _Wheel(NamedTuple):
+class SeenWheel(NamedTuple):
     """How likely it is to see what was seen of a wheel."""
 
     whole: Floats  # float64[10]; where it shows a digit
     between: Floats  # float64[10]; where it shows half of a digit and half of the next one
 
     @classmethod
-    def seen(cls, here: Floats, above: Floats, below: Floats) -> _Wheel:
+    def seen(cls, here: Floats, above: Floats, below: Floats) -> SeenWheel:
         """By looks at the middle, and at what is a little above and below."""
         whole = (1 - _GLARE) * _SHARP * here ** (_SHARP - 1) + _GLARE * here
         either = (here + np.roll(here, -1)) / 2
         upper, lower = _blurred(above, _MISREAD), np.roll(_blurred(below, _MISREAD), -1)
-        return cls(whole, 1000 * upper * lower * _blurred(either, _MISTAKEN))
+        between = 1000 * upper * lower * _blurred(either, _MISTAKEN)
+        if between.sum() > whole.sum():
+            tempered = between**_TEMPER
+            between = tempered * (between.sum() / tempered.sum())
+        return cls(whole, between)
 
 
 def _blurred(chances: Floats, share: float) -> Floats:
     return (1 - share) * chances + share / 10
 
 
-def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float, float]]:
-    """The likeliest texts, their probabilities, and how much of these is for a wheel between two.
+def _candidates(region: Region, wheels: Sequence[SeenWheel]) -> tuple[Candidate, ...]:
+    """What some wheels may say, likeliest first.
 
     A wheel goes on to its next digit exactly while the one to its right goes from 9 to 0.
     """
@@ -281,11 +318,10 @@ def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float, float]]:
     both = np.array([*found.values()])
     both /= max(both.sum(), 1e-300)
     both[both < _RARE * both.max()] = 0
-    if both[:, 1].sum() > both[:, 0].sum():
-        tempered = both[:, 1] ** _TEMPER
-        both[:, 1] = tempered * (both[:, 1].sum() / tempered.sum())
+    shift = Decimal(1).scaleb(-region.decimals)
     chances = zip(found, both.sum(axis=1).tolist(), both[:, 1].tolist(), strict=True)
-    return sorted(chances, key=lambda each: -each[1])
+    said = (Candidate(text, Decimal(text) * shift, *chance) for text, *chance in chances)
+    return tuple(sorted(said, key=lambda each: -each.probability))
 
 
 @dataclass(frozen=True)
@@ -328,6 +364,7 @@ class History:
         self._stray = _STRAY if wait else _STRAY / 4
         self._pictures: deque[_Picture] = deque()
         self._look: Page | None = None
+        self._drum = Drum()
         self._start: tuple[datetime, dict[Decimal, Floats]] | None = None
 
     @property
@@ -341,12 +378,22 @@ class History:
             self.last = when, value
             self._start = when, {value: np.array([1 - _BETWEEN, _BETWEEN])}
 
+    def recall(self, look: Page, text: str) -> None:
+        """Takes how the wheels of a picture looked that was stored earlier, and what it said."""
+        self._drum.learn(look, text)
+        self._drum.see(look)
+
     def see(self, found: RegionReading, when: datetime) -> None:
         """Takes one more picture, to be decided."""
         rest = 1.0
-        if self._look is not None and found.look is not None:
-            rest = max(exp(_STEEP * (alike(self._look, found.look) - _EVEN)), 1 / 10)
+        if self._look is not None and found.look is not None and not self._drum.is_known:
+            likeness = alike(self._look[-1], found.look[-1])
+            rest = max(exp(_STEEP * (likeness - _EVEN)), 1 / 10)
         self._look = found.look
+        if found.look is not None and found.wheels:
+            seen = zip(found.wheels, *self._drum.see(found.look), strict=True)
+            wheels = [SeenWheel(one.whole * whole, one.between * half) for one, whole, half in seen]
+            found = replace(found, candidates=_candidates(found.region, wheels))
         self._pictures.append(_Picture(when, found, rest))
 
     def settle(self, *, last: bool = False) -> Verdict | None:
@@ -392,6 +439,10 @@ class History:
             self._start = head.when, {value: kept for value, kept in pairs if kept.sum() > 1e-12}
             if verdict.value is not None:
                 self.last = head.when, verdict.value
+                best = head.found.candidates[0]
+                is_clear = best.value == verdict.value and best.probability >= CLEAR
+                if is_clear and head.found.look is not None:
+                    self._drum.learn(head.found.look, best.text)
         return verdict
 
     def _unit(self, values: Sequence[Decimal]) -> Decimal:

@@ -3,7 +3,8 @@
 TOML files say what is known of each region. Points that look alike on both pictures are matched
 (ORB: E. Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011) and a homography
 is fitted to them that bears wrong matches (MAGSAC++: D. Barath et al., CVPR 2020). Whether it is
-the same thing at all is judged by what is seen there. How a picture is read is not known here.
+the same thing at all is judged by what is seen there. How a picture is read is not known here, but
+how the wheels of a counter look: ``Drum``.
 """
 
 from __future__ import annotations
@@ -41,13 +42,28 @@ _FEW = 8  # matches, below which there is nothing to fit
 _COARSE = 160  # pixels, the longer side of the copies that are compared
 _BLUR = 6.0  # pixels, over which their light is evened out
 _FAINT = 4.0  # variance of a gray level, below which there is nothing to see
-_SMALL = 32  # pixels, the height of a thumbnail
-_SHAKE = 2  # pixels of a thumbnail by which the camera moves at most
+CELL = 32, 24  # pixels, height and width of a cell
+_SHAKE = 2  # pixels of a cell by which the camera moves at most
 _SEEN = 0.25  # share of the reference that has to be on the picture
+
+# How a wheel looks, by clear pictures of the same meter.
+_APART = np.arange(22, 50, 2.0)  # rows from one digit to the next
+_STEPS, _NEAR = 12, 3  # from one digit to the next, and so many at which it still shows whole
+_ASIDE = 0, -1, 1, -2, 2, -3, 3  # columns that a wheel is off the middle of its share
+_PICTURES = 24  # that a digit is known by: the mean of so many of the last ones, about
+_TELLS = 10.0  # half of the pixels that err on their own
+_UNKNOWN = 0.9  # correlation that a digit that was never seen has
+_BLIND = 1e-3  # share of looks that say nothing
 
 Matrix = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+
+_Y, _X = np.mgrid[-1 : 1 : CELL[0] * 1j, -1 : 1 : CELL[1] * 1j].reshape(2, -1)
+# float64[H W, 6]; light that changes smoothly: an orthonormal basis.
+_LIGHT = np.linalg.qr(np.stack([_X**0, _X, _Y, _X * _X, _X * _Y, _Y * _Y], axis=1))[0].astype(
+    np.float32
+)
 
 
 @dataclass(frozen=True)
@@ -295,6 +311,18 @@ class Registration:
         x, y, w = self.matrix @ corners.T
         return np.stack([x / w, y / w], axis=1).astype(np.float32)
 
+    def cells(self, page: Page, box: tuple[float, float, float, float], count: int) -> Pixels:
+        """uint8[N, 32, 24]; the parts of a box of the reference, side by side, on the picture."""
+        import cv2  # noqa: PLC0415  (an extra)
+
+        x0, y0, x1, y1 = box
+        height, width = 3 * CELL[0], 3 * CELL[1] * count
+        place = np.array([[(x1 - x0) / width, 0, x0], [0, (y1 - y0) / height, y0], [0, 0, 1]])
+        back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        line = cv2.warpPerspective(_gray(page), self.matrix @ place, (width, height), flags=back)
+        small = cv2.resize(line, (CELL[1] * count, CELL[0]), interpolation=cv2.INTER_AREA)
+        return np.stack(np.hsplit(np.asarray(small, np.uint8), count))
+
 
 class Reference:
     """A picture that others are registered with."""
@@ -345,18 +373,97 @@ class Reference:
         return Registration(found, _similarity(self._gray, gray, found))
 
 
-def thumbnail(page: Page) -> Pixels:
-    """uint8[32, W]; a small copy of a crop, as wide as its sides have it."""
-    import cv2  # noqa: PLC0415  (an extra)
+class Drum:
+    """How the digits of a counter look, by its own clear pictures: all wheels bear the same ones.
 
-    gray = _gray(page)
-    width = max(2 * _SHAKE + 1, round(_SMALL * gray.shape[1] / gray.shape[0]))
-    small = cv2.resize(gray, (width, _SMALL), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+    What a wheel between two digits shows is put together of both.
+    """
+
+    def __init__(self) -> None:
+        self._digits = np.zeros((10, *CELL), np.float32)
+        self._counts = np.zeros(10)
+        self._fits = np.zeros(len(_APART))
+        self._views: Floats | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether each digit was seen."""
+        return bool(self._counts.all())
+
+    def learn(self, look: Pixels, text: str) -> None:
+        """Takes the wheels of a picture that says this, but for those that may be on their way."""
+        self._views = None
+        for cell, digit, right in zip(look[:-1], map(int, text), text[1:], strict=False):
+            if right not in "09":
+                shifted = _flat(_shifted(cell[None]))
+                best = int((shifted @ _flat(self._digits[digit][None]).T).argmax())
+                self._counts[digit] = count = min(self._counts[digit] + 1, _PICTURES)
+                new = shifted[best].reshape(CELL)
+                self._digits[digit] += (new - self._digits[digit]) / count
+
+    def see(self, look: Pixels) -> tuple[Matrix, Matrix]:
+        """How much likelier wheels are to look so where they show a digit, and half of two.
+
+        Args:
+            look: uint8[N, 32, 24].
+
+        Returns:
+            float64[N, 10] twice; 1 is average. Of two digits, it is that of the first one.
+        """
+        known = np.repeat((self._counts > 0) & (np.roll(self._counts, -1) > 0), _STEPS)
+        if not known.any():
+            return np.ones((len(look), 10)), np.ones((len(look), 10))
+        if self._views is None:
+            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _APART])
+        shifted = _flat(_shifted(look)).reshape(-1, len(look), look[0].size)
+        fits = _likely(np.abs(self._views @ shifted[:, -1].T).max(axis=2), known)  # [T, P]
+        self._fits += np.log(np.exp(fits - fits.max()).mean(axis=1))
+        view = self._views[self._fits.argmax()]
+        likely = _likely(np.abs(shifted @ view.T).max(axis=0), known)  # [N, P]
+        chances = np.exp(likely - likely.max(axis=1, keepdims=True))
+        chances = (1 - _BLIND) * chances / chances.mean(axis=1, keepdims=True) + _BLIND
+        chances = np.roll(chances, _NEAR, axis=1).reshape(-1, 10, _STEPS)
+        whole, between = np.split(chances, [2 * _NEAR + 1], axis=2)
+        return whole.mean(axis=2), between.mean(axis=2)
+
+
+def _likely(alike: Floats, known: npt.NDArray[np.bool_]) -> Matrix:
+    """float64[N, P]; log-likelihoods of places of a wheel, by correlations with what they show.
+
+    Light, contrast and noise are not known. What was never seen is as likely as the likeliest.
+    """
+    likely = -_TELLS * np.log(1 - np.minimum(alike, 0.999) ** 2)
+    best = likely[:, known].max(axis=1, keepdims=True)
+    likely[:, ~known] = np.minimum(best, -_TELLS * np.log(1 - _UNKNOWN**2))
+    return likely
+
+
+def _shifted(look: Pixels) -> Pixels:
+    """uint8[S N, H, W]; wheels, moved to both sides."""
+    return np.concatenate([np.roll(look, aside, axis=2) for aside in _ASIDE])
+
+
+def _flat(cells: Floats | Pixels) -> Floats:
+    """float32[N, H W]; without light that changes smoothly, of length 1, digits positive."""
+    flat = cells.reshape(len(cells), -1).astype(np.float32)
+    flat = flat - flat @ _LIGHT @ _LIGHT.T
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    return flat * np.where((flat**3).sum(axis=1, keepdims=True) < 0, -1, 1)
+
+
+def _turned(digits: Floats, apart: float) -> Floats:
+    """float32[10 S, H, W]; what a wheel shows at each step from a digit to the next one."""
+    rows, middle = np.arange(CELL[0]), (CELL[0] - 1) / 2
+    here = rows + np.arange(_STEPS)[:, None] / _STEPS * apart  # rows of this digit
+    after = here - apart  # of the next one
+    is_next = np.abs(after - middle) < np.abs(here - middle)
+    row = np.where(is_next, after, here).clip(0, CELL[0] - 1).round().astype(int)
+    views = np.where(is_next[..., None], np.roll(digits, -1, axis=0)[:, row], digits[:, row])
+    return views.reshape(-1, *CELL)
 
 
 def alike(one: Pixels, other: Pixels) -> float:
-    """Correlation of two thumbnails, -1 to 1, however the camera shook between them."""
+    """Correlation of two cells, -1 to 1, however the camera shook between them."""
     import cv2  # noqa: PLC0415  (an extra)
 
     width = min(one.shape[1], other.shape[1])

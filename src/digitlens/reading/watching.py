@@ -22,6 +22,7 @@ from digitlens.progress import note
 from digitlens.reading.ledger import Deliveries, Ledger, LockedError, Row
 from digitlens.reading.meter import WAIT, History, RegionReading, TemplateReader, Verdict
 
+_SHOWN = 3  # pictures of the log that show a digit, by which it is known after a start
 SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
 
 
@@ -62,6 +63,8 @@ class Watch:
         self._seen: dict[str, tuple[int, int]] = {}  # time and size, when it was last looked at
         self._unwritten: deque[list[Row]] = deque()
         self._is_locked = False
+        # By region and digit, the newest rows with a value that has it.
+        self._shown: dict[tuple[str, str], deque[Row]] = {}
         self.unread: set[str] = set()
         self._recall()
 
@@ -80,12 +83,27 @@ class Watch:
             when, value = _time(row.time, last), _decimal(row.value)
             if value is not None and (history := self._histories.get(row.region)):
                 history.remember(when, value)
+                for digit in set(row.text):
+                    self._shown.setdefault((row.region, digit), deque(maxlen=_SHOWN)).append(row)
         regions = {row.region for row in newest}
         if regions and "" not in regions and self._histories.keys() - regions:
             # The power failed between the rows of a picture: it is read again, for the others.
             self._known -= {pair for row in newest for pair in _pairs(row)}
             self._torn = {(row.sha256, row.region) for row in newest}
         self._deliveries.begun(last)
+
+    def _relearn(self) -> None:
+        """Looks once more at pictures of the log, so that digits of the counters are known."""
+        counters = {each.name for each in self._reader.template.regions if each.kind == "counter"}
+        rows = {row for (name, _), rows in self._shown.items() if name in counters for row in rows}
+        self._shown.clear()
+        for row in sorted(rows, key=lambda each: each.time):
+            with suppress(OSError, DigitlensError):  # gone, or another one
+                content = (self._folder / row.picture).read_bytes()
+                if sha256(content) == row.sha256:
+                    self._histories[row.region].recall(
+                        self._reader.looks(content)[row.region], row.text
+                    )
 
     def look(self, paths: Iterable[str], *, patient: bool) -> Iterator[Row]:
         """Reads those of some pictures that are new, the oldest first; writes and posts them.
@@ -167,6 +185,7 @@ class Watch:
         """Reads a picture, to be decided, unless it was read before."""
         name = self._name(path)
         told = when.isoformat(timespec="seconds"), name, modified
+        self._relearn()
         try:
             content = Path(path).read_bytes()
         except FileNotFoundError:
