@@ -124,6 +124,7 @@ def detector_graph(model: onnx.ModelProto, digest: str = "") -> onnx.ModelProto:
     graph = Graph(model)
     passes: list[Callable[[Graph], None]] = [
         drop_identities, fold_biases, pool_means, scale_once, name_gelu, halve_map, take_pixels,
+        add_parts, end_in_phases, keep_blocks,
     ]  # fmt: skip
     for rewrite in passes:
         rewrite(graph)
@@ -264,6 +265,121 @@ def take_pixels(graph: Graph) -> None:
         helper.make_node("Cast", ["batch"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Sub", ["pixels", "gray"], ["centred"]),
     ]
+
+
+def add_parts(graph: Graph) -> None:
+    """Makes a convolution of joined maps the sum of one of each: none is copied to be joined.
+
+    Enlarged maps are left to ``end_in_phases``.
+    """
+    for concat in graph.of_type("Concat"):
+        (conv,) = graph.users(concat.output[0])
+        if any(_is_enlarged(graph, name) for name in concat.input):
+            continue
+        weights = np.split(graph.constants[conv.input[1]], len(concat.input), axis=1)
+        new: list[onnx.NodeProto] = []
+        for index, (part, weight) in enumerate(zip(concat.input, weights, strict=True)):
+            kernel, made = f"{conv.input[1]}.{index}", f"{conv.output[0]}.{index}"
+            graph.constants[kernel] = weight
+            bias = [] if index else conv.input[2:]
+            new.append(helper.make_node("Conv", [part, kernel, *bias], [made]))
+            new[-1].attribute.extend(conv.attribute)
+            if index:
+                new.append(helper.make_node("Add", [new[-2].output[0], made], [f"{made}.sum"]))
+        new[-1].output[0] = conv.output[0]
+        graph.replace([concat, conv], new)
+
+
+def _is_enlarged(graph: Graph, name: str) -> bool:
+    maker = graph.maker(name)
+    return maker is not None and maker.op_type == "Resize"
+
+
+def end_in_phases(graph: Graph) -> None:
+    """Makes all that follows the enlarged maps, joined with a fine one, four maps of half its size.
+
+    Each cell of an enlarged map stands for 2 x 2 or more of the fine one: of the nine weights that
+    a 3 x 3 kernel has, those that fall on the same cell are added up before. That leaves 2 x 2 for
+    each of four phases, even and odd rows and columns. What follows are 1 x 1 kernels up to the
+    map, in which the phases are put together.
+    """
+    for concat in graph.of_type("Concat"):
+        *enlarged, fine = concat.input
+        if not all(_is_enlarged(graph, name) for name in enlarged):
+            continue
+        resizes = [node for name in enlarged if (node := graph.maker(name))]
+        halves = [_halved(graph, node) for node in resizes]
+        joined = helper.make_node("Concat", [node.output[0] for node in halves], ["coarse"], axis=1)
+        (conv,) = graph.users(concat.output[0])
+        weight = graph.constants[conv.input[1]]
+        channels = weight.shape[1] // len(concat.input)
+        graph.constants["fine.weight"] = weight[:, -channels:]
+        chain = _chain_to(graph, conv, "DepthToSpace")
+        new, ends = [*halves, joined], list[str]()
+        for phase in np.ndindex(2, 2):
+            name = f"phase.{phase[0]}{phase[1]}"
+            kernel = weight[:, :-channels]
+            for axis, odd in enumerate(phase, 2):
+                kernel = np.add.reduceat(kernel, [0, 1 + odd], axis=axis)
+            graph.constants[f"{name}.weight"] = kernel
+            pads = [1 - phase[0], 1 - phase[1], *phase]
+            inputs = ["coarse", f"{name}.weight", conv.input[2]]
+            new += [
+                helper.make_node("Conv", inputs, [f"{name}.coarse"], pads=pads),
+                helper.make_node(
+                    "Conv", [fine, "fine.weight"], [f"{name}.fine"], pads=pads, strides=[2, 2]
+                ),
+                helper.make_node("Add", [f"{name}.coarse", f"{name}.fine"], [name]),
+            ]
+            for node in chain:
+                new.append(onnx.NodeProto())
+                new[-1].CopyFrom(node)
+                new[-1].ClearField("name")  # nodes may have none, but no two the same
+                new[-1].input[0], new[-1].output[0] = name, f"{name}.{node.output[0]}"
+                name = new[-1].output[0]
+            ends.append(name)
+        (last,) = graph.users(chain[-1].output[0])
+        new += [
+            helper.make_node("Concat", ends, ["phases"], axis=1),
+            helper.make_node("DepthToSpace", ["phases"], ["phases.joined"], blocksize=2),
+        ]
+        last.input[0] = "phases.joined"
+        graph.replace([*resizes, concat, conv, *chain], new)
+
+
+def _halved(graph: Graph, resize: onnx.NodeProto) -> onnx.NodeProto:
+    """The enlargement to half of the size; one by 1 costs nothing."""
+    scales = f"{resize.output[0]}.scales"
+    graph.constants[scales] = graph.constants[resize.input[2]] * np.array([1, 1, 0.5, 0.5], "f")
+    half = helper.make_node("Resize", [resize.input[0], "", scales], [f"{resize.output[0]}.half"])
+    half.attribute.extend(resize.attribute)
+    return half
+
+
+def _chain_to(graph: Graph, node: onnx.NodeProto, kind: str) -> list[onnx.NodeProto]:
+    """The nodes that follow one, each with one user, before the first one of a kind."""
+    chain: list[onnx.NodeProto] = []
+    while (following := graph.users(node.output[0]))[0].op_type != kind:
+        (node,) = following
+        chain.append(node)
+    return chain
+
+
+def keep_blocks(graph: Graph) -> None:
+    """Puts a pool of one pixel after products that a convolution is added to.
+
+    onnxruntime lays maps out in blocks of channels for convolutions, but not for products with a
+    number for each channel; a sum of both is a pass of its own, with two more to change the layout.
+    A pool, which copies, brings the product into blocks, and the convolution adds to it.
+    """
+    for add in graph.of_type("Add"):
+        product, conv = (graph.maker(name) for name in add.input)
+        if product is None or product.op_type != "Mul" or conv is None or conv.op_type != "Conv":
+            continue
+        name, place = product.output[0], graph.nodes.index(product) + 1
+        product.output[0] = f"{name}.plain"
+        pool = helper.make_node("MaxPool", [f"{name}.plain"], [name], kernel_shape=[1, 1])
+        graph.nodes.insert(place, pool)
 
 
 def _assembled(graph: Graph, digest: str) -> onnx.ModelProto:

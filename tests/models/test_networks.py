@@ -14,7 +14,6 @@ from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, find_bundle, 
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import (
     FAINTEST,
-    LEAST,
     PAGES,
     STEP,
     DigitDetector,
@@ -65,7 +64,7 @@ def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, record
     shipped.predict(before)
     [page] = recorder.given
     assert page.dtype == np.uint8
-    fitting = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
+    fitting = [-(-side // STEP) * STEP for side in (height, width)]
     assert page.shape == (*fitting, 3)
     assert np.array_equal(page[:height, :width], before)
     assert (page[height:, :width] == before[-1:]).all()

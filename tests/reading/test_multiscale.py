@@ -10,7 +10,10 @@ from digitlens.reading.multiscale import (
     explains_ink,
     find_digits,
     find_text,
+    first_size,
+    reduced_page,
 )
+from digitlens.reading.nms import Candidates
 
 
 def page(height, width, *rectangles, colour=False):
@@ -108,14 +111,52 @@ class NoText:
         return np.zeros([-(-side // 2) for side in picture.shape[:2]], np.float32)
 
 
+# Large digits alone are looked for on a small copy first, and where that shows none, on a usual one.
 @pytest.mark.parametrize(
     ("drawn", "pages"),
-    [([(60, 60, 60, 120, 30)], 0), ([(60, 60, 60, 120, 30), (160, 60, 60, 120, 40)], 1), ([], 1)],
+    [([(60, 60, 60, 120, 30)], 0), ([(60, 60, 60, 120, 30), (160, 60, 60, 120, 40)], 2), ([], 1)],
 )
 def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
     found = detect(page(280, 280, *drawn), rectangles(), lines := NoText())
     assert len(found.digits) == len(drawn)
     assert lines.pages == pages
+
+
+LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for a copy of half a page
+
+
+@pytest.mark.parametrize(
+    ("drawn", "score", "expected"),
+    [
+        pytest.param(LARGE, 0.9, 320, id="large digits alone"),
+        pytest.param([*LARGE, (136, 170, 6, 6, 30)], 0.9, 320, id="a mark next to one"),
+        pytest.param([*LARGE, (400, 300, 40, 3, 120)], 0.9, 640, id="something fine elsewhere"),
+        pytest.param([*LARGE, (400, 300, 40, 3, 230)], 0.9, 320, id="something too pale for ink"),
+        pytest.param(LARGE, 0.4, 640, id="digits that are not sure"),
+        pytest.param([(60, 60, 20, 40, 30)], 0.9, 640, id="a small digit"),
+        pytest.param([], 0.9, 640, id="none"),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 5])
+def test_large_digits_alone_need_a_small_copy_for_lines(drawn, score, expected, scale):
+    digits = [(x, y, x + w, y + h) for x, y, w, h, _ in drawn if h >= 40]
+    found = Candidates(
+        np.full(len(digits), score, np.float32),
+        np.full((len(digits), 10), 0.1, np.float32),
+        scale * np.array(digits, np.float32).reshape(-1, 4),
+        np.full(len(digits), 30, np.float32),
+    )
+    paper = np.repeat(np.linspace(120, 0, 640).astype(np.uint8)[None], 480, 0)  # soft shadow
+    shown = page(480, 640, *drawn) - np.minimum(paper, page(480, 640, *drawn) // 2)
+    shown = np.kron(shown, np.ones((scale, scale), np.uint8))
+    assert first_size(reduced_page(shown), (640 * scale, 480 * scale), found) == expected
+
+
+def test_the_smaller_copy_is_enough_where_it_shows_lines(rectangles):
+    shown = page(480, 640, *LARGE)
+    found = detect(shown, rectangles(), lines := Dark())
+    assert [size - 32 for size in lines.sizes] == [pytest.approx(320, abs=20)]
+    assert len(found.lines) == 2
 
 
 class Dark:

@@ -16,15 +16,22 @@ def small_detector():
     """A network of a few layers in the form in which the detector is published."""
     rng = np.random.default_rng(0)
     shapes = {
-        "stem": (8, 3, 3, 3), "squeeze": (8, 8, 1, 1), "wide": (16, 8, 1, 1),
-        "narrow": (4, 16, 1, 1), "up": (4, 4, 2, 2), "last": (4, 1, 2, 2),
+        "stem": (8, 3, 3, 3), "squeeze": (8, 8, 1, 1), "wide": (16, 8, 1, 1), "back": (8, 16, 1, 1),
+        "narrow": (4, 16, 1, 1), "half": (4, 4, 3, 3), "quarter": (4, 4, 3, 3),
+        "join": (4, 12, 3, 3), "up": (4, 4, 2, 2), "last": (4, 1, 2, 2),
     }  # fmt: skip
     weights = {name: rng.normal(0, 0.4, shape) for name, shape in shapes.items()}
+    for name in ("back", "half", "quarter", "join"):
+        weights[name] /= 4  # or logits would be beyond what float32 probabilities tell
     weights["stem.b"] = rng.normal(0, 0.4, (1, 8, 1, 1))
+    weights["join.b"] = rng.normal(0, 0.4, (1, 4, 1, 1))
     weights["up.b"] = rng.normal(0, 0.4, (1, 4, 1, 1))
     weights["last.b"] = rng.normal(0, 0.4, (1, 1, 1, 1))
-    weights |= {"root": 2**0.5, "one.gelu": 1.0, "half": 0.5}
+    weights |= {"root": 2**0.5, "one.gelu": 1.0, "two": 0.5, "none": np.zeros(0)}
+    weights |= {"twice": [1, 1, 2, 2], "four times": [1, 1, 4, 4]}
     node = helper.make_node
+    enlarge = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    down = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
     up = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
         node("Conv", ["x", "stem"], ["a"], kernel_shape=[3, 3], strides=[4, 4], pads=[1] * 4),
@@ -40,9 +47,20 @@ def small_detector():
         node("Erf", ["j"], ["k"]),
         node("Add", ["k", "one.gelu"], ["l"]),
         node("Mul", ["i", "l"], ["m"]),
-        node("Mul", ["m", "half"], ["n"]),
-        node("Conv", ["n", "narrow"], ["o"]),
-        node("ConvTranspose", ["o", "up"], ["p"], **up),
+        node("Mul", ["m", "two"], ["n"]),
+        node("Conv", ["n", "back"], ["n.back"]),
+        node("Add", ["h", "n.back"], ["n.sum"]),
+        node("Concat", ["n.sum", "c"], ["n.both"], axis=1),
+        node("Conv", ["n.both", "narrow"], ["o"]),
+        node("Conv", ["o", "half"], ["o.half"], **down),
+        node("Conv", ["o.half", "quarter"], ["o.quarter"], **down),
+        node("Resize", ["o.quarter", "none", "four times"], ["o.fourth"], **enlarge),
+        node("Resize", ["o.half", "none", "twice"], ["o.second"], **enlarge),
+        node("Concat", ["o.fourth", "o.second", "o"], ["o.all"], axis=1),
+        node("Conv", ["o.all", "join"], ["o.sum"], kernel_shape=[3, 3], pads=[1] * 4),
+        node("Add", ["o.sum", "join.b"], ["o.biased"]),
+        node("Relu", ["o.biased"], ["o.end"]),
+        node("ConvTranspose", ["o.end", "up"], ["p"], **up),
         node("Add", ["p", "up.b"], ["q"]),
         node("Relu", ["q"], ["r"]),
         node("ConvTranspose", ["r", "last"], ["s"], **up),
@@ -78,6 +96,11 @@ def test_graph_is_simplified_and_says_where_it_is_from():
     kinds = {node.op_type for node in model.graph.node}
     assert "Gelu" in kinds
     assert not kinds & {"Identity", "ReduceMean", "Erf", "ConvTranspose"}
+    assert [node.name for node in model.graph.node if node.name] == []
+    # Maps are joined at half the size of the finest, and at the end; products come in blocks.
+    joined = [len(node.input) for node in model.graph.node if node.op_type == "Concat"]
+    assert joined == [2, 4]
+    assert [node.input[0] for node in model.graph.node if node.op_type == "MaxPool"] == ["g.plain"]
     notes = {prop.key: prop.value for prop in model.metadata_props}
     assert notes["license"] == "Apache-2.0"
     assert notes["sha256"] == "0123"

@@ -103,10 +103,13 @@ const functions = {
   async scales({ answers, ...given }) {
     const script = new Script(answers);
     const graph = (inputs) => script.look(inputs);
-    const found = await multiscale.findDigits(await pictureOf(given), graph);
+    const page = await pictureOf(given);
+    const reduced = multiscale.reducedPage(page);
+    const found = await multiscale.findDigits(page, graph, reduced);
     return {
       shown: script.shown,
       explained: found.explained,
+      first: multiscale.firstSize(reduced, page, found.digits),
       found: found.digits.map(({ score, probabilities, box, seen }) => ({
         score, probabilities: [...probabilities], box: [...box], seen,
       })),

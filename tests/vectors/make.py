@@ -23,7 +23,7 @@ from PIL import Image
 from digitlens.alphabet import CLASSES
 from digitlens.imaging import image, ink, tiles
 from digitlens.imaging.framing import crop_line
-from digitlens.models.networks import LEAST, DigitPredictions, padded
+from digitlens.models.networks import DigitPredictions, padded
 from digitlens.reading import (
     constrained,
     constraints,
@@ -263,7 +263,7 @@ class Script:
         self.answers, self.shown = iter(answers), list[Value]()
 
     def predict(self, seen: np.ndarray) -> DigitPredictions:
-        framed = padded(seen, LEAST)
+        framed = padded(seen)
         digest = hashlib.sha256(framed.tobytes()).hexdigest()
         self.shown.append({"width": framed.shape[1], "height": framed.shape[0], "sha256": digest})
         found = next(self.answers, [])
@@ -276,8 +276,13 @@ class Script:
 
 def run_scales(given: Value) -> Value:
     model: Any = Script(given["answers"])
-    found, _, explained = multiscale.find_digits(page_of(given), model)
-    return {"shown": model.shown, "found": rows_of(found), "explained": explained}
+    page = page_of(given)
+    height, width = page.shape[:2]
+    reduced = multiscale.reduced_page(page)
+    found, _, explained = multiscale.find_digits(page, model, reduced)
+    first = multiscale.first_size(reduced, (width, height), found)
+    shown = {"shown": model.shown, "found": rows_of(found), "explained": explained}
+    return shown | {"first": first}
 
 
 def run_numbers(given: Value) -> list[list[int]]:

@@ -25,6 +25,10 @@ LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to ab
 _SURE = 0.5  # score from which a digit explains the ink in its box
 _AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
 _FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
+_HIGH = 48.0  # pixels: on copies with digits as high as this the line detector sees them well
+_DETAIL = 320  # pixels: longest side of the copy that is searched for anything fine
+_BESIDE = 0.5  # heights of a digit: what is as near to its side, its line has ...
+_ABOVE = 0.25  # ... and what is as near above and below
 _ENLARGED = 2.0  # times its own size: a page shows no more in larger copies
 _LEAST = 64  # pixels: shorter side from which a copy need not be enlarged
 _SMALL = 18.0  # pixels: lower lines are looked for again on a larger copy ...
@@ -70,13 +74,18 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
 
     A page that shows one digit and nothing else has no lines that could say more.
     """
-    found, views, explained = find_digits(page, digits)
+    reduced = reduced_page(page)
+    found, views, explained = find_digits(page, digits, reduced)
     if explained and np.count_nonzero(found.score > LIKELY) == 1:
         return Detections([], found, views)
-    return Detections(find_text(page, lines), found, views)
+    height, width = page.shape[:2]
+    first = first_size(reduced, (width, height), found)
+    return Detections(find_text(page, lines, first), found, views)
 
 
-def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[ScaleView], bool]:
+def find_digits(
+    page: Page, detector: DigitDetector, reduced: Image.Image | None = None
+) -> tuple[Candidates, list[ScaleView], bool]:
     """Finds what may be digits on a page, on copies of several sizes.
 
     Copies that are mostly enlargement are left out, except the first, and so are those after one
@@ -88,7 +97,7 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
     """
     height, width = page.shape[:2]
     longest = max(height, width)
-    reduced, views, explained = _reduced(page), list[ScaleView](), False
+    reduced, views, explained = reduced or reduced_page(page), list[ScaleView](), False
     for size in DIGIT_SCALES:
         if views and (explained or size >= _ENLARGED * longest):
             break
@@ -111,21 +120,71 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     return strongest >= 24 and not ink.any()
 
 
-def find_text(page: Page, detector: LineDetector) -> list[TextLine]:
+def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -> int:
+    """Longest side of the first copy on which to look for lines, in pixels.
+
+    Where nothing is fine but what lies in sure digits or next to them, they say how large it has
+    to be: a few large digits on paper, be it in half a shadow, need no more than a small one.
+
+    Args:
+        reduced: A copy of the page that shows all that the copy may.
+        size: Width and height of the page.
+        found: Digits, in pixels of the page.
+    """
+    longest, usual = max(size), LINE_SCALES[0]
+    boxes = found.boxes[found.score >= _SURE]
+    lowest = float((boxes[:, 3] - boxes[:, 1]).min(initial=longest))
+    wanted = round(_HIGH * longest / max(lowest, 1.0))
+    if not len(boxes) or wanted >= min(usual, _ENLARGED * longest):
+        return usual
+    scale = min(1.0, _DETAIL / longest)
+    steps = _steps(_resized(reduced, scale, size))
+    away = np.ones(steps.shape, bool)
+    for x0, y0, x1, y1 in (boxes * scale).tolist():
+        beside, above = 1 + _BESIDE * (y1 - y0), 1 + _ABOVE * (y1 - y0)
+        top, left = max(0, int(y0 - above)), max(0, int(x0 - beside))
+        away[top : int(y1 + above) + 1, left : int(x1 + beside) + 1] = False
+    strongest = int(steps.max())
+    clear = not (away & (steps > max(12.0, _FAINT * strongest))).any()
+    return wanted if clear and strongest >= 24 else usual
+
+
+def _steps(picture: Pixels) -> Pixels:
+    """How far each pixel of uint8[H, W, 3] is from those to the left of it and above: uint8[H, W].
+
+    The largest difference of all channels.
+    """
+    steps = np.zeros(picture.shape[:2], np.uint8)
+    for to, ahead, behind in (
+        (steps[:, 1:], picture[:, 1:], picture[:, :-1]),
+        (steps[1:], picture[1:], picture[:-1]),
+    ):
+        step = np.maximum(ahead, behind) - np.minimum(ahead, behind)
+        for channel in range(3):
+            np.maximum(to, step[:, :, channel], out=to)
+    return steps
+
+
+def find_text(page: Page, detector: LineDetector, first: int = LINE_SCALES[0]) -> list[TextLine]:
     """Finds text lines on ever larger copies, as long as more than a quarter of them are small.
 
     The cost of a copy grows with its area. So each is as large as the lines on the one before ask
-    for, at most twice the page; where none were found, that is tried once.
+    for, at most twice the page; where none were found, that is tried once. ``first`` is the longest
+    side of the first copy; where that is a smaller one than usual and shows none, it counts for
+    nothing.
     """
     longest, shortest = max(page.shape[:2]), min(page.shape[:2])
-    size, most = LINE_SCALES
+    size, (usual, most) = first, LINE_SCALES
     largest = min(max(1.0, min(_ENLARGED, _LEAST / shortest)), most / longest)
     while True:
         scale = min(size / longest, largest)
         found = _lines_at(page, scale, detector)
+        if size < usual and not found:
+            size = usual
+            continue
         heights = sorted(min(line.height, line.width) * scale for line in found)
         low = heights[len(heights) // 4] if heights else _WANTED / 2
-        if scale == largest or low >= _SMALL or not (found or size == LINE_SCALES[0]):
+        if scale == largest or low >= _SMALL or not (found or size == usual):
             return found
         size = round(size * _WANTED / low)
 
@@ -193,7 +252,7 @@ def scaled(page: Page, scale: float) -> Pixels:
     return _resized(Image.fromarray(page), scale, (page.shape[1], page.shape[0]))
 
 
-def _reduced(page: Page) -> Image.Image:
+def reduced_page(page: Page) -> Image.Image:
     """A copy that still has all that the copies for digits show."""
     factor = max(page.shape[:2]) // LARGEST
     if factor > 1:

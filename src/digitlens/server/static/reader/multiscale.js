@@ -17,6 +17,10 @@ const LARGEST = 1024; // pixels: longer pages are first reduced by a whole facto
 const SURE = 0.5; // score from which a digit explains the ink in its box
 const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
 const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
+const HIGH = 48.0; // pixels: on copies with digits as high as this the line detector sees them well
+const DETAIL = 320; // pixels: longest side of the copy that is searched for anything fine
+const BESIDE = 0.5; // heights of a digit: what is as near to its side, its line has ...
+const ABOVE = 0.25; // ... and what is as near above and below
 const ENLARGED = 2.0; // times its own size: a page shows no more in larger copies
 const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
 const SMALL = 18.0; // pixels: lower lines are looked for again on a larger copy ...
@@ -27,9 +31,11 @@ const MARGIN = 16; // pixels of paper around a copy: text at the edge of a pictu
 
 /** Text lines and digits of a page. One that shows a lone digit has no lines that say more. */
 export async function detect(page, graphs) {
-  const { digits, explained } = await findDigits(page, graphs.finder);
+  const reduced = reducedPage(page);
+  const { digits, explained } = await findDigits(page, graphs.finder, reduced);
   const isOneDigit = explained && digits.filter(({ score }) => score > LIKELY).length === 1;
-  return { lines: isOneDigit ? [] : await findText(page, graphs.detector), digits };
+  if (isOneDigit) return { lines: [], digits };
+  return { lines: await findText(page, graphs.detector, firstSize(reduced, page, digits)), digits };
 }
 
 /**
@@ -38,20 +44,17 @@ export async function detect(page, graphs) {
  * Copies that are mostly enlargement are left out, except the first, and so are those after one
  * that shows nothing but digits.
  *
+ * @param reduced See `reducedPage`.
  * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the last copy,
  *   reduced, shows nothing but digits.
  */
-export async function findDigits(page, graph) {
+export async function findDigits(page, graph, reduced = reducedPage(page)) {
   const longest = Math.max(page.width, page.height);
-  const factor = Math.floor(longest / LARGEST);
-  const reduced = factor > 1 ? reduce(page, factor) : page;
   const found = [];
   let explained = false;
   for (const size of DIGIT_SCALES) {
     if (found.length && (explained || size >= ENLARGED * longest)) break;
-    const [width, height] = [page.width, page.height].map((side) =>
-      Math.max(1, rint((side * size) / longest)));
-    const copy = resize(reduced, width, height, width > reduced.width ? BICUBIC : BOX);
+    const copy = resized(reduced, size / longest, page);
     const digits = await findDigitsAt(graph, copy);
     explained = size <= longest && explainsInk(copy, digits);
     found.push(candidatesOf(digits, page, copy));
@@ -93,29 +96,82 @@ function explainsInk(copy, found) {
 }
 
 /**
+ * Longest side of the first copy on which to look for lines, in pixels.
+ *
+ * Where nothing is fine but what lies in sure digits or next to them, they say how large it has
+ * to be: a few large digits on paper, be it in half a shadow, need no more than a small one.
+ *
+ * @param reduced See `reducedPage`.
+ * @param page Its width and height.
+ * @param digits Candidates, in pixels of the page.
+ */
+export function firstSize(reduced, page, digits) {
+  const [longest, [usual]] = [Math.max(page.width, page.height), LINE_SCALES];
+  const boxes = digits.filter(({ score }) => score >= SURE).map(({ box }) => box);
+  const lowest = Math.min(longest, ...boxes.map(([, y0, , y1]) => fround(y1 - y0)));
+  const wanted = rint((HIGH * longest) / Math.max(lowest, 1));
+  if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;
+  const scale = Math.min(1, DETAIL / longest);
+  const copy = resized(reduced, scale, page);
+  const steps = stepsOf(copy);
+  const strongest = steps.reduce((most, step) => Math.max(most, step), 0);
+  const least = Math.max(12, FAINT * strongest);
+  for (const box of boxes) {
+    const [x0, y0, x1, y1] = box.map((side) => fround(side * fround(scale)));
+    const [beside, above] = [1 + BESIDE * (y1 - y0), 1 + ABOVE * (y1 - y0)];
+    const [left, top] = [x0 - beside, y0 - above].map((side) => Math.max(0, Math.trunc(side)));
+    const [right, bottom] = [x1 + beside, y1 + above].map((side) => Math.trunc(side) + 1);
+    for (let y = top; y < Math.min(bottom, copy.height); y++) {
+      if (right > left) {
+        steps.fill(0, y * copy.width + left, y * copy.width + Math.min(right, copy.width));
+      }
+    }
+  }
+  return strongest >= 24 && steps.every((step) => step <= least) ? wanted : usual;
+}
+
+/** How far each pixel is from its neighbours to the left and above, the most in any channel. */
+function stepsOf({ data, width, height }) {
+  const steps = new Uint8Array(width * height);
+  data.forEach((value, i) => {
+    const pixel = Math.floor(i / 3);
+    const left = pixel % width ? Math.abs(value - data[i - 3]) : 0;
+    const above = pixel >= width ? Math.abs(value - data[i - 3 * width]) : 0;
+    steps[pixel] = Math.max(steps[pixel], left, above);
+  });
+  return steps;
+}
+
+/**
  * Finds text lines on ever larger copies, as long as more than a quarter of them are small.
  *
  * The cost of a copy grows with its area. So each is as large as the lines on the one before ask
  * for, at most twice the page; where none were found, that is tried once.
+ *
+ * @param first Longest side of the first copy; where that is a smaller one than usual and shows
+ *   none, it counts for nothing.
  */
-async function findText(page, graph) {
+async function findText(page, graph, first) {
   const longest = Math.max(page.width, page.height);
   const shortest = Math.min(page.width, page.height);
-  const [first, most] = LINE_SCALES;
+  const [usual, most] = LINE_SCALES;
   const largest = Math.min(Math.max(1, Math.min(ENLARGED, LEAST / shortest)), most / longest);
   for (let size = first; ;) {
     const scale = Math.min(size / longest, largest);
     const found = await seenAt(page, scale, graph);
+    if (size < usual && !found.length) {
+      size = usual;
+      continue;
+    }
     const heights = found.map((line) => Math.min(heightOf(line), widthOf(line)) * scale);
     const low = heights.sort((a, b) => a - b)[Math.trunc(heights.length / 4)] ?? WANTED / 2;
-    if (scale === largest || low >= SMALL || (!found.length && size > first)) return found;
+    if (scale === largest || low >= SMALL || (!found.length && size > usual)) return found;
     size = rint((size * WANTED) / low);
   }
 }
 
 async function seenAt(page, scale, graph) {
-  const copy = resize(page, ...sidesAt(page, scale), scale > 1 ? BICUBIC : BOX);
-  const map = await textMapOf(framed(copy), graph);
+  const map = await textMapOf(framed(resized(page, scale, page)), graph);
   const place = (value) => fround(fround(value - MARGIN) / fround(scale));
   return findLines(map, CELL).map(({ quad, score }) => ({
     quad: quad.map((corner) => corner.map(place)), score,
@@ -166,4 +222,16 @@ function paperOf(copy) {
     ...edge(0, 0, width, 1), ...edge(0, height - 1, width, height),
     ...edge(0, 0, 1, height), ...edge(width - 1, 0, width, height),
   ]).map(Math.trunc);
+}
+
+/** A copy that still has all that copies for digits show. */
+export function reducedPage(page) {
+  const factor = Math.floor(Math.max(page.width, page.height) / LARGEST);
+  return factor > 1 ? reduce(page, factor) : page;
+}
+
+/** A picture at a scale of the size that its page has. */
+function resized(picture, scale, page) {
+  const [width, height] = sidesAt(page, scale);
+  return resize(picture, width, height, width > picture.width ? BICUBIC : BOX);
 }
