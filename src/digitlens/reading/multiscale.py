@@ -110,7 +110,8 @@ def find_digits(
 
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits."""
-    away = np.abs(picture.astype(np.int16) - paper_colour(picture)).max(axis=2)
+    # A row of paper: to take one pixel from all, three bytes at a time, takes longer.
+    away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
     strongest = int(away.max())
     ink = away > max(12.0, _FAINT * strongest)
     for x0, y0, x1, y1 in found.boxes[found.score >= _SURE].tolist():
@@ -155,14 +156,15 @@ def _steps(picture: Pixels) -> Pixels:
     The largest difference of all channels.
     """
     steps = np.zeros(picture.shape[:2], np.uint8)
-    for to, ahead, behind in (
-        (steps[:, 1:], picture[:, 1:], picture[:, :-1]),
-        (steps[1:], picture[1:], picture[:-1]),
-    ):
-        step = np.maximum(ahead, behind) - np.minimum(ahead, behind)
-        for channel in range(3):
-            np.maximum(to, step[:, :, channel], out=to)
+    steps[:, 1:] = _apart(picture[:, 1:], picture[:, :-1])
+    steps[1:] = np.maximum(steps[1:], _apart(picture[1:], picture[:-1]))
     return steps
+
+
+def _apart(one: Pixels, other: Pixels) -> Pixels:
+    """uint8[H, W]: the largest difference in any channel of pixels uint8[H, W, 3]."""
+    red, green, blue = np.moveaxis(np.maximum(one, other) - np.minimum(one, other), 2, 0)
+    return np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
 
 
 def find_text(page: Page, detector: LineDetector, first: int = LINE_SCALES[0]) -> list[TextLine]:
