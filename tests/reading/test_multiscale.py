@@ -111,7 +111,7 @@ class NoText:
         return np.zeros([-(-side // 2) for side in picture.shape[:2]], np.float32)
 
 
-# Large digits alone are looked for on a small copy first, and where that shows none, on a usual one.
+# Two large digits are looked for on a small copy first, and on a usual one where that shows none.
 @pytest.mark.parametrize(
     ("drawn", "pages"),
     [([(60, 60, 60, 120, 30)], 0), ([(60, 60, 60, 120, 30), (160, 60, 60, 120, 40)], 2), ([], 1)],
@@ -122,7 +122,7 @@ def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
     assert lines.pages == pages
 
 
-LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for a copy of half a page
+LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for half a page
 
 
 @pytest.mark.parametrize(
