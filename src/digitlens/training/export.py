@@ -284,7 +284,8 @@ class DetectorGraph(_Whole):
         heat = torch.sigmoid(cells.centre)
         highest = functional.max_pool2d(heat[:, None], 3, stride=1, padding=1)[:, 0]
         peaks = torch.where(heat == highest, heat, torch.zeros_like(heat))
-        scores, places = torch.topk(peaks.flatten(), torch.sym_min(MOST, peaks.numel()))
+        count: Any = torch.sym_min(MOST, peaks.numel())  # a small page has fewer cells
+        scores, places = torch.topk(peaks.flatten(), count)
         _, height, width = heat.shape
         columns = (torch.arange(width) + 0.5).expand(height, width).flatten()
         rows = (torch.arange(height) + 0.5)[:, None].expand(height, width).flatten()
