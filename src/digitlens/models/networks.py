@@ -29,6 +29,7 @@ from digitlens.models.classifier import TILES, Tiles, check_tiles
 from digitlens.models.session import Lazy, Port, open_graph
 
 STEP = 32  # pixels; sides of what the graphs take are multiples of it
+_LEAST = 128  # pixels a side, for a digit detector that gives 1,000 candidates whatever the page
 FAINTEST = 0.03  # score below which no digit is reported
 CELL = 2  # pixels of the page a side of each cell of a text map
 SPOTS = 2  # what the digit spotter says of each step: a digit, a space
@@ -89,8 +90,10 @@ class DigitDetector:
         A graph that is opened only now may be none: ModelError.
         """
         height, width = picture.shape[:2]
-        feed = {"page": padded(picture)}
-        score, probabilities, boxes, heat = self._session().run(None, feed)
+        session = self._session()
+        fixed = isinstance(session.get_outputs()[0].shape[0], int)  # as in version 0.1
+        feed = {"page": padded(picture, _LEAST if fixed else 1)}
+        score, probabilities, boxes, heat = session.run(None, feed)
         count = int(np.searchsorted(-score, -FAINTEST))
         cells = heat[: -(-height // 4), : -(-width // 4)]
         size = (height, width)
@@ -127,10 +130,10 @@ class LineDetector(_Network):
         return text[: -(-height // CELL), : -(-width // CELL)]
 
 
-def padded(picture: Pixels) -> Pixels:
+def padded(picture: Pixels, least: int = 1) -> Pixels:
     """Grows uint8[H, W, 3] at the right and bottom, as it ends there, to sides that graphs take."""
     height, width = picture.shape[:2]
-    rows, columns = (-(-side // STEP) * STEP for side in (height, width))
+    rows, columns = (max(least, -(-side // STEP) * STEP) for side in (height, width))
     if (rows, columns) == (height, width):
         return np.ascontiguousarray(picture)
     return np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
