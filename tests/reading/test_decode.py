@@ -5,7 +5,14 @@ import pytest
 
 from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.reading.constraints import Expectation
-from digitlens.reading.decode import STRIDE, Step, decode, digit_evidence, search
+from digitlens.reading.decode import (
+    STRIDE,
+    Step,
+    decode,
+    digit_evidence,
+    search,
+    space_chances,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +42,42 @@ def test_evidence_is_that_of_the_step_with_most_digits(posteriors):
     assert found.values.argmax() == 3
     assert found.values.sum() == pytest.approx(1, abs=0.01)
     assert 0.8 < found.mass < found.given <= found.numeric <= 1
+
+
+def pairs(gaps, said, seed=0):
+    """Gaps of a page's pairs of digits, which they are, and what the recogniser says of a space."""
+    gaps, said = np.array(gaps, float), np.array(said, float)
+    return gaps, np.random.default_rng(seed).integers(0, 10, (2, len(gaps))), said
+
+
+def test_whole_pixels_make_no_space_in_even_print():
+    found = space_chances(*pairs([0.1, 0.2] * 30 + [0.38, 0.35], [0.0] * 60 + [0.8, 0.6]))
+    assert found.max() < 0.5
+
+
+def test_a_page_with_narrow_spaces_has_them_where_they_are_hardly_seen():
+    gaps = [0.1] * 200 + [0.38] * 12
+    found = space_chances(*pairs(gaps, [0.0] * 200 + [0.95] * 10 + [0.2, 0.1]))
+    assert (found > 0.5).tolist() == [gap > 0.2 for gap in gaps]
+
+
+def test_a_digit_that_stands_far_from_all_others_makes_no_spaces():
+    gaps, sides, said = pairs([0.12] * 80, [0.0] * 80)
+    gaps[sides[1] == 1] += 0.3
+    said[np.flatnonzero(sides[1] == 1)[0]] = 0.8
+    assert space_chances(gaps, sides, said).max() < 0.5
+
+
+def test_what_the_recognizer_hardly_sees_is_no_space_however_wide_a_gap():
+    found = space_chances(*pairs([0.1] * 60 + [0.9], [0.0] * 60 + [0.01]))
+    assert found[-1] == 0
+
+
+@pytest.mark.parametrize("count", [1, 4, 60])
+def test_few_gaps_or_uneven_ones_leave_it_to_the_recognizer(count):
+    gaps, sides, said = pairs(np.random.default_rng(1).uniform(0, 0.6, count), [0.05] * count)
+    said[0] = 0.95
+    assert (space_chances(gaps, sides, said) > 0.5).tolist() == (said > 0.5).tolist()
 
 
 def test_where_a_letter_is_read_a_digit_is_likely_only_if_letters_are_ruled_out():

@@ -7,7 +7,13 @@ from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.reading.decode import decode
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.nms import Candidates
-from digitlens.reading.recognize import RecognizedLine, line_proposals, near_digits, recognize
+from digitlens.reading.recognize import (
+    RecognizedLine,
+    line_proposals,
+    near_digits,
+    recognize,
+    respaced,
+)
 from digitlens.reading.text_lines import TextLine
 
 
@@ -119,3 +125,48 @@ def test_of_a_digit_whose_ink_is_lost_the_box_is_as_high_as_its_line():
     ((_, top, _, bottom),) = read.boxes
     assert read.symbols.text == "7"
     assert bottom - top > 30
+
+
+def printed(text, spaces):
+    """A line with blocks for digits 24 columns apart, as it is read with spaces before some."""
+    crop = np.full((48, 24 * len(text) + 16, 3), 255, np.uint8)
+    rows = np.zeros((crop.shape[1] // 8, CLASSES), np.float32)
+    rows[:, 0] = 1
+    for k, char in enumerate(text):
+        crop[6:42, 24 * k + 8 : 24 * k + 28] = 0
+        step = 3 * k + 2
+        rows[step, [0, CLASS_OF[char]]] = 0, 1
+        if k in spaces:
+            rows[step - 1, [0, CLASS_OF[" "]]] = 0.3, 0.7
+    return RecognizedLine(line(0), crop, rows, decode(rows))
+
+
+def test_a_space_has_none_of_the_ink_beside_it():
+    plain, spaced = printed("4711", ()), printed("4711", {2})
+    assert spaced.symbols.text == "47 11"
+    assert spaced.boxes[[0, 1, 3, 4]] == pytest.approx(plain.boxes)
+
+
+def test_digits_as_near_as_on_other_lines_have_no_space_between():
+    others = [printed("".join(map(str, np.arange(8) * k % 10)), ()) for k in (1, 3, 7, 9)]
+    *same, found = respaced([*others, printed("0087", {2})])
+    assert found.symbols.text == "0087"
+    assert all(one is other for one, other in zip(same, others, strict=True))
+    assert found.posteriors.sum(axis=1) == pytest.approx(1)
+
+
+def test_a_mark_keeps_its_digits_where_dates_of_the_page_do():
+    dates = [printed(text, ()) for text in ("11.04.2021", "30.12.1987", "25.06.1834")]
+    assert respaced([*dates, printed("455.50", {4})])[-1].symbols.text == "455.50"
+
+
+def test_a_space_is_put_where_a_page_has_one():
+    others = [printed("".join(map(str, np.arange(8) * k % 10)), ()) for k in (1, 3, 7, 9)]
+    wide = printed("1234567", ())  # the digit in the middle is faint: 2 steps, and paper
+    crop, rows = wide.crop.copy(), wide.posteriors.copy()
+    crop[:, 24 * 3 : 24 * 4] = 255
+    rows[9:12] = 0
+    rows[9:12, [0, CLASS_OF[" "]]] = 0.8, 0.2
+    missed = RecognizedLine(wide.line, crop, rows, decode(rows))
+    assert missed.symbols.text == "123567"
+    assert respaced([*others, missed])[-1].symbols.text == "123 567"

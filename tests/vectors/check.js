@@ -45,6 +45,9 @@ const functions = {
       confidence: found.map(({ confidence }) => confidence),
     };
   },
+  space_chances: ({ gaps, sides, spaces }) => decoding.spaceChances(
+    gaps.map((gap, i) => ({ gap, sides: sides[i], space: spaces[i] })),
+  ),
   number_spans: ({ text }) => numbers.numberSpans(text),
   meanings: ({ text }) => notation.meanings(text).map(toldMeaning),
   values({ texts, decimal }) {

@@ -167,6 +167,18 @@ def decode() -> Iterator[Value]:
     yield {"posteriors": [[[seven, 0.6]], [[seven, 0.8]], [[seven + 1, 0.7]], [], [[seven, 0.5]]]}
 
 
+def space_chances() -> Iterator[Value]:
+    """Pairs of print whose spaces are narrow, of which the recogniser is not sure; a lone pair."""
+    random = np.random.default_rng(9)
+    for count in (60, 9):
+        sides, space = random.integers(0, 13, (count, 2)), random.random(count) < 0.3
+        gaps = 0.1 + 0.02 * sides[:, 0] % 0.1 + 0.28 * space + random.normal(0, 0.03, count)
+        said = np.where(space, 0.7, 0.2) + random.uniform(-0.3, 0.3, count)
+        yield {"gaps": gaps.round(3).tolist(), "sides": sides.tolist(),
+               "spaces": said.clip(0, 1).round(3).tolist()}  # fmt: skip
+    yield {"gaps": [0.6], "sides": [[1, 1]], "spaces": [0.4]}
+
+
 def number_spans() -> Iterator[Value]:
     texts = (
         "7.5%", "Room 101B", "No-12", "-12.50", "$ 1,234.00-", "(5)", "((5)", "5)", "6.022e23",

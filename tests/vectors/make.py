@@ -40,7 +40,7 @@ from digitlens.reading import (
     text_lines,
     values,
 )
-from digitlens.reading.decode import decode
+from digitlens.reading.decode import decode, space_chances
 from digitlens.reading.recognize import RecognizedLine, line_proposals, parts_with_digits
 from digitlens.results import Outputs, Reading, told
 
@@ -170,6 +170,12 @@ def run_decode(given: Value) -> Value:
     found = decode(posteriors_of(given["posteriors"]))
     return {"text": found.text, "centres": plain_numbers(found.centres),
             "confidence": plain_numbers(found.confidence)}  # fmt: skip
+
+
+def run_space_chances(given: Value) -> list[float]:
+    pairs = [given[name] for name in ("gaps", "sides", "spaces")]
+    gaps, sides, said = map(np.array, pairs)
+    return plain_numbers(space_chances(gaps, sides.T, said))
 
 
 def run_number_spans(given: Value) -> list[list[int]]:
@@ -310,6 +316,7 @@ def functions() -> dict[str, Function]:
         "crop_line": Function(1, run_crop_line, inputs.crop_line),
         "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
         "decode": Function(1e-5, run_decode, inputs.decode),
+        "space_chances": Function(1e-6, run_space_chances, inputs.space_chances),
         "number_spans": Function(0, run_number_spans, inputs.number_spans),
         "meanings": Function(0, run_meanings, inputs.meanings),
         "values": Function(0, run_values, inputs.values),

@@ -15,12 +15,30 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
+from digitlens.imaging.quantile import median
 
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
 WIDTH = 32  # prefixes that a search follows
 _SLIGHT = 1e-6  # odds below which a prefix is not followed
+SPACED = f"{DIGITS}.,:"  # what may have a space beside it that is none
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
+# What is known of print before any is seen, in heights of digits; how many pairs that counts as.
+_GAP = 0.13  # between two digits of a number ...
+_GAPS = 2.0
+_SIDES = 1.0  # ... whichever character is beside it
+_ADDED = 0.44  # what a space adds: 0.23 in narrow print, 0.9 where all characters are as wide
+_BLANKS = 20.0
+_SPREAD = 0.15  # of gaps in numbers ...
+_SPREADS = 5.0
+_UNEVEN = 0.06  # ... and how much more of spaces
+_TAILS = 4.0  # degrees of freedom: whole pixels make some gaps far wider than others
+_WIDE = 0.35  # heights more than usual that are a space at first
+_FARTHEST = 1.2  # heights: wider gaps say no more of the width of spaces
+_STRAY = 0.1  # square of heights: gaps further off say no more of the spread
+_SEEN = 7.0  # logits: most that the recogniser's word counts
+_HEARD = 0.05  # probability of a space below which there is none: of 11 such, 10 were none
+_ROUNDS = 5
 
 Floats = npt.NDArray[np.float32]
 
@@ -89,6 +107,56 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
         mass / max(1 - blank - letters, mass, 1e-6),
         values.astype(np.float32),
     )
+
+
+def space_chances(
+    gaps: npt.NDArray[np.floating], sides: npt.NDArray[np.integer], said: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """How likely a space parts two characters, for all pairs of neighbours on a page.
+
+    Print of one font leaves the same paper beside each character, and a space has one width. Both
+    are estimated from the page by expectation maximisation, so that a gap is judged by what the two
+    characters beside it leave without a space, and with one. Student's t keeps few pairs, or uneven
+    ones as by hand, from saying much.
+
+    Args:
+        gaps: float[N]; between the ink of both, in heights of digits.
+        sides: int[2, N]; which of ``SPACED`` is on the left, and on the right.
+        said: float[N]; probability of a space by the recogniser.
+    """
+    odds = np.log(np.maximum(said, 1e-9) / np.maximum(1 - said, 1e-9)).clip(-_SEEN, _SEEN)
+    left, right = sides
+    behind, before = np.zeros((2, len(SPACED)))  # what each character leaves more than is usual
+    usual = float(median(gaps))
+    spaces = (gaps > usual + _WIDE).astype(float)
+    for _ in range(_ROUNDS):
+        inside = 1 - spaces
+        total = inside @ (gaps - behind[left] - before[right])
+        usual = (total + _GAPS * _GAP) / (inside.sum() + _GAPS)
+        before = _mean_by(right, inside, gaps - usual - behind[left])
+        behind = _mean_by(left, inside, gaps - usual - before[right])
+        more = gaps - usual - behind[left] - before[right]
+        total = spaces @ np.minimum(more, _FARTHEST)
+        width = (total + _BLANKS * _ADDED) / (spaces.sum() + _BLANKS)
+        total = inside @ np.minimum(more**2, _STRAY)
+        spread = (total + _SPREADS * _SPREAD**2) / (inside.sum() + _SPREADS)
+        apart = _log_density(np.minimum(more - width, 0), spread + _UNEVEN**2)
+        spaces = 1 / (1 + np.exp(_log_density(more, spread) - apart - odds))
+        spaces[said < _HEARD] = 0
+    return spaces
+
+
+def _mean_by(
+    sides: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], values: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """float64[S]: the weighted mean of values for each of ``SPACED``, drawn towards 0."""
+    total, count = (np.bincount(sides, each, len(SPACED)) for each in (weights * values, weights))
+    return total / (count + _SIDES)
+
+
+def _log_density(away: npt.NDArray[np.floating], spread: float) -> npt.NDArray[np.float64]:
+    """Of Student's t with a squared scale, but for a constant."""
+    return -np.log(spread) / 2 - (_TAILS + 1) / 2 * np.log1p(away**2 / (_TAILS * spread))
 
 
 class Automaton(Protocol):

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import digits_of
+from digitlens.imaging.quantile import median
 from digitlens.reading.lattice import likely_texts, text_odds
 from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot, number_spans
@@ -408,17 +409,19 @@ def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:
     """
     x0, y0, x1, y1 = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).T
     x, count = (x0 + x1) / 2, len(boxes) - 2
-    slope = float(np.polyfit(x[:-2], (y0 + y1)[:-2] / 2, 1)[0]) if count > 1 else 0.0
-    slope = float(np.clip(slope, -0.2, 0.2)) * (1 - 1 / count)  # two digits do not say much
+    right, down = x[:-2] - x[:-2].mean(), (y0 + y1)[:-2] / 2
+    slope = float(right @ down) / max(float(right @ right), 1.0) if count > 1 else 0.0
+    slope = min(max(slope, -0.2), 0.2) * (1 - 1 / count)  # two digits do not say much
     y0, y1 = y0 - slope * x, y1 - slope * x
     heights, widths = y1 - y0, x1 - x0
-    whole = float(np.median(heights[:-2]))
-    small = np.clip(-np.log(heights[-2:] / whole), -0.3, 0.7)
-    high = np.clip((np.median(y1[:-2]) - y1[-2:]) / whole, -0.3, 0.6)
-    top = np.clip(np.abs(y0[-2:] - np.median(y0[:-2])) / whole, 0, 0.5)
-    both = np.clip(small, 0, 1) * np.clip(high, 0, 1)
+    whole = float(median(heights[:-2]))
+    small = (-np.log(heights[-2:] / whole)).clip(-0.3, 0.7)
+    high = ((median(y1[:-2]) - y1[-2:]) / whole).clip(-0.3, 0.6)
+    top = (np.abs(y0[-2:] - median(y0[:-2])) / whole).clip(0, 0.5)
+    both = small.clip(0, 1) * high.clip(0, 1)
     one = int((small * high).argmax())
-    narrow = float(np.clip(np.log(widths[:-2].mean() / widths[-2:].mean()), -0.7, 0.7))
+    narrow = log(widths[:-2].mean() / widths[-2:].mean())
+    narrow = min(max(narrow, -0.7), 0.7)
     parts = [float(part[k]) for k in (one, 1 - one) for part in (small, high, both)]
     return (*parts, float(top[one]), narrow, max(narrow, 0.0) * max(float(high[one]), 0.0))
 

@@ -16,6 +16,7 @@ from digitlens.reading.decode import Hypothesis, Step, search
 
 _WRITTEN = DIGITS + MARKS + SPACE + "eECF"  # what a number may be written with
 _CLASSES = [CLASS_OF[char] for char in _WRITTEN]
+_PLACE = {char: k for k, char in enumerate(_WRITTEN)}
 _SIGNS = slice(0, len(DIGITS + MARKS))  # of these, what counts before and after a number as well
 _POSSIBLE = 1e-3  # probability from which a character is looked at
 _EMPTY = 0.999  # probability of a blank from which a step says nothing
@@ -43,15 +44,15 @@ def likely_texts(posteriors: Floats, width: int) -> list[Hypothesis]:
         posteriors: float32[T, C]; letters and spaces count before and after the number only.
         width: Prefixes that are followed; at most so many texts are found.
     """
-    said, outside = posteriors[:, _CLASSES].tolist(), _outside(posteriors).tolist()
+    said, outside = posteriors[:, _CLASSES].astype(float), _outside(posteriors).tolist()
     blank = posteriors[:, BLANK].tolist()
-    steps, where = list[Step](), list[int]()
-    for k, chances in enumerate(said):
-        if k and min(blank[k - 1 : k + 1]) > _EMPTY:
-            continue
-        likely = ((char, p) for char, p in zip(_WRITTEN, chances, strict=True) if p > _POSSIBLE)
-        steps.append(Step(tuple(likely), max(blank[k], _NEVER), outside[k], True))
-        where.append(k)
+    likely: list[list[tuple[str, float]]] = [[] for _ in blank]
+    rows, columns = np.nonzero(said > _POSSIBLE)
+    entries = zip(rows.tolist(), columns.tolist(), said[rows, columns].tolist(), strict=True)
+    for row, column, chance in entries:
+        likely[row].append((_WRITTEN[column], chance))
+    where = np.flatnonzero(_telling(posteriors)).tolist()
+    steps = [Step(tuple(likely[k]), max(blank[k], _NEVER), outside[k], True) for k in where]
     found = search(steps, _Anything(), width)
     return [Hypothesis(each.text, each.odds, tuple(where[k] for k in each.steps)) for each in found]
 
@@ -66,24 +67,28 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
     labels = np.full((len(texts), 2 * count + 1), inner)
     labels[:, 0] = outer
     for row, text in zip(labels, texts, strict=True):
-        row[1 : 2 * len(text) : 2] = [_WRITTEN.index(char) for char in text]
+        row[1 : 2 * len(text) : 2] = [_PLACE[char] for char in text]
         row[2 * len(text)] = outer
     skips = np.zeros(labels.shape)  # where a blank between two characters may be left out
     skips[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
     blanks = posteriors[:, BLANK], _outside(posteriors)
     said = np.maximum(np.c_[posteriors[:, _CLASSES], blanks[0], blanks[1]], _NEVER).astype(float)
     said /= said.max(axis=1, keepdims=True)
-    kept = np.r_[True, np.minimum(blanks[0][1:], blanks[0][:-1]) <= _EMPTY]
-    paths = np.zeros(labels.shape)
-    paths[:, :2] = said[0][labels[:, :2]]
-    for chances in said[kept][1:]:
-        more = paths.copy()
-        more[:, 1:] += paths[:, :-1]
-        more[:, 2:] += skips[:, 2:] * paths[:, :-2]
-        paths = more * chances[labels]
+    first, *others = said[_telling(posteriors)][:, labels]
+    framed = np.zeros((len(texts), 2 * count + 3))  # two more at the left, which nothing reaches
+    before, beside, paths = framed[:, :-2], framed[:, 1:-1], framed[:, 2:]
+    paths[:, :2] = first[:, :2]
+    for chances in others:
+        paths[:] = (paths + beside + skips * before) * chances
     ends = 2 * np.array([len(text) for text in texts])
     rows = np.arange(len(texts))
     return np.asarray(paths[rows, ends] + paths[rows, ends - 1])
+
+
+def _telling(posteriors: Floats) -> npt.NDArray[np.bool_]:
+    """bool[T]: the first step, and those but the first of a run of certain blanks."""
+    blank = posteriors[:, BLANK]
+    return np.r_[True, np.minimum(blank[1:], blank[:-1]) <= _EMPTY]
 
 
 def _outside(posteriors: Floats) -> Floats:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import DIGITS
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, SPACE
 from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.networks import DigitSpotter, LineRecognizer
-from digitlens.reading.decode import Symbols, decode
+from digitlens.reading.decode import SPACED, STRIDE, Symbols, decode, space_chances
 from digitlens.reading.multiscale import LIKELY, Detections
 from digitlens.reading.nms import Candidates
 from digitlens.reading.reading_order import lines_of
@@ -54,21 +56,30 @@ class RecognizedLine:
 
     @cached_property
     def spans(self) -> Floats:
-        """float32[K, 2]: first and last column of each character in the crop."""
+        """float32[K, 2]: first and last column of each character in the crop; a space has none."""
         inked: npt.NDArray[np.bool_] = self.ink[_BAND].max(axis=0)
-        return _symbol_spans(inked, self.symbols.centres)
+        centres = self.symbols.centres
+        spans = np.stack([centres, centres + 1], axis=1)
+        shown = np.array([char != SPACE for char in self.symbols.text], bool)
+        spans[shown] = _symbol_spans(inked, centres[shown])
+        return spans
 
     @cached_property
-    def boxes(self) -> Floats:
-        """float32[K, 4]: the box of each character on the page, around its ink."""
+    def rows(self) -> npt.NDArray[np.float64]:
+        """float64[K, 2]: first and last row of the ink of each character in the crop."""
         first, last = self.spans.astype(int).T
         first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
         sums = np.pad(np.cumsum(self.ink, axis=1), ((0, 0), (1, 0)))
         rows = _rows(sums[:, last] > sums[:, first])
         partial = rows[:, 1] - rows[:, 0] < _LOWEST * HEIGHT
         rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _USUAL
+        return rows
+
+    @cached_property
+    def boxes(self) -> Floats:
+        """float32[K, 4]: the box of each character on the page, around its ink."""
         across, down = _axes(self.line)
-        x, y = self.spans[:, [0, 0, 1, 1], None], rows[:, [0, 1, 0, 1], None]
+        x, y = self.spans[:, [0, 0, 1, 1], None], self.rows[:, [0, 1, 0, 1], None]
         corners = self.line.quad[0] + (x * across + y * down) / self.scale
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1, dtype=np.float32)
 
@@ -117,10 +128,67 @@ def recognize(
         spots = _rows_of(crops, spotter.spots)
         lines, crops = parts_with_digits(lines, crops, spots)
     posteriors = _rows_of(crops, recognizer.posteriors)
-    return [
+    return respaced(
         RecognizedLine(line, crop, rows, decode(rows))
         for line, crop, rows in zip(lines, crops, posteriors, strict=True)
-    ]
+    )
+
+
+def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
+    """The lines of a page, with spaces in and between numbers where its print has them too."""
+    found = list(lines)
+    pairs = [(number, pair) for number, line in enumerate(found) for pair in _pairs(line)]
+    if not pairs:
+        return found
+    gaps, sides, said = (np.array([pair[k] for _, pair in pairs]) for k in range(3))
+    chances = space_chances(gaps, sides.T, said).tolist()
+    for (number, pair), chance in zip(pairs, chances, strict=True):
+        if (chance > 0.5) != pair.is_parted:
+            rows = _with_space(found[number].posteriors, pair.between, chance)
+            found[number] = replace(found[number], posteriors=rows, symbols=decode(rows))
+    return found
+
+
+class _Pair(NamedTuple):
+    """Two characters of a line with at most a space between them, one of them a digit."""
+
+    gap: float  # between their ink, in heights of the digits on the line
+    sides: tuple[int, int]  # which of ``SPACED`` they are
+    space: float  # probability of a space by the recogniser
+    is_parted: bool  # whether one was read
+    between: tuple[int, int]  # the first step between their middles, and the one after the last
+
+
+def _pairs(read: RecognizedLine) -> Iterator[_Pair]:
+    text = read.symbols.text
+    digits = [char in DIGITS for char in text]
+    places = [k for k, char in enumerate(text) if char in SPACED]
+    near = [(i, j) for i, j in pairwise(places) if not text[i + 1 : j].strip()]
+    near = [(i, j) for i, j in near if digits[i] or digits[j]]
+    if not near:
+        return
+    height = float(median(np.diff(read.rows[digits]).ravel()))
+    steps = (read.symbols.centres / STRIDE).astype(int).tolist()
+    for i, j in near:
+        between = steps[i] + 1, steps[j]
+        space = read.posteriors[slice(*between), CLASS_OF[SPACE]].max(initial=0)
+        gap = float(read.spans[j, 0] - read.spans[i, 1]) / height
+        sides = SPACED.index(text[i]), SPACED.index(text[j])
+        yield _Pair(gap, sides, float(space), j - i > 1, between)
+
+
+def _with_space(posteriors: Floats, between: tuple[int, int], chance: float) -> Floats:
+    """Posteriors, float32[T, C], with another probability of a space in some of their steps."""
+    changed = posteriors.copy()
+    part, space = changed[slice(*between)], CLASS_OF[SPACE]
+    if chance < 0.5:
+        part[:, BLANK] += (1 - chance) * part[:, space]
+        part[:, space] *= chance
+    elif len(part):
+        row = part[part[:, space].argmax()]
+        row *= (1 - chance) / max(1 - float(row[space]), 1e-6)
+        row[space] = chance
+    return changed
 
 
 def _rows_of(crops: Sequence[Pixels], network: Callable[[Pixels], Floats]) -> list[Floats]:

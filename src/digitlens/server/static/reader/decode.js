@@ -3,7 +3,7 @@
 // Best-path decoding of a CTC network, and its prefix beam search. Posteriors are an array of
 // Float32Arrays, one for each step, with a probability for each of CHARACTERS.
 
-import { argmax, clip, max, sum } from './arrays.js';
+import { argmax, clip, max, quantile, sum } from './arrays.js';
 
 const { fround } = Math;
 
@@ -13,12 +13,29 @@ const MARKS = ".,'-+/:%°()#*=×÷$€£¥§";
 const LATIN = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 export const OTHER_SIGN = '\ufffd';
 export const BLANK = 0; // class of the CTC blank
-const CHARACTERS = `\0${DIGITS}${MARKS} ${LATIN}${OTHER_SIGN}`; // by class
+export const CHARACTERS = `\0${DIGITS}${MARKS} ${LATIN}${OTHER_SIGN}`; // by class
 
 const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is any other sign
 const WIDTH = 32; // prefixes that a search follows
 const SLIGHT = 1e-6; // odds below which a prefix is not followed
 export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
+export const SPACED = `${DIGITS}.,:`; // what may have a space beside it that is none
+// What is known of print before any is seen, in heights of digits; how many pairs that counts as.
+const GAP = 0.13; // between two digits of a number ...
+const GAPS = 2.0;
+const SIDES = 1.0; // ... whichever character is beside it
+const ADDED = 0.44; // what a space adds: 0.23 in narrow print, 0.9 in monospaced print
+const BLANKS = 20.0;
+const SPREAD = 0.15; // of gaps in numbers ...
+const SPREADS = 5.0;
+const UNEVEN = 0.06; // ... and how much more of spaces
+const TAILS = 4.0; // degrees of freedom: whole pixels make some gaps far wider than others
+const WIDE = 0.35; // heights more than usual that are a space at first
+const FARTHEST = 1.2; // heights: wider gaps say no more of the width of spaces
+const STRAY = 0.1; // square of heights: gaps further off say no more of the spread
+const SEEN = 7.0; // logits: most that the recogniser's word counts
+const HEARD = 0.05; // probability of a space below which there is none
+const ROUNDS = 5;
 
 /** Of a step, the probabilities of the ten digits. */
 export const digitsOf = (row) => row.subarray(1, 1 + DIGITS.length);
@@ -67,6 +84,50 @@ export function digitEvidence(posteriors, begin, end) {
     numeric: of(character - sum(row.subarray(LETTERS))),
     values: digitsOf(row).map((chance) => (chance + 1e-5) / (mass + 1e-4)),
   };
+}
+
+/**
+ * How likely a space parts two characters, for all pairs of neighbours on a page, by its print too.
+ *
+ * @param pairs {gap, sides, space} each: paper between them, in heights of digits, which of SPACED
+ *   they are, and the probability of a space by the recogniser.
+ */
+export function spaceChances(pairs) {
+  const gaps = pairs.map(({ gap }) => gap);
+  const none = Array(SPACED.length).fill(0);
+  let [behind, before] = [none, none];
+  let usual = quantile(gaps, 0.5);
+  let spaces = gaps.map((gap) => Number(gap > usual + WIDE));
+  const rest = (left, right) => pairs.map(({ gap, sides: [a, b] }) => gap - left[a] - right[b]);
+  const weighed = (weights, values) => sum(values.map((value, i) => weights[i] * value));
+  const meanBy = (side, weights, values) => none.map((_, char) => {
+    const own = pairs.map(({ sides }, i) => (sides[side] === char ? weights[i] : 0));
+    return (weighed(own, values) - usual * sum(own)) / (sum(own) + SIDES);
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    const inside = spaces.map((space) => 1 - space);
+    usual = (weighed(inside, rest(behind, before)) + GAPS * GAP) / (sum(inside) + GAPS);
+    before = meanBy(1, inside, rest(behind, none));
+    behind = meanBy(0, inside, rest(none, before));
+    const more = rest(behind, before).map((gap) => gap - usual);
+    const width = (weighed(spaces, more.map((gap) => Math.min(gap, FARTHEST)))
+      + BLANKS * ADDED) / (sum(spaces) + BLANKS);
+    const spread = (weighed(inside, more.map((gap) => Math.min(gap ** 2, STRAY)))
+      + SPREADS * SPREAD ** 2) / (sum(inside) + SPREADS);
+    spaces = more.map((gap, i) => {
+      const { space } = pairs[i];
+      if (space < HEARD) return 0;
+      const odds = Math.log(Math.max(space, 1e-9) / Math.max(1 - space, 1e-9));
+      const apart = logDensity(Math.min(gap - width, 0), spread + UNEVEN ** 2);
+      return 1 / (1 + Math.exp(logDensity(gap, spread) - apart - clip(odds, -SEEN, SEEN)));
+    });
+  }
+  return spaces;
+}
+
+/** Of Student's t with a squared scale, but for a constant. */
+function logDensity(away, spread) {
+  return -Math.log(spread) / 2 - (TAILS + 1) / 2 * Math.log1p(away ** 2 / (TAILS * spread));
 }
 
 /**

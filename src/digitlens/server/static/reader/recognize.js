@@ -1,10 +1,12 @@
 // Recognises lines: those that the line detector found, and those that lone digits make up.
 
 import {
-  argmax, boundsOf, clip, cornersOf, grouped, histogram, mean, medianColour, middleOf, quantileOf,
-  range, sum,
+  argmax, boundsOf, clip, cornersOf, grouped, histogram, max, mean, medianColour, middleOf,
+  quantile, quantileOf, range, sum,
 } from './arrays.js';
-import { DIGITS, decode } from './decode.js';
+import {
+  BLANK, CHARACTERS, DIGITS, SPACED, STRIDE, decode, spaceChances,
+} from './decode.js';
 import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
 import { runsOf } from './ink.js';
 import { readLines } from './models.js';
@@ -35,6 +37,8 @@ const EDGE = 3; // rows at the upper and at the lower edge of a crop
 const ALIKE = 16; // levels of each channel: colours that differ by less are one
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
+const SPACE_CLASS = CHARACTERS.indexOf(' ');
+
 /** Reads lines; where there is much text, mostly those parts of it that have digits. */
 export async function recognize(page, lines, { recognizer, spotter = null }) {
   let found = lines.map((line) => ({ line, crop: cropLine(page, line.quad) }));
@@ -42,7 +46,62 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
     found = partsWithDigits(found, await rowsOf(found, spotter));
   }
   const rows = await rowsOf(found, recognizer);
-  return found.map(({ line, crop }, i) => new RecognizedLine(line, crop, rows[i]));
+  return respaced(found.map(({ line, crop }, i) => new RecognizedLine(line, crop, rows[i])));
+}
+
+/** The lines of a page, with spaces in and between numbers where its print has them too. */
+export function respaced(lines) {
+  const found = [...lines];
+  const pairs = lines.flatMap((read, number) => spacedPairs(read, number));
+  const chances = pairs.length ? spaceChances(pairs) : [];
+  pairs.forEach(({ number, between, isParted }, i) => {
+    if (chances[i] > 0.5 === isParted) return;
+    const { line, crop, posteriors } = found[number];
+    found[number] = new RecognizedLine(line, crop, withSpace(posteriors, between, chances[i]));
+  });
+  return found;
+}
+
+/** A digit and what is next to it on a line, or behind a space; see `spaceChances`. */
+function spacedPairs(read, number) {
+  const { symbols, spans, rows, posteriors } = read;
+  const isDigit = (i) => DIGITS.includes(symbols[i].char);
+  const places = range(symbols.length).filter((i) => SPACED.includes(symbols[i].char));
+  const near = places.slice(1).map((j, k) => [places[k], j])
+    .filter(([i, j]) => symbols.slice(i + 1, j).every(({ char }) => char === ' '))
+    .filter((two) => two.some(isDigit));
+  if (!near.length) return [];
+  const height = quantile(places.filter(isDigit).map((i) => rows[i][1] - rows[i][0]), 0.5);
+  return near.map((two) => {
+    const [first, last] = two.map((i) => Math.trunc(symbols[i].centre / STRIDE));
+    return {
+      number,
+      between: [first + 1, last],
+      gap: (spans[two[1]][0] - spans[two[0]][1]) / height,
+      sides: two.map((i) => SPACED.indexOf(symbols[i].char)),
+      space: max(posteriors.slice(first + 1, last).map((row) => row[SPACE_CLASS]), 0),
+      isParted: two[1] - two[0] > 1,
+    };
+  });
+}
+
+/** Posteriors with another probability of a space in some of their steps. */
+function withSpace(posteriors, [first, last], chance) {
+  const changed = posteriors.map((row) => row.slice());
+  const inside = changed.slice(first, last);
+  const spaces = inside.map((row) => row[SPACE_CLASS]);
+  if (chance < 0.5) {
+    inside.forEach((row, i) => {
+      row[BLANK] += (1 - chance) * spaces[i];
+      row[SPACE_CLASS] *= chance;
+    });
+  } else if (inside.length) {
+    const top = argmax(spaces);
+    const rest = (1 - chance) / Math.max(1 - spaces[top], 1e-6);
+    inside[top].set(inside[top].map((value) => rest * value));
+    inside[top][SPACE_CLASS] = chance;
+  }
+  return changed;
 }
 
 /** What a network says of the steps of each crop: a Float32Array each. */
@@ -61,6 +120,7 @@ async function rowsOf(found, graph) {
 export class RecognizedLine {
   #ink;
   #spans;
+  #rows;
   #boxes;
 
   constructor(line, crop, posteriors) {
@@ -73,14 +133,19 @@ export class RecognizedLine {
     return (this.#ink ??= inkOf(this.crop));
   }
 
-  /** First and last column of each character. */
+  /** First and last column of each character; a space has none of the ink. */
   get spans() {
     return (this.#spans ??= spansOf(this));
   }
 
+  /** First and last row of the ink of each character. */
+  get rows() {
+    return (this.#rows ??= this.spans.map((_, i) => rowsWithInk(this, i)));
+  }
+
   /** The upright box on the page of each character. */
   get boxes() {
-    this.#boxes ??= this.spans.map((span, i) => boxOf(this, span, rowsWithInk(this, i)));
+    this.#boxes ??= this.spans.map((span, i) => boxOf(this, span, this.rows[i]));
     return this.#boxes;
   }
 
@@ -241,16 +306,18 @@ function spansOf({ ink, crop: { width }, symbols }) {
   for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
   const [runs, reach] = [runsOf(inked), 0.3 * HEIGHT];
   const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
-  const centres = symbols.map(({ centre }) => centre);
+  const centres = symbols.filter(({ char }) => char !== ' ').map(({ centre }) => centre);
   // Of each character the run that it lies in, else the nearest.
   const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
-  return centres.map((centre, i) => {
+  const spans = centres.map((centre, i) => {
     const run = runs[owner[i]];
     if (!run || away(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
     const middle = (k, side) => (owner[k] === owner[i] ? (centres[k] + centre) / 2 : side);
     const first = Math.max(run.start, middle(i - 1, run.start));
     return [first, Math.max(Math.min(run.end, middle(i + 1, run.end)), first + 1)];
-  }).map((span) => span.map(fround));
+  }).values();
+  return symbols.map(({ char, centre }) =>
+    (char === ' ' ? [centre, centre + 1] : spans.next().value).map(fround));
 }
 
 /** First and last row of the ink of a character, without that of lines above and below. */
