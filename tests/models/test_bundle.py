@@ -9,7 +9,7 @@ from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models import bundle
 
-GRAPH = b"not really a graph"
+GRAPH = b"\x08\x09"  # an ONNX graph with a version and nothing else
 
 
 @pytest.fixture

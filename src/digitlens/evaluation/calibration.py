@@ -234,7 +234,10 @@ def parse_column(name: str, values: Any, kind: type[N]) -> tuple[N, ...]:
         if isinstance(value, bool) or not isinstance(value, int | kind):
             what = f"whole numbers in {name}" if kind is int else f"{name} as a list of numbers"
             raise ValueError(f"expected {what}, found {value!r} in it")
-    return tuple(map(kind, values))
+    try:
+        return tuple(map(kind, values))
+    except OverflowError as error:
+        raise ValueError(f"expected {name} as a list of numbers: {error}") from error
 
 
 _STEPS = 200

@@ -21,6 +21,7 @@ from digitlens.evaluation.calibration import Flags, Floats, check_answers, parse
 
 POINTS = 50
 LEVEL = 0.05  # how often a true rate may lie above its bound
+_MOST = 10_000_000  # digits of a curve that is loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ class RiskCoverage:
             raise ValueError(f"expected a curve with {', '.join(sorted(names))}, found {values}")
         threshold = parse_column("threshold", values["threshold"], float)
         stated, wrong = (parse_column(name, values[name], int) for name in ("stated", "wrong"))
+        if max(stated, default=0) > _MOST:  # bounds take that many logarithms
+            raise ValueError(f"expected at most {_MOST:,} digits, found {max(stated):,}")
         return cls(threshold, stated, wrong, *parse_column("total", [values["total"]], int))
 
 

@@ -31,7 +31,8 @@ from digitlens.imaging import photo
 Page: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
-MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 600_000_000  # that decoding takes; a file of 12 kB can ask for a hundred million pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # How files of each format start. Pillow is told which one it is, and its plug-in is imported: asked
 # for one that it has not imported yet, it imports all forty.
@@ -59,6 +60,7 @@ _NEIGHBOURS = (
     (b"<!doctype", "a web page, not a picture"),
 )
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_DECODERS = {"WEBP": 9, "AVIF": 9, "HEIF": 1}  # bytes a pixel that theirs take, measured
 _BAND = 2**18  # pixels that are copied at a time: 64 rows of 12 megapixels stay in the cache
 # Transparency is laid on black where half transparent or clearer pixels make up a quarter of the
 # picture (the corners around a round photo are 21 %) and what is left of it is bright: white
@@ -77,6 +79,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_FROM_END, _AS_COLUMNS = {3, 4, 6, 7}, {5, 6, 7, 8}  # where the stored rows are when it is upright
 _WHOLE = 16  # bits
 _USUAL = (8, 10, 12, 14, _WHOLE)  # depths that devices have
 _BITS, _LARGEST = 258, (281, 341)  # TIFF tags: BitsPerSample, and (S)MaxSampleValue
@@ -317,8 +320,14 @@ def _what_it_is(start: bytes) -> str:
 
 
 def _decode(image: Image.Image, name: str) -> Page:
+    size = f"{image.width} x {image.height}"
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: {too_large(f'{image.width} x {image.height}')}")
+        raise ImageError(f"{name}: {too_large(size)}")
+    if (needed := image.width * image.height * _bytes_a_pixel(image)) > MAX_BYTES:
+        raise ImageError(
+            f"{name}: claims {size} pixels, which take {needed / 1e6:.0f} MB to decode, at most "
+            f"{MAX_BYTES / 1e6:.0f} MB are spent on one: make it smaller"
+        )
     try:
         bits = _said_bits(image) if image.mode.startswith("I") else None
         image.load()
@@ -327,9 +336,7 @@ def _decode(image: Image.Image, name: str) -> Page:
             orientation = int(image.getexif().get(_ORIENTATION, 1))
         if getattr(image, "second", None) is not None:
             image = _separated(image, bits)
-        if orientation in _UPRIGHT:
-            image = image.transpose(_UPRIGHT[orientation])
-        page = _to_page(image, bits)
+        page = _to_page(image, bits, orientation)
     except Exception as error:  # decoders raise nearly everything on hostile bytes
         raise ImageError(f"{name}: {damaged(error)}") from error
     if page.size == 0:
@@ -351,33 +358,54 @@ def _separated(tiff: Any, said: int | None) -> Image.Image:
     return Image.merge(mode, (level, alpha)) if mode else level
 
 
-def _to_page(image: Image.Image, bits: int | None) -> Page:
-    if image.mode == "I" or image.mode in _MODES_16:
-        return _to_bytes(np.asarray(image), bits)
-    if image.mode == "F":
-        return _from_array(np.asarray(image))
+def _to_page(image: Image.Image, bits: int | None, orientation: int) -> Page:
+    if image.mode in ("I", "F", *_MODES_16):
+        array = np.asarray(_turned(image, orientation))
+        return _from_array(array) if image.mode == "F" else _to_bytes(array, bits)
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        return _flatten(image)
-    mode = "L" if image.mode in ("1", "L") else "RGB"
-    return _pixels(image if image.mode == mode else image.convert(mode), mode)
+        return _flatten(image, orientation)
+    return _pixels(image, "L" if image.mode in ("1", "L") else "RGB", orientation)
 
 
-def _pixels(image: Image.Image, mode: str, paper: int | None = None) -> Page:
-    """The pixels of an image in mode L or RGB, as an array; RGBA is laid on a gray level.
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _bytes_a_pixel(image: Image.Image) -> int:
+    """What decoding takes at its peak: Pillow's copies, the decoder's own, and the page."""
+    stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode in _MODES_16 else 4)
+    page = 1 if image.mode in ("1", "L", "LA", "La", *_MODES_16) else 3
+    own = _DECODERS.get(image.format or "", 0)
+    if "progressive" in image.info:  # of a JPEG: all coefficients are kept
+        own = 2 * len(image.getbands())
+    elif stored == 2 or image.mode in "IF":
+        own = 3 if stored == 2 else 12
+    return stored + own + page
+
+
+def _pixels(image: Image.Image, mode: str, orientation: int, paper: int | None = None) -> Page:
+    """The upright pixels of an image in mode L or RGB; transparency is laid on a gray level.
 
     A band at a time: ``np.array`` of all of it holds three copies at once, and takes 125 ms for 12
     megapixels instead of 30.
     """
-    page = np.empty((image.height, image.width, 3)[: 2 + (mode == "RGB")], np.uint8)
+    columns, height = orientation in _AS_COLUMNS, image.height
+    size = (image.width, height) if columns else (height, image.width)
+    page = np.empty((*size, 3)[: 2 + (mode == "RGB")], np.uint8)
+    rows = page.swapaxes(0, 1) if columns else page  # where the stored rows go
     top = 0
     for band in _bands(image):
+        shown = band
         if paper is not None:
             below = Image.new("RGBA", band.size, (paper, paper, paper, 255))
-            band = Image.alpha_composite(below, band)  # noqa: PLW2901
-        page[top : top + band.height] = np.asarray(
-            band if band.mode == mode else band.convert(mode)
-        )
-        top += band.height
+            shown = Image.alpha_composite(below, _with_alpha(band))
+        shown = _turned(shown if shown.mode == mode else shown.convert(mode), orientation)
+        end = top + band.height
+        start = height - end if orientation in _FROM_END else top
+        pixels = np.asarray(shown)
+        rows[start : start + band.height] = pixels.swapaxes(0, 1) if columns else pixels
+        top = end
     return page
 
 
@@ -387,19 +415,23 @@ def _bands(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _flatten(image: Image.Image) -> Page:
-    gray = image.mode in ("1", "L", "LA", "La")
-    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    opaque = rgba.getchannel("A").getextrema() == (255, 255)
-    return _pixels(rgba, "L" if gray else "RGB", None if opaque else _paper_below(rgba))
+def _flatten(image: Image.Image, orientation: int = 1) -> Page:
+    alphas = np.zeros(256, np.int64)
+    for band in map(_with_alpha, _bands(image)):
+        alphas += band.getchannel("A").histogram()
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    return _pixels(image, mode, orientation, _paper_below(image, alphas))
 
 
-def _paper_below(rgba: Image.Image) -> int:
-    """The gray level on which what an RGBA image shows stands out: 255 or 0."""
-    alphas = np.array(rgba.getchannel("A").histogram())
-    if alphas[:_CLEAR].sum() < _MUCH * rgba.width * rgba.height:
+def _with_alpha(image: Image.Image) -> Image.Image:
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+
+
+def _paper_below(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
+    """The gray level on which what an image shows stands out, by its alphas' counts: 255 or 0."""
+    if alphas[:_CLEAR].sum() < _MUCH * image.width * image.height:
         return _WHITE
-    light = sum(map(_light, _bands(rgba)))
+    light = sum(_light(_with_alpha(band)) for band in _bands(image))
     return _BLACK if light > _BRIGHT * int(alphas @ np.arange(256)) else _WHITE
 
 
@@ -473,7 +505,11 @@ def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
         raise ValueError("32-bit whole numbers have no known scale; save it with 8 or 16 bits")
     bits = _bits_of(most) if said is None else said
     full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
-    return ((samples.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
+    page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND // max(1, samples.shape[1]))
+    for top in range(0, len(samples), rows):
+        band = samples[top : top + rows].astype(np.uint32)
+        page[top : top + rows] = (band * 255 + full // 2) // full
+    return page
 
 
 def _bits_of(most: int) -> int:

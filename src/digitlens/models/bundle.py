@@ -9,6 +9,7 @@ know how to run a model.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_origin, get_type_hints
@@ -140,7 +141,74 @@ def _checked(path: Path, expected: str) -> bytes:
             f"{path} was changed: expected SHA-256 {expected[:12]}…, "
             f"found {found[:12]}…; restore the folder or export it again"
         )
+    if not path.is_relative_to(PRETRAINED):
+        try:
+            _check_messages(memoryview(graph), "model")
+        except ValueError as error:
+            raise ModelError(f"{path} {error}: export the model again") from error
     return graph
+
+
+# Which fields of ONNX's messages lead to nodes and tensors: https://onnx.ai/onnx/intro/concepts.html
+_INSIDE = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {
+        **{5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    },
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_OPERATOR, _DATA_LOCATION, _EXTERNAL_DATA = ("node", 4), ("tensor", 14), ("tensor", 13)
+_ENDLESS = (b"Loop", b"Scan", b"If", b"SequenceMap")
+_DEEPEST = 12  # a tensor of an attribute is at 5
+
+
+def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
+    """Raises ValueError where a graph reads other files, or need not come to an end.
+
+    Weights in another file are looked for in the current folder, of which no hash is known. Without
+    loops each node works once.
+    """
+    if depth > _DEEPEST:
+        raise ValueError("is no ONNX graph: it is too deep")
+    for number, value in _fields(message):
+        inside = _INSIDE[kind].get(number)
+        if inside and isinstance(value, memoryview):
+            _check_messages(value, inside, depth + 1)
+        elif (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
+            raise ValueError("keeps weights in another file, which no hash vouches for")
+        elif (kind, number) == _OPERATOR and value in _ENDLESS:
+            raise ValueError("has loops or branches, which need not come to an end")
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field of a message in the encoding of Protocol Buffers."""
+    place = 0
+    while place < len(message):
+        key, place = _varint(message, place)
+        value, width = 0, {1: 8, 5: 4}.get(key & 7, 0)
+        if key & 7 in {0, 2}:
+            value, place = _varint(message, place)
+            width = value if key & 7 else 0
+        if key & 7 not in {0, 1, 2, 5} or place + width > len(message):
+            raise ValueError("is no ONNX graph")
+        yield key >> 3, message[place : place + width] if width or key & 7 else value
+        place += width
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place + shift // 7 >= len(message):
+            break
+        byte = message[place + shift // 7]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place + shift // 7 + 1
+    raise ValueError("is no ONNX graph")
 
 
 def load_card(model: Model = DEFAULT) -> Card:
@@ -160,7 +228,7 @@ def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
     """A card of some kind, without what other versions of its format have besides."""
     try:
         raw = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read ({error}): export the model again") from error
     if not isinstance(raw, dict) or "format" not in raw:
         raise ModelError(f"{path} is not the card of a digitlens model: export the model again")

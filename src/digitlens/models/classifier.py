@@ -22,7 +22,7 @@ import onnxruntime as ort
 from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.models.bundle import DEFAULT, Card, Model, load_bundle
-from digitlens.models.session import Port, check_ports, cores, first_line, open_session, share
+from digitlens.models.session import Port, check_ports, cores, first_line, open_session, run_graph, share
 from digitlens.results import Floats, Outputs
 
 BATCH = 128  # tiles a call: 16 take a tenth longer each; more gain nothing and leave the cache
@@ -39,6 +39,8 @@ _OUTPUTS = {
     name: Port(name, sides=sides)
     for name, sides in (("probabilities", (10,)), ("energy", ()), ("features", ()), ("digit", ()))
 }  # of which a graph need have the first alone
+_SIDES = {"probabilities": (10,), "energy": (), "digit": (), "features": (None,)}
+_UNEVEN = 1e-3  # of the sums of probabilities of tiles, and of 1
 _WHAT = "a classifier of tiles: export the model again"
 
 
@@ -135,7 +137,15 @@ class Classifier:
 
     def _call(self, tiles: Tiles, names: list[str]) -> list[Floats]:
         start = time.perf_counter()
-        found: list[Floats] = self._session.run(names, {"tiles": tiles}, self._options)
+        feed, options, count = {"tiles": tiles}, self._options, len(tiles)
+        shapes = [(count, *_SIDES.get(name, ())) for name in names]
+        found: list[Floats] = run_graph(
+            self._session, names, feed, *shapes, run_options=options
+        )
+        if "probabilities" in names:
+            total = float(found[names.index("probabilities")].sum())
+            if not abs(total - count) <= _UNEVEN * count:  # also where it is no number
+                raise ModelError(f"{self.card.name} gives no probabilities: export the model again")
         if len(tiles):
             self._pace = min(self._pace, (time.perf_counter() - start) / len(tiles))
         return found

@@ -26,7 +26,7 @@ from digitlens.models.bundle import (
     load_decoder,
 )
 from digitlens.models.classifier import TILES, Tiles, check_tiles
-from digitlens.models.session import Lazy, Port, open_graph
+from digitlens.models.session import Lazy, Port, open_graph, run_graph
 
 STEP = 32  # pixels; sides of what the graphs take are multiples of it
 _LEAST = 128  # pixels a side, for a digit detector that gives 1,000 candidates whatever the page
@@ -93,7 +93,8 @@ class DigitDetector:
         session = self._session()
         fixed = isinstance(session.get_outputs()[0].shape[0], int)  # as in version 0.1
         feed = {"page": padded(picture, _LEAST if fixed else 1)}
-        score, probabilities, boxes, heat = session.run(None, feed)
+        shapes = (None,), (None, 10), (None, 4), [side // 4 for side in feed["page"].shape[:2]]
+        score, probabilities, boxes, heat = run_graph(session, None, feed, *shapes)
         count = int(np.searchsorted(-score, -FAINTEST))
         cells = heat[: -(-height // 4), : -(-width // 4)]
         size = (height, width)
@@ -109,6 +110,11 @@ class _Network:
         name = str(graph) if isinstance(graph, Path) else f"the graph of {what}"
         checked = partial(open_graph, what=what, inputs=[entry], outputs=[output])
         self._session = Lazy(partial(checked, graph, name=name, threads=threads))
+
+    def _along(self, lines: Lines, classes: int) -> Floats:
+        """What is said of each step of lines uint8[N, 48, W, 3]: float32[N, W / 8, classes]."""
+        shape = len(lines), lines.shape[2] // 8, classes
+        return run_graph(self._session(), None, {"lines": lines}, shape)[0]
 
 
 class LineDetector(_Network):
@@ -126,7 +132,9 @@ class LineDetector(_Network):
         is opened only now may be none: ModelError.
         """
         height, width = page.shape[:2]
-        (text,) = self._session().run(None, {"page": padded(page)})
+        feed = {"page": padded(page)}
+        cells = [side // CELL for side in feed["page"].shape[:2]]
+        (text,) = run_graph(self._session(), None, feed, cells)
         return text[: -(-height // CELL), : -(-width // CELL)]
 
 
@@ -162,7 +170,7 @@ class LineRecognizer(_Network):
         W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``. A
         graph that is opened only now may be none: ModelError.
         """
-        return self._session().run(None, {"lines": lines})[0]
+        return self._along(lines, CLASSES)
 
 
 class DigitSpotter(_Network):
@@ -178,7 +186,7 @@ class DigitSpotter(_Network):
         Gives float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
         the middle of a space is there. A graph that is opened only now may be none: ModelError.
         """
-        return self._session().run(None, {"lines": lines})[0]
+        return self._along(lines, SPOTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +242,12 @@ class Reconstructor:
             ValueError: ``tiles`` is not of shape [N, 28, 28].
         """
         check_tiles(tiles)
+        pieces = [tiles[at : at + _TILES] for at in range(0, max(1, len(tiles)), _TILES)]
         parts = [
-            self._session.run(None, {"tiles": tiles[start : start + _TILES]})
-            for start in range(0, max(1, len(tiles)), _TILES)
+            run_graph(
+                self._session, None, {"tiles": piece}, piece.shape, piece.shape[:1], (len(piece), None)
+            )
+            for piece in pieces
         ]
         return Reconstruction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -259,9 +270,10 @@ class Reconstructor:
             raise TypeError(f"expected codes as a NumPy array of dtype float32, found {found}")
         if code.ndim != 2 or code.shape[1] != self.width:
             raise ValueError(f"expected codes of shape [N, {self.width}], found {list(code.shape)}")
+        pieces = [code[at : at + _TILES] for at in range(0, max(1, len(code)), _TILES)]
         parts = [
-            self._decoder().run(None, {"code": code[start : start + _TILES]})[0]
-            for start in range(0, max(1, len(code)), _TILES)
+            run_graph(self._decoder(), None, {"code": piece}, (len(piece), 28, 28))[0]
+            for piece in pieces
         ]
         return np.concatenate(parts)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +15,10 @@ import onnxruntime as ort
 
 from digitlens.errors import ModelError
 
+_MEMORY, _MEMORY_A_CORE = 1 << 30, 1 << 29
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
+Shape = Sequence[int | None]
 
 
 def cores() -> int:
@@ -39,6 +43,8 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     # onnxruntime's own choice for 0 ties each thread to a core, also to one that is taken.
     options.intra_op_num_threads = threads or cores()
     options.log_severity_level = 3
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     # Small layers follow each other faster than a sleeping thread wakes up; threads that spin
     # after a run hold up what comes next: the other network, or the user.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
@@ -50,6 +56,26 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
         raise ModelError(
             f"{name} is not a graph that onnxruntime can load: {first_line(error)}"
         ) from error
+
+
+@cache
+def _bound_memory() -> None:
+    """Has all graphs take their memory from one place, which has an end: a graph can ask for any.
+
+    One thread needs 128 to 256 MB for the largest pages.
+    """
+    kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+    usual = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
+    with suppress(Exception):  # another library has registered its own
+        ort.create_and_register_allocator(
+            place, ort.OrtArenaCfg({"max_mem": memory_limit(), **dict.fromkeys(usual, -1)})
+        )
+
+
+def memory_limit() -> int:
+    """Bytes that all graphs of this process may take together while they run."""
+    return _MEMORY + _MEMORY_A_CORE * cores()
 
 
 @dataclass(frozen=True)
@@ -105,6 +131,34 @@ def _fit(found: Sequence[Port], wanted: Sequence[Port]) -> bool:
         for port, each in zip(found, wanted, strict=False)
     ]
     return len(found) == len(wanted) and cut == list(wanted)
+
+
+def run_graph(
+    session: Any, names: Sequence[str] | None, feed: Mapping[str, Any], *shapes: Shape, **more: Any
+) -> list[Any]:
+    """Runs a graph; what comes out has the shapes it should, whatever the graph says of itself.
+
+    Args:
+        session: The open graph.
+        names: Of its outputs; None takes all.
+        feed: Its inputs.
+        shapes: Of the first outputs; None for a side of any length.
+        more: Options of the run.
+
+    Raises:
+        ModelError: It fails, or something of another shape comes out.
+    """
+    try:
+        outputs: list[Any] = session.run(names, feed, **more)
+    except Exception as error:  # onnxruntime's own errors share no public base class
+        raise ModelError(f"a graph fails: {first_line(error)}: export the model again") from error
+    for output, shape in zip(outputs, shapes, strict=False):
+        sides = zip(output.shape, shape, strict=False)
+        if output.ndim != len(shape) or any(known not in (None, side) for side, known in sides):
+            raise ModelError(
+                f"a graph gives {list(output.shape)}, expected {list(shape)}: export the model again"
+            )
+    return outputs
 
 
 def first_line(error: Exception) -> str:

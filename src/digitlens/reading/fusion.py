@@ -104,7 +104,7 @@ class Fusion:
                 Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
                 RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"the fusion of the line reader is damaged: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:

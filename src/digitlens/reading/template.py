@@ -139,7 +139,7 @@ def load_template(path: str | os.PathLike[str]) -> Template:
         raise TemplateError(f"{path}: no such file: make one with  digitlens template") from error
     except OSError as error:
         raise TemplateError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or nested without end
         raise TemplateError(f"{path}: is no TOML file ({error})") from error
     return parse_template(content, path)
 
@@ -197,7 +197,8 @@ def write_template(picture: str, regions: Sequence[Region], time: str = "") -> s
         lines += ["", f"[regions.{region.name}]"]
         for field in fields(Region)[1:]:
             value = getattr(region, field.name)
-            if field.default is MISSING or value != field.default:
+            usual = region.kind == "counter" if field.name == "monotone" else field.default
+            if usual is MISSING or value != usual:
                 lines.append(f"{field.name} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 

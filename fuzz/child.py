@@ -1,0 +1,141 @@
+"""Hands inputs to one target, in a process of its own that may die of them.
+
+Run by ``run.py``. With atheris the inputs are guided by the lines that they reach in digitlens and
+Pillow; without it they are mutations of the seeds. What is being tried, and how far it got, stands
+in a file in shared memory, so that it is known whatever becomes of the process.
+"""
+
+import argparse
+import mmap
+import resource
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parent))
+from mutate import MOST, mutate
+
+CORPUS = Path(__file__).parent / "corpus"
+# Inputs tried and taken, longest time in µs, most memory in kB, of what is tried the size.
+STATE = struct.Struct("<QQQQI")
+ROOM = STATE.size + MOST
+MEMORY = 600_000  # kB more than after the first inputs that nothing may take
+SPACE = 8 << 30  # bytes of addresses, so that the machine stays usable
+WARM = 30  # seeds that are tried before memory counts
+
+
+class MemoryFindError(Exception):
+    """An input took more memory than allowed."""
+
+
+class Trial:
+    """One target, with the file in which all is noted."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        from targets import attempt  # noqa: PLC0415  (atheris instruments what it imports)
+
+        self._attempt, self._name = attempt, name
+        self.tried = self.taken = self.longest = 0
+        with path.open("r+b") as file:
+            self._notes = mmap.mmap(file.fileno(), ROOM)
+        self._base = 0
+
+    def warm_up(self, seeds: list[bytes]) -> None:
+        """Tries seeds, so that what is loaded once is loaded."""
+        for seed in seeds[:WARM]:
+            self._attempt(self._name, seed)
+        self._base = _most_memory()
+
+    def __call__(self, data: bytes) -> None:
+        """Tries one input; what is raised is a find."""
+        data = data[:MOST]
+        self._note(len(data))
+        self._notes[STATE.size : STATE.size + len(data)] = data
+        start = time.process_time()
+        self.taken += self._attempt(self._name, data)
+        self.longest = max(self.longest, round(1e6 * (time.process_time() - start)))
+        self.tried += 1
+        self._note(len(data))
+        if (more := _most_memory() - self._base) > MEMORY:
+            raise MemoryFindError(f"{more:,} kB more than before")
+
+    def _note(self, size: int) -> None:
+        state = (self.tried, self.taken, self.longest, max(0, _most_memory() - self._base), size)
+        STATE.pack_into(self._notes, 0, *state)
+
+
+def _most_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def seeds_of(folder: str) -> list[bytes]:
+    """The seeds of a target; those of documents are also tried among pictures."""
+    return [path.read_bytes() for path in sorted((CORPUS / folder).iterdir())]
+
+
+def inputs(seeds: list[bytes], seed: int, count: int) -> Iterator[bytes]:
+    """So many mutations of seeds, the same each time."""
+    random = Random(seed)  # noqa: S311  (no secret)
+    for _ in range(count):
+        yield mutate(random.choice(seeds), random, seeds)
+
+
+def guided(trial: Trial, seeds: list[bytes], folder: Path, options: argparse.Namespace) -> None:
+    """Inputs by atheris; never returns."""
+    import atheris  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+
+    for number, seed in enumerate(seeds):
+        (folder / f"seed-{number}").write_bytes(seed)
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        random = Random(seed)  # noqa: S311
+        if random.random() < 0.2:
+            return atheris.Mutate(data, most)
+        return mutate(data, random, seeds, most)
+
+    switches = (
+        *(f"-runs={options.count}", f"-seed={options.seed}", f"-max_len={MOST}", "-len_control=0"),
+        *("-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=1200", "-print_final_stats=1"),
+        *("-handle_abrt=0", "-handle_segv=0", f"-artifact_prefix={folder}/"),
+    )
+    atheris.Setup([sys.argv[0], *switches, str(folder)], trial, custom_mutator=mutated)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """Tries so many inputs on a target."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("corpus")
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--guided", type=Path, help="folder of what atheris finds")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if options.guided:
+        import atheris  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+
+        with atheris.instrument_imports(include=["digitlens", "PIL"]):
+            trial = Trial(options.name, options.state)
+    else:
+        trial = Trial(options.name, options.state)
+    seeds = seeds_of(options.corpus)
+    try:
+        trial.warm_up(seeds)
+        if options.guided:
+            guided(trial, seeds, options.guided, options)
+        for data in inputs(seeds, options.seed, options.count):
+            trial(data)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

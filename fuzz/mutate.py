@@ -1,0 +1,356 @@
+"""Inputs made of others: damage to bytes, and to what formats are made of, with right checksums.
+
+A mutation of a chunk, a member of an archive, a number of a text or a picture inside a request is
+one that a decoder sees, where damage to any byte would only be refused at the gate.
+"""
+
+import base64
+import binascii
+import io
+import json
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+Change = Callable[[bytes, Random], bytes]
+NUMBERS = (0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 127, 128, 255, 256, 4095, 32767, 32768, 65535, 65536)
+LARGE = (2**20, 10**8, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64)
+WORDS = (
+    *(b"null", b"true", b"-1", b"0", b"1e999", b"-1e-999", b"nan", b"inf", b"NaN", b"Infinity"),
+    *(b'""', b'"\\u0000"', b'"\\ud800"', b"[]", b"{}", b"[[]]", b"1" * 400, b"9" * 5000, b"../x"),
+    *(b"one of 1, 2", b"range 0..9", b"####-##", b">= 7", b"luhn", b"after 5 by 2", b"%Y-%m-%d"),
+    *(b"\xff\xfe", b"\0", b"\xc3\xa9", b"\xe2\x80\xae", b"a" * 1000, b"[" * 1500, b"(" * 300),
+)
+MOST = 65_536  # bytes of an input
+_TOKEN = re.compile(rb"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_]\w*")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int = MOST) -> bytes:
+    """Another input, made of one and perhaps a part of others; at most so many bytes."""
+    for _ in range(random.choice((1, 1, 1, 2, 4))):
+        if others and random.random() < 0.05:
+            data = _spliced(data, random.choice(others), random)
+            continue
+        change = _bytes if random.random() < 0.3 else _change_of(data)
+        try:
+            data = change(data, random)
+        except (ValueError, IndexError, KeyError, struct.error, zlib.error, OSError, RecursionError):
+            data = _bytes(data, random)  # it is not what it begins like
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, UnicodeError):
+            data = _bytes(data, random)
+    return data[:most]
+
+
+def _change_of(data: bytes) -> Change:
+    """The mutation that fits what bytes begin like."""
+    for start, change in _CHANGES:
+        if data.startswith(start):
+            return change
+    if data[4:8] == b"ftyp":
+        return _boxes
+    if b"\n\0\n" in data:
+        return _model
+    if b"\n\n" in data and data.split(b" ", 1)[0] in {b"GET", b"POST", b"PUT", b"OPTIONS"}:
+        return _request
+    return _text
+
+
+def _bytes(data: bytes, random: Random) -> bytes:
+    if not data:
+        return random.randbytes(random.randint(1, 64))
+    at, kind = random.randrange(len(data)), random.randrange(8)
+    length = min(random.choice((1, 1, 2, 4, 8, 64, 1024)), len(data))
+    if kind == 0:
+        return data[:at] + bytes([data[at] ^ 1 << random.randrange(8)]) + data[at + 1 :]
+    if kind == 1:
+        return data[:at] + random.randbytes(length) + data[at + length :]
+    if kind == 2:
+        return data[:at] + data[at + length :]
+    if kind == 3:
+        return data[:at] + data[at : at + length] * random.randint(2, 4) + data[at + length :]
+    if kind == 4:
+        return data[: random.randrange(len(data))] if random.random() < 0.3 else data[:at]
+    if kind == 5:
+        return data[:at] + random.randbytes(length) + data[at:]
+    number, size = random.choice(NUMBERS + LARGE), random.choice((1, 2, 4))
+    order = random.choice(("big", "little"))
+    return data[:at] + (number % 256**size).to_bytes(size, order) + data[at + size :]
+
+
+def _spliced(data: bytes, other: bytes, random: Random) -> bytes:
+    cut, start = random.randint(0, len(data)), random.randint(0, len(other))
+    return data[:cut] + other[start : start + random.randint(1, 2000)] + data[cut:]
+
+
+def _listed(parts: list[Any], random: Random) -> int:
+    """Drops, doubles or swaps parts; else gives the index of one whose content is to change."""
+    at, kind = random.randrange(len(parts)), random.randrange(12)
+    if kind == 0:
+        del parts[at]
+    elif kind == 1:
+        parts.insert(random.randrange(len(parts)), parts[at])
+    elif kind == 2:
+        other = random.randrange(len(parts))
+        parts[at], parts[other] = parts[other], parts[at]
+    else:
+        return at
+    return -1
+
+
+def _png(data: bytes, random: Random) -> bytes:
+    parts, place = [], len(_PNG)
+    while place + 12 <= len(data):
+        (size,) = struct.unpack_from(">I", data, place)
+        parts.append([data[place + 4 : place + 8], data[place + 8 : place + 8 + size]])
+        place += 12 + size
+    at = _listed(parts, random)
+    if at >= 0:
+        kind, content = parts[at]
+        if kind in (b"IDAT", b"zTXt", b"iCCP") and random.random() < 0.7:
+            content = zlib.compress(_bytes(zlib.decompress(content), random))
+        elif kind == b"IHDR" and random.random() < 0.7:
+            field = random.randrange(5)
+            wanted = random.choice((*range(17), *NUMBERS)) if field < 2 else random.randrange(9)
+            fields = [*struct.unpack(">IIBBBBB", content)]
+            fields[random.choice((field, 2 + field)) if field > 1 else field] = wanted
+            content = struct.pack(">IIBBBBB", *(each % 2**31 for each in fields[:2]), *fields[2:])
+        else:
+            content = _bytes(content, random)
+        parts[at] = [kind, content]
+    return _PNG + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in parts
+    )
+
+
+def _jpeg(data: bytes, random: Random) -> bytes:
+    parts, place = [], 2
+    while data[place : place + 1] == b"\xff" and data[place + 1] != 0xDA:
+        (size,) = struct.unpack_from(">H", data, place + 2)
+        parts.append([data[place : place + 2], data[place + 4 : place + 2 + size]])
+        place += 2 + size
+    scan = data[place:]
+    if random.random() < 0.3:
+        scan = scan[:8] + _bytes(scan[8:], random)
+    elif (at := _listed(parts, random)) >= 0:
+        content = parts[at][1]
+        if parts[at][0][1] in range(0xC0, 0xD0) and random.random() < 0.5:  # sides
+            sides = [random.choice((1, 9, 64, 500, 5000, 65500)) for _ in range(2)]
+            content = content[:1] + struct.pack(">HH", *sides) + content[5:]
+        else:
+            content = _bytes(content, random)[:65533]
+        parts[at] = [parts[at][0], content]
+    head = b"".join(m + struct.pack(">H", len(each) + 2) + each for m, each in parts)
+    return b"\xff\xd8" + head + scan
+
+
+def _riff(data: bytes, random: Random) -> bytes:
+    parts, place = [], 12
+    while place + 8 <= len(data):
+        (size,) = struct.unpack_from("<I", data, place + 4)
+        parts.append([data[place : place + 4], data[place + 8 : place + 8 + size]])
+        place += 8 + size + size % 2
+    at = _listed(parts, random)
+    if at >= 0:
+        parts[at] = [parts[at][0], _bytes(parts[at][1], random)]
+    body = b"".join(
+        kind + struct.pack("<I", len(each)) + each + bytes(len(each) % 2) for kind, each in parts
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + data[8:12] + body
+
+
+def _tiff(data: bytes, random: Random) -> bytes:
+    order = "<" if data[:2] == b"II" else ">"
+    (place,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, place)
+    at = place + 2 + 12 * random.randrange(max(1, count))
+    entry = [*struct.unpack_from(f"{order}HHII", data, at)]
+    field = random.randrange(4)
+    wide = random.choice((*NUMBERS, *LARGE, len(data), place, random.randrange(len(data))))
+    tag = random.choice((256, 257, 258, 259, 262, 273, 274, 277, 279, 284, 317, 320, 322, 338, 339))
+    entry[field] = (tag, random.randrange(14), wide % 2**32, wide % 2**32)[field]
+    return data[:at] + struct.pack(f"{order}HHII", *entry) + data[at + 12 :]
+
+
+def _boxes(data: bytes, random: Random) -> bytes:
+    """HEIC: a box, at any depth, whose content or size changes."""
+    found = [m.start() for m in re.finditer(rb"[a-z]{3}[a-z0-9]", data[:2000])]
+    at = random.choice(found)
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big") if at >= 4 else len(data)
+    content = data[at + 4 : min(end, len(data))]
+    if random.random() < 0.2:
+        return data[: at - 4] + struct.pack(">I", random.choice(NUMBERS)) + data[at:]
+    changed = _bytes(content, random)
+    changed = changed[: len(content)].ljust(len(content), b"\0")
+    return data[: at + 4] + changed + data[at + 4 + len(content) :]
+
+
+def _zip(data: bytes, random: Random) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [[info, archive.read(info)[:MOST]] for info in archive.infolist()]
+    at = _listed(members, random)
+    if at >= 0:
+        info, content = members[at]
+        content = mutate(content, random, [each[1] for each in members])
+        if random.random() < 0.1:
+            info.filename = _text(info.filename.encode(), random).decode("latin-1")[:200]
+        info.compress_type = random.choice((0, 8, 8, 12))
+        members[at] = [info, content]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for info, content in members:
+            fresh = zipfile.ZipInfo(info.filename)
+            archive.writestr(fresh, content, info.compress_type)
+    return out.getvalue()
+
+
+def _text(data: bytes, random: Random) -> bytes:
+    """A number, text or name of JSON, TOML, PDF or a query; a picture in base64 as a picture."""
+    packed = [*_BASE64.finditer(data)]
+    if packed and random.random() < 0.4:
+        one = random.choice(packed)
+        try:
+            inner = mutate(base64.b64decode(one[0]), random)
+        except binascii.Error:
+            inner = random.randbytes(30)
+        return data[: one.start()] + base64.b64encode(inner) + data[one.end() :]
+    tokens = [*_TOKEN.finditer(data[:MOST])]
+    if not tokens:
+        return _bytes(data, random)
+    one, kind = random.choice(tokens), random.randrange(5)
+    if kind == 0:
+        new = random.choice(tokens)[0]
+    elif kind == 1:
+        new = b"%d" % random.choice((*NUMBERS, *LARGE, -1))
+    elif kind == 2:
+        new = one[0] + random.choice((b",", b" ", b"\n", b"]", b"}")) + one[0]
+    else:
+        new = random.choice(WORDS)
+        new = b'"%s"' % new if one[0][:1] == b'"' and new[:1] not in b'"[{' else new
+    return data[: one.start()] + new + data[one.end() :]
+
+
+def _json(data: bytes, random: Random) -> bytes:
+    if random.random() < 0.5:
+        return _text(data, random)
+    tree = json.loads(data)
+    nodes: list[tuple[Any, Any]] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        keys = [*node] if isinstance(node, dict) else [*range(len(node))]
+        nodes += [(node, key) for key in keys]
+        waiting += [node[key] for key in keys if isinstance(node[key], dict | list)]
+    node, key = random.choice(nodes)
+    wanted = (None, True, -1, 0, 1.5, 10**30, "", "x", "1" * 50, [], {}, [[]], {"a": []}, [None])
+    kind = random.randrange(4)
+    if kind == 0:
+        del node[key]
+    elif kind == 1:
+        other, place = random.choice(nodes)
+        node[key] = other.get(place) if isinstance(other, dict) else other[place]
+    else:
+        node[key] = random.choice(wanted)
+    return json.dumps(tree).encode()
+
+
+def _model(data: bytes, random: Random) -> bytes:
+    card, parts, graph = data.partition(b"\n\0\n")
+    if not graph or random.random() < 0.5:
+        return _json(card, random) + parts + graph
+    return card + parts + _protobuf(graph, random)
+
+
+def _protobuf(data: bytes, random: Random, depth: int = 0) -> bytes:
+    """A field of a message, at any depth; the sizes of those around it are right."""
+    fields, place = [], 0
+    while place < len(data):
+        key, start = _varint(data, place)
+        value, end = _varint(data, start) if key % 8 in (0, 2) else (0, start)
+        end += {1: 8, 2: value, 5: 4}.get(key % 8, 0)
+        if key % 8 in (3, 4, 6, 7) or end > len(data):
+            raise ValueError(place)
+        fields.append([key, value, data[end - value : end] if key % 8 == 2 else data[start:end]])
+        place = end
+    at = _listed(fields, random)
+    if at >= 0:
+        key, value, content = fields[at]
+        if key % 8 == 0:
+            fields[at][1] = random.choice((*NUMBERS, *LARGE, value + 1, 2**64 - 1)) % 2**64
+        elif key % 8 == 2 and content and depth < 6 and random.random() < 0.8:
+            try:
+                fields[at][2] = _protobuf(content, random, depth + 1)
+            except (ValueError, IndexError):
+                fields[at][2] = _bytes(content, random)
+        else:
+            fields[at][2] = _bytes(content, random)
+    out = b""
+    for key, value, content in fields:
+        out += _as_varint(key)
+        if key % 8 == 0:
+            out += _as_varint(value)
+        else:
+            out += (_as_varint(len(content)) if key % 8 == 2 else b"") + content
+    return out
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+        if shift > 63:
+            raise ValueError(place)
+
+
+def _as_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _request(data: bytes, random: Random) -> bytes:
+    head, _, body = data.partition(b"\n\n")
+    if random.random() < 0.4:
+        return _text(head, random) + b"\n\n" + body
+    if b"multipart" in head:
+        return head + b"\n\n" + _multipart(body, random)
+    return head + b"\n\n" + mutate(body, random)
+
+
+def _multipart(body: bytes, random: Random) -> bytes:
+    """A file or field of a form, or its head."""
+    parts = body.split(b"--cut")
+    at = _listed(parts, random)
+    if at >= 0:
+        head, gap, content = parts[at].partition(b"\r\n\r\n")
+        if random.random() < 0.6 and content:
+            parts[at] = head + gap + mutate(content.removesuffix(b"\r\n"), random) + b"\r\n"
+        else:
+            parts[at] = _text(head, random) + gap + content
+    return b"--cut".join(parts)
+
+
+_CHANGES: tuple[tuple[bytes, Change], ...] = (
+    (_PNG, _png),
+    (b"\xff\xd8", _jpeg),
+    (b"RIFF", _riff),
+    (b"II*\0", _tiff),
+    (b"MM\0*", _tiff),
+    (b"GIF8", _bytes),
+    (b"BM", _bytes),
+    (b"PK\3\4", _zip),
+    (b"%PDF", _text),
+    (b"{", _json),
+)

@@ -1,0 +1,224 @@
+"""What is attacked: the public ways in, each as a function of the bytes of one input.
+
+A target lets through no exception but ``DigitlensError``, and of the server no answer of 500 and
+more; whatever else it raises is a find. It says whether the input was taken or refused.
+"""
+
+import asyncio
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digitlens import DigitReader, files
+from digitlens.datasets.labelled import load_labelled, load_pictures
+from digitlens.errors import DigitlensError
+from digitlens.imaging.document import open_document
+from digitlens.imaging.image import load_image
+from digitlens.models.bundle import load_line_card
+from digitlens.models.classifier import Classifier
+from digitlens.reading.fusion import Fusion
+from digitlens.reading.template import load_template, write_template
+from digitlens.server.app import create_app
+from digitlens.server.limits import Settings
+from digitlens.server.service import assemble
+from digitlens.training.recipe import load_recipe
+
+PAGES = 3  # of a document that are decoded
+READ = 100_000  # pixels of a picture that is also read
+PARTS = b"\n\0\n"  # between card and graph of a model
+HASH = b"$SHA256"  # in a card: the hash of the graph, so that what lies is the graph alone
+ENOUGH = 2_000  # tiles or pictures of one archive
+
+Target = Callable[[bytes], None]
+
+
+def decoder(data: bytes) -> None:
+    """Bytes to a page."""
+    page = load_image(data)
+    assert page.dtype == np.uint8
+    assert page.size
+    assert page.ndim == 2 or page.shape[2:] == (3,)
+
+
+def documents(data: bytes) -> None:
+    """The first pages of a file, each on its own."""
+    with open_document(data) as document:
+        for number in range(1, min(document.count, PAGES) + 1):
+            with contextlib.suppress(DigitlensError):  # the next may still be whole
+                assert document.page(number).size
+
+
+def reader(data: bytes) -> None:
+    """A small picture, read as numbers and as a table."""
+    page = load_image(data)
+    if page.size > READ:
+        return
+    reading = _reader().read(page)
+    json.dumps(reading.as_dict(), allow_nan=False)
+    height, width = page.shape[:2]
+    for digit in reading.digits:
+        assert 0 <= digit.box.x0 < digit.box.x1 <= width
+        assert 0 <= digit.box.y0 < digit.box.y1 <= height
+        assert 0 <= digit.confidence <= 1
+    json.dumps(_reader().read_table(page).as_dict(), allow_nan=False)
+
+
+def bundle(data: bytes) -> None:
+    """A card and a graph that it vouches for, as a classifier; the card as one of a line reader."""
+    card, _, graph = data.partition(PARTS)
+    card = card.replace(HASH, files.sha256(graph).encode())
+    folder = _folder()
+    (folder / "model.json").write_bytes(card)
+    (folder / "model.onnx").write_bytes(graph)
+    try:
+        lines = load_line_card(folder)
+    except DigitlensError:
+        chances = Classifier(folder, threads=1).predict_proba(np.zeros((2, 28, 28), np.uint8))
+        assert chances.shape == (2, 10)
+        return
+    fusion = Fusion.from_dict(lines.fusion)
+    if fusion.calibration:
+        fusion.calibration.apply(np.linspace(0, 1, 5, dtype=np.float32))
+    if fusion.risk:
+        with contextlib.suppress(ValueError):  # it cannot promise that
+            fusion.risk.threshold_for(0.01)
+
+
+def labels(data: bytes) -> None:
+    """A zip file of labelled tiles, and the same as labelled pictures."""
+    path = _folder() / "labelled.zip"
+    path.write_bytes(data)
+    with contextlib.redirect_stderr(io.StringIO()):  # where it is told what is left out
+        try:
+            load_labelled(path)
+        except DigitlensError:
+            for _, _picture in zip(range(ENOUGH), load_pictures(path), strict=False):
+                pass
+
+
+def template(data: bytes) -> None:
+    """A template's text; what it is taken for is written and loaded again."""
+    path = _folder() / "template.toml"
+    path.write_bytes(data)
+    loaded = load_template(path)
+    path.write_text(write_template("reference.png", loaded.regions, loaded.time), encoding="utf-8")
+    assert load_template(path).regions == loaded.regions
+
+
+def recipe(data: bytes) -> None:
+    """A recipe's text."""
+    path = _folder() / "recipe.toml"
+    path.write_bytes(data)
+    load_recipe(str(path))
+
+
+def api(data: bytes) -> None:
+    """A request: its first line without version, headers, an empty line, and the body."""
+    head, _, body = data.partition(b"\n\n")
+    first, *lines = head.split(b"\n")
+    method, _, target = first.partition(b" ")
+    path, _, query = target.partition(b"?")
+    headers = [(name.lower(), value) for name, _, value in (x.partition(b": ") for x in lines)]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method.decode("latin-1").upper() or "POST",
+        "scheme": "http",
+        "path": path.decode("utf-8", "replace"),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+    }
+    status, answer = _runner().run(_asked(_app(), scope, body))
+    assert 200 <= status < 499, (status, answer[:500])
+    if b"application/" in answer[:0] or status >= 400:
+        json.loads(answer)
+    if status >= 400:
+        raise RefusedError(answer.decode())
+
+
+class RefusedError(DigitlensError):
+    """The HTTP twin of our errors: an answer of 4xx."""
+
+
+async def _asked(app: Any, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+    """Status and body of what an application answers."""
+    begun = False
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal begun
+        if begun:
+            await asyncio.sleep(3600)  # it stays on the line
+        begun = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    parts = [message.get("body", b"") for message in sent if message["type"] != sent[0]["type"]]
+    return sent[0]["status"], b"".join(parts)
+
+
+@cache
+def _reader() -> DigitReader:
+    return DigitReader(threads=1)
+
+
+@cache
+def _app() -> Any:
+    return create_app(assemble(Settings(workers=1), _reader()))
+
+
+@cache
+def _runner() -> asyncio.Runner:
+    return asyncio.Runner()
+
+
+@cache
+def _folder() -> Path:
+    """A folder for files of inputs, in memory where there is one, with a picture for templates."""
+    shared = Path("/dev/shm")  # noqa: S108  (no name in it is known before)
+    kept = tempfile.TemporaryDirectory(
+        prefix="digitlens-fuzz-", dir=shared if shared.is_dir() else None
+    )
+    _kept.append(kept)  # until the process ends
+    folder = Path(kept.name)
+    reference = Path(__file__).parent / "corpus" / "pictures" / "gray.png"
+    (folder / "reference.png").write_bytes(reference.read_bytes())
+    return folder
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+# With the folder of its corpus, and its share of the inputs: the cheaper, the more.
+TARGETS: dict[str, tuple[Target, str, float]] = {
+    "decoder": (decoder, "pictures", 0.4),
+    "documents": (documents, "documents", 0.1),
+    "bundle": (bundle, "bundles", 0.12),
+    "api": (api, "requests", 0.1),
+    "labels": (labels, "archives", 0.1),
+    "template": (template, "templates", 0.1),
+    "recipe": (recipe, "recipes", 0.07),
+    "reader": (reader, "pictures", 0.01),
+}
+
+
+def attempt(name: str, data: bytes) -> bool:
+    """Hands an input to a target; whether it was taken, rather than refused as it should be."""
+    try:
+        TARGETS[name][0](data)
+    except DigitlensError:
+        return False
+    return True
