@@ -18,7 +18,7 @@ TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbma
 	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test recipes coverage check check-js format bench docs notebook dist audit lock clean
+.PHONY: help demo test recipes coverage check check-js format bench fuzz docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
@@ -28,6 +28,7 @@ help:
 	@echo "make check-js  the same for the scripts of the page, with ESLint and TypeScript"
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
+	@echo "make fuzz    attack it with FUZZ_INPUTS inputs, a million by default; writes benchmarks/records/"
 	@echo "make docs    build the documentation site in build/site"
 	@echo "make notebook  run the sources in notebooks/ and keep their outputs in .ipynb files"
 	@echo "make dist    build wheel and sdist in dist/"
@@ -102,6 +103,14 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
+
+# Half an hour to a day; FUZZ_INPUTS=10000 is a short one. What is found is kept in build/fuzz.
+FUZZ_INPUTS ?= 1000000
+FUZZ_RECORD ?= benchmarks/records/$(shell date -u +%F)_fuzz
+fuzz: $(VENV)/.dev
+	$(BIN)/python $(INSTALL) --editable '.[fuzz]' || echo "without atheris: mutations alone"
+	OMP_NUM_THREADS=1 $(BIN)/python fuzz/run.py --inputs $(FUZZ_INPUTS) --out $(FUZZ_RECORD)
+	OMP_NUM_THREADS=1 $(BIN)/python fuzz/clients.py --inputs $$(($(FUZZ_INPUTS) / 50)) --out $(FUZZ_RECORD)
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

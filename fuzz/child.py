@@ -36,7 +36,7 @@ class Trial:
     """One target, with the file in which all is noted."""
 
     def __init__(self, name: str, path: Path) -> None:
-        from targets import attempt  # noqa: PLC0415  (atheris instruments what it imports)
+        from targets import attempt
 
         self._attempt, self._name = attempt, name
         self.tried = self.taken = self.longest = 0
@@ -79,20 +79,20 @@ def seeds_of(folder: str) -> list[bytes]:
 
 def inputs(seeds: list[bytes], seed: int, count: int) -> Iterator[bytes]:
     """So many mutations of seeds, the same each time."""
-    random = Random(seed)  # noqa: S311  (no secret)
+    random = Random(seed)
     for _ in range(count):
         yield mutate(random.choice(seeds), random, seeds)
 
 
 def guided(trial: Trial, seeds: list[bytes], folder: Path, options: argparse.Namespace) -> None:
     """Inputs by atheris; never returns."""
-    import atheris  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+    import atheris  # pyright: ignore[reportMissingImports]
 
     for number, seed in enumerate(seeds):
         (folder / f"seed-{number}").write_bytes(seed)
 
     def mutated(data: bytes, most: int, seed: int) -> bytes:
-        random = Random(seed)  # noqa: S311
+        random = Random(seed)
         if random.random() < 0.2:
             return atheris.Mutate(data, most)
         return mutate(data, random, seeds, most)
@@ -119,7 +119,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.guided:
-        import atheris  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        import atheris  # pyright: ignore[reportMissingImports]
 
         with atheris.instrument_imports(include=["digitlens", "PIL"]):
             trial = Trial(options.name, options.state)

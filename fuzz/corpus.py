@@ -1,4 +1,4 @@
-"""Draws the seeds of all targets, each as small as it can be: ``python fuzz/corpus.py`` writes them.
+"""Draws the seeds of all targets, each as small as it can be, and writes them to ``corpus/``.
 
 Pictures of every format that is read, documents, models with their cards, requests, archives,
 templates and recipes, and what targets were found wrong with before, which is kept by hand in
@@ -177,7 +177,11 @@ def archives() -> Seeds:
     tile = encoded(drawn(size=(28, 28), text="7"), "PNG")
     listed = "file,label\na.png,7\nb/c.png,3\n"
     for name, packing in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
-        members = {"labels.csv": listed, "a.png": tile, "b/c.png": encoded(drawn("L", (28, 28)), "PNG")}
+        members = {
+            "labels.csv": listed,
+            "a.png": tile,
+            "b/c.png": encoded(drawn("L", (28, 28)), "PNG"),
+        }
         yield f"{name}.zip", _zipped(members, packing)
     photo = encoded(drawn("RGB"), "JPEG", quality=40)
     members = {"d/labels.csv": 'file,label\n"a.jpg","1\n7"\nb.png,none\n', "d/a.jpg": photo}
@@ -186,22 +190,33 @@ def archives() -> Seeds:
 
 def templates() -> Seeds:
     """Templates of the picture that lies next to them."""
-    yield "shares.toml", (
-        b'picture = "reference.png"\ntime = "%Y-%m-%d_%H%M"\n\n[regions.total]\n'
-        b'box = [0.1, 0.2, 0.9, 0.8]\nkind = "counter"\ndigits = 5\ndecimals = 3\nunit = "m\xc2\xb3"\n'
-        b"monotone = false\nmost_per_hour = 2.5\n"
+    yield (
+        "shares.toml",
+        (
+            b'picture = "reference.png"\ntime = "%Y-%m-%d_%H%M"\n\n[regions.total]\n'
+            b'box = [0.1, 0.2, 0.9, 0.8]\nkind = "counter"\ndigits = 5\ndecimals = 3\n'
+            b'unit = "m\xc2\xb3"\n'
+            b"monotone = false\nmost_per_hour = 2.5\n"
+        ),
     )
-    yield "pixels.toml", (
-        b'picture = "reference.png"\n[regions.a-1]\nbox = [1, 2, 30, 18]\nexpect = "range 0..99; ##"\n'
-        b'[regions.b_2]\nbox = [0, 0, 9, 9]\nkind = "code"\nexpect = "one of 12, 15"\n'
+    yield (
+        "pixels.toml",
+        (
+            b'picture = "reference.png"\n[regions.a-1]\nbox = [1, 2, 30, 18]\n'
+            b'expect = "range 0..99; ##"\n'
+            b'[regions.b_2]\nbox = [0, 0, 9, 9]\nkind = "code"\nexpect = "one of 12, 15"\n'
+        ),
     )
 
 
 def recipes() -> Seeds:
     """Recipes of each kind."""
-    yield "tile.toml", (
-        b'architecture = "small"\nepochs = 3\nwidths = [16, 32, 64]\nlearning_rate = 0.01\n'
-        b"batch_size = 128\nseed = 1\n"
+    yield (
+        "tile.toml",
+        (
+            b'architecture = "small"\nepochs = 3\nwidths = [16, 32, 64]\nlearning_rate = 0.01\n'
+            b"batch_size = 128\nseed = 1\n"
+        ),
     )
     for kind in ("pages", "lines", "autoencoder"):
         yield f"{kind}.toml", f'architecture = "{kind}"\nsteps = 10\nseed = 0\n'.encode()

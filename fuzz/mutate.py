@@ -28,6 +28,10 @@ WORDS = (
 MOST = 65_536  # bytes of an input
 _TOKEN = re.compile(rb"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_]\w*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+_NOT_AS_IT_BEGINS = (
+    *(ValueError, LookupError, RuntimeError, OSError, EOFError),
+    *(struct.error, zlib.error, zipfile.BadZipFile),
+)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -40,7 +44,15 @@ def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int 
         change = _bytes if random.random() < 0.3 else _change_of(data)
         try:
             data = change(data, random)
-        except (ValueError, IndexError, KeyError, struct.error, zlib.error, OSError, RecursionError):
+        except (
+            ValueError,
+            IndexError,
+            KeyError,
+            struct.error,
+            zlib.error,
+            OSError,
+            RecursionError,
+        ):
             data = _bytes(data, random)  # it is not what it begins like
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, UnicodeError):
             data = _bytes(data, random)
@@ -61,7 +73,7 @@ def _change_of(data: bytes) -> Change:
     return _text
 
 
-def _bytes(data: bytes, random: Random) -> bytes:
+def _bytes(data: bytes, random: Random) -> bytes:  # noqa: PLR0911  (a way each)
     if not data:
         return random.randbytes(random.randint(1, 64))
     at, kind = random.randrange(len(data)), random.randrange(8)
@@ -124,7 +136,10 @@ def _png(data: bytes, random: Random) -> bytes:
             content = _bytes(content, random)
         parts[at] = [kind, content]
     return _PNG + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in parts
     )
 

@@ -20,18 +20,19 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
 from child import ROOM, STATE
-from harness import RECORDS, document, place, provenance, publish, table
+from harness import document, place, provenance, publish, table
 from targets import TARGETS
 
 FINDS = ROOT / "build" / "fuzz"
+CHILD = Path(__file__).with_name("child.py")
 SECONDS = 10  # of a processor for one input
 WALL = 180  # seconds for one input, whatever else the machine does
 LOOK = 0.25  # seconds between looks at a process
 MOST_FINDS = 20  # of a target, after which it is given up
 COLUMNS = (
-    "target | inputs | taken | refused | longest, s | memory, MB | coverage | finds",
-    "{name} | {tried:,} | {taken:,} | {refused:,} | {longest:.2f} | {memory:.0f} | {coverage} "
-    "| {found}",
+    "target | inputs by | inputs | taken | refused | longest, s | memory, MB | coverage | finds",
+    "{name} | {engine} | {tried:,} | {taken:,} | {refused:,} | {longest:.2f} | {memory:.0f} "
+    "| {coverage} | {found}",
 )
 
 
@@ -40,6 +41,7 @@ class Result:
     """What became of the inputs of one target."""
 
     name: str
+    engine: str
     tried: int = 0
     taken: int = 0  # the others were refused with an error of ours
     longest: float = 0.0  # seconds of a processor for one input
@@ -60,7 +62,7 @@ class Process:
         self._state.write_bytes(bytes(ROOM))
         self._log = folder / f"log-{seed}"
         corpus = TARGETS[name][1]
-        command = [sys.executable, str(Path(__file__).with_name("child.py")), name, corpus]
+        command = [sys.executable, str(CHILD), name, corpus]
         command += [str(self._state), f"--count={count}", f"--seed={seed}"]
         if guided:
             (folder / "corpus").mkdir(exist_ok=True)
@@ -100,7 +102,7 @@ class Process:
 
 def attack(name: str, count: int, seed: int, guided: bool) -> Result:
     """So many inputs for a target, in as many processes as it takes."""
-    result = Result(name)
+    result = Result(name, "atheris" if guided else "mutation")
     with tempfile.TemporaryDirectory(prefix="digitlens-fuzz-") as folder:
         while result.tried < count and len(result.finds) < MOST_FINDS:
             process = Process(name, count - result.tried, seed, guided, Path(folder))
@@ -155,20 +157,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blind", action="store_true", help="without atheris")
     parser.add_argument("--out", type=Path, help="folder of the record")
     options = parser.parse_args(arguments)
-    guided = not options.blind and importlib.util.find_spec("atheris") is not None
+    engines = [False]
+    if not options.blind and importlib.util.find_spec("atheris"):
+        engines.append(True)  # half of the inputs
     about = provenance()
     chosen = options.only or [*TARGETS]
-    whole = sum(TARGETS[name][2] for name in chosen)
+    each = options.inputs / sum(TARGETS[name][2] for name in chosen) / len(engines)
     results = [
-        attack(name, round(options.inputs * TARGETS[name][2] / whole), options.seed, guided)
+        attack(name, round(each * TARGETS[name][2]), options.seed, guided)
         for name in chosen
+        for guided in engines
     ]
-    how = "guided by atheris" if guided else "mutations of the seeds"
     notes = [f"{result.name}: {find}" for result in results for find in result.finds]
-    text = document(f"{place(about)}; {how}", table(COLUMNS, [each.row for each in results]), notes=notes)
-    out = options.out and (RECORDS / f"{about['date']}_fuzz" if str(options.out) == "." else options.out)
+    text = document(place(about), table(COLUMNS, [each.row for each in results]), notes=notes)
     rows = [asdict(each) for each in results]
-    publish(out, "inputs", about | {"seed": options.seed, "how": how, "targets": rows}, text)
+    publish(options.out, "inputs", about | {"seed": options.seed, "targets": rows}, text)
     return int(any(each.finds for each in results))
 
 

@@ -176,6 +176,7 @@ def test_wrong_answers_are_refused(confidence, right, total, message):
         ({"stated": [0, 8]}, r"count stated above the one before, found \(0, 8\)"),
         ({"stated": [8, 8]}, "count stated above the one before"),
         ({"stated": [4, True]}, "whole numbers in stated, found True"),
+        ({"stated": [4, 10**400]}, "at most 10,000,000 digits"),
         ({"wrong": [2, 1]}, "wrong that never fall"),
         ({"wrong": [-1, 1]}, "wrong that never fall"),
         ({"wrong": [5, 5]}, "no more wrong than stated"),

@@ -75,7 +75,8 @@ def test_a_changed_or_missing_graph_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not json", b"\xff\xfe\x00", b"[1, 2]", b'"text"', b"null", b"{}", b"{"]
+    "content",
+    [b"", b"not json", b"\xff\xfe\x00", b"[1, 2]", b'"text"', b"null", b"{}", b"{", b"[" * 10**5],
 )
 def test_a_card_that_is_no_card_is_refused(folder, content):
     (folder / "model.json").write_bytes(content)

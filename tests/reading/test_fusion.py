@@ -72,6 +72,8 @@ def test_a_fusion_comes_back_from_its_card(scores):
     [
         {"pool": ["x"] * 3},
         {"pool": [1.0]},
+        {"pool": [1.0, 1.0, 10**400]},
+        {"calibration": {"confidence": [0.5], "probability": [10**400]}},
         {"layers": {"first": [[1.0]]}},
         {"layers": {name: [[1.0]] for name in LAYERS}},
         {"layers": {**{name: layer.tolist() for name, layer in EMPTY.items()}, "third": [["x"]]}},

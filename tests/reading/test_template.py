@@ -33,6 +33,7 @@ def test_what_is_written_is_loaded(folder):
     regions = (
         Region("total", (10, 20, 90, 40), expect="range 0..500", unit="€"),
         Region("main", (0.1, 0.5, 0.9, 1.0), "counter", "", 8, 3, "m³", True, 0.5),
+        Region("down", (0.1, 0.1, 0.9, 0.2), "counter", digits=3, monotone=False),
     )
     text = write_template("form.png", regions, "%Y%m%d_%H%M")
     (folder / "form.toml").write_text(text, encoding="utf-8")
@@ -75,6 +76,7 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
         ),
         ("[regions.'a b']\nbox = [0, 0, 9, 9]", "regions.a b: expected a name"),
         ("regions", "is no TOML file"),
+        ("a = " + "[" * 5000, "is no TOML file"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_key(folder, text, told):

@@ -149,6 +149,7 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
             # People pack a folder as well as its content.
             lists = [name for name in archive.namelist() if PurePosixPath(name).name == LABELS]
             base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
+            archive.filename = str(path)  # the name of a member without one is asked of it
             yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error

@@ -22,7 +22,15 @@ import onnxruntime as ort
 from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.models.bundle import DEFAULT, Card, Model, load_bundle
-from digitlens.models.session import Port, check_ports, cores, first_line, open_session, run_graph, share
+from digitlens.models.session import (
+    Port,
+    check_ports,
+    cores,
+    first_line,
+    open_session,
+    run_graph,
+    share,
+)
 from digitlens.results import Floats, Outputs
 
 BATCH = 128  # tiles a call: 16 take a tenth longer each; more gain nothing and leave the cache
@@ -139,9 +147,7 @@ class Classifier:
         start = time.perf_counter()
         feed, options, count = {"tiles": tiles}, self._options, len(tiles)
         shapes = [(count, *_SIDES.get(name, ())) for name in names]
-        found: list[Floats] = run_graph(
-            self._session, names, feed, *shapes, run_options=options
-        )
+        found: list[Floats] = run_graph(self._session, names, feed, *shapes, run_options=options)
         if "probabilities" in names:
             total = float(found[names.index("probabilities")].sum())
             if not abs(total - count) <= _UNEVEN * count:  # also where it is no number

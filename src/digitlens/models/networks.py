@@ -245,7 +245,12 @@ class Reconstructor:
         pieces = [tiles[at : at + _TILES] for at in range(0, max(1, len(tiles)), _TILES)]
         parts = [
             run_graph(
-                self._session, None, {"tiles": piece}, piece.shape, piece.shape[:1], (len(piece), None)
+                self._session,
+                None,
+                {"tiles": piece},
+                piece.shape,
+                piece.shape[:1],
+                (len(piece), None),
             )
             for piece in pieces
         ]

@@ -42,7 +42,7 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     options = ort.SessionOptions()
     # onnxruntime's own choice for 0 ties each thread to a core, also to one that is taken.
     options.intra_op_num_threads = threads or cores()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised, and need not be told twice
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     # Small layers follow each other faster than a sleeping thread wakes up; threads that spin
@@ -155,9 +155,8 @@ def run_graph(
     for output, shape in zip(outputs, shapes, strict=False):
         sides = zip(output.shape, shape, strict=False)
         if output.ndim != len(shape) or any(known not in (None, side) for side, known in sides):
-            raise ModelError(
-                f"a graph gives {list(output.shape)}, expected {list(shape)}: export the model again"
-            )
+            found = f"a graph gives {list(output.shape)}, expected {list(shape)}"
+            raise ModelError(f"{found}: export the model again")
     return outputs
 
 

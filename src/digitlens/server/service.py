@@ -245,19 +245,29 @@ def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
 @asynccontextmanager
 async def _form(request: Request) -> AsyncGenerator[FormData]:
     limits = {"max_files": PICTURES, "max_fields": len(ReadOptions.model_fields) + CONSTRAINTS}
-    parser = MultiPartParser(
-        request.headers, request.stream(), **limits, max_part_size=_FIELD_BYTES
-    )
-    parser.spool_max_size = 1 << 62  # no picture is ever written to a disk
+    parser = _FormParser(request.headers, request.stream(), **limits, max_part_size=_FIELD_BYTES)
     try:
         form = await parser.parse()
+        if not parser.whole:  # what was cut off must not be left out silently
+            raise Refusal("malformed", "the form is cut off: expected a boundary at its end")
+        yield form
     except MultiPartException as error:
         kind = "too-large" if "Too many files" in error.message else "malformed"
         raise Refusal(kind, error.message) from error
-    try:
-        yield form
     finally:
-        await form.close()
+        parser.close()
+
+
+class _FormParser(MultiPartParser):
+    spool_max_size = 1 << 62  # no picture is ever written to a disk
+    whole = False  # whether the last boundary was there
+
+    def on_end(self) -> None:
+        self.whole = True
+
+    def close(self) -> None:
+        for file in self._files_to_close_on_error:  # also of a part that was never whole
+            file.close()
 
 
 def options_of(fields: Iterable[tuple[str, str]]) -> ReadOptions:

@@ -1,0 +1,199 @@
+"""Sends a running server what no client should, and what its OpenAPI document allows.
+
+``digitlens serve`` runs in a process of its own. Requests of the corpus are mutated as text of HTTP
+and sent whole, in pieces, cut off, half closed, several at a time; 1,000 connections are kept open
+meanwhile; then schemathesis asks what the document allows and what it does not.
+"""
+
+import argparse
+import contextlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.request import urlopen
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import CHECKS, load_all_checks
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
+from child import seeds_of
+from harness import document, place, provenance, publish, table
+from mutate import mutate
+
+COLUMNS = (
+    "clients | sent | answers | 2xx | 4xx | 5xx | none | finds",
+    "{kind} | {sent:,} | {answers:,} | {good:,} | {refused:,} | {bad:,} | {none:,} | {finds}",
+)
+MEMORY = 600_000_000  # bytes more than at the start that a server may take
+PATIENCE = 30  # seconds for an answer
+CROWD = 1000
+LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")  # what a schema cannot say
+WAYS = ("whole", "pieces", "cut off", "half closed", "pipelined")
+
+
+def requests(count: int, seed: int) -> Iterator[tuple[str, bytes, float]]:
+    """The way to send each request, its text, and how long to wait: not long where it lies."""
+    random, seeds = Random(seed), seeds_of("requests")
+    for _ in range(count):
+        data = mutate(random.choice(seeds), random, seeds)
+        head, _, body = data.partition(b"\n\n")
+        first, *lines = head.split(b"\n")
+        length = random.choice((len(body),) * 30 + (0, len(body) + 9, 10**9))
+        lines.append(b"content-length: %d" % length)
+        text = b"\r\n".join([first + b" HTTP/1.1", *lines]) + b"\r\n\r\n" + body
+        is_changed = random.random() < 0.2
+        patience = 0.3 if is_changed or length > len(body) else PATIENCE
+        yield random.choice(WAYS), mutate(text, random) if is_changed else text, patience
+
+
+def talk(port: int, way: str, text: bytes, patience: float) -> list[int]:
+    """Sends a request in some way; the statuses of what is answered."""
+    last = text.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n", 1)
+    sent = {"cut off": last[: len(last) // 2], "pipelined": 2 * text + last}.get(way, last)
+    size = len(sent) if way != "pieces" else 1 + len(sent) // 10
+    data = b""
+    with (
+        socket.create_connection(("127.0.0.1", port), patience) as connection,
+        contextlib.suppress(ConnectionError, TimeoutError),
+    ):
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size])
+        if way in {"cut off", "half closed"}:
+            connection.shutdown(socket.SHUT_WR)
+        while more := connection.recv(65536):
+            data += more
+    return [int(each) for each in re.findall(rb"HTTP/1\.1 (\d{3}) ", data)]
+
+
+class Server:
+    """``digitlens serve`` in a process."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "digitlens", "serve", "--port", "0"]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr
+        self.port = 0
+        while not self.port:
+            line = self._process.stderr.readline()
+            assert line, "the server did not start"
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            self.port = int(found[1]) if found else 0
+        self._base = self.memory
+
+    @property
+    def memory(self) -> int:
+        """Bytes, at most until now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])  # pyright: ignore
+
+    def problems(self) -> list[str]:
+        """What is wrong with it."""
+        address = f"http://127.0.0.1:{self.port}"
+        try:
+            with (
+                urlopen(f"{address}/healthz", timeout=PATIENCE),
+                urlopen(f"{address}/metrics") as told,
+            ):
+                metrics = told.read().decode()
+        except OSError as error:
+            return [f"no answer: {error}"]
+        found = re.findall(r'.*(?:status="5\d\d"|cause="internal").*', metrics)
+        more = self.memory - self._base
+        return found + ([f"{more / 1e6:.0f} MB more"] if more > MEMORY else [])
+
+    def stop(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+
+def counted(kind: str, statuses: list[list[int]], finds: list[str]) -> dict[str, Any]:
+    every = Counter(status // 100 for one in statuses for status in one)
+    row = {"kind": kind, "sent": len(statuses), "answers": sum(every.values()), "none": 0}
+    row |= {"good": every[2] + every[3], "refused": every[4], "bad": every[5]}
+    return row | {"none": sum(not one for one in statuses), "finds": len(finds), "told": finds}
+
+
+def hostile(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Mutated requests, a row for each way to send them, while a crowd stays connected."""
+    crowd = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(CROWD)]
+    found: dict[str, list[list[int]]] = {way: [] for way in WAYS}
+    for way, text, patience in requests(count, seed):
+        found[way].append(talk(server.port, way, text, patience))
+    for connection in crowd:
+        connection.close()
+    problems = server.problems()
+    yield counted(f"{CROWD:,} that say nothing", [[] for _ in crowd], problems)
+    yield from (counted(way, statuses, []) for way, statuses in found.items())
+
+
+def described(server: Server, count: int) -> Iterator[dict[str, Any]]:
+    """What schemathesis makes of the document, and of what it does not allow."""
+    load_all_checks()
+    left_out = [CHECKS.get_one(name) for name in LEFT_OUT]
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    for mode in schemathesis.GenerationMode:
+        statuses: list[list[int]] = []
+        finds: list[str] = []
+        for operation in operations:
+            ask = _asking(operation, mode, count // (2 * len(operations)), left_out, statuses)
+            try:
+                with contextlib.suppress(Unsatisfiable):  # nothing to get wrong
+                    ask()
+            except Exception as error:
+                finds.append(f"{operation.label}: {str(error).splitlines()[0]}")
+        yield counted(f"schemathesis, {mode.value}", statuses, finds + server.problems())
+
+
+def _asking(
+    operation: Any, mode: Any, count: int, left_out: list[Any], statuses: list[list[int]]
+) -> Callable[[], None]:
+    quick = {"max_examples": max(1, count), "deadline": None, "database": None, "derandomize": True}
+
+    @settings(**quick, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        statuses.append([case.call_and_validate(excluded_checks=left_out).status_code])
+
+    return ask
+
+
+def main() -> int:
+    """The exit code is 1 where there was a find."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=20_000, help="requests, half by schemathesis")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="folder of the record")
+    options = parser.parse_args()
+    about, start = provenance(), time.monotonic()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    server = Server()
+    rows = [
+        *hostile(server, options.inputs // 2, options.seed),
+        *described(server, options.inputs // 2),
+    ]
+    used, code = server.memory, server.stop()
+    notes = [f"{row['kind']}: {find}" for row in rows for find in row["told"]]
+    if code not in (0, -signal.SIGTERM):  # uvicorn ends by the signal once all is done
+        notes.append(f"the server ended with exit code {code}")
+    notes_of_run = [f"Most memory of the server: {used / 1e6:.0f} MB"]
+    text = document(place(about), table(COLUMNS, rows), notes=notes + notes_of_run)
+    facts = {"seed": options.seed, "seconds": round(time.monotonic() - start), "memory": used}
+    publish(options.out, "clients", about | facts | {"clients": rows}, text)
+    return int(bool(notes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
