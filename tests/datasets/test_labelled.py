@@ -123,6 +123,9 @@ def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(path, "tiles/00001.png: cannot be read")
     path.write_bytes(content[:-30])
     refused(path, "is no zip file, or damaged")
+    for name in ("/", "//labels.csv", "a//labels.csv"):
+        refused(write_zip(tmp_path / "b.zip", {name: b""}), "/ too many")
+    refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b"", "": b""}), "no labels.csv in it")
 
 
 def test_all_rows_that_are_wrong_are_listed(members, tmp_path):

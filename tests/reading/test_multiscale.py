@@ -12,6 +12,7 @@ from digitlens.reading.multiscale import (
     find_text,
     first_size,
     reduced_page,
+    scaled,
 )
 from digitlens.reading.nms import Candidates
 
@@ -94,6 +95,13 @@ def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scal
 def test_ink_is_explained_by_sure_digits_around_it(look_at, more, score, expected):
     shown = page(96, 96, (20, 30, 20, 40, 30), *more, colour=True)
     assert explains_ink(shown, look_at([(20, 30, 40, 70)], [3], (96, 96), score)) == expected
+
+
+@pytest.mark.parametrize("scale", [0.31, 0.5, 1, 1.7])
+def test_a_gray_page_is_scaled_as_one_in_colour(scale):
+    page = np.random.default_rng(0).integers(0, 256, (97, 61), np.uint8)
+    colour = np.repeat(page[:, :, None], 3, axis=2)
+    assert np.array_equal(scaled(page, scale), scaled(colour, scale))
 
 
 def test_blank_paper_is_not_explained(look_at):

@@ -168,6 +168,16 @@ def test_forms_that_lie_are_refused(client):
     assert set(found.values()) <= {400, 413, 422}, found
 
 
+def test_a_form_that_is_cut_off_is_refused_not_read_in_part(client, picture):
+    headers = {"Content-Type": FORM.decode()}
+    whole = part(FILE, picture) + part(FILE, picture) + b"--cut--"
+    assert client.post("/v1/read", content=whole, headers=headers).status_code == 200
+    for end in (-2, -10, -60):
+        answer = client.post("/v1/read", content=whole[:end], headers=headers)
+        assert answer.status_code == 400
+        assert "cut off" in answer.json()["detail"]
+
+
 def bomb(width, height):
     """A PNG of white pixels that takes a thousandth of what it claims."""
     parts = (

@@ -147,7 +147,11 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             # People pack a folder as well as its content.
-            lists = [name for name in archive.namelist() if PurePosixPath(name).name == LABELS]
+            names = archive.namelist()
+            if any(name.startswith("/") or "//" in name for name in names):
+                # zipfile.Path of Python before 3.11.10 does not come to an end on them.
+                raise DataError(f"{path}: expected paths inside of it, found one with / too many")
+            lists = [name for name in names if PurePosixPath(name).name == LABELS]
             base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
             archive.filename = str(path)  # the name of a member without one is asked of it
             yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
