@@ -148,9 +148,9 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             # People pack a folder as well as its content.
             names = archive.namelist()
-            if any(name.startswith("/") or "//" in name for name in names):
+            if wrong := [name for name in names if name.startswith("/") or "//" in name]:
                 # zipfile.Path of Python before 3.11.10 does not come to an end on them.
-                raise DataError(f"{path}: expected paths inside of it, found one with / too many")
+                raise DataError(f"{path}: {wrong[0][:80]!r} is not a path inside: pack it again")
             lists = [name for name in names if PurePosixPath(name).name == LABELS]
             base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
             archive.filename = str(path)  # the name of a member without one is asked of it
