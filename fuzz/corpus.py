@@ -160,7 +160,7 @@ def requests() -> Seeds:
     size = f"\nInference-Header-Content-Length: {len(head)}"
     yield "binary", _request("/v2/models/default/infer", "x/y" + size, head + tile)
     for path in ("/", "/v1/models", "/v2/models/default", "/metrics", "/openapi.json", "/a/../b"):
-        yield "get" + path.replace("/", "-"), f"GET {path}\nhost: x\n\n".encode()
+        yield "get" + path.replace("/", "-"), f"GET {path}\nhost: localhost\n\n".encode()
 
 
 def form(picture: bytes) -> bytes:
@@ -245,7 +245,7 @@ def _json(value: Any) -> bytes:
 
 
 def _request(target: str, kind: str, body: bytes) -> bytes:
-    return f"POST {target}\nhost: x\ncontent-type: {kind}\n\n".encode() + body
+    return f"POST {target}\nhost: localhost\ncontent-type: {kind}\n\n".encode() + body
 
 
 def _zipped(members: dict[str, Any], packing: int) -> bytes:

@@ -11,8 +11,8 @@ import zlib
 
 import pytest
 
-HEAD = b"POST /v1/read HTTP/1.1\r\nHost: x\r\n"
-GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CLOSED = 0  # status of a connection that ends without an answer
 
 
@@ -40,7 +40,7 @@ def is_well(server):
 
 
 def posted(*headers, body=b"", path=b"/v1/read"):
-    return b"POST %b HTTP/1.1\r\nHost: x\r\n%b\r\n%b" % (
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n%b" % (
         path,
         b"".join(header + b"\r\n" for header in headers),
         body,
@@ -52,12 +52,12 @@ MALFORMED = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200) + b"\r\n\r\n", 400),
     "half of HTTP/2": (b"SM\r\n\r\n", 400),
     "no host": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
-    "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
-    "a null in a header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n", 400),
+    "two hosts": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n", 400),
+    "a null in a header": (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: \0\r\n\r\n", 400),
     "a space before the colon": (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
-    "a header without a name": (b"GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", 400),
-    "a target with spaces": (b"GET /a b c HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    "a target of bytes": (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a header without a name": (b"GET / HTTP/1.1\r\nHost: localhost\r\n: y\r\n\r\n", 400),
+    "a target with spaces": (b"GET /a b c HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "a target of bytes": (b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "no number as length": (posted(b"Content-Length: ten"), 400),
     "a length below 0": (posted(b"Content-Length: -1"), 400),
     "two lengths": (posted(b"Content-Length: 1", b"Content-Length: 2", body=b"xx"), 400),
@@ -66,7 +66,7 @@ MALFORMED = {
         400,
     ),
     "gzip as transfer": (posted(b"Transfer-Encoding: gzip", body=b"x"), 400),
-    "a long URL": (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a long URL": (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "many headers": (posted(*(b"A%d: x" % number for number in range(20_000))), 400),
     "one long header": (posted(b"A: " + b"x" * 200_000), 400),
 }
@@ -110,7 +110,7 @@ def test_a_client_that_half_closes_after_it_said_all_harms_nobody(start, picture
 
 def test_pipelined_requests_are_answered_in_order(start, picture):
     one = posted(PNG, b"Content-Length: %d" % len(picture), body=picture)
-    lost = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    lost = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     assert statuses(start(), 20 * (one + lost) + last) == 20 * [200, 404] + [200]
 
@@ -122,7 +122,9 @@ def test_nothing_is_unpacked_and_no_protocol_is_changed(start, picture):
         length = b"Content-Length: %d" % len(bomb)
         sent = posted(PNG, length, b"Content-Encoding: " + packing, last, body=bomb)
         assert statuses(server, sent) == [415]
-    upgrade = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: %b\r\nConnection: Upgrade, close\r\n%b\r\n"
+    upgrade = (
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: %b\r\nConnection: Upgrade, close\r\n%b\r\n"
+    )
     key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     for sent in (upgrade % (b"websocket", key), upgrade % (b"h2c", b"HTTP2-Settings: AAMA\r\n")):
         assert statuses(server, sent) == [200]  # the page
