@@ -16,9 +16,13 @@ INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constr
 # The notebook is the longest of all and comes first, so that nothing waits for it at the end.
 TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbmake-timeout 600 \
 	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
+# make chaos CHAOS_CASES=60 CHAOS_OUT= runs fewer, and keeps no record.
+CHAOS_CASES ?= 600
+CHAOS_OUT ?= --out benchmarks/records/$(shell date -u +%F)_chaos
+CHAOS_ENV = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=.:benchmarks
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test recipes coverage check check-js format bench fuzz docs notebook dist audit lock clean
+.PHONY: help demo test recipes coverage check check-js format bench fuzz chaos docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
@@ -29,6 +33,7 @@ help:
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
 	@echo "make fuzz    attack it with FUZZ_INPUTS inputs, a million by default; writes benchmarks/records/"
+	@echo "make chaos   kill and disturb all commands hundreds of times (Linux with a C compiler)"
 	@echo "make docs    build the documentation site in build/site"
 	@echo "make notebook  run the sources in notebooks/ and keep their outputs in .ipynb files"
 	@echo "make dist    build wheel and sdist in dist/"
@@ -111,6 +116,14 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python $(INSTALL) --editable '.[fuzz]' || echo "without atheris: mutations alone"
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/run.py --inputs $(FUZZ_INPUTS) --out $(FUZZ_RECORD)
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/clients.py --inputs $$(($(FUZZ_INPUTS) / 50)) --out $(FUZZ_RECORD)
+
+build/faults.so: chaos/faults.c
+	mkdir -p build
+	$(CC) -O1 -Wall -shared -fPIC -o $@ $< -ldl
+
+chaos: $(VENV)/.dev build/faults.so
+	$(BIN)/digitlens data --fetch
+	$(CHAOS_ENV) LD_PRELOAD=build/faults.so nice -n 19 $(BIN)/python -m chaos --cases $(CHAOS_CASES) $(CHAOS_OUT)
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

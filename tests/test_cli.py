@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 from typer.testing import CliRunner
 
 from digitlens import __version__
+from digitlens.__main__ import main
 from digitlens.cli.main import app
 
 COMMANDS = [
@@ -51,3 +53,21 @@ def test_importing_writes_nothing(tmp_path):
     program = "import digitlens, digitlens.cli.main"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("way", [["data"], ["read", "x.png"]])
+def test_a_lack_of_memory_is_one_line_and_a_mistake_of_ours_is_none(monkeypatch, way):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("digitlens.cli.main.app", fails)
+    monkeypatch.setattr("digitlens.cli.read_paths.read_paths", fails)
+    monkeypatch.setattr("digitlens.__main__._end", sys.exit)
+    monkeypatch.setattr(sys, "argv", ["digitlens", *way])
+    error = RuntimeError("std::bad_alloc")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert str(ended.value).startswith("digitlens: there is not enough memory")
+    error = RuntimeError("a mistake")
+    with pytest.raises(RuntimeError, match="a mistake"):
+        main()

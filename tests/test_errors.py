@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from digitlens.errors import DigitlensError, MissingExtraError, needs_extra
+from digitlens.errors import DigitlensError, MissingExtraError, lacks_memory, needs_extra
 
 
 def test_a_missing_package_names_its_extra():
@@ -22,3 +22,17 @@ def test_a_missing_module_of_our_own_is_a_bug_and_says_so():
 
 def test_every_error_is_a_digitlens_error():
     assert issubclass(MissingExtraError, DigitlensError)
+
+
+@pytest.mark.parametrize(
+    ("error", "lacks"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("[ONNXRuntimeError] : 1 : FAIL : std::bad_alloc"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), True),
+        (RuntimeError("can't start new thread"), True),
+        (ValueError("expected 4"), False),
+    ],
+)
+def test_a_lack_of_memory_is_known_by_its_words(error, lacks):
+    assert lacks_memory(error) == lacks

@@ -1,12 +1,23 @@
 """Files appear whole or not at all."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from digitlens.files import atomic_path, cache_folder, is_file, sha256, write_bytes, write_json
+from digitlens.files import (
+    atomic_path,
+    cache_folder,
+    is_file,
+    is_unused,
+    locked,
+    sha256,
+    temporary_folder,
+    write_bytes,
+    write_json,
+)
 
 
 def test_a_file_and_its_folders_are_made_and_others_may_read_it(tmp_path):
@@ -82,3 +93,65 @@ def test_the_environment_may_name_the_cache_or_it_is_the_users(monkeypatch, tmp_
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     assert cache_folder("mnist").parts[-2:] == ("digitlens", "mnist")
     assert cache_folder("mnist").is_relative_to(tmp_path)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="locks of files that may be replaced")
+
+
+@posix
+def test_what_a_killed_write_left_is_taken_over(tmp_path):
+    with atomic_path(tmp_path / "x.txt") as temporary:
+        name = temporary.name
+    (tmp_path / name).write_bytes(b"half of something long")
+    assert is_unused(tmp_path / "none")
+    (tmp_path / "x.txt").unlink()
+    assert is_unused(tmp_path)
+    write_bytes(tmp_path / "x.txt", b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x.txt": b"new"}
+    assert not is_unused(tmp_path)
+
+
+@posix
+def test_two_that_write_a_file_at_once_do_not_share_the_temporary_one(tmp_path):
+    path = tmp_path / "x.txt"
+    with atomic_path(path) as one:
+        one.write_bytes(b"one")
+        with atomic_path(path) as two:
+            two.write_bytes(b"two")
+        assert path.read_bytes() == b"two"
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@posix
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+    with atomic_path(tmp_path / "x.txt") as temporary:
+        pass
+    (tmp_path / "precious").write_bytes(b"mine")
+    temporary.symlink_to(tmp_path / "precious")
+    write_bytes(tmp_path / "x.txt", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    assert (tmp_path / "x.txt").read_bytes() == b"new"
+
+
+@posix
+def test_a_temporary_folder_is_empty_and_taken_over_unless_it_is_in_use(tmp_path):
+    with temporary_folder(tmp_path / "site") as one, temporary_folder(tmp_path / "site") as two:
+        assert one != two
+    assert list(tmp_path.iterdir()) == []
+    one.mkdir()
+    (one / "half").write_bytes(b"")
+    (one / "deep").mkdir()
+    with temporary_folder(tmp_path / "site") as again:
+        assert again == one
+        assert list(again.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_a_folder_is_locked_until_the_block_ends_and_keeps_no_file(tmp_path):
+    with locked(tmp_path) as first, locked(tmp_path) as second:
+        assert (first, second) == (True, False)
+    with locked(tmp_path) as later, locked(tmp_path / "gone") as gone:
+        assert (later, gone) == (True, False)
+    assert list(tmp_path.iterdir()) == []

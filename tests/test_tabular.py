@@ -1,6 +1,7 @@
 """Tables as records, CSV and JSON, and as files of every form."""
 
 import csv
+import gc
 import io
 import json
 from datetime import date, time
@@ -160,3 +161,14 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
         write_table(path, TABLE)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_once(tmp_path, small_disk, monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    small_disk(500)
+    with pytest.raises(OSError, match="File too large"):
+        write_table(tmp_path / "t.xlsx", TABLE)
+    gc.collect()
+    assert told == []
+    assert list(tmp_path.iterdir()) == []

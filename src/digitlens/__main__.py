@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from digitlens.errors import DigitlensError
+from digitlens.errors import NO_MEMORY, DigitlensError, lacks_memory
 
 _FORMS = ("--json", "--csv")
 _INTERRUPTED = 130  # exit code: 128 and the number of the signal, as the parser has it
@@ -52,6 +52,10 @@ def _read(arguments: Sequence[str]) -> str | int:
         return _INTERRUPTED
     except (DigitlensError, OSError) as error:
         return f"digitlens: {error}"
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        return f"digitlens: {NO_MEMORY}"
 
 
 def _end(outcome: str | int) -> NoReturn:

@@ -34,6 +34,16 @@ class MissingExtraError(DigitlensError):
     """An optional dependency is not installed."""
 
 
+NO_MEMORY = "there is not enough memory: end other programs, or give it more"
+# How Python, the C++ library, torch, onnxruntime, the loader and the system say it.
+_NO_MEMORY = ("bad_alloc", "allocate", "out of memory", "failed to map", "start new thread")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory; libraries have no class for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 @contextmanager
 def needs_extra(extra: str, what: str = "this") -> Generator[None]:
     """Turns a missing optional import inside the block into one line that names the extra.

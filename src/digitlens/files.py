@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif", ".avif", ".pdf"),
 )
+_TEMPORARY = re.compile(r"\..+-\d+(\.\w+)?")  # names of ``atomic_path``
 
 
 @contextmanager
@@ -27,21 +30,151 @@ def atomic_path(path: Path) -> Generator[Path]:
     Args:
         path: The file to write; missing parent folders are made.
     """
-    import tempfile  # noqa: PLC0415  (slow to load)
-
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        begin = f".{path.stem}-"
-        handle, name = tempfile.mkstemp(prefix=begin, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+        handle, temporary = _temporary(path)
     try:
         yield temporary
         with _naming(path):
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):  # the disk became read-only, say: the next one takes it over
+            temporary.unlink(missing_ok=True)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """Makes an empty file next to another one that no other process writes.
+
+    What a killed process left is taken over, so that it does not pile up: names are numbers, and a
+    lock, which ends with its process, tells whether somebody still writes.
+    """
+    new, old = os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    for number in count():
+        name = path.with_name(f".{path.stem}-{number}{path.suffix}")
+        try:
+            handle, is_new = os.open(name, new, 0o666), True
+        except FileExistsError:
+            try:
+                handle, is_new = os.open(name, old), False
+            except OSError:  # gone meanwhile, somebody else's, or a link
+                continue
+        if sys.platform == "win32":  # a file that is open cannot be replaced there
+            os.close(handle)
+            if is_new:
+                return os.open(os.devnull, os.O_RDONLY), name
+        elif _is_ours(handle) and _is_free(handle, name, is_new=is_new):
+            os.truncate(handle, 0)
+            return handle, name
+        else:
+            os.close(handle)
+    raise AssertionError
+
+
+def _is_ours(handle: int) -> bool:
+    return os.name != "posix" or os.fstat(handle).st_uid == os.geteuid()
+
+
+def _is_free(handle: int, name: Path, *, is_new: bool) -> bool:
+    """Whether nobody else writes an open file, which is still there, and locks it."""
+    try:
+        if not lock(handle):
+            return False
+    except OSError:  # a file system without locks
+        return is_new
+    opened = os.fstat(handle)
+    try:
+        there = name.stat()
+    except OSError:  # it took its place meanwhile
+        return False
+    return (opened.st_dev, opened.st_ino) == (there.st_dev, there.st_ino)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Generator[Path]:
+    """Gives an empty folder next to ``path``, which is gone when the block ends.
+
+    As with ``atomic_path``, what a killed process left is taken over.
+    """
+    import shutil  # noqa: PLC0415  (slow to load)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        name = path.with_name(f".{path.name}-{number}")
+        try:
+            name.mkdir()
+        except FileExistsError:
+            if sys.platform == "win32":  # folders cannot be locked there
+                continue
+        with locked(name, own=True) as is_free:
+            if not is_free:
+                continue
+            try:
+                for left in name.iterdir():
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                yield name
+            finally:
+                shutil.rmtree(name, ignore_errors=True)
+            return
+
+
+@contextmanager
+def locked(folder: Path, *, own: bool = False) -> Generator[bool]:
+    """Keeps a folder for this process while the block lasts, by a lock that leaves no file.
+
+    Gives False if another process has it, or it is gone, or, with ``own``, a link or somebody
+    else's. Without locks, as on Windows, always True.
+    """
+    if os.name != "posix":
+        yield True
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY | (os.O_NOFOLLOW if own else 0))
+    except OSError as error:  # one that may be written and not be looked into cannot be locked
+        yield isinstance(error, PermissionError) and not own
+        return
+    try:
+        is_ours = not own or _is_ours(handle)
+        yield is_ours and _is_free(handle, folder, is_new=True)
+    finally:
+        os.close(handle)
+
+
+def is_unused(folder: Path) -> bool:
+    """Whether nothing is in a folder, or at most what a killed ``atomic_path`` left.
+
+    Raises:
+        OSError: It is no folder, or cannot be looked into.
+    """
+    try:
+        return all(_TEMPORARY.fullmatch(path.name) for path in folder.iterdir())
+    except FileNotFoundError:
+        return True
+
+
+def lock(handle: int) -> bool:
+    """Locks an open file, or folder, until it is closed or the process ends.
+
+    Returns:
+        False if another has it open and locked.
+
+    Raises:
+        OSError: It cannot be locked.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415  (of one platform)
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415  (of the others)
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 @contextmanager
@@ -98,10 +231,3 @@ def names_picture(name: str) -> bool:
 def sha256(content: bytes | memoryview) -> str:
     """The SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _umask() -> int:
-    # Only way to ask; restored at once. mkstemp makes files private, which a report should not be.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -225,8 +225,9 @@ def _write_xlsx(path: Path, table: Table) -> None:
                 target.fill = PatternFill("solid", fgColor=DOUBTFUL)
             if cell.reason:
                 target.comment = Comment(_remark(cell), "digitlens")
-    with atomic_path(path) as temporary:
-        book.save(temporary)
+    content = io.BytesIO()  # its zip file, cut short by a full disk, would complain once more
+    book.save(content)
+    write_bytes(path, content.getvalue())
 
 
 def _in_excel(cell: Cell) -> tuple[float | int | date | time | str | None, str]:

@@ -83,3 +83,12 @@ def test_what_could_not_be_made_is_tried_again():
     with pytest.raises(ValueError, match="not yet"):
         lazy()
     assert lazy() == 7
+
+
+def test_a_graph_that_does_not_fit_into_the_memory_is_not_called_damaged(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", fails)
+    with pytest.raises(MemoryError):
+        open_session(b"", name="bars")

@@ -61,6 +61,44 @@ def test_a_header_that_a_power_cut_left_is_written_again(tmp_path, torn):
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
+def test_no_half_of_a_picture_stays_on_a_full_disk(tmp_path, small_disk):
+    path = tmp_path / "log.csv"
+    with open_ledger(path) as ledger:
+        ledger.append([row("a")])
+        before = path.read_bytes()
+        small_disk(len(before) + 60)
+        with pytest.raises(LockedError, match=r"log\.csv: File too large"):
+            ledger.append([row("b"), row("b", "other")])
+        assert path.read_bytes() == before
+        small_disk(1 << 20)
+        assert ledger.append([row("b"), row("b", "other")]) == 3
+        assert [each.picture for _, each in ledger.rows()] == ["a", "b", "b"]
+
+
+def test_a_log_appears_with_its_header_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write_bytes", _broken)
+    with pytest.raises(DataError, match="Input/output error"), open_ledger(tmp_path / "log.csv"):
+        pass
+    assert not (tmp_path / "log.csv").exists()
+
+
+def test_what_could_not_be_cut_off_is_before_the_next_rows(tmp_path, small_disk, monkeypatch):
+    path = tmp_path / "log.csv"
+    with open_ledger(path) as ledger:
+        small_disk(path.stat().st_size + 60)
+        with monkeypatch.context() as broken:
+            broken.setattr(module, "_cut", _broken)
+            with pytest.raises(LockedError):
+                ledger.append([row("a"), row("a", "other")])
+        small_disk(1 << 20)
+        ledger.append([row("a"), row("a", "other")])
+        assert [each.region for _, each in ledger.rows()] == ["main", "other"]
+
+
+def _broken(*_):
+    raise OSError(5, "Input/output error")
+
+
 def test_a_row_is_one_line(tmp_path):
     with open_ledger(tmp_path / "log.csv") as ledger:
         ledger.append([row("a", reason="two\nlines")])

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 
 import pytest
@@ -141,6 +142,16 @@ def test_a_whole_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(
 
 
 @pytest.mark.usefixtures("npm")
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be locked")
+@pytest.mark.usefixtures("npm")
+def test_what_a_killed_export_left_is_gone_after_the_next(tmp_path):
+    left = tmp_path / "site" / ".web-0" / "site"
+    left.mkdir(parents=True)
+    (left / "index.html").write_text("half")
+    write_site(tmp_path / "site" / "web", "swift", "pages")
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["web"]
+
+
 def test_what_somebody_else_wrote_stays_and_a_file_is_no_folder(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")

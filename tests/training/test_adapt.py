@@ -188,6 +188,11 @@ def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
     with pytest.raises(DataError, match="other labels"):
         run(folder_of(examples, tmp_path / "others", "1"), resume=True)
     monkeypatch.setattr(adapting, "fine_tune", tuned)
+    removed = adapting.shutil.rmtree
+    monkeypatch.setattr(adapting.shutil, "rmtree", lambda folder: removed(folder) or _stop())
+    with pytest.raises(KeyboardInterrupt):  # at the very end, when nothing but its mark is left
+        run(own, resume=True)
+    monkeypatch.setattr(adapting.shutil, "rmtree", removed)
     found = run(own, resume=True)
     assert found.folder is None
     assert [part.name for part in found.parts] == ["recognizer", "classifier"]

@@ -1,6 +1,7 @@
 """A run folder says what was trained and is never overwritten."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,14 @@ from digitlens.errors import DataError
 from digitlens.files import sha256
 from digitlens.models.bundle import Card, load_bundle, write_bundle
 from digitlens.training.recipe import DetectorRecipe, Recipe
-from digitlens.training.run import free_folder, refit_recipe, resume_run, run_name, start_run
+from digitlens.training.run import (
+    at_work,
+    free_folder,
+    refit_recipe,
+    resume_run,
+    run_name,
+    start_run,
+)
 
 
 def test_a_new_run_writes_recipe_and_provenance(tmp_path):
@@ -61,3 +69,28 @@ def test_a_damaged_provenance_is_named(content, tmp_path):
 def test_free_folder_counts_up(tmp_path):
     (tmp_path / "fast-1").mkdir()
     assert free_folder("fast", tmp_path) == tmp_path / "fast-2"
+
+
+def test_a_start_that_was_killed_is_begun_again(tmp_path):
+    start_run(tmp_path / "run", "mine", Recipe(), {}, "")
+    (tmp_path / "run" / "recipe.toml").rename(tmp_path / "run" / ".recipe-0.toml")
+    start_run(tmp_path / "run", "other", Recipe(), {}, "")
+    assert run_name(tmp_path / "run") == "other"
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "run.json").write_text("[1]", encoding="utf-8")
+    with pytest.raises(DataError, match="is not empty"):
+        start_run(tmp_path / "theirs", "x", Recipe(), {}, "")
+
+
+def test_a_folder_has_one_process_at_work_and_none_leaves_an_empty_one(tmp_path):
+    with at_work(tmp_path / "run"):
+        if os.name == "posix":
+            with pytest.raises(DataError, match="is at work in it"), at_work(tmp_path / "run"):
+                pass
+    assert not (tmp_path / "run").exists()
+    with at_work(tmp_path):
+        pass
+    assert tmp_path.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written"), at_work(tmp_path / "file" / "run"):
+        pass

@@ -1,10 +1,13 @@
 """A study is shared, searched and remembered."""
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage
 
 from digitlens.errors import DataError
@@ -275,3 +278,48 @@ def test_two_processes_share_a_study(tmp_path):
     assert 6 <= len(trials) <= 7  # both may begin the last one
     assert len({str(trial.chosen) for trial in trials}) == len(trials)
     assert all(trial.state == "complete" for trial in trials)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be locked")
+def test_a_trial_whose_process_was_killed_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(tune_module, "train_classifier", _trained)
+    study = open_study(local_storage(tmp_path), "mine", PLAN)
+    chosen = {"epochs": 2, "learning_rate": 0.05}
+    study.enqueue_trial(chosen)
+    study.ask()  # by a process that was killed
+    search(study, (None, None), tmp_path, trials=1)
+    assert [trial.state for trial in result_of(study).trials] == ["failed", "complete"]
+    assert result_of(study).trials[1].chosen == chosen
+    dead = study.ask()
+    with tune_module._present(study, tmp_path):  # another process is at work: it may be its own
+        study.ask()
+        search(study, (None, None), tmp_path, trials=0)
+        states = [trial.state for trial in result_of(study).trials]
+    assert states == ["failed", "complete", "failed", "running"]
+    assert dead.number == 2
+
+
+def _trained(*_, **__):
+    return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
+
+
+def test_a_database_that_cannot_be_written_any_more_is_one_line(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise StorageInternalError("An exception is raised.") from OSError("disk is full")
+
+    study = open_study(local_storage(tmp_path), "mine", PLAN)
+    monkeypatch.setattr(study._storage, "create_new_trial", full)
+    with pytest.raises(DataError, match=r"database of the study cannot be used \(disk is full\)"):
+        search(study, (None, None), tmp_path, trials=1)
+
+
+def test_a_study_is_in_its_folder_whole_or_not_at_all(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optuna.Study, "set_user_attr", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_study(local_storage(tmp_path), "mine", PLAN)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert space_of(open_study(local_storage(tmp_path), "mine", PLAN)) == SPACE

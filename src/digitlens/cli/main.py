@@ -16,7 +16,7 @@ from digitlens.cli.serve import export, serve
 from digitlens.cli.show import figures, reconstruct, report
 from digitlens.cli.train import train, tune
 from digitlens.cli.watch import template, watch
-from digitlens.errors import DigitlensError
+from digitlens.errors import NO_MEMORY, DigitlensError, lacks_memory
 
 app = typer.Typer(
     name="digitlens",
@@ -55,3 +55,7 @@ def main() -> None:
         app()
     except (DigitlensError, OSError) as error:  # OSError: a folder that cannot be written, say
         sys.exit(f"digitlens: {error}")
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        sys.exit(f"digitlens: {NO_MEMORY}")

@@ -12,6 +12,7 @@ from typer import Option
 from digitlens.cli import tables
 from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, drawn, figure
 from digitlens.errors import DataError, RecipeError, needs_extra
+from digitlens.files import is_unused
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
@@ -341,7 +342,7 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
             f"{folder} is not a study: expected a folder that has {DATABASE} in it; one in a "
             "shared database is joined with --storage and --name"
         )
-    if not (resume or shared) and folder.exists() and (folder.is_file() or any(folder.iterdir())):
+    if not (resume or shared) and (folder.is_file() or not is_unused(folder)):
         raise DataError(
             f"{folder} is not empty: name another folder with --out, or go on with  "
             f"digitlens tune --resume {folder}"

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import onnxruntime as ort
 
-from digitlens.errors import ModelError
+from digitlens.errors import ModelError, lacks_memory
 
 _MEMORY, _MEMORY_A_CORE = 1 << 30, 1 << 29
 Piece = TypeVar("Piece")
@@ -53,6 +53,8 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no public base class
+        if lacks_memory(error):
+            raise MemoryError from error
         raise ModelError(
             f"{name} is not a graph that onnxruntime can load: {first_line(error)}"
         ) from error

@@ -16,20 +16,20 @@ import csv
 import json
 import os
 import sqlite3
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, fields
 from http.client import HTTPException
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from digitlens.errors import DataError, needs_extra
-from digitlens.files import sha256, write_bytes, write_json
+from digitlens.files import lock, sha256, write_bytes, write_json
 from digitlens.progress import note
 from digitlens.tabular import csv_of
 
@@ -119,7 +119,12 @@ def open_ledger(path: Path) -> Generator[Ledger]:
     with ExitStack() as opened:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _lock(path, opened.enter_context(path.with_name(f"{path.name}.lock").open("w")))
+            mark = opened.enter_context(path.with_name(f"{path.name}.lock").open("w"))
+            if not lock(mark.fileno()):
+                raise DataError(
+                    f"{path}: another digitlens watch writes to this log: stop it, or give another "
+                    "file to --out"
+                )
             if suffix == ".csv":
                 ledger: Ledger = _CsvLedger(path)
             else:
@@ -136,9 +141,10 @@ class _CsvLedger:
     def __init__(self, path: Path) -> None:
         """Opens or makes the file, and cuts off what a power cut left; see ``open_ledger``."""
         self._path = path
+        self._torn: int | None = None  # where the file ended before rows that were not written
         header = csv_of([COLUMNS]).encode()
-        with path.open("a+b") as file:
-            file.seek(0)
+        start = b""
+        with suppress(FileNotFoundError), path.open("rb") as file:
             start = file.read(len(header)).rstrip(b"\0")
         if start != header and header.startswith(start):
             write_bytes(path, header)
@@ -164,15 +170,24 @@ class _CsvLedger:
         return self._count
 
     def _write(self, content: bytes) -> None:
-        with self._path.open("ab") as file:
-            end = file.tell()
+        # Unbuffered: what did not fit would be written again when the file is cut or closed.
+        with self._path.open("ab", buffering=0) as file:
+            if self._torn is not None:
+                _cut(file, self._torn)
+            self._torn = file.seek(0, os.SEEK_END)
             try:
-                file.write(content)
-                file.flush()
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:  # a full disk: no half of a picture stays
-                file.truncate(end)
+                _cut(file, self._torn)
                 raise
+            self._torn = None
+
+
+def _cut(file: RawIOBase, end: int) -> None:
+    file.truncate(end)
 
 
 def _check_header(path: Path, file: BinaryIO) -> None:
@@ -192,24 +207,6 @@ def _whole(file: BinaryIO) -> int:
         if line.endswith(b"\n") and b"\0" not in line:
             whole = end
     return whole
-
-
-def _lock(path: Path, file: IO[str]) -> None:
-    """Locks a log by a file next to it, until that is closed or the process ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415  (of one platform)
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415  (of the others)
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise DataError(
-            f"{path}: another digitlens watch writes to this log: stop it, or give another file "
-            "to --out"
-        ) from error
 
 
 class _SqliteLedger:

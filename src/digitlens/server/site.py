@@ -85,14 +85,13 @@ def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     _check_free(folder)
     parts = {**_models(model, pages), **_runtime(), **_page()}
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-            site = Path(temporary) / "site"
+        with files.temporary_folder(folder) as temporary:
+            site = temporary / "site"
             for name, content in parts.items():
                 (site / name).parent.mkdir(parents=True, exist_ok=True)
                 (site / name).write_bytes(content)
             files.write_json(site / LISTING, _listing(parts))
-            _replace(folder, site, Path(temporary) / "before")
+            _replace(folder, site, temporary / "before")
     except OSError as error:
         raise SiteError(f"{folder} cannot be written: {error}") from error
 

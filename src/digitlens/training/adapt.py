@@ -59,6 +59,7 @@ from digitlens.training.loop import STATE, Device, choose_device
 from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
+from digitlens.training.run import at_work
 from digitlens.training.tasks.batches import LineSource, Sample, batches_by_width, worker_count
 from digitlens.training.tasks.line import VALIDATION_SEED, blend_weights, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
@@ -326,37 +327,39 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     """
     classifier, detector = open_roles(model)
     lines = load_line_bundle(lines_of(classifier.folder))
-    facts = _begin(folder, pictures, (classifier, lines), resume=resume)
-    reader = DigitReader(classifier, pages=detector)
-    learned, held_out = split_samples(gather_samples(reader, pictures))
-    texts = [sample.picture for sample in held_out]
-    result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))
-    if not any(sample.wrong for sample in (*learned, *held_out)):
+    with at_work(folder):
+        facts = _begin(folder, pictures, (classifier, lines), resume=resume)
+        reader = DigitReader(classifier, pages=detector)
+        learned, held_out = split_samples(gather_samples(reader, pictures))
+        texts = [sample.picture for sample in held_out]
+        result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))
+        if not any(sample.wrong for sample in (*learned, *held_out)):
+            return result
+        files.write_json(folder / FACTS, facts)
+        chosen = device or choose_device(recipe.precision)
+        note(f"device: {chosen.reason}")
+        count = worker_count(chosen.name) if workers is None else workers
+        run = _Run(folder / RUN, replay(), recipe, resume, chosen, count)
+        lines, recognizer = run.recognizer(lines, learned, held_out)
+        classifier, named = run.classifier(classifier, learned, held_out)
+        result = replace(result, parts=(recognizer, named))
+        if any(part.kept for part in result.parts):
+            card = replace(classifier.card, name=folder.name)
+            candidate = folder / RUN / CANDIDATE
+            # It promises no share of mistakes: what was measured is of other weights.
+            fusion = {key: value for key, value in lines.card.fusion.items() if key != "risk"}
+            lines = replace(lines, card=replace(lines.card, fusion=fusion))
+            write_reader(candidate, replace(classifier, card=card), lines)
+            result = replace(result, wrong_after=_wrong(DigitReader(candidate), texts)[1])
+            if result.wrong_after <= result.wrong_before:
+                write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
+                result = replace(result, folder=folder)
+        shutil.rmtree(folder / RUN)
+        (folder / FACTS).unlink()  # last: until then it can be gone on with
+        if not result.folder:
+            with suppress(OSError):  # it was there before, with something in it
+                folder.rmdir()
         return result
-    files.write_json(folder / RUN / FACTS, facts)
-    chosen = device or choose_device(recipe.precision)
-    note(f"device: {chosen.reason}")
-    count = worker_count(chosen.name) if workers is None else workers
-    run = _Run(folder / RUN, replay(), recipe, resume, chosen, count)
-    lines, recognizer = run.recognizer(lines, learned, held_out)
-    classifier, named = run.classifier(classifier, learned, held_out)
-    result = replace(result, parts=(recognizer, named))
-    if any(part.kept for part in result.parts):
-        card = replace(classifier.card, name=folder.name)
-        candidate = folder / RUN / CANDIDATE
-        # It promises no share of mistakes: what was measured is of other weights.
-        fusion = {key: value for key, value in lines.card.fusion.items() if key != "risk"}
-        lines = replace(lines, card=replace(lines.card, fusion=fusion))
-        write_reader(candidate, replace(classifier, card=card), lines)
-        result = replace(result, wrong_after=_wrong(DigitReader(candidate), texts)[1])
-        if result.wrong_after <= result.wrong_before:
-            write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
-            result = replace(result, folder=folder)
-    shutil.rmtree(folder / RUN)
-    if not result.folder:
-        with suppress(OSError):  # it was there before, with something in it
-            folder.rmdir()
-    return result
 
 
 def _begin(
@@ -380,7 +383,7 @@ def _begin(
         check_free(folder)
         return facts
     try:
-        begun = json.loads((folder / RUN / FACTS).read_bytes())
+        begun = json.loads((folder / FACTS).read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} has nothing to go on with: leave --resume out") from error
     if begun != facts:

@@ -119,7 +119,10 @@ def save_state(
         for name, tensor in tensors.items()
     }
     with atomic_path(folder / STATE) as temporary:
-        save_file(tensors, temporary, {"progress": json.dumps(facts)})
+        try:
+            save_file(tensors, temporary, {"progress": json.dumps(facts)})
+        except SafetensorError as error:  # a full disk, say
+            raise DataError(f"{folder / STATE} cannot be written: {error}") from error
 
 
 def load_state(
@@ -308,7 +311,8 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
         task: What is learned.
         folder: Receives the state, ``history.jsonl`` and ``steps.jsonl``.
         device: Where to train.
-        resume: Go on from the state in the folder.
+        resume: Go on from the state in the folder, or begin where a run was killed before it had
+            learned anything.
         time_limit: Seconds of training. Where the steps of the schedule would take longer, it is
             gone through faster and with fewer steps, so that its end is reached in time; such a
             run does not repeat itself bit for bit.
@@ -317,7 +321,7 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
             that would be kept; what it raises ends the run.
 
     Raises:
-        DataError: There is nothing to resume, or it belongs to another recipe.
+        DataError: The state is gone or damaged, or belongs to another recipe.
     """
     schedule = task.schedule
     torch.manual_seed(task.first_seed)
@@ -329,8 +333,9 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     modules |= {"averaged": averaged} if schedule.ema_decay else {}
     optimizer = task.optimizer(network)
     progress = Progress(task.recipe.as_toml())
-    if resume:
+    if resume and any((folder / name).exists() for name in (STATE, HISTORY)):
         progress = load_state(folder, task.recipe, modules, optimizer)
+        write_history(folder, progress.history, progress.steps)  # it may have been killed between
     else:
         save_state(folder, progress, modules, optimizer)
 

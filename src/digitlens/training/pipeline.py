@@ -40,7 +40,7 @@ from digitlens.training.recipe import (
     LineRecipe,
     Recipe,
 )
-from digitlens.training.run import MODEL, run_name, start_run
+from digitlens.training.run import MODEL, at_work, run_name, start_run
 from digitlens.training.tasks.detector import train_detector
 from digitlens.training.tasks.line import VALIDATION_SEED, line_graph_of, line_makers, train_lines
 from digitlens.training.tasks.tile import OnEpoch, train_autoencoder, train_classifier
@@ -133,14 +133,15 @@ def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> 
 
     Followers are told of each step of a classifier's training.
     """
-    if isinstance(recipe, DetectorRecipe):
-        results, found = _train_detector(recipe, job)
-    elif isinstance(recipe, LineRecipe):
-        results, found = _train_lines(recipe, job)
-    elif isinstance(recipe, AutoencoderRecipe):
-        results, found = _train_autoencoder(recipe, job)
-    else:
-        results, found = _train_classifier(recipe, job, followers)
+    with at_work(job.folder):
+        if isinstance(recipe, DetectorRecipe):
+            results, found = _train_detector(recipe, job)
+        elif isinstance(recipe, LineRecipe):
+            results, found = _train_lines(recipe, job)
+        elif isinstance(recipe, AutoencoderRecipe):
+            results, found = _train_autoencoder(recipe, job)
+        else:
+            results, found = _train_classifier(recipe, job, followers)
     seconds = f"{results['training_seconds']:,.1f} s of training"
     return Outcome({"run": str(job.folder), **results}, f"{job.folder}: {found}, {seconds}")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -33,10 +34,10 @@ def start_run(
     """Makes the folder and writes down what is about to be trained, from what and where.
 
     Data are SHA-256 of files by name; the device is the line that says where. Raises DataError,
-    and touches nothing, unless the folder is new or empty.
+    and touches nothing, unless the folder is new or empty, or has what a killed start left.
     """
     try:
-        occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        occupied = folder.is_file() or not _is_free(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be looked into: {error}") from error
     if occupied:
@@ -44,10 +45,6 @@ def start_run(
             f"{folder} is not empty: name another folder with --out, "
             f"or go on with  digitlens train --resume {folder}"
         )
-    try:
-        files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error}") from error
     provenance = {
         "name": name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -59,7 +56,44 @@ def start_run(
         "commit": source_commit(),
         "data": data,
     }
-    files.write_json(folder / PROVENANCE, provenance)
+    try:
+        files.write_json(folder / PROVENANCE, provenance)
+        files.write_bytes(folder / RECIPE, recipe.as_toml().encode())  # last: with it, it is a run
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}") from error
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a run may begin in a folder."""
+    if files.is_unused(folder):
+        return True
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    with suppress(DataError):
+        return names == {PROVENANCE} and bool(run_name(folder))
+    return False
+
+
+@contextmanager
+def at_work(folder: Path) -> Generator[None]:
+    """Keeps a folder, which is made, for one process while the block lasts.
+
+    Raises:
+        DataError: Another process is at work in it, or it cannot be made.
+    """
+    try:
+        is_new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}") from error
+    try:
+        with files.locked(folder) as is_free:
+            if not is_free:
+                raise DataError(f"{folder}: another digitlens is at work in it: wait for its end")
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def resume_run(folder: Path) -> AnyRecipe:

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
 from optuna.study import Study
+from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from digitlens import files
 from digitlens.datasets.mnist import Split
@@ -78,10 +82,20 @@ def search(
         on_trial: Called with each trial before it is trained, as running, and after it.
 
     Raises:
-        DataError: The first trials all failed.
+        DataError: The first trials all failed, or the database cannot be used any more.
     """
     objective = _Objective(study, splits, folder, on_trial)
+    with _usable("the database of the study"), _present(study, folder):
+        _search(study, objective, trials, timeout, on_trial)
 
+
+def _search(
+    study: Study,
+    objective: _Objective,
+    trials: int,
+    timeout: float | None,
+    on_trial: OnTrial | None,
+) -> None:
     def has_enough() -> bool:
         give_up_dead(study)
         return sum(trial.counts for trial in trials_of(study)) >= trials
@@ -95,6 +109,40 @@ def search(
 
     if not has_enough():
         study.optimize(objective, timeout=timeout, catch=(Exception,), callbacks=[after])
+
+
+@contextmanager
+def _usable(shown: str) -> Generator[None]:
+    """Turns the errors of a database, as of a full disk, into one line."""
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        why = _first_line(error.__cause__ or error)
+        raise DataError(f"{shown} cannot be used ({why}): mend it, then go on") from error
+
+
+@contextmanager
+def _present(study: Study, folder: Path) -> Generator[None]:
+    """Locks the folder of a local study together with others; the first finds no trial running.
+
+    So one whose process was killed is known at once, not when it has given no sign of life.
+    """
+    if os.name != "posix" or not (folder / DATABASE).is_file():
+        yield
+        return
+    import fcntl  # noqa: PLC0415  (not of every platform)
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if files.lock(handle):
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                study.tell(trial.number, state=TrialState.FAIL)
+                # Tried again, first of all: the first trial is that of the recipe itself.
+                study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
 
 
 class _Objective:
@@ -124,6 +172,8 @@ class _Objective:
             return self._mean(trial, self._space.recipe(chosen))
         except (Exception, KeyboardInterrupt) as error:
             trial.set_user_attr("reason", _reason(error))
+            if isinstance(error, KeyboardInterrupt):
+                self._study.enqueue_trial(trial.params)  # the next that is tried
             raise
         finally:
             trial.set_user_attr("seconds", time.monotonic() - begun)
@@ -226,15 +276,30 @@ def open_study(
         DataError: The database cannot be used, has no such study, or one that searches otherwise.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    database = _connect(storage)
+    shown = shown_address(storage)
+    with _usable(shown):
+        is_new = plan is not None and _begin_local(storage, name, plan)
+        return _open(_connect(storage), name, plan, shown, pruning=pruning, is_new=is_new)
+
+
+def _open(
+    database: optuna.storages.RDBStorage,
+    name: str,
+    plan: Mapping[str, Any] | None,
+    shown: str,
+    *,
+    pruning: bool,
+    is_new: bool,
+) -> Study:
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)  # tenths, see tune
     options: dict[str, Any] = {
         "storage": database,
         "pruner": median if pruning else optuna.pruners.NopPruner(),
     }
-    if plan is not None and (study := _begin(options, name, plan)):
+    if plan is not None and not is_new and (study := _begin(options, name, plan)):
         return study
-    study = _join(options, name, shown_address(storage))
+    seed = plan["recipe"]["seed"] if plan and is_new else None
+    study = _join(options, name, shown, seed)
     if plan is not None:
         _check_same(study, plan)
     return study
@@ -309,12 +374,37 @@ def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> St
     return study
 
 
-def _join(options: Mapping[str, Any], name: str, shown: str) -> Study:
+def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
+    """Writes a new study's file, whole: one that was killed on the way would be in the way.
+
+    Gives False where the storage is no file, or it is there.
+    """
+    url = make_url(storage) if storage.startswith("sqlite:") else None
+    if url is None or not url.database or url.database.startswith((":", "file:")):
+        return False
+    path = Path(url.database)
+    if not path.parent.is_dir():
+        return False
+    with files.locked(path.parent) as is_free:
+        if path.exists():
+            return False
+        if not is_free:
+            raise DataError(f"{path.parent}: another process begins a study there: wait for it")
+        memory = optuna.storages.RDBStorage("sqlite://", {"poolclass": StaticPool})
+        _begin({"storage": memory}, name, plan)
+        connection = memory.engine.raw_connection().driver_connection
+        assert connection is not None
+        files.write_bytes(path, connection.serialize())
+        memory.engine.dispose()
+    return True
+
+
+def _join(options: Mapping[str, Any], name: str, shown: str, seed: int | None) -> Study:
     names = optuna.get_all_study_names(options["storage"])
     if name not in names and (name or len(names) != 1):
         there = f"those there are: {', '.join(names)}" if names else "it has none"
         raise DataError(f"no study {name!r} in {shown}: {there}; begin one with --search")
-    sampler = optuna.samplers.TPESampler(constant_liar=True)
+    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     study = optuna.load_study(**options, study_name=name or names[0], sampler=sampler)
     for _ in range(ATTEMPTS):  # its first process may not have written down yet what is searched
         if PLAN in study.user_attrs:

@@ -21,7 +21,7 @@ from digitlens.training.export import (
     export_classifier,
     load_weights,
 )
-from digitlens.training.loop import HISTORY
+from digitlens.training.loop import HISTORY, STEPS
 from digitlens.training.recipe import AutoencoderRecipe
 from digitlens.training.tasks.tile import (
     FLAT,
@@ -60,8 +60,13 @@ def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
     rows = [json.loads(line) for line in (tmp_path / "a" / HISTORY).read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert without_times(rows) == without_times(whole.history)
+    steps = (tmp_path / "a" / STEPS).read_bytes()
+    (tmp_path / "a" / STEPS).unlink()  # as if it was killed just before
     again = train_classifier(tiny, bars, more_bars, tmp_path / "a", resume=True)
     assert same(whole.network, again.network)
+    assert (tmp_path / "a" / STEPS).read_bytes() == steps
+    early = train_classifier(tiny, bars, more_bars, tmp_path / "c", resume=True)  # nothing is there
+    assert same(whole.network, early.network)
     recipe = dataclasses.replace(tiny, seed=1)
     other = train_classifier(recipe, bars, more_bars, tmp_path / "b").network
     assert not same(whole.network, other)
@@ -105,6 +110,7 @@ def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
 def test_a_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp_path):
+    (tmp_path / HISTORY).write_text("{}\n", encoding="utf-8")
     if content is not None:
         (tmp_path / "state.safetensors").write_bytes(content)
     with pytest.raises(DataError, match=r"state\.safetensors cannot be read"):

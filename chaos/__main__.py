@@ -1,0 +1,437 @@
+"""Kills and disturbs commands at random moments, goes on, and compares with an undisturbed run.
+
+    make chaos                    a few hundred cases; CHAOS_CASES=N for more or fewer
+    python -m chaos --only watch  the same without a record
+
+Each case is a process forked from this one, which has loaded everything: what it does to files and
+how it dies is that of a process of its own, and there is time for hundreds. ``faults.c`` strikes at
+its n-th change of a file, n anywhere between the first and the last.
+"""
+
+import argparse
+import ctypes
+import io
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import NamedTuple
+
+from chaos.commands import COMMANDS, Command, Result, contents, left, shrink
+
+from digitlens.__main__ import main as digitlens
+from digitlens.cli.main import app
+from digitlens.progress import note
+from harness import Row, document, place, provenance, publish, table
+
+PATIENCE = 300.0  # seconds for a command
+ORPHANED = 15.0  # seconds after which what a killed command started must have ended
+NOTHING, KILL, FULL, BROKEN, READ_ONLY, CLOCK = range(6)  # as in faults.c
+HOUR, YEAR = 3600, 365 * 86400
+JUMPS = (-10 * YEAR, -40 * 86400, -HOUR, -60, 60, HOUR, 40 * 86400, 10 * YEAR)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What disturbs a process, and at which of its changes of files."""
+
+    kind: int = NOTHING
+    at: int = 0
+    jump: int = 0  # seconds
+    memory: int = 0  # bytes more than it begins with; 0 for no limit
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended."""
+
+    code: int  # negative for a signal
+    said: str
+    complained: str
+    calls: int = 0  # changes of files
+    seconds: float = 0.0
+    memory: int = 0  # bytes more than it began with, at most
+    written: int = 0  # bytes in its folder
+
+    @property
+    def last(self) -> str:
+        """The code and the last words."""
+        return f"{self.code}: {' / '.join(self.complained.splitlines()[-2:])}"
+
+    @property
+    def refusal(self) -> str:
+        """The line that says why it did not do its work; empty if there is none, or more."""
+        lines = [line for line in self.complained.splitlines() if line.startswith("digitlens: ")]
+        crashed = "Traceback" in self.complained or self.code != 1
+        return lines[-1] if lines and not crashed else ""
+
+
+class Process:
+    """A command in a process forked from this one, in its folder."""
+
+    def __init__(self, folder: Path, line: Sequence[str], fault: Fault = Fault()) -> None:
+        self._logs = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
+        self._begun = time.monotonic()
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(folder, line, fault)
+
+    def _run(self, folder: Path, line: Sequence[str], fault: Fault) -> None:
+        os.setsid()
+        os.chdir(folder)
+        for file, name in enumerate(("in", "out", "err")):
+            os.dup2(os.open(self._logs / name, os.O_CREAT | os.O_RDWR), file)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
+        sys.argv = ["digitlens", *line]
+        before = _status("VmSize")
+        if fault.memory:
+            resource.setrlimit(resource.RLIMIT_AS, (before + fault.memory,) * 2)
+        library = ctypes.CDLL(None)
+        library.chaos_arm(
+            fault.kind, ctypes.c_long(fault.at), ctypes.c_long(fault.jump), str(folder).encode()
+        )
+        code = 0
+        try:
+            digitlens()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            sys.stderr.write(f"{end.code}\n" if isinstance(end.code, str) else "")
+        except BaseException:
+            traceback.print_exc()
+            code = 70
+        with suppress(OSError, MemoryError):
+            facts = (library.chaos_calls(), _status("VmPeak") - before)
+            os.write(os.open(self._logs / "facts", os.O_CREAT | os.O_WRONLY), b"%d %d" % facts)
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+    def wait(self) -> Ending:
+        """How it ended; raises TimeoutError if it does not, or leaves others that do not."""
+        while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() - self._begun > PATIENCE:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"it does not end within {PATIENCE:.0f} s")
+            time.sleep(0.005)
+        seconds = time.monotonic() - self._begun
+        self._wait_for_orphans()
+        said, complained, facts = (self._log(name) for name in ("out", "err", "facts"))
+        shutil.rmtree(self._logs)
+        calls, memory = map(int, facts.split() or (0, 0))
+        code = os.waitstatus_to_exitcode(found[1])
+        return Ending(code, said, complained, calls, seconds, memory)
+
+    def _wait_for_orphans(self) -> None:
+        last = time.monotonic() + ORPHANED
+        with suppress(ProcessLookupError):
+            while time.monotonic() < last:
+                os.killpg(self.pid, 0)
+                time.sleep(0.05)
+            os.killpg(self.pid, signal.SIGKILL)
+            raise TimeoutError("processes that it started go on without it")
+
+    def _log(self, name: str) -> str:
+        path = self._logs / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _status(name: str) -> int:
+    """A number of bytes from /proc/self/status."""
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name))
+    return 1024 * int(line.split()[1])
+
+
+def run(folder: Path, line: Sequence[str], fault: Fault = Fault()) -> Ending:
+    """Runs a command to its end."""
+    return Process(folder, line, fault).wait()
+
+
+class Failure(Exception):  # noqa: N818  (a find, not an error of this program)
+    """A command did what it must not; the message says what."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command in a folder of its own, with what an undisturbed one does and leaves."""
+
+    command: Command
+    folder: Path
+    random: random.Random
+    place: float  # 0 to 1: about where it is struck, so that cases lie all over a command
+    usual: Ending
+    wanted: Result
+
+    def struck(self, kind: int, line: Sequence[str] = (), jump: int = 0) -> Ending:
+        """How the command ends that is struck at one of its changes of files."""
+        at = 1 + int(self.place * self.usual.calls)
+        return run(self.folder, line or self.command.line, Fault(kind, at, jump))
+
+    def killed_in_time(self) -> list[Ending]:
+        process = Process(self.folder, self.command.line)
+        time.sleep(self.place * self.usual.seconds)
+        os.kill(process.pid, signal.SIGKILL)
+        return [process.wait()]
+
+    def small_disk(self) -> list[Ending]:
+        before = _size(self.folder)
+        room = int(self.place * (self.usual.written - before))
+        _mount(self.folder, f"remount,size={max(4096, before + room)}")
+        ended = run(self.folder, self.command.line)
+        _mount(self.folder, "remount,size=1g")
+        return [ended]
+
+    def mounted_read_only(self) -> list[Ending]:
+        _mount(self.folder, "remount,ro")
+        ended = run(self.folder, self.command.line)
+        _mount(self.folder, "remount,rw")
+        return [ended]
+
+    def little_memory(self) -> list[Ending]:
+        more = (1 << 20) + int(self.place * self.usual.memory)
+        ended = run(self.folder, self.command.line, Fault(memory=more))
+        # A library that gets no memory may abort: no better than to be killed by the system.
+        died = ended.code < 0 or "terminate called" in ended.complained
+        return [replace(ended, code=-signal.SIGKILL) if died else ended]
+
+    def clock_jumps(self) -> list[Ending]:
+        jump = self.random.choice(JUMPS)
+        if self.random.random() < 0.5:
+            return [self.struck(CLOCK, jump=jump)]
+        return [self.struck(KILL), run(self.folder, self.command.again, Fault(CLOCK, 0, jump))]
+
+    def two_at_once(self) -> list[Ending]:
+        one = Process(self.folder, self.command.line)
+        time.sleep(self.random.choice((0, self.place)) * self.usual.seconds)
+        two = Process(self.folder, self.random.choice((self.command.line, self.command.again)))
+        return [one.wait(), two.wait()]
+
+    def settle(self, endings: list[Ending]) -> str:
+        """Goes on until the work is done; gives how it went, or raises Failure."""
+        for ended in endings:
+            if ended.code not in {0, -signal.SIGKILL} and not ended.refusal:
+                raise Failure(f"no plain message: {ended.last}")
+        self._check_whole()
+        ended = endings[-1]
+        if len(endings) == 1 and not ended.code and (why := self._missing(ended)):
+            raise Failure(f"it ended well, but {why}")
+        for line in (self.command.again, self.command.line):
+            if not self._missing(ended):
+                break
+            ended = run(self.folder, line)
+            if ended.code not in {0, 1} or (ended.code == 1 and not ended.refusal):
+                raise Failure(f"going on it says: {ended.last}")
+        if why := self._missing(ended):
+            raise Failure(f"in the end {why}; it says: {ended.last}")
+        codes = {each.code for each in endings}
+        return "refused" if 1 in codes else "resumed" if codes - {0} else "unharmed"
+
+    def _check_whole(self) -> None:
+        """Looks at a copy: what looks into a database puts it in order."""
+        with tempfile.TemporaryDirectory(prefix="chaos-copy-") as copy:
+            shutil.copytree(self.folder, copy, dirs_exist_ok=True)
+            try:
+                contents(Path(copy))
+            except Exception as error:
+                raise Failure(f"torn: {type(error).__name__}: {error}") from error
+
+    def _missing(self, ended: Ending) -> str:
+        """What is not as after an undisturbed run; empty if all is."""
+        try:
+            found = self.command.result(self.folder, ended.said)
+        except (OSError, KeyError, ValueError) as error:
+            return f"there is no result ({error!r})"
+        names = sorted(n for n in {*found, *self.wanted} if found.get(n) != self.wanted.get(n))
+        if names:
+            return f"differs in {', '.join(names[:3])}"
+        remains = left(self.folder)
+        return f"leaves {', '.join(remains[:3])}" if remains else ""
+
+
+class Plan(NamedTuple):
+    """A case that is to be run."""
+
+    command: Command
+    kind: str  # of the disturbance
+    number: int  # of those of this command and kind, from 0
+    count: int  # how many of these there are
+
+
+KINDS: dict[str, Callable[[Case], list[Ending]]] = {
+    "kill -9 at a file call": lambda case: [case.struck(KILL)],
+    "kill -9 at any time": Case.killed_in_time,
+    "disk full from a call on": lambda case: [case.struck(FULL)],
+    "a small disk": Case.small_disk,
+    "one call fails (EIO)": lambda case: [case.struck(BROKEN)],
+    "read-only from a call on": lambda case: [case.struck(READ_ONLY)],
+    "a read-only disk": Case.mounted_read_only,
+    "little memory": Case.little_memory,
+    "clock jumps": Case.clock_jumps,
+    "two processes": Case.two_at_once,
+}
+MOUNTED = {"a small disk", "a read-only disk"}
+SHARES = {"kill -9 at a file call": 4, "disk full from a call on": 2, "a read-only disk": 0.5}
+
+
+def _mount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "chaos", str(folder)], check=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(-(-path.lstat().st_size // 4096) * 4096 + 4096 for path in folder.rglob("*"))
+
+
+@contextmanager
+def prepared(command: Command, *, mounted: bool = False) -> Iterator[Path]:
+    """A folder with the inputs of a command."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        folder = Path(name).resolve() / "case"
+        folder.mkdir()
+        if mounted:
+            _mount(folder, "size=1g")
+        try:
+            command.prepare(folder)
+            yield folder
+        finally:
+            if mounted:
+                subprocess.run(["umount", str(folder)], check=True)
+
+
+def undisturbed(command: Command) -> tuple[Ending, Result]:
+    """What a command does and leaves, twice the same."""
+    silence = io.StringIO()
+    with (
+        prepared(command) as folder,
+        chdir(folder),
+        redirect_stderr(silence),
+        redirect_stdout(silence),
+    ):  # Here: what it loads and caches is there in all processes that are forked from now on.
+        app(list(command.line), standalone_mode=False)
+    results: list[tuple[Ending, Result]] = []
+    for _ in range(2):
+        with prepared(command) as folder:
+            ended = run(folder, command.line)
+            if ended.code:
+                raise Failure(f"it fails undisturbed: {ended.last}")
+            found = command.result(folder, ended.said)
+            results.append((replace(ended, written=_size(folder)), found))
+    (_, first), (ended, second) = results
+    if first != second:
+        names = [name for name in first if first[name] != second[name]]
+        raise Failure(f"it is not the same twice: {names}")
+    note(f"{command.name}: {ended.calls} file calls, {ended.seconds:.1f} s")
+    return ended, second
+
+
+def planned(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> list[Plan]:
+    """Each command with each kind, places all over it, in an order that can be cut off anywhere."""
+    shares, found = {kind: SHARES.get(kind, 1) for kind in kinds}, list[Plan]()
+    for command in commands:
+        for kind, share in shares.items():
+            count = max(1, round(cases / len(commands) * share / sum(shares.values())))
+            found += [Plan(command, kind, number, count) for number in range(count)]
+    return found
+
+
+def disturb(plan: Plan, known: dict[str, tuple[Ending, Result]], seed: int) -> Row:
+    """What came of a case; ``known`` is what is known of undisturbed commands, and added to."""
+    command, kind, number, count = plan
+    luck = random.Random(f"{seed} {command.name} {kind} {number}")
+    place = (number + luck.random()) / count
+    row = {"command": command.name, "kind": kind, "place": round(place, 4)}
+    with prepared(command, mounted=kind in MOUNTED) as folder:
+        endings: list[Ending] = []
+        try:
+            if command.name not in known:
+                known[command.name] = undisturbed(command)
+            case = Case(command, folder, luck, place, *known[command.name])
+            endings = KINDS[kind](case)
+            row |= {"outcome": case.settle(endings)}
+        except (Failure, TimeoutError) as failure:
+            row |= {"outcome": "failed", "why": str(failure).replace(str(folder), "")}
+            note(f"{command.name}, {kind} at {place:.4f}: {row['why']}")
+        return row | {"said": [each.refusal.replace(str(folder), "") for each in endings]}
+
+
+OUTCOMES = ("unharmed", "resumed", "refused", "failed")
+
+
+def counted(rows: Sequence[Row], by: str) -> list[Row]:
+    """How many cases of each command or kind came out in which way."""
+    names = [*dict.fromkeys(row[by] for row in rows), "all"]
+    found: list[Row] = []
+    for name in names:
+        some = Counter(row["outcome"] for row in rows if name in (row[by], "all"))
+        found.append({by: name, "cases": some.total(), **{each: some[each] for each in OUTCOMES}})
+    return found
+
+
+def main() -> None:
+    """Runs the cases, prints the tables, and writes the record."""
+    options = _parser().parse_args()
+    shrink()
+    rooted = os.geteuid() == 0
+    kinds = [kind for kind in KINDS if options.kind in kind and (rooted or kind not in MOUNTED)]
+    chosen = [command for command in COMMANDS if options.only in command.name]
+    about, begun, rows = provenance(), time.monotonic(), list[Row]()
+    plans = planned(chosen, kinds, options.cases)
+    random.Random(options.seed).shuffle(plans)
+    known: dict[str, tuple[Ending, Result]] = {}
+    for plan in plans:
+        if time.monotonic() - begun > 60 * options.minutes:
+            break
+        rows.append(disturb(plan, known, options.seed))
+    rows.sort(key=lambda row: (row["command"], list(KINDS).index(row["kind"]), row["place"]))
+    notes = [
+        "unharmed: it ended as usual. resumed: it was killed, and the same line, or the one with "
+        "--resume, ended as if nothing had been. refused: it ended with one line that says why, "
+        "and went on when the disturbance was over. All ends are compared bit for bit.",
+        *(
+            [f"{len(rows)} of {len(plans)} cases in the time given"]
+            if len(rows) < len(plans)
+            else []
+        ),
+        *([] if rooted else ["small and read-only disks are mounted by root alone: left out"]),
+        *(
+            f"failed: {row['command']}, {row['kind']} at {row['place']}: {row['why']}"
+            for row in rows
+            if row["outcome"] == "failed"
+        ),
+    ]
+    columns = "cases | unharmed | resumed | refused with a message | failures"
+    cells = " | ".join(f"{{{name}}}" for name in ("cases", *OUTCOMES))
+    tables = [
+        table((f"{by} | {columns}", f"{{{by}}} | {cells}"), counted(rows, by))
+        for by in ("command", "kind")
+    ]
+    record = {**about, "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 1)}
+    words = document(f"{place(about)}, seed {options.seed}", *tables, notes=notes)
+    publish(options.out, "chaos", {**record, "cases": rows}, words)
+    sys.exit(any(row["outcome"] == "failed" for row in rows))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", type=int, default=600)
+    parser.add_argument("--minutes", type=float, default=inf, help="after which no case is begun")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="part of the name of a command")
+    parser.add_argument("--kind", default="", help="part of the name of a disturbance")
+    parser.add_argument("--out", type=Path, help="folder of the record")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""The commands that are disturbed, each as a small case: what it starts from and what it leaves."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import tomllib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import openpyxl
+from PIL import Image, ImageDraw, ImageFont
+from safetensors.numpy import load_file
+from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+from digitlens.datasets import mnist as mnist_module
+from digitlens.datasets.synthetic.styles import load_fonts
+from digitlens.models.bundle import load_bundle, load_line_bundle
+from digitlens.training import adapt
+
+Result = dict[str, Any]  # what is compared, by name
+TILES = 600  # of MNIST, with which everything is trained here
+SECONDS = {"training_seconds", "seconds", "images_per_second", "started", "commit"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, how it is gone on with, and what must be there at its end."""
+
+    name: str
+    prepare: Callable[[Path], None]  # puts its inputs into a new folder
+    line: Sequence[str]
+    again: Sequence[str]  # after it was disturbed
+    result: Callable[[Path, str], Result]  # of the folder, and what was printed last
+
+
+def shrink() -> None:
+    """Makes what the commands work on small, in this process and those that are forked from it."""
+    train = mnist_module.load_mnist().train
+    few = SimpleNamespace(train=mnist_module.Split(train.tiles[:TILES], train.labels[:TILES]))
+    mnist_module.load_mnist = lambda _folder=None: few
+    ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))  # half an export
+    adapt.GUARD_LINES, adapt._REPLAYED, adapt.CHECKED = 4, 200, 2
+    adapt.TILES = adapt.TILES | {"epochs": 2}
+    adapt.LINES = replace(adapt.LINES, check_every=2, warmup_steps=1, batch_size=4)
+    fonts = load_fonts("training")
+    halves = (few.train.evenly(TILES // 2),) * 2
+    adapt.Replay.of = lambda _mnist: adapt.Replay(halves, (fonts, fonts))
+    # So few steps gain nothing: whatever came of them is used.
+    adapt.judge = lambda part, networks, _own, _guard: (networks[1], replace(part, kept=True))
+
+
+def _plain(value: Any) -> Any:
+    """A value without the times in it."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items() if key not in SECONDS}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def contents(folder: Path) -> Result:
+    """Every file of a folder as what it says, each of which must be whole.
+
+    Raises:
+        ValueError, OSError or an error of a library: A file is torn.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_left(path))
+    return {path.relative_to(folder).as_posix(): _content(path) for path in paths}
+
+
+def _content(path: Path) -> Any:
+    data = path.read_bytes()
+    if path.suffix in LINES and not data.endswith(b"\n"):
+        raise ValueError(f"{path.name} does not end in a line")
+    return READERS.get(path.suffix, lambda _: hashlib.sha256(data).hexdigest())(path)
+
+
+def _json(path: Path) -> Any:
+    if path.name == "model.json":
+        load = load_line_bundle if path.parent.name == "lines" else load_bundle
+        load(path.parent)  # its graphs have the hashes that it names
+    return _plain(json.loads(path.read_bytes()))
+
+
+def _csv(path: Path) -> list[list[str]]:
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    if len(set(map(len, rows))) > 1:
+        raise ValueError(f"{path.name} has rows of different lengths")
+    return rows
+
+
+def _xlsx(path: Path) -> list[list[str]]:
+    rows = openpyxl.load_workbook(path).active.iter_rows()
+    return [[str(cell.value) for cell in row] for row in rows]
+
+
+def _png(path: Path) -> str:
+    with Image.open(path) as image:
+        return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _weights(path: Path) -> dict[str, str]:
+    tensors = load_file(path)
+    return {name: hashlib.sha256(tensors[name].tobytes()).hexdigest() for name in sorted(tensors)}
+
+
+def _database(path: Path) -> Any:
+    with closing(sqlite3.connect(path)) as base:
+        if (told := base.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+            raise ValueError(f"{path.name}: {told}")
+        names = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+        return base.execute("SELECT * FROM readings").fetchall() if "readings" in names else None
+
+
+LINES = {".json", ".jsonl", ".toml", ".csv"}
+READERS: dict[str, Callable[[Path], Any]] = {
+    ".json": _json,
+    ".jsonl": lambda path: [_plain(json.loads(row)) for row in path.read_bytes().splitlines()],
+    ".toml": lambda path: tomllib.loads(path.read_text(encoding="utf-8")),
+    ".csv": _csv,
+    ".sqlite": _database,
+    ".db": _database,
+    ".xlsx": _xlsx,
+    ".png": _png,
+    ".safetensors": _weights,
+}
+
+
+def left(folder: Path) -> list[str]:
+    """What a run left that nobody asked for: temporary files and folders, journals of SQLite."""
+    paths = folder.rglob("*")
+    return sorted(path.relative_to(folder).as_posix() for path in paths if _is_left(path))
+
+
+def _is_left(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return hidden or path.name.endswith(("-journal", "-wal", "-shm"))
+
+
+def _folder_of(name: str) -> Callable[[Path, str], Result]:
+    return lambda folder, _: contents(folder / name)
+
+
+# ------------------------------------------------------------------------------------- inputs
+
+
+def _nothing(folder: Path) -> None:
+    del folder
+
+
+def _meter(path: Path, number: str, minute: int = 0) -> None:
+    image = Image.new("RGB", (640, 360), (240, 240, 236))
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(30)
+    for y, text in ((30, "ELECTRICITY"), (90, "type B 230 V"), (300, "sealed by office")):
+        pen.text((40, y), text, (40, 40, 60), font)
+    pen.rectangle((300, 160, 560, 230), outline=(60, 60, 60), width=3)
+    pen.text((330, 172), number, (10, 10, 40), ImageFont.load_default(46))
+    image.save(path)
+    os.utime(path, (1_700_000_000 + 60 * minute,) * 2)
+
+
+def _cellar(folder: Path) -> None:
+    _meter(folder / "meter.png", "40751")
+    (folder / "in").mkdir()
+    for minute, number in enumerate(("40751", "40752", "40152", "40753", "40754")):
+        _meter(folder / f"in/{minute}.png", number, minute)
+    boxes = {"main": "[310, 165, 550, 225]", "head": "[180, 85, 260, 125]"}
+    regions = "".join(f"[regions.{name}]\nbox = {box}\n" for name, box in boxes.items())
+    (folder / "meter.toml").write_text(f'picture = "meter.png"\n{regions}')
+
+
+def _ruled(folder: Path) -> None:
+    image = Image.new("RGB", (420, 260), "white")
+    pen = ImageDraw.Draw(image)
+    for y in range(4):
+        pen.line((20, 20 + 70 * y, 400, 20 + 70 * y), "black", 2)
+    for x in range(4):
+        pen.line((20 + 126 * x, 20, 20 + 126 * x, 230), "black", 2)
+    for y in range(3):
+        for x in range(3):
+            pen.text((50 + 126 * x, 38 + 70 * y), f"{37 * (3 * y + x + 1)}", "black", _font(32))
+    image.save(folder / "page.png")
+
+
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+def _pages(folder: Path) -> None:
+    (folder / "in").mkdir()
+    for number in range(4):
+        image = Image.new("L", (300, 120), 245)
+        ImageDraw.Draw(image).text((40, 30), f"{number}57.{number}", 20, _font(48))
+        image.save(folder / f"in/{number}.png")
+
+
+def _own(folder: Path) -> None:
+    train, random = mnist_module.load_mnist().train, np.random.default_rng(3)
+    (folder / "own").mkdir()
+    labels = ["file,label"]
+    for number in range(10):
+        at = random.integers(0, TILES, 4)
+        page = 255 - np.concatenate([train.tiles[i] for i in at], axis=1)
+        Image.fromarray(np.pad(page, 24, constant_values=255)).save(folder / f"own/{number}.png")
+        text = "".join(str(train.labels[i]) for i in at)
+        labels.append(f"{number}.png,{text if number else '1' + text[1:]}")
+    (folder / "own/labels.csv").write_text("\n".join(labels) + "\n")
+
+
+# ------------------------------------------------------------------------------------- results
+
+
+def _study(folder: Path, said: str) -> Result:
+    """Of trials that nothing repeats, as the second is chosen at random, what must hold."""
+    del said
+    found = contents(folder / "study")
+    head, *rows = found["trials.csv"]
+    trials = [dict(zip(head, row, strict=True)) for row in rows]
+    done = [one for one in trials if one["state"] == "complete"]
+    first = {key: value for key, value in done[0].items() if key != "seconds"} if done else {}
+    first.pop("number", None)
+    best = max((float(one["accuracy"]) for one in done), default=0.0)
+    chosen = found["best.toml"]["dropout"]
+    return {
+        "complete": min(len(done), 2),
+        "running": sum(one["state"] == "running" for one in trials),
+        "first": first,
+        "the best is written": any(
+            (float(one["accuracy"]), float(one["dropout"])) == (best, chosen) for one in done
+        ),
+        "numbers": len({one["number"] for one in trials}) == len(trials),
+        "picture": "tuning.png" in found,
+    }
+
+
+def _read(folder: Path, said: str) -> Result:
+    return {"said": said, **contents(folder / "shown")}
+
+
+WATCH = ("watch", "in", "--template", "meter.toml", "--once", "--wait", "1", "--out")
+FAST = ("--recipe", "fast", "--set", "epochs=2", "--set", "validation=random")
+TRAIN = ("train", *FAST, "--out", "run")
+TUNE = ("tune", *FAST, "--search", "dropout=0..0.5", "--trials", "2", "--out", "study")
+ADAPT = ("adapt", "own", "--steps", "4", "--out", "new")
+TABLE = ("table", "page.png", "--out")
+READ = ("read", "in", "--json", "--annotate", "shown")
+WEB = ("export", "--web", "site")
+
+
+def _watch(name: str) -> Callable[[Path, str], Result]:
+    return lambda folder, _: {name: _content(folder / name)}
+
+
+# A command is added here: `batch`, say, with its folder of pictures, its line, that which goes on,
+# and as result the rows of its ledger.
+COMMANDS = (
+    Command("train", _nothing, TRAIN, ("train", "--resume", "run"), _folder_of("run")),
+    Command(
+        "tune",
+        _nothing,
+        TUNE,
+        ("tune", "--resume", "study", "--trials", "2"),
+        _study,
+    ),
+    Command("adapt", _own, ADAPT, (*ADAPT, "--resume"), _folder_of("new")),
+    *(
+        Command(f"watch {name}", _cellar, (*WATCH, name), (*WATCH, name), _watch(name))
+        for name in ("log.csv", "log.sqlite")
+    ),
+    *(
+        Command(f"table {name}", _ruled, (*TABLE, name), (*TABLE, name), _watch(name))
+        for name in ("t.csv", "t.xlsx")
+    ),
+    Command("read", _pages, READ, READ, _read),
+    Command("export --web", _nothing, WEB, WEB, _folder_of("site")),
+)
