@@ -123,7 +123,7 @@ build/faults.so: chaos/faults.c
 
 chaos: $(VENV)/.dev build/faults.so
 	$(BIN)/digitlens data --fetch
-	$(CHAOS_ENV) LD_PRELOAD=build/faults.so nice -n 19 $(BIN)/python -m chaos --cases $(CHAOS_CASES) $(CHAOS_OUT)
+	$(CHAOS_ENV) LD_PRELOAD=$(CURDIR)/build/faults.so nice -n 19 $(BIN)/python -m chaos --cases $(CHAOS_CASES) $(CHAOS_OUT)
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

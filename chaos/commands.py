@@ -71,8 +71,8 @@ def contents(folder: Path) -> Result:
     Raises:
         ValueError, OSError or an error of a library: A file is torn.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_left(path))
-    return {path.relative_to(folder).as_posix(): _content(path) for path in paths}
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {name.as_posix(): _content(folder / name) for name in names if not _is_left(name)}
 
 
 def _content(path: Path) -> Any:
@@ -135,8 +135,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 def left(folder: Path) -> list[str]:
     """What a run left that nobody asked for: temporary files and folders, journals of SQLite."""
-    paths = folder.rglob("*")
-    return sorted(path.relative_to(folder).as_posix() for path in paths if _is_left(path))
+    paths = (path.relative_to(folder) for path in folder.rglob("*"))
+    return sorted(path.as_posix() for path in paths if _is_left(path))
 
 
 def _is_left(path: Path) -> bool:

@@ -87,6 +87,7 @@ def begin(tmp_path, small_split, monkeypatch):
     """Opens a study over a few tiles; the split is made once, from the seed of the recipe."""
     memory = InMemoryStorage()  # each write to a file costs some hundredths of a second
     monkeypatch.setattr("digitlens.training.tune._connect", lambda _: memory)
+    monkeypatch.setattr("digitlens.training.tune._begin_local", lambda *_: False)
 
     def make(*searches: str, seeds: int = 1, changes: tuple[str, ...] = (), pruning: bool = True):
         space = parse_space("fast", [*SMALL, *changes], searches)
