@@ -287,13 +287,16 @@ def test_a_trial_whose_process_was_killed_does_not_count(tmp_path, monkeypatch):
     study = open_study(local_storage(tmp_path), "mine", PLAN)
     chosen = {"epochs": 2, "learning_rate": 0.05}
     study.enqueue_trial(chosen)
-    study.ask()  # by a process that was killed
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        study.ask()  # by a process that was killed
     search(study, (None, None), tmp_path, trials=1)
     assert [trial.state for trial in result_of(study).trials] == ["failed", "complete"]
     assert result_of(study).trials[1].chosen == chosen
-    dead = study.ask()
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        dead = study.ask()
     with tune_module._present(study, tmp_path):  # another process is at work: it may be its own
-        study.ask()
+        with pytest.warns(UserWarning, match="Heartbeat"):
+            study.ask()
         search(study, (None, None), tmp_path, trials=0)
         states = [trial.state for trial in result_of(study).trials]
     assert states == ["failed", "complete", "failed", "running"]

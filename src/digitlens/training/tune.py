@@ -385,18 +385,20 @@ def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
     path = Path(url.database)
     if not path.parent.is_dir():
         return False
-    with files.locked(path.parent) as is_free:
-        if path.exists():
-            return False
-        if not is_free:
-            raise DataError(f"{path.parent}: another process begins a study there: wait for it")
-        memory = optuna.storages.RDBStorage("sqlite://", {"poolclass": StaticPool})
-        _begin({"storage": memory}, name, plan)
-        connection = memory.engine.raw_connection().driver_connection
-        assert connection is not None
-        files.write_bytes(path, connection.serialize())
-        memory.engine.dispose()
-    return True
+    for _ in range(10 * ATTEMPTS):
+        with files.locked(path.parent) as is_free:
+            if path.exists():
+                return False
+            if is_free:
+                memory = optuna.storages.RDBStorage("sqlite://", {"poolclass": StaticPool})
+                _begin({"storage": memory}, name, plan)
+                connection = memory.engine.raw_connection().driver_connection
+                assert connection is not None
+                files.write_bytes(path, connection.serialize())
+                memory.engine.dispose()
+                return True
+        time.sleep(PAUSE)  # another process begins it
+    raise DataError(f"{path.parent}: another process begins a study there: wait for it")
 
 
 def _join(options: Mapping[str, Any], name: str, shown: str, seed: int | None) -> Study:
