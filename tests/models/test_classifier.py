@@ -127,7 +127,7 @@ def test_a_graph_that_is_none_or_breaks_the_contract_is_refused_when_loaded(
     write_bundle(folder, card, graph)
     with pytest.raises(ModelError) as caught:
         Classifier(folder)
-    told = "expected a graph from tiles uint8[..., 28, 28]" if wrong else "onnxruntime can load"
+    told = "expected a graph from tiles uint8[..., 28, 28]" if wrong else "is no ONNX graph"
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 

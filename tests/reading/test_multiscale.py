@@ -142,6 +142,7 @@ LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for
         pytest.param([*LARGE, (400, 300, 40, 3, 230)], 0.9, 320, id="something too pale for ink"),
         pytest.param(LARGE, 0.4, 640, id="digits that are not sure"),
         pytest.param([(60, 60, 20, 40, 30)], 0.9, 640, id="a small digit"),
+        pytest.param([(60, 60, 200, 400, 30)], 0.9, 192, id="a very large digit"),
         pytest.param([], 0.9, 640, id="none"),
     ],
 )

@@ -136,6 +136,11 @@ def test_characters_are_those_of_the_text(reader, printed):
     assert edges == sorted(edges)
 
 
+def test_the_box_of_a_digit_of_thin_strokes_is_around_it(reader, examples):
+    (digit,) = reader.read(examples / "thin.jpg").digits
+    assert digit.box.as_list() == pytest.approx([155, 103, 334, 487], abs=20)
+
+
 def test_the_tile_of_a_digit_is_the_one_that_the_classifier_saw(reader, page, monkeypatch):
     def outputs(tiles):
         given.extend(tiles)

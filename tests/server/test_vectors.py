@@ -37,8 +37,8 @@ IN_GRAPH = {"reading/fusion"}  # made from Python's own constants, see tools/fus
 # What only fits and training need, tables, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
-    "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
-    "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
+    "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "UNEVEN", "WORTH"},
+    "models/networks": {"AUTOENCODER", "LEAST", "QUANTILES", "SPOTS", "TILES"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"COHERENT"},

@@ -176,12 +176,13 @@ def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
         raise ValueError("is no ONNX graph: it is too deep")
     for number, value in _fields(message):
         inside = _INSIDE[kind].get(number)
-        if inside and isinstance(value, memoryview):
-            _check_messages(value, inside, depth + 1)
-        elif (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
+        if isinstance(value, memoryview):
+            if inside:
+                _check_messages(value, inside, depth + 1)
+            elif (kind, number) == _OPERATOR and bytes(value) in _ENDLESS:
+                raise ValueError("has loops or branches, which need not come to an end")
+        if (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
             raise ValueError("keeps weights in another file, which no hash vouches for")
-        elif (kind, number) == _OPERATOR and value in _ENDLESS:
-            raise ValueError("has loops or branches, which need not come to an end")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

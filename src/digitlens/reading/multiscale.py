@@ -26,6 +26,7 @@ _SURE = 0.5  # score from which a digit explains the ink in its box
 _AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
 _FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
 _HIGH = 48.0  # pixels: on copies with digits as high as this the line detector sees them well
+_COARSEST = 192  # pixels: on smaller copies the corners of lines are too far off
 _DETAIL = 320  # pixels: longest side of the copy that is searched for anything fine
 _BESIDE = 0.5  # heights of a digit: what is as near to its side, its line has ...
 _ABOVE = 0.25  # ... and what is as near above and below
@@ -135,7 +136,7 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
     longest, usual = max(size), LINE_SCALES[0]
     boxes = found.boxes[found.score >= _SURE]
     lowest = float((boxes[:, 3] - boxes[:, 1]).min(initial=longest))
-    wanted = round(_HIGH * longest / max(lowest, 1.0))
+    wanted = max(_COARSEST, round(_HIGH * longest / max(lowest, 1.0)))
     if not len(boxes) or wanted >= min(usual, _ENLARGED * longest):
         return usual
     scale = min(1.0, _DETAIL / longest)

@@ -18,6 +18,7 @@ const SURE = 0.5; // score from which a digit explains the ink in its box
 const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
 const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
 const HIGH = 48.0; // pixels: on copies with digits as high as this the line detector sees them well
+const COARSEST = 192; // pixels: on smaller copies the corners of lines are too far off
 const DETAIL = 320; // pixels: longest side of the copy that is searched for anything fine
 const BESIDE = 0.5; // heights of a digit: what is as near to its side, its line has ...
 const ABOVE = 0.25; // ... and what is as near above and below
@@ -109,7 +110,7 @@ export function firstSize(reduced, page, digits) {
   const [longest, [usual]] = [Math.max(page.width, page.height), LINE_SCALES];
   const boxes = digits.filter(({ score }) => score >= SURE).map(({ box }) => box);
   const lowest = Math.min(longest, ...boxes.map(([, y0, , y1]) => fround(y1 - y0)));
-  const wanted = rint((HIGH * longest) / Math.max(lowest, 1));
+  const wanted = Math.max(COARSEST, rint((HIGH * longest) / Math.max(lowest, 1)));
   if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;
   const scale = Math.min(1, DETAIL / longest);
   const copy = resized(reduced, scale, page);
