@@ -103,7 +103,7 @@ TEXT = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n--b--\r\n
 FAULTS = {
     "empty body": (b"", PNG, 400, "empty"),
     "empty JSON": (b"", JSON, 400, "empty"),
-    "empty form": (b"", FORM, 400, "file"),
+    "empty form": (b"", FORM, 400, "cut off"),
     "empty file in a form": (form(1, b""), FORM, 422, "0.png: is empty"),
     "truncated PNG": (encoded("PNG")[:900], PNG, 422, "damaged or cut off"),
     "truncated JPEG": (encoded("JPEG")[:900], PNG, 422, "damaged or cut off"),
@@ -121,7 +121,7 @@ FAULTS = {
     "10,000 files": (form(10_000), FORM, 413, "Too many files"),
     "10,000 pictures": (MANY, JSON, 413, f"at most {PICTURES}"),
     "no boundary": (b"x", {"Content-Type": "multipart/form-data"}, 400, "boundary"),
-    "a form cut off": (form(1)[:-20], FORM, 400, "file"),
+    "a form cut off": (form(1)[:-20], FORM, 400, "cut off"),
     "no form": (b"\0" * 100, FORM, 400, "Invalid"),
     "a file of another name": (form(1).replace(b'"file"', b'"photo"'), FORM, 422, "'photo'"),
     "a file as text": (TEXT % (b"file", b"x"), FORM, 400, "no file name"),
