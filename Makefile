@@ -148,7 +148,7 @@ audit: $(VENV)/.dev
 lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet '.[dev]'
+	build/lock/bin/python -m pip install --quiet '.[dev,fuzz]'
 	echo "# The exact versions that the tests ran with." > constraints.txt
 	build/lock/bin/python -m pip freeze --exclude digitlens >> constraints.txt
 
