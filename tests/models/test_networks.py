@@ -1,7 +1,6 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -15,6 +14,7 @@ from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, find_bundle, 
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import (
     FAINTEST,
+    LEAST,
     PAGES,
     STEP,
     DigitDetector,
@@ -31,10 +31,6 @@ class Recorder:
 
     def __init__(self, score):
         self.score, self.given = np.array(score, np.float32), []
-        self.candidates = "n"
-
-    def get_outputs(self):
-        return [SimpleNamespace(name="score", shape=[self.candidates])]
 
     def run(self, names, feed):
         assert names is None
@@ -69,7 +65,7 @@ def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, record
     shipped.predict(before)
     [page] = recorder.given
     assert page.dtype == np.uint8
-    fitting = [-(-side // STEP) * STEP for side in (height, width)]
+    fitting = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
     assert page.shape == (*fitting, 3)
     assert np.array_equal(page[:height, :width], before)
     assert (page[height:, :width] == before[-1:]).all()

@@ -38,7 +38,7 @@ IN_GRAPH = {"reading/fusion"}  # made from Python's own constants, see tools/fus
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "UNEVEN", "WORTH"},
-    "models/networks": {"AUTOENCODER", "LEAST", "QUANTILES", "SPOTS", "TILES"},
+    "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"COHERENT"},

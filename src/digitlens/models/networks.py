@@ -29,7 +29,7 @@ from digitlens.models.classifier import TILES, Tiles, check_tiles
 from digitlens.models.session import Lazy, Port, open_graph, run_graph
 
 STEP = 32  # pixels; sides of what the graphs take are multiples of it
-_LEAST = 128  # pixels a side, for a digit detector that gives 1,000 candidates whatever the page
+LEAST = 128  # pixels a side, for the digit detector
 FAINTEST = 0.03  # score below which no digit is reported
 CELL = 2  # pixels of the page a side of each cell of a text map
 SPOTS = 2  # what the digit spotter says of each step: a digit, a space
@@ -90,11 +90,9 @@ class DigitDetector:
         A graph that is opened only now may be none: ModelError.
         """
         height, width = picture.shape[:2]
-        session = self._session()
-        fixed = isinstance(session.get_outputs()[0].shape[0], int)  # as in version 0.1
-        feed = {"page": padded(picture, _LEAST if fixed else 1)}
+        feed = {"page": padded(picture, LEAST)}
         shapes = (None,), (None, 10), (None, 4), [side // 4 for side in feed["page"].shape[:2]]
-        score, probabilities, boxes, heat = run_graph(session, None, feed, *shapes)
+        score, probabilities, boxes, heat = run_graph(self._session(), None, feed, *shapes)
         count = int(np.searchsorted(-score, -FAINTEST))
         cells = heat[: -(-height // 4), : -(-width // 4)]
         size = (height, width)

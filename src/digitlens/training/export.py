@@ -273,19 +273,17 @@ class DetectorGraph(_Whole):
     network: DetectorNetwork
 
     def forward(self, page: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Finds the digits of one page uint8[H, W, 3]; H and W multiples of 32.
+        """Finds the digits of one page uint8[H, W, 3]; H and W multiples of 32, each at least 128.
 
         Returns:
-            float32[N], scores from high to low, N is 1000 or the number of cells; float32[N, 10],
-            probabilities; float32[N, 4], boxes in pixels; float32[H/4, W/4], the score of every
-            cell.
+            float32[1000], scores from high to low; float32[1000, 10], probabilities;
+            float32[1000, 4], boxes in pixels; float32[H/4, W/4], the score of every cell.
         """
         cells = self.network(page.permute(2, 0, 1)[None])
         heat = torch.sigmoid(cells.centre)
         highest = functional.max_pool2d(heat[:, None], 3, stride=1, padding=1)[:, 0]
         peaks = torch.where(heat == highest, heat, torch.zeros_like(heat))
-        count: Any = torch.sym_min(MOST, peaks.numel())  # a small page has fewer cells
-        scores, places = torch.topk(peaks.flatten(), count)
+        scores, places = torch.topk(peaks.flatten(), MOST)
         _, height, width = heat.shape
         columns = (torch.arange(width) + 0.5).expand(height, width).flatten()
         rows = (torch.arange(height) + 0.5)[:, None].expand(height, width).flatten()
@@ -346,7 +344,7 @@ def export_classifier(network: TileNetwork, card: Card, validation: Split, folde
 def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: Path) -> Card:
     """Writes the folder of a digit detector, see ``export_classifier``.
 
-    Graph and network are compared on a page uint8[H, W, 3]; H and W multiples of 32.
+    Graph and network are compared on a page uint8[H, W, 3]; H and W multiples of 32, at least 128.
     Raises ModelError where scores differ by 0.02 or more, or the graph has more than 5 MB.
     """
     graph = detector_graph(network)
@@ -408,7 +406,7 @@ def detector_graph(network: DetectorNetwork) -> bytes:
     network = copy.deepcopy(network).eval().float()
     fuse(network)
     example = torch.zeros(160, 192, 3, dtype=torch.uint8)
-    sides = {0: 32 * torch.export.Dim("h", min=1), 1: 32 * torch.export.Dim("w", min=1)}
+    sides = {0: 32 * torch.export.Dim("h", min=4), 1: 32 * torch.export.Dim("w", min=4)}
     outputs = ["score", "probabilities", "box", "heat"]
     model = trace(DetectorGraph(network), example, "page", outputs, sides)
     return store_float16(model).SerializeToString()

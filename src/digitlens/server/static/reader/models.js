@@ -8,6 +8,7 @@ import { part } from './pictures.js';
 import { SIDE } from './tiles.js';
 
 const STEP = 32; // pixels; sides of the pages that graphs take are multiples of it
+const LEAST = 128; // pixels a side, for the digit detector
 const FAINTEST = 0.03; // score below which nothing is reported
 export const CELL = 2; // pixels of the page a side of each cell of a text map
 const BATCH = 128; // tiles a call
@@ -23,7 +24,7 @@ export async function openGraph(ort, bytes) {
 
 /** Finds digits on a picture: {score, probabilities, box} of each. */
 export async function findDigitsAt(graph, picture) {
-  const { score, probabilities, box } = await graph({ page: padded(picture) });
+  const { score, probabilities, box } = await graph({ page: padded(picture, LEAST) });
   const count = score.data.findIndex((each) => each < FAINTEST);
   return range(count < 0 ? score.data.length : count).map((i) => ({
     score: score.data[i],
@@ -34,7 +35,7 @@ export async function findDigitsAt(graph, picture) {
 
 /** Finds text: the probability that the core of a line is there, for each cell of a picture. */
 export async function textMap(graph, picture) {
-  const { text: { data, dims } } = await graph({ page: padded(picture) });
+  const { text: { data, dims } } = await graph({ page: padded(picture, 1) });
   const [height, width] = dims.slice(-2);
   const [columns, rows] = [picture.width, picture.height].map((side) => Math.ceil(side / CELL));
   return part({ data, width, height, channels: 1 }, [0, 0, columns, rows]);
@@ -71,9 +72,9 @@ export async function classify(graph, tiles) {
 }
 
 /** A picture grown at the right and bottom to sides that the graphs take, as their input. */
-function padded(picture) {
+function padded(picture, least) {
   const [width, height] = [picture.width, picture.height].map((side) =>
-    Math.ceil(side / STEP) * STEP);
+    Math.max(least, Math.ceil(side / STEP) * STEP));
   const { data } = part(picture, [0, 0, width, height]);
   return ['uint8', new Uint8Array(data.buffer), [height, width, 3]];
 }
