@@ -132,8 +132,8 @@ def test_characters_are_those_of_the_text(reader, printed):
     assert (reading.digits_only, reading.numbers_digits) == ("475", ("475",))
     values = {digit.box: digit.value for digit in reading.digits}
     assert [values.get(each.box) for each in line] == [None, 4, None, 7, 5]
-    edges = [each.box.x0 for each in line]
-    assert edges == sorted(edges)
+    middles = [each.box.x0 + each.box.x1 for each in line]  # the bar of a 7 may be over the point
+    assert middles == sorted(middles), [each.box for each in line]
 
 
 def test_the_box_of_a_digit_of_thin_strokes_is_around_it(reader, examples):
