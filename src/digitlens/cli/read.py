@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from digitlens.explain.explanation import DigitExplanation, Explanation
     from digitlens.imaging.image import Page
+    from digitlens.reading.constraints import Expectation
     from digitlens.reading.notation import NotationOptions
     from digitlens.reading.reader import ReadResult
     from digitlens.reading.shards import BatchStatus
@@ -110,13 +111,7 @@ def read(
         raise typer.BadParameter("expected one path or more", param_hint="PATHS")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    from digitlens.evaluation.risk import parse_target
-    from digitlens.reading.constraints import Expectation
-
-    with meaning("--expect"):
-        expected = Expectation.of(expect or None)
-    with meaning("--target-error"):
-        share = None if target_error is None else parse_target(target_error)
+    expected, share = _expected(expect, target_error)
     options = ReadSettings(
         model,
         pages,
@@ -127,6 +122,19 @@ def read(
     )
     if not read_paths(pictures, form_of(as_json, as_csv), options):
         raise typer.Exit(1)
+
+
+def _expected(
+    expect: list[str] | None, target_error: str | None
+) -> tuple[Expectation | None, float | None]:
+    """What is known of numbers, and the share that may be wrong; what is none names its option."""
+    from digitlens.evaluation.risk import parse_target
+    from digitlens.reading.constraints import Expectation
+
+    with meaning("--expect"):
+        expected = Expectation.of(expect or None)
+    with meaning("--target-error"):
+        return expected, None if target_error is None else parse_target(target_error)
 
 
 def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
@@ -179,15 +187,10 @@ def batch(
     """
     import signal
 
-    from digitlens.evaluation.risk import parse_target
     from digitlens.models.session import cores
-    from digitlens.reading.constraints import Expectation
     from digitlens.reading.shards import BatchJob, RowOptions, run_batch
 
-    with meaning("--expect"):
-        Expectation.of(expect or None)
-    with meaning("--target-error"):
-        share = None if target_error is None else parse_target(target_error)
+    _, share = _expected(expect, target_error)
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
     options = RowOptions(model, pages, tuple(expect or ()), share, notation)
     job = BatchJob(source, out, options, shard, patience)

@@ -156,7 +156,12 @@ _INSIDE = {
     "function": {7: "node"},
     "node": {5: "attribute"},
     "attribute": {
-        **{5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse",
+        23: "sparse",
     },
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},

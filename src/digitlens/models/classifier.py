@@ -47,7 +47,7 @@ _OUTPUTS = {
     name: Port(name, sides=sides)
     for name, sides in (("probabilities", (10,)), ("energy", ()), ("features", ()), ("digit", ()))
 }  # of which a graph need have the first alone
-_SIDES = {"probabilities": (10,), "energy": (), "digit": (), "features": (None,)}
+_SIDES = {name: port.sides for name, port in _OUTPUTS.items()} | {"features": (None,)}
 _UNEVEN = 1e-3  # of the sums of probabilities of tiles, and of 1
 _WHAT = "a classifier of tiles: export the model again"
 

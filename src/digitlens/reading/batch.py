@@ -21,6 +21,7 @@ from digitlens.models.session import cores
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
 # Things that are taken from the stream for each worker: one that it works on, and others whose
 # results wait for one that takes longer. With two, a 12-megapixel photo among drawings makes the
@@ -204,16 +205,8 @@ class _Worker:
     """A process that does one thing after another, and ends when nobody can ask it for more."""
 
     def __init__(self, prepare: Callable[[], Callable[[Any], object]]) -> None:
-        import multiprocessing  # noqa: PLC0415  (few pictures can do without)
-
-        # A forked process would inherit locks that threads of this one hold.
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        self._connection, self._process = start_process(_serve, prepare)
         self._ready = self._begun = False
-        with uninterrupted():
-            self._process.start()
-        theirs.close()  # so that its end is the end of the connection
 
     def ready(self) -> bool:
         """Whether it has begun to wait for things, or come to an end."""
@@ -278,8 +271,27 @@ def _tell(connection: Connection, done: Done[object]) -> None:
         connection.send(Done(error=RuntimeError(f"{type(what).__name__}: {what}")))
 
 
+def start_process(
+    serve: Callable[[Connection, Any], None], what: object
+) -> tuple[Connection, SpawnProcess]:
+    """Starts a process that Ctrl-C does not reach, and gives our end of a connection to it.
+
+    ``serve`` is called there, with the other end and what it is about.
+    """
+    import multiprocessing  # noqa: PLC0415  (few pictures can do without)
+
+    # A forked process would inherit locks that threads of this one hold.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, what), daemon=True)
+    with _uninterrupted():
+        process.start()
+    theirs.close()  # so that its end is the end of the connection
+    return ours, process
+
+
 @contextmanager
-def uninterrupted() -> Generator[None]:
+def _uninterrupted() -> Generator[None]:
     """Ctrl-C waits within the block, and never reaches processes that are started in it."""
     import signal  # noqa: PLC0415
 

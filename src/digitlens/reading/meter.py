@@ -40,7 +40,6 @@ Status = Literal["value", "doubtful", "rejected", "error"]
 
 Floats = npt.NDArray[np.float64]
 
-
 WAIT = 15  # later pictures that a doubtful one waits for; 8 do nearly as well, 30 no better
 LIKELY = 0.99  # probability that a value has to have, by all pictures
 CLEAR = 0.95  # the same of a region without history, which one picture decides

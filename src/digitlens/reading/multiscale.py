@@ -113,12 +113,17 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits."""
     # A row of paper: to take one pixel from all, three bytes at a time, takes longer.
     away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
-    strongest = int(away.max())
-    ink = away > max(12.0, _FAINT * strongest)
-    for x0, y0, x1, y1 in found.boxes[found.score >= _SURE].tolist():
-        margin = 1 + _AROUND * (y1 - y0)
-        top, left = max(0, int(y0 - margin)), max(0, int(x0 - margin))
-        ink[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1] = False
+    return _lies_in(away, found.boxes[found.score >= _SURE], _AROUND, _AROUND)
+
+
+def _lies_in(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:
+    """Whether there is contrast in uint8[H, W], and all of it in boxes or so many heights away."""
+    strongest = int(contrast.max())
+    ink = contrast > max(12.0, _FAINT * strongest)
+    for x0, y0, x1, y1 in boxes.tolist():
+        aside, over = 1 + beside * (y1 - y0), 1 + above * (y1 - y0)
+        top, left = max(0, int(y0 - over)), max(0, int(x0 - aside))
+        ink[top : int(y1 + over) + 1, left : int(x1 + aside) + 1] = False
     return strongest >= 24 and not ink.any()
 
 
@@ -141,14 +146,7 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
         return usual
     scale = min(1.0, _DETAIL / longest)
     steps = _steps(_resized(reduced, scale, size))
-    away = np.ones(steps.shape, bool)
-    for x0, y0, x1, y1 in (boxes * scale).tolist():
-        beside, above = 1 + _BESIDE * (y1 - y0), 1 + _ABOVE * (y1 - y0)
-        top, left = max(0, int(y0 - above)), max(0, int(x0 - beside))
-        away[top : int(y1 + above) + 1, left : int(x1 + beside) + 1] = False
-    strongest = int(steps.max())
-    clear = not (away & (steps > max(12.0, _FAINT * strongest))).any()
-    return wanted if clear and strongest >= 24 else usual
+    return wanted if _lies_in(steps, boxes * scale, _BESIDE, _ABOVE) else usual
 
 
 def _steps(picture: Pixels) -> Pixels:

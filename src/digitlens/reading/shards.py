@@ -36,7 +36,7 @@ from digitlens.errors import DataError, DigitlensError, ModelError, needs_extra
 from digitlens.files import names_picture, sha256
 from digitlens.imaging.document import Document, open_document
 from digitlens.models.bundle import lines_of, load_line_card, open_roles
-from digitlens.reading.batch import WorkerError, ordered_map, uninterrupted
+from digitlens.reading.batch import WorkerError, ordered_map, start_process
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.notation import NotationOptions
 from digitlens.reading.reader import DigitReader
@@ -518,15 +518,8 @@ class _Processes:
         self.running: dict[Connection, SpawnProcess] = {}
 
     def start(self) -> None:
-        import multiprocessing  # noqa: PLC0415
-
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._job), daemon=True)
-        with uninterrupted():
-            process.start()
-        theirs.close()  # so that its end is the end of the connection
-        self.running[ours] = process
+        connection, process = start_process(_serve, self._job)
+        self.running[connection] = process
 
     def tallies(self) -> Iterator[Tally]:
         """What was done in the last moments; for a process that is lost another is started."""

@@ -467,9 +467,8 @@ def alike(one: Pixels, other: Pixels) -> float:
     """Correlation of two cells, -1 to 1, however the camera shook between them."""
     import cv2  # noqa: PLC0415  (an extra)
 
-    width = min(one.shape[1], other.shape[1])
-    middle = one[_SHAKE:-_SHAKE, _SHAKE : width - _SHAKE]
-    found = cv2.matchTemplate(other[:, :width], middle, cv2.TM_CCOEFF_NORMED)
+    middle = one[_SHAKE:-_SHAKE, _SHAKE:-_SHAKE]
+    found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
     return float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
 
 

@@ -332,7 +332,7 @@ class Drawers:
         # People show lone digits far more often than lone letters that look like them.
         kind = pick(rng, LONE) if rng.random() < 0.5 else None
         line = self._lines.line(number, kind=kind)
-        scale = float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
+        scale = log_uniform(rng, 0.6, 4)
         is_photo = rng.random() < 0.1
         if is_photo:
             scale = min(6 * scale, LONGEST / max(line.pixels.shape))

@@ -84,16 +84,22 @@ function explainsInk(copy, found) {
     Math.abs(data[3 * i] - red), Math.abs(data[3 * i + 1] - green),
     Math.abs(data[3 * i + 2] - blue),
   ));
-  const strongest = max(away);
-  const boxes = found.filter(({ score }) => score >= SURE).map(({ box: [x0, y0, x1, y1] }) => {
-    const margin = 1 + AROUND * (y1 - y0);
-    return [x0 - margin, y0 - margin, x1 + margin, y1 + margin].map(Math.trunc);
+  const boxes = found.filter(({ score }) => score >= SURE).map(({ box }) => box);
+  return liesIn(away, width, boxes, AROUND, AROUND);
+}
+
+/** Whether there is contrast in a plane, and all of it in boxes or so many heights away. */
+function liesIn(contrast, width, boxes, beside, above) {
+  const strongest = max(contrast);
+  const grown = boxes.map(([x0, y0, x1, y1]) => {
+    const [aside, over] = [1 + beside * (y1 - y0), 1 + above * (y1 - y0)];
+    return [x0 - aside, y0 - over, x1 + aside, y1 + over].map(Math.trunc);
   });
-  const isExplained = (x, y) => boxes.some(([x0, y0, x1, y1]) =>
+  const isInside = (x, y) => grown.some(([x0, y0, x1, y1]) =>
     x >= x0 && y >= y0 && x <= x1 && y <= y1);
   const least = Math.max(12, FAINT * strongest);
-  return strongest >= 24 && away.every((distance, i) =>
-    distance <= least || isExplained(i % width, Math.floor(i / width)));
+  return strongest >= 24 && contrast.every((value, i) =>
+    value <= least || isInside(i % width, Math.floor(i / width)));
 }
 
 /**
@@ -114,21 +120,8 @@ export function firstSize(reduced, page, digits) {
   if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;
   const scale = Math.min(1, DETAIL / longest);
   const copy = resized(reduced, scale, page);
-  const steps = stepsOf(copy);
-  const strongest = steps.reduce((most, step) => Math.max(most, step), 0);
-  const least = Math.max(12, FAINT * strongest);
-  for (const box of boxes) {
-    const [x0, y0, x1, y1] = box.map((side) => fround(side * fround(scale)));
-    const [beside, above] = [1 + BESIDE * (y1 - y0), 1 + ABOVE * (y1 - y0)];
-    const [left, top] = [x0 - beside, y0 - above].map((side) => Math.max(0, Math.trunc(side)));
-    const [right, bottom] = [x1 + beside, y1 + above].map((side) => Math.trunc(side) + 1);
-    for (let y = top; y < Math.min(bottom, copy.height); y++) {
-      if (right > left) {
-        steps.fill(0, y * copy.width + left, y * copy.width + Math.min(right, copy.width));
-      }
-    }
-  }
-  return strongest >= 24 && steps.every((step) => step <= least) ? wanted : usual;
+  const shown = boxes.map((box) => [...box].map((side) => fround(side * fround(scale))));
+  return liesIn(stepsOf(copy), copy.width, shown, BESIDE, ABOVE) ? wanted : usual;
 }
 
 /** How far each pixel is from its neighbours to the left and above, the most in any channel. */
