@@ -12,6 +12,7 @@ from digitlens.reading.decode import (
     digit_evidence,
     search,
     space_chances,
+    with_numerals,
 )
 
 
@@ -143,3 +144,28 @@ def test_letters_around_a_number_cost_nothing_and_within_it_much():
     assert best.text == "DE89370400440532013000"
     assert best.odds > 0.9
     assert all(each.odds < 0.02 for each in search(seen("DE89X370400440532013000"), account))
+
+
+@pytest.mark.parametrize(
+    ("read", "meant"),
+    [
+        ("at l7:3O", "at 17:30"),
+        ("58OB", "580B"),
+        ("H2O, 5l, 2OB, SO5", "H2O, 5l, 2OB, SO5"),
+        ("1OO", "100"),
+    ],
+)
+def test_letters_in_numbers_are_the_digits_that_they_look_like(posteriors, read, meant):
+    assert spelled(posteriors, read, 0.05) == meant
+
+
+def test_a_letter_that_hardly_looks_like_a_digit_stays_in_a_number(posteriors):
+    assert spelled(posteriors, "1O", 0.005) == "1O"
+
+
+def spelled(posteriors, text, chance):
+    """What is read where letters O and l may be digits with a chance."""
+    rows = posteriors("_".join(text))
+    for char, digit in ("O0", "l1"):
+        rows[rows[:, CLASS_OF[char]] > 0.5, CLASS_OF[digit]] = chance
+    return decode(with_numerals(rows, decode(rows))).text

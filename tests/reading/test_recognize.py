@@ -8,9 +8,11 @@ from digitlens.reading.decode import decode
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.nms import Candidates
 from digitlens.reading.recognize import (
+    LineCrop,
     RecognizedLine,
     line_proposals,
     near_digits,
+    parts_with_digits,
     recognize,
     respaced,
 )
@@ -170,3 +172,25 @@ def test_a_space_is_put_where_a_page_has_one():
     missed = RecognizedLine(wide.line, crop, rows, decode(rows))
     assert missed.symbols.text == "123567"
     assert respaced([*others, missed])[-1].symbols.text == "123 567"
+
+
+def test_boxes_of_a_line_that_is_squeezed_are_where_its_ink_is():
+    crop = np.full((48, 1280, 3), 255, np.uint8)
+    crop[6:42, 640:656] = 0
+    rows = np.zeros((160, CLASSES), np.float32)
+    rows[:, 0] = 1
+    rows[81, [0, CLASS_OF["7"]]] = 0, 1
+    long = line(0, x=0, width=600)  # 2880 columns at this height
+    whole = RecognizedLine(long, crop, rows, decode(rows))
+    (part,) = parts_with_digits([LineCrop(long, crop, 1280)] * 4, [spots_of(rows)] * 4)[3:]
+    cut = RecognizedLine(part.line, part.crop, rows[77:86], decode(rows[77:86]), part.columns)
+
+    assert whole.boxes[0, ::2] == pytest.approx([300, 307.5])
+    assert cut.boxes == pytest.approx(whole.boxes)
+    assert cut.place(np.float32([[300, 5]]))[0, 0] == pytest.approx(640 - 8 * 77)
+
+
+def spots_of(rows):
+    """A digit where there is one, and spaces four steps before it and after."""
+    digits = rows[:, CLASS_OF["7"]]
+    return np.stack([digits, np.roll(digits, -4) + np.roll(digits, 4)], axis=1)

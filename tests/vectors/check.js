@@ -60,9 +60,13 @@ const functions = {
     lines.map(({ quad, score, spots }) => ({
       line: { quad: quad.map(floats), score },
       crop: pictures.emptyPicture(8 * spots.length, 48, 3),
+      columns: recognizing.columnsOf({ quad: quad.map(floats) }),
     })),
     lines.map(({ spots }) => spots.map(floats)),
-  ).map(({ line, crop }) => ({ ...line, width: crop.width })),
+  ).map(({ line, columns }) => ({ ...line, columns })),
+  numerals: ({ posteriors }) => decoding.decode(
+    decoding.withNumerals(posteriors.map(posteriorsOf)),
+  ).map(({ char }) => char).join(''),
   proposals: ({ lines, digits }) => recognizing.lineProposals({
     lines: lines.map(({ quad, score }) => ({ quad: quad.map(floats), score })),
     digits: digits.map(candidateOf),

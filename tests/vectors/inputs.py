@@ -167,6 +167,15 @@ def decode() -> Iterator[Value]:
     yield {"posteriors": [[[seven, 0.6]], [[seven, 0.8]], [[seven + 1, 0.7]], [], [[seven, 0.5]]]}
 
 
+def numerals() -> Iterator[Value]:
+    """Zeros and ones that were read as letters, in numbers and in words, more or less surely."""
+    looks = {"O": "0", "o": "0", "I": "1", "l": "1"}
+    for text, chance in (("l2.5O 58OBX", 0.03), ("2o H2O 5l 5OS", 0.03), ("1O 2o", 0.005)):
+        likely = {encode(char)[0]: [encode(digit)[0], chance] for char, digit in looks.items()}
+        steps = [[*step, *(likely[k] for k, _ in step if k in likely)] for step in steps_of(text)]
+        yield {"posteriors": steps}
+
+
 def space_chances() -> Iterator[Value]:
     """Pairs of print whose spaces are narrow, of which the recogniser is not sure; a lone pair."""
     random = np.random.default_rng(9)
@@ -268,7 +277,9 @@ def digit_parts() -> Iterator[Value]:
         lines.append({"quad": quad, "score": 0.9, "spots": spots})
     longest = {"quad": [[0, 400], [900, 400], [900, 440], [0, 440]], "score": 0.8}
     whole = [{**longest, "spots": [[0.1, 0.0]] * 20} for _ in range(6)]
-    yield {"lines": [*lines, *whole]}
+    spots = [[0.9 * (step == 90), 0.8 * (step % 20 == 0)] for step in range(160)]
+    squeezed = {"quad": [[0, 450], [1000, 450], [1000, 480], [0, 480]], "score": 0.9}
+    yield {"lines": [*lines, *whole, {**squeezed, "spots": spots}]}
     yield {"lines": lines[:3]}  # all of them are among the longest
 
 

@@ -40,8 +40,14 @@ from digitlens.reading import (
     text_lines,
     values,
 )
-from digitlens.reading.decode import decode, space_chances
-from digitlens.reading.recognize import RecognizedLine, line_proposals, parts_with_digits
+from digitlens.reading.decode import decode, space_chances, with_numerals
+from digitlens.reading.recognize import (
+    LineCrop,
+    RecognizedLine,
+    columns_of,
+    line_proposals,
+    parts_with_digits,
+)
 from digitlens.results import Outputs, Reading, told
 
 FOLDER = Path(__file__).parent
@@ -172,6 +178,11 @@ def run_decode(given: Value) -> Value:
             "confidence": plain_numbers(found.confidence)}  # fmt: skip
 
 
+def run_numerals(given: Value) -> str:
+    said = posteriors_of(given["posteriors"])
+    return decode(with_numerals(said, decode(said))).text
+
+
 def run_space_chances(given: Value) -> list[float]:
     pairs = [given[name] for name in ("gaps", "sides", "spaces")]
     gaps, sides, said = map(np.array, pairs)
@@ -210,10 +221,10 @@ def run_values(given: Value) -> list[Value]:
 def run_digit_parts(given: Value) -> list[Value]:
     found = [text_lines.TextLine(floats(line["quad"], 2), line["score"]) for line in given["lines"]]
     spots = [floats(line["spots"], 2) for line in given["lines"]]
-    crops = [np.zeros((48, 8 * len(each), 3), np.uint8) for each in spots]
-    parts = zip(*parts_with_digits(found, crops, spots), strict=True)
-    return [{"quad": plain_numbers(line.quad), "score": line.score, "width": crop.shape[1]}
-            for line, crop in parts]  # fmt: skip
+    lines = [LineCrop(line, np.zeros((48, 8 * len(each), 3), np.uint8), columns_of(line))
+             for line, each in zip(found, spots, strict=True)]  # fmt: skip
+    return [{"quad": plain_numbers(line.quad), "score": line.score, "columns": columns}
+            for line, _, columns in parts_with_digits(lines, spots)]  # fmt: skip
 
 
 def run_proposals(given: Value) -> list[Value]:
@@ -316,6 +327,7 @@ def functions() -> dict[str, Function]:
         "crop_line": Function(1, run_crop_line, inputs.crop_line),
         "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
         "decode": Function(1e-5, run_decode, inputs.decode),
+        "numerals": Function(0, run_numerals, inputs.numerals),
         "space_chances": Function(1e-6, run_space_chances, inputs.space_chances),
         "number_spans": Function(0, run_number_spans, inputs.number_spans),
         "meanings": Function(0, run_meanings, inputs.meanings),

@@ -313,7 +313,7 @@ def _box(view: View, size: tuple[int, int], seen: _Seen) -> Box:
         return page_box(view.scores.boxes[seen.place], *size)
     read = view.lines[seen.line]
     across = (read.line.quad[1] - read.line.quad[0]) / max(read.line.width, 1e-3)
-    middle = read.line.quad[[0, 3]] + across * (seen.column / read.scale)
+    middle = read.line.quad[[0, 3]] + across * (seen.column / read.scale[0])
     reach = across * _HALF * read.line.height
     corners = np.concatenate([middle - reach, middle + reach])
     return page_box(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), *size)

@@ -7,21 +7,22 @@ known of the number, ``search`` looks for the most probable one that agrees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
+from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, MARKS, OTHER
 from digitlens.imaging.quantile import median
 
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
 WIDTH = 32  # prefixes that a search follows
 _SLIGHT = 1e-6  # odds below which a prefix is not followed
-SPACED = f"{DIGITS}.,:"  # what may have a space beside it that is none
+SPACED = f"{DIGITS}.,:/%$€£"  # what may have a space beside it that is none
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
 # What is known of print before any is seen, in heights of digits; how many pairs that counts as.
 _GAP = 0.13  # between two digits of a number ...
@@ -39,6 +40,16 @@ _STRAY = 0.1  # square of heights: gaps further off say no more of the spread
 _SEEN = 7.0  # logits: most that the recogniser's word counts
 _HEARD = 0.05  # probability of a space below which there is none: of 11 such, 10 were none
 _ROUNDS = 5
+_RARE = 100.0  # how many times rarer a letter is in a number than the recogniser was taught
+# Words of digits, marks and letters that look like digits; one or two capitals may end longer ones.
+_LIKE_NUMBER = rf"[\dOoIl{re.escape(MARKS)}]+"
+_NUMERIC = re.compile(
+    rf"(?<!\S)(?=\S*\d)(?:{_LIKE_NUMBER}(?!\S)|(?=\S*\d\S*\d){_LIKE_NUMBER}(?=[A-Z]{{1,2}}(?!\S)))"
+)
+_LETTER = re.compile(r"[Oo]|[Il](?=\W?[\dOo])")  # after a number, l is a litre
+_DIGIT_LIKE = {
+    char: (digit, chars) for digit, chars in (("0", "Oo"), ("1", "Il")) for char in chars
+}
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,6 +85,40 @@ def decode(posteriors: Floats) -> Symbols:
     centres = [_middle(strength[begin:end], begin) for begin, end in spans]
     text = "".join(CHARACTERS[best[begin]] for begin in begins)
     return Symbols(text, posteriors[surest], STRIDE * np.asarray(centres, np.float32))
+
+
+def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
+    """Posteriors, float32[T, C], with digits where letters that look like them stand in a number.
+
+    What is said of the digit counts ``_RARE`` times as much there: the recogniser was taught codes
+    with letters too, more often than they are met.
+    """
+    changed = posteriors
+    for place in _digit_like(symbols.text):
+        digit, letters = _DIGIT_LIKE[symbols.text[place]]
+        own, others = CLASS_OF[digit], [CLASS_OF[char] for char in letters]
+        odds = _RARE * symbols.posteriors[place, own] / symbols.posteriors[place, others].sum()
+        if odds > 1:
+            changed = posteriors.copy() if changed is posteriors else changed
+            part = changed[_run(posteriors, int(symbols.centres[place] / STRIDE))]
+            part[:, own] += part[:, others].sum(axis=1) * odds / (1 + odds)
+            part[:, others] /= 1 + odds
+    return changed
+
+
+def _digit_like(text: str) -> Iterator[int]:
+    """Where in the numbers of a line letters stand that look like digits."""
+    for word in _NUMERIC.finditer(text):
+        yield from (word.start() + found.start() for found in _LETTER.finditer(word[0]))
+
+
+def _run(posteriors: Floats, step: int) -> slice:
+    """The steps around one with the same most probable class."""
+    best = posteriors.argmax(axis=1)
+    others = np.flatnonzero(best != best[step])
+    after = int(np.searchsorted(others, step))
+    before, end = np.r_[-1, others, len(best)][after : after + 2].tolist()
+    return slice(before + 1, end)
 
 
 def _middle(strength: Floats, begin: int) -> float:

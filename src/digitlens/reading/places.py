@@ -123,7 +123,7 @@ def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
 def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
     """float32[N, 2]: first and last column of boxes in a line crop."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2] - boxes[:, 0]) / 2 * read.scale
+    half = (boxes[:, 2] - boxes[:, 0]) / 2 * read.scale[0]
     column = read.place(middle.astype(np.float32))[:, 0]
     return np.stack([column - half, column + half], axis=1).astype(np.float32)
 

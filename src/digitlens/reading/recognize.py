@@ -16,7 +16,7 @@ from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_li
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.networks import DigitSpotter, LineRecognizer
-from digitlens.reading.decode import SPACED, STRIDE, Symbols, decode, space_chances
+from digitlens.reading.decode import SPACED, STRIDE, Symbols, decode, space_chances, with_numerals
 from digitlens.reading.multiscale import LIKELY, Detections
 from digitlens.reading.nms import Candidates
 from digitlens.reading.reading_order import lines_of
@@ -53,6 +53,7 @@ class RecognizedLine:
     crop: Pixels  # uint8[48, W, 3]; what the network saw
     posteriors: Floats  # float32[W / 8, C]
     symbols: Symbols  # its characters
+    columns: float | None = None  # of the crop that show the line; None for those of a whole one
 
     @cached_property
     def spans(self) -> Floats:
@@ -80,7 +81,8 @@ class RecognizedLine:
         """float32[K, 4]: the box of each character on the page, around its ink."""
         across, down = _axes(self.line)
         x, y = self.spans[:, [0, 0, 1, 1], None], self.rows[:, [0, 1, 0, 1], None]
-        corners = self.line.quad[0] + (x * across + y * down) / self.scale
+        wide, high = self.scale
+        corners = self.line.quad[0] + x * across / wide + y * down / high
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1, dtype=np.float32)
 
     @cached_property
@@ -106,14 +108,17 @@ class RecognizedLine:
         usual, edges = (int(np.count_nonzero(each < _ALIKE)) for each in away)
         return np.asarray(colours[int(edges > usual)])
 
-    @property
-    def scale(self) -> float:
-        """Columns of the crop for each pixel of the page."""
-        return HEIGHT / max(self.line.height, 1e-3)
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """Columns and rows of the crop for each pixel of the page; long lines are squeezed."""
+        columns = columns_of(self.line) if self.columns is None else self.columns
+        return columns / max(self.line.width, 1e-3), HEIGHT / max(self.line.height, 1e-3)
 
     def place(self, points: Floats) -> Floats:
         """Where points x, y of the page are in the crop: columns and rows; float32[N, 2] both."""
-        return np.stack(_along(self.line, points), axis=1).astype(np.float32) * self.scale
+        return np.stack(_along(self.line, points), axis=1).astype(np.float32) * np.float32(
+            self.scale
+        )
 
 
 def recognize(
@@ -123,15 +128,29 @@ def recognize(
     spotter: DigitSpotter | None = None,
 ) -> list[RecognizedLine]:
     """Reads lines; where there is much text, those parts of it that the spotter sees digits in."""
-    crops = [crop_line(page, line.quad) for line in lines]
-    if spotter and sum(crop.shape[1] for crop in crops) > _MUCH:
-        spots = _rows_of(crops, spotter.spots)
-        lines, crops = parts_with_digits(lines, crops, spots)
-    posteriors = _rows_of(crops, recognizer.posteriors)
+    shown = [LineCrop(line, crop_line(page, line.quad), columns_of(line)) for line in lines]
+    if spotter and sum(each.crop.shape[1] for each in shown) > _MUCH:
+        spots = _rows_of([each.crop for each in shown], spotter.spots)
+        shown = parts_with_digits(shown, spots)
+    posteriors = _rows_of([each.crop for each in shown], recognizer.posteriors)
     return respaced(
-        RecognizedLine(line, crop, rows, decode(rows))
-        for line, crop, rows in zip(lines, crops, posteriors, strict=True)
+        RecognizedLine(line, crop, rows, decode(rows), columns)
+        for (line, crop, columns), said in zip(shown, posteriors, strict=True)
+        for rows in [with_numerals(said, decode(said))]
     )
+
+
+class LineCrop(NamedTuple):
+    """A line, or a part of one, as the recogniser sees it."""
+
+    line: TextLine
+    crop: Pixels  # uint8[48, W, 3]
+    columns: float  # how many of the crop show it; the rest is gray
+
+
+def columns_of(line: TextLine) -> float:
+    """How many columns of its crop show a line."""
+    return min(WIDEST, line.width * HEIGHT / max(line.height, 1e-3))
 
 
 def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
@@ -169,10 +188,11 @@ def _pairs(read: RecognizedLine) -> Iterator[_Pair]:
         return
     height = float(median(np.diff(read.rows[digits]).ravel()))
     steps = (read.symbols.centres / STRIDE).astype(int).tolist()
+    wide, high = read.scale
     for i, j in near:
         between = steps[i] + 1, steps[j]
         space = read.posteriors[slice(*between), CLASS_OF[SPACE]].max(initial=0)
-        gap = float(read.spans[j, 0] - read.spans[i, 1]) / height
+        gap = float(read.spans[j, 0] - read.spans[i, 1]) * high / wide / height
         sides = SPACED.index(text[i]), SPACED.index(text[j])
         yield _Pair(gap, sides, float(space), j - i > 1, between)
 
@@ -200,30 +220,32 @@ def _rows_of(crops: Sequence[Pixels], network: Callable[[Pixels], Floats]) -> li
     return [rows[index] for index in range(len(crops))]
 
 
-def parts_with_digits(
-    lines: Sequence[TextLine], crops: Sequence[Pixels], spots: Sequence[Floats]
-) -> tuple[list[TextLine], list[Pixels]]:
+def parts_with_digits(lines: Sequence[LineCrop], spots: Sequence[Floats]) -> list[LineCrop]:
     """Cuts lines down to words with digits and those next to them.
 
-    The longest lines stay whole: they tell which way up the page is. Gives the parts and their
-    crops; for ``spots`` of each line see ``DigitSpotter.spots``.
+    The longest lines stay whole: they tell which way up the page is. For ``spots`` of each line see
+    ``DigitSpotter.spots``.
     """
-    whole = sorted(range(len(lines)), key=lambda index: -lines[index].width * lines[index].height)
-    parts: list[tuple[TextLine, Pixels]] = []
-    for index, (line, crop) in enumerate(zip(lines, crops, strict=True)):
-        if index in whole[:_WHOLE]:
-            parts.append((line, crop))
-            continue
-        columns = min(WIDEST, line.width * HEIGHT / max(line.height, 1e-3))
-        for first, last in near_digits(spots[index]):
-            ends = np.minimum([STEP * first / columns, STEP * last / columns], 1)[:, None]
-            left, right = line.quad[[0, 3]], line.quad[[1, 2]]
-            (top_left, bottom_left), (top_right, bottom_right) = (
-                left + end * (right - left) for end in ends
-            )
-            quad = np.array([top_left, top_right, bottom_right, bottom_left], np.float32)
-            parts.append((TextLine(quad, line.score), crop[:, STEP * first : STEP * last]))
-    return [line for line, _ in parts], [crop for _, crop in parts]
+    areas = [line.width * line.height for line, *_ in lines]
+    whole = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE]
+    parts: list[LineCrop] = []
+    for index, one in enumerate(lines):
+        near = near_digits(spots[index])
+        parts += [one] if index in whole else [_part(one, *steps) for steps in near]
+    return parts
+
+
+def _part(whole: LineCrop, first: int, last: int) -> LineCrop:
+    """A part of a line, from one step to before another."""
+    line, crop, columns = whole
+    ends = np.minimum([STEP * first, STEP * last], columns)
+    left, right = line.quad[[0, 3]], line.quad[[1, 2]]
+    (top_left, bottom_left), (top_right, bottom_right) = (
+        left + end * (right - left) for end in (ends / columns)[:, None]
+    )
+    quad = np.array([top_left, top_right, bottom_right, bottom_left], np.float32)
+    part = crop[:, STEP * first : STEP * last]
+    return LineCrop(TextLine(quad, line.score), part, float(ends[1] - ends[0]))
 
 
 def near_digits(spots: Floats) -> list[tuple[int, int]]:

@@ -192,7 +192,7 @@ function newDigit(view, size, step) {
   const [across] = axesOf(line);
   const reach = HALF * heightOf(line);
   const corners = [line.quad[0], line.quad[3]].flatMap((corner) => [-reach, reach].map((away) =>
-    [0, 1].map((k) => corner[k] + across[k] * (step.column / scale + away))));
+    [0, 1].map((k) => corner[k] + across[k] * (step.column / scale[0] + away))));
   return {
     value: argmax(probabilities), confidence: 0, probabilities,
     box: pageBox(boundsOf(corners), ...size), status: 'rejected', reason: '',

@@ -19,7 +19,7 @@ const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is
 const WIDTH = 32; // prefixes that a search follows
 const SLIGHT = 1e-6; // odds below which a prefix is not followed
 export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
-export const SPACED = `${DIGITS}.,:`; // what may have a space beside it that is none
+export const SPACED = `${DIGITS}.,:/%$€£`; // what may have a space beside it that is none
 // What is known of print before any is seen, in heights of digits; how many pairs that counts as.
 const GAP = 0.13; // between two digits of a number ...
 const GAPS = 2.0;
@@ -36,6 +36,13 @@ const STRAY = 0.1; // square of heights: gaps further off say no more of the spr
 const SEEN = 7.0; // logits: most that the recogniser's word counts
 const HEARD = 0.05; // probability of a space below which there is none
 const ROUNDS = 5;
+const RARE = 100; // how many times rarer a letter is in a number than the recogniser was taught
+// Words of digits, marks and letters that look like digits, and two capitals at most behind them.
+const LIKE_NUMBER = `[\\dOoIl${MARKS.replace(/[-*+.()$]/g, '\\$&')}]+`;
+const NUMERIC = new RegExp(`(?<!\\S)(?=\\S*\\d)(?:${LIKE_NUMBER}(?!\\S)`
+  + `|(?=\\S*\\d\\S*\\d)${LIKE_NUMBER}(?=[A-Z]{1,2}(?!\\S)))`, 'g');
+const LETTER = /[Oo]|[Il](?=\W?[\dOo])/g; // after a number, l is a litre
+const DIGIT_LIKE = { O: '0Oo', o: '0Oo', I: '1Il', l: '1Il' };
 
 /** Of a step, the probabilities of the ten digits. */
 export const digitsOf = (row) => row.subarray(1, 1 + DIGITS.length);
@@ -62,6 +69,32 @@ export function decode(posteriors) {
       confidence: strength[surest],
     }];
   });
+}
+
+/** Posteriors with digits where letters that look like them stand in a number. */
+export function withNumerals(posteriors) {
+  const symbols = decode(posteriors);
+  const text = symbols.map(({ char }) => char).join('');
+  const places = [...text.matchAll(NUMERIC)].flatMap((word) =>
+    [...word[0].matchAll(LETTER)].map(({ index }) => word.index + index));
+  const changed = posteriors.map((row) => row.slice());
+  for (const { char, posterior, centre } of places.map((place) => symbols[place])) {
+    const [own, ...others] = [...DIGIT_LIKE[char]].map((each) => CHARACTERS.indexOf(each));
+    const odds = (RARE * posterior[own]) / sum(others.map((other) => posterior[other]));
+    if (odds <= 1) continue;
+    for (const row of runAround(changed, posteriors, Math.trunc(centre / STRIDE))) {
+      row[own] += (sum(others.map((other) => row[other])) * odds) / (1 + odds);
+      for (const other of others) row[other] /= 1 + odds;
+    }
+  }
+  return changed;
+}
+
+/** The rows around one with the same most probable class. */
+function runAround(rows, posteriors, step) {
+  const isSame = posteriors.map((row) => argmax(row) === argmax(posteriors[step]));
+  const end = isSame.indexOf(false, step);
+  return rows.slice(isSame.lastIndexOf(false, step) + 1, end < 0 ? rows.length : end);
 }
 
 /**

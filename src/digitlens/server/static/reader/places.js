@@ -81,7 +81,7 @@ function charactersIn({ symbols }, [first, last]) {
 
 /** First and last column of a box in a line crop. */
 function spanOf(read, box) {
-  const half = ((box[2] - box[0]) / 2) * read.scale;
+  const half = ((box[2] - box[0]) / 2) * read.scale[0];
   return [-half, half].map((away) => fround(read.columnOf(box) + away));
 }
 

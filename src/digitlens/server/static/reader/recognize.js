@@ -5,7 +5,7 @@ import {
   quantile, quantileOf, range, sum,
 } from './arrays.js';
 import {
-  BLANK, CHARACTERS, DIGITS, SPACED, STRIDE, decode, spaceChances,
+  BLANK, CHARACTERS, DIGITS, SPACED, STRIDE, decode, spaceChances, withNumerals,
 } from './decode.js';
 import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
 import { runsOf } from './ink.js';
@@ -41,13 +41,19 @@ const SPACE_CLASS = CHARACTERS.indexOf(' ');
 
 /** Reads lines; where there is much text, mostly those parts of it that have digits. */
 export async function recognize(page, lines, { recognizer, spotter = null }) {
-  let found = lines.map((line) => ({ line, crop: cropLine(page, line.quad) }));
+  let found = lines.map((line) =>
+    ({ line, crop: cropLine(page, line.quad), columns: columnsOf(line) }));
   if (spotter && sum(found.map(({ crop }) => crop.width)) > MUCH) {
     found = partsWithDigits(found, await rowsOf(found, spotter));
   }
-  const rows = await rowsOf(found, recognizer);
-  return respaced(found.map(({ line, crop }, i) => new RecognizedLine(line, crop, rows[i])));
+  const rows = (await rowsOf(found, recognizer)).map(withNumerals);
+  return respaced(found.map(({ line, crop, columns }, i) =>
+    new RecognizedLine(line, crop, rows[i], columns)));
 }
+
+/** How many columns of its crop show a line; the rest is gray. */
+export const columnsOf = (line) =>
+  Math.min(WIDEST, (widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
 /** The lines of a page, with spaces in and between numbers where its print has them too. */
 export function respaced(lines) {
@@ -56,15 +62,16 @@ export function respaced(lines) {
   const chances = pairs.length ? spaceChances(pairs) : [];
   pairs.forEach(({ number, between, isParted }, i) => {
     if (chances[i] > 0.5 === isParted) return;
-    const { line, crop, posteriors } = found[number];
-    found[number] = new RecognizedLine(line, crop, withSpace(posteriors, between, chances[i]));
+    const { line, crop, posteriors, columns } = found[number];
+    const changed = withSpace(posteriors, between, chances[i]);
+    found[number] = new RecognizedLine(line, crop, changed, columns);
   });
   return found;
 }
 
 /** A digit and what is next to it on a line, or behind a space; see `spaceChances`. */
 function spacedPairs(read, number) {
-  const { symbols, spans, rows, posteriors } = read;
+  const { symbols, spans, rows, posteriors, scale: [wide, high] } = read;
   const isDigit = (i) => DIGITS.includes(symbols[i].char);
   const places = range(symbols.length).filter((i) => SPACED.includes(symbols[i].char));
   const near = places.slice(1).map((j, k) => [places[k], j])
@@ -77,7 +84,7 @@ function spacedPairs(read, number) {
     return {
       number,
       between: [first + 1, last],
-      gap: (spans[two[1]][0] - spans[two[0]][1]) / height,
+      gap: ((spans[two[1]][0] - spans[two[0]][1]) * high) / wide / height,
       sides: two.map((i) => SPACED.indexOf(symbols[i].char)),
       space: max(posteriors.slice(first + 1, last).map((row) => row[SPACE_CLASS]), 0),
       isParted: two[1] - two[0] > 1,
@@ -123,9 +130,11 @@ export class RecognizedLine {
   #rows;
   #boxes;
 
-  constructor(line, crop, posteriors) {
-    Object.assign(this, { line, crop, posteriors, symbols: decode(posteriors) });
-    this.scale = HEIGHT / Math.max(heightOf(line), 1e-3);
+  constructor(line, crop, posteriors, columns = columnsOf(line)) {
+    Object.assign(this, { line, crop, posteriors, columns, symbols: decode(posteriors) });
+    // Columns and rows of the crop for each pixel of the page; long lines are squeezed.
+    this.scale = [[columns, widthOf(line)], [HEIGHT, heightOf(line)]].map(
+      ([shown, side]) => shown / Math.max(side, 1e-3));
   }
 
   /** Where the crop differs from its paper: 1 or 0 for each pixel. */
@@ -151,7 +160,7 @@ export class RecognizedLine {
 
   /** The column of the crop in which the middle of a box on the page is. */
   columnOf(box) {
-    return fround(fround(alongLine(this.line, middleOf(box))[0]) * fround(this.scale));
+    return fround(fround(alongLine(this.line, middleOf(box))[0]) * fround(this.scale[0]));
   }
 }
 
@@ -164,9 +173,9 @@ export function partsWithDigits(found, spots) {
 }
 
 /** A part of a line, from one step to before another. */
-function partOf({ line, crop }, first, last) {
-  const columns = Math.min(WIDEST, (widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
-  const [left, right] = [first, last].map((step) => Math.min((STEP * step) / columns, 1));
+function partOf({ line, crop, columns }, first, last) {
+  const ends = [first, last].map((step) => Math.min(STEP * step, columns));
+  const [left, right] = ends.map((end) => end / columns);
   const [topLeft, topRight, bottomRight, bottomLeft] = line.quad;
   const between = (a, b, share) => [0, 1].map((k) => fround(a[k] + share * fround(b[k] - a[k])));
   const quad = [
@@ -174,7 +183,7 @@ function partOf({ line, crop }, first, last) {
     between(bottomLeft, bottomRight, right), between(bottomLeft, bottomRight, left),
   ];
   const cut = part(crop, [STEP * first, 0, STEP * last, HEIGHT]);
-  return { line: { quad, score: line.score }, crop: cut };
+  return { line: { quad, score: line.score }, crop: cut, columns: ends[1] - ends[0] };
 }
 
 /** Parts of a line with digits, from a space before them to one after them: [first, end]. */
@@ -289,10 +298,10 @@ function lineOf(boxes) {
 }
 
 /** The upright box on the page around a part of the crop. */
-function boxOf({ line, scale }, [first, last], [top, bottom]) {
+function boxOf({ line, scale: [wide, high] }, [first, last], [top, bottom]) {
   const [[origin], [across, down]] = [line.quad, axesOf(line)];
   return boundsOf(cornersOf([first, top, last, bottom]).map(([x, y]) =>
-    [0, 1].map((k) => origin[k] + (x * across[k] + y * down[k]) / scale))).map(fround);
+    [0, 1].map((k) => origin[k] + (x * across[k]) / wide + (y * down[k]) / high))).map(fround);
 }
 
 /**
