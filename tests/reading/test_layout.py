@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.layout import judge, page_box
+from digitlens.reading.layout import arrange, judge, page_box
 from digitlens.results import Box
 
 THRESHOLDS = {"digit": 0.8, "reject": 0.4}
@@ -39,6 +41,20 @@ def test_thresholds_are_those_given():
     strict = {"digit": 0.99, "reject": 0.9}
     assert judge(1, chances(), 0.95, BOX, strict).status == "unsure"
     assert judge(1, chances(), 0.85, BOX, strict).status == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("existence", "others", "status"),
+    [(0.85, 0, "unsure"), (0.75, 0, "rejected"), (0.75, 1, "unsure"), (0.3, 1, "rejected")],
+)
+def test_what_surely_is_a_digit_or_beside_one_is_one_whichever_it_is(
+    view_of, existence, others, status
+):
+    boxes = [[10 + 20 * k, 10, 24 + 20 * k, 34] for k in range(1 + others)]
+    seen = view_of(boxes, [0.35, *[0.95] * others], [chances()] * (1 + others))
+    seen = replace(seen, existence=np.float32([existence, *[0.95] * others]))
+    (line,) = arrange(seen, (200, 100), THRESHOLDS).lines
+    assert line[0].status == status
 
 
 def test_a_digit_keeps_its_probabilities_as_plain_numbers():

@@ -126,3 +126,12 @@ def test_a_lone_stroke_is_a_one(reader, width):
 @pytest.mark.parametrize("turn", [1, 3])
 def test_digits_that_lie_on_their_side_one_above_the_other_are_a_number(reader, turn):
     assert reader.read(np.ascontiguousarray(np.rot90(typed("382", 60), turn))).text == "382"
+
+
+@pytest.mark.parametrize("pen", [2, 5])
+def test_a_large_ring_whose_ends_overlap_is_a_zero(reader, pen):
+    sheet = Image.new("L", (226, 276), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.ellipse((28, 40, 196, 246), outline=INK, width=pen)
+    draw.line((98, 44, 118, 54), INK, pen)
+    assert reader.read(np.asarray(sheet)).text == "0"

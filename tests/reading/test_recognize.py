@@ -194,3 +194,17 @@ def spots_of(rows):
     """A digit where there is one, and spaces four steps before it and after."""
     digits = rows[:, CLASS_OF["7"]]
     return np.stack([digits, np.roll(digits, -4) + np.roll(digits, 4)], axis=1)
+
+
+def test_both_sides_of_a_ring_are_its_own_but_for_what_others_have():
+    ring = printed("0", ())
+    crop = np.full_like(ring.crop, 255)
+    crop[6:42, 8:12] = crop[6:42, 24:28] = 0
+    alone = RecognizedLine(ring.line, crop, ring.posteriors, ring.symbols)
+    assert alone.spans.tolist() == [[8, 28]]
+
+    two = printed("01", ())
+    crop = np.full_like(two.crop, 255)
+    crop[6:42, 8:12] = crop[6:42, 42:46] = 0
+    beside = RecognizedLine(two.line, crop, two.posteriors, two.symbols)
+    assert beside.spans.tolist() == [[8, 12], [42, 46]]

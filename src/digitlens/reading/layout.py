@@ -91,13 +91,13 @@ def read_spots(
 def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str, float]) -> Digit:
     """Rejected where there hardly is a digit, else sure or not by its confidence.
 
-    What hardly has a value, either, is a digit only on a line where another one is read: to leave
-    it out would make a number ten times smaller.
+    What hardly has a value, either, is a digit where it surely is one, and on a line where another
+    one is read: to leave it out would make a number ten times smaller.
     """
     exists, least = float(view.existence[place]), thresholds["reject"]
     mates = view.scores.places.line == view.scores.places.line[place]
     others = int((mates & (view.confidence >= least)).sum())
-    is_digit = exists >= least and others > 0
+    is_digit = exists >= (least if others else thresholds["digit"])
     limits = {"digit": thresholds["digit"], "reject": 0.0} if is_digit else _NEVER
     box = page_box(view.scores.boxes[place], *size)
     chances, sure = view.probabilities[place], float(view.confidence[place])

@@ -59,6 +59,7 @@ class RecognizedLine:
     def spans(self) -> Floats:
         """float32[K, 2]: first and last column of each character in the crop; a space has none."""
         inked: npt.NDArray[np.bool_] = self.ink[_BAND].max(axis=0)
+        inked[int(np.ceil(self.shown)) :] = False
         centres = self.symbols.centres
         spans = np.stack([centres, centres + 1], axis=1)
         shown = np.array([char != SPACE for char in self.symbols.text], bool)
@@ -111,8 +112,12 @@ class RecognizedLine:
     @cached_property
     def scale(self) -> tuple[float, float]:
         """Columns and rows of the crop for each pixel of the page; long lines are squeezed."""
-        columns = columns_of(self.line) if self.columns is None else self.columns
-        return columns / max(self.line.width, 1e-3), HEIGHT / max(self.line.height, 1e-3)
+        return self.shown / max(self.line.width, 1e-3), HEIGHT / max(self.line.height, 1e-3)
+
+    @property
+    def shown(self) -> float:
+        """Columns of the crop that show the line; the rest is gray."""
+        return columns_of(self.line) if self.columns is None else self.columns
 
     def place(self, points: Floats) -> Floats:
         """Where points x, y of the page are in the crop: columns and rows; float32[N, 2] both."""
@@ -384,7 +389,8 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     """float32[K, 2]: first and last column of each character, from the columns with ink, bool[W].
 
     Strokes that touch, in columns, are one run. A run with one character is its own; one with
-    several is cut where the middle between two of them is.
+    several is cut where the middle between two of them is, but one of them has a run beside it that
+    is no other's. A lone character has all runs near it, as both sides of a ring.
     """
     edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
     begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
@@ -395,12 +401,19 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     # Of each character the run that it lies in, else the nearest.
     away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
     owner = away.argmin(axis=1)
+    free = np.setdiff1d(np.flatnonzero(away.min(axis=0) <= reach), owner)
+    for run in free.tolist():
+        nearest = int(away[:, run].argmin())
+        if np.count_nonzero(owner == owner[nearest]) > 1:
+            owner[nearest] = run
     first, last = begins[owner], ends[owner]
+    if len(centres) == 1 and len(free):
+        first, last = begins[[min(owner[0], free[0])]], ends[[max(owner[0], free[-1])]]
     mates = np.flatnonzero(owner[1:] == owner[:-1])
     cuts = (centres[mates] + centres[mates + 1]) / 2
     first[mates + 1] = np.maximum(first[mates + 1], cuts)
     last[mates] = np.minimum(last[mates], cuts)
-    near = away.min(axis=1) <= reach
+    near = away[np.arange(len(owner)), owner] <= reach
     spans[near] = np.stack([first, np.maximum(last, first + 1)], axis=1)[near]
     return spans.astype(np.float32)
 

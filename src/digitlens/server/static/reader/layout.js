@@ -41,8 +41,8 @@ export function arrange(view, size, thresholds) {
 /**
  * A digit that is rejected where there hardly is one, else sure or not by its confidence.
  *
- * What hardly has a value, either, is a digit only on a line where another one is read: to leave it
- * out would make a number ten times smaller.
+ * What hardly has a value, either, is a digit where it surely is one, and on a line where another
+ * one is read: to leave it out would make a number ten times smaller.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
@@ -55,7 +55,7 @@ function judged(view, place, size, { digit: least, reject }) {
   };
   const sure = percent(confidence);
   const isRead = view.scores.some((one, i) => one.line === line && view.confidence[i] >= reject);
-  if (!isRead || existence < reject) {
+  if (existence < (isRead ? reject : least)) {
     const reason = `hardly a digit, closest to ${value} (${sure} %)`;
     return { ...digit, status: 'rejected', reason };
   }

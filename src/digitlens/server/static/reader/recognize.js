@@ -308,22 +308,32 @@ function boxOf({ line, scale: [wide, high] }, [first, last], [top, bottom]) {
  * First and last column of each character.
  *
  * Strokes that touch, in columns, are one run. A run with one character is its own; one with
- * several is cut where the middle between two of them is.
+ * several is cut where the middle between two of them is, but one of them has a run beside it that
+ * is no other's. A lone character has all runs near it, as both sides of a ring.
  */
-function spansOf({ ink, crop: { width }, symbols }) {
+function spansOf({ ink, crop: { width }, symbols, columns }) {
   const inked = new Uint8Array(width);
   for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
-  const [runs, reach] = [runsOf(inked), 0.3 * HEIGHT];
+  const [runs, reach] = [runsOf(inked.fill(0, Math.ceil(columns))), 0.3 * HEIGHT];
   const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
   const centres = symbols.filter(({ char }) => char !== ' ').map(({ centre }) => centre);
   // Of each character the run that it lies in, else the nearest.
   const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
+  const free = range(runs.length).filter((k) => !owner.includes(k)
+    && centres.some((centre) => away(centre, runs[k]) <= reach));
+  for (const k of free) {
+    const nearest = argmax(centres.map((centre) => -away(centre, runs[k])));
+    if (owner.filter((run) => run === owner[nearest]).length > 1) owner[nearest] = k;
+  }
+  const all = centres.length === 1 ? [...free, owner[0]] : [];
   const spans = centres.map((centre, i) => {
     const run = runs[owner[i]];
     if (!run || away(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
+    const { start } = runs[Math.min(owner[i], ...all)];
+    const { end } = runs[Math.max(owner[i], ...all)];
     const middle = (k, side) => (owner[k] === owner[i] ? (centres[k] + centre) / 2 : side);
-    const first = Math.max(run.start, middle(i - 1, run.start));
-    return [first, Math.max(Math.min(run.end, middle(i + 1, run.end)), first + 1)];
+    const first = Math.max(start, middle(i - 1, start));
+    return [first, Math.max(Math.min(end, middle(i + 1, end)), first + 1)];
   }).values();
   return symbols.map(({ char, centre }) =>
     (char === ' ' ? [centre, centre + 1] : spans.next().value).map(fround));
