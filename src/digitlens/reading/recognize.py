@@ -121,9 +121,8 @@ class RecognizedLine:
 
     def place(self, points: Floats) -> Floats:
         """Where points x, y of the page are in the crop: columns and rows; float32[N, 2] both."""
-        return np.stack(_along(self.line, points), axis=1).astype(np.float32) * np.float32(
-            self.scale
-        )
+        places = np.stack(_along(self.line, points), axis=1).astype(np.float32)
+        return places * np.array(self.scale, np.float32)
 
 
 def recognize(
