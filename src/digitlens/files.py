@@ -145,9 +145,10 @@ def locked(folder: Path, *, own: bool = False) -> Generator[bool]:
 def is_unused(folder: Path) -> bool:
     """Whether nothing is in a folder, or at most what a killed ``atomic_path`` left.
 
-    Raises:
-        OSError: It is no folder, or cannot be looked into.
+    A file is in use. Raises OSError where it cannot be looked into.
     """
+    if folder.is_file():
+        return False
     try:
         return all(_TEMPORARY.fullmatch(path.name) for path in folder.iterdir())
     except FileNotFoundError:

@@ -1,10 +1,10 @@
 import csv
 import json
-import os
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from chaos.inputs import draw_meter
+from PIL import Image
 
 from digitlens.errors import TemplateError
 from digitlens.reading.template import load_template
@@ -16,7 +16,7 @@ WATCH = ("watch", "in", "--template", "meter.toml")
 def cellar(tmp_path, monkeypatch):
     """A template of a counter, and a folder with pictures of it."""
     monkeypatch.chdir(tmp_path)
-    picture(tmp_path / "meter.png", "40751")
+    draw_meter(tmp_path / "meter.png", "40751")
     (tmp_path / "in").mkdir()
     (tmp_path / "meter.toml").write_text(
         'picture = "meter.png"\n[regions.main]\nbox = [310, 165, 550, 225]\nkind = "counter"\n'
@@ -25,26 +25,14 @@ def cellar(tmp_path, monkeypatch):
     return tmp_path
 
 
-def picture(path, number, minute=0):
-    image = Image.new("RGB", (640, 360), (240, 240, 236))
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(30)
-    for y, text in ((30, "ELECTRICITY"), (90, "type B 230 V"), (300, "sealed by office")):
-        pen.text((40, y), text, (40, 40, 60), font)
-    pen.rectangle((300, 160, 560, 230), outline=(60, 60, 60), width=3)
-    pen.text((330, 172), number, (10, 10, 40), ImageFont.load_default(46))
-    image.save(path)
-    os.utime(path, (1_700_000_000 + 60 * minute,) * 2)
-    return path
-
-
 @pytest.fixture
 def form(tmp_path):
-    return picture(tmp_path / "form.png", "40751")
+    return draw_meter(tmp_path / "form.png", "40751")
 
 
 def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
     for minute, number in enumerate(("40751", "40752", "40152", "40753")):
-        picture(cellar / f"in/{minute}.png", number, minute)
+        draw_meter(cellar / f"in/{minute}.png", number, minute)
     Image.new("RGB", (640, 360)).save(cellar / "in/dead.png")
     (cellar / "in/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
     done = run(*WATCH, "--once", "--wait", "0", "--out", "log.csv")
@@ -68,7 +56,7 @@ def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
 
 
 def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
-    picture(cellar / "in/a.png", "40751")
+    draw_meter(cellar / "in/a.png", "40751")
     done = run(*WATCH, "--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x")
     assert done.exit_code == 1
     assert "127.0.0.1:9/x: cannot be reached" in done.stderr

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import socket
@@ -5,6 +6,7 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -82,12 +84,17 @@ def test_a_log_appears_with_its_header_or_not_at_all(tmp_path, monkeypatch):
     assert not (tmp_path / "log.csv").exists()
 
 
+class Uncut(io.FileIO):
+    def truncate(self, _):
+        raise OSError(5, "Input/output error")
+
+
 def test_what_could_not_be_cut_off_is_before_the_next_rows(tmp_path, small_disk, monkeypatch):
     path = tmp_path / "log.csv"
     with open_ledger(path) as ledger:
         small_disk(path.stat().st_size + 60)
         with monkeypatch.context() as broken:
-            broken.setattr(module, "_cut", _broken)
+            broken.setattr(Path, "open", lambda each, *_, **__: Uncut(each, "ab"))
             with pytest.raises(LockedError):
                 ledger.append([row("a"), row("a", "other")])
         small_disk(1 << 20)

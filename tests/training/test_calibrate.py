@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitlens.datasets.mnist import Split, load_writers
+from digitlens.datasets.mnist import Split, load_writers, writer_split
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.reading.fusion import Scores
 from digitlens.training import calibrate
@@ -20,8 +20,8 @@ from digitlens.training.calibrate import (
     Example,
     Finds,
     answers,
-    by_writer,
     fit_fusion,
+    halves_of_writers,
     truth_of,
 )
 from digitlens.training.recipe import HELD_OUT
@@ -116,9 +116,10 @@ def test_the_half_that_is_measured_shows_what_the_fitted_one_does(monkeypatch):
 
 
 def test_halves_share_no_writer_and_are_all_that_was_held_out():
-    first, both = (set(by_writer(share).tolist()) for share in (HELD_OUT / 2, HELD_OUT))
-    assert first < both
-    assert len(first) == pytest.approx(len(both) / 2, rel=0.1)
-    writer = load_writers().train_writer
-    assert not {*writer[list(first)]} & {*writer[list(both - first)]}
-    assert not {*writer[list(both)]} & {*np.delete(writer, list(both))}
+    writer, series, *_ = load_writers()
+    first, second = halves_of_writers()
+    assert len(first) == pytest.approx(len(second), rel=0.2)
+    assert not {*writer[first]} & {*writer[second]}
+    both = np.union1d(first, second)
+    assert both.tolist() == sorted(writer_split(writer, series, HELD_OUT, 0).validation)
+    assert not {*writer[both]} & {*np.delete(writer, both)}

@@ -342,7 +342,7 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
             f"{folder} is not a study: expected a folder that has {DATABASE} in it; one in a "
             "shared database is joined with --storage and --name"
         )
-    if not (resume or shared) and (folder.is_file() or not is_unused(folder)):
+    if not (resume or shared or is_unused(folder)):
         raise DataError(
             f"{folder} is not empty: name another folder with --out, or go on with  "
             f"digitlens tune --resume {folder}"

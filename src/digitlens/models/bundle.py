@@ -345,8 +345,7 @@ def lines_of(folder: Path) -> Path:
 
 def check_free(folder: Path, own: Path | None = None) -> None:
     """Raises DataError where a folder has something in it, and is not a reader's own one."""
-    occupied = folder.is_file() or not files.is_unused(folder)
-    if occupied and not (own and folder.resolve() == own.resolve()):
+    if not files.is_unused(folder) and not (own and folder.resolve() == own.resolve()):
         raise DataError(f"{folder} is not empty: name another folder with --out")
 
 

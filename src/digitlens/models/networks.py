@@ -6,9 +6,11 @@ digit spotter. On tiles: the autoencoder, which draws them again and says how fa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -240,17 +242,9 @@ class Reconstructor:
             ValueError: ``tiles`` is not of shape [N, 28, 28].
         """
         check_tiles(tiles)
-        pieces = [tiles[at : at + _TILES] for at in range(0, max(1, len(tiles)), _TILES)]
         parts = [
-            run_graph(
-                self._session,
-                None,
-                {"tiles": piece},
-                piece.shape,
-                piece.shape[:1],
-                (len(piece), None),
-            )
-            for piece in pieces
+            run_graph(self._session, None, {"tiles": piece}, piece.shape, (count,), (count, None))
+            for count, piece in _pieces(tiles)
         ]
         return Reconstruction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -273,10 +267,9 @@ class Reconstructor:
             raise TypeError(f"expected codes as a NumPy array of dtype float32, found {found}")
         if code.ndim != 2 or code.shape[1] != self.width:
             raise ValueError(f"expected codes of shape [N, {self.width}], found {list(code.shape)}")
-        pieces = [code[at : at + _TILES] for at in range(0, max(1, len(code)), _TILES)]
         parts = [
-            run_graph(self._decoder(), None, {"code": piece}, (len(piece), 28, 28))[0]
-            for piece in pieces
+            run_graph(self._decoder(), None, {"code": piece}, (count, 28, 28))[0]
+            for count, piece in _pieces(code)
         ]
         return np.concatenate(parts)
 
@@ -303,3 +296,10 @@ class Reconstructor:
                 "its card; export it again"
             )
         return np.interp(error, known, np.linspace(0, 1, len(known)))
+
+
+def _pieces(rows: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """As many rows as fit into one call, with their number; once none, where there are none."""
+    for at in range(0, max(1, len(rows)), _TILES):
+        piece = rows[at : at + _TILES]
+        yield len(piece), piece

@@ -22,7 +22,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, fields
 from http.client import HTTPException
-from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -173,7 +172,7 @@ class _CsvLedger:
         # Unbuffered: what did not fit would be written again when the file is cut or closed.
         with self._path.open("ab", buffering=0) as file:
             if self._torn is not None:
-                _cut(file, self._torn)
+                file.truncate(self._torn)
             self._torn = file.seek(0, os.SEEK_END)
             try:
                 rest = memoryview(content)
@@ -181,13 +180,9 @@ class _CsvLedger:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:  # a full disk: no half of a picture stays
-                _cut(file, self._torn)
+                file.truncate(self._torn)
                 raise
             self._torn = None
-
-
-def _cut(file: RawIOBase, end: int) -> None:
-    file.truncate(end)
 
 
 def _check_header(path: Path, file: BinaryIO) -> None:

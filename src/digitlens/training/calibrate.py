@@ -415,11 +415,10 @@ def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
 
 def halves(seed: int) -> tuple[Drawers, Drawers]:
     """Two that share no writer, font or photograph, with none that a network learnt from."""
-    train, kept = load_mnist().train, by_writer(HELD_OUT)
-    first = by_writer(HELD_OUT / 2)  # nested: fewer of the same writers
+    train, (first, second) = load_mnist().train, halves_of_writers()
     return (
         Drawers(train.take(first), _fonts(slice(0, None, 2)), seed),
-        Drawers(train.take(np.setdiff1d(kept, first)), _fonts(slice(1, None, 2)), seed + 1),
+        Drawers(train.take(second), _fonts(slice(1, None, 2)), seed + 1),
     )
 
 
@@ -428,10 +427,14 @@ def _fonts(some: slice) -> Fonts:
     return replace(load_fonts("validation", photos=True, some=some), foreign=foreign)
 
 
-def by_writer(share: float) -> npt.NDArray[np.int64]:
-    """Rows of the training tiles of the writers held out, see ``LineRecipe.split``."""
+def halves_of_writers() -> list[npt.NDArray[np.int64]]:
+    """Rows of the training tiles of either half of the writers held out by ``LineRecipe.split``."""
     writers = load_writers()
-    return writer_split(writers.train_writer, writers.train_series, share, 0).validation
+    first, both = (
+        writer_split(writers.train_writer, writers.train_series, share, 0).validation
+        for share in (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
+    )
+    return [first, np.setdiff1d(both, first)]
 
 
 def main() -> None:

@@ -37,10 +37,10 @@ def start_run(
     and touches nothing, unless the folder is new or empty, or has what a killed start left.
     """
     try:
-        occupied = folder.is_file() or not _is_free(folder)
+        is_free = _is_free(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be looked into: {error}") from error
-    if occupied:
+    if not is_free:
         raise DataError(
             f"{folder} is not empty: name another folder with --out, "
             f"or go on with  digitlens train --resume {folder}"
@@ -67,8 +67,8 @@ def _is_free(folder: Path) -> bool:
     """Whether a run may begin in a folder."""
     if files.is_unused(folder):
         return True
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    with suppress(DataError):
+    with suppress(DataError, NotADirectoryError):
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
         return names == {PROVENANCE} and bool(run_name(folder))
     return False
 
