@@ -140,9 +140,7 @@ def _faster(row: Row, base: Row) -> tuple[float, float]:
 def report(record: Row) -> str:
     results = record["results"]
     base = results.get(KINDS["keras"])
-    rows = [
-        row | {"name": name, "beside": _faster(row, base or row)} for name, row in results.items()
-    ]
+    rows = [{**row, "name": n, "beside": _faster(row, base or row)} for n, row in results.items()]
     notes = [
         "; ".join(sorted({row["versions"] for row in rows})),
         "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",

@@ -530,8 +530,7 @@ def read_all(
 ) -> tuple[list[Result], Scores, Row]:
     """What each reader says of each picture, one at a time; summaries; where it was measured."""
     about = provenance() | {"threads": options.threads, "pictures": []}
-    results: list[Result] = []
-    grouped: dict[str, dict[str, list[Result]]] = {}
+    results, grouped = list[Result](), dict[str, dict[str, list[Result]]]()
     with ExitStack() as stack, work_bar() as bar:
         readers, about["readers"] = load_readers(stack, options)
         for case in bar.track(cases, total=total, description="reading"):
@@ -542,11 +541,8 @@ def read_all(
                 said = replace(said, milliseconds=case.milliseconds + said.milliseconds)
                 results.append(Result(case._replace(page=None), name, said))
                 grouped.setdefault(case.group, {}).setdefault(name, []).append(results[-1])
-                row["read"][name] = {
-                    "text": said.text,
-                    "digits": said.digits,
-                    "milliseconds": round(said.milliseconds, 1),
-                }
+                row["read"][name] = {"text": said.text, "digits": said.digits}
+                row["read"][name]["milliseconds"] = round(said.milliseconds, 1)
     scores = {
         group: {name: summary(answers) for name, answers in readers.items()}
         for group, readers in grouped.items()

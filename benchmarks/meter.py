@@ -109,9 +109,7 @@ def simulate(
 
 def right(value: float, litres: float | None) -> bool:
     """Whether a value in litres is one that the wheels show: the last one may be on its way."""
-    if litres is None:
-        return False
-    return math.floor(litres - 0.05) <= value <= math.floor(litres + 1.05)
+    return litres is not None and math.floor(litres - 0.05) <= value <= math.floor(litres + 1.05)
 
 
 class Meter:

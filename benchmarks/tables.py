@@ -34,8 +34,6 @@ COLUMNS = (
     "tables | number | cells | right | sure, wrong | whole | ms",
     "{kind} | {tables} | {cells} | {right:.2%} | {sure} | {whole} | {ms:.0f}",
 )
-
-
 Score = tuple[int, int, int, float]  # cells, right ones, sure ones that are wrong; seconds
 Pair = tuple[str, Any]  # what stands in a cell, and the cell that was read there, if there is one
 

@@ -7,7 +7,6 @@ digitlens in which a function is called; ``changes of folder`` counts consecutiv
 functions that lie in different folders.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,9 +21,7 @@ PACKAGE = Path(digitlens.__file__).parent
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("picture", type=Path, nargs="?", default=DRAWING)
-    path = parser.parse_args().picture
+    path = Path((*sys.argv[1:], DRAWING)[0])
     digitlens.read(path)  # loads models
     files = called_files(lambda: digitlens.read(path), PACKAGE)
     print(f"modules: {len(set(files))}\nchanges of folder: {changes_of_folder(files)}")

@@ -152,9 +152,8 @@ def figures(found: dict[str, Row]) -> list[Figure]:
 
 
 def report(record: Row) -> str:
-    titles = {OURS: f"{OURS}, `{record['recipe']}`"} | {
-        peer: title for peer, (title, *_) in PEERS.items()
-    }
+    titles = {peer: title for peer, (title, *_) in PEERS.items()}
+    titles[OURS] = f"{OURS}, `{record['recipe']}`"
     rows = [row | {"title": titles[name]} for name, row in record["summary"].items()]
     notes = [harness.show(NOTE, row) for row in rows]
     changes = "".join(f", {change}" for change in record["changes"])

@@ -15,8 +15,6 @@ page and cells of a folder as ``realworld.py`` takes it: what stands there is in
 ``texts.toml``; else labels are whole numbers, in tables of two digits and in Sudokus of one.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,8 +38,6 @@ COLUMNS = (
 )
 KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cells": "cells"}
 EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
-
-
 # Of one page: counts, what is wrong, and how sure each number is and whether it is right.
 Compared = tuple[Counter[str], list[str], list[tuple[float, bool]]]
 

@@ -14,6 +14,7 @@ def test_costs_and_throughput_follow_from_processor_time(monkeypatch, tmp_path, 
         return next(noise) + each * pictures * (1.25 if command == "batch" else 1)
 
     noise = cycle([0.7, 0.5])
+    monkeypatch.setattr(scale, "photo", lambda *_: scale.drawing("7"))  # large ones take seconds
     monkeypatch.setattr(scale, "run", run)
     monkeypatch.setattr(scale, "cores", lambda: 2)
     monkeypatch.setattr("sys.argv", f"scale.py --count 201 --rounds 2 --out {tmp_path}".split())
