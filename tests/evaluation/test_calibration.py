@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
@@ -40,7 +40,6 @@ def overconfident(n, seed=0):
 
 
 @given(ANSWERS, st.integers(3, 25))
-@settings(deadline=None, derandomize=True)
 def test_any_answers_give_a_rising_table_that_keeps_the_order(answers, knots):
     confidence, right = columns(answers)
     table = fit_calibration(confidence, right, knots)
@@ -56,7 +55,6 @@ def test_any_answers_give_a_rising_table_that_keeps_the_order(answers, knots):
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-@settings(deadline=None, derandomize=True)
 def test_the_order_of_the_answers_does_not_matter(answers, random):
     shuffled = answers.copy()
     random.shuffle(shuffled)

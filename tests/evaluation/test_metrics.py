@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
@@ -181,7 +181,6 @@ def test_brier_is_that_of_scikit_learn_summed_over_the_digits():
 
 
 @given(ANSWERS, st.integers(0, 100))
-@settings(deadline=None, derandomize=True)
 def test_risk_is_that_of_ties_in_any_order_on_average(pairs, seed):
     confidence, right = columns(pairs)
     curve = risk_curve(confidence, right)
@@ -194,7 +193,6 @@ def test_risk_is_that_of_ties_in_any_order_on_average(pairs, seed):
 
 
 @given(ANSWERS)
-@settings(deadline=None, derandomize=True)
 def test_no_mistake_is_among_what_is_covered_at_zero_errors(pairs):
     confidence, right = columns(pairs)
     covered = coverage_at_zero(confidence, right)
@@ -204,7 +202,6 @@ def test_no_mistake_is_among_what_is_covered_at_zero_errors(pairs):
 
 
 @given(ANSWERS, st.integers(1, 20))
-@settings(deadline=None, derandomize=True)
 def test_bins_hold_all_answers_in_equal_parts(pairs, bins):
     confidence, right = columns(pairs)
     rows = equal_mass_bins(confidence, right, bins)

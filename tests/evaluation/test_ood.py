@@ -44,7 +44,7 @@ def tiles_of(level, count=200):
 
 
 @given(SCORES, SCORES)
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(max_examples=40)
 def test_both_measures_are_those_of_scikit_learn(digits, negatives):
     truth = np.r_[np.ones(len(digits)), np.zeros(len(negatives))]
     scores = np.r_[digits, negatives]

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
@@ -191,7 +191,6 @@ def test_no_bytes_crash_it(content, start):
     assert are_pages_or_refused(start + content)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from([TIFF, several("TIFF", compression="tiff_adobe_deflate"), PDF, HEIC]),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6),

@@ -19,7 +19,7 @@ def maker(small_split: Split, fonts: Fonts) -> DocumentMaker:
 
 @pytest.fixture(scope="module")
 def documents(maker: DocumentMaker) -> dict[str, list[SyntheticDocument]]:
-    return {kind: [maker.document(number, kind=kind) for number in range(5)] for kind in KINDS}
+    return {kind: [maker.document(number, kind=kind) for number in range(3)] for kind in KINDS}
 
 
 def canvas() -> PrintedPage:

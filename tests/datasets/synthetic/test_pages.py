@@ -91,7 +91,7 @@ def test_seed_and_number_decide_a_page_also_in_another_process(
 
 
 def test_any_page_has_finite_boxes_that_lie_on_it(page_maker):
-    for number in range(240):
+    for number in range(120):
         side = SIDES[number % 3]
         page = page_maker.page(number, side=side)
         assert page.pixels.shape == (side, side, 3)
