@@ -2,12 +2,13 @@
 
 import doctest
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,13 +48,7 @@ def test_every_option_shown_exists(command):
 @cache
 def shown_help(name):
     """What a command says of itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "digitlens", name, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "200", "PATH": ""},
-    ).stdout
+    return CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
 
 
 @pytest.mark.parametrize("text", [README, RESULTS], ids=["README", "results"])

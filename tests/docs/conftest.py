@@ -28,7 +28,7 @@ TRAINING = "digitlens train --recipe fast"  # run once, for all pages together
 RUN = "runs/fast-1"
 # What is heavy to import is imported once: these run in this process, unless a shell is needed.
 HERE = re.compile(r"digitlens |python \w+\.py")
-SHELL, LENIENT = set("|&;<>$`="), re.compile(r"--set \w+=|'[^']*'")
+SHELL, QUOTED = set("|&;<>$`"), re.compile(r"'[^']*'")
 
 
 class Shell:
@@ -52,7 +52,7 @@ class Shell:
             return printed
         if command.endswith("&"):
             return self.start(command)
-        if HERE.match(command) and not SHELL & set(LENIENT.sub("", command)):
+        if HERE.match(command) and not SHELL & set(QUOTED.sub("", command)):
             return in_process(shlex.split(command))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
