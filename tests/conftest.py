@@ -194,6 +194,21 @@ def _line_of(boxes, chances):
     return RecognizedLine(TextLine(quad, 0.9), crop, posteriors, read), places
 
 
+@pytest.fixture(scope="session")
+def shallow():
+    """The line recogniser with each kind of block once: to trace all thirteen takes seconds."""
+    from torch import nn  # noqa: PLC0415  (not in the core environment)
+
+    from digitlens.training.page_networks import Block, LineNetwork  # noqa: PLC0415
+
+    class Shallow(LineNetwork):
+        def __init__(self, classes):
+            super().__init__(classes)
+            self.body = nn.Sequential(Block(96, 96, excite=True), Block(96, 192), Block(192, 384))
+
+    return Shallow
+
+
 @pytest.fixture
 def interruptible():
     """Processes that a test starts hear Ctrl-C, also where the tests run in the background."""

@@ -148,11 +148,11 @@ def small(monkeypatch):
 
 def folder_of(examples, path, label):
     """Eight files of one picture, which differ after its end, all with the same label."""
-    rows = [f"{number}.jpg,{label}\n" for number in range(8)]
-    content = (examples / "thin.jpg").read_bytes()
+    rows = [f"{number}.png,{label}\n" for number in range(8)]
+    content = (examples / "drawing.png").read_bytes()
     path.mkdir()
     for number in range(8):
-        (path / f"{number}.jpg").write_bytes(content + bytes([number]))
+        (path / f"{number}.png").write_bytes(content + bytes([number]))
     (path / "labels.csv").write_text("".join(["file,label\n", *rows]))
     return load_pictures(path)
 
@@ -168,7 +168,7 @@ def run(tmp_path, replay):
 
 
 def test_what_is_read_right_already_is_left_alone(run, examples, tmp_path):
-    text = DigitReader("swift").read(examples / "thin.jpg").text
+    text = DigitReader("swift").read(examples / "drawing.png").text
     found = run(folder_of(examples, tmp_path / "own", text))
     assert (found.folder, found.parts, found.wrong_before) == (None, (), 0)
     assert (found.pictures, found.held_out) == (6, 2)
@@ -231,8 +231,8 @@ def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monk
     reader = DigitReader(found.folder)
     assert reader.card.results["adapted"]["name"] == "recognizer"
     assert (
-        reader.read(examples / "thin.jpg").text
-        == DigitReader("swift").read(examples / "thin.jpg").text
+        reader.read(examples / "drawing.png").text
+        == DigitReader("swift").read(examples / "drawing.png").text
     )
     with pytest.raises(Exception, match="digitlens calibrate"):
         reader.at(0.01)  # what was promised of other weights

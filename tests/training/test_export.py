@@ -32,7 +32,6 @@ from digitlens.training.export import (
     store_int16,
     trace,
 )
-from digitlens.training.page_networks import LineNetwork
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.detector import detector_network
 from digitlens.training.tasks.tile import new_network
@@ -239,9 +238,9 @@ def test_a_detector_that_disagrees_or_is_too_large_is_not_written(
 
 
 @pytest.fixture(scope="module")
-def recogniser():
+def recogniser(shallow):
     torch.manual_seed(0)
-    return LineNetwork(CLASSES).eval()
+    return shallow(CLASSES).eval()
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +266,7 @@ def test_any_number_of_lines_of_any_width(line_bytes, recogniser, lines):
 
 
 def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
-    line_bytes, recogniser, lines
+    line_bytes, recogniser, lines, shallow
 ):
     copy = copied(line_bytes)
     small = store_int16(copy).SerializeToString()
@@ -275,7 +274,7 @@ def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
     check_lines(LineGraph(recogniser), small, lines)
     torch.manual_seed(1)
     with pytest.raises(ModelError, match="differs from the network"):
-        check_lines(LineGraph(LineNetwork(CLASSES).eval()), small, lines)
+        check_lines(LineGraph(shallow(CLASSES).eval()), small, lines)
 
 
 PLAIN = Recipe(

@@ -53,6 +53,13 @@ def _train(folder, recipe=RECIPE, *, resume=False):
     return train_lines(recipe, Maker(), Maker(), folder, resume=resume, workers=0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _shallow(shallow):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("digitlens.training.tasks.line.LineNetwork", shallow)
+        yield
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
