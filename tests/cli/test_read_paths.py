@@ -27,7 +27,7 @@ WAIT = 30  # seconds at most
 def files(tmp_path_factory):
     """Paths of drawings, a photo, pages of documents and what cannot be read."""
     folder = tmp_path_factory.mktemp("pictures")
-    for number in range(9):
+    for number in range(5):
         shutil.copy(EXAMPLES / "drawing.png", folder / f"{number}.png")
     shutil.copy(EXAMPLES / "note.jpg", folder / "3.jpg")
     (folder / "5.jpg").write_text("no picture")
@@ -79,7 +79,7 @@ def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, reques
     written = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
                for name in ("alone", "together")]  # fmt: skip
     assert written[0] == written[1]
-    assert len(written[0]) == 15 * explained
+    assert len(written[0]) == 11 * explained
 
 
 def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
@@ -94,7 +94,7 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
     monkeypatch.setattr(ProcessPool, "__call__", call)
     result = said(capsys, files[:1], read_paths.ReadSettings())
     assert "8.pdf#2: the process that read it came to an end\n" in result.err
-    assert len(result.out.splitlines()) == 13
+    assert len(result.out.splitlines()) == 9
     assert at_once
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
+from typer.testing import CliRunner
 
-from digitlens.datasets.mnist import Split
+from digitlens.cli.main import app
+from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
@@ -70,25 +71,34 @@ def halted(monkeypatch):
     return halted
 
 
+@pytest.fixture(scope="module")
+def small_run(small_split, tmp_path_factory):
+    """A run of ``SMALL``, what its training printed, and its files."""
+    folder, few = tmp_path_factory.mktemp("small") / "run", Mnist(small_split, small_split)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
+        result = CliRunner().invoke(app, [COMMAND, *SMALL, "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder, result, {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
-    run, tmp_path, halted, monkeypatch
+    run, small_run, tmp_path, halted, monkeypatch
 ):
-    result = run(*SMALL, "--out", tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    folder, result, names = small_run
     assert "validation accuracy" in result.stdout
     assert "device: " in result.stderr
-    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
     assert names == RUN
-    card = Classifier(tmp_path / "run").card
+    card = Classifier(folder).card
     assert card.name == "fast"
     assert card.recipe["widths"] == [4, 4, 4]
     assert card.data["train-images-idx3-ubyte"].startswith("ba891046")
     assert 0 <= card.results["validation_accuracy"] <= 1
     monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
-    told = json.loads(run("--resume", tmp_path / "run", "--json").stdout)
-    assert (told["run"], told["epochs"]) == (str(tmp_path / "run"), 2)
+    told = json.loads(run("--resume", folder, "--json").stdout)
+    assert (told["run"], told["epochs"]) == (str(folder), 2)
     with halted():
         result = run(*SMALL, "--out", tmp_path / "stopped")
     assert result.exit_code == 130
@@ -112,9 +122,8 @@ def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_the_teacher_is_recorded_by_its_hash(run, tmp_path):
-    teacher, folder = tmp_path / "teacher", tmp_path / "run"
-    assert run(*SMALL, "--out", teacher).exit_code == 0
+def test_the_teacher_is_recorded_by_its_hash(run, small_run, tmp_path):
+    teacher, folder = small_run[0], tmp_path / "run"
     result = run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
     assert result.exit_code == 0, result.output
     assert Classifier(folder).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
@@ -160,6 +169,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
     (extra / "labels.csv").write_text("file,label\none.png,5\n")
     assert isinstance(run("--resume", folder, "--extra", extra).exception, DataError)
     (extra / "labels.csv").write_text("file,label\none.png,4\n")
+    monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
     assert run("--resume", folder, "--extra", extra).exit_code == 0
 
 
@@ -260,7 +270,10 @@ class FewLines:
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(run, tmp_path, monkeypatch):
+def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
+    run, tmp_path, monkeypatch, shallow
+):
+    monkeypatch.setattr(line, "LineNetwork", shallow)
     monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
     monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
     monkeypatch.setattr(line, "CHECKED", 2)
@@ -279,6 +292,7 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(run, tmp_p
     }
     bundle = load_line_bundle(folder / "model")
     assert (bundle.card.name, bundle.card.recipe["steps"]) == ("lines", 2)
+    monkeypatch.setattr(pipeline, "line_graph_of", lambda *_: bundle.recognizer)  # takes seconds
     again = json.loads(run("--resume", folder, "--json").stdout)
     assert (again["run"], again["steps"]) == (str(folder), 2)
     assert bundle.card.results["validation"]["exact"] == again["exact"]
@@ -299,40 +313,44 @@ def test_fields_explains_the_recipe(run, recipe, change, words):
     assert all(word in told.stdout for word in words)
 
 
-# A process of its own, with drawn tiles for MNIST.
+# A process of its own, with drawn tiles for MNIST; its arguments are commands, and perhaps the
+# step of a training before which it is killed.
 PROGRAM = """
-import sys
+import os, signal, sys
+from itertools import count
 import numpy as np
 from digitlens.datasets import mnist
-digits = np.arange(2000, dtype=np.uint8) % 10
-tiles = np.random.default_rng(0).integers(0, 60, (2000, 28, 28)).astype(np.uint8)
+digits = np.arange(600, dtype=np.uint8) % 10
+tiles = np.random.default_rng(0).integers(0, 60, (600, 28, 28)).astype(np.uint8)
 for tile, digit in zip(tiles, digits):
     tile[:, 2 * digit : 2 * digit + 4] = 220
 split = mnist.Split(tiles, digits)
 mnist.load_mnist = lambda _folder=None: mnist.Mnist(split, split)
-from digitlens.cli.main import main
-main()
+from digitlens.cli.main import app
+from digitlens.training import loop
+*commands, last = sys.argv[1:]
+steps, descend = count(1), loop._descend
+def kill_or_descend(*arguments):
+    if next(steps) == int(last):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return descend(*arguments)
+loop._descend = kill_or_descend
+for command in commands:
+    app(command.split(), standalone_mode=False)
 """
 
 
 @pytest.mark.train
 def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
-    arguments = [*SMALL, "--set", "epochs=30"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    running = _start([*arguments, "--out", str(whole)])
-    process = _start([*arguments, "--out", str(killed)])
-    while not (killed / "history.jsonl").exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert len((killed / "history.jsonl").read_text().splitlines()) < 30
-    assert not (killed / "model").exists()
-    assert _start(["--resume", str(killed)]).wait() == 0
-    assert running.wait() == 0
+    def ran(*commands, kill_at=0):
+        command = [sys.executable, "-c", PROGRAM, *commands, str(kill_at)]
+        return subprocess.call(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)
+
+    train = f"train {' '.join(SMALL)} --set batch_size=128 --set epochs=4 --out"
+    assert ran(f"{train} killed", kill_at=7) == -signal.SIGKILL  # in the second epoch of 5 steps
+    assert len((tmp_path / "killed" / "history.jsonl").read_text().splitlines()) == 1
+    assert not (tmp_path / "killed" / "model").exists()
+    assert ran(f"{train} whole", "train --resume killed") == 0
     for name in ("weights.safetensors", "model.onnx"):
-        assert (killed / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
-
-
-def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", PROGRAM, "train", *arguments]
-    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        killed, whole = (tmp_path / run / "model" / name for run in ("killed", "whole"))
+        assert killed.read_bytes() == whole.read_bytes()

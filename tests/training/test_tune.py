@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import optuna
@@ -264,15 +265,17 @@ print(*(trial.number for trial in mine if trial.state == "complete"))
 """
 
 
-def test_two_processes_share_a_study(tmp_path):
+def test_two_processes_share_a_study(tmp_path, monkeypatch, capsys):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=100) for process in running]
-    assert [process.returncode for process in running] == [0, 0], outputs
-    done = [int(number) for stdout, _ in outputs for number in stdout.split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        while not list(tmp_path.glob("trials/*")):  # it has begun the first
+            assert other.poll() is None
+            time.sleep(0.01)
+        monkeypatch.setattr(sys, "argv", ["", str(tmp_path)])
+        exec(PROGRAM, {})  # a process of its own takes seconds to import all
+        stdout, _ = other.communicate(timeout=100)
+    assert other.returncode == 0
+    done = [int(number) for number in (stdout + capsys.readouterr().out).split()]
     study = open_study(local_storage(tmp_path), "", None)
     trials = result_of(study).trials
     assert sorted(done) == [trial.number for trial in trials]

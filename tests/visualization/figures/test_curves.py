@@ -100,6 +100,7 @@ TRIALS = (
 IMPORTANCE = {"epochs": 0.6, "learning_rate": 0.3, "pool": 0.1}
 
 
+@pytest.mark.usefixtures("for_a_talk")
 def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
     perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
     for trials in (TRIALS, perfect):

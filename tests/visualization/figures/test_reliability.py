@@ -83,6 +83,7 @@ def found(split):
     return measure_robustness(says_three, split, report, recipe={"shear": 5.0})
 
 
+@pytest.mark.usefixtures("for_a_talk")
 def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
     paths = draw_robustness(found, split, tmp_path)
     assert [path.name for path in paths] == ["corruptions.png", "sweeps.png", "corrupted.png"]
@@ -172,12 +173,6 @@ def rejection(score, sets):
     )
 
 
-@pytest.fixture
-def coarse(monkeypatch):
-    monkeypatch.setattr("digitlens.visualization.theme.DPI", 60)
-
-
-@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize(
     ("score", "sets", "mistakes"), [("digit", 4, True), ("energy", 1, True), ("digit", 2, False)]
 )

@@ -130,6 +130,7 @@ def comparison(**wrong):
     return compare("tiles", reports, {name: Facts() for name in reports})
 
 
+@pytest.mark.usefixtures("for_a_talk")
 def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, drawn):
     found = comparison(good=[1], poor=range(40), worse=range(41))
     draw_comparison(found, tmp_path / "comparison.png")

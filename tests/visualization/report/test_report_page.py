@@ -82,9 +82,8 @@ def test_whatever_it_is_told_is_text(make_contents):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_verdict_is_one_sentence_with_interval_and_errors(make_contents):
-    page = render(make_contents()).replace("\u202f", " ")
-    found = re.search(r'<p class="verdict">(.*?)</p>', page)
+def test_the_verdict_is_one_sentence_with_interval_and_errors(page, make_contents):
+    found = re.search(r'<p class="verdict">(.*?)</p>', page.replace("\u202f", " "))
     assert found
     # Every seventh of 400 tiles is wrong: 58 of them.
     assert found[1] == (
