@@ -22,7 +22,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hypothesis
     from hypothesis import settings
 
-    settings.load_profile("ci")  # the same examples each time, and no time limit for one
+    # The same examples each time, and no time limit for one.
+    settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=50)
+    settings.load_profile("digitlens")
 
 # torch reads the source of its 500 ONNX functions anew for each export: 1.1 of 2.6 s, sixty times.
 with contextlib.suppress(ImportError, AttributeError):

@@ -12,14 +12,8 @@ from digitlens.training.recipe import load_recipe
 pytestmark = pytest.mark.train
 
 COMMAND = "tune"
-
-
 CHANGES = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "dropout=0.1"]
-
-
 SMALL = ["--recipe", "fast", *(f"--set={change}" for change in CHANGES)]
-
-
 SEARCH = ["--search", "dropout=0..0.9"]
 
 

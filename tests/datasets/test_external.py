@@ -14,52 +14,36 @@ from digitlens.errors import DataError, MissingExtraError
 from digitlens.files import sha256
 from digitlens.models.classifier import Classifier
 
-
-@pytest.fixture
-def random():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
-def labels():
-    return np.array([3, 0, 9, 5], np.uint8)
+LABELS = np.array([3, 0, 9, 5], np.uint8)
+RANDOM = np.random.default_rng(0)
+IMAGES, IMAGES16 = (RANDOM.integers(0, 256, (4, side, side), np.uint8) for side in (28, 16))
 
 
-@pytest.fixture
-def write():
+def write(path, content):
     """Writes bytes to a path, packed as its ending says."""
-
-    def to(path, content):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pack = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix, bytes)
-        path.write_bytes(pack(content))
-        return path
-
-    return to
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pack = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(content))
+    return path
 
 
-@pytest.fixture
-def table():
+def table(*columns):
     """Bytes of a text with rows of numbers, spaces between them and one at the end of a row."""
-
-    def of(*columns):
-        rows = np.concatenate(columns, axis=1).tolist()
-        lines = [" ".join(f"{value:.4f}" for value in row) + " " for row in rows]
-        return ("\n".join(lines) + "\n").encode()
-
-    return of
+    rows = np.concatenate(columns, axis=1).tolist()
+    lines = [" ".join(f"{value:.4f}" for value in row) + " " for row in rows]
+    return ("\n".join(lines) + "\n").encode()
 
 
-def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_path):
-    ink = random.integers(0, 2, (4, 16, 16))
-    content = table(ink.reshape(4, -1), np.eye(10)[labels])  # a column names the digit
+def test_a_data_set_comes_framed_and_unframed(tmp_path):
+    ink = RANDOM.integers(0, 2, (4, 16, 16))
+    content = table(ink.reshape(4, -1), np.eye(10)[LABELS])  # a column names the digit
     file = write(tmp_path / "semeion.data", content)
     assert (external.load_semeion(file).images == ink * 255).all()
     data = external.load_external(f"semeion={file}")
     assert (data.name, data.title) == ("semeion", "Semeion (semeion.data)")
     for split in (data.framed, data.unframed):
         assert split.tiles.shape == (4, 28, 28)
-        assert (split.labels == labels).all()
+        assert (split.labels == LABELS).all()
     assert (data.framed.tiles != data.unframed.tiles).any()
 
 
@@ -111,15 +95,10 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
-def test_rows_that_name_no_digit_or_two_are_refused(row, table, write, tmp_path):
+def test_rows_that_name_no_digit_or_two_are_refused(row, tmp_path):
     content = table(np.zeros((2, 256)), np.stack([np.eye(10)[0], row]))
     with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
         external.load_semeion(write(tmp_path / "semeion.data", content))
-
-
-@pytest.fixture
-def images16(random):
-    return random.integers(0, 256, (4, 16, 16), np.uint8)
 
 
 def values(images):
@@ -136,69 +115,64 @@ def libsvm(images, labels):
 
 
 @pytest.mark.parametrize("name", ["usps.t.bz2", "usps.t", "zip.test.gz", "zip.test"])
-def test_both_forms_of_usps_are_read(name, images16, labels, table, write, tmp_path):
+def test_both_forms_of_usps_are_read(name, tmp_path):
     if name.startswith("usps"):  # counts labels from one
-        content = libsvm(images16, labels)
+        content = libsvm(IMAGES16, LABELS)
     else:
-        content = table(labels[:, None], values(images16))
+        content = table(LABELS[:, None], values(IMAGES16))
     pictures = external.load_usps(write(tmp_path / name, content))
-    assert (pictures.images == images16).all()
-    assert (pictures.labels == labels).all()
+    assert (pictures.images == IMAGES16).all()
+    assert (pictures.labels == LABELS).all()
 
 
-def test_the_test_part_in_a_folder_comes_first(images16, labels, write, tmp_path):
-    write(tmp_path / "usps.bz2", libsvm(images16[:1], labels[:1]))
-    write(tmp_path / "usps.t.bz2", libsvm(images16, labels))
+def test_the_test_part_in_a_folder_comes_first(tmp_path):
+    write(tmp_path / "usps.bz2", libsvm(IMAGES16[:1], LABELS[:1]))
+    write(tmp_path / "usps.t.bz2", libsvm(IMAGES16, LABELS))
     assert len(external.load_usps(tmp_path).labels) == 4
 
 
-def test_hdf5_is_refused_with_what_is_expected(write, tmp_path):
+def test_hdf5_is_refused_with_what_is_expected(tmp_path):
     path = write(tmp_path / "usps.h5", b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DataError, match=r"HDF5 file, .*usps\.t\.bz2 or zip\.test\.gz"):
         external.load_usps(path)
 
 
 @pytest.mark.parametrize("wrong", [-1.1, 2, np.nan, np.inf])
-def test_pixels_of_another_scale_are_refused(wrong, images16, labels, table, write, tmp_path):
-    pixels = values(images16)
+def test_pixels_of_another_scale_are_refused(wrong, tmp_path):
+    pixels = values(IMAGES16)
     pixels[3, 200] = wrong
-    path = write(tmp_path / "zip.test.gz", table(labels[:, None], pixels))
+    path = write(tmp_path / "zip.test.gz", table(LABELS[:, None], pixels))
     with pytest.raises(DataError, match=r"zip.test.gz: expected pixels from -1 to 1, found"):
         external.load_usps(path)
 
 
 @pytest.mark.parametrize("wrong", [-1, 10, 1.5, np.nan])
-def test_other_labels_are_refused_with_their_place(wrong, images16, table, write, tmp_path):
-    content = table(np.array([[3], [wrong], [0], [1]]), values(images16))
+def test_other_labels_are_refused_with_their_place(wrong, tmp_path):
+    content = table(np.array([[3], [wrong], [0], [1]]), values(IMAGES16))
     path = write(tmp_path / "zip.test", content)
     with pytest.raises(DataError, match=r"expected labels from 0 to 9, found .* for picture 2"):
         external.load_usps(path)
 
 
-IMAGES = "emnist-digits-test-images-idx3-ubyte"
-LABELS = "emnist-digits-test-labels-idx1-ubyte"
+IMAGE_FILE = "emnist-digits-test-images-idx3-ubyte"
+LABEL_FILE = "emnist-digits-test-labels-idx1-ubyte"
 
 
 @pytest.fixture
-def images(random):
-    return random.integers(0, 256, (4, 28, 28), np.uint8)
-
-
-@pytest.fixture
-def contents(images, labels):
+def contents():
     """The two files: in each picture, rows and columns are exchanged."""
-    turned = np.ascontiguousarray(images.transpose(0, 2, 1))
-    return {IMAGES: encode_idx(turned), LABELS: encode_idx(labels)}
+    turned = np.ascontiguousarray(IMAGES.transpose(0, 2, 1))
+    return {IMAGE_FILE: encode_idx(turned), LABEL_FILE: encode_idx(LABELS)}
 
 
 @pytest.mark.parametrize("form", ["plain", "gz", "zip"])
 def test_pictures_stand_upright_in_files_side_by_side_and_in_one_of_all_subsets(
-    form, contents, images, labels, write, tmp_path
+    form, contents, tmp_path
 ):
     ending = "" if form == "plain" else ".gz"
     for name, content in contents.items():
         write(tmp_path / (name + ending), content)
-    file = tmp_path / (IMAGES + ending)
+    file = tmp_path / (IMAGE_FILE + ending)
     if form == "zip":
         file = tmp_path / "gzip.zip"
         with zipfile.ZipFile(file, "w") as archive:
@@ -207,35 +181,33 @@ def test_pictures_stand_upright_in_files_side_by_side_and_in_one_of_all_subsets(
                 (tmp_path / f"{name}.gz").unlink()
     for path in (file, tmp_path):
         pictures = external.load_emnist(path)
-        assert (pictures.images == images).all()
-        assert (pictures.labels == labels).all()
+        assert (pictures.images == IMAGES).all()
+        assert (pictures.labels == LABELS).all()
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({LABELS: encode_idx(np.zeros(3, np.uint8))}, r"found \[4, 28, 28\] and \[3\]"),
+        ({LABEL_FILE: encode_idx(np.zeros(3, np.uint8))}, r"found \[4, 28, 28\] and \[3\]"),
         (
-            {LABELS: encode_idx(np.array([0, 1, 2, 10], np.uint8))},
+            {LABEL_FILE: encode_idx(np.array([0, 1, 2, 10], np.uint8))},
             "expected labels from 0 to 9, found 10 for picture 4",
         ),
-        ({IMAGES: encode_idx(np.zeros((4, 28, 28), np.uint8))[:-1]}, "expected 3,136 bytes"),
+        ({IMAGE_FILE: encode_idx(np.zeros((4, 28, 28), np.uint8))[:-1]}, "expected 3,136 bytes"),
     ],
 )
-def test_labels_that_do_not_match_or_cannot_be_found_are_refused(
-    wrong, said, contents, write, tmp_path
-):
+def test_labels_that_do_not_match_or_cannot_be_found_are_refused(wrong, said, contents, tmp_path):
     for name, content in (contents | wrong).items():
         write(tmp_path / name, content)
     with pytest.raises(DataError, match=said):
         external.load_emnist(tmp_path)
-    path = write(tmp_path / "digits.gz", contents[IMAGES])
+    path = write(tmp_path / "digits.gz", contents[IMAGE_FILE])
     with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
         external.load_emnist(path)
 
 
-def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(random, tmp_path, monkeypatch):
-    photos = random.integers(0, 256, (3, 32, 32, 3), np.uint8)
+def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(tmp_path, monkeypatch):
+    photos = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
     path = tmp_path / "test_32x32.mat"
     y = np.array([[10], [1], [9]], np.uint8)
     savemat(path, {"X": np.moveaxis(photos, 0, 3), "y": y}, do_compression=True)
@@ -248,20 +220,20 @@ def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(random, tmp
 
 
 @pytest.fixture
-def folder(images, labels, table, write, tmp_path):
-    write(tmp_path / "ARDIS_test_2828.csv", table(images.reshape(4, -1)))
-    write(tmp_path / "ARDIS_test_labels.csv", table(np.eye(10)[labels]))
+def folder(tmp_path):
+    write(tmp_path / "ARDIS_test_2828.csv", table(IMAGES.reshape(4, -1)))
+    write(tmp_path / "ARDIS_test_labels.csv", table(np.eye(10)[LABELS]))
     return tmp_path
 
 
 @pytest.mark.parametrize("inside", ["", "ARDIS_test_2828.csv"])
-def test_pixels_and_labels_come_from_two_files(inside, folder, images, labels):
+def test_pixels_and_labels_come_from_two_files(inside, folder):
     pictures = external.load_ardis(folder / inside)
-    assert (pictures.images == images).all()
-    assert (pictures.labels == labels).all()
+    assert (pictures.images == IMAGES).all()
+    assert (pictures.labels == LABELS).all()
 
 
-def test_labels_of_two_parts_or_missing_are_refused(folder, table, write):
+def test_labels_of_two_parts_or_missing_are_refused(folder):
     write(folder / "ARDIS_test_labels.csv", table(np.eye(10)))
     with pytest.raises(DataError, match=r"4 rows and ARDIS_test_labels\.csv 10"):
         external.load_ardis(folder)
@@ -273,26 +245,21 @@ def test_labels_of_two_parts_or_missing_are_refused(folder, table, write):
 STROKE = (slice(4, 28), slice(14, 18))
 
 
-@pytest.fixture
-def photo():
+def photo(paper, ink):
     """A bright stroke in the middle and a neighbour's at the edge, on one colour."""
-
-    def of(paper, ink):
-        picture = np.empty((32, 32, 3))
-        picture[...] = paper
-        picture[STROKE] = ink
-        picture[4:28, 29:] = ink
-        noise = np.random.default_rng(0).normal(0, 3, picture.shape)
-        return np.clip(picture + noise, 0, 255).astype(np.uint8)
-
-    return of
+    picture = np.empty((32, 32, 3))
+    picture[...] = paper
+    picture[STROKE] = ink
+    picture[4:28, 29:] = ink
+    noise = np.random.default_rng(0).normal(0, 3, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
 
 
 COLOURS = [((30, 40, 90), (200, 190, 90)), ((220, 210, 200), (120, 20, 30)), (90, 130)]
 
 
 @pytest.mark.parametrize(("paper", "ink"), COLOURS)
-def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(paper, ink, photo):
+def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(paper, ink):
     found = external.ink_of_photos(photo(paper, ink)[None])[0]
     expected = np.zeros((32, 32), bool)
     expected[STROKE] = True
@@ -302,7 +269,7 @@ def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(
     assert gray[STROKE].min() > np.median(gray)
 
 
-def test_photographs_do_not_depend_on_each_other(photo, monkeypatch):
+def test_photographs_do_not_depend_on_each_other(monkeypatch):
     photos = np.stack([photo(*colours) for colours in COLOURS])
     monkeypatch.setattr("digitlens.datasets.external._CHUNK", 2)
     alone = np.concatenate([external.ink_of_photos(one[None]) for one in photos])

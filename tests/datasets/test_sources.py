@@ -278,8 +278,6 @@ def test_a_damaged_pickle_gives_what_is_whole_and_nothing_else(tiny_mnist, tmp_p
 
 SECONDS = (0.3, 0.3)
 NOBODY = "http://127.0.0.1:1/"
-
-
 FIRST = "train-images-idx3-ubyte.gz"
 
 

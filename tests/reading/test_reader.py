@@ -57,11 +57,8 @@ def lines_with(tmp_path):
     return lines_with
 
 
-def test_every_example_is_read_right(reader, examples, labels):
+def test_every_example_of_the_folder_is_read_right(reader, examples, labels):
     assert {name: reader.read(examples / name).text for name in labels} == labels
-
-
-def test_the_examples_are_those_of_the_folder(examples, labels):
     assert set(labels) == {path.name for path in examples.iterdir()} - {
         "labels.csv", "make_examples.py", "__pycache__"
     }  # fmt: skip

@@ -168,8 +168,6 @@ def bodies(tiles):
 
 
 THREE = np.zeros((3, 28, 28), np.uint8)
-
-
 THREE[:, 0, 0] = (4, 0, 7)
 
 

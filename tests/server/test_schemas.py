@@ -11,7 +11,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 load_all_checks()
 # Left out: what a schema cannot say, as that bytes are a picture, or that only one field is set.
 LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")
-EXAMPLES = 20  # of an operation and a mode
+EXAMPLES = 10  # of an operation and a mode
 # A second is gone before so many numbers are made up.
 FEW = dict.fromkeys(("POST /v1/classify", "POST /v1/reconstruct"), 4)
 MODES = list(schemathesis.GenerationMode)

@@ -24,8 +24,6 @@ from digitlens.training.tune import (
 )
 
 pytestmark = pytest.mark.train
-
-
 SPACE = parse_space("fast", [], ["epochs=1..3", "learning_rate=0.001..0.1:log"])
 PLAN = plan_of(SPACE, 2, 60)
 

@@ -192,14 +192,6 @@ def sheet_of(x0: float, x1: float) -> Canvas:
     return Canvas(round(20 * (x1 - x0)), 44, view)
 
 
-def test_characters_stand_side_by_side_on_the_line(font_glyphs, rng):
-    written = lay_out("0123", Style(font_glyphs), rng)
-    lefts = [glyph.extent[0] for glyph in written.glyphs]
-    assert lefts == sorted(lefts)
-    assert written.extent[1] == pytest.approx(-1, abs=0.06)
-    assert written.extent[3] == pytest.approx(0, abs=0.06)
-
-
 def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs, rng):
     written = lay_out("0808", Style(font_glyphs), rng)
     ends = [glyph.extent for glyph in written.glyphs]

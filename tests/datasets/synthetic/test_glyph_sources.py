@@ -59,8 +59,6 @@ def archive_of(names):
 
 
 ARCHIVE = archive_of(WANTED + UNWANTED)
-
-
 FAMILY = Family("nice", "1.2.3", "hand", "training", sha256(ARCHIVE))
 RUN = sources.run
 
@@ -240,7 +238,6 @@ PENS = {
     "dry": replace(STEADY, gaps=0.08, jitter=2),
 }
 
-
 ALL_FORMS = [form for forms in FORMS for form in forms]
 
 
@@ -272,13 +269,6 @@ def test_each_form_is_drawn_within_the_square(form, pen):
         assert np.ptp(columns) > 0
         edges = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
         assert not any(edge.any() for edge in edges)
-
-
-@pytest.mark.parametrize("char", LETTERS)
-def test_each_letter_is_drawn(char, rng):
-    ink = draw_form(LETTERS[char], draw_pen(rng), rng)
-    assert ink.shape == (SIDE, SIDE)
-    assert ink.any()
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,15 @@ def test_almost_all_characters_are_in_the_alphabet(maker):
     assert classes.count(OTHER) < 0.05 * len(classes)
 
 
-def test_one_seed_gives_one_line(maker, small_split, fonts):
+def test_one_seed_gives_one_line_and_an_unknown_kind_is_refused(maker, small_split, fonts):
     again = LineMaker(small_split, fonts, seed=3)
     other = LineMaker(small_split, fonts, seed=4)
     assert all(same(maker.line(number), again.line(number)) for number in range(20))
     assert same(maker.line(5, kind="amount"), again.line(5, kind="amount"))
     assert not same(maker.line(5, kind="amount"), other.line(5, kind="amount"))
     assert not same(maker.line(5, kind="amount"), maker.line(6, kind="amount"))
+    with pytest.raises(ValueError, match=r"expected one of hand digit, .*, found poem"):
+        maker.line(0, kind="poem")
 
 
 def test_a_maker_sent_to_another_process_draws_the_same(maker):
@@ -76,8 +78,3 @@ def test_kinds_come_by_their_shares(maker):
     assert set(kinds) <= set(KINDS)
     share = kinds.count("hand digit") / len(kinds)
     assert share == pytest.approx(KINDS["hand digit"], abs=0.06)
-
-
-def test_an_unknown_kind_is_refused(maker):
-    with pytest.raises(ValueError, match=r"expected one of hand digit, .*, found poem"):
-        maker.line(0, kind="poem")

@@ -24,7 +24,6 @@ from digitlens.training.tasks.line import (
 
 pytestmark = pytest.mark.train
 
-
 RECIPE = LineRecipe(
     start="random",
     batch_size=2,

@@ -84,12 +84,12 @@ def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
         ({"architecture": "swift", "widths": (9, 8), "kernels": (5, 3), "epochs": 2}, 14),
     ],
 )
-def test_every_optimiser_learns_and_a_run_stopped_anywhere_ends_with_the_same_weights(
+def test_a_run_stopped_anywhere_ends_with_the_same_weights(
     changes, step, tiny, bars, more_bars, tmp_path, same, without_times, stopped
 ):
     recipe = dataclasses.replace(tiny, **changes)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
-    first, *_, last = whole.history
+    first, *_, last = whole.history  # each optimiser learns
     assert last["train_loss"] < 0.8 * first["train_loss"]
     assert last["val_accuracy"] > 0.8
     stopped(step, lambda: train_classifier(recipe, bars, more_bars, tmp_path / "parts"))

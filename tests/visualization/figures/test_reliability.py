@@ -35,8 +35,6 @@ def test_risk_falls_to_nothing_while_the_least_sure_are_kept_back(tmp_path, draw
 
 
 CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 100), 1000)
-
-
 UNSURE = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
 
 
