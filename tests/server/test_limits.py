@@ -1,18 +1,14 @@
-"""Who may ask, how much, and how long: settings, gate, pool, and a real server on loopback.
+"""Who may ask, how much, and how long: settings, gate, and a real server on loopback.
 
 Clients of the real server are slow, break off, or do not stop talking.
 """
 
-import asyncio
-import gc
 import json
-import threading
 import time
-import weakref
 
 import pytest
 
-from digitlens.server.limits import Pool, Refusal, Settings, _LingeringTransport
+from digitlens.server.limits import Settings, _LingeringTransport
 
 
 @pytest.mark.parametrize(
@@ -99,97 +95,6 @@ def test_other_sites_may_not_ask_unless_they_are_named(serve):
     assert refused.headers["Access-Control-Allow-Origin"] == "https://there.example"
     other = named.get("/healthz", headers={"Origin": "https://other.example"})
     assert "Access-Control-Allow-Origin" not in other.headers
-
-
-async def never():
-    await asyncio.Event().wait()
-
-
-async def at_once():
-    return
-
-
-async def submitted(pool, work, gone=never):
-    """A task whose work has been handed in."""
-    task = asyncio.create_task(pool.run(work, gone))
-    await asyncio.sleep(0.01)
-    return task
-
-
-@pytest.fixture
-def pools():
-    made = []
-
-    def pool(workers=1, queue=1, time_limit=5.0):
-        made.append(Pool(workers, queue, time_limit))
-        return made[-1]
-
-    yield pool
-    for pool in made:
-        pool.close()
-
-
-@pytest.fixture
-def latch():
-    event = threading.Event()
-    yield event
-    event.set()
-
-
-def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
-    pool, begun = pools(time_limit=0.5), []
-
-    async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
-        with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: begun.append(1), never)
-        with pytest.raises(Refusal):
-            await running
-        latch.set()
-        return refusal.value
-
-    assert asyncio.run(run()).kind == "time-limit"
-    pool.close()
-    assert not begun
-    assert pool.inside == 0
-
-
-def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
-    pool, steps = pools(time_limit=0.5), []
-
-    def work(job):
-        latch.wait(5)
-        steps.append("first")
-        job.check()
-        steps.append("second")
-
-    with pytest.raises(Refusal, match=r"not ready within 0\.5 s"):
-        asyncio.run(pool.run(work, never))
-    latch.set()
-    pool.close()
-    assert steps == ["first"]
-
-
-def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
-    pool = pools()
-
-    class Body:
-        def work(self, _):
-            pass
-
-    async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
-        body = Body()
-        kept = weakref.ref(body)
-        with pytest.raises(Refusal):
-            await pool.run(body.work, at_once)
-        del body
-        gc.collect()
-        assert kept() is None
-        latch.set()
-        await running
-
-    asyncio.run(run())
 
 
 HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"

@@ -1,18 +1,22 @@
+import asyncio
+import gc
 import io
 import json
 import struct
 import tempfile
 import threading
 import time
+import weakref
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from digitlens.results import Box, Digit, Reading
-from digitlens.server.limits import PICTURES
+from digitlens.server.limits import PICTURES, Refusal
 from digitlens.server.schemas import NAME
-from digitlens.server.service import Metrics, UploadedPicture
+from digitlens.server.service import Metrics, Pool, UploadedPicture
 
 
 @pytest.mark.parametrize(
@@ -170,9 +174,9 @@ def test_many_bodies_at_a_time_are_too_much(serve):
         assert client.post("/v1/read", content=b"x" * 99, headers=PNG).status_code == 422
 
 
-def in_thread(client, picture, answers):
+def in_thread(client, content, answers, path="/v1/read", headers=PNG):
     def ask():
-        answers.append(client.post("/v1/read", content=picture, headers=PNG))
+        answers.append(client.post(path, content=content, headers=headers))
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -195,6 +199,38 @@ def test_a_full_queue_is_429_at_once(serve, reader, picture):
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_tiles_of_several_requests_are_classified_in_one_run(serve, reader, picture, monkeypatch):
+    counts, predict = [], reader.classifier.predict_proba
+
+    def counted(tiles):
+        counts.append(len(tiles))
+        return predict(tiles)
+
+    monkeypatch.setattr(reader.classifier, "predict_proba", counted)
+    client, answers = serve(workers=1), ([], [], [], [])
+    tensor = {"name": "tiles", "shape": [1, 28, 28], "datatype": "UINT8", "data": [5] * 784}
+    infer = json.dumps({"inputs": [tensor]}).encode()
+    raw = {"Content-Type": "application/octet-stream"}
+    reader.open.clear()
+    threads = [in_thread(client, picture, answers[0])]
+    assert reader.busy.acquire(timeout=5)
+    threads += [
+        in_thread(client, bytes([3]) * 784 * 2, answers[1], "/v1/classify", raw),
+        in_thread(client, infer, answers[2], "/v2/models/tiles/infer", JSON),
+        in_thread(client, bytes([7]) * 784 * 21, answers[3], "/v1/classify", raw),  # larger
+    ]
+    while "digitlens_queue_depth 3.0" not in client.get("/metrics").text:
+        time.sleep(0.01)
+    reader.open.set()
+    for thread in threads:
+        thread.join()
+    (_,), (two,), (one,), (many,) = answers
+    assert [each["value"] for each in two.json()["predictions"]] == [3, 3]
+    assert np.argmax(one.json()["outputs"][0]["data"]) == 5
+    assert [each["value"] for each in many.json()["predictions"]] == [7] * 21
+    assert sorted(counts) == [3, 21]
 
 
 def test_an_answer_that_takes_too_long_is_504(serve, reader, picture):
@@ -239,3 +275,172 @@ def test_wrong_methods_and_places_are_problems_too(client, method, path, status)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["instance"] == path
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def at_once():
+    return
+
+
+async def submitted(pool, work, gone=never):
+    """A task whose work has been handed in."""
+    task = asyncio.create_task(pool.run(work, gone))
+    await asyncio.sleep(0.01)
+    return task
+
+
+@pytest.fixture
+def pools():
+    made = []
+
+    def pool(workers=1, queue=1, time_limit=5.0, together=tuple):
+        made.append(Pool(workers, queue, time_limit, together))
+        return made[-1]
+
+    yield pool
+    for pool in made:
+        pool.close()
+
+
+@pytest.fixture
+def latch():
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
+    pool, begun = pools(time_limit=0.5), []
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5))
+        with pytest.raises(Refusal) as refusal:
+            await pool.run(lambda _: begun.append(1), never)
+        with pytest.raises(Refusal):
+            await running
+        latch.set()
+        return refusal.value
+
+    assert asyncio.run(run()).kind == "time-limit"
+    pool.close()
+    assert not begun
+    assert pool.inside == 0
+
+
+def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
+    pool, steps = pools(time_limit=0.5), []
+
+    def work(job):
+        latch.wait(5)
+        steps.append("first")
+        job.check()
+        steps.append("second")
+
+    with pytest.raises(Refusal, match=r"not ready within 0\.5 s"):
+        asyncio.run(pool.run(work, never))
+    latch.set()
+    pool.close()
+    assert steps == ["first"]
+
+
+def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
+    pool = pools()
+
+    class Body:
+        def work(self, _):
+            pass
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5))
+        body = Body()
+        kept = weakref.ref(body)
+        with pytest.raises(Refusal):
+            await pool.run(body.work, at_once)
+        del body
+        gc.collect()
+        assert kept() is None
+        latch.set()
+        await running
+
+    asyncio.run(run())
+
+
+def doubled(asked):
+    return [2 * part for part in asked]
+
+
+def test_what_waits_at_the_same_time_shares_a_run(pools, latch):
+    runs = []
+
+    def together(asked):
+        runs.append(asked)
+        return doubled(asked)
+
+    pool = pools(queue=20, together=together)
+
+    def sharing(number):
+        def work(_):
+            if number == 2:
+                raise ValueError("no number")
+            return 1 + (yield number)
+
+        return pool.run(work, never, shares=True)
+
+    async def run():
+        busy = await submitted(pool, lambda _: latch.wait(5))
+        alone = asyncio.create_task(pool.run(lambda _: "alone", never))
+        many = [asyncio.create_task(sharing(number)) for number in range(1, 19)]
+        await asyncio.sleep(0)
+        assert (pool.waiting, pool.inside) == (19, 20)
+        latch.set()
+        found = await asyncio.gather(busy, alone, *many, return_exceptions=True)
+        found.append(await sharing(20))  # for which nobody waited
+        return found
+
+    _, alone, one, two, *more = asyncio.run(run())
+    assert (alone, one, str(two)) == ("alone", 3, "no number")
+    assert more == [1 + 2 * number for number in [*range(3, 19), 20]]
+    assert runs == [[1, *range(3, 17)], [17, 18], [20]]
+    assert pool.inside == 0
+
+
+def test_a_run_that_fails_fails_for_all_who_share_it(pools):
+    def together(_):
+        raise MemoryError
+
+    pool = pools(together=together)
+
+    def work(_):
+        yield 1
+
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            asyncio.run(pool.run(work, never, shares=True))
+
+
+def test_what_a_client_that_left_had_asked_is_left_out_of_a_run(pools, latch):
+    runs = []
+
+    def together(asked):
+        runs.append(asked)
+        return asked
+
+    pool = pools(queue=2, together=together)
+
+    def work(number):
+        return (yield number)
+
+    async def run():
+        busy = await submitted(pool, lambda _: latch.wait(5))
+        with pytest.raises(Refusal):
+            await pool.run(lambda _: work(1), at_once, shares=True)
+        waiting = asyncio.create_task(pool.run(lambda _: work(2), never, shares=True))
+        await asyncio.sleep(0)
+        latch.set()
+        return (await asyncio.gather(busy, waiting))[1]
+
+    assert asyncio.run(run()) == 2
+    assert runs == [[2]]

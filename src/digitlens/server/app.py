@@ -20,7 +20,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -60,6 +59,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _log = logging.getLogger("digitlens.server")
 _GRACE = 5.0  # seconds more than the time limit, for what runs when the server is told to stop
 # Said here, because what Python says depends on its version and on the machine.
@@ -132,6 +132,7 @@ def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # no answer depends on an address
         server_header=False,
         **more,
     )
@@ -149,8 +150,7 @@ def create_app(service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    app.include_router(routes.router)
-    app.include_router(routes.protocol)
+    app.router.routes += [*routes.router.routes, *routes.protocol.routes]
     app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
     answer_refusals(app)
     app.openapi = cache(partial(_document, app))
@@ -193,9 +193,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
         try:

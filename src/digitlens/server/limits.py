@@ -1,7 +1,6 @@
-"""What one server takes on: its settings, who may ask, how large, how slow and how many at a time.
+"""What one server takes on: its settings, who may ask, how large and how slow.
 
-``Gate`` checks host, token and size, ``http_protocol`` gives up slow connections, and ``Pool``
-decodes and reads in a bounded number of threads with a deadline for each request. Every refusal has
+``Gate`` checks host, token and size, ``http_protocol`` gives up slow connections. Every refusal has
 a kind, which decides status and title, and is the label it is counted under. Limits that clients
 rely on, and that are in the OpenAPI document, are constants; the others are fields of ``Settings``.
 """
@@ -11,15 +10,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import math
-import threading
-import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -45,9 +40,6 @@ TILES = 1024  # a request: half a second of one core
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 _POSITIVE = ("workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
-
-T = TypeVar("T")
-_RECENT = 0.05  # share of the newest job in the mean time of one
 _LOCKED = ("/v1/", "/v2/", "/metrics")
 _OPEN = (f"{PROTOCOL}/health/",)  # probes of the system that starts and stops servers
 
@@ -268,119 +260,6 @@ class _TimeoutProtocol(H11Protocol):
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-
-
-class Job(Generic[T]):
-    """Work of one request.
-
-    Attributes:
-        started: When it was handed in, on the clock ``time.perf_counter``.
-        work: What is to be done; None, and with it the request's body is gone, once nobody waits.
-    """
-
-    def __init__(self, work: Callable[[Job[T]], T], time_limit: float) -> None:
-        self.started = time.perf_counter()
-        self.work: Callable[[Job[T]], T] | None = work
-        self._time_limit = time_limit
-
-    def check(self) -> None:
-        """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
-        if self.work is None or time.perf_counter() > self.started + self._time_limit:
-            raise self.late()
-
-    def late(self) -> Refusal:
-        """The refusal of a request whose time is over."""
-        return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
-
-
-class Pool:
-    """Threads and the queue in front of them; used from one event loop."""
-
-    def __init__(self, workers: int, queue: int, time_limit: float) -> None:
-        """Starts no thread yet.
-
-        Args:
-            workers: How many jobs run at a time.
-            queue: How many may wait for that.
-            time_limit: Seconds from handing in to the result.
-        """
-        self._workers = workers
-        self._room = workers + queue
-        self._time_limit = time_limit
-        self._threads = ThreadPoolExecutor(workers, "digitlens-worker")
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._seconds = 0.1  # a job takes, on average
-
-    @property
-    def inside(self) -> int:
-        """How many jobs run or wait."""
-        return self._inside
-
-    @property
-    def waiting(self) -> int:
-        """How many jobs wait for a worker."""
-        return max(0, self._inside - self._workers)
-
-    async def run(
-        self, work: Callable[[Job[T]], T], gone: Callable[[], Coroutine[Any, Any, None]]
-    ) -> T:
-        """Does work in a thread; it calls ``check`` of the job it is given between steps.
-
-        Raises:
-            Refusal: The queue is full, the time over, the client gone or the pool closed.
-        """
-        job = Job(work, self._time_limit)
-        future = self._submit(job)
-        result = asyncio.wrap_future(future)
-        watch = asyncio.ensure_future(gone())
-        both: set[asyncio.Future[Any]] = {result, watch}
-        try:
-            await asyncio.wait(both, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
-            if result.done():
-                return result.result()
-            if watch.done():
-                raise Refusal("gone", "the client closed the connection")
-            raise job.late()
-        finally:
-            watch.cancel()
-            if not result.done():
-                job.work = None
-                future.cancel()  # makes room at once where it has not begun
-                result.cancel()
-
-    def close(self) -> None:
-        """Takes no more work, and waits for what runs."""
-        self._threads.shutdown(wait=True)
-
-    def _submit(self, job: Job[T]) -> Future[T]:
-        with self._lock:
-            if self._inside >= self._room:
-                wait = max(1, math.ceil(self._inside * self._seconds / self._workers))
-                detail = f"{self.waiting} requests are waiting: try again in {wait} s"
-                raise Refusal("queue-full", detail, {"Retry-After": str(wait)})
-            self._inside += 1
-        try:
-            future = self._threads.submit(self._timed, job)
-        except RuntimeError as error:  # shut down
-            self._leave()
-            raise Refusal("stopping", "the server is stopping: ask another one") from error
-        future.add_done_callback(lambda _future: self._leave())
-        return future
-
-    def _timed(self, job: Job[T]) -> T:
-        start = time.perf_counter()
-        try:
-            job.check()
-            assert job.work
-            return job.work(job)
-        finally:
-            took = time.perf_counter() - start
-            self._seconds += _RECENT * (took - self._seconds)
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
 
 
 _URN = "urn:problem-type:digitlens:"

@@ -1,5 +1,6 @@
 """What the routes share: settings, models, pool and counters; and what comes with a request.
 
+``Pool`` works in a bounded number of threads, with a deadline for each request.
 Pictures, tiles and options are taken out of bodies: multipart, raw bytes or JSON. What takes long,
 as JSON with megabytes of base64, is left to a function that a thread of the pool calls.
 """
@@ -9,13 +10,19 @@ from __future__ import annotations
 import asyncio
 import io
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from functools import partial
+from inspect import isgeneratorfunction
+from itertools import islice
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 from fastapi import Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -31,11 +38,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, LineCard
+from digitlens.models.classifier import Probabilities, Tiles
 from digitlens.models.networks import Reconstructor
 from digitlens.models.session import Lazy
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Reading
-from digitlens.server.limits import PICTURES, TILES, Job, Pool, Refusal, Settings
+from digitlens.server.limits import PICTURES, TILES, Refusal, Settings
 from digitlens.server.schemas import (
     CONSTRAINTS,
     JSON,
@@ -51,8 +59,11 @@ from digitlens.server.schemas import (
 
 T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
+_SMALL = 16384  # bytes of a request whose tiles are classified with those of others
 METRICS_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_RECENT = 0.05  # share of the newest run in the mean time of a job
+_TOGETHER = 16  # jobs in one run, at most: more tiles at a time are hardly quicker
 # How a reason begins, and the label it is counted under.
 _REASONS = (("hardly a digit", "unlike a digit"), ("more than the digits", "not expected"))
 
@@ -101,6 +112,206 @@ class Metrics:
         return Counter(f"digitlens_{name}", text, labels, registry=self._registry)
 
 
+Steps = Generator[Any, Any, T]  # work that yields its part of a run, and is sent what came of it
+
+
+class Job(Generic[T]):
+    """Work of one request.
+
+    Attributes:
+        started: When it was handed in, on the clock ``time.perf_counter``.
+        steps: What is to be done; None, and with it the request's body is gone, once nobody waits.
+        result: What came of it; set in the event loop.
+        shares: Whether it is of the kind that shares a run with others.
+    """
+
+    def __init__(
+        self, work: Callable[[Job[T]], T | Steps[T]], time_limit: float, *, shares: bool = False
+    ) -> None:
+        self.started = time.perf_counter()
+        self.steps: Steps[T] | None = _steps(work, self)
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.shares = shares
+        self._time_limit = time_limit
+        self._settle: Callable[[], object] = self.result.cancel
+
+    def check(self) -> None:
+        """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
+        if self.steps is None or time.perf_counter() > self.started + self._time_limit:
+            raise self.late()
+
+    def late(self) -> Refusal:
+        """The refusal of a request whose time is over."""
+        return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
+
+    def advance(self, answer: Any = None) -> Any:
+        """Goes on to the part of a run that it wants, and gives that; None once it is done."""
+        try:
+            self.check()
+            assert self.steps
+            return self.steps.send(answer)
+        except StopIteration as end:
+            self._settle = partial(self.result.set_result, end.value)
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Ends it with an error."""
+        self._settle = partial(self.result.set_exception, error)
+
+    def deliver(self) -> None:
+        """Hands over what came of it, in the event loop, if somebody waits for it still."""
+        if not self.result.done():
+            self._settle()
+
+
+def _steps(work: Callable[[Job[T]], T | Steps[T]], job: Job[T]) -> Steps[T]:
+    found = work(job)
+    return (yield from cast("Steps[T]", found)) if isinstance(found, Generator) else found
+
+
+class Pool:
+    """Threads and the queue in front of them; used from one event loop.
+
+    Requests of the kind that can share a run do, where they wait at the same time anyway.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        queue: int,
+        time_limit: float,
+        together: Callable[[list[Any]], Iterable[Any]] = tuple,
+    ) -> None:
+        """Starts no thread yet.
+
+        Args:
+            workers: How many runs there are at a time.
+            queue: How many jobs may wait for that.
+            time_limit: Seconds from handing in to the result.
+            together: Does what several jobs yield, and gives an answer for each.
+        """
+        self._workers = workers
+        self._room = workers + queue
+        self._time_limit = time_limit
+        self._together = together
+        self._threads = ThreadPoolExecutor(workers, "digitlens-worker")
+        self._lock = threading.Lock()
+        self._waiting = deque[Job[Any]]()
+        self._running = 0  # jobs
+        self._busy = 0  # threads
+        self._closed = False
+        self._seconds = 0.1  # a job takes, on average
+
+    @property
+    def inside(self) -> int:
+        """How many jobs run or wait."""
+        return self._running + self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return len(self._waiting)
+
+    async def run(
+        self,
+        work: Callable[[Job[T]], T | Steps[T]],
+        gone: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        shares: bool = False,
+    ) -> T:
+        """Does work in a thread; it calls ``check`` of the job it is given between steps.
+
+        Work that shares a run is a generator: it yields its part, and is sent what came of that.
+
+        Raises:
+            Refusal: The queue is full, the time over, the client gone or the pool closed.
+        """
+        job = Job(work, self._time_limit, shares=shares)
+        self._submit(job)
+        watch = asyncio.ensure_future(gone())
+        both: set[asyncio.Future[Any]] = {job.result, watch}
+        try:
+            await asyncio.wait(both, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
+            if job.result.done():
+                return job.result.result()
+            if watch.done():
+                raise Refusal("gone", "the client closed the connection")
+            raise job.late()
+        finally:
+            watch.cancel()
+            if not job.result.done():
+                self._drop(job)
+
+    def close(self) -> None:
+        """Takes no more work, and waits for what is there."""
+        self._closed = True
+        self._threads.shutdown(wait=True)
+
+    def _submit(self, job: Job[Any]) -> None:
+        with self._lock:
+            if self._closed:
+                raise Refusal("stopping", "the server is stopping: ask another one")
+            if self.inside >= self._room:
+                wait = max(1, math.ceil(self.inside * self._seconds / self._workers))
+                detail = f"{self.waiting} requests are waiting: try again in {wait} s"
+                raise Refusal("queue-full", detail, {"Retry-After": str(wait)})
+            self._waiting.append(job)
+            if self._busy < self._workers:
+                self._busy += 1
+                self._threads.submit(self._work, asyncio.get_running_loop())
+
+    def _drop(self, job: Job[Any]) -> None:
+        """Forgets a job that nobody waits for, and makes room at once where it has not begun."""
+        job.steps = None
+        job.result.cancel()
+        with self._lock, suppress(ValueError):
+            self._waiting.remove(job)
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Works in one thread until nothing waits."""
+        while jobs := self._next():
+            start = time.perf_counter()
+            self._do(jobs)
+            took = (time.perf_counter() - start) / len(jobs)
+            self._seconds += _RECENT * (took - self._seconds)
+            with self._lock:
+                self._running -= len(jobs)
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                loop.call_soon_threadsafe(_deliver, jobs)
+
+    def _next(self) -> list[Job[Any]]:
+        """What waits longest, and what can share its run; nothing, and the thread is free."""
+        with self._lock:
+            if not self._waiting:
+                self._busy -= 1
+                return []
+            jobs = [self._waiting.popleft()]
+            if jobs[0].shares:
+                jobs += islice((job for job in self._waiting if job.shares), _TOGETHER - 1)
+                for job in jobs[1:]:
+                    self._waiting.remove(job)
+            self._running += len(jobs)
+            return jobs
+
+    def _do(self, jobs: Iterable[Job[Any]]) -> None:
+        asked = [(job, part) for job in jobs if (part := job.advance()) is not None]
+        if not asked:
+            return
+        try:
+            answers = self._together([part for _, part in asked])
+            for (job, _), answer in zip(asked, answers, strict=True):
+                job.advance(answer)
+        except Exception as error:
+            for job, _ in asked:
+                job.fail(error)
+
+
+def _deliver(jobs: Iterable[Job[Any]]) -> None:
+    for job in jobs:
+        job.deliver()
+
+
 @dataclass
 class Service:
     """One server at work.
@@ -140,16 +351,21 @@ class Service:
 
     async def answer(self, request: Request, work: Callable[[Job[bytes]], bytes]) -> Response:
         """Answers with the JSON that work in the pool gives, as long as the client is there."""
-        return Response(await self.run(request, work), media_type="application/json")
+        return Response(await self.run(request, work), media_type=JSON)
 
-    async def run(self, request: Request, work: Callable[[Job[T]], T]) -> T:
-        """What work in the pool gives, as long as the client is there."""
+    async def run(self, request: Request, work: Callable[[Job[T]], T | Steps[T]]) -> T:
+        """What work in the pool gives, as long as the client is there.
+
+        Work that yields tiles is sent their probabilities. If the request is small, they are
+        classified in one run with those of others.
+        """
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)
 
-        return await self.pool.run(work, gone)
+        small = isgeneratorfunction(work) and len(await request.body()) <= _SMALL
+        return await self.pool.run(work, gone, shares=small)
 
 
 def service_of(request: Request) -> Service:
@@ -173,14 +389,18 @@ def start(settings: Settings) -> Service:
 
 def assemble(settings: Settings, reader: DigitReader) -> Service:
     """A server around a reader that is there."""
-    pool = Pool(settings.workers, settings.queue, settings.time_limit)
+
+    def classify(asked: list[Tiles]) -> list[Probabilities]:
+        rows = reader.classifier.predict_proba(np.concatenate(asked))
+        return np.split(rows, np.cumsum([len(tiles) for tiles in asked[:-1]]))
+
+    pool = Pool(settings.workers, settings.queue, settings.time_limit, classify)
     metrics = Metrics()
     metrics.watch("queue_depth", "Requests waiting for a worker.", lambda: pool.waiting)
     metrics.watch("in_progress", "Requests waiting or being read.", lambda: pool.inside)
     return Service(settings, reader, pool, metrics)
 
 
-Tiles = npt.NDArray[np.uint8]
 INPUT = "tiles"  # the one tensor of the Open Inference Protocol
 FIELDS = ("file", "files")
 _FIELD_BYTES = 4096
