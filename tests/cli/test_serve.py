@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -17,11 +19,11 @@ COMMAND = "serve"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
 
 
-@pytest.fixture(scope="module")
-def server():
+@contextmanager
+def served(*options):
     """Address and process of a server with the shipped models and a token."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "digitlens", "serve", "--port", "0", "--body-limit", "0.5"],
+        [sys.executable, "-m", "digitlens", "serve", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -30,9 +32,17 @@ def server():
     said = process.stderr.readline()
     found = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl\+C\)\n", said)
     assert found, said
-    yield found[1], process
-    process.kill()
-    process.communicate()
+    try:
+        yield found[1], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with served("--body-limit", "0.5") as both:
+        yield both
 
 
 def ask(address, body, token="sesame", kind="image/jpeg"):
@@ -69,6 +79,55 @@ def test_it_stops_when_it_is_told_to(server):
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=20)
     assert (process.returncode, out, errors) == (0, "", "")
+
+
+def children(process):
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    lines = {number: Path(f"/proc/{number}/cmdline").read_bytes() for number in listed}
+    return {int(number) for number, line in lines.items() if b"spawn_main" in line}
+
+
+def until(what, process):
+    end = time.monotonic() + 60
+    while not what(children(process)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_several_processes_answer_count_together_and_are_replaced():
+    picture = EXAMPLE.read_bytes()
+    with served("--processes", "2") as (address, process):
+        first = children(process)
+        assert len(first) == 2
+        process.send_signal(signal.SIGHUP)
+        until(lambda now: len(now) == 2 and not now & first, process)
+        second = children(process)
+        os.kill(min(second), signal.SIGKILL)
+        until(lambda now: len(now) == 2 and now != second, process)
+        for _ in range(4):
+            assert ask(f"{address}/v1/read", picture)["readings"][0]["text"] == "2048"
+        asked = Request(f"{address}/metrics", headers={"Authorization": "Bearer sesame"})
+        with urlopen(asked, timeout=30) as answer:
+            counted = answer.read().decode()
+        assert 'digitlens_responses_total{route="/v1/read",status="200"} 4.0' in counted
+        assert "digitlens_in_progress 0.0" in counted
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert errors == "a process has ended with code -9, another one begins\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
+def test_of_several_processes_a_missing_model_is_named_once(run):
+    kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        result = run("--processes", "2", "--port", "0", "--model", "nothing")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert isinstance(result.exception, ModelError)
+    assert "no model 'nothing'" in str(result.exception)
 
 
 @pytest.mark.parametrize(

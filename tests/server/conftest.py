@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from decimal import Decimal
 from urllib.request import urlopen
 
@@ -180,6 +180,12 @@ class Running:
 
     def stop(self):
         self._server.should_exit = True
+
+    def until_refused(self):
+        with suppress(OSError):
+            while True:
+                with self.connect():
+                    time.sleep(0.01)
 
     def join(self):
         self._thread.join(20)

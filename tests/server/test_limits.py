@@ -5,9 +5,11 @@ Clients of the real server are slow, break off, or do not stop talking.
 
 import json
 import time
+from functools import partial
 
 import pytest
 
+from digitlens.server import limits
 from digitlens.server.limits import Settings, _LingeringTransport
 
 
@@ -15,6 +17,7 @@ from digitlens.server.limits import Settings, _LingeringTransport
     ("wrong", "words"),
     [
         ({"workers": 0}, "workers above 0, found 0"),
+        ({"processes": 0}, "processes above 0, found 0"),
         ({"time_limit": float("nan")}, "time_limit above 0, found nan"),
         ({"body_limit": -1}, "body_limit above 0"),
         ({"queue": -1}, "queue of 0 or more, found -1"),
@@ -240,12 +243,47 @@ def test_stopping_finishes_what_runs(start, reader, picture):
         connection.sendall(post(picture))
         assert reader.busy.acquire(timeout=5)
         server.stop()
-        with pytest.raises(OSError):  # noqa: PT011, PT012  (none is accepted)
-            while True:
-                with server.connect():
-                    pass
-                time.sleep(0.01)
+        server.until_refused()
         reader.open.set()
         status, answer = answered(connection)
     assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
     server.join()
+
+
+def test_stopping_answers_whoever_is_connected_and_says_that_it_is_the_last_answer(
+    start, reader, picture, monkeypatch
+):
+    monkeypatch.setattr(limits, "_LINGER", 30.0)
+    server = start(queue=4)
+    with server.connect() as idle, server.connect() as busy, server.connect() as new:
+        idle.sendall(post(picture))
+        assert answered(idle)[0] == 200
+        assert reader.busy.acquire(timeout=5)
+        reader.open.clear()
+        busy.sendall(post(picture))
+        assert reader.busy.acquire(timeout=5)
+        server.stop()
+        server.until_refused()
+        idle.sendall(post(picture))
+        new.sendall(post(picture))
+        reader.open.set()
+        for connection in (idle, busy, new):
+            said = b"".join(iter(partial(connection.recv, 65536), b"")).lower()
+            assert said.startswith(b"http/1.1 200")
+            assert b"connection: close" in said
+    server.join()
+
+
+def test_stopping_does_not_wait_for_connections_that_ask_for_nothing(start, monkeypatch):
+    monkeypatch.setattr(limits, "_LINGER", 0.05)
+    server = start()
+    with server.connect() as connection:
+        server.stop()
+        assert connection.recv(1) == b""
+    server.join()
+
+
+def test_several_processes_share_out_what_one_takes_on():
+    each = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000).of_each
+    assert (each.processes, each.workers, each.queue, each.memory) == (1, 2, 43, 30_000_000)
+    assert Settings(processes=64).of_each.memory == Settings().body_limit

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from digitlens.results import Box, Digit, Reading
-from digitlens.server.limits import PICTURES, Refusal
+from digitlens.server.limits import PICTURES, Refusal, Settings
 from digitlens.server.schemas import NAME
 from digitlens.server.service import Metrics, Pool, UploadedPicture
 
@@ -297,7 +297,8 @@ def pools():
     made = []
 
     def pool(workers=1, queue=1, time_limit=5.0, together=tuple):
-        made.append(Pool(workers, queue, time_limit, together))
+        limits = {"workers": workers, "queue": queue, "time_limit": time_limit}
+        made.append(Pool(Settings(**limits), together))
         return made[-1]
 
     yield pool

@@ -26,6 +26,14 @@ def serve(
     ] = 8000,
     model: Model = "default",
     pages: Pages = "pages",
+    processes: Annotated[
+        int,
+        Option(
+            min=1,
+            help="Processes that answer, each with models of its own; one a core reads most "
+            "pictures. They share out the threads and the queue.",
+        ),
+    ] = 1,
     workers: Annotated[
         int | None,
         Option(min=1, show_default="one a core", help="Threads that read."),
@@ -70,6 +78,7 @@ def serve(
             port,
             model,
             pages,
+            processes=processes,
             workers=workers or cores(),
             queue=queue,
             time_limit=time_limit,

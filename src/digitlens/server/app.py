@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import logging
+import multiprocessing
 import os
+import signal
 import socket
+import tempfile
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import cache, partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +26,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from prometheus_client.multiprocess import mark_process_dead
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -27,6 +35,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitlens import __version__
+from digitlens.errors import DigitlensError
 from digitlens.server import routes
 from digitlens.server.limits import (
     PICTURES,
@@ -49,7 +58,7 @@ from digitlens.server.schemas import (
     ReadRequest,
     TableQuery,
 )
-from digitlens.server.service import Metrics, Service, start
+from digitlens.server.service import COUNTERS, Metrics, Service, start
 from digitlens.server.site import POLICY, STATIC
 
 HEADERS = {
@@ -62,6 +71,8 @@ HEADERS = {
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _log = logging.getLogger("digitlens.server")
 _GRACE = 5.0  # seconds more than the time limit, for what runs when the server is told to stop
+_TURNS = 3  # of the event loop, in which it accepts who has connected already
+_SPAWN = multiprocessing.get_context("spawn")  # models and threads do not survive a fork
 # Said here, because what Python says depends on its version and on the machine.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -80,7 +91,7 @@ _TYPES = {
 }
 
 
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+def serve(settings: Settings, ready: Callable[[str], object]) -> None:
     """Loads the models, listens, and answers until SIGINT or SIGTERM; then finishes what runs.
 
     ``ready`` is called with the address once requests are answered.
@@ -89,14 +100,24 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         ModelError: A model is missing, damaged or of a newer format.
         OSError: The address cannot be listened on.
     """
-    Server(start(settings), ready).listen()
+    if settings.processes > 1:
+        Processes(settings).run(ready)
+    else:
+        Server(start(settings), ready).listen()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    host = settings.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, settings.port), family=family, backlog=1024)
 
 
 class Server(uvicorn.Server):
     """Listens with a service, and says when it is ready."""
 
-    def __init__(self, service: Service, ready: Callable[[str], None]) -> None:
-        self._settings = settings = service.settings
+    def __init__(self, service: Service, ready: Callable[[str], object]) -> None:
+        self._service = service
+        settings = service.settings
         config = quiet_config(
             create_app(service),
             settings.idle_time,
@@ -107,21 +128,127 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
 
-    def listen(self) -> None:
+    def listen(self, listener: socket.socket | None = None) -> None:
         """Answers until it is told to stop."""
-        host, port = self._settings.host, self._settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with (
-            socket.create_server((host, port), family=family, backlog=1024) as listener,
+            listener or _listener(self._service.settings) as listening,
             contextlib.suppress(KeyboardInterrupt),  # raised again by uvicorn once all is done
         ):
-            self.run([listener])
+            self.run([listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen, then says where."""
         await super().startup(sockets)
         host, port = (sockets or [])[0].getsockname()[:2]
         self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers whoever has connected, then stops."""
+        self._service.stopping = True
+        protocol: Any = self.config.http
+        protocol.ending = True
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+class Processes:
+    """Processes that answer at one address; one that dies is replaced, and on SIGHUP each is.
+
+    The socket is held here: who connects while one of them is replaced waits for the others.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._running: list[SpawnProcess] = []
+
+    def run(self, ready: Callable[[str], object]) -> None:
+        """Keeps them up until SIGINT or SIGTERM; see ``serve``."""
+        told, tell = _SPAWN.Pipe(duplex=False)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), lambda number, _: tell.send(number))
+        with (
+            _listener(self._settings) as listener,
+            tempfile.TemporaryDirectory(prefix="digitlens-") as counters,
+        ):
+            os.environ[COUNTERS] = counters
+            try:
+                begun = [self._begin(listener) for _ in range(self._settings.processes)]
+                addresses = [self._await(*each) for each in begun]
+                ready(addresses[0])
+                self._keep(listener, told)
+            finally:
+                for process in self._running:
+                    process.terminate()
+                for process in self._running:
+                    process.join()
+                del os.environ[COUNTERS]
+
+    def _keep(self, listener: socket.socket, told: Connection) -> None:
+        while True:
+            woken = wait([told, *(each.sentinel for each in self._running)])
+            if told in woken:
+                if told.recv() != signal.SIGHUP:
+                    return
+                self._renew(listener)
+            for process in [each for each in self._running if not each.is_alive()]:
+                _log.error("a process has ended with code %s, another one begins", process.exitcode)
+                self._end(process)
+                self._await(*self._begin(listener))
+
+    def _renew(self, listener: socket.socket) -> None:
+        """Replaces each by a new one, which loads the models anew, as long as that can."""
+        for process in self._running.copy():
+            try:
+                self._await(*self._begin(listener))
+            except (DigitlensError, OSError) as error:
+                _log.error("the new process does not start, the old one stays: %s", error)
+                return
+            self._end(process)
+
+    def _begin(self, listener: socket.socket) -> tuple[SpawnProcess, Connection]:
+        heard, said = _SPAWN.Pipe(duplex=False)
+        process = _SPAWN.Process(target=_answer, args=(self._settings.of_each, listener, said))
+        process.start()
+        said.close()
+        return process, heard
+
+    def _await(self, process: SpawnProcess, heard: Connection) -> str:
+        """Waits until a process answers; gives its address."""
+        try:
+            said = heard.recv()
+        except EOFError:
+            process.join()
+            said = DigitlensError(f"a process of the server ended with code {process.exitcode}")
+        if isinstance(said, Exception):
+            raise said
+        self._running.append(process)
+        return said
+
+    def _end(self, process: SpawnProcess) -> None:
+        self._running.remove(process)
+        process.terminate()
+        process.join()
+        mark_process_dead(process.pid)  # what waited there does no longer; what it answered counts
+
+
+def _answer(settings: Settings, listener: socket.socket, said: Connection) -> None:
+    """What one of several processes does."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal, which tells the parent too
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        service = start(settings)
+    except Exception as error:
+        said.send(error)
+        return
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    Server(service, said.send).listen(listener)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:

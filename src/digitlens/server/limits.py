@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ PICTURES = 64  # a request
 PAGES = 100  # of all pictures of a request together
 TILES = 1024  # a request: half a second of one core
 
+_LINGER = 1.0  # seconds for a request on an open connection when the server is told to stop
 _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
-_POSITIVE = ("workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
+_POSITIVE = ("processes", "workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
 _LOCKED = ("/v1/", "/v2/", "/metrics")
 _OPEN = (f"{PROTOCOL}/health/",)  # probes of the system that starts and stops servers
 
@@ -53,6 +55,7 @@ class Settings:
     # the classifier of tiles: a shipped model's name, or a model or run folder
     model: str | Path = DEFAULT
     pages: str | Path = PAGE_MODEL  # the digit detector, in the same way
+    processes: int = 1  # that answer; they share out what follows
     workers: int = field(default_factory=cores)  # threads that decode and read, each on one core
     queue: int = 128  # requests that may wait for a worker; the next one is refused
     time_limit: float = 30.0  # seconds from the end of a request's body to its answer
@@ -76,6 +79,15 @@ class Settings:
             raise ValueError(f"expected queue of 0 or more, found {self.queue}")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"expected port from 0 to 65535, found {self.port}")
+        if self.processes > 1 and sys.platform == "win32":
+            raise ValueError("expected 1 for processes: on Windows several cannot share a port")
+
+    @property
+    def of_each(self) -> Settings:
+        """What each of its processes takes on."""
+        workers, queue = (-(-size // self.processes) for size in (self.workers, self.queue))
+        memory = max(self.memory // self.processes, self.body_limit)
+        return replace(self, processes=1, workers=workers, queue=queue, memory=memory)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,13 +233,14 @@ class _LingeringTransport:
 
 class _TimeoutProtocol(H11Protocol):
     idle_time: float
+    ending = False  # whether each connection ends with its next answer
     _alarm: asyncio.TimerHandle | None = None
     _lingering: _LingeringTransport
 
     def connection_made(self, transport: Any) -> None:
         self._lingering = _LingeringTransport(transport, self._refused)
         super().connection_made(self._lingering)  # pyright: ignore[reportArgumentType]
-        self._wait()
+        self._wait(_LINGER if self.ending else self.idle_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -240,21 +253,37 @@ class _TimeoutProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._stop_waiting()
+            if self.ending:
+                self._end()
 
     def on_response_complete(self) -> None:
         before = self.cycle
         super().on_response_complete()
         if self.cycle is before:  # otherwise the next request was here already
-            self._wait()
+            self._wait(self.idle_time)
+
+    def shutdown(self) -> None:
+        """Ends the connection, once what is asked on it or is under way to it is answered."""
+        self.ending = True
+        cycle: Any = self.cycle  # None before the first request
+        if cycle and not cycle.response_complete:
+            self._end()
+        else:
+            self._wait(_LINGER)
+
+    def _end(self) -> None:
+        """Says that there will be no further answer, and sees to it."""
+        self.cycle.keep_alive = False
+        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _refused(self) -> bool:
         """Whether the request was answered before all of it was here."""
         cycle: Any = self.cycle
         return bool(cycle and cycle.response_complete and cycle.more_body)
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         self._stop_waiting()
-        self._alarm = self.loop.call_later(self.idle_time, self.transport.abort)
+        self._alarm = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._alarm:

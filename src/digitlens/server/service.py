@@ -1,8 +1,8 @@
 """What the routes share: settings, models, pool and counters; and what comes with a request.
 
-``Pool`` works in a bounded number of threads, with a deadline for each request.
-Pictures, tiles and options are taken out of bodies: multipart, raw bytes or JSON. What takes long,
-as JSON with megabytes of base64, is left to a function that a thread of the pool calls.
+``Pool`` works in a bounded number of threads, with a deadline for each request. Pictures, tiles and
+options are taken out of bodies: multipart, raw bytes or JSON. What takes long, as JSON with
+megabytes of base64, is left to a function that a thread of the pool calls.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -32,6 +33,7 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     generate_latest,
+    multiprocess,
 )
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -61,6 +63,8 @@ T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
 _SMALL = 16384  # bytes of a request whose tiles are classified with those of others
 METRICS_TYPE = CONTENT_TYPE_LATEST
+# The folder in which several processes count together, as prometheus_client has it.
+COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _RECENT = 0.05  # share of the newest run in the mean time of a job
 _TOGETHER = 16  # jobs in one run, at most: more tiles at a time are hardly quicker
@@ -85,11 +89,14 @@ class Metrics:
         self._rejects = self._counter("rejects", "What was taken for no digit.", "reason")
         self.tiles = self._counter("tiles", "Tiles that were classified.")
         self.refused = self._counter("refused_requests", "Requests refused.", "cause")
+        self._waiting = self._gauge("queue_depth", "Requests waiting for a worker.")
+        self._inside = self._gauge("in_progress", "Requests waiting or being read.")
         ProcessCollector(registry=self._registry)
 
-    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Shows a number as it is when it is asked for."""
-        Gauge(f"digitlens_{name}", text, registry=self._registry).set_function(value)
+    def pool(self, waiting: int, inside: int) -> None:
+        """Shows how many requests wait, and how many there are."""
+        self._waiting.set(waiting)
+        self._inside.set(inside)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Counts a request that was answered."""
@@ -105,8 +112,16 @@ class Metrics:
                 self._rejects.labels(next(known, "other")).inc()
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it."""
-        return generate_latest(self._registry)
+        """Everything, as Prometheus reads it; of all processes where there are several."""
+        registry = self._registry
+        if folder := os.environ.get(COUNTERS):
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry, folder)
+        return generate_latest(registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        registry = self._registry
+        return Gauge(f"digitlens_{name}", text, registry=registry, multiprocess_mode="livesum")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"digitlens_{name}", text, labels, registry=self._registry)
@@ -178,24 +193,23 @@ class Pool:
 
     def __init__(
         self,
-        workers: int,
-        queue: int,
-        time_limit: float,
+        settings: Settings,
         together: Callable[[list[Any]], Iterable[Any]] = tuple,
+        watch: Callable[[int, int], object] = lambda _waiting, _inside: None,
     ) -> None:
         """Starts no thread yet.
 
         Args:
-            workers: How many runs there are at a time.
-            queue: How many jobs may wait for that.
-            time_limit: Seconds from handing in to the result.
+            settings: How many run and wait at a time, and how long until the result.
             together: Does what several jobs yield, and gives an answer for each.
+            watch: Told how many jobs wait, and how many there are, when that changes.
         """
-        self._workers = workers
-        self._room = workers + queue
-        self._time_limit = time_limit
+        self._workers = settings.workers
+        self._room = settings.workers + settings.queue
+        self._time_limit = settings.time_limit
         self._together = together
-        self._threads = ThreadPoolExecutor(workers, "digitlens-worker")
+        self._watch = watch
+        self._threads = ThreadPoolExecutor(self._workers, "digitlens-worker")
         self._lock = threading.Lock()
         self._waiting = deque[Job[Any]]()
         self._running = 0  # jobs
@@ -257,6 +271,7 @@ class Pool:
                 detail = f"{self.waiting} requests are waiting: try again in {wait} s"
                 raise Refusal("queue-full", detail, {"Retry-After": str(wait)})
             self._waiting.append(job)
+            self._watch(self.waiting, self.inside)
             if self._busy < self._workers:
                 self._busy += 1
                 self._threads.submit(self._work, asyncio.get_running_loop())
@@ -267,6 +282,7 @@ class Pool:
         job.result.cancel()
         with self._lock, suppress(ValueError):
             self._waiting.remove(job)
+            self._watch(self.waiting, self.inside)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Works in one thread until nothing waits."""
@@ -277,6 +293,7 @@ class Pool:
             self._seconds += _RECENT * (took - self._seconds)
             with self._lock:
                 self._running -= len(jobs)
+                self._watch(self.waiting, self.inside)
             with suppress(RuntimeError):  # the loop has ended, and nobody waits
                 loop.call_soon_threadsafe(_deliver, jobs)
 
@@ -292,6 +309,7 @@ class Pool:
                 for job in jobs[1:]:
                     self._waiting.remove(job)
             self._running += len(jobs)
+            self._watch(self.waiting, self.inside)
             return jobs
 
     def _do(self, jobs: Iterable[Job[Any]]) -> None:
@@ -394,11 +412,8 @@ def assemble(settings: Settings, reader: DigitReader) -> Service:
         rows = reader.classifier.predict_proba(np.concatenate(asked))
         return np.split(rows, np.cumsum([len(tiles) for tiles in asked[:-1]]))
 
-    pool = Pool(settings.workers, settings.queue, settings.time_limit, classify)
     metrics = Metrics()
-    metrics.watch("queue_depth", "Requests waiting for a worker.", lambda: pool.waiting)
-    metrics.watch("in_progress", "Requests waiting or being read.", lambda: pool.inside)
-    return Service(settings, reader, pool, metrics)
+    return Service(settings, reader, Pool(settings, classify, metrics.pool), metrics)
 
 
 INPUT = "tiles"  # the one tensor of the Open Inference Protocol
