@@ -3,7 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.orientation import turned_back, turned_page
+from digitlens.reading.decode import Symbols
+from digitlens.reading.orientation import best_turn, turned_back, turned_page
+from digitlens.reading.recognize import RecognizedLine
+from digitlens.reading.text_lines import TextLine
 from digitlens.results import Box, Digit
 
 
@@ -43,3 +46,14 @@ def test_a_page_is_turned_counter_clockwise(turn):
     found = turned_page(page, turn)
     assert np.array_equal(found, np.rot90(page, turn))
     assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("text", "sure"), [("6", 0.4), ("6009", 0.99)])
+def test_neither_a_lone_character_nor_what_reads_well_is_read_on_its_head(text, sure):
+    quad = np.array([[0, 0], [9, 0], [9, 12], [0, 12]], np.float32)
+    posteriors = np.full((len(text), 2), sure, np.float32)
+    symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
+    crop = np.zeros((48, 40, 3), np.uint8)
+    line = RecognizedLine(TextLine(quad, 0.0), crop, posteriors, symbols)
+    recognizer = None  # is not asked
+    assert best_turn([line], crop, recognizer) == 0

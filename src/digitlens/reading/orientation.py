@@ -43,6 +43,8 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
     if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
         # Characters that lie on their side one above the other may have been found one by one.
         lines, turns = [whole], (1, 3)
+    if turns == (2,) and len(some) == 1 and len(some[0].symbols) == 1:
+        return 0  # a lone character, which is not several on their head
     turned = {
         turn: recognize(page, [_turned(line, turn) for line in lines], recognizer) for turn in turns
     }

@@ -210,6 +210,7 @@ class Processes:
         heard, said = _SPAWN.Pipe(duplex=False)
         process = _SPAWN.Process(target=_answer, args=(self._settings.of_each, listener, said))
         process.start()
+        self._running.append(process)
         said.close()
         return process, heard
 
@@ -221,8 +222,8 @@ class Processes:
             process.join()
             said = DigitlensError(f"a process of the server ended with code {process.exitcode}")
         if isinstance(said, Exception):
+            self._running.remove(process)
             raise said
-        self._running.append(process)
         return said
 
     def _end(self, process: SpawnProcess) -> None:

@@ -35,6 +35,8 @@ export async function bestTurn(read, page, recognizer) {
     // Characters that lie on their side one above the other may have been found one by one.
     [lines, turns] = [[whole], [1, 3]];
   }
+  // A lone character is not several on their head.
+  if (turns[0] === 2 && some.length === 1 && some[0].symbols.length === 1) return 0;
   const turned = [];
   for (const turn of turns) {
     const there = lines.map(({ quad, score }) =>
