@@ -22,7 +22,7 @@ CHAOS_OUT ?= --out benchmarks/records/$(shell date -u +%F)_chaos
 CHAOS_ENV = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=.:benchmarks
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test recipes coverage check check-js format bench fuzz chaos docs notebook dist audit lock clean
+.PHONY: help demo test recipes coverage check check-js format bench soak fuzz chaos docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
@@ -32,6 +32,7 @@ help:
 	@echo "make check-js  the same for the scripts of the page, with ESLint and TypeScript"
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
+	@echo "make soak    run the server under load for an hour, and overloaded for ten minutes"
 	@echo "make fuzz    attack it with FUZZ_INPUTS inputs, a million by default; writes benchmarks/records/"
 	@echo "make chaos   kill and disturb all commands hundreds of times (Linux with a C compiler)"
 	@echo "make docs    build the documentation site in build/site"
@@ -108,6 +109,12 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
+
+# make soak SOAK='--minutes 3 --overload 1' is a short one, and says so in its table.
+SOAK ?= --minutes 60 --overload 10
+soak: $(VENV)/.dev
+	$(BIN)/digitlens data --fetch
+	$(BIN)/python benchmarks/soak.py $(SOAK) --out benchmarks/records/$(shell date -u +%F)_soak
 
 # Half an hour to a day; FUZZ_INPUTS=10000 is a short one. What is found is kept in build/fuzz.
 FUZZ_INPUTS ?= 1000000

@@ -10,6 +10,7 @@ tutorials write around Keras and torch (``worker.py serve``), whose networks are
   sending to the whole answer.
 - a third bad: every third request is empty, cut off, no picture, a decompression bomb, or bad
   JSON, and must be refused. Every other answer is an error.
+- tiles: one in each request, for ``/v1/classify``.
 - half load: half as many drawings a second as were read, sent evenly whether earlier ones are
   answered or not; time counts from when a drawing was due.
 - memory: of the server's process before the first request and after the last one, in megabytes.
@@ -23,7 +24,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,7 +34,6 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
@@ -49,8 +49,10 @@ from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
 PATIENCE = 60.0  # seconds for one answer
+KEPT = 1.0  # seconds that a connection is kept without a request
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
+Tile = npt.NDArray[np.uint8]
 PIXELS, JSON = "application/octet-stream", "application/json"
 PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
 # Which server is asked, with which requests, and at what share of its own speed; 0: all it can.
@@ -58,6 +60,7 @@ LOADS = {
     "`digitlens serve`": (OURS, "drawings", 0.0),
     "the same, a third bad": (OURS, "a third bad", 0.0),
     "the same, half load": (OURS, "drawings", 0.5),
+    "the same, tiles": (OURS, "tiles", 0.0),
     "tutorial, Keras": ("keras", "tutorial", 0.0),
     "tutorial, torch": ("torch", "tutorial", 0.0),
 }
@@ -129,12 +132,16 @@ def load(
             due = start + turn / rate if rate else time.perf_counter()
             if due >= start + seconds:
                 return connection.close()
-            time.sleep(max(0.0, due - time.perf_counter()))
+            if (idle := due - time.perf_counter()) > KEPT:
+                connection.close()  # and opened anew: servers close what is idle
+            time.sleep(max(0.0, idle))
             shot = shots[turn % len(shots)]
             try:
                 connection.request("POST", shot.path, shot.body, {"Content-Type": shot.kind})
                 answer = connection.getresponse()
                 status, body = answer.status, answer.read()
+                if status == 429 and not answer.headers["Retry-After"]:
+                    status = "429 without Retry-After"
             except (OSError, HTTPException) as error:
                 connection.close()
                 status, body = type(error).__name__, b""
@@ -157,7 +164,7 @@ def main() -> None:
     with ExitStack() as stack:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
         record["servers"] = harness.available(starts, record["missing"])
-        outcomes = measure(record["servers"], requests(pictures), options.seconds)
+        outcomes = measure(record["servers"], requests(pictures, test.tiles), options.seconds)
     answers = outcomes[next(iter(LOADS))].bodies.items()
     texts = {int(name): json.loads(body)["readings"][0]["text"] for name, body in answers}
     right = sum(text == str(test.labels[k]) for k, text in texts.items())
@@ -166,14 +173,14 @@ def main() -> None:
     harness.publish(options.out, "serving", record, report(record))
 
 
-def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
+def png(tile: Tile, *, dark: bool) -> bytes:
     picture = Image.fromarray(255 - tile if dark else tile)
     large = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return drawn.encoded(np.asarray(large), "PNG")
 
 
-def requests(pictures: Sequence[bytes]) -> dict[str, list[Shot]]:
-    """By kind: drawings alone, every third bad, and as the tutorials take them."""
+def requests(pictures: Sequence[bytes], tiles: Iterable[Tile] = ()) -> dict[str, list[Shot]]:
+    """By kind: drawings alone, every third bad, as the tutorials take them; a tile in each."""
     ours = [Shot(str(k), one) for k, one in enumerate(pictures)]
     bad = bad_shots(pictures[0])
     mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
@@ -184,7 +191,8 @@ def requests(pictures: Sequence[bytes]) -> dict[str, list[Shot]]:
         Shot(str(k), head.encode() + one + b"\r\n--frontier--\r\n", "/predict", kind)
         for k, one in enumerate(pictures)
     ]
-    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs}
+    small = [Shot(str(k), tile.tobytes(), "/v1/classify") for k, tile in enumerate(tiles)]
+    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs, "tiles": small}
 
 
 def bad_shots(picture: bytes) -> list[Shot]:
@@ -206,20 +214,20 @@ def bomb(picture: bytes) -> bytes:
     return picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:]
 
 
-def start(name: str, environments: Path, stack: ExitStack) -> Row:
+def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
     """A server that answers, JSON-ready; it ends when ``stack`` is closed."""
     python = harness.environment(PACKAGES[name], environments)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = [python, str(WORKER), "serve", name, port]
     if name == OURS:
-        command = [python, "-m", OURS, "serve", "--port", port]
+        command = [python, "-m", OURS, "serve", "--port", port, *more]
     server = harness.Worker(command, stack, DIGITLENS_TOKEN="")
     end = time.monotonic() + START_TIME
     while server.process.poll() is None and time.monotonic() < end:
         try:
             urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).close()
-        except URLError:
+        except OSError:
             time.sleep(0.1)
         else:
             known = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"

@@ -1,7 +1,5 @@
 import json
-import threading
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -9,37 +7,6 @@ import pytest
 import serving
 from digitlens.errors import ImageError
 from digitlens.imaging.image import load_image
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers a body that begins with a digit with that status; closes on an empty one."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if not body:
-            self.close_connection = True
-            return
-        status = int(body[:3])
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def port():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def shot(body, *, bad=False, name="a"):

@@ -178,6 +178,7 @@ class Processes:
                 ready(addresses[0])
                 self._keep(listener, told)
             finally:
+                listener.close()  # or who connects now would wait for nobody
                 for process in self._running:
                     process.terminate()
                 for process in self._running:
