@@ -322,7 +322,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
         try:

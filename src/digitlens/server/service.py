@@ -166,18 +166,21 @@ class Job(Generic[T]):
             assert self.steps
             return self.steps.send(answer)
         except StopIteration as end:
-            self._settle = partial(self.result.set_result, end.value)
+            self._end(partial(self.result.set_result, end.value))
         except Exception as error:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
         """Ends it with an error."""
-        self._settle = partial(self.result.set_exception, error)
+        self._end(partial(self.result.set_exception, error))
 
     def deliver(self) -> None:
         """Hands over what came of it, in the event loop, if somebody waits for it still."""
         if not self.result.done():
             self._settle()
+
+    def _end(self, settle: Callable[[], object]) -> None:
+        self.steps, self._settle = None, settle
 
 
 def _steps(work: Callable[[Job[T]], T | Steps[T]], job: Job[T]) -> Steps[T]:
@@ -274,7 +277,7 @@ class Pool:
             self._watch(self.waiting, self.inside)
             if self._busy < self._workers:
                 self._busy += 1
-                self._threads.submit(self._work, asyncio.get_running_loop())
+                self._threads.submit(self._work)
 
     def _drop(self, job: Job[Any]) -> None:
         """Forgets a job that nobody waits for, and makes room at once where it has not begun."""
@@ -284,7 +287,7 @@ class Pool:
             self._waiting.remove(job)
             self._watch(self.waiting, self.inside)
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self) -> None:
         """Works in one thread until nothing waits."""
         while jobs := self._next():
             start = time.perf_counter()
@@ -295,7 +298,7 @@ class Pool:
                 self._running -= len(jobs)
                 self._watch(self.waiting, self.inside)
             with suppress(RuntimeError):  # the loop has ended, and nobody waits
-                loop.call_soon_threadsafe(_deliver, jobs)
+                jobs[0].result.get_loop().call_soon_threadsafe(_deliver, jobs)
 
     def _next(self) -> list[Job[Any]]:
         """What waits longest, and what can share its run; nothing, and the thread is free."""
@@ -374,8 +377,7 @@ class Service:
     async def run(self, request: Request, work: Callable[[Job[T]], T | Steps[T]]) -> T:
         """What work in the pool gives, as long as the client is there.
 
-        Work that yields tiles is sent their probabilities. If the request is small, they are
-        classified in one run with those of others.
+        Work that yields tiles is sent their probabilities; if it is small, from a shared run.
         """
 
         async def gone() -> None:
