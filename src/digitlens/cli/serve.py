@@ -30,8 +30,8 @@ def serve(
         int,
         Option(
             min=1,
-            help="Processes that answer, each with models of its own; one a core reads most "
-            "pictures. They share out the threads and the queue.",
+            help="Processes that answer, each with models of its own, for more than two cores; "
+            "threads and queue are shared out among them.",
         ),
     ] = 1,
     workers: Annotated[

@@ -55,7 +55,7 @@ class Settings:
     # the classifier of tiles: a shipped model's name, or a model or run folder
     model: str | Path = DEFAULT
     pages: str | Path = PAGE_MODEL  # the digit detector, in the same way
-    processes: int = 1  # that answer; they share out what follows
+    processes: int = 1  # that answer; threads, queue and memory are shared out among them
     workers: int = field(default_factory=cores)  # threads that decode and read, each on one core
     queue: int = 128  # requests that may wait for a worker; the next one is refused
     time_limit: float = 30.0  # seconds from the end of a request's body to its answer
