@@ -63,7 +63,7 @@ def test_what_is_known_chooses_among_what_is_seen(read, expect, rows, wanted):
 
 
 def test_a_digit_says_what_it_was_read_as_and_the_answer_what_decided(read):
-    layout, said = read("2; luhn", (1, 0, 10, 0.9), ((3, 8), 30, 10, 0.9), (7, 60, 10, 0.3))
+    layout, said = read("2; luhn", (1, 0, 10, 0.9), ((3, 8), 30, 10, 0.9), (7, 60, 10, 0.2))
     assert [digit.reason.split(",")[0] for digit in layout.lines[0]] == [
         "",
         "read as 3 without expecting luhn",

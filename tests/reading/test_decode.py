@@ -153,6 +153,8 @@ def test_letters_around_a_number_cost_nothing_and_within_it_much():
         ("58OB", "580B"),
         ("H2O, 5l, 2OB, SO5", "H2O, 5l, 2OB, SO5"),
         ("1OO", "100"),
+        ("10/1Z/Z014 8Z.5", "10/12/2014 82.5"),
+        ("1.5g 12Z4 1ZZ.5 Z.5", "1.5g 12Z4 1ZZ.5 Z.5"),  # units, codes, words, too few digits
     ],
 )
 def test_letters_in_numbers_are_the_digits_that_they_look_like(posteriors, read, meant):
@@ -164,8 +166,8 @@ def test_a_letter_that_hardly_looks_like_a_digit_stays_in_a_number(posteriors):
 
 
 def spelled(posteriors, text, chance):
-    """What is read where letters O and l may be digits with a chance."""
+    """What is read where some letters may be digits with a chance."""
     rows = posteriors("_".join(text))
-    for char, digit in ("O0", "l1"):
+    for char, digit in ("O0", "l1", "Z2", "g9"):
         rows[rows[:, CLASS_OF[char]] > 0.5, CLASS_OF[digit]] = chance
     return decode(with_numerals(rows, decode(rows))).text

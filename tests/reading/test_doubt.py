@@ -68,6 +68,8 @@ def digits_of(*numbers):
         ("27/13/2021", "none"),
         ("1.234.56", "none"),
         ("10:35", "time"),
+        ("06.122006", "none"),
+        ("06.12", ".2"),
     ],
 )
 def test_numbers_that_are_written_alike_have_one_form(text, way):
@@ -161,6 +163,7 @@ def test_what_ends_before_the_edge_of_its_column_may_have_lost_its_end(ends, sho
         ("2024-0502", ("2024-04-27", "2024-05-01"), "2024-05-02"),
         ("05105/2024", ("27/04/2024", "01/05/2024"), "05/05/2024"),
         ("1250", ("3,75", "4,20"), "12,50"),
+        ("1.45932", ("3,75", "4,20"), "1.459,32"),
     ],
 )
 def test_a_number_is_looked_at_in_the_forms_of_its_column(text, others, wanted):
@@ -182,6 +185,23 @@ def test_small_high_digits_are_likely_cents_on_a_slanted_tag_too(slope, high, li
         boxes.append(Box(20 * k, 50 + slope * k, 20 * k + wide, bottom + slope * k))
     number = [Spot("9", 1.0, box, k) for k, box in enumerate(boxes)]
     assert (raised_chance(number) > 0.5) == likely
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "priced"),
+    [
+        ("1250", ("3.75", "4.20", "9.15"), True),
+        ("1250", ("3.75", "420", "915"), False),
+        ("1250", ("27/04/2024", "01/05/2024"), False),
+        ("$1250", ("3.75",), True),
+        ("075", ("3.75",), True),
+        ("1250", (), False),
+        ("19052016", ("3.75", "4.20", "9.15"), False),  # too long
+    ],
+)
+def test_amounts_whose_mark_was_missed_are_told_by_currency_and_column(text, others, priced):
+    numbers = [spots(each, 40 * y) for y, each in enumerate((text, *others))]
+    assert PageNumbers(numbers).is_priced(0) == priced
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,30 @@ def test_a_digit_keeps_its_probabilities_as_plain_numbers():
 
 
 @pytest.mark.parametrize(
+    ("scores", "status"),
+    [((0.9, 0.35, 0.9), "unsure"), ((0.9, 0.25, 0.9), "rejected"), ((0.9, 0.35), "rejected")],
+)
+def test_what_is_read_among_digits_is_one_though_hardly_seen(view_of, scores, status):
+    boxes = [[20 * k, 0, 20 * k + 15, 24] for k in range(len(scores))]
+    layout = arrange(view_of(boxes, scores, [chances()] * len(scores)), (100, 40), THRESHOLDS)
+    assert layout.digits[1].status == status
+
+
+@pytest.mark.parametrize(("down", "texts"), [(3, ["4444"]), (15, ["44", "44"])])
+def test_lines_next_to_each_other_are_one_number_if_they_are_on_one_level(view_of, down, texts):
+    boxes = [[20 * k, down * (k > 1), 20 * k + 15, 24 + down * (k > 1)] for k in range(4)]
+    parts = [view_of(part, [0.9] * 2, [chances()] * 2) for part in (boxes[:2], boxes[2:])]
+    view = view_of(boxes, [0.9] * 4, [chances()] * 4)
+    places = replace(view.scores.places, line=np.array([0, 0, 1, 1]), symbol=np.array([0, 1, 0, 1]))
+    lines = [line for part in parts for line in part.lines]
+    view = replace(view, lines=lines, scores=replace(view.scores, places=places))
+
+    numbers = [number for row in arrange(view, (100, 60), THRESHOLDS).numbers for number in row]
+
+    assert ["".join(spot.char for spot in number) for number in numbers] == texts
+
+
+@pytest.mark.parametrize(
     ("box", "expected"),
     [
         ((1.4, 2.6, 8.5, 9.4), (1, 3, 8, 9)),

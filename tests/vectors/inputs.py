@@ -169,8 +169,8 @@ def decode() -> Iterator[Value]:
 
 def numerals() -> Iterator[Value]:
     """Zeros and ones that were read as letters, in numbers and in words, more or less surely."""
-    looks = {"O": "0", "o": "0", "I": "1", "l": "1"}
-    for text, chance in (("l2.5O 58OBX", 0.03), ("2o H2O 5l 5OS", 0.03), ("1O 2o", 0.005)):
+    looks = {"O": "0", "o": "0", "I": "1", "l": "1", "Z": "2", "g": "9"}
+    for text, chance in (("l2.5O 58OBX", 0.03), ("2o H2O 8Z.5 5OS", 0.03), ("1O 2o", 0.005)):
         likely = {encode(char)[0]: [encode(digit)[0], chance] for char, digit in looks.items()}
         steps = [[*step, *(likely[k] for k, _ in step if k in likely)] for step in steps_of(text)]
         yield {"posteriors": steps}
@@ -366,13 +366,14 @@ def layout() -> Iterator[Value]:
     boxes = [[8, 12, 20, 32], [28, 36, 40, 58], [50, 22, 62, 46], [72, 52, 84, 74],
              [94, 38, 106, 62], [116, 66, 128, 88]]  # fmt: skip
     yield {**base, "lines": bent, "digits": candidates_at(random, boxes, [0.9] * 6), "expect": ""}
-    for gap in (2, 12, 30, 45):
+    for gap, down in ((2, 0), (12, 0), (30, 0), (2, 14)):
         parts = [
-            {"quad": [[x, 14], [x + 48, 14], [x + 48, 44], [x, 44]], "score": 0.9,
+            {"quad": [[x, y], [x + 48, y], [x + 48, y + 30], [x, y + 30]], "score": 0.9,
              "posteriors": steps_of(text)}
-            for x, text in ((4, "41"), (52 + gap, "75"))
+            for x, y, text in ((4, 14, "41"), (52 + gap, 14 + down, "75"))
         ]  # fmt: skip
-        boxes = [[x, 18, x + 18, 40] for x in (8, 32, 56 + gap, 80 + gap)]
+        boxes = [[x, y, x + 18, y + 22] for x, y in ((8, 18), (32, 18), (56 + gap, 18 + down),
+                                                     (80 + gap, 18 + down))]  # fmt: skip
         digits = candidates_at(random, boxes, [0.9, 0.8, 0.7, 0.6])
         yield {**base, "lines": parts, "digits": digits, "expect": ""}
 

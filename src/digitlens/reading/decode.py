@@ -47,6 +47,9 @@ _NUMERIC = re.compile(
     rf"(?<!\S)(?=\S*\d)(?:{_LIKE_NUMBER}(?!\S)|(?=\S*\d\S*\d){_LIKE_NUMBER}(?=[A-Z]{{1,2}}(?!\S)))"
 )
 _LETTER = re.compile(r"[Oo]|[Il](?=\W?[\dOo])")  # after a number, l is a litre
+# Words of digits and marks, one of them inside numbers, and lone letters before some of these.
+_LONE = re.compile(r"(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)")
+_DIGITS_EACH = 2  # such letter, at least
 _DIGIT_LIKE = {
     char: (digit, chars) for digit, chars in (("0", "Oo"), ("1", "Il")) for char in chars
 }
@@ -95,7 +98,8 @@ def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
     """
     changed = posteriors
     for place in _digit_like(symbols.text):
-        digit, letters = _DIGIT_LIKE[symbols.text[place]]
+        char, digits = symbols.text[place], symbols.posteriors[place, DIGIT_CLASSES]
+        digit, letters = _DIGIT_LIKE.get(char, (DIGITS[int(digits.argmax())], char))
         own, others = CLASS_OF[digit], [CLASS_OF[char] for char in letters]
         odds = _RARE * symbols.posteriors[place, own] / symbols.posteriors[place, others].sum()
         if odds > 1:
@@ -107,9 +111,13 @@ def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
 
 
 def _digit_like(text: str) -> Iterator[int]:
-    """Where in the numbers of a line letters stand that look like digits."""
+    """Where in the numbers of a line letters stand that look like digits, or any lone ones."""
     for word in _NUMERIC.finditer(text):
         yield from (word.start() + found.start() for found in _LETTER.finditer(word[0]))
+    for word in _LONE.finditer(text):
+        letters = [k for k in range(*word.span()) if text[k].isalpha()]
+        if _DIGITS_EACH * len(letters) <= sum(map(str.isdigit, word[0])):
+            yield from (k for k in letters if text[k] not in _DIGIT_LIKE)
 
 
 def _run(posteriors: Floats, step: int) -> slice:

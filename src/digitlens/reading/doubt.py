@@ -24,7 +24,7 @@ import numpy.typing as npt
 from digitlens.alphabet import digits_of
 from digitlens.imaging.quantile import median
 from digitlens.reading.lattice import likely_texts, text_odds
-from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
+from digitlens.reading.notation import CURRENCIES, ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot, number_spans
 from digitlens.results import Box, Digit
 
@@ -50,6 +50,12 @@ SIGNS = (
 CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
 SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")
 BARE = re.compile(r"\D*\d(?: ?\d){2,}\D*")  # a number without a mark
+_NO_DECIMAL = re.compile(r"\D*0\d+[.,]\d{3,}\D*")  # but a date of which a mark was missed
+_RUN_ON = re.compile(r"\D*[1-9]\d{0,2}([.,])\d{5}\D*")  # the mark behind the group was missed
+_DECIMALS = {",": ".", ".": ","}  # decimal mark by the mark between groups
+_AMOUNT = re.compile(r"\D*(?:0|[1-9]\d{0,4})\d\d\D*")  # as many digits as an amount has, no mark
+_CURRENCY = frozenset(CURRENCIES)
+_PRICES = 1.5  # log share of a column, see ``support``: about half of six, or one more
 CENTS_FROM = 0.5  # probability from which digits without a mark are taken for cents
 _ODDS = 8  # other digits that a number is looked at with ...
 _LEAST = 1e-3  # ... and the odds from which two of them at once
@@ -70,7 +76,7 @@ _MATES = 3  # numbers above and below one that leave no doubt that it is in a gr
 _EDGE = 0.12  # heights: how far ends of numbers that are aligned are from a straight line
 _ENDS = 12  # nearest numbers of a column of which the ends are looked at
 _STEEP = 0.15  # most that the edge of a column goes sideways
-_YEARS = range(1900, 2101)
+_YEARS = range(1900, 2061)
 _REASONS = {
     "characters": "not all of its characters are clear",
     "missed": "a character may have been missed",
@@ -131,6 +137,8 @@ def form(text: str, known: Notation = UNKNOWN) -> str:
     if not found or found[0].value is None or several:
         return "none"
     first = found[0]
+    if _NO_DECIMAL.fullmatch(text):
+        return "none"
     if first.kind == "date":
         return re.sub(r"\d+", lambda part: str(len(part[0])), text)
     end = re.search(r"[.,](\d+)\D*$", text)
@@ -183,6 +191,18 @@ class PageNumbers:
         page, column = (decimals - self.support(number, "whole")).tolist()
         odds = log(max(geometry, 1e-3) / max(1 - geometry, 1e-3))
         return odds, float(page > 0), max(page, 0.0), min(page, 0.0), min(column, 0.0)
+
+    def is_priced(self, number: int) -> bool:
+        """Whether a number without a mark is an amount, and others say that those have cents.
+
+        It has a currency or begins with 0 and others have decimals, or most in its column do.
+        """
+        text = self.texts[number]
+        if not _AMOUNT.fullmatch(text):
+            return False
+        is_money = text[0] == "0" or not _CURRENCY.isdisjoint(text)
+        supports = (self.support(number, way) for way in (".2", ",2"))
+        return any((page > 0 and is_money) or column > _PRICES for page, column in supports)
 
     def support(self, number: int, way: str) -> tuple[float, float]:
         """How many others are written in one way, on the page and in its column.
@@ -337,7 +357,9 @@ class PageNumbers:
         core = [k for k, spot in enumerate(spots) if spot.place >= 0]
         if way[0] in ".,":  # decimals behind a mark
             rest = len(core) - int(way[1:])
-            if rest > 0 and BARE.fullmatch(self.texts[number]):
+            group = _RUN_ON.fullmatch(self.texts[number])
+            run_on = group and way == f"{_DECIMALS[group[1]]}2"
+            if rest > 0 and (run_on or BARE.fullmatch(self.texts[number])):
                 now[core[rest - 1]] += way[0]
             return tuple(now)
         pattern = re.sub(r"\d", lambda digit: "0" * int(digit[0]), way)

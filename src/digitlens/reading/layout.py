@@ -13,6 +13,7 @@ from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
+from digitlens.reading.places import DIGIT
 from digitlens.reading.reading_order import lines_of, numbers_of
 from digitlens.reading.recognize import RecognizedLine
 from digitlens.results import Box, Character, Digit
@@ -31,7 +32,10 @@ class View:
     existence: npt.NDArray[np.float32]  # float32[N]; that there is a digit at all
 
 
-_NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
+_NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb ...
+_LEVEL = 0.4  # ... and least share of the lower digit beside it that its next one has
+_READ = 0.3  # that a digit is there, least of one that is read among ...
+_OTHERS = 2  # ... so many digits at least
 _MISSABLE = f"{DIGITS}.,'-()/:"
 _WATCHED = [CLASS_OF[char] for char in _MISSABLE]
 _NONE = ("", 0.0)
@@ -92,12 +96,15 @@ def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str,
     """Rejected where there hardly is a digit, else sure or not by its confidence.
 
     What hardly has a value, either, is a digit where it surely is one, and on a line where another
-    one is read: to leave it out would make a number ten times smaller.
+    one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
+    but read as one among others.
     """
     exists, least = float(view.existence[place]), thresholds["reject"]
-    mates = view.scores.places.line == view.scores.places.line[place]
-    others = int((mates & (view.confidence >= least)).sum())
-    is_digit = exists >= (least if others else thresholds["digit"])
+    places = view.scores.places
+    others = int(((places.line == places.line[place]) & (view.confidence >= least)).sum())
+    is_read = places.reads[place] == DIGIT and places.letters[place] == 0 and others >= _OTHERS
+    limit = _READ if is_read else least if others else thresholds["digit"]
+    is_digit = exists >= limit
     limits = {"digit": thresholds["digit"], "reject": 0.0} if is_digit else _NEVER
     box = page_box(view.scores.boxes[place], *size)
     chances, sure = view.probabilities[place], float(view.confidence[place])
@@ -195,7 +202,10 @@ def _starts(
         lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
         heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
         gaps = (boxes[1:, 0] - boxes[:-1, 2]) / np.minimum(heights[1:], heights[:-1])
-        near = np.flatnonzero((lines[1:] != lines[:-1]) & (gaps < _NEAR))
+        # Those of a line above or below are in between where two lines lean towards each other.
+        level = np.minimum(boxes[1:, 3], boxes[:-1, 3]) - np.maximum(boxes[1:, 1], boxes[:-1, 1])
+        level /= np.minimum(heights[1:], heights[:-1])
+        near = np.flatnonzero((lines[1:] != lines[:-1]) & (gaps < _NEAR) & (level > _LEVEL))
         starts -= {row[k + 1] for k in near.tolist()} - apart | {row[0]}
     return starts
 

@@ -65,6 +65,7 @@ class Piece:
     text: str  # as written
     raised: float = 0.0  # how likely its last two digits are cents, by their size and height
     cents: float = 0.0  # the same, by how the page writes numbers as well
+    priced: bool = False  # whether others show that a mark was missed before its cents
     joined: str = ""  # what it would be with its neighbour, if both may be one number
     doubt: str = ""  # why it may be something else
 
@@ -85,9 +86,9 @@ class Piece:
         if self.raised >= CENTS_FROM and self.cents > 1 - _EITHER:
             return prices
         # A code among prices has no decimals: digits of one size are first of all what they show,
-        # but for 0 and cents.
+        # but for 0 and cents, and in columns of decimals.
         differ = self.raised >= _FLAT or _LESS_THAN_ONE.fullmatch(text)
-        are_cents = differ and self.cents >= CENTS_FROM
+        are_cents = self.priced or (differ and self.cents >= CENTS_FROM)
         return prices + meanings(text) if are_cents else meanings(text) + prices
 
 
@@ -111,7 +112,10 @@ def numbers_of(
     """
     known, pieces = pieces_of(rows, notation, fitted)
     page = PageNumbers([piece.spots for piece in pieces], notation, fitted)
-    pieces = [replace(piece, cents=page.cents[k]) for k, piece in enumerate(pieces)]
+    pieces = [
+        replace(piece, cents=page.cents[k], priced=page.is_priced(k))
+        for k, piece in enumerate(pieces)
+    ]
     return tuple(_number(page, k, piece, digits, known, as_read) for k, piece in enumerate(pieces))
 
 

@@ -29,3 +29,16 @@ def test_lone_wide_and_listed_numbers_have_lines_of_their_own(styles, number):
     assert len(drawn.values) == len(drawn.lines) > 0
     numbers = [line.text.split(" ")[-1] for line in drawn.lines]
     assert all(any(char.isdigit() for char in number) for number in numbers)
+
+
+def test_a_page_on_which_a_number_was_written_over_another_is_drawn_again(styles):
+    def draw_two(desk, habit, by_hand):  # noqa: ARG001  (as all kinds)
+        canvas, face = desk.open(300, 200), desk.type(20)
+        apart = int(desk.rng.choice([6, 14, 40]))
+        for y in (80, 80 + apart):
+            assert canvas.put(face.run("4567"), 60, y)
+        yield apart
+
+    drawn = [draw_valued(styles, number, 3, kinds={"two": draw_two}) for number in range(8)]
+
+    assert {value for each in drawn for value in each.values} == {40}

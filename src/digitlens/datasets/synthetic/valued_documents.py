@@ -19,10 +19,11 @@ from digitlens.datasets.synthetic.documents import SyntheticDocument, pictured
 from digitlens.datasets.synthetic.drawing import Pixels, Rng, pick
 from digitlens.datasets.synthetic.styles import Styles
 from digitlens.datasets.synthetic.texts import RAISE, WORDS, digits, natural
-from digitlens.datasets.synthetic.typesetting import TextRow, Typesetter
+from digitlens.datasets.synthetic.typesetting import Labels, TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
 BY_HAND = 0.25  # share of the documents
+OVERWRITTEN = 0.25  # of the smaller of two digits on different lines, that the larger may cover
 
 
 class Habit(NamedTuple):
@@ -78,17 +79,30 @@ def draw_valued(
         pen = desk.rng.random() < by_hand
         values = tuple(kinds[kind](desk, habit, pen))  # this draws the page
         shown = pictured(desk, kind)
-        if _is_whole(desk, shown):
+        if _is_readable(desk, shown):
             name = f"{kind}, by hand" if pen else kind
             return ValuedDocument(name, shown.pixels, values, shown.lines)
     raise AssertionError
 
 
-def _is_whole(desk: Desk, shown: SyntheticDocument) -> bool:
-    """Whether the picture holds all digits of its page: what is cut off has no value."""
+def _is_readable(desk: Desk, shown: SyntheticDocument) -> bool:
+    """Whether the picture holds all digits of its page, and none was written over another line."""
     canvas = desk.canvas
     drawn = canvas.labels(np.eye(3), canvas.width, canvas.height)
-    return int((shown.values >= 0).sum()) == int((drawn[1] >= 0).sum())
+    is_whole = int((shown.values >= 0).sum()) == int((drawn.values >= 0).sum())
+    return is_whole and not _is_overwritten(drawn)
+
+
+def _is_overwritten(drawn: Labels) -> bool:
+    """Whether digits of two lines share much of a box: nobody can tell them apart there."""
+    counts = [sum(map(str.isdecimal, line.text)) for line in drawn.lines]
+    line = np.repeat(np.arange(len(counts)), counts)
+    x0, y0, x1, y1 = drawn.boxes.T
+    wide = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
+    high = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
+    areas = (x1 - x0) * (y1 - y0)
+    shared = wide.clip(0) * high.clip(0) > OVERWRITTEN * np.minimum.outer(areas, areas)
+    return bool((shared & (line[:, None] != line)).any())
 
 
 def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:

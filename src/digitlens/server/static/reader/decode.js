@@ -42,6 +42,10 @@ const LIKE_NUMBER = `[\\dOoIl${MARKS.replace(/[-*+.()$]/g, '\\$&')}]+`;
 const NUMERIC = new RegExp(`(?<!\\S)(?=\\S*\\d)(?:${LIKE_NUMBER}(?!\\S)`
   + `|(?=\\S*\\d\\S*\\d)${LIKE_NUMBER}(?=[A-Z]{1,2}(?!\\S)))`, 'g');
 const LETTER = /[Oo]|[Il](?=\W?[\dOo])/g; // after a number, l is a litre
+// Words of digits and marks, one of them inside numbers, and lone letters before some of these.
+const LONE =
+  /(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)/g;
+const DIGITS_EACH = 2; // such letter, at least
 const DIGIT_LIKE = { O: '0Oo', o: '0Oo', I: '1Il', l: '1Il' };
 
 /** Of a step, the probabilities of the ten digits. */
@@ -75,11 +79,18 @@ export function decode(posteriors) {
 export function withNumerals(posteriors) {
   const symbols = decode(posteriors);
   const text = symbols.map(({ char }) => char).join('');
-  const places = [...text.matchAll(NUMERIC)].flatMap((word) =>
+  const alike = [...text.matchAll(NUMERIC)].flatMap((word) =>
     [...word[0].matchAll(LETTER)].map(({ index }) => word.index + index));
+  const lone = [...text.matchAll(LONE)].flatMap((word) => {
+    const letters = [...word[0].matchAll(/[A-Za-z]/g)].map(({ index }) => word.index + index);
+    const isNumber = DIGITS_EACH * letters.length <= word[0].replace(/[^0-9]/g, '').length;
+    return isNumber ? letters.filter((k) => !(text[k] in DIGIT_LIKE)) : [];
+  });
+  const places = [...alike, ...lone];
   const changed = posteriors.map((row) => row.slice());
   for (const { char, posterior, centre } of places.map((place) => symbols[place])) {
-    const [own, ...others] = [...DIGIT_LIKE[char]].map((each) => CHARACTERS.indexOf(each));
+    const like = DIGIT_LIKE[char] ?? `${DIGITS[argmax([...digitsOf(posterior)])]}${char}`;
+    const [own, ...others] = [...like].map((each) => CHARACTERS.indexOf(each));
     const odds = (RARE * posterior[own]) / sum(others.map((other) => posterior[other]));
     if (odds <= 1) continue;
     for (const row of runAround(changed, posteriors, Math.trunc(centre / STRIDE))) {

@@ -3,9 +3,13 @@
 import { argsort, clip, grouped, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
 import { charactersOf, numbersOn } from './numbers.js';
+import { DIGIT } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
 
-const NEAR = 1.2; // digit heights: gap inside a number that was found as two lines, as in a comb
+const NEAR = 1.2; // digit heights: gap inside a number found as two lines, as in a comb ...
+const LEVEL = 0.4; // ... and least share of the lower digit beside it that its next one has
+const READ = 0.3; // that a digit is there, least of one that is read among ...
+const OTHERS = 2; // ... so many digits at least
 
 /**
  * Judges places and puts them in order.
@@ -42,20 +46,23 @@ export function arrange(view, size, thresholds) {
  * A digit that is rejected where there hardly is one, else sure or not by its confidence.
  *
  * What hardly has a value, either, is a digit where it surely is one, and on a line where another
- * one is read: to leave it out would make a number ten times smaller.
+ * one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
+ * but read as one among others.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
     view.probabilities, view.confidence, view.existence].map((column) => column[place]);
-  const { box, line } = view.scores[place];
+  const { box, line, reads, letters } = view.scores[place];
   const [second, value] = argsort(probabilities).slice(-2);
   const digit = {
     value, confidence, probabilities, box: pageBox(box, ...size), status: 'digit', reason: '',
     startsNumber: false, tile: view.tiles[place],
   };
   const sure = percent(confidence);
-  const isRead = view.scores.some((one, i) => one.line === line && view.confidence[i] >= reject);
-  if (existence < (isRead ? reject : least)) {
+  const others = view.scores
+    .filter((one, i) => one.line === line && view.confidence[i] >= reject).length;
+  const isRead = reads === DIGIT && letters === 0 && others >= OTHERS;
+  if (existence < (isRead ? READ : others ? reject : least)) {
     const reason = `hardly a digit, closest to ${value} (${sure} %)`;
     return { ...digit, status: 'rejected', reason };
   }
@@ -140,7 +147,11 @@ function startsOf(rows, numbers, scores) {
 function areJoined(left, right) {
   const heights = [left, right].map(({ box }) => Math.max(box[3] - box[1], 1));
   const gap = (right.box[0] - left.box[2]) / Math.min(...heights);
-  return left.line !== right.line && gap < NEAR;
+  const [top, bottom] = [
+    Math.max(left.box[1], right.box[1]), Math.min(left.box[3], right.box[3])];
+  // Those of a line above or below are in between where two lines lean towards each other.
+  const level = (bottom - top) / Math.min(...heights);
+  return left.line !== right.line && gap < NEAR && level > LEVEL;
 }
 
 /** Puts a rejected digit into the row that it is on, or one of its own. */

@@ -16,7 +16,7 @@ import { onLine } from './recognize.js';
 const { fround } = Math;
 
 const NOTHING = 0; // what a recogniser reads at a place
-const DIGIT = 1;
+export const DIGIT = 1;
 const MARK = 2;
 export const UNSEEN = 1e-4; // score of what the digit detector did not find
 const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
