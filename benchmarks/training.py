@@ -58,15 +58,21 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    made = harness.parser(__doc__)
+    made = parser(__doc__)
     made.add_argument("--seeds", type=int, default=30, help="of digitlens")
     made.add_argument("--recipe", default="fast", help="of digitlens")
     made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
+    return made.parse_args()
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the options of all benchmarks of training."""
+    made = harness.parser(doc)
     made.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     made.add_argument("--peer-epochs", type=int, help="at most, instead of all that are planned")
     made.add_argument("--threads", type=int, default=os.cpu_count())
     made.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
-    return made.parse_args()
+    return made
 
 
 def measure(options: argparse.Namespace) -> Row:
@@ -151,10 +157,13 @@ def figures(found: dict[str, Row]) -> list[Figure]:
     return rows
 
 
+def title(name: str, recipe: str) -> str:
+    return PEERS[name][0] if name in PEERS else f"{name}, `{recipe}`"
+
+
 def report(record: Row) -> str:
-    titles = {peer: title for peer, (title, *_) in PEERS.items()}
-    titles[OURS] = f"{OURS}, `{record['recipe']}`"
-    rows = [row | {"title": titles[name]} for name, row in record["summary"].items()]
+    found = record["summary"].items()
+    rows = [row | {"title": title(name, record["recipe"])} for name, row in found]
     notes = [harness.show(NOTE, row) for row in rows]
     changes = "".join(f", {change}" for change in record["changes"])
     head = f"Training on {harness.place(record, 'threads')}{changes}."

@@ -1,6 +1,7 @@
 """The accuracy benchmark: kept runs are not trained again, and tables say what was found."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,21 +54,69 @@ def test_the_ensemble_is_the_mean_of_its_members(mnist, runs, tmp_path):
     np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)
 
 
-def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
-    recipe = dataclasses.replace(RECIPE, tta_views=1)
-    one = Classifier(accuracy.combined(runs[:1], recipe, mnist, tmp_path / "teacher"))
-    assert one.card.recipe["tta_views"] == 1
-    assert one.predict_proba(mnist.test.tiles[:3]).shape == (3, 10)
+def test_the_first_seeds_come_before_the_second():
+    assert accuracy.queue(["a:2", "b", "c:3"]) == [
+        *(("a", 0), ("b", 0), ("c", 0)),
+        *(("a", 1), ("c", 1), ("c", 2)),
+    ]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """All recipes are small, but for the seed."""
+    recipes = {"": RECIPE}
+    monkeypatch.setattr(
+        accuracy, "published", lambda _, seed: dataclasses.replace(recipes[""], seed=seed)
+    )
+    return recipes
+
+
+def test_what_has_a_record_is_trained_nowhere_again(mnist, tmp_path, monkeypatch, small):
+    jobs = [("best", 0), ("best", 1)]
+    accuracy.work_off(jobs, tmp_path / "runs", tmp_path / "record", mnist)
+    names = {path.name for path in (tmp_path / "record").iterdir()}
+    assert names == {"best-0.json", "best-1.json", "committee-0.json", "recipes.md"}
+    row = json.loads((tmp_path / "record" / "best-1.json").read_text())
+    assert row["test_errors"] == len(row["wrong"])
+    monkeypatch.setattr(accuracy, "trained", None)
+    accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
+    small[""] = dataclasses.replace(RECIPE, epochs=2)
+    with pytest.raises(TypeError, match="not callable"):  # another recipe: it would be trained
+        accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
+
+
+def test_the_table_has_the_runs_of_recipes_as_they_are(mnist, runs, tmp_path, small):
+    for seed, model in enumerate(runs):
+        recipe = dataclasses.replace(RECIPE, seed=seed)
+        row = accuracy.score(model, mnist, seed)
+        accuracy.keep(tmp_path / f"best-{seed}.json", recipe, row)
+    old = dataclasses.replace(RECIPE, seed=2, epochs=9)
+    accuracy.keep(tmp_path / "best-2.json", old, accuracy.score(runs[0], mnist, 2))
+    (found,) = accuracy.summaries(tmp_path)
+    assert (found["seeds"], found["aim"], found["reached"]) == (2, 0.9978, False)
+    assert (tmp_path / "recipes.md").read_text() == harness.table(accuracy.RECIPES, [found])
+    small[""] = dataclasses.replace(RECIPE, epochs=2)
+    assert list(accuracy.summaries(tmp_path)) == []
+
+
+def test_a_field_that_is_as_usual_does_not_tell_recipes_apart():
+    plain = dataclasses.replace(Recipe(), seed=3)
+    assert accuracy.digest(plain) != accuracy.digest(Recipe())
+    assert accuracy.digest(plain) == accuracy.digest(dataclasses.replace(plain, mixup=0.0))
+
+
+def test_the_committed_table_is_that_of_the_committed_runs():
+    assert accuracy.results(accuracy.RECORD) == (accuracy.RECORD / "recipes.md").read_text()
 
 
 def test_seeds_are_summed_up(mnist, runs):
     rows = [accuracy.score(model, mnist, seed) for seed, model in enumerate(runs)]
+    rows = [row | {"processor": "P", "threads": 1} for row in rows]
     found = accuracy.summary("best", rows)
     mean = (rows[0]["test_accuracy"] + rows[1]["test_accuracy"]) / 2
     assert found["test_accuracy"]["mean"] == pytest.approx(mean)
     assert found["interval"][0] < mean < found["interval"][1]
-    table = harness.table(accuracy.RECIPES, [found])
-    assert f"| `best` | 2 | {rows[0]['parameters']:,} | {100 * mean:.3f} ± " in table
+    assert found["machine"] == "P, 1 thread(s)"
 
 
 def test_tables_of_the_command_line_in_markdown():

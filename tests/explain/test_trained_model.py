@@ -1,13 +1,20 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import torch
 
+from digitlens.datasets import mnist
 from digitlens.errors import DataError, ModelError
 from digitlens.explain import evidence as known
 from digitlens.explain.trained_model import TrainedModel, evaluated_tiles
+from digitlens.models.bundle import Card
 from digitlens.results import Outputs
+from digitlens.training.export import export_classifier
 from digitlens.training.recipe import Recipe
+from digitlens.training.tasks.tile import new_network
+from digitlens.visualization.report_page import gather
 
 
 @pytest.fixture
@@ -70,3 +77,23 @@ def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):
     expected = subject.training.tiles.reshape(-1, 784)[:, 14:20]
     assert np.array_equal(subject.known.features, expected)
     assert subject.known.features.dtype == np.float32
+
+
+def test_the_networks_of_an_ensemble_vote_each_for_itself(tmp_path, small_split, monkeypatch):
+    monkeypatch.setattr(mnist, "load_mnist", lambda _=None: mnist.Mnist(small_split, small_split))
+    recipe = Recipe(architecture="fast", widths=(4,), dense=0, models=3)
+    recipe = dataclasses.replace(recipe, validation="none", temperature=1.0)
+    torch.manual_seed(0)
+    network = new_network(recipe).eval()
+    card = Card("three", "0", "", recipe=recipe.as_dict())
+    export_classifier(network, card, small_split, tmp_path / "model")
+    subject = TrainedModel(tmp_path / "model")
+    tiles = small_split.tiles[:30]
+    votes = subject.members.vote(tiles)
+    alone = [one(torch.from_numpy(tiles)).argmax(1).numpy() for one in network.members]
+    np.testing.assert_array_equal(votes, np.stack(alone, axis=1))
+    assert len(np.unique(votes)) > 1
+    told = gather(subject, quick=True)
+    assert told.votes.shape == (len(told.neighbours.tiles), 3)
+    assert told.neighbours.distances[:, 0] == pytest.approx(0, abs=1e-3)  # they are among the known
+    assert TrainedModel("default").members is None

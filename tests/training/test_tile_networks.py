@@ -36,7 +36,8 @@ def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_nor
     assert logits.shape == (6, 10)
     assert logits.dtype == torch.float32
     found = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
-    in_block = 1 + 2 * convs if architecture == "residual" else convs
+    in_block = {"residual": 1 + 2 * convs, "separable": 2 * convs}.get(architecture, convs)
+    # Of the first separable convolution there is one half, and one sums its maps at the end.
     assert len(found) == in_block * len(widths)
 
 
@@ -61,6 +62,18 @@ def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
     assert network.fixed is network.body[0]
     everything = sum(weight.numel() for weight in network.parameters())
     assert count_parameters(network) == everything - 4 * 5 * 5
+
+
+def test_separable_mixes_places_and_channels_apart_and_sums_each_last_map():
+    fields = {"architecture": "separable", "widths": (8, 11, 15), "kernels": (5, 3), "dense": 0}
+    network = one_network(replace(SMALL, margin=2, **fields))
+    found = [layer for layer in network.body if isinstance(layer, torch.nn.Conv2d)]
+    assert [(each.groups, each.kernel_size[0]) for each in found] == [
+        *((1, 5), (8, 3), (1, 1), (11, 3), (1, 1)),
+        (15, 3),  # over the whole of the last map
+    ]
+    assert network.features(_tiles()).shape == (6, 15)
+    assert count_parameters(network) == 987
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

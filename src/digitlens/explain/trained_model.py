@@ -146,6 +146,49 @@ class TrainedModel:
         """They, with the features that it has of them; raises ModelError where it has none."""
         return embed_known_digits(self.classifier, self.training)
 
+    @cached_property
+    def members(self) -> Members | None:
+        """The networks that it averages; None of a model without weights, or without PyTorch."""
+        try:
+            return Members(self.bundle)
+        except (ImportError, ModelError):
+            return None
+
+
+class Members:
+    """The networks that a model averages, each for itself."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Raises ModelError where there are no weights, or but one network and one view of it."""
+        from digitlens.training.export import load_network  # noqa: PLC0415  (PyTorch)
+
+        network: Any = load_network(bundle)
+        if not hasattr(network, "members"):
+            raise ModelError(f"{bundle} averages nothing")
+        self._networks = list(network.members)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._networks)
+
+    def vote(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The digit that each says of tiles uint8[N, 28, 28], seen as they are: uint8[N, M]."""
+        import torch  # noqa: PLC0415
+
+        from digitlens.training.tile_networks import CLASSES, predict_logits  # noqa: PLC0415
+
+        given = torch.from_numpy(tiles)
+        said = [predict_logits(one, given)[:, :CLASSES].argmax(1) for one in self._networks]
+        return torch.stack(said, dim=1).numpy().astype(np.uint8)
+
+    def features(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """What the first gives its last layer, float32[N, D]; of all, none are in common."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            parts = map(self._networks[0].features, torch.from_numpy(tiles).split(1000))
+            return torch.cat(list(parts)).numpy()
+
 
 def _card_recipe(classifier: AnyClassifier) -> dict[str, Any] | None:
     """What a model's card has of its recipe; None without one."""
@@ -438,6 +481,9 @@ def stages(recipe: Recipe) -> list[Stage]:
         found.append(_stage(recipe, number, (channels, width), kernel, side))
         channels, side = width, found[-1].side
     features, answers = channels * side * side, recipe.classes
+    if recipe.architecture == "separable":
+        found.append(Stage(f"weighted sum {side} \u00d7 {side}", channels, 1, features))
+        features = channels
     if recipe.dense:
         found.append(Stage("dense layer", recipe.dense, 0, (features + 1) * recipe.dense))
         features = recipe.dense
@@ -452,6 +498,8 @@ def parameters(recipe: Recipe) -> int:
 def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
     """A block of convolutions, the first of which may halve the side; see ``tile_networks``."""
     way, (given, width) = recipe.architecture, channels
+    if way == "separable":
+        return _separable_stage(recipe, number, channels, kernel, side)
     halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
     halves = halves or (way in ("classic", "fast") and recipe.pool == "stride")
     pools = not halves and way != "swift"
@@ -472,3 +520,20 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
         does += ", filters given" if way == "swift" and not number else ""
         does += ", max pooling" if pools else ""
     return Stage(does, width, after, weights)
+
+
+def _separable_stage(
+    recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int
+) -> Stage:
+    given, width = channels
+    inputs = [given, *[width] * (recipe.convs - 1)]
+    weights = sum(one * (kernel**2 + width) + 2 * width for one in inputs)
+    does = (
+        "separable convolution" if recipe.convs == 1 else f"{recipe.convs} separable convolutions"
+    )
+    does += f" {kernel} \u00d7 {kernel}"
+    if number:
+        return Stage(f"{does}, max pooling", width, side // 2, weights)
+    # The first is an ordinary one: of a single map there is nothing to mix apart.
+    weights += width * kernel**2 - kernel**2 - width
+    return Stage(f"{does}, stride 2", width, (side + 1) // 2, weights)

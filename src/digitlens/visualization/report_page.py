@@ -72,6 +72,8 @@ class Contents:
     # of the errors of ``shown_errors``; None where ``alone`` says why
     neighbours: Neighbours | None = None
     alone: str = ""  # why there are no neighbours
+    # uint8[K, M]: what each of M averaged networks says of these errors; None of one network
+    votes: npt.NDArray[np.uint8] | None = None
     robustness: Robustness | None = None  # on some of the tiles; None leaves its section out
     worse: Split | None = None  # the tiles of ``robustness``, before they were made worse
     speed: Speed | None = None  # none leaves its section out
@@ -81,6 +83,9 @@ def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
     """Measures all that a page tells of a classifier; ``quick`` leaves out what takes long."""
     neighbours, alone = _near_errors(model)
     contents = Contents(model, datetime.now(UTC), describe_machine(), neighbours, alone)
+    if len(model.report.wrong) and averages(model) and model.members:
+        said = model.members.vote(model.split.tiles[shown_errors(model.report)])
+        contents = replace(contents, votes=said if said.shape[1] > 1 else None)
     if quick:
         return contents
     worse = model.split.evenly(WORSE)
@@ -102,20 +107,29 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
     if not len(chosen):
         return None, ""
     features = model.classifier.outputs(model.split.tiles[chosen]).features
-    if features is None:
-        recipe = recipe_from(model.card.recipe)
-        if recipe.models > 1 or recipe.tta_views > 1:
-            return None, (
-                "This model averages several answers, which have no features in common: it cannot "
-                "say which training digits look alike to it."
-            )
+    if features is not None:
+        labels, embedded = model.known.labels, np.asarray(model.known.features)
+    elif not averages(model):
         return None, (
             "The graph of this model gives no features by which training digits could be compared."
         )
-    known = model.known
-    found = find_nearest(features, np.asarray(known.features), min(NEAREST, len(known.tiles)))
-    tiles, labels = known.tiles[found.indices], known.labels[found.indices]
-    return Neighbours(tiles, labels, found.distances, len(known.tiles)), ""
+    elif model.members:
+        features = model.members.features(model.split.tiles[chosen])
+        labels, embedded = model.training.labels, model.members.features(model.training.tiles)
+    else:
+        return None, (
+            "This model averages several answers, which have no features in common: it cannot say "
+            "which training digits look alike to it without the weights of its networks."
+        )
+    found = find_nearest(features, embedded, min(NEAREST, len(labels)))
+    tiles = model.training.tiles[found.indices]
+    return Neighbours(tiles, labels[found.indices], found.distances, len(labels)), ""
+
+
+def averages(model: TrainedModel) -> bool:
+    """Whether a model averages several answers, of networks or of views."""
+    recipe = recipe_from(model.card.recipe)
+    return recipe.models > 1 or recipe.tta_views > 1
 
 
 THIN = "\u202f"  # a narrow space that does not break, before a unit
@@ -276,7 +290,8 @@ def _groups(report: Report, truth: int, answer: int) -> list[tuple[str, Indices]
 def _errors(contents: Contents) -> dict[str, Any]:
     chosen = shown_errors(contents.model.report)
     ranked = np.argsort(-contents.model.report.probabilities[chosen], axis=1, kind="stable")
-    return {"cards": list(zip(chosen.tolist(), ranked[:, 1].tolist(), strict=True))}
+    votes = [] if contents.votes is None else contents.votes.tolist()
+    return {"cards": list(zip(chosen.tolist(), ranked[:, 1].tolist(), strict=True)), "votes": votes}
 
 
 def _calibration(contents: Contents) -> dict[str, Any]:

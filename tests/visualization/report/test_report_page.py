@@ -103,6 +103,13 @@ def test_behind_a_cell_are_its_tiles_and_beside_an_error_its_neighbours(page):
     assert "a 0 it learned from, 0.50 away" in page
 
 
+def test_beside_an_error_is_what_each_network_says(make_contents):
+    votes = np.tile(np.array([3, 4, 9], np.uint8), (58, 1))
+    page = render(make_contents(votes=votes))
+    assert page.count("its networks, each alone:") == 58
+    assert '<b class="blue">3</b> <b class="red">4</b> 9' in page
+
+
 def test_of_a_perfect_model_no_errors(make_contents):
     page = render(make_contents(every=1000, neighbours=None))
     assert "1 error in 400 digits" in page
