@@ -144,7 +144,7 @@ def is_known(path: Path, recipe: Recipe) -> bool:
 def keep(path: Path, recipe: Recipe, row: Row) -> None:
     """Writes the record of a run, and the table of all."""
     row |= {"recipe": digest(recipe), "models": recipe.models, "threads": get_num_threads()}
-    row |= harness.provenance()
+    row |= harness.provenance() | {"device": choose_device(recipe.precision).reason}
     files.write_json(path, row)
     text = results(path.parent)
     files.write_bytes(path.parent / "recipes.md", text.encode())
@@ -200,7 +200,7 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
     report = evaluate(classifier.predict_proba, mnist.test)
     without = report.without_label_errors or report.score
     note(f"{model.parent.name}: {report.accuracy:.4f}")
-    wrong = report.wrong
+    answers = report.predicted
     return {
         "seed": seed,
         "test_accuracy": report.accuracy,
@@ -210,7 +210,8 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
         "test_ece": report.ece,
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
-        "wrong": dict(zip(map(str, wrong), report.predicted[wrong].tolist(), strict=True)),
+        # Which tiles, each with what it was read as: one line of text for some dozen numbers.
+        "wrong": " ".join(f"{tile}:{answers[tile]}" for tile in report.wrong),
     }
 
 
@@ -220,7 +221,9 @@ def summary(name: str, rows: Sequence[Row]) -> Row:
     found: Row = {key: harness.spread([row[key] for row in rows]) for key in keys}
     # Tiles are the same for all seeds: the interval is that of one test set at the mean accuracy.
     right = round(10_000 * found["test_accuracy"]["mean"])
-    machines = dict.fromkeys(f"{row['processor']}, {row['threads']} thread(s)" for row in rows)
+    machines = dict.fromkeys(
+        ", ".join([row["processor"], *row["device"].split(", ")[:2]]) for row in rows
+    )
     return found | {
         "name": name,
         "seeds": len(rows),

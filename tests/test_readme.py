@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 USAGE = (ROOT / "docs/usage.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+ACCURACY = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
 COMMAND = re.compile(r"^ {4}(digitlens .+?)(?:\s{2,}#.*)?$", re.MULTILINE)
 TABLE = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -51,7 +52,7 @@ def shown_help(name):
     return CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
 
 
-@pytest.mark.parametrize("text", [README, RESULTS], ids=["README", "results"])
+@pytest.mark.parametrize("text", [README, RESULTS, ACCURACY], ids=["README", "results", "accuracy"])
 def test_every_table_is_that_of_its_record(text):
     tables = TABLE.findall(text)
     assert tables

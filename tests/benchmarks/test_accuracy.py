@@ -77,7 +77,7 @@ def test_what_has_a_record_is_trained_nowhere_again(mnist, tmp_path, monkeypatch
     names = {path.name for path in (tmp_path / "record").iterdir()}
     assert names == {"best-0.json", "best-1.json", "committee-0.json", "recipes.md"}
     row = json.loads((tmp_path / "record" / "best-1.json").read_text())
-    assert row["test_errors"] == len(row["wrong"])
+    assert row["test_errors"] == len(row["wrong"].split())
     monkeypatch.setattr(accuracy, "trained", None)
     accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
     small[""] = dataclasses.replace(RECIPE, epochs=2)
@@ -111,12 +111,12 @@ def test_the_committed_table_is_that_of_the_committed_runs():
 
 def test_seeds_are_summed_up(mnist, runs):
     rows = [accuracy.score(model, mnist, seed) for seed, model in enumerate(runs)]
-    rows = [row | {"processor": "P", "threads": 1} for row in rows]
+    rows = [row | {"processor": "P", "device": "cpu, float32, 1 threads"} for row in rows]
     found = accuracy.summary("best", rows)
     mean = (rows[0]["test_accuracy"] + rows[1]["test_accuracy"]) / 2
     assert found["test_accuracy"]["mean"] == pytest.approx(mean)
     assert found["interval"][0] < mean < found["interval"][1]
-    assert found["machine"] == "P, 1 thread(s)"
+    assert found["machine"] == "P, cpu, float32"
 
 
 def test_tables_of_the_command_line_in_markdown():
