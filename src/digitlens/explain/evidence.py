@@ -377,6 +377,37 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
     return KnownDigits(training.tiles, training.labels, kept)
 
 
+class Members:
+    """The networks that a model averages, each for itself."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Raises ModelError where there are no weights, or but one network and one view of it."""
+        from digitlens.training.export import load_network  # noqa: PLC0415  (PyTorch)
+
+        network: Any = load_network(bundle)
+        if not hasattr(network, "members"):
+            raise ModelError(f"{bundle} averages nothing")
+        self._networks = list(network.members)
+
+    def vote(self, tiles: Tiles) -> npt.NDArray[np.uint8]:
+        """The digit that each says of tiles uint8[N, 28, 28], seen as they are: uint8[N, M]."""
+        import torch  # noqa: PLC0415
+
+        from digitlens.training.tile_networks import CLASSES, predict_logits  # noqa: PLC0415
+
+        given = torch.from_numpy(tiles)
+        said = [predict_logits(one, given)[:, :CLASSES].argmax(1) for one in self._networks]
+        return torch.stack(said, dim=1).numpy().astype(np.uint8)
+
+    def features(self, tiles: Tiles) -> npt.NDArray[np.float32]:
+        """What the first gives its last layer, float32[N, D]; of all, none are in common."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            parts = map(self._networks[0].features, torch.from_numpy(tiles).split(1000))
+            return torch.cat(list(parts)).numpy()
+
+
 def measure_usual_distances(
     classifier: Classifier, known: KnownDigits, others: Split
 ) -> npt.NDArray[np.float32]:

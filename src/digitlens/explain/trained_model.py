@@ -35,7 +35,7 @@ from digitlens.evaluation.report import (
     tiles_asked,
 )
 from digitlens.evaluation.significance import Comparison, Facts, compare
-from digitlens.explain.evidence import KnownDigits, embed_known_digits
+from digitlens.explain.evidence import KnownDigits, Members, embed_known_digits
 from digitlens.models.bundle import GRAPH, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.networks import Reconstructor
@@ -153,41 +153,6 @@ class TrainedModel:
             return Members(self.bundle)
         except (ImportError, ModelError):
             return None
-
-
-class Members:
-    """The networks that a model averages, each for itself."""
-
-    def __init__(self, bundle: Path) -> None:
-        """Raises ModelError where there are no weights, or but one network and one view of it."""
-        from digitlens.training.export import load_network  # noqa: PLC0415  (PyTorch)
-
-        network: Any = load_network(bundle)
-        if not hasattr(network, "members"):
-            raise ModelError(f"{bundle} averages nothing")
-        self._networks = list(network.members)
-
-    def __len__(self) -> int:
-        """How many."""
-        return len(self._networks)
-
-    def vote(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The digit that each says of tiles uint8[N, 28, 28], seen as they are: uint8[N, M]."""
-        import torch  # noqa: PLC0415
-
-        from digitlens.training.tile_networks import CLASSES, predict_logits  # noqa: PLC0415
-
-        given = torch.from_numpy(tiles)
-        said = [predict_logits(one, given)[:, :CLASSES].argmax(1) for one in self._networks]
-        return torch.stack(said, dim=1).numpy().astype(np.uint8)
-
-    def features(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """What the first gives its last layer, float32[N, D]; of all, none are in common."""
-        import torch  # noqa: PLC0415
-
-        with torch.inference_mode():
-            parts = map(self._networks[0].features, torch.from_numpy(tiles).split(1000))
-            return torch.cat(list(parts)).numpy()
 
 
 def _card_recipe(classifier: AnyClassifier) -> dict[str, Any] | None:
