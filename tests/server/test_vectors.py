@@ -29,16 +29,23 @@ MODULES = (
     *("models/networks", "reading/constrained", "reading/decode", "reading/fusion"),
     "reading/layout",
     "reading/notation",
-    *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
+    *("reading/constraints", "reading/multiscale", "reading/nms", "reading/orientation"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
-FILES = {"alphabet": "decode", "models/classifier": "models", "models/networks": "models"}
+FILES = {
+    "alphabet": "decode",
+    "models/classifier": "models",
+    "models/networks": "models",
+    "reading/constraints": "pattern",
+}
 IN_GRAPH = {"reading/fusion"}  # made from Python's own constants, see tools/fusion_graph.py
 # What only fits and training need, tables, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "UNEVEN", "WORTH"},
     "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
+    "reading/constraints": {"BOUNDS", "TRIED"},
+    "reading/decode": {"EMPTY", "NEVER", "POSSIBLE"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"COHERENT"},

@@ -34,7 +34,6 @@ from digitlens.reading import (
     notation,
     numbers,
     orientation,
-    pattern,
     places,
     reading_order,
     text_lines,
@@ -312,7 +311,7 @@ def run_lines(given: Value) -> list[list[int]]:
 
 def run_pattern(given: Value) -> Any:
     try:
-        return [list(place) for place in pattern.Pattern.parse(given["text"]).places]
+        return [list(place) for place in constraints.Pattern.parse(given["text"]).places]
     except ValueError:
         return None
 

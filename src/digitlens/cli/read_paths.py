@@ -199,7 +199,7 @@ def _unfulfilled(answer: Answer, expected: Expectation | None) -> str:
     said = answer.reading.constrained
     if expected is None or said is None or said.fulfilled:
         return ""
-    from digitlens.reading.pattern import Pattern
+    from digitlens.reading.constraints import Pattern
 
     known = expected.constraints
     shapes = (each.described if isinstance(each, Pattern) else each.text for each in known)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from digitlens.alphabet import digits_of
 from digitlens.imaging.quantile import median
-from digitlens.reading.lattice import likely_texts, text_odds
+from digitlens.reading.decode import likely_texts, text_odds
 from digitlens.reading.notation import CURRENCIES, ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot, number_spans
 from digitlens.results import Box, Digit
