@@ -400,7 +400,9 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     # Of each character the run that it lies in, else the nearest.
     away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
     owner = away.argmin(axis=1)
-    free = np.setdiff1d(np.flatnonzero(away.min(axis=0) <= reach), owner)
+    beside = away.min(axis=0) <= reach
+    beside[owner] = False
+    free = np.flatnonzero(beside)
     for run in free.tolist():
         nearest = int(away[:, run].argmin())
         if np.count_nonzero(owner == owner[nearest]) > 1:
