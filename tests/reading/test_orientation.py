@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digitlens.reading import orientation
 from digitlens.reading.decode import Symbols
 from digitlens.reading.orientation import best_turn, turned_back, turned_page
 from digitlens.reading.recognize import RecognizedLine
@@ -57,3 +58,18 @@ def test_neither_a_lone_character_nor_what_reads_well_is_read_on_its_head(text, 
     line = RecognizedLine(TextLine(quad, 0.0), crop, posteriors, symbols)
     recognizer = None  # is not asked
     assert best_turn([line], crop, recognizer) == 0
+
+
+def test_a_wide_line_of_which_one_character_is_read_may_be_several_on_their_head():
+    quad = np.array([[0, 0], [36, 0], [36, 12], [0, 12]], np.float32)
+
+    def line(text, sure):
+        posteriors = np.full((len(text), 2), sure, np.float32)
+        symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
+        return RecognizedLine(
+            TextLine(quad, 0.9), np.zeros((48, 144, 3), np.uint8), posteriors, symbols
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(orientation, "recognize", lambda *_: [line("043401", 0.99)])
+        assert best_turn([line("0", 0.75)], np.zeros((12, 36, 3), np.uint8), None) == 2

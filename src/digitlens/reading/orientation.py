@@ -24,7 +24,7 @@ _COHERENT = 0.5  # of what confident characters in lines of two or more make up:
 _LEAST = 1.5  # evidence of two characters: one alone turns no page
 _LINES = 6  # longest lines that are read in other turns
 _STACKED = 1.5  # times as high as wide: lines that may be one on its side
-_LONG = 2.0  # times as high as wide: text that is turned, no lone character
+_LONG = 2.0  # times as high as wide, or as wide as high: text, no lone character
 
 
 def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer) -> int:
@@ -43,7 +43,8 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
     if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
         # Characters that lie on their side one above the other may have been found one by one.
         lines, turns = [whole], (1, 3)
-    if turns == (2,) and len(some) == 1 and len(some[0].symbols) == 1:
+    is_narrow = lines[0].width < _LONG * lines[0].height
+    if turns == (2,) and is_narrow and len(some) == 1 and len(some[0].symbols) == 1:
         return 0  # a lone character, which is not several on their head
     turned = {
         turn: recognize(page, [_turned(line, turn) for line in lines], recognizer) for turn in turns

@@ -12,7 +12,7 @@ const FEW = 4; // characters; digits on their head are like digits (1609): fewer
 const LEAST = 1.5; // evidence of two characters: one alone turns no page
 const LINES = 6; // longest lines that are read in other turns
 const STACKED = 1.5; // times as high as wide: lines that may be one on its side
-const LONG = 2.0; // times as high as wide: text that is turned, no lone character
+const LONG = 2.0; // times as high as wide, or as wide as high: text, no lone character
 
 /**
  * After how many quarter turns, counter-clockwise, a page seems to read clearly better.
@@ -36,7 +36,8 @@ export async function bestTurn(read, page, recognizer) {
     [lines, turns] = [[whole], [1, 3]];
   }
   // A lone character is not several on their head.
-  if (turns[0] === 2 && some.length === 1 && some[0].symbols.length === 1) return 0;
+  const isNarrow = widthOf(lines[0]) < LONG * heightOf(lines[0]);
+  if (turns[0] === 2 && isNarrow && some.length === 1 && some[0].symbols.length === 1) return 0;
   const turned = [];
   for (const turn of turns) {
     const there = lines.map(({ quad, score }) =>
