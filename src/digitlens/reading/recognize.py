@@ -137,11 +137,7 @@ def recognize(
         spots = _rows_of([each.crop for each in shown], spotter.spots)
         shown = parts_with_digits(shown, spots)
     posteriors = _rows_of([each.crop for each in shown], recognizer.posteriors)
-    return respaced(
-        RecognizedLine(line, crop, rows, decode(rows), columns)
-        for (line, crop, columns), said in zip(shown, posteriors, strict=True)
-        for rows in [with_numerals(said, decode(said))]
-    )
+    return respaced(map(_decoded, shown, posteriors))
 
 
 class LineCrop(NamedTuple):
@@ -150,6 +146,13 @@ class LineCrop(NamedTuple):
     line: TextLine
     crop: Pixels  # uint8[48, W, 3]
     columns: float  # how many of the crop show it; the rest is gray
+
+
+def _decoded(shown: LineCrop, posteriors: Floats) -> RecognizedLine:
+    symbols = decode(posteriors)
+    rows = with_numerals(posteriors, symbols)
+    symbols = symbols if rows is posteriors else decode(rows)
+    return RecognizedLine(shown.line, shown.crop, rows, symbols, shown.columns)
 
 
 def columns_of(line: TextLine) -> float:

@@ -36,6 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitlens import __version__
 from digitlens.errors import DigitlensError
+from digitlens.reading.batch import start_process
 from digitlens.server import routes
 from digitlens.server.limits import (
     PICTURES,
@@ -72,7 +73,6 @@ _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.i
 _log = logging.getLogger("digitlens.server")
 _GRACE = 5.0  # seconds more than the time limit, for what runs when the server is told to stop
 _TURNS = 3  # of the event loop, in which it accepts who has connected already
-_SPAWN = multiprocessing.get_context("spawn")  # models and threads do not survive a fork
 # Said here, because what Python says depends on its version and on the machine.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -164,7 +164,7 @@ class Processes:
 
     def run(self, ready: Callable[[str], object]) -> None:
         """Keeps them up until SIGINT or SIGTERM; see ``serve``."""
-        told, tell = _SPAWN.Pipe(duplex=False)
+        told, tell = multiprocessing.Pipe(duplex=False)
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), lambda number, _: tell.send(number))
         with (
@@ -208,11 +208,8 @@ class Processes:
             self._end(process)
 
     def _begin(self, listener: socket.socket) -> tuple[SpawnProcess, Connection]:
-        heard, said = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_answer, args=(self._settings.of_each, listener, said))
-        process.start()
+        heard, process = start_process(_answer, (self._settings.of_each, listener))
         self._running.append(process)
-        said.close()
         return process, heard
 
     def _await(self, process: SpawnProcess, heard: Connection) -> str:
@@ -234,10 +231,10 @@ class Processes:
         mark_process_dead(process.pid)  # what waited there does no longer; what it answered counts
 
 
-def _answer(settings: Settings, listener: socket.socket, said: Connection) -> None:
+def _answer(said: Connection, what: tuple[Settings, socket.socket]) -> None:
     """What one of several processes does."""
-    for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal, which tells the parent too
-        signal.signal(number, signal.SIG_IGN)
+    settings, listener = what
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a terminal, which tells the parent too
     try:
         service = start(settings)
     except Exception as error:

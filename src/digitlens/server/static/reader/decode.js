@@ -87,6 +87,7 @@ export function withNumerals(posteriors) {
     return isNumber ? letters.filter((k) => !(text[k] in DIGIT_LIKE)) : [];
   });
   const places = [...alike, ...lone];
+  if (!places.length) return posteriors;
   const changed = posteriors.map((row) => row.slice());
   for (const { char, posterior, centre } of places.map((place) => symbols[place])) {
     const like = DIGIT_LIKE[char] ?? `${DIGITS[argmax([...digitsOf(posterior)])]}${char}`;
