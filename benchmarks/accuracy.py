@@ -99,8 +99,8 @@ def main() -> None:
 def queue(wanted: Iterable[str]) -> list[tuple[str, int]]:
     """Recipes and seeds of ``recipe:seeds``: the first seed of each before the second of any."""
     parts = [run.partition(":") for run in wanted]
-    jobs = [(seed, name) for name, _, seeds in parts for seed in range(int(seeds or 1))]
-    return [(name, seed) for seed, name in sorted(jobs, key=lambda job: job[0])]
+    jobs = [(name, seed) for name, _, seeds in parts for seed in range(int(seeds or 1))]
+    return sorted(jobs, key=lambda job: job[1])
 
 
 def work_off(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: Mnist) -> None:
@@ -146,19 +146,15 @@ def keep(path: Path, recipe: Recipe, row: Row) -> None:
     row |= {"recipe": digest(recipe), "models": recipe.models, "threads": get_num_threads()}
     row |= harness.provenance() | {"device": choose_device(recipe.precision).reason}
     files.write_json(path, row)
-    text = results(path.parent)
+    text = harness.table(RECIPES, summaries(path.parent))
     files.write_bytes(path.parent / "recipes.md", text.encode())
     if path.parent == RECORD:
         page = TABLE.sub(lambda _: text, PAGE.read_text(encoding="utf-8"))
         files.write_bytes(PAGE, page.encode())
 
 
-def results(record: Path) -> str:
-    """The table of the runs whose recipes are as they are now."""
-    return harness.table(RECIPES, summaries(record))
-
-
 def summaries(record: Path) -> Iterator[Row]:
+    """Rows of the table, of the runs whose recipes are as they are now."""
     aims = {name: aim for name, (_, aim) in RUNS.items()} | {COMMITTEE: COMMITTEE_AIM}
     for name, aim in aims.items():
         rows = [json.loads(path.read_bytes()) for path in sorted(record.glob(f"{name}-*.json"))]

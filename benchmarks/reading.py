@@ -1,6 +1,6 @@
 """How quickly are pictures read, from one in memory to a folder of them, and with how much memory?
 
-    python benchmarks/reading.py [--only pages|starts|folder ...] [--rounds N] [--count N]
+    python benchmarks/reading.py [--only pages|starts|folder|cores ...] [--rounds N] [--count N]
                                  [--python PYTHON] [--peers] [--out FOLDER]
 
 It draws its pictures itself, and what is compared takes turns. The machine should have nothing else
@@ -13,6 +13,9 @@ to do.
 - folder: of each hundred pictures 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of 12
   megapixels, read by ``digitlens read`` on one core and on more. ``busy`` is the share of the
   cores' time that was used; the memory is the most that one of its processes held.
+- cores, only if asked for: the same number of drawings and a tenth as many of the largest photos,
+  read by ``digitlens read`` on one core, and by ``digitlens batch`` with one process and with one a
+  core. It is the processor time of the fastest round that counts, without that of a single picture.
 """
 
 import json
@@ -32,6 +35,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import drawn
 import harness
+from digitlens.models.session import cores
 from harness import Case, Figure, Row, take_turns
 
 Page = npt.NDArray[np.uint8]
@@ -39,7 +43,7 @@ Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, 
 CORE = harness.ROOT / ".venv-core" / "bin" / "python"
 EXAMPLES = harness.ROOT / "examples"
 NOTE = "2048"  # what the note says
-ROUNDS = {"pages": 30, "starts": 11, "folder": 1}
+ROUNDS = {"pages": 30, "starts": 11, "folder": 1, "cores": 3}
 WARM_UPS = 3
 COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
@@ -58,6 +62,10 @@ FOLDER = (
     "pictures | cores | pictures/s | speed-up | busy | memory, MB | read right",
     "{pictures:,} | {cores} | {speed!m:.1f} | {gain:.2f} | {busy:.0%} | {megabytes:.0f}"
     " | {right:.1%}",
+)
+CORES = (
+    "pictures | command | ms each | per core-hour | throughput | core-hours for 10^9",
+    "{kind} | {job} | {ms:.1f} | {hourly:,.0f} | {share:.0%} | {billion:,.0f}",
 )
 
 # Runs a program on some of the cores, or on all, and prints what it cost. A process of its own: the
@@ -82,7 +90,7 @@ print(json.dumps(dict(
 def main() -> None:
     made = harness.parser(__doc__)
     harness.add_options(made)
-    made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="parts")
+    made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
     made.add_argument("--rounds", type=int, help="of each part")
     made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
     python = CORE if CORE.exists() else Path(sys.executable)
@@ -101,6 +109,8 @@ def main() -> None:
             record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
         if "folder" in options.only:
             record["folder"] = measure_folder(place, options.count, rounds["folder"])
+        if "cores" in options.only:
+            record["cores_each"] = measure_cores(place, options.count, rounds["cores"])
     harness.publish(options.out, "reading", record, report(record), figures(record))
 
 
@@ -207,9 +217,9 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
     ]
 
 
-def cost(command: Sequence[str], cores: int = 0) -> Row:
+def cost(command: Sequence[str], number: int = 0) -> Row:
     """What a program costs, see ``MEASURE``, on so many cores or on all there are."""
-    measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(cores), *command]
+    measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(number), *command]
     # Where modules may not be kept compiled, those that no installer compiled are at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
@@ -221,11 +231,11 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
     if not hasattr(os, "sched_setaffinity"):
         sys.exit("this system cannot limit a process to some of the cores")
     pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
-    cores = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
+    numbers = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
     command = [sys.executable, "-m", "digitlens", "read", str(folder / "all")]
-    runs = take_turns({str(number): partial(cost, command, number) for number in cores}, rounds)
+    runs = take_turns({str(number): partial(cost, command, number) for number in numbers}, rounds)
     rows: list[Row] = []
-    for number, known in zip(cores, runs.values(), strict=True):
+    for number, known in zip(numbers, runs.values(), strict=True):
         said = [line.partition("\t")[2] for line in known[0]["said"].splitlines()]
         right = [found == text for found, (_, text) in zip(said, pictures, strict=True)]
         rows.append({"pictures": len(pictures), "cores": number, "right": sum(right) / len(right)})
@@ -238,6 +248,37 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
             "megabytes": max(run["megabytes"] for run in known),
         }
     return rows
+
+
+def measure_cores(folder: Path, drawings: int, rounds: int) -> list[Row]:
+    """Processor time of each picture, by kind and command, and what follows from it."""
+    rows, alone = list[Row](), 0.0
+    for kind, count in {"drawings": drawings, "photos": drawings // 10}.items():
+        place = folder / kind
+        place.mkdir()
+        for k in range(count):
+            page = drawing(str(k % 10)) if kind == "drawings" else photo(4000, 3000)
+            (place / f"{k}.jpg").write_bytes(drawn.encoded(page, quality=90))
+        jobs = {"read": partial(busy, place, "read", number=1)}
+        for n in map(str, {1, cores()}):
+            jobs[f"batch --workers {n}"] = partial(busy, place, "batch", "--workers", n)
+        took = take_turns(jobs, rounds)
+        for path in place.glob("[1-9]*.jpg"):
+            path.unlink()
+        starts = take_turns(jobs, rounds)
+        for job, seconds in took.items():
+            ms = 1000 * (min(seconds) - min(starts[job])) / (count - 1)
+            alone = ms if job == "read" else alone
+            more = {"share": alone / ms, "hourly": 3.6e6 / ms, "billion": ms / 3.6e-3}
+            rows.append({"kind": kind, "job": job, "ms": ms, **more})
+    return rows
+
+
+def busy(place: Path, command: str, *options: str, number: int = 0) -> float:
+    """Seconds of processor time of a command on so many cores, or all."""
+    out = ("--out", tempfile.mkdtemp(dir=place)) if command == "batch" else ()
+    told = cost([sys.executable, "-m", "digitlens", command, str(place), *options, *out], number)
+    return told["cpu"] / 1000 if not told["failed"] else sys.exit(f"{command}: {told}")
 
 
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
@@ -291,8 +332,9 @@ def report(record: Row) -> str:
         blocks.append(f"Reading {file}: {pages[-1]['megabytes']:.0f} MB in memory.\n")
     if starts := record.get("starts"):
         blocks.append(harness.table(STARTS, starts))
-    if folder := record.get("folder"):
-        blocks.append(harness.table(FOLDER, folder))
+    for part, columns in (("folder", FOLDER), ("cores_each", CORES)):
+        if part in record:
+            blocks.append(harness.table(columns, record[part]))
     return harness.document(f"Reading on {harness.place(record)}.", *blocks)
 
 

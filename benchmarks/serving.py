@@ -42,7 +42,7 @@ from PIL import Image
 
 import drawn
 import harness
-from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.progress import note
 from harness import OURS, WORKER, Row, UnavailableError
 from worker import memory_of
@@ -159,8 +159,7 @@ def main() -> None:
     made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
     options = made.parse_args()
     record = harness.provenance() | {"clients": CLIENTS, "missing": {}}
-    test = load_mnist(options.data_dir).test.evenly(PICTURES)
-    pictures = [png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
+    test, pictures = drawings(options.data_dir)
     with ExitStack() as stack:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
         record["servers"] = harness.available(starts, record["missing"])
@@ -171,6 +170,12 @@ def main() -> None:
     record["right"] = f"{right} of {len(texts)}"
     record["results"] = {name: outcome.summary() for name, outcome in outcomes.items()}
     harness.publish(options.out, "serving", record, report(record))
+
+
+def drawings(folder: Path | None) -> tuple[Split, list[bytes]]:
+    """Tiles of the test set, and a drawing of each."""
+    test = load_mnist(folder).test.evenly(PICTURES)
+    return test, [png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
 
 
 def png(tile: Tile, *, dark: bool) -> bytes:

@@ -26,7 +26,6 @@ import numpy as np
 
 import harness
 import serving
-from digitlens.datasets.mnist import load_mnist
 from digitlens.models.session import cores
 from digitlens.progress import note
 from harness import OURS, Row
@@ -61,9 +60,7 @@ def main() -> None:
     options = made.parse_args()
     record, results = harness.provenance(), dict[str, Row]()
     record |= {"processes": cores(), "queue": QUEUE, "results": results}
-    test = load_mnist(options.data_dir).test.evenly(serving.PICTURES)
-    pictures = [serving.png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
-    shots = serving.requests(pictures)["drawings"]
+    shots = serving.requests(serving.drawings(options.data_dir)[1])["drawings"]
     loads = {
         "all it can": Load(0, min(SHORT, 6 * options.minutes)),
         "80 %": Load(0.8, 60 * options.minutes),

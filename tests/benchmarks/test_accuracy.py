@@ -106,7 +106,8 @@ def test_a_field_that_is_as_usual_does_not_tell_recipes_apart():
 
 
 def test_the_committed_table_is_that_of_the_committed_runs():
-    assert accuracy.results(accuracy.RECORD) == (accuracy.RECORD / "recipes.md").read_text()
+    rows = accuracy.summaries(accuracy.RECORD)
+    assert harness.table(accuracy.RECIPES, rows) == (accuracy.RECORD / "recipes.md").read_text()
 
 
 def test_seeds_are_summed_up(mnist, runs):

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,35 @@ def test_tables_and_figures_have_all_parts():
     assert values["reading.folder.pictures_per_second"] == (16.0, 3)
     assert values["reading.folder.one_core.pictures_per_second"] == (10.0, 1)
     assert values["reading.folder.scaling"] == (1.6, 1)
+
+
+def test_costs_and_throughput_follow_from_processor_time(monkeypatch, tmp_path):
+    def run(place, command, *_, **__):
+        pictures = len(list(place.iterdir())) - 1
+        each = 0.01 if pictures > 20 else 0.1
+        return next(noise) + each * pictures * (1.25 if command == "batch" else 1)
+
+    noise = cycle([0.7, 0.5])
+    small = reading.drawing("7")  # large ones take seconds
+    monkeypatch.setattr(reading, "photo", lambda *_: small)
+    monkeypatch.setattr(reading, "busy", run)
+    monkeypatch.setattr(reading, "cores", lambda: 2)
+    rows = reading.measure_cores(tmp_path, 201, 2)
+    line = "| drawings | read | 10.0 | 360,000 | 100 % | 2,778 |"
+    assert line in reading.report({**MADE, "cores_each": rows})
+    assert [round(row["share"], 3) for row in rows] == [1, 0.8, 0.8] * 2
+    assert [round(row["ms"], 1) for row in rows] == [10, 12.5, 12.5, 100, 125, 125]
+
+
+def test_pictures_are_read_by_each_command(monkeypatch, tmp_path):
+    asked = []
+
+    def cost(command, number):
+        asked.append((command[3], number))
+        return {"cpu": 2000.0, "failed": 0}
+
+    monkeypatch.setattr(reading, "cost", cost)
+    assert reading.busy(tmp_path, "read", number=1) == 2.0
+    assert reading.busy(tmp_path, "batch", "--workers", "1") == 2.0
+    assert asked == [("read", 1), ("batch", 0)]
+    assert len(list(tmp_path.iterdir())) == 1

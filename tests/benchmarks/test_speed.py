@@ -66,11 +66,6 @@ def test_the_exit_code_says_whether_all_succeeded(scripts, monkeypatch, name, co
     assert (folder / "speed.json").is_file()
 
 
-def test_no_two_figures_have_one_name():
-    with pytest.raises(harness.RecordError, match="same name: a"):
-        harness.by_name([ratio("a", 1.0), ratio("a", 2.0), ratio("b", 2.0)])
-
-
 def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
     rows = (
         ("training", "training.seconds", {"Keras": "keras", "X": "none"}),
