@@ -16,7 +16,6 @@ from digitlens.evaluation.report import (
     check_probabilities,
     data_sha256,
     evaluate,
-    known_label_errors,
     measure_robustness,
     measure_transfer,
     tiles_asked,
@@ -77,8 +76,10 @@ def test_report_as_json_lists_the_wrong_ones_and_not_all_predictions():
 
 
 def test_score_without_known_label_errors_leaves_exactly_these_tiles_out(monkeypatch):
-    monkeypatch.setattr(module, "known_label_errors", lambda _: (1, 2))
-    report = evaluate(corner_reader(mistaken=[4]), split_of([1, 4, 1, 4]))
+    split = split_of([1, 4, 1, 4])
+    monkeypatch.setattr(module, "MNIST_TEST_SHA256", data_sha256(split))
+    monkeypatch.setattr(module, "MNIST_TEST", (1, 2))
+    report = evaluate(corner_reader(mistaken=[4]), split)
     assert (report.score.n, report.score.errors) == (4, 2)
     assert (report.without_label_errors.n, report.without_label_errors.errors) == (2, 1)
     assert report.as_dict()["without_label_errors"]["left_out"] == [1, 2]
@@ -145,15 +146,6 @@ def test_mnist_test_set_is_known_and_its_label_errors_left_out(mnist):
     assert report.data.label_errors == MNIST_TEST
     # The first of them is labelled 8 and shows a 9: indices count from 0.
     assert test.labels[list(MNIST_TEST)].tolist() == [8, 0, 9, 4, 2, 5, 6, 6, 5, 5, 0, 1, 4, 6, 5]
-
-
-def test_the_fifteen_are_known_for_the_test_set_only():
-    known = known_label_errors(MNIST_TEST_SHA256)
-    assert len(known) == len(set(MNIST_TEST)) == 15
-    assert (np.diff(known) > 0).all()
-    assert known[0] == 947
-    assert known[-1] == 9729
-    assert not len(known_label_errors("0" * 64))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from digitlens.reading.shards import (
     list_source,
     run_batch,
 )
-from digitlens.reading.stores import CloudStore, open_store
+from digitlens.reading.stores import _CloudStore, open_store
 
 SOURCE, DEST = "s3://bucket/in", "s3://bucket/out"
 HOUR = 3600.0
@@ -195,7 +195,7 @@ def test_of_two_that_take_over_one_does(job, bucket):
 
 def test_a_lease_is_kept_while_the_work_lasts_and_given_back(job, bucket):
     lease = listed(job).claim()
-    name = f"out/{shards.lease_name(lease.task, 1)}"
+    name = f"out/{lease.name}"
     before = bucket.things[name][1]
     with lease.kept(patience=0.06):
         end = time.monotonic() + 5
@@ -250,7 +250,7 @@ def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
     fake.before = staticmethod(end)
     for _ in range(3):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(CloudStore, "delete", lambda *_: None)  # the dead give nothing back
+            patch.setattr(_CloudStore, "delete", lambda *_: None)  # the dead give nothing back
             with pytest.raises(SystemExit):
                 ShardWorker(job, never).run()
         bucket.now = lambda now=bucket.now: now() + HOUR
@@ -266,14 +266,14 @@ def test_a_picture_that_is_gone_is_an_error_and_a_store_that_fails_is_none(
     listed(job)
     del bucket.things["in/22.png"]
     failing = iter([True])
-    get = CloudStore.get
+    get = _CloudStore.get
 
     def fails(store, name):
         if name == "23.png" and next(failing, False):
             raise DataError("the store is on fire")
         return get(store, name)
 
-    monkeypatch.setattr(CloudStore, "get", fails)
+    monkeypatch.setattr(_CloudStore, "get", fails)
     with pytest.raises(DataError, match="on fire"):
         ShardWorker(job, never).run()
     ShardWorker(job, never).run()

@@ -77,8 +77,7 @@ def auroc(digits: Floats, negatives: Floats) -> float:
 def detect(digits: Floats, negatives: Floats) -> Detection:
     """Both measures of one score on digits float[N] and negatives float[M], N and M at least 1.
 
-    The threshold is the strictest one that accepts a share ``KEPT`` of the digits; a score that
-    equals it is accepted.
+    The threshold is the strictest that accepts a share ``KEPT`` of the digits, itself included.
     """
     threshold = -np.sort(-digits)[int(np.ceil(KEPT * len(digits) - 1e-9)) - 1]
     taken = float(np.mean(negatives >= threshold))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ from digitlens.evaluation.metrics import (
 
 if TYPE_CHECKING:
     from digitlens.datasets.external import ExternalDigits
-    from digitlens.datasets.mnist import Split
 
 DECIMALS = 6  # in JSON: beyond what 10,000 tiles can tell, and the same on every machine
 
@@ -190,9 +189,28 @@ def evaluate(
     if not len(split.labels):
         raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
     probabilities = _predict(predict_proba, split.tiles)
-    sha256 = data_sha256(split)
-    data = DataInfo(data_name, sha256, known_label_errors(sha256))
-    return _report(model or ModelInfo("", ""), data, split.labels, probabilities)
+    sha256, labels = data_sha256(split), split.labels
+    data = DataInfo(data_name, sha256, MNIST_TEST if sha256 == MNIST_TEST_SHA256 else ())
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labels
+    confusion = metrics.confusion_matrix(labels, predicted)
+    classes = metrics.class_scores(confusion)
+    clean = _score(np.delete(right, data.label_errors)) if data.label_errors else None
+    return Report(
+        model=model or ModelInfo("", ""),
+        data=data,
+        score=_score(right),
+        without_label_errors=clean,
+        loss=metrics.log_loss(labels, probabilities),
+        classes=classes,
+        macro=metrics.average(classes),
+        weighted=metrics.average(classes, weighted=True),
+        confusion=confusion,
+        confused_pairs=metrics.confused_pairs(confusion),
+        bins=metrics.equal_width_bins(*metrics.answers(labels, probabilities)),
+        labels=labels,
+        probabilities=probabilities,
+    )
 
 
 def data_sha256(split: Split) -> str:
@@ -233,51 +251,18 @@ def _predict(predict_proba: PredictProba, tiles: npt.NDArray[np.uint8]) -> npt.N
     return np.concatenate(answers)
 
 
-def _report(
-    model: ModelInfo, data: DataInfo, labels: metrics.Labels, probabilities: metrics.Floats
-) -> Report:
-    predicted = probabilities.argmax(axis=1)
-    right = predicted == labels
-    confusion = metrics.confusion_matrix(labels, predicted)
-    classes = metrics.class_scores(confusion)
-    kept = np.delete(right, data.label_errors) if data.label_errors else None
-    return Report(
-        model=model,
-        data=data,
-        score=_score(right),
-        without_label_errors=None if kept is None else _score(kept),
-        loss=metrics.log_loss(labels, probabilities),
-        classes=classes,
-        macro=metrics.average(classes),
-        weighted=metrics.average(classes, weighted=True),
-        confusion=confusion,
-        confused_pairs=metrics.confused_pairs(confusion),
-        bins=metrics.equal_width_bins(*metrics.answers(labels, probabilities)),
-        labels=labels,
-        probabilities=probabilities,
-    )
-
-
 def _score(right: npt.NDArray[np.bool_]) -> Score:
     n, hits = len(right), int(right.sum())
     return Score(n, n - hits, hits / n, metrics.wilson_interval(hits, n))
 
 
 MNIST_TEST_SHA256 = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
-"""Hash of the 10,000 test tiles followed by their labels, see ``evaluate.data_sha256``."""
+"""``data_sha256`` of the MNIST test set in its own order, and which of its labels are wrong."""
 
 MNIST_TEST = (
     *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520),
     *(3558, 5937, 6651, 6783, 8527, 9679, 9729),
 )
-
-
-def known_label_errors(data_sha256: str) -> tuple[int, ...]:
-    """Wrong labels of a data set, which is known by the hash of its content.
-
-    None of every data set but the MNIST test set in its own order.
-    """
-    return MNIST_TEST if data_sha256 == MNIST_TEST_SHA256 else ()
 
 
 SCORE = ("errors", "accuracy", "interval", "loss", "expected_calibration_error")
@@ -337,12 +322,8 @@ class Condition:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return {
-            "name": self.name,
-            "overlaps_training": self.overlaps,
-            **asdict(self.score),
-            "uncertainty": asdict(self.uncertainty),
-        }
+        known = {"name": self.name, "overlaps_training": self.overlaps, **asdict(self.score)}
+        return known | {"uncertainty": asdict(self.uncertainty)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +350,7 @@ class Robustness:
     @property
     def mean_accuracy(self) -> float:
         """Over all corruptions, each counted the same."""
-        return _mean_accuracy(self.corruptions)
+        return float(np.mean([row.score.accuracy for row in self.corruptions]))
 
     @property
     def apart(self) -> tuple[Condition, ...]:
@@ -379,7 +360,8 @@ class Robustness:
     @property
     def mean_accuracy_apart(self) -> float | None:
         """Over those alone; None without any."""
-        return _mean_accuracy(self.apart) if self.apart else None
+        shares = [row.score.accuracy for row in self.apart]
+        return float(np.mean(shares)) if shares else None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON-ready values."""
@@ -442,7 +424,3 @@ def tiles_asked(n: int, curve_tiles: int = CURVE_TILES) -> int:
 def _condition(name: str, report: Report, overlaps: bool | None) -> Condition:
     uncertainty = measure_uncertainty(report.labels, report.probabilities)
     return Condition(name, report.score, uncertainty, overlaps, report.probabilities)
-
-
-def _mean_accuracy(rows: Iterable[Condition]) -> float:
-    return float(np.mean([row.score.accuracy for row in rows]))

@@ -95,10 +95,7 @@ def _crossing(score: Callable[[float], float], start: float, end: float) -> floa
     inside, outside = start, end
     for _ in range(STEPS):
         middle = (inside + outside) / 2
-        if abs(score(middle)) <= Z95:
-            inside = middle
-        else:
-            outside = middle
+        inside, outside = (middle, outside) if abs(score(middle)) <= Z95 else (inside, middle)
     return inside
 
 

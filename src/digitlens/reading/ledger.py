@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, fields
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -44,35 +44,20 @@ Post = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Row:
-    """What was read in one region of a picture, as text.
+    """What was read in one region of a picture, as text."""
 
-    Attributes:
-        time: When the picture was taken, ISO 8601 with its zone.
-        picture: Its path from the watched folder, ``/`` between folders.
-        modified: When its file was written, as ``time``.
-        sha256: Of the file.
-        region: Name in the template; empty where the picture could not be read at all.
-        value: What is stored as the value; empty unless the status is ``value``.
-        unit: Of the value.
-        status: See ``Verdict``; ``error`` for a picture that could not be read.
-        reason: Why there is no value.
-        text: The digits, as read.
-        read: What they would say; also where that is no value.
-        confidence: Of that, 0 to 1.
-    """
-
-    time: str
-    picture: str
-    modified: str
-    sha256: str
-    region: str = ""
-    value: str = ""
-    unit: str = ""
-    status: str = ""
-    reason: str = ""
-    text: str = ""
-    read: str = ""
-    confidence: str = ""
+    time: str  # when the picture was taken, ISO 8601 with its zone
+    picture: str  # its path from the watched folder, ``/`` between folders
+    modified: str  # when its file was written, as ``time``
+    sha256: str  # of the file
+    region: str = ""  # name in the template; empty where the picture could not be read at all
+    value: str = ""  # what is stored as the value; empty unless the status is ``value``
+    unit: str = ""  # of the value
+    status: str = ""  # see ``Verdict``; ``error`` for a picture that could not be read
+    reason: str = ""  # why there is no value
+    text: str = ""  # the digits, as read
+    read: str = ""  # what they would say; also where that is no value
+    confidence: str = ""  # of that, 0 to 1
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -80,25 +65,6 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 class LockedError(Exception):
     """The log cannot be written now; later perhaps."""
-
-
-class Ledger(Protocol):
-    """A log of readings."""
-
-    def rows(self) -> Iterator[tuple[int, Row]]:
-        """Every row with its number, which grows."""
-        ...
-
-    def append(self, rows: Sequence[Row]) -> int:
-        """Writes the rows of one picture, all of them or none.
-
-        Returns:
-            The number of the last one.
-
-        Raises:
-            LockedError: It cannot be written now.
-        """
-        ...
 
 
 @contextmanager
@@ -125,7 +91,7 @@ def open_ledger(path: Path) -> Generator[Ledger]:
                     "file to --out"
                 )
             if suffix == ".csv":
-                ledger: Ledger = _CsvLedger(path)
+                ledger: Ledger = CsvLedger(path)
             else:
                 base = opened.enter_context(closing(sqlite3.connect(path, timeout=LOCKED_PATIENCE)))
                 ledger = _SqliteLedger(path, base)
@@ -134,7 +100,7 @@ def open_ledger(path: Path) -> Generator[Ledger]:
         yield ledger
 
 
-class _CsvLedger:
+class CsvLedger:
     """A CSV file with a header, a line for each row."""
 
     def __init__(self, path: Path) -> None:
@@ -148,11 +114,17 @@ class _CsvLedger:
         if start != header and header.startswith(start):
             write_bytes(path, header)
         with path.open("r+b") as file:
-            _check_header(path, file)
+            found = file.readline(4096).decode("utf-8-sig").strip()
+            if found != ",".join(COLUMNS):
+                raise DataError(
+                    f"{path}: expected a log of readings, whose first line is "
+                    f"{','.join(COLUMNS)}; found {found[:80]!r}: give another file to --out"
+                )
             file.truncate(file.tell() + _whole(file))
         self._count = sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[tuple[int, Row]]:
+        """Every row with its number, which grows."""
         with self._path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file)
             next(lines)
@@ -160,6 +132,10 @@ class _CsvLedger:
                 yield number, Row(*(line + [""] * len(COLUMNS))[: len(COLUMNS)])
 
     def append(self, rows: Sequence[Row]) -> int:
+        """Writes the rows of one picture, all of them or none; gives the number of the last.
+
+        Raises LockedError where it cannot be written now.
+        """
         lines = ([" ".join(text.splitlines()) for text in astuple(row)] for row in rows)
         try:
             self._write(csv_of(lines).encode())
@@ -185,15 +161,6 @@ class _CsvLedger:
             self._torn = None
 
 
-def _check_header(path: Path, file: BinaryIO) -> None:
-    header = file.readline(4096).decode("utf-8-sig").strip()
-    if header != ",".join(COLUMNS):
-        raise DataError(
-            f"{path}: expected a log of readings, whose first line is {','.join(COLUMNS)}; found "
-            f"{header[:80]!r}: give another file to --out"
-        )
-
-
 def _whole(file: BinaryIO) -> int:
     """Bytes up to the end of the last line that has one and holds no zeros of a power cut."""
     whole = end = 0
@@ -205,10 +172,9 @@ def _whole(file: BinaryIO) -> int:
 
 
 class _SqliteLedger:
-    """A table ``readings``; a transaction for each picture."""
+    """The same as a table ``readings``, which is made if there is none."""
 
     def __init__(self, path: Path, base: sqlite3.Connection) -> None:
-        """Makes the table if there is none; see ``open_ledger``."""
         self._path, self._base = path, base
         columns = ", ".join(f"{name} TEXT NOT NULL" for name in COLUMNS)
         with self._base:
@@ -232,6 +198,9 @@ class _SqliteLedger:
             return int(self._base.execute("SELECT MAX(id) FROM readings").fetchone()[0])
         except sqlite3.OperationalError as error:  # locked, or the disk is full
             raise LockedError(f"{self._path}: {error}") from error
+
+
+Ledger: TypeAlias = CsvLedger | _SqliteLedger
 
 
 @dataclass
@@ -280,12 +249,7 @@ class Deliveries:
     """All receivers of a log."""
 
     def __init__(self, log: Path, receivers: list[Delivery]) -> None:
-        """Takes up where an earlier run ended; to new receivers nothing old is posted.
-
-        Args:
-            log: The log of readings.
-            receivers: Where to post them.
-        """
+        """Takes up where an earlier run ended; to new receivers nothing old is posted."""
         self._path = log.with_name(f"{log.name}.sent.json")
         self.receivers = receivers
         try:

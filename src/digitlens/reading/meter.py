@@ -27,6 +27,7 @@ from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.template import (
     ALIKE,
+    Box,
     Drum,
     Reference,
     Region,
@@ -34,7 +35,7 @@ from digitlens.reading.template import (
     Template,
     alike,
 )
-from digitlens.results import Digit, Reading
+from digitlens.results import Alternative, Digit, Reading
 
 Status = Literal["value", "doubtful", "rejected", "error"]
 
@@ -123,7 +124,7 @@ class TemplateReader:
         self.template = template
         self._reference = Reference(template.page)
         self._reader = reader or DigitReader()
-        self._wheels: dict[str, tuple[float, float, float, float]] = {}
+        self._wheels: dict[str, Box] = {}
 
     def read(self, image: Source) -> dict[str, RegionReading]:
         """Reads every region of a picture, straightened, by its name.
@@ -159,7 +160,7 @@ class TemplateReader:
             self._wheels[region.name] = self._found_wheels(region)
         return found.cells(page, self._wheels[region.name], region.digits)
 
-    def _found_wheels(self, region: Region) -> tuple[float, float, float, float]:
+    def _found_wheels(self, region: Region) -> Box:
         """The box of a counter, as wide as its wheels are by the digits of the reference."""
         page = self.template.page
         x0, y0, x1, y1 = region.pixels(page)
@@ -223,10 +224,8 @@ def interpret(
         wheels = [SeenWheel.seen(*looks) for looks in zip(chances, above, below, strict=True)]
     found = _candidates(region, wheels)
     if region.kind == "code":
-        best = found[0]
-        return RegionReading(
-            region, (Candidate(reading.text or best.text, None, best.probability),)
-        )
+        code = Candidate(reading.text or found[0].text, None, found[0].probability)
+        return RegionReading(region, (code,))
     return RegionReading(region, found, wheels=tuple(wheels))
 
 
@@ -236,13 +235,12 @@ def _number(region: Region, reading: Reading) -> RegionReading:
         told = f"expected one number, found {len(reading.numbers)}: {reading.text!r}"
         return RegionReading(region, (), told)
     number = reading.numbers[0]
-    said = [(number.text, number.value, number.confidence)]
-    said += [(each.text, each.value, each.probability) for each in number.alternatives]
     shift = Decimal(1).scaleb(-region.decimals)
+    first = Alternative(number.text, number.value, number.confidence)
     found = [
-        Candidate(text, value * shift, chance)
-        for text, value, chance in said
-        if isinstance(value, Decimal)
+        Candidate(each.text, each.value * shift, each.probability)
+        for each in (first, *number.alternatives)
+        if isinstance(each.value, Decimal)
     ]
     return RegionReading(region, tuple(found), "" if found else f"{number.text!r} is no number")
 
@@ -396,13 +394,9 @@ class History:
         self._pictures.append(_Picture(when, found, rest))
 
     def settle(self, *, last: bool = False) -> Verdict | None:
-        """Decides about the oldest picture that was seen.
+        """Decides about the oldest picture that was seen; None if it is better to wait for others.
 
-        Args:
-            last: Whether no other pictures will come.
-
-        Returns:
-            None if it is better to wait for other pictures.
+        ``last`` is whether no others will come.
         """
         head = self._pictures[0]
         if not head.found.candidates or not self._region.has_history:
@@ -451,6 +445,7 @@ class History:
         return Decimal(1).scaleb(min(int(each.as_tuple().exponent) for each in values))
 
     def _counts(self, values: Sequence[Decimal]) -> Floats:
+        """float64[N]; values in units from the first."""
         unit = self._unit(values)
         return np.array([float((each - values[0]) / unit) for each in values])
 
@@ -504,16 +499,14 @@ class History:
         if seen_so < max(self._stray * _FLOOR, _SUPPORT * float(seen.max())):
             best = head.found.candidates[0]
             return Verdict("rejected", best, reason=self._against(best, head.when))
-        read = Candidate(
-            self._text(head.found, values[place]), values[place], float(chances[place])
-        )
-        back = self._goes_back(head, values[place])
+        value = values[place]
+        read = Candidate(self._text(head.found, value), value, float(chances[place]))
+        back = self._goes_back(head, value)
         if is_likely and back <= 1:  # 1: a wheel on its way
-            return Verdict("value", read, self.last[1] if back and self.last else read.value)
+            return Verdict("value", read, self.last[1] if back and self.last else value)
         if is_likely and self.last:
-            return Verdict(
-                "doubtful", read, reason=f"{read.text} is less than {self.last[1]} before"
-            )
+            told = f"{read.text} is less than {self.last[1]} before"
+            return Verdict("doubtful", read, reason=told)
         second = chances.copy()
         second[place] = 0
         other = self._text(head.found, values[int(second.argmax())])

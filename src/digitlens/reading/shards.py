@@ -23,7 +23,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from io import BytesIO
 from itertools import chain, islice
@@ -223,31 +223,31 @@ def picture_names(source: Store, after: str = "") -> Iterator[str]:
     return (name for name in names if names_picture(name) and "/." not in f"/{name}")
 
 
+@dataclass
 class Lease:
     """A shard that is ours as long as we write so now and then, which a thread does."""
 
-    def __init__(self, store: Store, task: str, number: int, lost: Sequence[int] = ()) -> None:
-        """Names what was taken: it is there already.
+    store: Store  # the destination, where the lease is already
+    task: str  # which shard
+    number: int  # how many had it before, and one
+    lost: Sequence[int] = ()  # pictures that were being read when processes came to an end
+    at: int | None = None  # the picture that is read next, if it is noted
+    _over: Event = field(default_factory=Event)
 
-        Args:
-            store: The destination.
-            task: Which shard.
-            number: How many had it before, and one.
-            lost: Pictures that were being read when processes came to an end.
-        """
-        self._store, self.task, self.number, self.lost = store, task, number, tuple(lost)
-        self._at: int | None = None
-        self._over = Event()
+    @property
+    def name(self) -> str:
+        """What it is called in the store."""
+        return f"{LEASES}/{self.task}.{self.number}"
 
-    def at(self, picture: int) -> None:
-        """Notes which picture is read next."""
-        self._at = picture
-        self.renew()
+    @property
+    def content(self) -> bytes:
+        """Who has it, and what is known of the work."""
+        who = f"{socket.gethostname()}:{os.getpid()}"
+        return json.dumps({"who": who, "at": self.at, "lost": self.lost}).encode()
 
     def renew(self) -> None:
         """Says that we live."""
-        said = _state_of_work(self._at, self.lost)
-        self._store.put(lease_name(self.task, self.number), said)
+        self.store.put(self.name, self.content)
 
     @contextmanager
     def kept(self, patience: float) -> Generator[None]:
@@ -259,7 +259,7 @@ class Lease:
         finally:
             self._over.set()
             renewing.join()  # it would write the lease again
-            self._store.delete(lease_name(self.task, self.number))
+            self.store.delete(self.name)
 
     def _renew(self, seconds: float) -> None:
         while not self._over.wait(seconds):
@@ -267,35 +267,19 @@ class Lease:
                 self.renew()
 
 
-def _state_of_work(at: int | None, lost: Sequence[int]) -> bytes:
-    who = f"{socket.gethostname()}:{os.getpid()}"
-    return json.dumps({"who": who, "at": at, "lost": lost}).encode()
-
-
-def lease_name(task: str, number: int) -> str:
-    """The name of a lease."""
-    return f"{LEASES}/{task}.{number}"
-
-
-def part_name(task: str) -> str:
-    """The name of the results of a shard."""
+def _part_name(task: str) -> str:
     return f"part-{task}.parquet"
 
 
+@dataclass
 class ShardQueue:
-    """The shards of a destination, taken one by one.
+    """The shards of a destination, taken one by one."""
 
-    Attributes:
-        done: Those that are known to be read.
-        total: How many there are; None while they are listed.
-    """
-
-    def __init__(self, store: Store, patience: float = PATIENCE) -> None:
-        """Looks at nothing yet."""
-        self._store, self._patience = store, patience
-        self._free: list[str] = []
-        self.done: set[str] = set()
-        self.total: int | None = None
+    store: Store
+    patience: float = PATIENCE
+    done: set[str] = field(default_factory=set[str])  # those that are known to be read
+    total: int | None = None  # how many there are; None while they are listed
+    _free: list[str] = field(default_factory=list[str])
 
     @property
     def finished(self) -> bool:
@@ -304,14 +288,14 @@ class ShardQueue:
 
     def look(self) -> list[str]:
         """Finds out which shards are done; gives all others."""
-        if self.total is None and self._store.has(LISTED):
-            self.total = json.loads(self._store.get(LISTED))["shards"]
+        if self.total is None and self.store.has(LISTED):
+            self.total = json.loads(self.store.get(LISTED))["shards"]
         if self.total is None:
-            known = [name.removesuffix(".json") for name in self._store.written(SHARDS)]
+            known = [name.removesuffix(".json") for name in self.store.written(SHARDS)]
         else:
-            known = [shard_id(number) for number in range(self.total)]
-        parts = self._store.written()
-        self.done = {task for task in known if part_name(task) in parts}
+            known = [_shard_id(number) for number in range(self.total)]
+        parts = self.store.written()
+        self.done = {task for task in known if _part_name(task) in parts}
         return [task for task in known if task not in self.done]
 
     def claim(self) -> Lease | None:
@@ -324,7 +308,7 @@ class ShardQueue:
                 self._free.append(LISTING)  # and is taken first
             now = self._now() if held else 0.0
             for task, (number, written) in held.items():
-                if now - written > self._patience and (lease := self._succeed(task, number)):
+                if now - written > self.patience and (lease := self._succeed(task, number)):
                     return lease
         for _ in range(min(_MISSES, len(self._free))):
             if lease := self._take(self._free.pop(), 1):
@@ -333,18 +317,19 @@ class ShardQueue:
         return None
 
     def _take(self, task: str, number: int, lost: Sequence[int] = ()) -> Lease | None:
-        if not self._store.create(lease_name(task, number), _state_of_work(None, lost)):
+        lease = Lease(self.store, task, number, lost)
+        if not self.store.create(lease.name, lease.content):
             return None
-        if self._store.has(LISTED if task == LISTING else part_name(task)):  # done meanwhile
+        if self.store.has(LISTED if task == LISTING else _part_name(task)):  # done meanwhile
             for k in range(1, number + 1):
-                self._store.delete(lease_name(task, k))
+                self.store.delete(Lease(self.store, task, k).name)
             return None
-        return Lease(self._store, task, number, lost)
+        return lease
 
     def _succeed(self, task: str, number: int) -> Lease | None:
         """Takes over from an owner that is gone, with what it was about to read, if it said so."""
         try:
-            said = json.loads(self._store.get(lease_name(task, number)))
+            said = json.loads(self.store.get(Lease(self.store, task, number).name))
         except UnreadableError:  # given back just now
             return None
         lost = [*said["lost"], *([] if said["at"] is None else [said["at"]])]
@@ -353,19 +338,18 @@ class ShardQueue:
     def _leases(self) -> dict[str, tuple[int, float]]:
         """The last lease of each shard that has one, and when it was written."""
         found: dict[str, tuple[int, float]] = {}
-        for name, written in self._store.written(LEASES).items():
+        for name, written in self.store.written(LEASES).items():
             task, _, number = name.rpartition(".")
             found[task] = max((int(number), written), found.get(task, (0, 0.0)))
         return found
 
     def _now(self) -> float:
         """The store's time: machines may have another."""
-        self._store.put(CLOCK, b"")
-        return self._store.written(STATE)[CLOCK.rpartition("/")[2]]
+        self.store.put(CLOCK, b"")
+        return self.store.written(STATE)[CLOCK.rpartition("/")[2]]
 
 
-def shard_id(number: int) -> str:
-    """What a shard is called."""
+def _shard_id(number: int) -> str:
     return f"{number:09}"
 
 
@@ -379,7 +363,7 @@ def list_source(store: Store, source: Store, size: int, stopped: Callable[[], bo
         size = min(size, max(LEAST, -(-len(first) // SPLITS)))
     names = chain(first, names)
     while content := list(islice(names, size)):
-        new = store.create(f"{SHARDS}/{shard_id(number)}.json", json.dumps(content).encode())
+        new = store.create(f"{SHARDS}/{_shard_id(number)}.json", json.dumps(content).encode())
         if stopped() or not new:  # another one lists
             return
         number += 1
@@ -447,15 +431,16 @@ class ShardWorker:
                     found = [error_row(name, WorkerError("a process that read it came to an end"))]
                 else:
                     if lease.number >= _CAREFUL:
-                        lease.at(k)
+                        lease.at = k
+                        lease.renew()
                     found = self._reader.rows(name, done.result())
                 rows += found
                 self._say(Tally(1, sum(row["status"] == "error" for row in found)))
-        if self._store.create(part_name(lease.task), _parquet(rows)):
+        if self._store.create(_part_name(lease.task), _parquet(rows)):
             self._say(Tally(shards=1))
         self._queue.done.add(lease.task)
         for k in range(1, lease.number):
-            self._store.delete(lease_name(lease.task, k))
+            self._store.delete(replace(lease, number=k).name)
 
     def _say(self, more: Tally, *, now: bool = False) -> None:
         self._tally = Tally(*map(sum, zip(self._tally, more, strict=True)))
@@ -491,9 +476,8 @@ def run_batch(
         WorkerError: Processes come to an end again and again.
         ModelError: See ``RowReader``.
     """
-    queue, status = ShardQueue(job.agree()), BatchStatus()
+    queue, status, due = ShardQueue(job.agree()), BatchStatus(), time.monotonic()
     queue.look()
-    due = time.monotonic()
     with _Processes(job, 0 if queue.finished else workers) as processes:
         while processes.running:
             for tally in processes.tallies():

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from digitlens.errors import DataError, DigitlensError, needs_extra
@@ -31,41 +31,6 @@ class UnreadableError(DigitlensError):
     """A single thing is not there, or may not be read."""
 
 
-class Store(Protocol):
-    """Things by names with slashes between folders, below a place of their own.
-
-    Each raises DataError where the store cannot be reached or does not allow it.
-    """
-
-    def create(self, name: str, content: bytes) -> bool:
-        """Writes a thing that is not there yet; False where it is, whoever wrote it."""
-        ...
-
-    def put(self, name: str, content: bytes) -> None:
-        """Writes a thing, whole, over what was there."""
-        ...
-
-    def get(self, name: str) -> bytes:
-        """What is in a thing; raises UnreadableError where it is not there or not ours to read."""
-        ...
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a thing."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Removes a thing, if it is there."""
-        ...
-
-    def written(self, folder: str = "") -> dict[str, float]:
-        """The names right below a folder, and when each was written, in the store's seconds."""
-        ...
-
-    def names(self, after: str = "") -> Iterator[str]:
-        """All names, in folders too, in ascending order, from behind one on."""
-        ...
-
-
 def open_store(place: str) -> Store:
     """The store at a path of a folder, which need not be there, or an address.
 
@@ -77,18 +42,22 @@ def open_store(place: str) -> Store:
         return FolderStore(Path(place))
     if not _CLOUD.fullmatch(place):
         raise DataError(f"expected a folder, s3://, gs:// or az://, found {place}")
-    return CloudStore(place)
+    return _CloudStore(place)
 
 
 class FolderStore:
-    """A folder, also one that several machines share: it has to know hard links."""
+    """Things by names with slashes between folders, in a folder that has to know hard links.
+
+    Several machines may share it. Each method raises DataError where the store cannot be reached or
+    does not allow it; so do those of a bucket, which are alike.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Makes nothing yet."""
         self._folder = folder
 
     def create(self, name: str, content: bytes) -> bool:
-        """See ``Store``."""
+        """Writes a thing that is not there yet; False where it is, whoever wrote it."""
         path = self._folder / name
         temporary = path.with_name(f".new-{uuid4().hex}")
         try:
@@ -111,7 +80,7 @@ class FolderStore:
         return True
 
     def put(self, name: str, content: bytes) -> None:
-        """See ``Store``."""
+        """Writes a thing, whole, over what was there."""
         try:
             with atomic_path(self._folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -119,7 +88,7 @@ class FolderStore:
             raise DataError(f"{self._folder / name} cannot be written ({error})") from error
 
     def get(self, name: str) -> bytes:
-        """See ``Store``."""
+        """What is in a thing; raises UnreadableError where it is not there or not ours to read."""
         try:
             return (self._folder / name).read_bytes()
         except (FileNotFoundError, PermissionError) as error:
@@ -128,15 +97,15 @@ class FolderStore:
             raise DataError(f"{self._folder / name} cannot be read ({error})") from error
 
     def has(self, name: str) -> bool:
-        """See ``Store``."""
+        """Whether there is such a thing."""
         return (self._folder / name).exists()
 
     def delete(self, name: str) -> None:
-        """See ``Store``."""
+        """Removes a thing, if it is there."""
         (self._folder / name).unlink(missing_ok=True)
 
     def written(self, folder: str = "") -> dict[str, float]:
-        """See ``Store``."""
+        """The names right below a folder, and when each was written, in the store's seconds."""
         found: dict[str, float] = {}
         with suppress(FileNotFoundError), os.scandir(self._folder / folder) as entries:
             for entry in entries:
@@ -146,7 +115,7 @@ class FolderStore:
         return found
 
     def names(self, after: str = "") -> Iterator[str]:
-        """See ``Store``; links to folders are not followed."""
+        """All names, in folders too, ascending, from behind one on; no links to folders."""
         found: list[str] = []
         for place, _, names in os.walk(self._folder):
             below = Path(place).relative_to(self._folder)
@@ -154,14 +123,13 @@ class FolderStore:
         return iter(sorted(name for name in found if name > after))
 
 
-class CloudStore:
+class _CloudStore:
     """What lies below an address in S3, Google Cloud Storage or Azure.
 
     Who may do so, and where, is taken from the environment, as the tools of each cloud do.
     """
 
     def __init__(self, address: str) -> None:
-        """Asks nothing yet."""
         with needs_extra("cloud", address.partition(":")[0] + "://"):
             import obstore  # noqa: PLC0415
             from obstore.store import from_url  # noqa: PLC0415
@@ -172,7 +140,6 @@ class CloudStore:
             )
 
     def create(self, name: str, content: bytes) -> bool:
-        """See ``Store``."""
         for _ in range(_TRIES):
             with self._telling(name):
                 try:
@@ -186,12 +153,10 @@ class CloudStore:
         raise DataError(f"{self._address}: {name} cannot be written: it is said to be there")
 
     def put(self, name: str, content: bytes) -> None:
-        """See ``Store``."""
         with self._telling(name):
             self._api.put(self._store, name, content, use_multipart=False)
 
     def get(self, name: str) -> bytes:
-        """See ``Store``."""
         denied = self._api.exceptions.PermissionDeniedError
         with self._telling(name):
             try:
@@ -200,24 +165,20 @@ class CloudStore:
                 raise UnreadableError(_line(error)) from error
 
     def has(self, name: str) -> bool:
-        """See ``Store``."""
         with self._telling(name), suppress(FileNotFoundError):
             return bool(self._api.head(self._store, name))
         return False
 
     def delete(self, name: str) -> None:
-        """See ``Store``."""
         with self._telling(name), suppress(FileNotFoundError):
             self._api.delete(self._store, name)
 
     def written(self, folder: str = "") -> dict[str, float]:
-        """See ``Store``."""
         with self._telling(folder):
             found = self._api.list_with_delimiter(self._store, folder or None)["objects"]
         return {Path(each["path"]).name: each["last_modified"].timestamp() for each in found}
 
     def names(self, after: str = "") -> Iterator[str]:
-        """See ``Store``."""
         with self._telling():
             for each in chain.from_iterable(self._api.list(self._store, offset=after or None)):
                 yield each["path"]
@@ -234,3 +195,6 @@ class CloudStore:
 
 def _line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+Store: TypeAlias = FolderStore | _CloudStore

@@ -55,6 +55,7 @@ _TELLS = 10.0  # half of the pixels that err on their own
 _UNKNOWN = 0.9  # correlation that a digit that was never seen has
 _BLIND = 1e-3  # share of looks that say nothing
 
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Matrix = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -87,7 +88,7 @@ class Region:
     """
 
     name: str
-    box: tuple[float, float, float, float]
+    box: Box
     kind: Kind = "number"
     expect: str = ""
     digits: int = 0
@@ -101,7 +102,7 @@ class Region:
         """Whether earlier values say anything about the next one."""
         return self.monotone or self.most_per_hour is not None
 
-    def pixels(self, page: Page) -> tuple[float, float, float, float]:
+    def pixels(self, page: Page) -> Box:
         """The box in pixels of the reference, uint8[H, W] or uint8[H, W, 3]."""
         height, width = page.shape[:2]
         across, down = (width, height) if max(self.box) <= 1 else (1, 1)
@@ -305,14 +306,14 @@ class Registration:
         """Whether the picture shows the same as the reference."""
         return self.similarity >= ALIKE
 
-    def quad(self, box: tuple[float, float, float, float]) -> Floats:
+    def quad(self, box: Box) -> Floats:
         """The corners of a box of the reference, x0, y0, x1, y1, on the picture; float32[4, 2]."""
         x0, y0, x1, y1 = box
         corners = np.array([[x0, y0, 1], [x1, y0, 1], [x1, y1, 1], [x0, y1, 1]])
         x, y, w = self.matrix @ corners.T
         return np.stack([x / w, y / w], axis=1).astype(np.float32)
 
-    def cells(self, page: Page, box: tuple[float, float, float, float], count: int) -> Pixels:
+    def cells(self, page: Page, box: Box, count: int) -> Pixels:
         """uint8[N, 32, 24]; the parts of a box of the reference, side by side, on the picture."""
         import cv2  # noqa: PLC0415  (an extra)
 
@@ -329,15 +330,7 @@ class Reference:
     """A picture that others are registered with."""
 
     def __init__(self, page: Page) -> None:
-        """Looks for its points.
-
-        Args:
-            page: uint8[H, W] or uint8[H, W, 3].
-
-        Raises:
-            MissingExtraError: The extra ``template`` is not installed.
-            TemplateError: There is too little on it.
-        """
+        """Looks for its points; raises TemplateError where there are too few."""
         self._gray = _gray(page)
         self._points, self._marks = _points(self._gray)
         if len(self._points) < _FEW:
@@ -357,16 +350,11 @@ class Reference:
         if len(points) < _FEW:
             return nowhere
         nearest = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(self._marks, marks, k=2)
-        pairs = np.array(
-            [
-                (best.queryIdx, best.trainIdx)
-                for best, second in nearest
-                if best.distance < _DISTINCT * second.distance
-            ]
-        )
-        if len(pairs) < _FEW:
+        near = [one for one, second in nearest if one.distance < _DISTINCT * second.distance]
+        if len(near) < _FEW:
             return nowhere
-        ours, theirs = self._points[pairs[:, 0]], points[pairs[:, 1]]
+        ours = self._points[[one.queryIdx for one in near]]
+        theirs = points[[one.trainIdx for one in near]]
         off = _OFF * max(1.0, max(gray.shape) / _SIDE)
         found: Any = cv2.findHomography(ours, theirs, cv2.USAC_MAGSAC, off)[0]
         if found is None or not _is_seen_from_the_front(found, self._gray):

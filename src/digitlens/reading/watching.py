@@ -37,7 +37,7 @@ class Watch:
         deliveries: Deliveries,
         wait: int = WAIT,
     ) -> None:
-        """Takes up where the log ends.
+        """Takes up where the log ends; raises DataError where a row of it has no time.
 
         Args:
             folder: Where pictures arrive.
@@ -45,12 +45,6 @@ class Watch:
             ledger: The log.
             deliveries: Where else readings go.
             wait: See ``History``.
-
-        Raises:
-            DataError: A row of the log has no time.
-
-        Attributes:
-            unread: Names of the pictures that could not be read so far.
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
@@ -62,10 +56,10 @@ class Watch:
         self._torn: set[tuple[str, str]] = set()  # hash and region, of a picture half in the log
         self._seen: dict[str, tuple[int, int]] = {}  # time and size, when it was last looked at
         self._unwritten: deque[list[Row]] = deque()
-        self._is_locked = False
+        self._is_locked = False  # the log, when it was last written
         # By region and digit, the newest rows with a value that has it.
         self._shown: dict[tuple[str, str], deque[Row]] = {}
-        self.unread: set[str] = set()
+        self.unread: set[str] = set()  # names of pictures that could not be read so far
         self._recall()
 
     def _recall(self) -> None:
@@ -195,7 +189,7 @@ class Watch:
             if (name, modified) not in self._refused:
                 self._refused.add((name, modified))
                 reason = f"cannot be read ({error.strerror or error}): it is tried again"
-                self._held.append(_Held.none((*told, ""), "error", reason))
+                self._held.append(_unread((*told, ""), "error", reason))
             return
         self.unread.discard(name)
         digest = sha256(content)
@@ -209,7 +203,7 @@ class Watch:
             status = "rejected" if isinstance(error, TemplateError) else "error"
             self.unread |= {name} if status == "error" else set()
             reason = str(error).removeprefix("image: ")
-            self._held.append(_Held.none((*told, digest), status, reason))
+            self._held.append(_unread((*told, digest), status, reason))
             return
         new = [each for each in found.values() if (digest, each.region.name) not in self._torn]
         for each in new:
@@ -217,20 +211,23 @@ class Watch:
         self._held.append(_Held((*told, digest), new, []))
 
 
+Told = tuple[str, str, str, str]  # of a picture: time, name, time of the file, hash
+
+
 class _Held(NamedTuple):
     """A picture whose rows are not all decided."""
 
-    told: tuple[str, str, str, str]  # time, name, time of the file, hash
+    told: Told
     found: list[RegionReading]  # in its regions
     rows: list[Row]  # of the first of these
 
-    @classmethod
-    def none(cls, told: tuple[str, str, str, str], status: str, reason: str) -> _Held:
-        """One on which no region could be read."""
-        return cls(told, [], [Row(*told, status=status, reason=reason)])
+
+def _unread(told: Told, status: str, reason: str) -> _Held:
+    """A picture on which no region could be read."""
+    return _Held(told, [], [Row(*told, status=status, reason=reason)])
 
 
-def _row(told: tuple[str, str, str, str], found: RegionReading, verdict: Verdict) -> Row:
+def _row(told: Told, found: RegionReading, verdict: Verdict) -> Row:
     read, value = verdict.read, ""
     if verdict.status == "value" and read is not None:
         value = read.text if verdict.value is None else f"{verdict.value:f}"
