@@ -55,7 +55,7 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(run, here):
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_json_holds_all_that_is_said(run, here):
+def test_json_holds_all_that_is_said(run, here, small_split):
     done = run(EXAMPLES / "drawing.png", "--json", "--out", "elsewhere")
     told = json.loads(done.stdout)
     assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
@@ -71,6 +71,8 @@ def test_json_holds_all_that_is_said(run, here):
     assert {"erase", "add"} <= {change["kind"] for change in one["changes"]}
     alike = one["alike"]
     assert len(alike["nearest"]) == 8
+    for near in (*alike["nearest"], *alike["of_value"], *alike["of_runner_up"]):
+        assert small_split.labels[near["index"]] == near["label"]
     assert {near["label"] for near in alike["of_value"]} == {7}
     assert {near["label"] for near in alike["of_runner_up"]} == {one["runner_up"]}
     assert alike["usual"] == 100

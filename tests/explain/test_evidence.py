@@ -15,14 +15,12 @@ from digitlens.explain.evidence import (
     embed_known_digits,
     find_counterfactuals,
     find_nearest,
-    find_nearest_of,
     integrate_gradients,
     log_odds,
     measure_usual_distances,
     occlude,
     pca,
     project,
-    share_nearer,
 )
 from digitlens.results import Outputs
 from digitlens.training.recipe import Recipe
@@ -240,19 +238,12 @@ def unit(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-@st.composite
-def cases(draw):
-    random = np.random.default_rng(draw(st.integers(0, 10_000)))
-    count, width = draw(st.integers(1, 40)), draw(st.integers(1, 6))
-    known = random.normal(size=(count, width)).astype(np.float32)
-    features = random.normal(size=(draw(st.integers(1, 5)), width)).astype(np.float32)
-    return features, known, draw(st.integers(1, count)), random
-
-
 @settings(max_examples=30)
-@given(cases())
-def test_they_are_those_that_a_look_at_each_pair_finds(case):
-    features, known, k, _ = case
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 6), st.data())
+def test_they_are_those_that_a_look_at_each_pair_finds(seed, count, width, data):
+    random, k = np.random.default_rng(seed), data.draw(st.integers(1, count))
+    known = random.normal(size=(count, width)).astype(np.float32)
+    features = random.normal(size=(random.integers(1, 6), width)).astype(np.float32)
     apart = np.linalg.norm(unit(features)[:, None] - unit(known)[None], axis=2)
     found = find_nearest(features, known, k)
     np.testing.assert_allclose(found.distances, np.sort(apart, axis=1)[:, :k], atol=2e-3)
@@ -260,26 +251,6 @@ def test_they_are_those_that_a_look_at_each_pair_finds(case):
     np.testing.assert_allclose(mine, found.distances, atol=2e-3)
     assert all(len(set(row)) == k for row in found.indices.tolist())
     assert (np.diff(found.distances, axis=1) >= 0).all()
-
-
-@settings(max_examples=30)
-@given(cases())
-def test_of_chosen_ones_the_indices_are_those_of_all(case):
-    features, known, k, random = case
-    chosen = random.random(len(known)) < 0.5
-    chosen[random.integers(len(known))] = True
-    found = find_nearest_of(features, known, chosen, k)
-    assert found.indices.shape[1] == min(k, chosen.sum())
-    assert chosen[found.indices].all()
-    alone = find_nearest(features, known[chosen], found.indices.shape[1])
-    assert (np.flatnonzero(chosen)[alone.indices] == found.indices).all()
-
-
-@given(st.lists(st.floats(0, 2), min_size=1), st.lists(st.floats(0, 2)))
-def test_the_share_that_is_nearer_is_counted(usual, distances):
-    shares = share_nearer(np.array(distances), np.sort(usual))
-    counted = [sum(one < distance for one in usual) / len(usual) for distance in distances]
-    assert shares.tolist() == counted
 
 
 def test_of_equals_the_first_is_first():

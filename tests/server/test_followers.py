@@ -14,7 +14,7 @@ from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
 from digitlens.server import followers as module
-from digitlens.server.followers import Followers, FollowOptions
+from digitlens.server.followers import Followers
 from digitlens.training.loop import HISTORY
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import train_classifier
@@ -66,7 +66,7 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
         architecture="fast", widths=(4,), kernels=(3,), dense=0, epochs=2, batch_size=64
     )
     seen = []
-    with Followers(FollowOptions(watch=True)) as followers:
+    with Followers(watch=True) as followers:
         followers.begin(recipe, tmp_path, (small_split, small_split))
 
         def look(row=None):
@@ -95,7 +95,7 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
 
 def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, small_split):
     nothing = Split(small_split.tiles[:0], small_split.labels[:0])
-    with Followers(FollowOptions(watch=True)) as followers:
+    with Followers(watch=True) as followers:
         followers.begin(Recipe(), tmp_path, (small_split, nothing))
         with urllib.request.urlopen(f"{followers.address}subject", timeout=10) as answer:
             told = json.loads(answer.read())
@@ -111,25 +111,25 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
 
 
 @pytest.mark.parametrize(
-    ("options", "package", "extra"),
+    ("option", "package", "extra"),
     [
-        (FollowOptions(watch=True), "uvicorn", "serve"),
-        (FollowOptions(tensorboard=True), "tensorboard", "tensorboard"),
+        ("watch", "uvicorn", "serve"),
+        ("tensorboard", "tensorboard", "tensorboard"),
     ],
 )
 def test_a_missing_package_is_named_before_anything_is_trained(
-    options, package, extra, monkeypatch
+    option, package, extra, monkeypatch
 ):
     for name in list(sys.modules):
         if name.startswith(("torch.utils.tens", "digitlens.server.training_page")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}'.*digitlens\[{extra}\]"):
-        Followers(options).__enter__()
+        Followers(**{option: True}).__enter__()
 
 
 def test_nobody_follows_unless_asked(tmp_path, small_split):
-    with Followers(FollowOptions()) as followers:
+    with Followers() as followers:
         followers.begin(Recipe(), tmp_path, (small_split, small_split))
         assert followers.on_step is None
         assert followers.on_epoch is None
@@ -156,7 +156,7 @@ def test_the_page_stays_until_it_is_closed(looks, waits, monkeypatch, capsys):
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
-    followers = Followers(FollowOptions(watch=True))
+    followers = Followers(watch=True)
     followers._live = Pages(looks)
     followers.linger()
     assert ("Ctrl-C ends" in capsys.readouterr().err) == waits

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -18,51 +18,11 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Report, Robustness, Transfer
+    from digitlens.evaluation.report import Transfer
     from digitlens.models.classifier import Classifier, ForeignClassifier
 
 REPORT, TRANSFER = "report.json", "transfer.json"
 REJECTION, ROBUSTNESS = "rejection.json", "robustness.json"
-
-Robustly = Annotated[
-    bool,
-    Option(
-        "--robustness",
-        help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
-        "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
-    ),
-]
-
-On = Annotated[
-    list[str] | None,
-    Option(
-        "--on",
-        metavar="NAME[=FILE]",
-        help="Another data set of digits, on which nothing was trained; may be repeated. `digits` "
-        "comes with scikit-learn; `usps`, `semeion`, `emnist`, `svhn` and `ardis` are given with "
-        "the file that their authors publish, or its folder: `usps=usps.t.bz2`.",
-    ),
-]
-
-Rejecting = Annotated[
-    bool,
-    Option(
-        "--rejection",
-        help="Also calibration, what rejecting unsure answers gains, and whether letters, strokes, "
-        "noise, textures and blank tiles are told from digits. Fetches fonts once.",
-    ),
-]
-
-Negatives = Annotated[
-    list[str] | None,
-    Option(
-        "--negatives",
-        "--strange",  # the name of version 0.1
-        metavar="NAME=FILE",
-        help="With --rejection, tiles of no digit as an IDX file, such as Fashion-MNIST, "
-        "Kuzushiji-MNIST or the letters of EMNIST; may be repeated.",
-    ),
-]
 
 
 def evaluate(
@@ -78,36 +38,63 @@ def evaluate(
     ] = None,
     pixels: tables.Pixels = None,
     outputs: tables.Outputs = None,
-    robustness: Robustly = False,
-    on: On = None,
-    rejection: Rejecting = False,
-    negatives: Negatives = None,
+    robustness: Annotated[
+        bool,
+        Option(
+            "--robustness",
+            help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
+            "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
+        ),
+    ] = False,
+    on: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME[=FILE]",
+            help="Another data set of digits, on which nothing was trained; may be repeated. "
+            "`digits` comes with scikit-learn; `usps`, `semeion`, `emnist`, `svhn` and `ardis` "
+            "are given with the file that their authors publish, or its folder: "
+            "`usps=usps.t.bz2`.",
+        ),
+    ] = None,
+    rejection: Annotated[
+        bool,
+        Option(
+            "--rejection",
+            help="Also calibration, what rejecting unsure answers gains, and whether letters, "
+            "strokes, noise, textures and blank tiles are told from digits. Fetches fonts once.",
+        ),
+    ] = False,
+    negatives: Annotated[
+        list[str] | None,
+        Option(
+            "--negatives",
+            "--strange",  # the name of version 0.1
+            metavar="NAME=FILE",
+            help="With --rejection, tiles of no digit as an IDX file, such as Fashion-MNIST, "
+            "Kuzushiji-MNIST or the letters of EMNIST; may be repeated.",
+        ),
+    ] = None,
     as_json: tables.AsJson = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
-    _check_data(data, data_dir, split, "test")
     if negatives and not rejection:
         raise typer.BadParameter("--negatives belongs to --rejection: give that too")
-    from digitlens.datasets.labelled import load_labelled
-    from digitlens.explain.trained_model import (
-        evaluate_model,
-        evaluated_tiles,
-        measure_corrupted,
-        measure_external,
-        measure_ood,
-    )
+    own = _own_tiles(data, data_dir, split, "test")
+    from digitlens.explain import trained_model
 
     classifier = _open(model, pixels, outputs)
-    if data:
-        tiles, name = load_labelled(data), data.name
-    else:
-        tiles, name = evaluated_tiles(classifier, split, data_dir)
-    report = evaluate_model(classifier, tiles, name)
-    parts = [_report_part(report, tiles)]
+    tiles, name = own or trained_model.evaluated_tiles(classifier, split, data_dir)
+    report = trained_model.evaluate_model(classifier, tiles, name)
+    shown = [
+        *tables.report_tables(report),
+        f"most confused: {tables.most_confused(report) or 'none'}",
+    ]
+    draw = partial(figure("registry.draw_evaluation"), report, tiles.tiles)
+    parts = [part_of("report.json", report.as_dict(), shown, draw)]
     if on:
-        parts.append(external_part(measure_external(classifier, on)))
+        parts.append(external_part(trained_model.measure_external(classifier, on)))
     if rejection:
-        found = measure_ood(
+        found = trained_model.measure_ood(
             classifier,
             tiles,
             negatives=negatives or (),
@@ -116,14 +103,23 @@ def evaluate(
         )
         parts.append(ood_part(found))
     if robustness:
-        parts.append(robustness_part(measure_corrupted(classifier, tiles, report), tiles))
+        found = trained_model.measure_corrupted(classifier, tiles, report)
+        shown = tables.robustness_tables(found)
+        draw = partial(figure("reliability.draw_robustness"), found, tiles)
+        parts.append(part_of("robustness.json", found.as_dict(), shown, draw, "robustness"))
     _tell(parts, out or Path(f"evaluation-{safe_name(report.model.name)}"), as_json)
 
 
-def _check_data(data: Path | None, data_dir: Path | None, split: str, usual: str) -> None:
+def _own_tiles(
+    data: Path | None, data_dir: Path | None, split: str, usual: str
+) -> tuple[Split, str] | None:
+    """The labelled tiles that take the place of MNIST, and what they are called."""
+    from digitlens.datasets.labelled import load_labelled
+
     if data and (data_dir or split != usual):
         told = "--data takes the place of MNIST: leave --data-dir and --split out"
         raise typer.BadParameter(told)
+    return (load_labelled(data), data.name) if data else None
 
 
 def _open(
@@ -143,52 +139,26 @@ def _open(
     return classifier
 
 
-def _report_part(report: Report, tiles: Split) -> Part:
-    shown = [
-        *tables.report_tables(report),
-        f"most confused: {tables.most_confused(report) or 'none'}",
-    ]
-    draw = partial(_draw, "registry.draw_evaluation", report, tiles.tiles)
-    return part_of(REPORT, report.as_dict(), shown, draw)
-
-
 def external_part(found: Sequence[Transfer]) -> Part:
     """What a model makes of other data sets; draws what was read wrongly of each."""
 
     def draw(folder: Path) -> list[Path]:
-        paths = [folder / name for name in _picture_names([one.data.name for one in found])]
-        for one, path in zip(found, paths, strict=True):
-            figure("scores.draw_wrong")(one.framed, one.data.framed.tiles, path)
+        seen, paths = Counter[str](), list[Path]()
+        for one in found:
+            seen[one.data.name] += 1  # of two files of one data set, the second has a number
+            number = f"-{seen[one.data.name]}" if seen[one.data.name] > 1 else ""
+            paths.append(folder / f"wrong-{one.data.name}{number}.png")
+            figure("scores.draw_wrong")(one.framed, one.data.framed.tiles, paths[-1])
         return paths
 
     values = {"transfer": [one.as_dict() for one in found]}
-    return part_of(TRANSFER, values, tables.external_tables(found), draw)
-
-
-def _picture_names(data_sets: Sequence[str]) -> list[str]:
-    """One a data set; two files of one data set are told apart by a number."""
-    seen: Counter[str] = Counter()
-    names: list[str] = []
-    for name in data_sets:
-        seen[name] += 1
-        names.append(f"wrong-{name}{f'-{seen[name]}' if seen[name] > 1 else ''}.png")
-    return names
+    return part_of("transfer.json", values, tables.external_tables(found), draw)
 
 
 def ood_part(found: Rejection) -> Part:
     """Uncertainty, and digits told from what is none."""
-    shown, draw = tables.ood_tables(found), partial(_draw, "reliability.draw_rejection", found)
-    return part_of(REJECTION, found.as_dict(), shown, draw, "rejection")
-
-
-def robustness_part(found: Robustness, split: Split) -> Part:
-    """Scores on worse tiles; ``split`` as it was measured."""
-    draw = partial(_draw, "reliability.draw_robustness", found, split)
-    return part_of(ROBUSTNESS, found.as_dict(), tables.robustness_tables(found), draw, "robustness")
-
-
-def _draw(name: str, *given: Any) -> list[Path]:
-    return figure(name)(*given)
+    draw = partial(figure("reliability.draw_rejection"), found)
+    return part_of("rejection.json", found.as_dict(), tables.ood_tables(found), draw, "rejection")
 
 
 def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
@@ -198,21 +168,14 @@ def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
         names = [name for part in parts for name in part.write(folder)]
         note(f"written to {folder}: {', '.join(names)}")
     finally:
-        _print(parts, as_json)
-
-
-def _print(parts: Sequence[Part], as_json: bool) -> None:
-    if as_json:
-        tables.print_json({name: value for part in parts for name, value in part.values.items()})
-        return
-    console = tables.wide_console()
-    for place, each in enumerate(each for part in parts for each in part.shown):
-        if place:
-            console.print()
-        console.print(each, soft_wrap=isinstance(each, str))
-
-
-COMPARISON, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements.png"
+        if as_json:
+            tables.print_json({key: value for one in parts for key, value in one.values.items()})
+        else:
+            console = tables.wide_console()
+            for place, each in enumerate(each for part in parts for each in part.shown):
+                if place:
+                    console.print()
+                console.print(each, soft_wrap=isinstance(each, str))
 
 
 def compare(
@@ -236,14 +199,13 @@ def compare(
     """Compare runs on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
-    _check_data(data, data_dir, split, "validation")
-    from digitlens.datasets.labelled import load_labelled
+    own = _own_tiles(data, data_dir, split, "validation")
     from digitlens.datasets.mnist import load_mnist
     from digitlens.explain.trained_model import common_validation, compare_models, open_compared
 
     models = open_compared(runs, pixels, outputs)
-    if data:
-        tiles, name = load_labelled(data), data.name
+    if own:
+        tiles, name = own
     elif split == "test":
         tiles, name = load_mnist(data_dir).test, "MNIST test"
     else:
@@ -251,9 +213,10 @@ def compare(
     comparison = compare_models(models, tiles, name)
 
     def draw(folder: Path) -> list[Path]:
-        figure("scores.draw_comparison")(comparison, folder / PICTURE)
-        figure("scores.draw_disagreements")(comparison, tiles.tiles, folder / SHEET)
-        return [folder / PICTURE, folder / SHEET]
+        paths = [folder / "comparison.png", folder / "disagreements.png"]
+        figure("scores.draw_comparison")(comparison, paths[0])
+        figure("scores.draw_disagreements")(comparison, tiles.tiles, paths[1])
+        return paths
 
     shown = tables.comparison_tables(comparison)
-    _tell([part_of(COMPARISON, comparison.as_dict(), shown, draw)], out, as_json)
+    _tell([part_of("comparison.json", comparison.as_dict(), shown, draw)], out, as_json)

@@ -138,11 +138,10 @@ class _Run:
                 with open_document(sys.stdin.buffer if path == STDIN else path) as document:
                     count = document.count
                     self._bar.expect(count - 1)
-                    if count == 1 and path != STDIN:  # decoded by whoever reads it
-                        yield _Task(path, 1, 1, path)
-                        continue
                     for number in range(1, count + 1):
-                        yield _Task(path, number, count, _decoded(document, number))
+                        alone = count == 1 and path != STDIN  # decoded by whoever reads it
+                        page = partial(_decoded, document, number)
+                        yield _Task(path, number, count, path if alone else page())
             except (ImageError, MissingExtraError) as error:
                 yield _Task(path, 1, 1, error)
 
@@ -317,10 +316,10 @@ def print_answers(answers: Iterable[Answer], form: Form, out: TextIO) -> None:
         _print_csv(answers, out)
     else:
         for answer in answers:
-            reading = answer.reading
-            line = f"{answer.name}\t{reading.text.replace(chr(10), ' ')}"
+            line = f"{answer.name}\t{answer.reading.text.replace(chr(10), ' ')}"
             if form == "json":
-                line = json.dumps({"path": answer.path, "page": answer.page, **reading.as_dict()})
+                page = {"path": answer.path, "page": answer.page}
+                line = json.dumps(page | answer.reading.as_dict())
             print(_printable(line, out), file=out, flush=True)
 
 
@@ -382,16 +381,14 @@ def _print_table(answers: list[Answer]) -> None:
 def _numbers(reading: Reading) -> Text:
     from rich.text import Text
 
+    lines = [_pieces(line) for line in reading.lines]
     if reading.characters:
         colours = {digit.box: COLOURS[digit.status] for digit in reading.digits}
         lines = [
-            Text.assemble(*((one.char, colours.get(one.box, "")) for one in line))
-            for line in reading.characters
+            [(one.char, colours.get(one.box, "")) for one in line] for line in reading.characters
         ]
-    else:
-        lines = [Text.assemble(*_pieces(line)) for line in reading.lines]
-    lines = [line for line in lines if line]
-    return Text("\n").join(lines) if lines else Text("no digits", "dim")
+    texts = [Text.assemble(*line) for line in lines if line]
+    return Text("\n").join(texts) if texts else Text("no digits", "dim")
 
 
 def _values(reading: Reading) -> str:
@@ -408,17 +405,17 @@ def _first(lines: list[str]) -> list[str]:
     return lines[:MOST] + more
 
 
-def _pieces(line: Sequence[Digit]) -> Iterator[tuple[str, str]]:
+def _pieces(line: Sequence[Digit]) -> list[tuple[str, str]]:
     """The digits of a line in their colours, with a space between numbers; no rejected ones."""
-    begun = gap = False
+    pieces: list[tuple[str, str]] = []
+    gap = False
     for digit in line:
         gap = gap or digit.starts_number  # also of a rejected one: the gap is there nevertheless
-        if digit.status == "rejected":
-            continue
-        if begun and gap:
-            yield " ", ""
-        yield str(digit.value), COLOURS[digit.status]
-        begun, gap = True, False
+        if digit.status != "rejected":
+            pieces += [(" ", "")] * (gap and bool(pieces))
+            pieces.append((str(digit.value), COLOURS[digit.status]))
+            gap = False
+    return pieces
 
 
 def _doubts(reading: Reading) -> str:
@@ -436,8 +433,6 @@ _NO_PICTURES = (
     "is a folder without pictures: looked in it and its subfolders for names that end in "
     f"{', '.join(SUFFIXES)}"
 )
-
-_Files: TypeAlias = tuple[list[str], list[ImageError]]  # files, and what is wrong with the rest
 
 
 def find_pictures(
@@ -458,41 +453,32 @@ def find_pictures(
     Returns:
         The files, and an error for each path that means none and each folder that cannot be read.
     """
-    files: list[str] = []
     problems: list[ImageError] = []
-    for path in paths:
-        found, wrong = _meant(path, left_out)
-        files += found
-        problems += wrong
-    return files, problems
+    return [file for path in paths for file in _meant(path, left_out, problems)], problems
 
 
-def _meant(path: str, left_out: Sequence[Path]) -> _Files:
+def _meant(path: str, left_out: Sequence[Path], problems: list[ImageError]) -> list[str]:
     if path in ("", STDIN):
-        return [path], []
+        return [path]
     try:
         if Path(path).is_dir():
-            return _pictures(path, (), left_out)
+            return _pictures(Path(path), (), left_out, problems)
         if Path(path).exists() or not _MAGIC.search(path):
-            return [path], []
+            return [path]
         parts = Path(path).parts
         fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
-        return _pictures(str(Path(*fixed)), parts[len(fixed) :], left_out, path)
+        return _pictures(Path(*fixed), parts[len(fixed) :], left_out, problems, path)
     except (OSError, ValueError):  # no right to look, too long, a null: opening it says so
-        return [path], []
+        return [path]
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[ImageError]]:
-    problems: list[ImageError] = []
-
+def _walk(folder: Path, problems: list[ImageError]) -> Iterator[Path]:
     def note(error: OSError) -> None:
         problems.append(ImageError(f"{error.filename}: cannot be read ({error.strerror})"))
 
-    found: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [path for name in names if _is_picture(path := Path(place, name))]
-    return found, problems
+        yield from (path for name in names if _is_picture(path := Path(place, name)))
 
 
 def _is_picture(path: Path) -> bool:
@@ -505,27 +491,26 @@ def _is_picture(path: Path) -> bool:
 
 
 def _pictures(
-    base: str, rest: Sequence[str], left_out: Sequence[Path], pattern: str = ""
-) -> _Files:
+    base: Path,
+    rest: Sequence[str],
+    left_out: Sequence[Path],
+    problems: list[ImageError],
+    pattern: str = "",
+) -> list[str]:
     """The files that a pattern means below a folder, and the pictures in folders, in natural order.
 
     Without those in folders that are left out, unless the folder lies in them.
     """
+    before = len(problems)
     found: list[Path] = []
-    problems: list[ImageError] = []
-    for match in _matches(Path(base), rest):
-        if match.is_dir():
-            more, wrong = _walk(match)
-            found += more
-            problems += wrong
-        else:
-            found.append(match)
-    folders = [folder for folder in left_out if not _lies_in(Path(base), folder)]
+    for match in _matches(base, rest):
+        found += _walk(match, problems) if match.is_dir() else [match]
+    folders = [folder for folder in left_out if not _lies_in(base, folder)]
     kept = {str(path) for path in found if not any(_lies_in(path, folder) for folder in folders)}
-    if not kept and not problems:
+    if not kept and len(problems) == before:
         nothing = f"{pattern}: matches no picture: check the pattern and the folder"
-        problems = [ImageError(nothing if pattern else f"{Path(base)}: {_NO_PICTURES}")]
-    return sorted(kept, key=lambda path: (_natural(path), path)), problems
+        problems.append(ImageError(nothing if pattern else f"{base}: {_NO_PICTURES}"))
+    return sorted(kept, key=lambda path: (_natural(path), path))
 
 
 def _matches(base: Path, rest: Sequence[str]) -> Iterable[Path]:

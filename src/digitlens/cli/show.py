@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import typer
 from typer import Argument, Option
@@ -16,11 +15,9 @@ from digitlens.cli.read_paths import find_pictures
 from digitlens.cli.tables import AsJson, DataDir, SplitOf, Themed, print_json, safe_name, writing
 from digitlens.errors import DataError, DigitlensError, ImageError, ModelError, needs_extra
 from digitlens.progress import note
+from digitlens.results import plain_fields
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from digitlens.models.networks import Reconstructor
     from digitlens.results import Digit
 
@@ -83,7 +80,8 @@ def figures(
     with themed(theme):
         for path in (folder / f"{name}.{form}" for name in chosen):
             with writing(path):
-                drawn = _is_drawn(partial(FIGURES[path.stem], trained, path, shown), path)
+                draw = partial(FIGURES[path.stem], trained, path, shown)
+                drawn = tables.is_drawn(draw, path.stem, DigitlensError)
             made += [path] * drawn
             if drawn and not as_json:
                 typer.echo(str(path))
@@ -105,17 +103,6 @@ def _chosen(only: Sequence[str] | None) -> list[str]:
             f"--only: expected one of {', '.join(FIGURES)}, found {', '.join(map(repr, unknown))}"
         )
     return list(dict.fromkeys(only))
-
-
-def _is_drawn(draw: Callable[[], None], path: Path) -> bool:
-    """Draws a figure; where that cannot be done, says why."""
-    try:
-        with needs_extra("plots"):
-            draw()
-    except DigitlensError as error:
-        note(f"no {path.stem}: {error}")
-        return False
-    return True
 
 
 PAGE = "report.html"
@@ -233,15 +220,24 @@ def reconstruct(
             found += _redraw(name, reconstructor, out)
         except ImageError as error:
             problems.append(error)
-    _print_pictures(found, as_json)
+    if as_json:
+        print_json([row.as_dict() for row in found])
+    else:
+        from digitlens.visualization.sheets import in_words
+
+        headings = ("picture", "read as", "error", "of MNIST drawn better")
+        rows = [
+            (row.picture, in_words(row.digit), f"{row.error:.4f}", f"{row.usual:.0%}")
+            for row in found
+        ]
+        tables.wide_console().print(tables.table_of(headings, rows, left=2))
     for problem in problems:
         note(f"digitlens: {problem}")
     if problems:
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """What is told of one digit of a picture; ``usual`` is the share of digits drawn better."""
 
     picture: str
@@ -253,10 +249,8 @@ class _Row:
         """The values by name, JSON-ready; ``drawn_better`` is a share from 0 to 1."""
         return {
             "picture": self.picture,
-            "value": self.digit.value,
+            **plain_fields(self.digit, "value", "confidence", "status", "box"),
             "confidence": round(self.digit.confidence, 4),
-            "status": self.digit.status,
-            "box": self.digit.box.as_list(),
             "error": round(self.error, 5),
             "drawn_better": round(self.usual, 4),
         }
@@ -264,44 +258,21 @@ class _Row:
 
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     """The digits of a picture, drawn again next to what was drawn; rejected ones too."""
+    import numpy as np
+
     from digitlens.imaging.image import load_image
+    from digitlens.reading.reader import DigitReader
     from digitlens.visualization.sheets import draw_redrawn, in_words, write_picture
 
-    found, tiles = _find_digits(load_image(name))
+    seen = DigitReader().examine(load_image(name))
+    found = [digit for line in seen.reading.lines for digit in line]
+    tiles = seen.view.tiles[np.array([place for line in seen.places for place in line], np.intp)]
     drawn = reconstructor.reconstruct(tiles)
     usual = reconstructor.share_below(drawn.error).tolist()
-    rows = [
-        _Row(name, digit, error, share)
-        for digit, error, share in zip(found, drawn.error.tolist(), usual, strict=True)
-    ]
-    said = "error {0.error:.3f}; {1:.0f} % are drawn better"
+    rows = [_Row(name, *of) for of in zip(found, drawn.error.tolist(), usual, strict=True)]
     titles = [in_words(row.digit) for row in rows]
-    notes = [said.format(row, 100 * row.usual) for row in rows]
+    notes = [f"error {row.error:.3f}; {100 * row.usual:.0f} % are drawn better" for row in rows]
     path = out / f"{Path(name).stem}-reconstructed.png"
     write_picture(path, draw_redrawn(tiles, drawn.tiles, titles, notes))
     note(f"written: {path}")
     return rows
-
-
-def _find_digits(page: npt.NDArray[np.uint8]) -> tuple[list[Digit], npt.NDArray[np.uint8]]:
-    """What was found on a page, in reading order, and the tile of each."""
-    import numpy as np
-
-    from digitlens.reading.reader import DigitReader
-
-    seen = DigitReader().examine(page)
-    digits = [digit for line in seen.reading.lines for digit in line]
-    places = [place for line in seen.places for place in line]
-    return digits, seen.view.tiles[np.array(places, np.intp)]
-
-
-def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:
-    if as_json:
-        print_json([row.as_dict() for row in rows])
-        return
-    from digitlens.visualization.sheets import in_words
-
-    headings = ("picture", "read as", "error", "of MNIST drawn better")
-    said = [(row.picture, in_words(row.digit), row) for row in rows]
-    cells = [(*words, f"{row.error:.4f}", f"{row.usual:.0%}") for *words, row in said]
-    tables.wide_console().print(tables.table_of(headings, cells, left=2))

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 import typer
 from typer import Option
 
-from digitlens.errors import DataError, MissingExtraError, TemplateError, needs_extra
+from digitlens.errors import (
+    DataError,
+    DigitlensError,
+    MissingExtraError,
+    TemplateError,
+    needs_extra,
+)
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -59,9 +65,7 @@ def wide_console() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, markup=False, width=WIDE)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDE)
 
 
 class Part(NamedTuple):
@@ -94,15 +98,22 @@ def part_of(
 
         with writing(folder):
             files.write_json(folder / name, values)
-            return [name, *(picture.name for picture in drawn(lambda: draw(folder)))]
+            pictures: list[Path] = []
+            is_drawn(lambda: pictures.extend(draw(folder)), "pictures")
+            return [name, *(picture.name for picture in pictures)]
 
     return Part({key: values} if key else values, shown, write)
 
 
 def figure(name: str) -> Callable[..., Any]:
-    """A function of ``digitlens.visualization.figures``, whose modules take a second to load."""
+    """A function of ``digitlens.visualization.figures``, loaded when called: it takes a second."""
     module, _, function = name.partition(".")
-    return getattr(import_module(f"digitlens.visualization.figures.{module}"), function)
+
+    def draw(*given: Any) -> Any:
+        loaded = import_module(f"digitlens.visualization.figures.{module}")
+        return getattr(loaded, function)(*given)
+
+    return draw
 
 
 @contextmanager
@@ -123,14 +134,17 @@ def meaning(option: str) -> Generator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def drawn(draw: Callable[[], Sequence[Path]], what: str = "pictures") -> Sequence[Path]:
-    """The pictures that were drawn; none, and a note, where the extra for plots is missing."""
+def is_drawn(
+    draw: Callable[[], object], what: str, cause: type[DigitlensError] = MissingExtraError
+) -> bool:
+    """Draws; where the extra for plots is missing, or another such error comes, says so."""
     try:
         with needs_extra("plots"):
-            return draw()
-    except MissingExtraError as error:
+            draw()
+    except cause as error:
         note(f"no {what}: {error}")
-        return []
+        return False
+    return True
 
 
 def report_tables(report: Report) -> list[Table]:
@@ -189,10 +203,15 @@ def most_confused(report: Report, most: int | None = None) -> str:
 def robustness_tables(found: Robustness) -> list[Table]:
     """Accuracy and calibration under each corruption, and accuracy along each sweep."""
     headings = ("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
-    rows = [_condition_cells(row) for row in (found.clean, *found.corruptions)]
-    rows.append(_mean_cells("mean", found.corruptions))
+    known = {None: "?", True: "yes", False: "no"}
+    rows = [_condition_cells("clean", [found.clean], "")]
+    rows += [
+        _condition_cells(row.name.replace("_", " "), [row], known[row.overlaps])
+        for row in found.corruptions
+    ]
+    rows.append(_condition_cells("mean", found.corruptions))
     if found.apart:
-        rows.append(_mean_cells("mean of not trained", found.apart))
+        rows.append(_condition_cells("mean of not trained", found.apart))
     sweeps = [
         table_of(
             (curve.axis, "accuracy", "95 % interval"),
@@ -206,22 +225,13 @@ def robustness_tables(found: Robustness) -> list[Table]:
     return [table_of(headings, rows), *sweeps]
 
 
-def _mean_cells(name: str, rows: Sequence[Condition]) -> tuple[str, ...]:
+def _condition_cells(name: str, rows: Sequence[Condition], trained: str = "") -> tuple[str, ...]:
+    """One condition, or the mean of several, which has no interval."""
     accuracy = fmean(row.score.accuracy for row in rows)
     loss = fmean(row.uncertainty.nll for row in rows)
     error = fmean(row.uncertainty.ece for row in rows)
-    return name, f"{accuracy:.2%}", "", f"{loss:.3f}", f"{error:.2%}", ""
-
-
-def _condition_cells(row: Condition) -> tuple[str, ...]:
-    known = {None: "?", True: "yes", False: "no"}[row.overlaps] if row.name != "clean" else ""
-    return (
-        row.name.replace("_", " "),
-        *_share_cells(row.score.accuracy, row.score.interval),
-        f"{row.uncertainty.nll:.3f}",
-        f"{row.uncertainty.ece:.2%}",
-        known,
-    )
+    span = _span(rows[0].score.interval) if len(rows) == 1 else ""
+    return name, f"{accuracy:.2%}", span, f"{loss:.3f}", f"{error:.2%}", trained
 
 
 def _share_cells(accuracy: float, interval: tuple[float, float]) -> tuple[str, str]:
@@ -294,24 +304,8 @@ def comparison_tables(comparison: Comparison) -> list[Table | str]:
     """The models side by side, how their recipes differ, each pair and a verdict."""
     from digitlens.training.settings import shown
 
-    recipes = [
-        (name, *("-" if value is None else shown(value) for value in values))
-        for name, values in comparison.recipe_differences().items()
-    ]
-    return [
-        f"{comparison.data}, {comparison.n:,} tiles",
-        _runs(comparison),
-        *([table_of(("recipe", *comparison.names), recipes)] if recipes else []),
-        _pairs(comparison),
-        "\n".join(_verdict(pair) for pair in comparison.pairs),
-    ]
-
-
-def _runs(comparison: Comparison) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for name, report in comparison.reports.items():
-        facts = comparison.facts[name]
-        row = (
+    runs = [
+        (
             name,
             *_share_cells(report.accuracy, report.interval),
             f"{report.score.errors:,}",
@@ -321,27 +315,35 @@ def _runs(comparison: Comparison) -> Table:
             f"{facts.size / 1000:,.0f}",
             "-" if facts.training_seconds is None else f"{facts.training_seconds:,.1f}",
         )
-        rows.append(row)
-    headings = ("run", "accuracy", "95 % interval", "wrong", "loss", "calibration error")
-    return table_of((*headings, "parameters", "KB", "training s"), rows)
-
-
-def _pairs(comparison: Comparison) -> Table:
-    several = len(comparison.pairs) > 1
-    rows = [
+        for (name, report), facts in zip(
+            comparison.reports.items(), comparison.facts.values(), strict=True
+        )
+    ]
+    scores = ("accuracy", "95 % interval", "wrong", "loss", "calibration error")
+    recipes = [
+        (name, *("-" if value is None else shown(value) for value in values))
+        for name, values in comparison.recipe_differences().items()
+    ]
+    pairs = [
         (
             f"{pair.first} - {pair.second}",
             *(f"{count:,}" for count in (pair.only_first, pair.only_second, pair.both_wrong)),
             f"{pair.difference:+.2%}",
             _span(pair.interval, "+.2%"),
             f"{pair.p:.2g}",
-            *((f"{pair.p_holm:.2g}",) if several else ()),
+            f"{pair.p_holm:.2g}",
         )
         for pair in comparison.pairs
     ]
-    headings = ("pair", "only first right", "only second right", "both wrong", "difference")
-    more = ("p by Holm",) if several else ()
-    return table_of((*headings, "95 % interval", "McNemar p", *more), rows)
+    facts = ("only first right", "only second right", "both wrong", "difference", "95 % interval")
+    last = 8 if len(pairs) > 1 else 7  # of a single pair, p by Holm is p
+    return [
+        f"{comparison.data}, {comparison.n:,} tiles",
+        table_of(("run", *scores, "parameters", "KB", "training s"), runs),
+        *([table_of(("recipe", *comparison.names), recipes)] if recipes else []),
+        table_of(("pair", *facts, "McNemar p", "p by Holm")[:last], [row[:last] for row in pairs]),
+        "\n".join(_verdict(pair) for pair in comparison.pairs),
+    ]
 
 
 def _verdict(pair: Pair) -> str:

@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from digitlens.cli import tables
-from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, drawn, figure
+from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, figure, is_drawn
 from digitlens.errors import DataError, RecipeError, needs_extra
 from digitlens.files import is_unused
 from digitlens.progress import note, stderr_console
@@ -26,21 +26,6 @@ if TYPE_CHECKING:
     from digitlens.training.search_space import SearchSpace, StudyResult, Trial
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
-
-
-Watch = Annotated[
-    bool,
-    Option("--watch", help="Show the training while it goes on, as a page in the browser."),
-]
-WatchPort = Annotated[int, Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")]
-OpenPage = Annotated[bool, Option("--open/--no-open", help="Whether --watch opens the browser.")]
-Board = Annotated[
-    bool,
-    Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
-]
-BoardFolder = Annotated[
-    Path | None, Option(metavar="DIR", help="The same, into a folder of your choice.")
-]
 
 
 def train(
@@ -74,11 +59,22 @@ def train(
         bool, Option("--fields", help="Show what a recipe is made of, and stop.")
     ] = False,
     as_json: AsJson = False,
-    watch: Watch = False,
-    watch_port: WatchPort = 0,
-    open_page: OpenPage = True,
-    tensorboard: Board = False,
-    tensorboard_dir: BoardFolder = None,
+    watch: Annotated[
+        bool,
+        Option("--watch", help="Show the training while it goes on, as a page in the browser."),
+    ] = False,
+    watch_port: Annotated[
+        int, Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
+    ] = 0,
+    open_page: Annotated[
+        bool, Option("--open/--no-open", help="Whether --watch opens the browser.")
+    ] = True,
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows.")
+    ] = False,
+    tensorboard_dir: Annotated[
+        Path | None, Option(metavar="DIR", help="The same, into a folder of your choice.")
+    ] = None,
 ) -> None:
     """Train a network that reads digits: by its recipe a classifier or one of three others.
 
@@ -87,7 +83,7 @@ def train(
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
-    from digitlens.server.followers import Followers, FollowOptions
+    from digitlens.server.followers import Followers
     from digitlens.training.recipe import Recipe, changed_recipe, load_recipe
     from digitlens.training.run import RECIPE, free_folder, refit_recipe, resume_run, run_name
 
@@ -112,18 +108,21 @@ def train(
         for field, text in field_docs(type(chosen)).items():
             typer.echo(f"{f'{field}={shown(values[field])}':<28} {text}")
         return
-    follow = FollowOptions(watch, watch_port, open_page, tensorboard, tensorboard_dir)
-    if follow and not isinstance(chosen, Recipe):
+    followers = Followers(
+        watch=watch,
+        port=watch_port,
+        open_page=open_page,
+        tensorboard=tensorboard,
+        events=tensorboard_dir,
+    )
+    if followers.wanted and not isinstance(chosen, Recipe):
         raise typer.BadParameter("--watch and --tensorboard follow networks that name digits")
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
-    if follow:
-        tables.use_patient_threads()
-    with Followers(follow) as followers:
+    tables.use_patient_threads()
+    with followers:
         try:
-            outcome = _train(
-                chosen, folder, name, data_dir, extra, followers, resume=resume is not None
-            )
+            outcome = _train(chosen, folder, name, data_dir, extra, followers, resume is not None)
         except KeyboardInterrupt:
             if not (folder / RECIPE).is_file():
                 raise
@@ -140,10 +139,8 @@ def _train(
     data_dir: Path | None,
     extra: Path | None,
     followers: Followers,
-    *,
     resume: bool,
 ) -> Outcome:
-    tables.use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.loop import choose_device
         from digitlens.training.pipeline import TrainingJob, train_run
@@ -167,11 +164,8 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
     """Draws the curves into a run folder, or says which extra that needs."""
     from digitlens.training.run import CURVES
 
-    def draw() -> list[Path]:
-        figure("curves.draw_curves")(trained.history, folder / CURVES, trained.steps)
-        return [folder / CURVES]
-
-    drawn(draw, CURVES)
+    path = folder / CURVES
+    is_drawn(lambda: figure("curves.draw_curves")(trained.history, path, trained.steps), CURVES)
 
 
 def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
@@ -371,13 +365,13 @@ def _write_study(result: StudyResult, folder: Path) -> None:
 
 
 def _tell_study(result: StudyResult, folder: Path, *, as_json: bool) -> None:
-    def draw() -> list[Path]:
-        figure("curves.draw_tuning")(result, folder / PICTURE)
-        return [folder / PICTURE]
-
     _write_study(result, folder)
-    written = [BEST, *(path.name for path in drawn(draw, PICTURE))] if result.best else []
-    note(f"written to {folder}: {', '.join([TABLE, *written])}")
+    written = [TABLE]
+    if result.best:
+        written.append(BEST)
+        if is_drawn(lambda: figure("curves.draw_tuning")(result, folder / PICTURE), PICTURE):
+            written.append(PICTURE)
+    note(f"written to {folder}: {', '.join(written)}")
     if as_json:
         tables.print_json({"folder": str(folder), **result.as_dict()})
     else:

@@ -32,10 +32,11 @@ from digitlens.datasets.corruptions import thickness, to_planes, to_tiles, turne
 from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, needs_extra
 from digitlens.evaluation.metrics import CLASSES, Floats, PredictProba
-from digitlens.evaluation.ood import Nearest, find_nearest
+from digitlens.evaluation.ood import find_nearest
 from digitlens.files import cache_folder
 from digitlens.models.classifier import Classifier
 from digitlens.progress import note, work_bar
+from digitlens.results import plain_fields
 
 if TYPE_CHECKING:
     from torch import nn
@@ -175,14 +176,8 @@ class Counterfactual:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, without the tile."""
-        return {
-            "kind": self.kind,
-            "amount": self.amount,
-            "place": None if self.place is None else list(self.place),
-            "ink": round(self.ink, 4),
-            "value": self.value,
-            "probability": round(self.probability, 6),
-        }
+        named = plain_fields(self, "kind", "amount", "place", "ink", "value", "probability")
+        return named | {"ink": round(self.ink, 4)}
 
 
 def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counterfactual]:
@@ -202,43 +197,38 @@ def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counte
     if not tile.any():
         return []
     value = int(predict_proba(tile[None])[0].argmax())
-    found = [
-        _least_patch(predict_proba, tile, value, "erase"),
-        _least_patch(predict_proba, tile, value, "add"),
-        _first(predict_proba, tile, value, _turns(tile)),
-        _first(predict_proba, tile, value, _moves(tile)),
-        _first(predict_proba, tile, value, _widths(tile, "thicken", 1)),
-        _first(predict_proba, tile, value, _widths(tile, "thin", -1)),
-    ]
+    found = [_least_patch(predict_proba, tile, value, kind) for kind in ("erase", "add")]
+    ways = _turns(tile), _moves(tile), _widths(tile, "thicken", 1), _widths(tile, "thin", -1)
+    for tries in ways:
+        _, others = _ask(predict_proba, tries, tile, value)
+        found += others[:1]
     return [change for change in found if change]
 
 
-@dataclass(frozen=True, eq=False)
-class _Try:
+class _Try(NamedTuple):
     kind: Kind
     amount: float
-    place: tuple[int, int] | None
+    place: _Corner | None
     tile: Tile
 
 
-def _first(
-    predict: PredictProba, tile: Tile, value: int, tries: Sequence[_Try]
-) -> Counterfactual | None:
-    """The first of several tries that gives another answer."""
+def _ask(
+    predict: PredictProba, tries: Sequence[_Try], tile: Tile, value: int
+) -> tuple[Floats, list[Counterfactual]]:
+    """What is answered to each try, and the tries that give another answer."""
     if not tries:
-        return None
+        return np.empty((0, CLASSES)), []
     chances = predict(np.stack([one.tile for one in tries]))
-    other = np.flatnonzero(chances.argmax(axis=1) != value)
-    return _counterfactual(tries[other[0]], tile, chances[other[0]]) if len(other) else None
-
-
-def _counterfactual(one: _Try, tile: Tile, chances: Floats) -> Counterfactual:
-    new = int(chances.argmax())
-    ink = float(np.abs(one.tile.astype(np.int64) - tile).sum() / tile.sum(dtype=np.int64))
-    share = ink if one.kind in ("erase", "add") else 0.0
-    return Counterfactual(
-        one.kind, one.amount, one.place, share, new, float(chances[new]), one.tile
-    )
+    others: list[Counterfactual] = []
+    for k in np.flatnonzero(chances.argmax(axis=1) != value).tolist():
+        kind, amount, place, changed = tries[k]
+        share = 0.0
+        if kind in ("erase", "add"):
+            share = float(np.abs(changed.astype(np.int64) - tile).sum() / tile.sum(dtype=np.int64))
+        new = int(chances[k].argmax())
+        chance = float(chances[k, new])
+        others.append(Counterfactual(kind, amount, place, share, new, chance, changed))
+    return chances, others
 
 
 def _turns(tile: Tile) -> list[_Try]:
@@ -286,10 +276,9 @@ def _least_patch(
     best: Counterfactual | None = None
     for side in range(_LARGEST, 0, -1):
         tries = _patched(tile, corners, side, kind)
-        if not tries:
-            break
-        chances = predict(np.stack([one.tile for one in tries]))
-        best = _least_ink(tries, chances, tile, value) or best
+        chances, others = _ask(predict, tries, tile, value)
+        allowed = [one for one in others if kind == "add" or one.ink <= _MOST_ERASED]
+        best = min(allowed, key=lambda one: one.ink, default=best)
         likely = np.argsort(-_against(chances, value), kind="stable")[:_BEAM].tolist()
         corners = _quarters([place for k in likely if (place := tries[k].place)])
     return best
@@ -299,16 +288,6 @@ def _quarters(corners: Sequence[_Corner]) -> list[_Corner]:
     """Where squares lie that are smaller by a pixel and lie in those at these corners."""
     steps = [(down, right) for down in (0, 1) for right in (0, 1)]
     return list(dict.fromkeys((y + down, x + right) for y, x in corners for down, right in steps))
-
-
-def _least_ink(
-    tries: Sequence[_Try], chances: Floats, tile: Tile, value: int
-) -> Counterfactual | None:
-    """Of the tries that give another answer, the one that changes least."""
-    other = np.flatnonzero(chances.argmax(axis=1) != value)
-    found = [_counterfactual(tries[k], tile, chances[k]) for k in other.tolist()]
-    allowed = [one for one in found if one.kind == "add" or one.ink <= _MOST_ERASED]
-    return min(allowed, key=lambda one: one.ink, default=None)
 
 
 def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> list[_Try]:
@@ -328,26 +307,6 @@ def _against(chances: Floats, value: int) -> Floats:
     mine = logs[:, value].copy()
     logs[:, value] = -np.inf
     return logs.max(axis=1) - mine
-
-
-def find_nearest_of(
-    features: Floats, known: Floats, chosen: npt.NDArray[np.bool_], k: int
-) -> Nearest:
-    """The nearest of some of the known digits, such as those of one value, by indices among all.
-
-    At most k columns, and fewer where fewer are ``chosen``, bool[M].
-    """
-    places = np.flatnonzero(chosen)
-    found = find_nearest(features, known[places], min(k, max(1, len(places))))
-    return Nearest(places[found.indices], found.distances)
-
-
-def share_nearer(distances: Floats, usual: Floats) -> npt.NDArray[np.float64]:
-    """Share of usual distances float[V], ascending, that is below each of others: float64[N].
-
-    0.99 where a tile is farther from all known digits than 99 % of usual ones. V is at least 1.
-    """
-    return np.searchsorted(usual, distances, side="left") / len(usual)
 
 
 Tiles = npt.NDArray[np.uint8]
@@ -370,11 +329,25 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
 
     Raises ModelError where its graph gives no features.
     """
-    width = _width(classifier, training.tiles)
+    width = answers_and_features(classifier, training.tiles[:1])[1].shape[1]
     path = _cache_path("features", classifier, training.tiles)
     kept = _cached(path, (len(training), width), lambda: _embed(classifier, training.tiles, width))
     kept.flags.writeable = False
     return KnownDigits(training.tiles, training.labels, kept)
+
+
+def answers_and_features(classifier: Classifier, tiles: Tiles) -> tuple[Floats, Floats]:
+    """Probabilities float32[N, 10], and what the last dense layer is given, float32[N, D].
+
+    Raises ModelError where the model's graph gives no features.
+    """
+    outputs = classifier.outputs(tiles)
+    if outputs.features is None:
+        raise ModelError(
+            f"{classifier.name} gives no features: expected one network, exported by this "
+            "digitlens; several that are averaged have none in common"
+        )
+    return outputs.probabilities, outputs.features
 
 
 class Members:
@@ -427,16 +400,6 @@ def measure_usual_distances(
     return _cached(path, (count,), measure)
 
 
-def _width(classifier: Classifier, tiles: Tiles) -> int:
-    features = classifier.outputs(tiles[:1]).features
-    if features is None:
-        raise ModelError(
-            f"{classifier.name} gives no features: expected one network, exported by this "
-            "digitlens; several that are averaged have none in common"
-        )
-    return int(features.shape[1])
-
-
 def _embed(classifier: Classifier, tiles: Tiles, width: int) -> npt.NDArray[np.float32]:
     found = np.empty((len(tiles), width), np.float32)
     with work_bar() as bar:
@@ -487,8 +450,9 @@ def project(features: Floats, method: Method = "pca") -> Points:
 
     Args:
         features: float[N, D], N >= 3, D >= 2; else ValueError.
-        method: ``pca``, the plane in which they spread the most. ``tsne`` and ``umap`` keep
-            neighbours together instead, and say nothing of distances between groups.
+        method: ``pca``, the plane in which they spread the most. ``tsne`` (L. van der Maaten,
+            G. Hinton, JMLR 2008) and ``umap`` (L. McInnes et al., 2018) keep neighbours together
+            instead, and say nothing of distances between groups.
 
     Raises:
         MissingExtraError: The package of the method is not installed.
@@ -500,7 +464,17 @@ def project(features: Floats, method: Method = "pca") -> Points:
     if method == "pca":
         return pca(features)
     with needs_extra("maps"):
-        return _tsne(features) if method == "tsne" else _umap(features)
+        if method == "tsne":
+            from sklearn.manifold import TSNE  # noqa: PLC0415  (an extra, and slow to load)
+
+            near = min(30.0, (len(features) - 1) / 3)
+            mapped: Any = TSNE(init="pca", perplexity=near, random_state=0)
+        else:
+            import umap  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+
+            near = min(15, len(features) - 1)
+            mapped = umap.UMAP(n_neighbors=near, random_state=0, n_jobs=1)
+        return np.asarray(mapped.fit_transform(features), np.float32)
 
 
 def pca(features: Floats) -> Points:
@@ -517,21 +491,3 @@ def pca(features: Floats) -> Points:
     heaviest = np.abs(first).argmax(axis=1)
     signs = np.sign(first[np.arange(2), heaviest])
     return (centred @ (first * signs[:, None]).T).astype(np.float32)
-
-
-def _tsne(features: Floats) -> Points:
-    """L. van der Maaten, G. Hinton, "Visualizing data using t-SNE", JMLR 2008."""
-    from sklearn.manifold import TSNE  # noqa: PLC0415  (an extra, and slow to load)
-
-    neighbours = min(30.0, (len(features) - 1) / 3)
-    found: Any = TSNE(init="pca", perplexity=neighbours, random_state=0).fit_transform(features)
-    return found.astype(np.float32)
-
-
-def _umap(features: Floats) -> Points:
-    """L. McInnes et al., "UMAP: uniform manifold approximation and projection", 2018."""
-    import umap  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
-
-    neighbours = min(15, len(features) - 1)
-    reducer: Any = umap.UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1)
-    return np.asarray(reducer.fit_transform(features), np.float32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,11 @@ from digitlens.errors import DataError, ModelError
 from digitlens.explain.evidence import (
     Counterfactual,
     KnownDigits,
-    Nearest,
+    answers_and_features,
     find_counterfactuals,
     find_nearest,
-    find_nearest_of,
     measure_usual_distances,
     occlude,
-    share_nearer,
 )
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.image import Page
@@ -33,7 +32,7 @@ from digitlens.progress import work_bar
 from digitlens.reading.places import UNSEEN
 from digitlens.reading.reader import DigitReader, ReadResult
 from digitlens.reading.recognize import LIKELY
-from digitlens.results import Digit, Reading
+from digitlens.results import Digit, Reading, plain_fields
 
 Tile = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -84,8 +83,7 @@ class SimilarDigits:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, without the tiles."""
         return {
-            "nearest": [one.as_dict() for one in self.nearest],
-            "of_value": [one.as_dict() for one in self.of_value],
+            **plain_fields(self, "nearest", "of_value"),
             "of_runner_up": [one.as_dict() for one in self.of_other],
             "share_of_usual_nearer": self.nearer,
             "usual": self.usual,
@@ -172,27 +170,20 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        reading = self.reading
+        read = "text", "digits_only", "numbers", "numbers_digits", "width", "height"
         return {
             "name": self.name,
-            "text": reading.text,
-            "digits_only": reading.digits_only,
-            "numbers": [number.as_dict() for number in reading.numbers],
-            "numbers_digits": list(reading.numbers_digits),
-            "width": reading.width,
-            "height": reading.height,
+            **plain_fields(self.reading, *read),
             "turn": self.turn,
             "looks": [list(size) for size in self.views],
             "lines": list(self.lines),
             "strongest": round(self.strongest, 6),
             "least": self.least,
             "threshold": self.threshold,
-            "digits": [one.as_dict() for one in self.digits],
-            "rejected": [one.as_dict() for one in self.rejected],
+            **plain_fields(self, "digits", "rejected"),
             "left_out": {"digits": self.left_out[0], "rejected": self.left_out[1]},
             "note": self.note,
-            "model": reading.model,
-            "model_sha256": reading.model_sha256,
+            **plain_fields(self.reading, "model", "model_sha256"),
         }
 
 
@@ -223,7 +214,13 @@ def explain(
     explanations = _collect(seen)
     digits = [one for one in explanations if one.digit.status != "rejected"]
     rejected = [one for one in explanations if one.digit.status == "rejected"]
-    chosen, hopeful = _choose(digits, digit), _likeliest(rejected, digit)
+    likeliest = sorted(rejected, key=lambda one: -one.digit.confidence)[: MOST // 2]
+    chosen, hopeful = digits[:MOST], sorted(likeliest, key=lambda one: one.number)
+    if digit is not None:
+        if not 1 <= digit <= len(digits):
+            there = f"from 1 to {len(digits)}" if digits else "on a page with digits"
+            raise ValueError(f"expected a digit {there}, found {digit}")
+        chosen, hopeful = [digits[digit - 1]], []
     shown = chosen + hopeful
     alike, note = _find_similar(shown, model, data_dir)
     with work_bar() as bar:
@@ -250,49 +247,29 @@ def explain(
     )
 
 
-def _choose(digits: list[DigitExplanation], number: int | None) -> list[DigitExplanation]:
-    if number is None:
-        return digits[:MOST]
-    if not 1 <= number <= len(digits):
-        there = f"from 1 to {len(digits)}" if digits else "on a page with digits"
-        raise ValueError(f"expected a digit {there}, found {number}")
-    return [digits[number - 1]]
-
-
-def _likeliest(rejected: list[DigitExplanation], number: int | None) -> list[DigitExplanation]:
-    """The most digit-like ones, in reading order; none if a single digit is asked for."""
-    ranked = sorted(rejected, key=lambda one: -one.digit.confidence)[: MOST // 2]
-    return [] if number is not None else sorted(ranked, key=lambda one: one.number)
-
-
 def _collect(seen: ReadResult) -> list[DigitExplanation]:
     """What is known of each digit and rejected thing without asking more, in reading order."""
-    counts: Counter[bool] = Counter()
-    explanations: list[DigitExplanation] = []
-    pairs = zip(seen.reading.lines, seen.places, strict=True)
-    found = (pair for line in pairs for pair in zip(*line, strict=True))
-    for digit, place in (pair for pair in found if pair[1] < len(seen.view.scores)):
+    view, scores, places = seen.view, seen.view.scores, seen.view.scores.places
+    counts, explanations = Counter[bool](), list[DigitExplanation]()
+    digits, found = chain(*seen.reading.lines), chain(*seen.places)
+    for digit, place in zip(digits, found, strict=True):
+        if place >= len(scores):
+            continue
         counts[digit.status == "rejected"] += 1
-        explanations.append(_describe(counts[digit.status == "rejected"], digit, seen, place))
+        exists = (places.objectness[place], places.mass[place], scores.is_digit[place])
+        explanations.append(
+            DigitExplanation(
+                counts[digit.status == "rejected"],
+                digit,
+                view.tiles[place],
+                scores.digits[place],
+                (float(exists[0]), float(exists[1]), float(exists[2])),
+                (bool(places.objectness[place] > UNSEEN), bool(places.symbol[place] >= 0)),
+                view.lines[int(places.line[place])].symbols.text,
+                _runner_up(digit.value, digit.probabilities, scores.digits[place, -1]),
+            )
+        )
     return explanations
-
-
-def _describe(number: int, digit: Digit, seen: ReadResult, place: int) -> DigitExplanation:
-    """What is known of a place, with its tile and what each network says of it."""
-    view, scores = seen.view, seen.view.scores
-    found = scores.places
-    says = scores.digits[place]
-    exists = (found.objectness[place], found.mass[place], scores.is_digit[place])
-    return DigitExplanation(
-        number,
-        digit,
-        view.tiles[place],
-        says,
-        (float(exists[0]), float(exists[1]), float(exists[2])),
-        (bool(found.objectness[place] > UNSEEN), bool(found.symbol[place] >= 0)),
-        view.lines[int(found.line[place])].symbols.text,
-        _runner_up(digit.value, digit.probabilities, says[-1]),
-    )
 
 
 def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
@@ -322,21 +299,20 @@ def _find_similar(
         return nothing, f"MNIST is not on this machine; {_GET}."
     except ModelError as error:
         return nothing, f"There are no training digits to compare with: {error}."
-    features = model.classifier.outputs(np.stack([one.tile for one in shown])).features
-    if features is None:
-        raise AssertionError("a model that gave features gives them again")
+    _, features = answers_and_features(model.classifier, np.stack([one.tile for one in shown]))
     try:
         usual = measure_usual_distances(model.classifier, known, model.split)
     except ModelError:  # its recipe kept none back
         usual = np.zeros(0, np.float32)
     found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
-    near = share_nearer(found.distances[:, 0], usual) if len(usual) else None
+    # The share of usual digits that are nearer to their nearest: 0.99 is farther than 99 % of them.
+    nearer = np.searchsorted(usual, found.distances[:, 0]) / max(len(usual), 1)
     return [
         SimilarDigits(
-            _neighbours(found, known, row),
+            _neighbours(found.indices[row], found.distances[row], known),
             _labelled(features[row : row + 1], known, one.digit.value),
             _labelled(features[row : row + 1], known, one.other),
-            None if near is None else float(near[row]),
+            float(nearer[row]) if len(usual) else None,
             len(usual),
         )
         for row, one in enumerate(shown)
@@ -344,12 +320,16 @@ def _find_similar(
 
 
 def _labelled(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
-    chosen = known.labels == value
-    if not chosen.any():
+    """The nearest of the digits of one value."""
+    places = np.flatnonzero(known.labels == value)
+    if not len(places):
         return ()
-    return _neighbours(find_nearest_of(features, known.features, chosen, OF_EACH), known, 0)
+    found = find_nearest(features, known.features[places], min(OF_EACH, len(places)))
+    return _neighbours(places[found.indices[0]], found.distances[0], known)
 
 
-def _neighbours(found: Nearest, known: KnownDigits, row: int) -> tuple[Neighbour, ...]:
-    pairs = zip(found.indices[row].tolist(), found.distances[row].tolist(), strict=True)
+def _neighbours(
+    places: npt.NDArray[np.int64], distances: Floats, known: KnownDigits
+) -> tuple[Neighbour, ...]:
+    pairs = zip(places.tolist(), distances.tolist(), strict=True)
     return tuple(Neighbour(k, int(known.labels[k]), far, known.tiles[k]) for k, far in pairs)

@@ -172,13 +172,9 @@ def recipe_of(classifier: AnyClassifier) -> Recipe:
 
 
 def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -> tuple[Split, str]:
-    """The tiles to evaluate a model on, and what they are called.
+    """The tiles to evaluate a model on, and what they are called; ``on`` as of ``TrainedModel``.
 
-    Args:
-        classifier: The model.
-        on: ``test``, or ``validation``: the tiles that the model's recipe kept back; ModelError
-            where nobody knows them.
-        data_dir: Folder with the MNIST files.
+    Raises ModelError where nobody knows which tiles its recipe kept back.
     """
     if on == "test":
         return mnist.load_mnist(data_dir).test, "MNIST test"
@@ -188,8 +184,7 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
         raise ModelError(
             f"{classifier.name} was trained with all tiles and kept none back: use --split test"
         )
-    name = f"MNIST validation, {recipe.validation_share:.0%} by {recipe.validation}"
-    return validation, f"{name}, seed {recipe.seed}"
+    return validation, f"MNIST validation, {_held_back(recipe)}"
 
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
@@ -237,12 +232,10 @@ class ComparedModel(NamedTuple):
 
 
 def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Transfer]:
-    """Scores a model on other data sets, in the order of their names.
+    """Scores a model on other data sets, ``NAME`` or ``NAME=FILE`` each, in their order.
 
-    Args:
-        classifier: The model; ModelError where its answers are no probabilities.
-        texts: ``NAME`` or ``NAME=FILE`` each; DataError where one is unknown, missing or damaged,
-            MissingExtraError where its package is not installed.
+    Raises DataError where one is unknown, missing or damaged, MissingExtraError where its package
+    is not installed, and ModelError where the model's answers are no probabilities.
     """
     found: list[Transfer] = []
     for data in map(load_external, texts):
@@ -254,13 +247,9 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Tr
 def measure_corrupted(
     classifier: AnyClassifier, split: Split, report: Report, curve_tiles: int = CURVE_TILES
 ) -> Robustness:
-    """Measures a model on tiles that are made worse.
+    """Measures a model on tiles that are made worse; ``report`` is what was found before.
 
-    Args:
-        classifier: The model; ModelError where its answers are no probabilities.
-        split: The tiles, unchanged, and their labels.
-        report: What was found on them.
-        curve_tiles: Most tiles at each point of a sweep.
+    Raises ModelError where its answers are no probabilities.
     """
     recipe = _card_recipe(classifier)
     with _counted(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
@@ -306,7 +295,7 @@ def measure_ood(
     return measure_rejection(
         outputs_of,
         split,
-        _negatives(_parse_files(negatives)),
+        _negatives(negatives),
         lambda: _choice(classifier, data_dir),
         # How well the shipped autoencoder draws tiles again.
         others={"reconstruction": lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)},
@@ -314,23 +303,19 @@ def measure_ood(
     )
 
 
-def _parse_files(texts: Sequence[str]) -> dict[str, Path]:
+def _negatives(texts: Sequence[str]) -> dict[str, npt.NDArray[np.uint8]]:
     files: dict[str, Path] = {}
     for text in texts:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path) or name in files:
+        name, _, path = text.partition("=")
+        if not (name and path) or name in files:
             raise DataError(f"--negatives: expected NAME=FILE, each name once, found {text!r}")
         files[name] = Path(path)
-    return files
-
-
-def _negatives(given: dict[str, Path]) -> dict[str, npt.NDArray[np.uint8]]:
     with needs_extra("train"):
         from digitlens.datasets import negatives  # noqa: PLC0415
         from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415
 
     # Files first: a wrong name is found before fonts are fetched.
-    more = [negatives.load_negatives(name, path) for name, path in given.items()]
+    more = [negatives.load_negatives(name, path) for name, path in files.items()]
     sets = negatives.negative_sets(load_faces("validation"), SEED, DRAWN)
     for one in more:
         if both := sets.keys() & one.keys():
@@ -356,10 +341,7 @@ def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
 def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
     """A shipped model by its name, a run or model folder, or somebody else's ``.onnx`` file.
 
-    Args:
-        model: Which; ModelError where it is missing or damaged.
-        pixels: For ``.onnx`` files, see ``ForeignClassifier``; None for the default.
-        outputs: For ``.onnx`` files; see ``ForeignClassifier``.
+    Of the last, ``pixels`` and ``outputs`` are as of ``ForeignClassifier``, None for the default.
     """
     if Path(model).suffix.lower() == ".onnx":
         return ForeignClassifier(model, pixels, outputs or "probabilities")
@@ -367,11 +349,7 @@ def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
 
 
 def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[ComparedModel]:
-    """Opens all models of a comparison; arguments as of ``open_classifier``.
-
-    Raises:
-        ModelError: One is missing or damaged, or given twice.
-    """
+    """Opens all models of a comparison; ModelError where one is missing, damaged or given twice."""
     for one in models:
         if models.count(one) > 1:
             raise ModelError(f"{one} is given twice: expected different models to compare")
@@ -404,7 +382,9 @@ def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
     hashes = [data_sha256(tiles) if tiles else "" for tiles in kept]
     if kept[0] and hashes[0] and len(set(hashes)) == 1:
         return kept[0]
-    held = "; ".join(f"{one.name}: {_held_back(one.recipe)}" for one in models)
+    held = "; ".join(
+        f"{one.name}: {_held_back(one.recipe) if one.recipe else 'no recipe'}" for one in models
+    )
     raise ModelError(
         f"the models did not keep back the same tiles ({held}), so that some have learned what "
         "others have not: compare on tiles that none of them knows, with --split test or "
@@ -412,9 +392,7 @@ def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
     )
 
 
-def _held_back(recipe: Recipe | None) -> str:
-    if recipe is None:
-        return "no recipe"
+def _held_back(recipe: Recipe) -> str:
     if recipe.validation not in {"writer", "random"}:
         return "none"
     return f"{recipe.validation_share:.0%} by {recipe.validation}, seed {recipe.seed}"
@@ -442,8 +420,9 @@ class Stage:
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of one network of a recipe, from pixels to the answer."""
     side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
+    stage = _separable_stage if recipe.architecture == "separable" else _stage
     for number, (width, kernel) in enumerate(recipe.blocks()):
-        found.append(_stage(recipe, number, (channels, width), kernel, side))
+        found.append(stage(recipe, number, (channels, width), kernel, side))
         channels, side = width, found[-1].side
     features, answers = channels * side * side, recipe.classes
     if recipe.architecture == "separable":
@@ -463,8 +442,6 @@ def parameters(recipe: Recipe) -> int:
 def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
     """A block of convolutions, the first of which may halve the side; see ``tile_networks``."""
     way, (given, width) = recipe.architecture, channels
-    if way == "separable":
-        return _separable_stage(recipe, number, channels, kernel, side)
     halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
     halves = halves or (way in ("classic", "fast") and recipe.pool == "stride")
     pools = not halves and way != "swift"
@@ -472,13 +449,12 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
     after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
     constants = 2 * width if recipe.batch_norm or way in ("residual", "swift") else width
     weights = given * width * kernel**2 + constants
-    convolutions = 1 if way == "residual" else recipe.convs
-    does = "convolution" if convolutions == 1 else f"{convolutions} convolutions"
-    does += f" {kernel} \u00d7 {kernel}{', stride 2' if halves else ''}"
+    does = _several(1 if way == "residual" else recipe.convs, "convolution", kernel)
+    does += ", stride 2" if halves else ""
     if way == "residual":
         weights += 2 * recipe.convs * (width * width * 9 + constants)
-        pairs = "residual pair" if recipe.convs == 1 else f"{recipe.convs} residual pairs"
-        does = f"{'max pooling, ' if pools else ''}{does}, {pairs} 3 \u00d7 3"
+        pairs = _several(recipe.convs, "residual pair", 3)
+        does = f"{'max pooling, ' if pools else ''}{does}, {pairs}"
     else:
         weights = 0 if way == "swift" and not number else weights
         weights += (recipe.convs - 1) * (width * width * kernel**2 + constants)
@@ -487,16 +463,17 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
     return Stage(does, width, after, weights)
 
 
+def _several(count: int, what: str, side: int) -> str:
+    return f"{what if count == 1 else f'{count} {what}s'} {side} \u00d7 {side}"
+
+
 def _separable_stage(
     recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int
 ) -> Stage:
     given, width = channels
     inputs = [given, *[width] * (recipe.convs - 1)]
     weights = sum(one * (kernel**2 + width) + 2 * width for one in inputs)
-    does = (
-        "separable convolution" if recipe.convs == 1 else f"{recipe.convs} separable convolutions"
-    )
-    does += f" {kernel} \u00d7 {kernel}"
+    does = _several(recipe.convs, "separable convolution", kernel)
     if number:
         return Stage(f"{does}, max pooling", width, side // 2, weights)
     # The first is an ordinary one: of a single map there is nothing to mix apart.

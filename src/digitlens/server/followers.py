@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,43 +17,38 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.server.training_page import Live
-    from digitlens.training.loop import OnStep, Row, StepInfo, Trained
+    from digitlens.training.loop import OnStep, Trained
     from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
     from digitlens.training.tasks.tile import OnEpoch
 
-EVENTS = "tensorboard"  # the folder in a run's
 _RELOAD = 3.0  # seconds in which a page that went may come back
-
-
-@dataclass(frozen=True)
-class FollowOptions:
-    """How a training is followed; each as the option of that name."""
-
-    watch: bool = False
-    port: int = 0
-    open_page: bool = True
-    tensorboard: bool = False
-    events: Path | None = None
-
-    def __bool__(self) -> bool:
-        return self.watch or self.wants_events
-
-    @property
-    def wants_events(self) -> bool:
-        """Whether files for TensorBoard are written."""
-        return self.tensorboard or self.events is not None
 
 
 class Followers:
     """Page and files that follow one training, for as long as a block lasts.
 
     Attributes:
+        wanted: Whether anything is to follow.
         address: Of the page; empty before it is there.
     """
 
-    def __init__(self, options: FollowOptions) -> None:
-        self._options = options
+    def __init__(
+        self,
+        *,
+        watch: bool = False,
+        port: int = 0,
+        open_page: bool = True,
+        tensorboard: bool = False,
+        events: Path | None = None,
+    ) -> None:
+        """How it is followed, each as the option of that name.
+
+        ``events`` is the folder of files for TensorBoard; otherwise ``tensorboard`` in the run's.
+        """
+        self._watch, self._port, self._open_page, self._events = watch, port, open_page, events
+        self._board_wanted = tensorboard or events is not None
+        self.wanted = watch or self._board_wanted
         self.address = ""
         self._stack = ExitStack()
         self._watcher: Watcher | None = None
@@ -67,16 +62,16 @@ class Followers:
             MissingExtraError: A package is not installed.
             DigitlensError: The port cannot be listened on.
         """
-        if self._options:
+        if self.wanted:
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")
-        if self._options.wants_events:
+        if self._board_wanted:
             with needs_extra("tensorboard"):
                 import_module("torch.utils.tensorboard")
-        if self._options.watch:
+        if self._watch:
             with needs_extra("serve"):
                 from digitlens.server.training_page import listen  # noqa: PLC0415
-            self._listener = self._stack.enter_context(listen(self._options.port))
+            self._listener = self._stack.enter_context(listen(self._port))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,27 +80,39 @@ class Followers:
 
     def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
         """Begins to follow: the page is there, and the browser opens it."""
-        if not self._options:
+        if not self.wanted:
             return
-        from digitlens.training.monitor import SAMPLE  # noqa: PLC0415
+        from digitlens.training.monitor import SAMPLE, TensorBoard  # noqa: PLC0415
 
-        held_out = len(splits[1]) > 0
-        sample = splits[int(held_out)].evenly(SAMPLE)
-        if self._options.wants_events:
-            self._begin_board(recipe, self._options.events or folder / EVENTS)
-        if self._options.watch:
+        if self._board_wanted:
+            events = self._events or folder / "tensorboard"
+            self._board = TensorBoard(events, recipe.as_toml())
+            self._stack.callback(self._board.close)
+            note(f"to look at it:  tensorboard --logdir {events}")
+        if self._watch:
+            held_out = len(splits[1]) > 0
+            sample = splits[int(held_out)].evenly(SAMPLE)
             kind = "held-out digits" if held_out else "training digits, as none are held out"
             self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
 
     @property
     def on_step(self) -> OnStep | None:
         """The hook of ``train``; None if nobody follows."""
-        return self._tell_step if self._watcher or self._board else None
+        return self._hook("on_step")
 
     @property
     def on_epoch(self) -> OnEpoch | None:
         """The other hook."""
-        return self._tell_epoch if self._watcher or self._board else None
+        return self._hook("on_epoch")
+
+    def _hook(self, name: str) -> Callable[[Any], None] | None:
+        hooks = [getattr(one, name) for one in (self._watcher, self._board) if one]
+
+        def tell(news: Any) -> None:
+            for hook in hooks:
+                hook(news)
+
+        return tell if hooks else None
 
     def end(self, trained: Trained[Any]) -> None:
         """Tells the page that training is over; it answers with the network that is kept."""
@@ -124,23 +131,6 @@ class Followers:
                 seen = time.monotonic() if self._live.readers else seen
                 time.sleep(0.2)
 
-    def _tell_step(self, info: StepInfo) -> None:
-        for follower in (self._watcher, self._board):
-            if follower:
-                follower.on_step(info)
-
-    def _tell_epoch(self, row: Row) -> None:
-        for follower in (self._watcher, self._board):
-            if follower:
-                follower.on_epoch(row)
-
-    def _begin_board(self, recipe: Recipe, folder: Path) -> None:
-        from digitlens.training.monitor import TensorBoard  # noqa: PLC0415
-
-        self._board = TensorBoard(folder, recipe.as_toml())
-        self._stack.callback(self._board.close)
-        note(f"to look at it:  tensorboard --logdir {folder}")
-
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
         from digitlens.server.training_page import Live, Show, TrainingInfo, serving  # noqa: PLC0415
         from digitlens.training.monitor import Watcher  # noqa: PLC0415
@@ -150,7 +140,7 @@ class Followers:
         show = Show(self._live, sample.tiles, self._watcher.answers)
         self.address = self._stack.enter_context(serving(show, self._listener))
         note(f"watch it at {self.address}")
-        if self._options.open_page and sys.stderr.isatty() and _has_display():
+        if self._open_page and sys.stderr.isatty() and _has_display():
             import webbrowser  # noqa: PLC0415
 
             webbrowser.open(self.address)

@@ -22,7 +22,14 @@ from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.evaluation.metrics import answers
 from digitlens.evaluation.report import Report, Robustness
-from digitlens.explain.evidence import METHODS, Method, integrate_gradients, occlude, project
+from digitlens.explain.evidence import (
+    METHODS,
+    Method,
+    answers_and_features,
+    integrate_gradients,
+    occlude,
+    project,
+)
 from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
@@ -154,14 +161,8 @@ def _features(models: Models, path: Path, shown: Shown) -> None:
     """A map of a model's features of the first 2,000 tiles."""
     model = models[0]
     tiles, labels = model.split.tiles[:MAPPED], model.split.labels[:MAPPED]
-    outputs = model.classifier.outputs(tiles)
-    if outputs.features is None:
-        raise ModelError(
-            f"{model.name} gives no features: expected one network, exported by this digitlens; "
-            "several that are averaged have none in common"
-        )
-    points = project(outputs.features, shown.method)
-    predicted = outputs.probabilities.argmax(axis=1)
+    chances, features = answers_and_features(model.classifier, tiles)
+    points, predicted = project(features, shown.method), chances.argmax(axis=1)
     inside.draw_embedding(points, labels, predicted, tiles, path, method=METHODS[shown.method])
 
 
