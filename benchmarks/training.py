@@ -2,7 +2,6 @@
 
     python benchmarks/training.py [--seeds 30] [--no-peers] [--peer-epochs N] [--recipe fast]
                                   [--set FIELD=VALUE] [--device cpu|auto] [--out FOLDER]
-    python benchmarks/training.py --targets [SEEDS ...]  until 99.0, 99.5 and 99.7 % are read right
 
 All in one run, in turn, in processes of their own with the same number of threads.
 
@@ -13,8 +12,6 @@ All in one run, in turn, in processes of their own with the same number of threa
   documentation describes (``worker.py``), one seed each: their seconds until an epoch ends with
   99.0 % on the test set, the tests not counted. There they are stopped.
 - memory: the most that a process held in one training, libraries and data included.
-- targets: each has the recipe whose mean over all seeds shall reach it, and seeds of its own; for
-  the first the peers are trained in the same run.
 
 The machine should have nothing else to do.
 """
@@ -48,21 +45,12 @@ COLUMNS = (
     " | {memory_mb:.0f} | {ratio:.3g}",
 )
 NOTE = "{title}: {parameters:,} parameters; {versions}"
-TARGETS = {0.99: ("fast", 30), 0.995: ("standard", 10), 0.997: ("best", 5)}  # recipes and seeds
-REACHED = (
-    "target | network | seeds | seconds | test accuracy | reached",
-    "{aim:.1%} | {title} | {seeds} | {seconds:.1f} | {test_accuracy:.3%} | {reached}",
-)
 
 
 def main() -> None:
     options = parse_options()
-    record = harness.provenance() | {"threads": options.threads}
-    if options.targets is not None:
-        record["targets"] = measure_targets(options)
-        harness.publish(options.out, "time_to_target", record, report_targets(record))
-        return
-    record |= {"aim": AIM} | {key: getattr(options, key) for key in ("recipe", "changes", "device")}
+    record = harness.provenance() | {"threads": options.threads, "aim": AIM}
+    record |= {key: getattr(options, key) for key in ("recipe", "changes", "device")}
     record |= measure(options)
     record["summary"] = summary(record)
     found = figures(record["summary"])
@@ -70,16 +58,21 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    made = harness.parser(__doc__)
+    made = parser(__doc__)
     made.add_argument("--seeds", type=int, default=30, help="of digitlens")
     made.add_argument("--recipe", default="fast", help="of digitlens")
     made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
-    made.add_argument("--targets", type=int, nargs="*", help="seeds of each; 0 for none")
+    return made.parse_args()
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the options of all benchmarks of training."""
+    made = harness.parser(doc)
     made.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     made.add_argument("--peer-epochs", type=int, help="at most, instead of all that are planned")
     made.add_argument("--threads", type=int, default=os.cpu_count())
     made.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
-    return made.parse_args()
+    return made
 
 
 def measure(options: argparse.Namespace) -> Row:
@@ -100,19 +93,6 @@ def measure(options: argparse.Namespace) -> Row:
             if peer:
                 wanted = (tiles, options.peer_epochs or PEERS[peer][1], AIM)
                 found["peers"][peer] = rows_of(peer, wanted, options, found["missing"])
-    return found
-
-
-def measure_targets(options: argparse.Namespace) -> list[Row]:
-    """What the processes said, and a summary, for each target that is asked for."""
-    found: list[Row] = []
-    for (aim, (recipe, usual)), seeds in zip_longest(TARGETS.items(), options.targets):
-        asked = {"recipe": recipe, "changes": [], "seeds": usual if seeds is None else seeds}
-        asked["peers"] = options.peers and aim == AIM
-        if asked["seeds"]:
-            said = measure(argparse.Namespace(**(vars(options) | asked)))
-            found.append({"aim": aim, "recipe": recipe, **said})
-            found[-1]["summary"] = summary(found[-1])
     return found
 
 
@@ -181,29 +161,14 @@ def title(name: str, recipe: str) -> str:
     return PEERS[name][0] if name in PEERS else f"{name}, `{recipe}`"
 
 
-def titled(found: Row) -> list[Row]:
-    """The rows of a summary with the names of who was trained."""
-    rows = found["summary"].items()
-    return [row | {"title": title(name, found["recipe"])} for name, row in rows]
-
-
 def report(record: Row) -> str:
-    rows = titled(record)
+    found = record["summary"].items()
+    rows = [row | {"title": title(name, record["recipe"])} for name, row in found]
     notes = [harness.show(NOTE, row) for row in rows]
     changes = "".join(f", {change}" for change in record["changes"])
     head = f"Training on {harness.place(record, 'threads')}{changes}."
     table = harness.table(COLUMNS, rows)
     return harness.document(head, table, notes=notes, missing=record["missing"])
-
-
-def report_targets(record: Row) -> str:
-    rows = [row | {"aim": each["aim"]} for each in record["targets"] for row in titled(each)]
-    for row in rows:
-        row["reached"] = row["test_accuracy"]["mean"] >= row["aim"]
-    missing = {name: why for each in record["targets"] for name, why in each["missing"].items()}
-    notes = [harness.show(NOTE, row) for row in rows if row["title"].startswith(OURS)][:1]
-    head = f"Time to accuracy on {harness.place(record, 'threads')}."
-    return harness.document(head, harness.table(REACHED, rows), notes=notes, missing=missing)
 
 
 if __name__ == "__main__":

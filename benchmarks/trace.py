@@ -1,0 +1,52 @@
+"""How far does one reading travel? Counts modules and folders from a trace of its calls.
+
+    python benchmarks/trace.py [PICTURE]
+
+One ``digitlens.read`` of a picture is traced once everything is loaded. ``modules`` are those of
+digitlens in which a function is called; ``changes of folder`` counts consecutive calls of such
+functions that lie in different folders.
+"""
+
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import digitlens
+
+DRAWING = Path(__file__).parents[1] / "examples" / "drawing.png"
+PACKAGE = Path(digitlens.__file__).parent
+
+
+def main() -> None:
+    path = Path((*sys.argv[1:], DRAWING)[0])
+    digitlens.read(path)  # loads models
+    files = called_files(lambda: digitlens.read(path), PACKAGE)
+    print(f"modules: {len(set(files))}\nchanges of folder: {changes_of_folder(files)}")
+
+
+def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
+    """The file below a folder of each Python call, in the order of the calls in this thread."""
+    names: list[str] = []
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(f"{folder}/"):
+            names.append(frame.f_code.co_filename)
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return list(map(Path, names))
+
+
+def changes_of_folder(files: list[Path]) -> int:
+    """How many of the files lie in another folder than the one before."""
+    return sum(a.parent != b.parent for a, b in pairwise(files))
+
+
+if __name__ == "__main__":
+    main()
