@@ -35,7 +35,7 @@ from digitlens.explain.trained_model import measure_corrupted, measure_external,
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.progress import note
-from digitlens.server.followers import Followers, FollowOptions
+from digitlens.server.followers import Followers
 from digitlens.training.export import export_classifier, load_network
 from digitlens.training.loop import STATE, choose_device
 from digitlens.training.pipeline import TrainingJob, train_run
@@ -171,7 +171,7 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
         device, begun = choose_device(recipe.precision), (folder / STATE).is_file()
         splits = recipe.split(mnist.train)
         job = TrainingJob(folder, name, splits, data_hashes(), device, begun, draw=lambda *_: None)
-        with Followers(FollowOptions()) as followers:
+        with Followers() as followers:
             train_run(recipe, job, followers)
     return folder / MODEL
 

@@ -18,11 +18,8 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Transfer
+    from digitlens.evaluation.report import Robustness, Transfer
     from digitlens.models.classifier import Classifier, ForeignClassifier
-
-REPORT, TRANSFER = "report.json", "transfer.json"
-REJECTION, ROBUSTNESS = "rejection.json", "robustness.json"
 
 
 def evaluate(
@@ -104,9 +101,7 @@ def evaluate(
         parts.append(ood_part(found))
     if robustness:
         found = trained_model.measure_corrupted(classifier, tiles, report)
-        shown = tables.robustness_tables(found)
-        draw = partial(figure("reliability.draw_robustness"), found, tiles)
-        parts.append(part_of("robustness.json", found.as_dict(), shown, draw, "robustness"))
+        parts.append(robustness_part(found, tiles))
     _tell(parts, out or Path(f"evaluation-{safe_name(report.model.name)}"), as_json)
 
 
@@ -159,6 +154,13 @@ def ood_part(found: Rejection) -> Part:
     """Uncertainty, and digits told from what is none."""
     draw = partial(figure("reliability.draw_rejection"), found)
     return part_of("rejection.json", found.as_dict(), tables.ood_tables(found), draw, "rejection")
+
+
+def robustness_part(found: Robustness, tiles: Split) -> Part:
+    """Accuracy on worse tiles; draws the curves and samples of each corruption."""
+    draw = partial(figure("reliability.draw_robustness"), found, tiles)
+    shown = tables.robustness_tables(found)
+    return part_of("robustness.json", found.as_dict(), shown, draw, "robustness")
 
 
 def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
