@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
 
 from digitlens.alphabet import CLASSES
 from digitlens.datasets.mnist import Split
@@ -25,17 +24,14 @@ from digitlens.training.export import (
     export_classifier,
     export_detector,
     fit_temperature,
-    fold_normalisation,
     line_graph,
     load_network,
     quantise,
     store_int16,
-    trace,
 )
-from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.detector import detector_network
 from digitlens.training.tasks.tile import new_network
-from digitlens.training.tile_networks import one_network, predict_logits
+from digitlens.training.tile_networks import predict_logits
 
 pytestmark = pytest.mark.train
 
@@ -268,7 +264,7 @@ def test_any_number_of_lines_of_any_width(line_bytes, recogniser, lines):
 def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
     line_bytes, recogniser, lines, shallow
 ):
-    copy = copied(line_bytes)
+    copy = onnx.load_from_string(line_bytes.SerializeToString())
     small = store_int16(copy).SerializeToString()
     assert len(small) < 0.53 * line_bytes.ByteSize()
     check_lines(LineGraph(recogniser), small, lines)
@@ -277,58 +273,19 @@ def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
         check_lines(LineGraph(shallow(CLASSES).eval()), small, lines)
 
 
-PLAIN = Recipe(
-    architecture="fast", widths=(4, 6), kernels=(5, 3), batch_norm=True, dense=0, dropout=0.0
-)
-
-
-@pytest.fixture(scope="module")
-def graph():
+@pytest.mark.parametrize("views", [1, 5])
+def test_kernels_are_divided_instead_of_pixels_and_the_network_stays(views, tiny, more_bars):
     torch.manual_seed(0)
-    model = TileGraph(one_network(PLAIN), 1.0).eval()
-    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
-    return trace(model, example, "tiles", model.outputs, {0: torch.export.Dim("N")})
-
-
-def copied(graph):
-    return onnx.load_from_string(graph.SerializeToString())
-
-
-def answers(graph):
-    tiles = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
+    model = TileGraph(new_network(dataclasses.replace(tiny, tta_views=views)), 1.0).eval()
+    tiles = more_bars.tiles[:9].copy()
     tiles[0], tiles[1] = 0, 255  # at the border, zeros must still stand for the mean
-    return open_session(graph.SerializeToString(), name="folded").run(None, {"tiles": tiles})
-
-
-def test_the_answers_stay_and_two_passes_over_all_pixels_go(graph):
-    folded = copied(graph)
-    fold_normalisation(folded)
-    onnx.checker.check_model(folded, full_check=True)
-    for before, after in zip(answers(graph), answers(folded), strict=True):
-        np.testing.assert_allclose(after, before, atol=1e-5)
-    assert len(folded.graph.node) == len(graph.graph.node) - 2
-    to_convolution = [node.op_type for node in folded.graph.node][:4]
-    assert to_convolution == ["Unsqueeze", "Cast", "Sub", "Conv"]
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_kernel_of_several_views_is_scaled_once_and_stays_where_another_has_none(graph, shared):
-    """Where the second is given something else than the pixels, nothing can be folded."""
-    views = copied(graph)
-    first = next(node for node in views.graph.node if node.op_type == "Conv")
-    ones = numpy_helper.from_array(np.ones((1, 1, 28, 28), np.float32), "ones")
-    views.graph.initializer.append(ones)
-    entry = first.input[0] if shared else "ones"
-    again = helper.make_node("Conv", [entry, *list(first.input)[1:]], ["again"])
-    again.attribute.extend(first.attribute)
-    views.graph.node.append(again)
-    views.graph.output.append(helper.make_tensor_value_info("again", 1, None))
-    folded = copied(views)
-    fold_normalisation(folded)
-    for before, after in zip(answers(views), answers(folded), strict=True):
-        np.testing.assert_allclose(after, before, atol=1e-5 if shared else 0)
-    assert len(folded.graph.node) == len(views.graph.node) - (2 if shared else 0)
-    assert [node.op_type for node in folded.graph.node].count("Sub") == 1
+    graph = export_module.tile_graph(model)
+    check_graph(model, graph, tiles, model.outputs, 1e-5)
+    nodes = onnx.load_from_string(graph).graph.node
+    before = {node.output[0]: node.op_type for node in nodes}
+    kernels = [node for node in nodes if node.op_type == "Conv" and "body.0." in node.input[1]]
+    assert [before[node.input[0]] for node in kernels] == ["Sub"] * views
+    assert "Div" not in before.values()
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])

@@ -88,15 +88,11 @@ def gather_samples(reader: DigitReader, pictures: LabelledPictures) -> list[OwnS
         return [_sample(reader, picture) for picture in shown]
 
 
-def split_samples(
-    samples: Sequence[OwnSample],
-) -> tuple[list[OwnSample], list[OwnSample]]:
+def split_samples(samples: Sequence[OwnSample]) -> tuple[list[OwnSample], list[OwnSample]]:
     """Those to learn from and every fifth to measure with, of misread and of other ones."""
     ordered = sorted(samples, key=lambda sample: sample.wrong == 0)
-    return (
-        [sample for number, sample in enumerate(ordered) if number % HELD_OUT],
-        ordered[::HELD_OUT],
-    )
+    learned = [sample for number, sample in enumerate(ordered) if number % HELD_OUT]
+    return learned, ordered[::HELD_OUT]
 
 
 def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
@@ -140,9 +136,8 @@ def _digits_on(view: View, line: int, text: str) -> Split:
     middles = (boxes[:, :2] + boxes[:, 2:]).astype(np.float32) / np.float32(2)
     columns = view.lines[line].place(middles)[:, 0]
     here = here[np.argsort(columns, kind="stable")]
-    read = "".join(map(str, view.probabilities[here].argmax(axis=1)))
     truth = digits_of(text)
-    pairs = alignment(truth, read)
+    pairs = alignment(truth, "".join(map(str, view.probabilities[here].argmax(axis=1))))
     labels = np.array([int(truth[i]) for i, _ in pairs], np.uint8)
     return Split(view.tiles[here[[j for _, j in pairs]]], labels)
 
@@ -217,24 +212,10 @@ FEWEST = 8  # pictures
 MOST_LOST = 0.001  # of the guard set, as a share of what is right
 SHARES = (1.0, 0.7, 0.4)  # of the new weights, the first that keeps the guard set
 GUARD_LINES = 400
-LINES = LineRecipe(
-    batch_size=16,
-    pool=8,
-    steps=120,
-    warmup_steps=10,
-    learning_rate=1e-4,
-    head_factor=2.0,
-    ema_decay=0.97,
-    check_every=40,
-)
-TILES: dict[str, Any] = {
-    "optimizer": "adam",
-    "learning_rate": 5e-4,
-    "epochs": 4,
-    "repeat": 1,
-    "patience": 2,
-    "ema_decay": 0.95,
-}
+_STEPS: dict[str, Any] = {"steps": 120, "warmup_steps": 10, "check_every": 40, "ema_decay": 0.97}
+LINES = LineRecipe(batch_size=16, pool=8, learning_rate=1e-4, head_factor=2.0, **_STEPS)
+_RATE: dict[str, Any] = {"optimizer": "adam", "learning_rate": 5e-4, "ema_decay": 0.95}
+TILES: dict[str, Any] = {**_RATE, "epochs": 4, "repeat": 1, "patience": 2}
 CANDIDATE = "candidate"
 CHECKED = 20  # lines of the guard set on which graph and network are compared
 _REPLAYED = 4000  # tiles of MNIST in an epoch
@@ -274,8 +255,7 @@ class Adapted:
 
     def as_dict(self) -> dict[str, Any]:
         """What came of it, as JSON-ready values."""
-        values = asdict(self)
-        return {**values, "folder": self.folder and str(self.folder)}
+        return {**asdict(self), "folder": self.folder and str(self.folder)}
 
 
 @dataclass(frozen=True)
@@ -307,18 +287,9 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
 ) -> Adapted:
     """Fine-tunes a reader and writes it where it gained something and lost nothing.
 
-    Args:
-        model: Name of a shipped model, a model folder, or a run folder.
-        pictures: Labelled ones.
-        replay: Gives what was learned from before, if it is needed.
-        folder: Receives the model and, until it is there, the state of both trainings in ``run``.
-        recipe: Of the recogniser.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
-        workers: Processes that draw lines; None takes as many as the device needs.
-
-    Returns:
-        What came of it; without parts where all pictures are read right already.
+    The folder receives the model and, until it is there, the state of both trainings in ``run``, to
+    resume from. ``replay`` gives what was learned from before, if it is needed; the recipe is the
+    recogniser's. Gives what came of it; without parts where all pictures are read right already.
 
     Raises:
         DataError: There are too few pictures, the folder has something else in it, or there is
@@ -394,11 +365,9 @@ def _begin(
 def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
     """How many digits there are, and how many edits bring what is read to them."""
     truths = [digits_of(picture.label) for picture in pictures]
-    read = reader.read_many(picture.page for picture in pictures)
-    edits = [
-        aligned(truth, digits_of(reading.digits_only))[0]
-        for truth, reading in zip(truths, read, strict=True)
-    ]
+    readings = reader.read_many(picture.page for picture in pictures)
+    read = [digits_of(reading.digits_only) for reading in readings]
+    edits = (aligned(*pair)[0] for pair in zip(truths, read, strict=True))
     return sum(map(len, truths)), sum(edits)
 
 
@@ -445,13 +414,9 @@ class _Run:
         )
         if not part.kept:
             return bundle, part
-        shown = [line.pixels for line in (*kept_back, *guard[:CHECKED])]
-        graph = export_lines(network, shown)
-        card = replace(
-            bundle.card,
-            recognizer_sha256=files.sha256(graph),
-            results={**bundle.card.results, "adapted": asdict(part)},
-        )
+        graph = export_lines(network, [line.pixels for line in (*kept_back, *guard[:CHECKED])])
+        results = {**bundle.card.results, "adapted": asdict(part)}
+        card = replace(bundle.card, recognizer_sha256=files.sha256(graph), results=results)
         return replace(bundle, recognizer=graph, card=card), part
 
     def classifier(
@@ -459,9 +424,7 @@ class _Run:
     ) -> tuple[Bundle, NetworkResult]:
         """A classifier's folder with its network adapted, or as it was."""
         part = NetworkResult("classifier")
-        own, kept_back = (
-            join_splits([each.tiles for each in some]) for some in (learned, held_out)
-        )
+        own, kept_back = (join_splits([one.tiles for one in some]) for some in (learned, held_out))
         if not len(own) or not len(kept_back):
             return bundle, replace(part, reason="no digit was found that is in its label")
         try:
@@ -469,12 +432,10 @@ class _Run:
         except ModelError as error:
             return bundle, replace(part, reason=str(error))
         if not isinstance(start, DigitNetwork):
-            return bundle, replace(
-                part, reason="it is an ensemble, of which none is trained further"
-            )
-        recipe = replace(
-            recipe_from(bundle.card.recipe, Recipe), **TILES, seed=self.recipe.seed, teacher=""
-        )
+            reason = "it is an ensemble, of which none is trained further"
+            return bundle, replace(part, reason=reason)
+        trained_with = recipe_from(bundle.card.recipe, Recipe)
+        recipe = replace(trained_with, **TILES, seed=self.recipe.seed, teacher="")
         note(f"classifier: {len(own)} digits of yours, {recipe.epochs} epochs")
         trained = fine_tune(
             start,
@@ -494,11 +455,8 @@ class _Run:
         )
         if not part.kept:
             return bundle, part
-        card = replace(
-            bundle.card,
-            version=__version__,
-            results={**bundle.card.results, "adapted": asdict(part)},
-        )
+        results = {**bundle.card.results, "adapted": asdict(part)}
+        card = replace(bundle.card, version=__version__, results=results)
         export_classifier(network, card, guard, self.folder / "classifier")
         return load_bundle(self.folder / "classifier"), part
 
@@ -510,17 +468,15 @@ class _Run:
     def _guard_lines(self) -> list[Line]:
         maker = LineMaker(self.replay.tiles[1], self.replay.fonts[1], VALIDATION_SEED)
         with work_bar() as bar:
-            return [
-                maker.line(number)
-                for number in bar.track(range(GUARD_LINES), description="drawing what guards")
-            ]
+            numbers = bar.track(range(GUARD_LINES), description="drawing what guards")
+            return [maker.line(number) for number in numbers]
 
     def _mixed(self, own: Sequence[Line], tiles: Split) -> MixedLines:
         """The user's lines, lines with the user's digits, and lines as before."""
         known, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
-        missing = [value for value in range(CLASSES) if not (tiles.labels == value).any()]
+        missing = [value for value in range(CLASSES) if value not in tiles.labels]
         some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
-        others = [Split(known.tiles[at], known.labels[at]) for at in some]
+        others = [known.take(at) for at in some]
         written = OwnMaker(join_splits([tiles, *others]), fonts, seed)
         return MixedLines(tuple(own), written, LineMaker(known, fonts, seed), seed)
 
@@ -529,7 +485,7 @@ class _Run:
         known, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
         at = rng.permutation(len(known))[:_REPLAYED]
         times = max(1, round(len(at) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
-        return join_splits([Split(known.tiles[at], known.labels[at]), *[own] * times])
+        return join_splits([known.take(at), *[own] * times])
 
 
 def judge(

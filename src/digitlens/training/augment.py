@@ -164,8 +164,7 @@ def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
     """Shrunk to 8 to 20 pixels, the same for all images, and enlarged again."""
     side = int(torch.randint(_SMALLEST, 21, (), generator=generator))
     small = functional.interpolate(images, size=side, mode="area")
-    size = (_SIDE, _SIDE)
-    return functional.interpolate(small, size=size, mode="bicubic", align_corners=False)
+    return functional.interpolate(small, size=_SIDE, mode="bicubic", align_corners=False)
 
 
 def _faded(images: Tensor, generator: torch.Generator) -> Tensor:

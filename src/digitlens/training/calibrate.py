@@ -36,15 +36,7 @@ from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
-from digitlens.reading.fusion import (
-    CONTEXT,
-    LAYERS,
-    POOL,
-    Fusion,
-    Scores,
-    context,
-    opinions,
-)
+from digitlens.reading.fusion import CONTEXT, LAYERS, POOL, Fusion, Scores, context, opinions
 from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
@@ -104,16 +96,14 @@ def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
 
     Places of digits that may be read or not are left out.
     """
-    scores: list[Scores] = []
-    truths: list[Values] = []
-    digits: list[int] = []
+    finds = Finds([], [], [])
     for example in examples:
         view = reader.analyze(example.pixels)
         truth, counts = truth_of(view, example)
-        scores.append(view.scores[counts])
-        truths.append(truth[counts])
-        digits.append(int((example.values != IGNORED).sum()))
-    return Finds(scores, truths, digits)
+        finds.scores.append(view.scores[counts])
+        finds.truth.append(truth[counts])
+        finds.digits.append(int((example.values != IGNORED).sum()))
+    return finds
 
 
 def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
@@ -211,9 +201,8 @@ class FusionNetwork(nn.Module):
     def forward(self, logs: Tensor, around: Tensor) -> Tensor:
         """Logarithms of probabilities float[B, 11]: of each value, and of no digit.
 
-        Args:
-            logs: float[B, 10, 3]; see ``reading.fusion.opinions``.
-            around: float[B, CONTEXT]; see ``reading.fusion.context``.
+        ``logs`` float[B, 10, 3] are ``reading.fusion.opinions``, ``around`` float[B, CONTEXT] is
+        ``reading.fusion.context``.
         """
         each = torch.cat([logs / 3, around[:, None].expand(-1, len(DIGITS), -1)], dim=2)
         scores = self.third(self.second(self.first(each).relu()).relu())[:, :, 0]
@@ -226,11 +215,8 @@ class FusionNetwork(nn.Module):
     def layers(self) -> dict[str, npt.NDArray[np.float64]]:
         """The weights as ``Fusion`` keeps them, with six digits."""
         state = self.state_dict()
-        pairs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in LAYERS}
-        return {
-            name: np.array([_short(row) for row in (*weight.T, bias)])
-            for name, (weight, bias) in pairs.items()
-        }
+        rows = {name: (*state[f"{name}.weight"].T, state[f"{name}.bias"]) for name in LAYERS}
+        return {name: np.array([_short(row) for row in rows[name]]) for name in LAYERS}
 
 
 def _short(weights: Tensor) -> list[float]:
@@ -249,8 +235,7 @@ def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             some = torch.randint(len(classes), (BATCH,))
-            said = network(logs[some], around[some])
-            loss = functional.nll_loss(said, classes[some])
+            loss = functional.nll_loss(network(logs[some], around[some]), classes[some])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -11,12 +11,12 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache, partial
-from itertools import cycle
+from itertools import cycle, starmap
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -66,29 +66,6 @@ class Seen(NamedTuple):
     lines: tuple[TextRow, ...]  # of text
     layout: Layout
     values: tuple[Value, ...] = ()  # of all numbers, if they are known: then none is cut off
-
-
-@dataclass
-class Examples:
-    """What is learned from.
-
-    Attributes:
-        choices: For each number features of all its rewritings, and which of them is right.
-        signs: For each number what speaks for it, whichever rewriting was chosen.
-        right: Whether that was right.
-        sizes: Of the last two digits of numbers.
-        small: Whether these are cents without a mark.
-        without: Of numbers without a mark.
-        cents: Whether these have cents.
-    """
-
-    choices: list[tuple[Floats, int]] = field(default_factory=list)
-    signs: list[tuple[float, ...]] = field(default_factory=list)
-    right: list[bool] = field(default_factory=list)
-    sizes: list[tuple[float, ...]] = field(default_factory=list)
-    small: list[bool] = field(default_factory=list)
-    without: list[tuple[float, ...]] = field(default_factory=list)
-    cents: list[bool] = field(default_factory=list)
 
 
 class Mix:
@@ -142,21 +119,22 @@ _mix = cache(Mix)  # one for each process
 
 def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
     """All weights, each given those before."""
-    examples, seen = Examples(), list(losing_signs(seen))
+    seen = list(losing_signs(seen))
     weights: dict[str, Sequence[float]] = dict(doubt.shipped())
-    for each in seen:
-        _add_sizes(examples, each)
-    weights["sizes"] = fit_logistic(np.array(examples.sizes), np.array(examples.small))
-    for each in seen:
-        _add_cents(examples, each, weights)
-    weights["cents"] = fit_logistic(np.array(examples.without), np.array(examples.cents))
-    rewritten = [(each, *part) for each in seen for part in _rewritten(each, weights)]
-    examples.choices = list(_choices(rewritten))
-    weights["changes"] = fit_choices(examples.choices)
-    for each in _without_repeats(rewritten):
-        _add_signs(examples, *each)
-    weights["signs"] = fit_logistic(np.array(examples.signs), np.array(examples.right))
+    weights["sizes"] = _fitted(pair for each in seen for pair in _sizes(each))
+    weights["cents"] = _fitted(pair for each in seen for pair in _cents(each, weights))
+    rewritten = [part for each in seen for part in _rewritten(each, weights)]
+    weights["changes"] = fit_choices(list(_choices(rewritten)))
+    weights["signs"] = _fitted(filter(None, starmap(_signs, _without_repeats(rewritten))))
     return {name: [round(weight, 4) for weight in fitted] for name, fitted in weights.items()}
+
+
+Pair = tuple[Sequence[float], bool]  # features of a number, and whether what they are of is so
+
+
+def _fitted(pairs: Iterable[Pair]) -> Sequence[float]:
+    features, right = zip(*pairs, strict=True)
+    return fit_logistic(np.array(features), np.array(right))
 
 
 def losing_signs(seen: Sequence[Seen]) -> Iterator[Seen]:
@@ -195,8 +173,8 @@ def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
     return most_likely(derivatives, count, _RIDGE)
 
 
-def _add_sizes(examples: Examples, seen: Seen) -> None:
-    """Numbers without a mark that are small, high cents, and all that have a mark."""
+def _sizes(seen: Seen) -> Iterator[Pair]:
+    """Last two digits, which are small cents of numbers without a mark, or are none."""
     tag = 0 < len(seen.values) <= _TAG
     for number in (number for row in seen.layout.numbers for number in row):
         boxes = [spot.box for spot in number if spot.place >= 0]
@@ -204,28 +182,25 @@ def _add_sizes(examples: Examples, seen: Seen) -> None:
         cents = bare and _has_cents(number, seen.values, "")
         # A tag may have small, high cents behind a mark too; others have cents only with a mark.
         if len(boxes) > 2 and (tag if cents else bare or not tag):
-            examples.sizes.append(doubt.sizes(boxes))
-            examples.small.append(cents)
+            yield doubt.sizes(boxes), cents
 
 
-def _add_cents(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
+def _cents(seen: Seen, weights: doubt.Weights) -> Iterator[Pair]:
+    """Numbers without a mark, which have cents or not."""
     for page, number, there in _numbers(seen, weights):
         cents = _has_cents(page.numbers[number], seen.values, there)
         signs = page.cents_signs(number)
         if signs and (cents or page.texts[number].replace(" ", "") == there):
-            examples.without.append(signs)
-            examples.cents.append(cents)
+            yield signs, cents
 
 
 Rewritten = tuple[Seen, doubt.PageNumbers, int, str, list[doubt.Rewriting]]
 
 
-def _rewritten(
-    seen: Seen, weights: doubt.Weights
-) -> Iterator[tuple[doubt.PageNumbers, int, str, list[doubt.Rewriting]]]:
+def _rewritten(seen: Seen, weights: doubt.Weights) -> Iterator[Rewritten]:
     """The numbers of a page, what stands there, and all that they may be."""
     for page, number, there in _numbers(seen, weights):
-        yield page, number, there, page.rewritings(number, seen.layout.digits)
+        yield seen, page, number, there, page.rewritings(number, seen.layout.digits)
 
 
 def _choices(found: Sequence[Rewritten]) -> Iterator[tuple[Floats, int]]:
@@ -250,25 +225,24 @@ def _without_repeats(found: Sequence[Rewritten]) -> Iterator[Rewritten]:
             yield each
 
 
-def _add_signs(
-    examples: Examples,
+def _signs(
     seen: Seen,
     page: doubt.PageNumbers,
     number: int,
     there: str,
     rewritings: Sequence[doubt.Rewriting],
-) -> None:
+) -> Pair | None:
+    """What speaks for a number, whichever rewriting was chosen, and whether that was right."""
     chances = page.likelihoods(rewritings)
     best = int(chances.argmax())
     text = rewritings[best].text.replace(" ", "")
     if not seen.values and len(digits_of(text)) > len(digits_of(there)):
-        return  # of a digit that the edge cuts the label is not certain
+        return None  # of a digit that the edge cuts the label is not certain
     right = text == there
     if not best and doubt.unmarked(page.numbers[number]):
         cents = _has_cents(page.numbers[number], seen.values, there)
         right = (right or cents) and cents == (page.cents[number] >= doubt.CENTS_FROM)
-    examples.signs.append(page.signs(number, rewritings[best], float(chances[best])))
-    examples.right.append(right)
+    return page.signs(number, rewritings[best], float(chances[best])), right
 
 
 def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
@@ -313,8 +287,7 @@ def _there(piece: Piece, lines: Sequence[TextRow]) -> str:
 
 
 def _around(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
-    sides = zip(*(box.as_list() for box in boxes), strict=True)
-    x0, y0, x1, y1 = sides
+    x0, y0, x1, y1 = zip(*(box.as_list() for box in boxes), strict=True)
     return min(x0), min(y0), max(x1), max(y1)
 
 

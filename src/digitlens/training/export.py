@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,79 +69,11 @@ DRAWN = ("reconstruction", "error", "code")
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-Chain = list[NodeProto]
-
-NORMALISATION = ["Div", "Sub", "Div"]  # by the largest pixel, less the mean, by the deviation
 _SMALL = 64  # numbers; tensors with no more stay float32
 _ROUNDS = 3  # of balancing rows and columns; more make it no better
 _TINY = 1e-9  # instead of zeros, which have no scale
 _LEAST = 4096  # numbers in a weight that is kept as int16
 _MOST = np.iinfo(np.int16).max
-
-
-def fold_normalisation(model: onnx.ModelProto) -> None:
-    """Divides the kernels that are given nothing but normalised pixels, instead of the pixels.
-
-    In a small network the normalisation of 784 pixels takes as long as a layer. The mean is still
-    taken off each pixel, at its scale: the zeros around a map must go on to stand for the mean.
-    """
-    graph = model.graph
-    makers = {node.output[0]: node for node in graph.node}
-    users: dict[str, list[NodeProto]] = defaultdict(list)
-    for node in graph.node:
-        if node.op_type == "Conv":
-            users[node.input[1]].append(node)
-    for kernel, convolutions in users.items():
-        chains = [_chain(node, makers) for node in convolutions]
-        if all([node.op_type for node in chain] == NORMALISATION for chain in chains):
-            tensor = next(each for each in graph.initializer if each.name == kernel)
-            scale = _number(graph, chains[0][0]) * _number(graph, chains[0][2])
-            scaled = (numpy_helper.to_array(tensor) / scale).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(scaled, kernel))
-            for node, chain in zip(convolutions, chains, strict=True):
-                node.input[0] = _centred(graph, chain)
-    _drop_unused(graph)
-
-
-def _chain(convolution: NodeProto, makers: dict[str, NodeProto]) -> Chain:
-    """The three nodes before a convolution, the first one first; fewer if there are no more."""
-    chain: Chain = []
-    name = convolution.input[0]
-    while name in makers and len(chain) < len(NORMALISATION):
-        chain.insert(0, makers[name])
-        name = makers[name].input[0]
-    return chain
-
-
-def _centred(graph: onnx.GraphProto, chain: Chain) -> str:
-    """Name of the pixels less their mean, not scaled; made if nobody did so before."""
-    name = f"{chain[0].input[0]}_centred"
-    if not any(name in node.output for node in graph.node):
-        mean = np.float32(_number(graph, chain[0]) * _number(graph, chain[1]))
-        graph.initializer.append(numpy_helper.from_array(np.asarray(mean), f"{name}_mean"))
-        node = helper.make_node("Sub", [chain[0].input[0], f"{name}_mean"], [name])
-        graph.node.insert(list(graph.node).index(chain[0]), node)
-    return name
-
-
-def _number(graph: onnx.GraphProto, node: NodeProto) -> float:
-    tensor = next(each for each in graph.initializer if each.name == node.input[1])
-    return float(numpy_helper.to_array(tensor))
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Leaves out nodes, constants and notes of shapes that nothing needs any more."""
-    needed = {output.name for output in graph.output}
-    for node in reversed(list(graph.node)):  # later ones first: they need what earlier ones make
-        if needed.isdisjoint(node.output):
-            graph.node.remove(node)
-        else:
-            needed.update(node.input)
-    made = {name for node in graph.node for name in node.output}
-    for tensor in [each for each in graph.initializer if each.name not in needed]:
-        graph.initializer.remove(tensor)
-    for info in [each for each in graph.value_info if each.name not in made]:
-        graph.value_info.remove(info)
 
 
 def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -217,17 +148,6 @@ def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     return codes, first, second
 
 
-def drop_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drops the exporter's notes on each node, which carry source paths of the machine."""
-    graph = model.graph
-    ends = *graph.input, *graph.output
-    for holder in (model, graph, *graph.node, *ends, *graph.initializer, *graph.value_info):
-        del holder.metadata_props[:]
-        holder.doc_string = ""
-    onnx.checker.check_model(model)
-    return model
-
-
 class _Whole(nn.Module):
     """A network with what comes before and after it: what is exported."""
 
@@ -237,22 +157,17 @@ class _Whole(nn.Module):
 
 
 class TileGraph(_Whole):
-    """A network followed by its temperature and softmax: what is exported.
-
-    Attributes:
-        outputs: Names of what it gives, in order, see ``results.Outputs``.
-    """
+    """A network followed by its temperature and softmax: what is exported."""
 
     network: TileNetwork
 
     def __init__(self, network: TileNetwork, temperature: float) -> None:
         super().__init__(network)
         self.temperature = temperature
+        # Names of what it gives, in order, see ``results.Outputs``.
         self.outputs = ["probabilities", "energy"]
-        if isinstance(network, DigitNetwork):
-            self.outputs.append("features")
-        if network.knows_none:
-            self.outputs.append("digit")
+        self.outputs += ["features"] * isinstance(network, DigitNetwork)
+        self.outputs += ["digit"] * network.knows_none
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """All outputs for tiles uint8[N, 28, 28]."""
@@ -275,9 +190,8 @@ class DetectorGraph(_Whole):
     def forward(self, page: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Finds the digits of one page uint8[H, W, 3]; H and W multiples of 32, each at least 128.
 
-        Returns:
-            float32[1000], scores from high to low; float32[1000, 10], probabilities;
-            float32[1000, 4], boxes in pixels; float32[H/4, W/4], the score of every cell.
+        Gives float32[1000], scores from high to low; float32[1000, 10], probabilities;
+        float32[1000, 4], boxes in pixels; float32[H/4, W/4], the score of every cell.
         """
         cells = self.network(page.permute(2, 0, 1)[None])
         heat = torch.sigmoid(cells.centre)
@@ -321,18 +235,10 @@ class AutoencoderGraph(_Whole):
 def export_classifier(network: TileNetwork, card: Card, validation: Split, folder: Path) -> Card:
     """Writes the model folder of a classifier, if the graph answers as the network does.
 
-    Args:
-        network: On the CPU, float32.
-        card: What is known of the model; hashes and temperature are filled in here.
-        validation: Fits the temperature, unless the recipe has one, and the first 1,000 tiles
-            compare graph and network.
-        folder: Where ``model.onnx``, ``model.json`` and ``weights.safetensors`` go.
-
-    Returns:
-        The card as written.
-
-    Raises:
-        ModelError: Outputs differ by 1e-4 or more; nothing is written.
+    The network is on the CPU, float32. Hashes and temperature are filled into the card, which is
+    returned as written. Validation tiles fit the temperature, unless the recipe has one; on the
+    first 1,000 graph and network are compared: ModelError, and nothing is written, where outputs
+    differ by 1e-4 or more.
     """
     temperature = card.recipe.get("temperature") or fit_temperature(network, validation)
     model = TileGraph(network, temperature).eval()
@@ -395,9 +301,11 @@ def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: 
 
 def tile_graph(model: TileGraph) -> bytes:
     """A classifier as a graph with a free batch size: tiles in, all its outputs out."""
-    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    model, example = copy.deepcopy(model), torch.zeros(2, 28, 28, dtype=torch.uint8)
+    for part in model.modules():
+        if isinstance(part, DigitNetwork):
+            part.fold()
     graph = trace(model, example, "tiles", model.outputs, {0: torch.export.Dim("N")})
-    fold_normalisation(graph)
     return graph.SerializeToString()
 
 
@@ -443,8 +351,7 @@ def trace(
 
     ``name`` is that of the input; ``sides`` are its free dimensions, by their number.
     """
-    # The exporter warns of packages it could use and of its own deprecated calls; neither is for
-    # the user to act on.
+    # It warns of packages it could use and of its own deprecated calls, not for the user to act on.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     names: dict[str, Any] = {"input_names": [name], "output_names": outputs}
     how: dict[str, Any] = {"opset_version": OPSET, "dynamo": True, "verbose": False}
@@ -453,7 +360,14 @@ def trace(
         program = torch.onnx.export(model, (example,), dynamic_shapes=(sides,), **names, **how)
     if program is None:
         raise ModelError("the exporter returned no graph: update torch")
-    return drop_notes(program.model_proto)
+    traced = program.model_proto
+    graph = traced.graph
+    ends = *graph.input, *graph.output
+    for holder in (traced, graph, *graph.node, *ends, *graph.initializer, *graph.value_info):
+        del holder.metadata_props[:]  # notes that carry source paths of the machine
+        holder.doc_string = ""
+    onnx.checker.check_model(traced)
+    return traced
 
 
 def check_graph(
@@ -548,9 +462,7 @@ def error_quantiles(network: Autoencoder, tiles: Pixels) -> list[float]:
 def load_network(model: str | Path) -> TileNetwork:
     """The PyTorch network of a model folder, to train further or to look inside.
 
-    Raises:
-        ModelError: The folder has no weights, or not those that its card names.
-        RecipeError: The folder is that of another kind of model.
+    Raises ModelError as ``load_weights`` does, RecipeError for another kind of model.
     """
     bundle = load_bundle(model)
     network = new_network(recipe_from(bundle.card.recipe))

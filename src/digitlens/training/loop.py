@@ -26,7 +26,8 @@ from digitlens.errors import DataError
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import work_bar
 from digitlens.training.optim import set_learning_rate
-from digitlens.training.settings import BaseRecipe, Schedule, same_recipe
+from digitlens.training.recipe import TrainingRecipe
+from digitlens.training.settings import Schedule, same_recipe
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -52,11 +53,8 @@ class Device:
 def choose_device(precision: str = "auto") -> Device:
     """The best device, with bfloat16 where the hardware multiplies it and ``precision`` allows."""
     if torch.cuda.is_available():
-        name, what, has_bfloat16 = (
-            "cuda",
-            f"CUDA found {torch.cuda.get_device_name()}",
-            torch.cuda.is_bf16_supported(including_emulation=False),
-        )
+        name, what = "cuda", f"CUDA found {torch.cuda.get_device_name()}"
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     elif torch.backends.mps.is_available():
         name, what, has_bfloat16 = "mps", "no CUDA, but MPS found an Apple GPU", False
     else:
@@ -127,7 +125,7 @@ def save_state(
 
 def load_state(
     folder: Path,
-    recipe: BaseRecipe,
+    recipe: TrainingRecipe,
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> Progress:
@@ -167,21 +165,17 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, slot = name.split("/")
-        state.setdefault(int(index), {})[slot] = _laid_out_like(tensor, parameters[int(index)])
+        slots, like = state.setdefault(int(index), {}), parameters[int(index)]
+        slots[slot] = tensor
+        if tensor.shape == like.shape:  # a moment has to be channels last too: fused steps need it
+            slots[slot] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _laid_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """Moments must lie in memory as their parameter does, channels last: fused steps rely on it."""
-    if tensor.shape != parameter.shape:
-        return tensor
-    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-
-
 SEGMENTS = 60  # points of the curve by steps, over a whole run
 
-R = TypeVar("R", bound=BaseRecipe)
+R = TypeVar("R", bound=TrainingRecipe)
 N = TypeVar("N", bound=nn.Module)
 B = TypeVar("B", bound=tuple[Tensor, ...])
 
@@ -205,17 +199,12 @@ class Task(ABC, Generic[R, N, B]):
     def __init__(self, recipe: R, schedule: Schedule) -> None:
         self.recipe, self.schedule = recipe, schedule
 
-    @property
-    def first_seed(self) -> int:
-        """Of the first weights."""
-        return int(self.recipe.as_dict()["seed"])
-
     def seed(self, step: int) -> int | None:
         """Of what is drawn from a step on, such as dropout; None goes on with what was seeded.
 
         There is one at least after each validation, so that a stop changes nothing.
         """
-        return (self.first_seed << 24) + step
+        return (self.recipe.seed << 24) + step
 
     @abstractmethod
     def network(self) -> N:
@@ -274,23 +263,14 @@ OnCheck = Callable[[Row, nn.Module], None]
 
 @dataclass(frozen=True)
 class Trained(Generic[N]):
-    """A trained network.
+    """A trained network."""
 
-    Attributes:
-        network: float32, on the CPU, in evaluation mode.
-        history: One row for each validation.
-        best_epoch: The validation whose weights are kept, from 1.
-        seconds: Time spent training, validation included, drawing what it validates with not.
-        scores: ``val_loss`` and others of the weights that are kept; empty without validation.
-        steps: Losses by steps, about sixty rows.
-    """
-
-    network: N
-    history: list[Row]
-    best_epoch: int
-    seconds: float
-    scores: Row
-    steps: list[Row] = field(default_factory=list[Row])
+    network: N  # float32, on the CPU, in evaluation mode
+    history: list[Row]  # one row for each validation
+    best_epoch: int  # the validation whose weights are kept, from 1
+    seconds: float  # spent training, validation included, drawing what it validates with not
+    scores: Row  # ``val_loss`` and others of the weights that are kept; empty without validation
+    steps: list[Row] = field(default_factory=list[Row])  # losses by steps, about sixty rows
 
 
 def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
@@ -305,26 +285,19 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
 ) -> Trained[N]:
     """Trains until the steps are over or the validation loss has stopped falling.
 
-    From the first step on the folder holds all that is needed to go on.
+    The folder receives the state, ``history.jsonl`` and ``steps.jsonl``, and holds from the first
+    step on all that is needed to go on. ``resume`` goes on from that, or begins where a run was
+    killed before it had learned anything; DataError where the state is gone or damaged, or belongs
+    to another recipe.
 
-    Args:
-        task: What is learned.
-        folder: Receives the state, ``history.jsonl`` and ``steps.jsonl``.
-        device: Where to train.
-        resume: Go on from the state in the folder, or begin where a run was killed before it had
-            learned anything.
-        time_limit: Seconds of training. Where the steps of the schedule would take longer, it is
-            gone through faster and with fewer steps, so that its end is reached in time; such a
-            run does not repeat itself bit for bit.
-        on_step: Called after each step; it does not change the weights.
-        on_check: Called at each validation, when the state is saved, with its row and the network
-            that would be kept; what it raises ends the run.
-
-    Raises:
-        DataError: The state is gone or damaged, or belongs to another recipe.
+    Where the steps of the schedule would take more than ``time_limit`` seconds, it is gone through
+    faster and with fewer steps, so that its end is reached in time; such a run does not repeat
+    itself bit for bit. ``on_step`` is called after each step and changes no weights; ``on_check``
+    at each validation, when the state is saved, with its row and the network that would be kept:
+    what it raises ends the run.
     """
     schedule = task.schedule
-    torch.manual_seed(task.first_seed)
+    torch.manual_seed(task.recipe.seed)
     # First, because it takes one number of torch's: the first weights are those that follow it.
     held_out = task.held_out()
     network = device.placed(task.network())
@@ -448,17 +421,9 @@ class _Run:
             means, rate = self._means(first, last), self._rates[last - 1]
             self._progress.steps.append({"step": step, **means, "learning_rate": rate})
         epoch = {"epoch": len(self.history) + 1} if self._schedule.epochs else {}
-        self.history.append(
-            {
-                **epoch,
-                "step": self.step,
-                **self._means(0, len(self._losses)),
-                **scores,
-                "learning_rate": self._rates[-1],
-                "images_per_second": sum(self._counts) / seconds,
-                "seconds": seconds,
-            }
-        )
+        speed = {"images_per_second": sum(self._counts) / seconds, "seconds": seconds}
+        means = self._means(0, len(self._losses)) | scores | {"learning_rate": self._rates[-1]}
+        self.history.append({**epoch, "step": self.step, **means, **speed})
 
     def keep_best(self, network: nn.Module) -> None:
         """Keeps the weights if their loss is the lowest, or the last ones if there is none."""
@@ -493,13 +458,6 @@ def to_device(batch: B, device: Device) -> B:
     if shown.ndim == 4:
         shown = shown.contiguous(memory_format=torch.channels_last)
     return type(batch)(shown, *others)
-
-
-def shuffle(seed: int, epoch: int, count: int) -> Tensor:
-    """The order of an epoch, int64[count]."""
-    return torch.randperm(
-        count, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch) + 2)
-    )
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,10 +89,9 @@ class Snapshot:
         confidence = probabilities.max(axis=1)
         wrong = np.flatnonzero(answers != sample.labels)
         wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-        mistakes = tuple(
-            Mistake(int(i), int(sample.labels[i]), int(answers[i]), float(confidence[i]))
-            for i in wrong
-        )
+        columns = wrong, sample.labels[wrong], answers[wrong], confidence[wrong].astype(float)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        mistakes = tuple(Mistake(*row) for row in rows)
         confusion = confusion_matrix(sample.labels, answers)
         return SampleScore(float(loss), 1 - len(wrong) / len(answers), confusion, mistakes)
 
@@ -255,7 +254,7 @@ class TensorBoard:
         """
         self._folder, self._recipe = folder, recipe
         self._fetch = Pace(_WRITE_EVERY, time.perf_counter)
-        self._writer: SummaryWriter | None = None
+        self._writer: Any = None  # a SummaryWriter while a model is followed
         self._model = 0
         self._steps: list[StepInfo] = []
         self._network: nn.Module = nn.Identity()
@@ -271,10 +270,9 @@ class TensorBoard:
     def on_epoch(self, row: Row) -> None:
         """Writes an epoch's row, and how the network looks after it."""
         self._write_steps()
-        writer, epoch = self._open_writer, int(row["epoch"])
-        _write_row(writer, row)
-        _write_weights(writer, self._network, epoch)
-        writer.flush()
+        _write_row(self._writer, row)
+        _write_weights(self._writer, self._network, int(row["epoch"]))
+        self._writer.flush()
 
     def close(self) -> None:
         """Writes what is left."""
@@ -283,20 +281,12 @@ class TensorBoard:
             self._writer.close()
             self._writer = None
 
-    @property
-    def _open_writer(self) -> SummaryWriter:
-        if self._writer is None:
-            raise RuntimeError("an epoch cannot be over before its first step")
-        return self._writer
-
     def _begin(self, info: StepInfo) -> None:
         """Opens the files of a model; a run that goes on forgets steps that are taken again."""
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (an extra)
 
         self.close()
-        folder = self._folder
-        if info.models > 1:
-            folder /= f"member-{info.model}"
+        folder = self._folder / (f"member-{info.model}" if info.models > 1 else "")
         known = any(folder.glob("events.*"))
         self._model, self._network = info.model, info.network
         self._writer = SummaryWriter(str(folder), purge_step=info.step if known else None)
@@ -316,7 +306,7 @@ class TensorBoard:
                 "images_per_second": info.images_per_second,
             }
             for name, value in values.items():
-                self._open_writer.add_scalar(f"step/{name}", value, point.step)
+                self._writer.add_scalar(f"step/{name}", value, point.step)
         self._steps = []
         self._fetch.done(since)
 

@@ -42,15 +42,13 @@ class Muon(torch.optim.Adam):
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step down the gradients; those of banks are used up."""
         group = self.param_groups[0]
-        pushed = [
-            (weight, _push(weight.grad, self.state[weight]))
-            for weight in group["params"]
-            if weight.grad is not None
-        ]
+        banks = [weight for weight in group["params"] if weight.grad is not None]
         with _one_thread():
-            _turn(pushed, group["lr"])
-        for weight in group["params"]:
-            weight.grad = None  # Adam passes over what has no gradient
+            pushes = [_push(weight.grad, self.state[weight]) for weight in banks]
+            for weight, direction in zip(banks, orthogonal_all(pushes), strict=True):
+                weight.mul_(len(weight) ** 0.5 / weight.norm())
+                weight.add_(direction.view(weight.shape), alpha=-group["lr"])
+                weight.grad = None  # Adam passes over what has no gradient
         super().step(closure)
 
 
@@ -135,14 +133,6 @@ def _one_thread() -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _turn(pushed: list[tuple[Tensor, Tensor]], rate: float) -> None:
-    """A step of each bank along its push, made orthogonal."""
-    directions = orthogonal_all([push for _, push in pushed])
-    for (weight, _), direction in zip(pushed, directions, strict=True):
-        weight.mul_(len(weight) ** 0.5 / weight.norm())
-        weight.add_(direction.view(weight.shape), alpha=-rate)
 
 
 def _push(gradient: Tensor, state: dict[str, Any]) -> Tensor:

@@ -209,17 +209,6 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
     trained = job.fit(train_lines, recipe, makers)
     results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
-    _write_line_reader(job, recipe, graph, results)
-    note(f"fit its confidence with  python -m digitlens.training.calibrate --lines {job.model}")
-    return results, (
-        f"read {results['exact']:.2%} of validation lines right, {results['errors']:.2%} of "
-        f"characters wrong, loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
-    )
-
-
-def _write_line_reader(
-    job: TrainingJob, recipe: LineRecipe, graph: bytes, results: dict[str, Any]
-) -> None:
     shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines
     card = LineCard(
         name=run_name(job.folder),
@@ -232,6 +221,11 @@ def _write_line_reader(
         results={"validation": results},
     )
     write_line_bundle(job.model, replace(shipped, card=card, recognizer=graph))
+    note(f"fit its confidence with  python -m digitlens.training.calibrate --lines {job.model}")
+    return results, (
+        f"read {results['exact']:.2%} of validation lines right, {results['errors']:.2%} of "
+        f"characters wrong, loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
+    )
 
 
 def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:

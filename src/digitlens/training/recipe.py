@@ -53,11 +53,7 @@ class _SplitRecipe(TrainingRecipe):
     """Share of the 60,000 training tiles that is kept for validation."""
 
     def split(self, train: Split) -> tuple[Split, Split]:
-        """The training tiles as (tiles to train with, tiles to validate with).
-
-        Args:
-            train: The training split of MNIST, whole and in its order.
-        """
+        """MNIST's training split, whole and in its order, as one to learn from and to validate."""
         if self.validation == "none":
             return train, Split(train.tiles[:0], train.labels[:0])
         validation: Validation = "random" if self.validation == "random" else "writer"
@@ -95,9 +91,8 @@ class _StepRecipe(TrainingRecipe):
 
     def plan(self) -> Schedule:
         """The steps in which the network learns."""
-        peak, warmup = self.learning_rate, self.warmup_steps
-        every, clip, ema_decay = self.check_every, self.clip, self.ema_decay
-        return Schedule(self.steps, every, peak, warmup, clip=clip, ema_decay=ema_decay)
+        where = self.steps, self.check_every, self.learning_rate, self.warmup_steps
+        return Schedule(*where, clip=self.clip, ema_decay=self.ema_decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,16 +367,11 @@ RECIPES = _shipped()
 
 
 def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
-    """A named recipe or a TOML file, with some fields changed.
+    """A recipe in ``RECIPES``, or of a ``.toml`` file, changed as in ``"widths=16,32,64"``.
 
-    Args:
-        recipe: A name in ``RECIPES``, or the path of a ``.toml`` file whose missing fields take
-            their defaults. Its ``architecture`` tells what it trains: ``pages`` a digit detector,
-            ``lines`` a line recogniser, ``autoencoder`` an autoencoder, any other a classifier.
-        changes: Texts such as ``"epochs=3"`` or ``"widths=16,32,64"``.
-
-    Raises:
-        RecipeError: The recipe is unknown, or fields are unknown or impossible; lists all of them.
+    Missing fields take their defaults. The ``architecture`` tells what it trains: ``pages`` a digit
+    detector, ``lines`` a line recogniser, ``autoencoder`` an autoencoder, any other a classifier.
+    Raises RecipeError where the recipe is unknown, or fields are unknown or impossible; lists all.
     """
     values = _named_values(_RENAMED.get(recipe, recipe))
     kind = _KINDS.get(str(values.get("architecture")), Recipe)
@@ -394,16 +384,9 @@ def changed_recipe(recipe: Recipe, changes: list[str]) -> Recipe:
 
 
 def recipe_from(values: Mapping[str, Any], kind: type[T] = Recipe) -> T:
-    """A recipe from plain values, such as those in a model's card.
+    """A recipe of a kind from plain values, such as those in a model's card; see ``built``.
 
-    Args:
-        values: By field name; missing ones take their defaults, lists stand for tuples, whole
-            numbers for numbers. Those of a second network, which digit detectors of version 0.1
-            had, are left out.
-        kind: Of the recipe.
-
-    Raises:
-        RecipeError: Fields are unknown or impossible; lists all of them.
+    Those of a second network, which digit detectors of version 0.1 had, are left out.
     """
     return built(kind, {k: v for k, v in values.items() if not k.startswith("crop_")}, [])
 

@@ -45,13 +45,17 @@ def start_run(
             f"{folder} is not empty: name another folder with --out, "
             f"or go on with  digitlens train --resume {folder}"
         )
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     provenance = {
         "name": name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": recipe.seed,
         "device": device,
         "machine": platform.platform(),
-        "versions": {"python": platform.python_version()} | _versions(*PACKAGES),
+        "versions": {"python": platform.python_version()} | versions,
         "digitlens": __version__,
         "commit": source_commit(),
         "data": data,
@@ -134,14 +138,6 @@ def free_folder(name: str, parent: Path = Path("runs")) -> Path:
     """The first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist yet."""
     folders = (parent / f"{name}-{number}" for number in count(1))
     return next(folder for folder in folders if not folder.exists())
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def source_commit() -> str:

@@ -97,10 +97,8 @@ class SearchSpace:
 
     def recipe(self, chosen: Chosen) -> Recipe:
         """The recipe with the values of a trial; RecipeError where they do not fit each other."""
-        changes = {name: shown(value) for name, value in self.base.as_dict().items()} | {
-            name: str(value) for name, value in chosen.items()
-        }
-        made = load_recipe("classic", [f"{name}={text}" for name, text in changes.items()])
+        values = self.base.as_dict() | dict(chosen)
+        made = load_recipe("classic", [f"{name}={shown(v)}" for name, v in values.items()])
         assert isinstance(made, Recipe)  # the architecture of pages is none of its choices
         return made
 
@@ -115,26 +113,17 @@ class SearchSpace:
 
 def space_from(values: Mapping[str, Any]) -> SearchSpace:
     """The space that ``as_dict`` wrote."""
-    problems: list[str] = []
-    found = [_dimension(text, problems) for text in values["search"]]
-    dimensions = tuple(one for one in found if one)
+    dimensions = _dimensions(values["search"], [])
     return SearchSpace(recipe_from(values["recipe"]), dimensions, values["start"])
 
 
 def parse_space(recipe: str, changes: Sequence[str], searches: Sequence[str]) -> SearchSpace:
-    """A recipe by name or file, changed, and what to search of it.
+    """A recipe, changed, see ``load_recipe``, and what to search of it, written as above.
 
-    Args:
-        recipe: As for ``load_recipe``.
-        changes: Texts such as ``"epochs=3"``.
-        searches: Texts such as ``"learning_rate=0.001..0.02:log"``.
-
-    Raises:
-        RecipeError: The recipe, a change, a range or a choice is impossible; lists all problems.
+    Raises RecipeError where any of it is impossible; lists all problems.
     """
     problems: list[str] = []
-    found = [_dimension(text, problems) for text in searches]
-    dimensions = tuple(one for one in found if one)
+    dimensions = _dimensions(searches, problems)
     if not searches:
         problems.append("nothing to search: expected --search FIELD=LOW..HIGH or FIELD=A|B")
     names = [one.name for one in dimensions]
@@ -147,6 +136,10 @@ def parse_space(recipe: str, changes: Sequence[str], searches: Sequence[str]) ->
     base = load_recipe(recipe, [*changes, *first])
     assert isinstance(base, Recipe)
     return SearchSpace(base, dimensions, _start(recipe, changes, dimensions))
+
+
+def _dimensions(texts: Sequence[str], problems: list[str]) -> tuple[Dimension, ...]:
+    return tuple(one for text in texts if (one := _dimension(text, problems)))
 
 
 def _dimension(text: str, problems: list[str]) -> Dimension | None:
@@ -191,17 +184,13 @@ def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Numeri
 
 def _combinations(dimensions: Sequence[Dimension]) -> Iterator[list[str]]:
     """Changes to try out: all choices with each other, then the high end of each range."""
-    ends = [
-        one.candidates() if isinstance(one, Categorical) else one.candidates()[:1]
-        for one in dimensions
-    ]
-    names = [one.name for one in dimensions]
-    for texts in islice(product(*ends), MOST):
-        yield [f"{name}={text}" for name, text in zip(names, texts, strict=True)]
-    firsts = [f"{name}={texts[0]}" for name, texts in zip(names, ends, strict=True)]
-    for one in dimensions:
-        if isinstance(one, Numeric):
-            yield [*firsts, f"{one.name}={one.candidates()[1]}"]
+    ends = [[f"{one.name}={text}" for text in one.candidates()] for one in dimensions]
+    ranged = [isinstance(one, Numeric) for one in dimensions]
+    choices = [texts[:1] if low else texts for texts, low in zip(ends, ranged, strict=True)]
+    yield from map(list, islice(product(*choices), MOST))
+    for texts, is_range in zip(ends, ranged, strict=True):
+        if is_range:
+            yield [*(first for first, *_ in ends), texts[1]]
 
 
 def _problems(recipe: str, changes: list[str]) -> list[str]:

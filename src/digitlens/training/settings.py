@@ -53,8 +53,7 @@ class BaseRecipe:
     declared anew without these keeps those of its base class.
     """
 
-    # By field, the least and the highest number allowed.
-    limits: ClassVar[dict[str, tuple[float, float]]] = {}
+    limits: ClassVar[dict[str, tuple[float, float]]] = {}  # by field, the least and highest number
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # by field, the names allowed
     counts: ClassVar[dict[str, int]] = {}  # by field, how many numbers it has
     # By the name that a field had in version 0.1, its name.
@@ -96,11 +95,8 @@ class BaseRecipe:
         """The recipe as TOML, each field under its explanation; ``load_recipe`` reads it back."""
         docs = field_docs(type(self))
         # Every value of a recipe is written the same in JSON and TOML.
-        lines = [
-            f"# {docs[name]}\n{name} = {json.dumps(value)}"
-            for name, value in self.as_dict().items()
-        ]
-        return "\n".join(lines) + "\n"
+        values = self.as_dict().items()
+        return "".join(f"# {docs[name]}\n{name} = {json.dumps(value)}\n" for name, value in values)
 
 
 @cache
@@ -160,9 +156,8 @@ def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
     for name in recipe.limits.keys() - mistyped:
         low, high = recipe.limits[name]
         value = getattr(recipe, name)
-        if not all(
-            low <= item <= high for item in (value if isinstance(value, tuple) else [value])
-        ):
+        items = value if isinstance(value, tuple) else (value,)
+        if not all(low <= item <= high for item in items):
             found.append(f"{name}: expected {low:g} to {high:g}, found {shown(value)}")
     for name in recipe.counts.keys() - mistyped:
         value = getattr(recipe, name)

@@ -154,19 +154,10 @@ def main() -> None:
 
 @torch.no_grad()
 def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[str, float]:
-    """How often digits are seen, and how often one is seen where there is none.
-
-    Returns:
-        ``found``, the share of the steps with a digit where reading takes one to be; ``wrong``, the
-        same of all steps without.
-    """
-    found: list[npt.NDArray[np.bool_]] = []
-    there: list[Floats] = []
-    for line in lines:
-        logits = network(torch.from_numpy(line.pixels[None]))[0, :, 0]
-        found.append((torch.sigmoid(logits) > SPOTTED).numpy())
-        there.append(line.steps[:, 0])
-    seen, digits = np.concatenate(found), np.concatenate(there)
+    """The share of steps with a digit, and of those without, where reading takes one to be."""
+    logits = [network(torch.from_numpy(line.pixels[None]))[0, :, 0] for line in lines]
+    seen = (torch.sigmoid(torch.cat(logits)) > SPOTTED).numpy()
+    digits = np.concatenate([line.steps[:, 0] for line in lines])
     return {"found": float(seen[digits > 0.5].mean()), "wrong": float(seen[digits < 0.05].mean())}
 
 

@@ -116,23 +116,16 @@ def calibrate_own(
     targets: Sequence[float],
     folder: Path,
 ) -> tuple[OwnAnswers, list[Promise]]:
-    """Fits the threshold of a model on the user's pictures and writes the model with it.
+    """Fits the threshold of a model on the user's pictures and writes the model into a folder.
 
-    Digits of the written model are sure from the threshold of the first target on that can be
-    kept; with the curve that is written too, other targets can be asked for when reading. Nothing
-    is written where none can be kept. Each promise holds by itself at its level of 5 %; to take the
-    first of k that is kept may break it in up to 5 k % of cases.
+    Targets are shares of sure digits that may be wrong. Digits of the written model are sure from
+    the threshold of the first target on that can be kept; with the curve that is written too, other
+    targets can be asked for when reading. Nothing is written where none can be kept. Each promise
+    holds by itself at its level of 5 %; to take the first of k that is kept may break it in up to
+    5 k % of cases. The pictures are of the kind that will be read, chosen without a look at how
+    they are read; none that anything was trained with.
 
-    Args:
-        model: Name of a shipped model, a model folder, or a run folder.
-        pictures: Of the same kind as those that will be read, chosen without a look at how they
-            are read; none that anything was trained with.
-        targets: Shares of sure digits that may be wrong.
-        folder: Where the model goes; it may be the model itself.
-
-    Raises:
-        DataError: No digit was read.
-        ModelError: The model is missing or damaged.
+    Raises DataError where no digit was read, ModelError where the model is missing or damaged.
     """
     classifier, detector = open_roles(model)
     reader = DigitReader(classifier, pages=detector)

@@ -71,31 +71,14 @@ def search(
 ) -> None:
     """Tries recipes until the study has enough trials, those of other processes included.
 
-    Processes that begin the last trial at the same moment may each add one too many.
-
-    Args:
-        study: From ``open_study``.
-        splits: Tiles to train with and to validate with, the same for all trials.
-        folder: Receives ``trials/NUMBER/seed-SEED`` with recipe and history of each training.
-        trials: How many the study shall have in all; failed ones count, interrupted ones do not.
-        timeout: Seconds after which no further trial is begun.
-        on_trial: Called with each trial before it is trained, as running, and after it.
-
-    Raises:
-        DataError: The first trials all failed, or the database cannot be used any more.
+    Failed trials count, interrupted ones do not; none is begun after so many seconds. Processes
+    that begin the last one at the same moment may each add one too many. All are trained and
+    validated with the same tiles; the folder receives ``trials/NUMBER/seed-SEED`` with recipe and
+    history of each training. ``on_trial`` is called with each trial before it is trained, as
+    running, and after it. Raises DataError where the first trials all failed, or the database
+    cannot be used any more.
     """
-    objective = _Objective(study, splits, folder, on_trial)
-    with _usable("the database of the study"), _present(study, folder):
-        _search(study, objective, trials, timeout, on_trial)
 
-
-def _search(
-    study: Study,
-    objective: _Objective,
-    trials: int,
-    timeout: float | None,
-    on_trial: OnTrial | None,
-) -> None:
     def has_enough() -> bool:
         give_up_dead(study)
         return sum(trial.counts for trial in trials_of(study)) >= trials
@@ -107,8 +90,10 @@ def _search(
         if has_enough():
             study.stop()
 
-    if not has_enough():
-        study.optimize(objective, timeout=timeout, catch=(Exception,), callbacks=[after])
+    objective = _Objective(study, splits, folder, on_trial)
+    with _usable("the database of the study"), _present(study, folder):
+        if not has_enough():
+            study.optimize(objective, timeout=timeout, catch=(Exception,), callbacks=[after])
 
 
 @contextmanager
@@ -276,33 +261,17 @@ def open_study(
         DataError: The database cannot be used, has no such study, or one that searches otherwise.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    shown = shown_address(storage)
-    with _usable(shown):
-        is_new = plan is not None and _begin_local(storage, name, plan)
-        return _open(_connect(storage), name, plan, shown, pruning=pruning, is_new=is_new)
-
-
-def _open(
-    database: optuna.storages.RDBStorage,
-    name: str,
-    plan: Mapping[str, Any] | None,
-    shown: str,
-    *,
-    pruning: bool,
-    is_new: bool,
-) -> Study:
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)  # tenths, see tune
-    options: dict[str, Any] = {
-        "storage": database,
-        "pruner": median if pruning else optuna.pruners.NopPruner(),
-    }
-    if plan is not None and not is_new and (study := _begin(options, name, plan)):
+    options: dict[str, Any] = {"pruner": median if pruning else optuna.pruners.NopPruner()}
+    with _usable(shown := shown_address(storage)):
+        is_new = plan is not None and _begin_local(storage, name, plan)
+        options["storage"] = _connect(storage)
+        if plan is not None and not is_new and (study := _begin(options, name, plan)):
+            return study
+        study = _join(options, name, shown, plan["recipe"]["seed"] if plan and is_new else None)
+        if plan is not None:
+            _check_same(study, plan)
         return study
-    seed = plan["recipe"]["seed"] if plan and is_new else None
-    study = _join(options, name, shown, seed)
-    if plan is not None:
-        _check_same(study, plan)
-    return study
 
 
 def plan_of(space: SearchSpace, seeds: int, tiles: int) -> dict[str, Any]:
@@ -323,13 +292,11 @@ def trials_of(study: Study) -> tuple[Trial, ...]:
 
 def result_of(study: Study) -> StudyResult:
     """Everything found so far."""
-    plan = study.user_attrs[PLAN]
-    trials = trials_of(study)
+    plan, trials = study.user_attrs[PLAN], trials_of(study)
     done = sum(trial.state == "complete" for trial in trials)
     importance = _importance(study) if done >= TIME_ENOUGH else {}
-    return StudyResult(
-        study.study_name, space_of(study), plan["seeds"], plan["tiles"], trials, importance
-    )
+    facts = study.study_name, space_of(study), plan["seeds"], plan["tiles"]
+    return StudyResult(*facts, trials, importance)
 
 
 def give_up_dead(study: Study) -> None:

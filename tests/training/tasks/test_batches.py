@@ -13,7 +13,6 @@ from digitlens.training.page_networks import CELL
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     NOTHING,
-    LineStream,
     PageBatch,
     Sample,
     Targets,
@@ -21,6 +20,7 @@ from digitlens.training.tasks.batches import (
     batches_by_width,
     cut_view,
     line_batch,
+    line_batches,
     page_batches,
     targets_of,
 )
@@ -161,8 +161,8 @@ def test_lines_are_padded_with_grey_on_the_right_and_ordered_by_width():
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_stream_goes_on_where_it_was_stopped(workers):
-    whole = list(LineStream(Maker(), RECIPE, 0).batches(0))
-    rest = list(LineStream(Maker(), RECIPE, workers).batches(4))
+    whole = list(line_batches(Maker(), RECIPE, skip=0, workers=0))
+    rest = list(line_batches(Maker(), RECIPE, skip=4, workers=workers))
     assert len(whole) == 7
     assert len(rest) == 3
     for expected, found in zip(whole[4:], rest, strict=True):

@@ -28,7 +28,6 @@ from digitlens.training.tasks.tile import (
     EpochData,
     mix_up,
     models_of,
-    new_autoencoder,
     one_network,
     pixel_loss,
     train_autoencoder,
@@ -38,6 +37,7 @@ from digitlens.training.tasks.tile import (
 from digitlens.training.tile_networks import (
     MEAN,
     SD,
+    Autoencoder,
     DigitNetwork,
     Ensemble,
     predict_logits,
@@ -349,11 +349,13 @@ def test_the_graphs_draw_what_the_network_draws_and_those_of_another_are_refused
     graph, decoder = ((folder / name).read_bytes() for name in ("model.onnx", "decoder.onnx"))
     torch.manual_seed(5)
     with pytest.raises(ModelError, match="differs from the network"):
-        check_autoencoder(new_autoencoder(TINY).eval(), graph, decoder, splits[1].tiles[:5])
+        check_autoencoder(
+            Autoencoder(TINY.widths, TINY.code).eval(), graph, decoder, splits[1].tiles[:5]
+        )
 
 
 def test_the_folder_is_loaded_to_train_on_and_holds_all_hashes(trained, folder, same):
-    loaded = new_autoencoder(TINY)
+    loaded = Autoencoder(TINY.widths, TINY.code)
     load_weights(loaded, load_bundle(folder))
     assert same(loaded, trained.network)
     card = Reconstructor(folder).card

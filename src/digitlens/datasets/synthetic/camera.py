@@ -17,15 +17,18 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     about,
+    around,
     as_colour,
     blend,
     blur,
+    curve,
     extent_of,
     fill,
     log_uniform,
     project,
     rectangle,
     rotation,
+    tinted,
 )
 from digitlens.datasets.synthetic.papers import noise_field, smooth
 
@@ -77,23 +80,21 @@ def _dust(plane: Plane, mm: float, rng: Rng) -> Plane:
         places = heap + rng.normal(0, 0.06 * max(width, height), (count, 2))
     for place in places:
         size = mm * log_uniform(rng, 0.15, 1.6)
-        turn = np.arange(7) * 2 * np.pi / 7
         reach = size * rng.uniform(0.4, 1, 7) / 2
-        fill(marks, place + np.stack([np.cos(turn), np.sin(turn)], 1) * reach[:, None], 255)
+        fill(marks, place + around(np.arange(7) * 2 * np.pi / 7) * reach[:, None], 255)
     colour = as_colour(plane.mean((0, 1)) * rng.uniform(0.1, 0.8))
-    return blend(plane, colour, marks.astype(np.float32) * np.float32(rng.uniform(0.3, 1) / 255))
+    return tinted(plane, colour, marks, rng.uniform(0.3, 1))
 
 
 def _hairs(plane: Plane, mm: float, rng: Rng) -> Plane:
     marks = np.zeros(plane.shape[:2], np.uint8)
     for _ in range(int(rng.integers(1, 8))):
         turns = np.cumsum(rng.normal(0, 0.3, 12)) + rng.uniform(0, 2 * np.pi)
-        walk = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1), axis=0)
+        walk = np.cumsum(around(turns), axis=0)
         place = rng.uniform(0, 1, 2) * plane.shape[1::-1]
-        points = smooth(place + walk * mm * log_uniform(rng, 0.3, 3))
-        cv2.polylines(marks, [np.rint(points).astype(np.int32)], False, 255, 1, cv2.LINE_AA)
-    cover = marks.astype(np.float32) * np.float32(rng.uniform(0.4, 1) / 255)
-    return blend(plane, as_colour(rng.uniform(0, 120, 3)), cover)
+        curve(marks, smooth(place + walk * mm * log_uniform(rng, 0.3, 3)), 255, 1)
+    strength = rng.uniform(0.4, 1)
+    return tinted(plane, as_colour(rng.uniform(0, 120, 3)), marks, strength)
 
 
 def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
@@ -110,14 +111,14 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
     for _ in range(int(rng.integers(1, 3))):
         angle, place = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
         along = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
-        ends = np.rint([place - along, place + along]).astype(np.int32)
+        ends = np.rint([place - along, place + along])
         thick = max(1, round(mm * rng.uniform(0.5, 1)))
         if rng.random() < 0.3:
             for end in ends:
-                cv2.circle(plane, end.tolist(), thick, dark, -1, cv2.LINE_AA)
+                cv2.circle(plane, end.astype(int).tolist(), thick, dark, -1, cv2.LINE_AA)
             continue
-        cv2.polylines(plane, [ends + thick], False, (90.0,) * 3, thick, cv2.LINE_AA)
-        cv2.polylines(plane, [ends], False, (float(rng.uniform(120, 230)),) * 3, thick, cv2.LINE_AA)
+        curve(plane, ends + thick, (90.0,) * 3, thick)
+        curve(plane, ends, (float(rng.uniform(120, 230)),) * 3, thick)
     return plane
 
 
@@ -129,12 +130,12 @@ def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
         size = mm * (rng.uniform(30, 45) if rng.random() < 0.4 else log_uniform(rng, 1, 25))
         turn = np.linspace(0, 2 * np.pi, 24)[:-1]
         wave = 1 + rng.uniform(0, 0.12) * np.sin(turn * rng.integers(1, 5) + rng.uniform(0, 6))
-        reach = np.stack([np.cos(turn), np.sin(turn)], 1) * (size * wave)[:, None]
-        outline = np.rint(rng.uniform(0, 1, 2) * (width, height) + reach).astype(np.int32)
+        reach = around(turn) * (size * wave)[:, None]
+        outline = np.rint(rng.uniform(0, 1, 2) * (width, height) + reach)
         if size < 25 * mm:
-            fill(marks, outline.astype(np.float64), rng.uniform(0.1, 0.5))
+            fill(marks, outline, rng.uniform(0.1, 0.5))
         thick = max(1, round(mm * rng.uniform(0.5, 2)))
-        cv2.polylines(marks, [outline], True, rng.uniform(0.3, 0.9), thick, cv2.LINE_AA)
+        curve(marks, outline, rng.uniform(0.3, 0.9), thick, closed=True)
     tint = as_colour(np.array([150, 110, 60]) + rng.normal(0, 25, 3))
     return blend(plane, tint, blur(marks, 0.3 * mm + 0.3) * np.float32(rng.uniform(0.1, 0.5)))
 
@@ -182,8 +183,7 @@ def _shadow(width: int, height: int, rng: Rng) -> Plane:
     corners = rng.uniform(-0.3, 1.3, (int(rng.integers(3, 6)), 2)) * (width, height)
     mask = np.zeros((height, width), np.float32)
     fill(mask, corners, 1.0)
-    soft = log_uniform(rng, 0.5, 25)
-    shade = blur(mask, soft)
+    shade = blur(mask, log_uniform(rng, 0.5, 25))
     return 1 - rng.uniform(0.1, 0.6) * shade
 
 
@@ -326,10 +326,8 @@ def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
         plane = _smeared(plane, length, rng.uniform(0, np.pi))
     if rng.random() < 0.45:
         plane = _noisy(plane, rng.gamma(1.3, 3.0) * min(1.0, digit / 18), rng)
-    pixels = np.clip(plane, 0, 255).astype(np.uint8)
-    if rng.random() < 0.35:
-        pixels = compress(pixels, int(rng.integers(15 if digit > 16 else 45, 96)))
-    return pixels
+    pixels, least = np.clip(plane, 0, 255).astype(np.uint8), 15 if digit > 16 else 45
+    return compress(pixels, int(rng.integers(least, 96))) if rng.random() < 0.35 else pixels
 
 
 def _share(rng: Rng, tight: float) -> float:
@@ -353,15 +351,10 @@ def _bend(extent: Extent, rng: Rng) -> Matrix:
     x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
     wide, tall = extent[2] - extent[0], extent[3] - extent[1]
     most = min(0.105, 0.5 * tall / wide)
-    angle = float(np.clip(rng.normal(0, 0.045), -most, most))
-    turn = rotation(angle)
+    turn = rotation(float(np.clip(rng.normal(0, 0.045), -most, most)))
     if rng.random() < 0.3:
-        shear = np.eye(3)
-        shear[0, 1] = rng.normal(0, 0.12)
-        turn = shear @ turn
+        turn = np.array([[1, rng.normal(0, 0.12), 0], [0, 1, 0], [0, 0, 1]]) @ turn
     if rng.random() < 0.3:
-        tilt = np.eye(3)
-        tilt[2, 0] = rng.uniform(-0.25, 0.25) / max(wide, 1.0)
-        tilt[2, 1] = rng.uniform(-0.12, 0.12)
-        turn = tilt @ turn
+        aside = rng.uniform(-0.25, 0.25) / max(wide, 1.0)
+        turn = np.array([[1, 0, 0], [0, 1, 0], [aside, rng.uniform(-0.12, 0.12), 1]]) @ turn
     return about(turn, x, y)

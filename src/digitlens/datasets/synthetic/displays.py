@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,35 +20,33 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Points,
     Rng,
-    blend,
+    around,
     blur,
     cast_shadow,
     extent_of,
     fill,
+    load_table,
     log_uniform,
     pick,
     rectangle,
+    tinted,
 )
 from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGlyphs
 from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
-
-def _load_table(display: str) -> dict[str, str]:
-    """What is lit for each character, from ``displays.csv``."""
-    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        return {row["char"]: row["lit"] for row in rows if row["display"] == display}
-
-
+# What is lit for each character, by kind of display.
+_LIT: dict[str, dict[str, str]] = {}
+for _row in load_table(Path(__file__).with_suffix(".csv")):
+    _LIT.setdefault(_row["display"], {})[_row["char"]] = _row["lit"]
 # Segments: a is the top bar, b to f follow clockwise, g is the middle bar.
-SEVEN = _load_table("seven")
+SEVEN = _LIT["seven"]
 # Segments: a to f as above; G and g the halves of the middle bar; h, i, j from the top left, top
 # and top right to the middle; k, l, m from the middle to the bottom left, bottom and right.
-FOURTEEN = _load_table("fourteen")
+FOURTEEN = _LIT["fourteen"]
 # Five columns of a character, from the left, in hexadecimal; the lowest bit is the top row.
-DOTS = {char: bytes.fromhex(lit) for char, lit in _load_table("dots").items()}
+DOTS = {char: bytes.fromhex(lit) for char, lit in _LIT["dots"].items()}
 
 
 class Segment(NamedTuple):
@@ -126,9 +123,8 @@ def fourteen_segments(text: str, how: Segments) -> Panel:
         for name, outline in outlines.items():
             segments.append(Segment(outline + np.array([x, 0.0]), name in lit))
         if char in ".,":
-            segments.append(
-                Segment(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True)
-            )
+            point = _dot(x + how.width / 2, -how.thick / 2, how.thick, True)
+            segments.append(Segment(point, lit=True))
         x += how.pitch
     return _panel(text, segments, how.slant)
 
@@ -291,13 +287,7 @@ def _dot(x: float, y: float, size: float, round_dot: bool) -> Points:
     if not round_dot:
         half = size / 2
         return rectangle(x - half, y - half, x + half, y + half)
-    turn = np.linspace(0, 2 * np.pi, 9)[:-1]
-    return np.stack([x + size / 2 * np.cos(turn), y + size / 2 * np.sin(turn)], axis=1)
-
-
-def _mixed(below: Plane, colour: Colour, cover: Ink | Plane, strength: float = 1.0) -> Plane:
-    """What is seen where a colour covers a picture, so far as its strength lets it."""
-    return blend(below, colour, cover.astype(np.float32) * np.float32(strength / 255))
+    return np.array([x, y]) + size / 2 * around(np.linspace(0, 2 * np.pi, 9)[:-1])
 
 
 def _flat_plane(colour: object, view: CameraView) -> Plane:
@@ -307,7 +297,7 @@ def _flat_plane(colour: object, view: CameraView) -> Plane:
 def _flat(lit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Drawn in one colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
-    return _mixed(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
+    return tinted(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
 
 
 def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
@@ -326,16 +316,15 @@ def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
         if rng.random() < 0.5:
             blue = np.array([0, 10, 90], np.float32) * np.float32(rng.uniform(0.3, 1.2))
             ground = (ground + blue).astype(np.float32)
-    textured = rng.random() < 0.3
-    below = (
-        draw_paper(view.width, view.height, ground, rng) if textured else _flat_plane(ground, view)
-    )
+    below = _flat_plane(ground, view)
+    if rng.random() < 0.3:
+        below = draw_paper(view.width, view.height, ground, rng)
     if rng.random() < 0.45:
-        below = _mixed(below, dark, unlit, rng.uniform(0.02, 0.13))
+        below = tinted(below, dark, unlit, rng.uniform(0.02, 0.13))
     if rng.random() < 0.45:
         shadow = cast_shadow(lit, view.digit * rng.uniform(-0.07, 0.07, 2), 0.02 * view.digit)
-        below = _mixed(below, dark, shadow, rng.uniform(0.08, 0.35))
-    return _mixed(below, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
+        below = tinted(below, dark, shadow, rng.uniform(0.08, 0.35))
+    return tinted(below, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
 
 
 _LIGHTS = [
@@ -365,13 +354,12 @@ def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     below = _flat_plane(np.clip(ground, 0, 255), view)
     if rng.random() < 0.5:
         off = _unlit_colour(ground, colour, rng)
-        below = _mixed(below, off, unlit, rng.uniform(0.15, 1.0))
+        below = tinted(below, off, unlit, rng.uniform(0.15, 1.0))
     gain = rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(1.0, 2.2)
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
-    plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)
+    plane = tinted(below, np.minimum(bright, 400).astype(np.float32), lit)
     if rng.random() < 0.6:
-        wide = rng.uniform(0.04, 0.3) * view.digit
-        glow = blur(lit, max(0.4, wide))
+        glow = blur(lit, max(0.4, rng.uniform(0.04, 0.3) * view.digit))
         part = rng.uniform(0.1, 0.65) / 255
         shine = (glow * part)[:, :, None] * colour.astype(np.float32)
         plane = np.asarray(plane + shine, np.float32)
@@ -383,9 +371,8 @@ def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
     x0, y0, x1, y1 = np.array(extent) + rng.uniform(0.08, 0.5, 4) * (-1, -1, 1, 1)
     mask = view.mask()
     view.fill(mask, rectangle(x0, y0, x1, y1), bits=6)
-    outside = np.asarray(255 - mask, np.uint8)
     frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
-    return _mixed(plane, frame.astype(np.float32), outside)
+    return tinted(plane, frame.astype(np.float32), np.asarray(255 - mask, np.uint8))
 
 
 def _reflection(plane: Plane, rng: Rng) -> Plane:
@@ -406,12 +393,13 @@ _SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels
 def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, str, float]:
     """Draws a text at its final size on flat colour.
 
-    Returns:
-        float32[h, w, 3], what can be read, and the height of a digit in pixels.
+    Gives float32[h, w, 3], what can be read, and the height of a digit in pixels.
     """
     size = round(log_uniform(rng, _SMALLEST, _LARGEST))
     font = source.font(size)
-    text = _fitting(_known(text, source), font, size)
+    text = _known(text, source)
+    while font.getlength(text) > WIDEST / HEIGHT * 1.3 * size and len(text) > 1:
+        text = text[:-1]  # the widest crop holds no more
     lit = _set(text, font, rng)
     digit = max(5, font.getbbox("0")[3] - font.getbbox("0")[1])
     paper, ink = readable_colours(rng)
@@ -427,13 +415,6 @@ def _known(text: str, source: FontGlyphs) -> str:
     plain = cased(text.replace(RAISE, "").replace(GAP, "    "), source)
     drawn = set(CHARACTERS["latin"] + MORE)
     return "".join(c for c in plain if c == " " or (c in drawn and source.glyph(c, rng))).strip()
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont, size: int) -> str:
-    """As much of a text as the widest crop holds."""
-    while font.getlength(text) > WIDEST / HEIGHT * 1.3 * size and len(text) > 1:
-        text = text[:-1]
-    return text
 
 
 def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
@@ -452,16 +433,12 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     if kind < 0.8:
         return np.repeat(plane[:, :, None], 3, axis=2)
     # Colours stand side by side on the screen: each sees the text shifted by a third of a pixel.
-    shifted = [np.roll(plane, by, axis=1) for by in (-1, 0, 1)]
-    mixed = [(moved + 2 * plane) / 3 for moved in shifted]
+    mixed = [(np.roll(plane, by, axis=1) + 2 * plane) / 3 for by in (-1, 0, 1)]
     return np.stack(mixed, axis=2).astype(np.float32)
 
 
 def _drawn(
-    text: str,
-    font: ImageFont.FreeTypeFont,
-    mode: str,
-    spread: npt.NDArray[np.int_] | None = None,
+    text: str, font: ImageFont.FreeTypeFont, mode: str, spread: npt.NDArray[np.int_] | None
 ) -> Ink:
     """The ink of a text, as high as it and a zero are; uint8[h, w].
 

