@@ -10,15 +10,36 @@ from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist
 
 
+class Program:
+    """Runs the program with what a module's ``COMMAND`` says, and further arguments."""
+
+    def __init__(self, begin):
+        self._begin = begin
+
+    def __call__(self, *arguments, code=0, **options):
+        """It must end with this exit code, if one is given."""
+        result = CliRunner().invoke(app, [*self._begin, *map(str, arguments)], **options)
+        assert code in (None, result.exit_code), result.output
+        return result
+
+    def fails(self, kind, words, *arguments):
+        """It must end with such an error, which says some words, or all of several."""
+        result = self(*arguments, code=None)
+        assert isinstance(result.exception, kind), result.output
+        for part in [words] if isinstance(words, str) else words:
+            assert part in str(result.exception)
+        return result
+
+    def misused(self, words, *arguments):
+        """It must refuse to do that, and say some words."""
+        result = self(*arguments, code=2)
+        assert words in " ".join(result.stderr.replace("│", " ").split())
+        return result
+
+
 @pytest.fixture
 def run(request):
-    """Runs the program with what a module's ``COMMAND`` says, and further arguments."""
-    begin = getattr(request.module, "COMMAND", "").split()
-
-    def run(*arguments, **options):
-        return CliRunner().invoke(app, [*begin, *map(str, arguments)], **options)
-
-    return run
+    return Program(getattr(request.module, "COMMAND", "").split())
 
 
 @pytest.fixture

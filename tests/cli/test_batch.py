@@ -7,6 +7,7 @@ import pandas
 import pytest
 
 from digitlens.cli import main
+from digitlens.errors import DigitlensError
 from digitlens.reading import shards
 from digitlens.reading.shards import BatchJob, BatchStatus, RowOptions
 
@@ -35,7 +36,6 @@ def test_a_folder_becomes_parquet_and_is_not_read_again(run, examples, tmp_path)
     shutil.copy(examples / "drawing.png", source)
     (source / "torn.png").write_bytes(b"no picture")
     done = run(source, "--out", out, "--workers", "1")
-    assert done.exit_code == 0, done.output
     said = "1 of 1 shards are in"
     assert done.stderr.startswith(f"2 pictures read here, 1 of them with errors; {said} ")
     assert done.stdout == ""
@@ -48,7 +48,7 @@ def test_a_folder_becomes_parquet_and_is_not_read_again(run, examples, tmp_path)
 
 def test_options_reach_the_job(run, ran):
     options = "--workers 3 --shard 7 --patience 5 --expect 4 --target-error 1% --decimal ,"
-    assert run("all", "--out", "rows", *options.split(), "--model", "swift").exit_code == 0
+    run("all", "--out", "rows", *options.split(), "--model", "swift")
     wanted = RowOptions(
         "swift",
         expect=("4",),
@@ -62,16 +62,14 @@ def test_it_says_how_far_it_is(run, ran):
     assert run("all", "--out", "rows").stderr == (
         "1,200 pictures read here, 3 of them with errors; 2 of 2 shards are in rows\n"
     )
-    done = run("some", "--out", "rows")
-    assert done.exit_code == 1
+    done = run("some", "--out", "rows", code=1)
     assert "; 2 of 4 shards are in rows" in done.stderr
     assert len(ran) == 2
 
 
 def test_the_end_of_a_machine_is_an_interruption(run, ran):
     before = signal.getsignal(signal.SIGTERM)
-    done = run("interrupted", "--out", "rows")
-    assert done.exit_code == 130
+    done = run("interrupted", "--out", "rows", code=130)
     assert done.stderr == "digitlens: interrupted: run the same line again to go on\n"
     assert ran[0][2] is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is before
@@ -88,14 +86,11 @@ def test_the_end_of_a_machine_is_an_interruption(run, ran):
     ],
 )
 def test_what_cannot_be_meant_names_the_option(run, options, said):
-    done = run("all", "--out", "rows", *options.split())
-    assert done.exit_code == 2
-    assert said in done.stderr
+    run.misused(said, "all", "--out", "rows", *options.split())
 
 
 def test_an_unknown_address_is_a_line(run, monkeypatch, capsys):
-    done = run("ftp://host/in", "--out", "rows")
-    assert "found ftp://host/in" in str(done.exception)
+    run.fails(DigitlensError, "found ftp://host/in", "ftp://host/in", "--out", "rows")
     monkeypatch.setattr("sys.argv", ["digitlens", "batch", "ftp://host/in", "--out", "rows"])
     with pytest.raises(SystemExit, match=r"^digitlens: expected a folder, s3://, gs:// or az://"):
         main.main()

@@ -45,7 +45,6 @@ def make(here, graph):
 def test_runs_are_compared_on_the_tiles_they_all_kept_back(run, here, make, graph):
     models = make("one", results={"training_seconds": 12.5}), make("runs/two", 4, 7)
     done = run(*models)
-    assert done.exit_code == 0, done.output
     assert "MNIST validation, 100 tiles" in done.stdout
     assert "one is better than two" in done.stdout
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.strip()}
@@ -80,21 +79,16 @@ def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(run, m
 
 
 def test_tiles_that_one_has_learned_from_are_refused(run, make):
-    done = run(make("one"), make("two", recipe=RECIPE | {"seed": 4}))
-    assert isinstance(done.exception, ModelError)
-    for part in ("one: 50% by random, seed 3", "two: 50% by random, seed 4", "--split test"):
-        assert part in str(done.exception)
-    assert run("one", "two", "--split", "test").exit_code == 0
+    told = ("one: 50% by random, seed 3", "two: 50% by random, seed 4", "--split test")
+    run.fails(ModelError, told, make("one"), make("two", recipe=RECIPE | {"seed": 4}))
+    run("one", "two", "--split", "test")
 
 
 def test_a_foreign_model_is_compared_on_the_test_set_only(run, here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
     own = make("one")
-    done = run(own, "their.onnx")
-    assert isinstance(done.exception, ModelError)
-    assert "their.onnx: no recipe" in str(done.exception)
+    run.fails(ModelError, "their.onnx: no recipe", own, "their.onnx")
     done = run(own, "their.onnx", "--split", "test")
-    assert done.exit_code == 0, done.output
     assert "MNIST test, 100 tiles" in done.stdout
     assert "one is better than their.onnx (p = 0.002)" in done.stdout
     told = json.loads((here / "comparison" / "comparison.json").read_text())
@@ -107,16 +101,13 @@ def test_models_of_the_same_last_name_go_by_their_path(run, make):
 
 
 def test_one_run_and_the_same_twice_are_refused(run, make):
-    assert run(make("one")).exit_code == 2
-    done = run("one", "one")
-    assert isinstance(done.exception, ModelError)
-    assert "one is given twice" in str(done.exception)
-    assert run("one", "two", "--data", "x.zip", "--split", "test").exit_code == 2
+    run(make("one"), code=2)
+    run.fails(ModelError, "one is given twice", "one", "one")
+    run("one", "two", "--data", "x.zip", "--split", "test", code=2)
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_without_the_plots_extra_the_numbers_still_come(run, here, make):
     done = run(make("one"), make("two", 4))
-    assert done.exit_code == 0, done.output
     assert "pip install 'digitlens[plots]'" in done.stderr
     assert [path.name for path in (here / "comparison").iterdir()] == ["comparison.json"]

@@ -40,13 +40,12 @@ def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
 
 def test_an_empty_cache_is_shown_and_mnist_asked_for_only_to_be_fetched(run, loaded):
     result = run()
-    assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert len(lines) == 4
     assert lines[0] == "missing\ttrain-images-idx3-ubyte\t47040016\t"
     assert "digitlens data --fetch" in result.stderr
     assert loaded == []
-    assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
+    run("--fetch", "--data-dir", "somewhere")
     assert loaded == [Path("somewhere")]
 
 
@@ -65,9 +64,7 @@ def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path
 
 @pytest.mark.usefixtures("loaded")
 def test_samples_are_drawn_where_the_user_says_and_the_path_printed(run, tmp_path):
-    result = run("--show", "--out", "sheet.xyz")
-    assert isinstance(result.exception, DataError)
-    assert "sheet.xyz" in str(result.exception)
+    run.fails(DataError, "sheet.xyz", "--show", "--out", "sheet.xyz")
     assert [path.name for path in tmp_path.iterdir()] == []
     assert run("--show").stdout == "samples.png\n"
     with Image.open(tmp_path / "samples.png") as sheet:
@@ -95,7 +92,6 @@ def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_path):
     result = run("--show-pages", "--data-dir", "somewhere")
-    assert result.exit_code == 0, result.output
     assert result.stdout == "pages.png\n"
     assert loaded == [Path("somewhere")]
     assert pages == ["training"]
@@ -109,7 +105,7 @@ def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_
 
 def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
     def drawn(*options):
-        assert run("--show-pages", "--out", "drawn.png", *options).exit_code == 0
+        run("--show-pages", "--out", "drawn.png", *options)
         return (tmp_path / "drawn.png").read_bytes()
 
     first = drawn()
@@ -129,9 +125,7 @@ def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
 )
 @pytest.mark.usefixtures("pages")
 def test_options_that_make_no_sense_are_refused(run, tmp_path, arguments, told):
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert told in result.stderr
+    run.misused(told, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,10 +136,8 @@ def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(run, monkeypa
     if "synthetic" in vars(digitlens.datasets):  # else the package of the failed import stays there
         monkeypatch.setattr(digitlens.datasets, "synthetic", digitlens.datasets.synthetic)
     monkeypatch.setitem(sys.modules, "cv2", None)
-    assert run("--show").exit_code == 0
-    result = run("--show-pages")
-    assert isinstance(result.exception, MissingExtraError)
-    assert "pip install 'digitlens[train]'" in str(result.exception)
+    run("--show")
+    run.fails(MissingExtraError, "pip install 'digitlens[train]'", "--show-pages")
 
 
 @pytest.mark.mnist

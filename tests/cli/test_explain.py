@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from digitlens.datasets import mnist as data
-from digitlens.errors import DataError
+from digitlens.errors import DataError, ImageError
 from digitlens.explain import explanation as explained
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.image import load_image
@@ -38,7 +38,6 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(run, here):
     shutil.copy(EXAMPLES / "drawing.png", here / "mine.png")
     folder = here / "explanation-mine"
     done = run("mine.png")
-    assert done.exit_code == 0, done.output
     said = done.stdout
     assert "mine.png: Read: 7" in said
     assert "digit 1: A 7, 99 % sure" in said
@@ -116,13 +115,10 @@ def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(run, here):
     done = run("two.tif", "--page", "2", "--digit", "1")
     assert "two.tif#2: Read: 7" in done.stdout
     assert (here / "explanation-two-page-2" / "explanation.html").is_file()
-    assert "has 2 pages, expected --page up to that, found 3" in str(
-        run("two.tif", "--page", "3").exception
-    )
-    wrong = run("two.tif", "--page", "2", "--digit", "2")
-    assert wrong.exit_code == 2
-    assert "expected a digit from 1 to 1, found 2" in wrong.stderr
-    assert "no such file" in str(run("none.png").exception)
+    told = "has 2 pages, expected --page up to that, found 3"
+    run.fails(ImageError, told, "two.tif", "--page", "3")
+    run.misused("a digit from 1 to 1, found 2", "two.tif", "--page", "2", "--digit", "2")
+    run.fails(ImageError, "no such file", "none.png")
 
 
 def test_what_was_rejected_is_explained_without_reasons(reader):

@@ -34,7 +34,6 @@ def run_folder(here, bundle):
 
 def test_every_figure_that_a_run_has_is_made(run, here, run_folder):
     done = run(run_folder("mine"), "--theme", "dark")
-    assert done.exit_code == 0, done.output
     written = done.stdout.split()
     made = list(FIGURES)[: list(FIGURES).index("robustness")]
     assert set(written) >= {f"figures-mine/{name}.png" for name in made}
@@ -47,8 +46,9 @@ def test_every_figure_that_a_run_has_is_made(run, here, run_folder):
 
 def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here, bundle):
     model = bundle()
-    done = run(model, "--only", "classes", "--only", "curves", "--format", "svg", "--out", "here")
-    assert done.exit_code == 1
+    done = run(
+        model, "--only", "classes", "--only", "curves", "--format", "svg", "--out", "here", code=1
+    )
     assert done.stdout.split() == ["here/classes.svg"]
     assert "no curves: bars has no history: expected the run folder" in done.stderr
     assert [path.name for path in (here / "here").iterdir()] == ["classes.svg"]
@@ -59,7 +59,6 @@ def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here,
 def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder, bundle):
     paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
-    assert done.exit_code == 0, done.output
     assert "none of bars, which has no history" in done.stderr
     assert "the other figures one" in done.stderr
     assert (here / "figures-one" / "curves.svg").is_file()
@@ -70,8 +69,7 @@ def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder
 )
 def test_runs_that_do_not_go_together_are_refused(run, run_folder, rows, message):
     paths = [run_folder(f"run-{number}", rows) for number in range(7 if rows is ROWS else 2)]
-    done = run(*paths, "--only", "curves")
-    assert done.exit_code == 1
+    done = run(*paths, "--only", "curves", code=1)
     assert message in done.stderr
     assert done.stdout == ""
 
@@ -82,8 +80,7 @@ def test_robustness_is_measured_once_for_both_its_figures(run, here, bundle, mon
     monkeypatch.setattr(
         registry, "measure_corrupted", lambda *given: asked.append(1) or whole(*given)
     )
-    done = run(bundle(), *(word for name in SLOW for word in ("--only", name)), "--out", "out")
-    assert done.exit_code == 0, done.output
+    run(bundle(), *(word for name in SLOW for word in ("--only", name)), "--out", "out")
     assert len(asked) == 1
     assert {path.stem for path in (here / "out").iterdir()} == set(SLOW)
 
@@ -91,25 +88,17 @@ def test_robustness_is_measured_once_for_both_its_figures(run, here, bundle, mon
 @pytest.mark.usefixtures("here")
 def test_misuse_says_what_is_known(run, bundle):
     model = bundle()
-    done = run(model, "--only", "nonsense")
-    assert done.exit_code == 2
+    done = run.misused("'nonsense'", model, "--only", "nonsense")
     assert "coverage" in done.stderr
-    assert "'nonsense'" in done.stderr
-    assert isinstance(run("nowhere").exception, ModelError)
-    done = run(model, "--digit", "40")
-    assert isinstance(done.exception, DataError)
-    assert "an index below 40" in str(done.exception)
+    run.fails(ModelError, "", "nowhere")
+    run.fails(DataError, "an index below 40", model, "--digit", "40")
     Path("occupied").write_text("a file")
-    done = run(model, "--only", "classes", "--out", "occupied")
-    assert isinstance(done.exception, DataError)
-    assert "name another --out" in str(done.exception)
+    run.fails(DataError, "name another --out", model, "--only", "classes", "--out", "occupied")
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_without_the_plots_extra_one_line_names_it(run, here, bundle):
-    done = run(bundle())
-    assert isinstance(done.exception, MissingExtraError)
-    assert "digitlens[plots]" in str(done.exception)
+    run.fails(MissingExtraError, "digitlens[plots]", bundle())
     assert not list(here.glob("figures-*"))
 
 
@@ -117,6 +106,6 @@ def test_without_the_plots_extra_one_line_names_it(run, here, bundle):
 def test_the_map_of_features_is_chosen_by_its_name(run, bundle, monkeypatch):
     asked = []
     monkeypatch.setitem(FIGURES, "features", lambda *given: asked.append(given[-1].method))
-    assert run(bundle(), "--only", "features", "--map", "tsne").exit_code == 0
-    assert run(bundle(), "--only", "features").exit_code == 0
+    run(bundle(), "--only", "features", "--map", "tsne")
+    run(bundle(), "--only", "features")
     assert asked == ["tsne", "pca"]

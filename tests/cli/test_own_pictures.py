@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.errors import DataError
 from digitlens.training.thresholds import OwnAnswers, promise
 
@@ -30,17 +28,15 @@ def fitted(monkeypatch):
     monkeypatch.setattr("digitlens.training.thresholds.calibrate_own", calibrate)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, [*arguments, "own", "--model", "swift", "--out", "new"])
+OWN = ("own", "--model", "swift", "--out", "new")
 
 
 @pytest.mark.usefixtures("own", "fitted")
-def test_each_target_has_its_threshold_or_what_it_takes():
-    done = run("calibrate", "--target-error", "1%", "--target-error", "0.005")
-    assert done.exit_code == 0, done.output
+def test_each_target_has_its_threshold_or_what_it_takes(run):
+    done = run("calibrate", *OWN, "--target-error", "1%", "--target-error", "0.005")
     assert "100 pictures, 410 digits: 400 read, 0 of them wrong" in done.stdout
     assert "598 sure digits without a mistake, about 150 pictures" in done.stdout
-    told = json.loads(run("calibrate", "--target-error", "1%", "--json").stdout)
+    told = json.loads(run("calibrate", *OWN, "--target-error", "1%", "--json").stdout)
     assert (told["model"], told["digits"], told["wrong"]) == ("new", 410, 0)
     (target,) = told["targets"]
     assert target["threshold"] == pytest.approx(0.99)
@@ -48,23 +44,22 @@ def test_each_target_has_its_threshold_or_what_it_takes():
 
 
 @pytest.mark.usefixtures("own", "fitted")
-def test_where_no_target_can_be_kept_that_is_an_error_after_what_was_found():
-    done = run("calibrate", "--target-error", "0.1%", "--json")
-    assert isinstance(done.exception, DataError)
+def test_where_no_target_can_be_kept_that_is_an_error_after_what_was_found(run):
+    done = run.fails(DataError, "", "calibrate", *OWN, "--target-error", "0.1%", "--json")
     assert json.loads(done.stdout)["model"] is None
 
 
 @pytest.mark.usefixtures("fitted")
-def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(own):
+def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(run, own):
     (own / "new").mkdir()
     (own / "new" / "diary.txt").write_text("mine")
-    assert "is not empty" in str(run("calibrate").exception)
-    assert run("calibrate", "--target-error", "7").exit_code == 2
+    run.fails(DataError, "is not empty", "calibrate", *OWN)
+    run("calibrate", *OWN, "--target-error", "7", code=2)
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("own")
-def test_what_came_of_an_adaptation_is_told(monkeypatch, own):
+def test_what_came_of_an_adaptation_is_told(run, monkeypatch, own):
     from digitlens.training.adapt import LINES, Adapted, NetworkResult  # noqa: PLC0415  (torch)
 
     parts = (
@@ -79,12 +74,12 @@ def test_what_came_of_an_adaptation_is_told(monkeypatch, own):
         return found
 
     monkeypatch.setattr("digitlens.training.adapt.adapt", adapted)
-    shown = run("adapt").stdout
+    shown = run("adapt", *OWN).stdout
     assert "adapted; of 50 characters held out 6 wrong before, 1 after" in shown
     assert "guard set 96.40 % before, 96.55 % after" in shown
     assert "classifier   stays: its weights are not here" in shown
     assert (asked["recipe"], asked["resume"]) == (LINES, False)
-    told = json.loads(run("adapt", "--json", "--steps", "5", "--resume").stdout)
+    told = json.loads(run("adapt", *OWN, "--json", "--steps", "5", "--resume").stdout)
     assert told["parts"][0]["share"] == 0.7
     assert (asked["recipe"].steps, asked["resume"]) == (5, True)
 
@@ -92,5 +87,4 @@ def test_what_came_of_an_adaptation_is_told(monkeypatch, own):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("digitlens.training.adapt.adapt", stopped)
-    done = run("adapt")
-    assert (done.exit_code, "--out new --resume" in done.output) == (130, True)
+    assert "--out new --resume" in run("adapt", *OWN, code=130).output

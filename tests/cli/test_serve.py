@@ -122,12 +122,19 @@ def test_several_processes_answer_count_together_and_are_replaced():
 def test_of_several_processes_a_missing_model_is_named_once(run):
     kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        result = run("--processes", "2", "--port", "0", "--model", "nothing")
+        run.fails(
+            ModelError,
+            "no model 'nothing'",
+            "--processes",
+            "2",
+            "--port",
+            "0",
+            "--model",
+            "nothing",
+        )
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-    assert isinstance(result.exception, ModelError)
-    assert "no model 'nothing'" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -142,18 +149,12 @@ def test_of_several_processes_a_missing_model_is_named_once(run):
 def test_impossible_options_and_a_missing_model_are_named_before_anything_is_served(
     run, arguments, words
 ):
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert words in result.output
-    result = run("--model", "nothing")
-    assert isinstance(result.exception, ModelError)
-    assert "no model 'nothing'" in str(result.exception)
+    run.misused(words, *arguments)
+    run.fails(ModelError, "no model 'nothing'", "--model", "nothing")
 
 
 def test_without_the_extra_its_name_is_told(run, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.server.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    result = run()
-    assert isinstance(result.exception, MissingExtraError)
-    assert "digitlens[serve]" in str(result.exception)
+    run.fails(MissingExtraError, "digitlens[serve]")

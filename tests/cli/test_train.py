@@ -100,8 +100,7 @@ def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
     told = json.loads(run("--resume", folder, "--json").stdout)
     assert (told["run"], told["epochs"]) == (str(folder), 2)
     with halted():
-        result = run(*SMALL, "--out", tmp_path / "stopped")
-    assert result.exit_code == 130
+        result = run(*SMALL, "--out", tmp_path / "stopped", code=130)
     assert "digitlens train --resume" in result.stderr
 
 
@@ -109,26 +108,23 @@ def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
 @pytest.mark.usefixtures("few_tiles")
 def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
-    assert run(*SMALL, "--set", "models=2", "--out", first).exit_code == 0
+    run(*SMALL, "--set", "models=2", "--out", first)
     result = run("--refit", first, "--set", "seed=3", "--out", again, "--json")
-    assert result.exit_code == 0, result.output
     assert "validation_accuracy" not in json.loads(result.stdout)
     was, now = Classifier(first).card, Classifier(again).card
     assert (now.name, now.temperature) == (was.name, was.temperature)
     assert now.recipe["validation"] == "none"
     assert (now.recipe["models"], now.recipe["seed"]) == (2, 3)
-    assert run("--refit", first, "--recipe", "fast").exit_code == 2
+    run("--refit", first, "--recipe", "fast", code=2)
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_the_teacher_is_recorded_by_its_hash(run, small_run, tmp_path):
     teacher, folder = small_run[0], tmp_path / "run"
-    result = run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
-    assert result.exit_code == 0, result.output
+    run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
     assert Classifier(folder).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
-    result = run(*SMALL, "--set", "teacher=nobody", "--out", tmp_path / "x")
-    assert isinstance(result.exception, ModelError)
+    run.fails(ModelError, "", *SMALL, "--set", "teacher=nobody", "--out", tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -152,7 +148,6 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
     monkeypatch.setattr(pipeline, "train_classifier", watch)
     extra, folder = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
     result = run(*SMALL, "--out", folder, "--extra", extra)
-    assert result.exit_code == 0, result.output
     assert "1 tiles more" in result.stderr
     (training, validation) = seen[0]
     assert (training.tiles[-1] == 99).all()
@@ -163,14 +158,12 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
         Classifier(folder).card.data,
     ):
         assert len(data["extra: mine"]) == 64
-    refused = run("--resume", folder)
-    assert isinstance(refused.exception, DataError)
-    assert "was begun with --extra mine" in str(refused.exception)
+    run.fails(DataError, "was begun with --extra mine", "--resume", folder)
     (extra / "labels.csv").write_text("file,label\none.png,5\n")
-    assert isinstance(run("--resume", folder, "--extra", extra).exception, DataError)
+    run.fails(DataError, "", "--resume", folder, "--extra", extra)
     (extra / "labels.csv").write_text("file,label\none.png,4\n")
     monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
-    assert run("--resume", folder, "--extra", extra).exit_code == 0
+    run("--resume", folder, "--extra", extra)
 
 
 @pytest.mark.train
@@ -180,11 +173,9 @@ def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(
 ):
     folder = tmp_path / "run"
     with halted():
-        result = run(*PAGES, "--out", folder)
-    assert result.exit_code == 130
+        result = run(*PAGES, "--out", folder, code=130)
     assert f"digitlens train --resume {folder}" in result.stderr
     result = run("--resume", folder)
-    assert result.exit_code == 0, result.output
     assert "false finds a page" in result.stdout
     assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == RUN
     card = DigitDetector(folder).card
@@ -197,16 +188,21 @@ def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(
 
 
 def test_problems_come_before_any_work_and_resume_keeps_the_recipe(run, tmp_path):
-    result = run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
-    assert isinstance(result.exception, RecipeError)
-    assert "did you mean epochs?" in str(result.exception)
-    assert "dropout: expected 0 to 0.95" in str(result.exception)
+    run.fails(
+        RecipeError,
+        ("did you mean epochs?", "dropout: expected 0 to 0.95"),
+        "--set",
+        "epoch=3",
+        "--set",
+        "dropout=7",
+        "--out",
+        tmp_path / "run",
+    )
     for recipe in ("pages", "lines"):  # extra tiles are not for generated pictures
-        result = run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
-        assert result.exit_code == 2
+        run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run", code=2)
     assert not (tmp_path / "run").exists()
-    assert run("--resume", tmp_path, "--set", "epochs=9").exit_code == 2
-    assert isinstance(run("--resume", tmp_path).exception, DataError)
+    run("--resume", tmp_path, "--set", "epochs=9", code=2)
+    run.fails(DataError, "", "--resume", tmp_path)
 
 
 DRAWER = changed(
@@ -233,7 +229,6 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     folder = tmp_path / "run"
     done = run(*DRAWER, "--out", folder)
-    assert done.exit_code == 0, done.output
     assert "on validation tiles a squared error of" in done.stdout
     names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     assert names == {name for name in RUN if "model" not in name}
@@ -253,8 +248,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     assert (again["run"], again["epochs"]) == (str(folder), 2)
     for key in ("validation_loss", "validation_error"):
         assert again[key] == results[key]
-    refused = run("--refit", folder)
-    assert "trained no classifier" in str(refused.exception)
+    run.fails(DataError, "trained no classifier", "--refit", folder)
 
 
 class FewLines:
@@ -281,7 +275,6 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
     folder = tmp_path / "run"
     small = ("start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1")
     done = run(*changed("lines", *small, "validation_lines=2"), "--out", folder)
-    assert done.exit_code == 0, done.output
     assert "of validation lines right" in done.stdout
     assert "digitlens.training.calibrate --lines" in done.stderr
     names = {path.name for path in folder.rglob("*") if path.is_file()}
@@ -309,7 +302,6 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
 )
 def test_fields_explains_the_recipe(run, recipe, change, words):
     told = run("--recipe", recipe, "--fields", "--set", change)
-    assert told.exit_code == 0
     assert all(word in told.stdout for word in words)
 
 

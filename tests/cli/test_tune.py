@@ -43,7 +43,6 @@ def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(ru
     folder = tmp_path / "study"
     search = [*SEARCH, "--search", "pool=max|stride", "--seeds", "2"]
     done = run(*SMALL, *search, "--trials", "2", "--out", folder)
-    assert done.exit_code == 0, done.output
     assert "2 trials: 2 complete" in done.stdout
     assert f"digitlens train --recipe {folder / 'best.toml'}" in done.stdout
     assert "360 to train, 40 to validate, the same for all trials" in done.stderr
@@ -67,7 +66,6 @@ def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, 
     assert (told["folder"], told["search"]) == (str(folder), ["dropout=0.0..0.9"])
     (folder / "tuning.png").unlink()
     shown = run("--resume", folder, "--trials", "0")
-    assert shown.exit_code == 0, shown.output
     assert "2 trials: 2 complete" in shown.stdout
     assert (folder / "tuning.png").is_file()
     assert "3 trials: 3 complete" in run("--resume", folder, "--trials", "3").stdout
@@ -76,8 +74,7 @@ def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tune_module, "train_classifier", stop)
-    done = run("--resume", folder, "--trials", "5")
-    assert done.exit_code == 130
+    done = run("--resume", folder, "--trials", "5", code=130)
     assert f"go on with  digitlens tune --resume {folder}" in done.stderr
     assert "4 trials: 3 complete, 1 failed" in done.stdout
     assert "trial 4 failed: interrupted" in done.stdout
@@ -88,15 +85,14 @@ def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, 
 def test_a_shared_database_is_begun_and_joined(run, tmp_path):
     shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
     one, two = tmp_path / "one", tmp_path / "two"
-    assert run(*SMALL, *SEARCH, *shared, "--trials", "1", "--out", one).exit_code == 0
+    run(*SMALL, *SEARCH, *shared, "--trials", "1", "--out", one)
     joined = run(*shared, "--trials", "2", "--out", two)
-    assert joined.exit_code == 0, joined.output
     assert "2 trials: 2 complete" in joined.stdout
     again = run(*SMALL, *SEARCH, *shared, "--trials", "3", "--out", one)
     assert "3 trials: 3 complete" in again.stdout
-    other = run(*SMALL, "--search", "dropout=0..0.5", *shared, "--out", one)
-    assert isinstance(other.exception, DataError)
-    assert "searches otherwise" in str(other.exception)
+    run.fails(
+        DataError, "searches otherwise", *SMALL, "--search", "dropout=0..0.5", *shared, "--out", one
+    )
 
 
 def test_a_study_that_is_not_there_is_told_before_tiles_are_fetched(run, tmp_path, monkeypatch):
@@ -105,37 +101,42 @@ def test_a_study_that_is_not_there_is_told_before_tiles_are_fetched(run, tmp_pat
 
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", load_mnist)
     shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
-    done = run(*shared, "--out", tmp_path / "one")
-    assert isinstance(done.exception, DataError)
-    assert "ours" in str(done.exception)
+    run.fails(DataError, "ours", *shared, "--out", tmp_path / "one")
 
 
 def test_all_problems_come_before_any_work(run, tmp_path):
-    done = run("--set", "epoch=3", "--search", "dropout=0..7", "--out", tmp_path / "study")
-    assert isinstance(done.exception, RecipeError)
-    assert "did you mean epochs?" in str(done.exception)
-    assert "dropout: expected 0 to 0.95, found 7" in str(done.exception)
-    assert "nothing to search" in str(run("--out", tmp_path / "study").exception)
+    run.fails(
+        RecipeError,
+        ("did you mean epochs?", "dropout: expected 0 to 0.95, found 7"),
+        "--set",
+        "epoch=3",
+        "--search",
+        "dropout=0..7",
+        "--out",
+        tmp_path / "study",
+    )
+    run.fails(RecipeError, "nothing to search", "--out", tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
 def test_folders_and_options_that_do_not_fit_are_refused(run, tmp_path):
     (tmp_path / "notes").touch()
-    done = run(*SMALL, *SEARCH, "--out", tmp_path)
-    assert isinstance(done.exception, DataError)
-    assert f"digitlens tune --resume {tmp_path}" in str(done.exception)
-    done = run("--resume", tmp_path)
-    assert isinstance(done.exception, DataError)
-    assert "is not a study" in str(done.exception)
-    assert run("--resume", tmp_path, *SEARCH).exit_code == 2
-    assert run(*SEARCH, "--storage", "sqlite:///x.db").exit_code == 2
+    run.fails(DataError, f"digitlens tune --resume {tmp_path}", *SMALL, *SEARCH, "--out", tmp_path)
+    run.fails(DataError, "is not a study", "--resume", tmp_path)
+    run("--resume", tmp_path, *SEARCH, code=2)
+    run(*SEARCH, "--storage", "sqlite:///x.db", code=2)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
 def test_without_optuna_one_line_names_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "digitlens.training.tune", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
-    done = run(*SMALL, *SEARCH, "--out", tmp_path / "study")
-    assert isinstance(done.exception, MissingExtraError)
-    assert "pip install 'digitlens[tune]'" in str(done.exception)
+    run.fails(
+        MissingExtraError,
+        "pip install 'digitlens[tune]'",
+        *SMALL,
+        *SEARCH,
+        "--out",
+        tmp_path / "study",
+    )
     assert not (tmp_path / "study").exists()

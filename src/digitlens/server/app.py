@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import logging
 import multiprocessing
 import os
@@ -37,28 +36,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from digitlens import __version__
 from digitlens.errors import DigitlensError
 from digitlens.reading.batch import start_process
-from digitlens.server import routes
-from digitlens.server.limits import (
-    PICTURES,
-    REFUSED,
-    Gate,
-    Problem,
-    Settings,
-    answer_refusals,
-    http_protocol,
-    of_exception,
-    refused,
-)
-from digitlens.server.schemas import (
-    JSON,
-    MULTIPART,
-    RAW,
-    ClassifyRequest,
-    InferRequest,
-    ReadOptions,
-    ReadRequest,
-    TableQuery,
-)
+from digitlens.server import limits, routes, schemas
+from digitlens.server.limits import REFUSED, Gate, Settings, answer_refusals
+from digitlens.server.schemas import JSON, MULTIPART, RAW
 from digitlens.server.service import COUNTERS, Metrics, Service, start
 from digitlens.server.site import POLICY, STATIC
 
@@ -254,7 +234,7 @@ def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
     """What every server here has in common: a line a request costs time, and nobody reads it."""
     return uvicorn.Config(
         app,
-        http=http_protocol(idle_time),
+        http=limits.http_protocol(idle_time),
         ws="none",
         log_config=None,
         access_log=False,
@@ -326,10 +306,10 @@ class Guard:
             await self._app(scope, receive, answer)
         except Exception as error:  # nothing that a client sends may end in a broken connection
             _log.exception("%s %r failed", scope["method"], scope["path"])
-            refusal = of_exception(error)
+            refusal = limits.of_exception(error)
             scope[REFUSED] = refusal.kind
             if not status:
-                await refused(refusal, scope["path"])(scope, receive, answer)
+                await limits.refused(refusal, scope["path"])(scope, receive, answer)
         # As it is declared, never as it is asked for: clients could make up any number of routes.
         route: Any = scope.get("route")
         path = route.path if isinstance(route, APIRoute) else "other"
@@ -373,7 +353,10 @@ class Assets(StaticFiles):
             return False
 
 
-_MODELS = (ReadRequest, ReadOptions, TableQuery, ClassifyRequest, InferRequest, Problem)
+_MODELS = (
+    *(schemas.ReadRequest, schemas.ReadOptions, schemas.TableQuery, schemas.ClassifyRequest),
+    *(schemas.InferRequest, limits.Problem),
+)
 _REF = "#/components/schemas/"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 # Black, 1 x 1: the least there is to try with.
@@ -389,55 +372,40 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    known = document.setdefault("components", {}).setdefault("schemas", {})
     wanted = [(model, "validation") for model in _MODELS]
     _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
-    schemas |= definitions["$defs"]
+    known |= definitions["$defs"]
     for name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, which answer nothing here
-        schemas.pop(name, None)
-    for path, body in _bodies(schemas).items():
+        known.pop(name, None)
+    for path, body in _bodies(known["ReadOptions"]).items():
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
     for path, options in (("/v1/read", "ReadOptions"), ("/v1/table", "TableQuery")):
-        document["paths"][path]["post"]["parameters"] = _parameters(schemas[options])
+        document["paths"][path]["post"]["parameters"] = _parameters(known[options])
     _describe_token(document)
     return document
 
 
-def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each route that takes a body accepts, by type."""
+def _bodies(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each route that takes a body accepts, by type; a form has options as fields."""
+    files = {"type": "array", "items": _BYTES["schema"], "minItems": 1, "maxItems": limits.PICTURES}
+    fields = options["properties"] | {"file": files}
+    form = options | {"title": "ReadForm", "properties": fields, "required": ["file"]}
     pictures = {
         "one": {"value": {"image": {"data": _PNG, "name": "dot.png"}}},
         "many": {"value": {"images": [{"data": _PNG}, {"data": _PNG}], "expect": "4"}},
     }
-    read = {
-        MULTIPART: {"schema": _form(schemas["ReadOptions"])},
-        JSON: {"schema": {"$ref": _REF + "ReadRequest"}, "examples": pictures},
-        **dict.fromkeys(RAW, _BYTES),
-    }
-    asked = {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES}
+    asked = {"schema": {"$ref": _REF + "ReadRequest"}}
+    raw = dict.fromkeys(RAW, _BYTES)
+    tiles = {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES}
+    infer = {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}}
     return {
-        "/v1/read": read,
-        "/v1/table": read | {JSON: {"schema": {"$ref": _REF + "ReadRequest"}}},
-        "/v1/classify": {JSON: asked, RAW[1]: _BYTES},
-        "/v1/reconstruct": {JSON: asked, RAW[1]: _BYTES},
-        "/v2/models/{name}/infer": {
-            JSON: {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}},
-        },
+        "/v1/read": {MULTIPART: {"schema": form}, JSON: asked | {"examples": pictures}, **raw},
+        "/v1/table": {MULTIPART: {"schema": form}, JSON: asked, **raw},
+        "/v1/classify": {JSON: tiles, RAW[1]: _BYTES},
+        "/v1/reconstruct": {JSON: tiles, RAW[1]: _BYTES},
+        "/v2/models/{name}/infer": {JSON: infer},
     }
-
-
-def _form(options: dict[str, Any]) -> dict[str, Any]:
-    """A form: files, and the options as further fields."""
-    form = copy.deepcopy(options)
-    form["title"] = "ReadForm"
-    form["properties"]["file"] = {
-        "type": "array",
-        "items": {"type": "string", "format": "binary"},
-        "minItems": 1,
-        "maxItems": PICTURES,
-    }
-    form["required"] = ["file"]
-    return form
 
 
 def _parameters(options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -149,11 +149,8 @@ class Gate:
         if size > self._settings.body_limit:
             raise self._too_large(f"more than {self._settings.body_limit:,}")
         if self._held > self._settings.memory:
-            raise Refusal(
-                "memory-full",
-                "the server is receiving too much at a time: try again in 1 s",
-                {"Retry-After": "1"},
-            )
+            detail = "the server is receiving too much at a time: try again in 1 s"
+            raise Refusal("memory-full", detail, {"Retry-After": "1"})
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -174,12 +171,9 @@ class Gate:
         # Headers are bytes, which the framework takes for Latin-1.
         same = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
         if scheme.lower() != "bearer" or not same:
-            found = "another one" if presented else "none"
-            raise Refusal(
-                "unauthorized",
-                f"expected the server's token as  Authorization: Bearer TOKEN,  found {found}",
-                {"WWW-Authenticate": "Bearer"},
-            )
+            expected = "expected the server's token as  Authorization: Bearer TOKEN, "
+            detail = f"{expected} found {'another one' if presented else 'none'}"
+            raise Refusal("unauthorized", detail, {"WWW-Authenticate": "Bearer"})
 
     def _too_large(self, found: str) -> Refusal:
         limit = self._settings.body_limit
@@ -343,13 +337,8 @@ def refused(refusal: Refusal, path: str) -> Response:
     if path == PROTOCOL or path.startswith(PROTOCOL + "/"):
         content, media = {"error": refusal.detail}, "application/json"
     else:
-        content = {
-            "type": _URN + refusal.kind,
-            "title": title,
-            "status": status,
-            "detail": refusal.detail,
-            "instance": path,
-        }
+        content = {"type": _URN + refusal.kind, "title": title, "status": status}
+        content |= {"detail": refusal.detail, "instance": path}
         media = MEDIA_TYPE
     return Response(json.dumps(content), status, refusal.headers, media)
 

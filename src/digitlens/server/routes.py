@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -99,44 +100,41 @@ async def read(request: Request) -> Response:
         for place, page in _pages_of(upload, job):
             start = time.perf_counter()
             reading = reader.read(page(), expect=expected, **notation)
-            seconds = seconds_since(start)
+            seconds = _since(start)
             service.metrics.reading(reading)
             found = _with_tiles(reading) if options.tiles else reading.as_dict()
             readings.append({**place, "seconds": seconds, **found})
-        others = {role: identity(service.cards[role]) for role in ("pages", "lines")}
+        others = {role: _identity(service.cards[role]) for role in ("pages", "lines")}
         return _answer(service.cards["tiles"], job, **others, readings=readings)
 
     return await service.answer(request, read)
 
 
-def identity(card: Card | LineCard) -> dict[str, str]:
-    """Which model it was."""
+def _identity(card: Card | LineCard) -> dict[str, str]:
     sha256 = card.recognizer_sha256 if isinstance(card, LineCard) else card.sha256
     return {"name": card.name, "sha256": sha256}
 
 
-def seconds_since(start: float) -> float:
+def _since(start: float) -> float:
     """Time on the clock of jobs, in tenths of milliseconds."""
     return round(time.perf_counter() - start, 4)
 
 
-def _encoded_json(answer: dict[str, Any]) -> bytes:
+def _encoded(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
 def _answer(card: Card | LineCard, job: Job[bytes], **found: Any) -> bytes:
     """What was found, after the model that was asked and how long it took."""
-    return _encoded_json({"model": identity(card), "seconds": seconds_since(job.started), **found})
+    return _encoded({"model": _identity(card), "seconds": _since(job.started), **found})
 
 
 def _with_tiles(reading: Reading) -> dict[str, Any]:
     """A reading whose digits have the tiles that the classifier saw, in base64, if it did."""
     values = reading.as_dict()
-    told = (digit for line in values["lines"] for digit in line)
-    for digit, known in zip((one for line in reading.lines for one in line), told, strict=True):
-        known["tile"] = (
-            "" if digit.tile is None else base64.b64encode(digit.tile.tobytes()).decode()
-        )
+    for digit, told in zip(chain(*reading.lines), chain(*values["lines"]), strict=True):
+        tile = b"" if digit.tile is None else digit.tile.tobytes()
+        told["tile"] = base64.b64encode(tile).decode()
     return values
 
 
@@ -167,22 +165,18 @@ async def table(request: Request) -> Response:
     options = TableQuery.model_validate(dict(request.query_params))
     receive = await receive_pictures(request, options_of(()))
 
-    def read(job: Job[bytes]) -> bytes:
+    def work(job: Job[bytes]) -> bytes:
         upload = receive()
         reader = service.reader_at(upload.options.target_error)
-        known: dict[str, Any] = {
-            "grid": options.shape,
-            "columns": options.columns,
-            "expect": options.rules,
-        }
+        read = partial(reader.read_table, grid=options.shape, columns=options.columns)
         tables: list[dict[str, Any]] = []
         for place, page in _pages_of(upload, job):
             start = time.perf_counter()
-            found = reader.read_table(page(), **known, **upload.options.notation)
-            tables.append({**place, "seconds": seconds_since(start), **found.as_dict()})
+            found = read(page(), expect=options.rules, **upload.options.notation)
+            tables.append({**place, "seconds": _since(start), **found.as_dict()})
         return _answer(service.cards["tiles"], job, tables=tables)
 
-    return await service.answer(request, read)
+    return await service.answer(request, work)
 
 
 @_post("/v1/classify", "classifying", schemas.ClassifyAnswer, "Classify tiles")
@@ -204,7 +198,7 @@ async def classify(request: Request) -> Response:
             predictions.append({**said, "probabilities": chances})
         return _answer(service.cards["tiles"], job, predictions=predictions)
 
-    return Response(await service.run(request, classify), media_type=JSON)
+    return await service.answer(request, classify)
 
 
 @router.get(
@@ -224,7 +218,7 @@ async def models(request: Request) -> Response:
 def _card_facts(role: str, card: Card | LineCard) -> dict[str, Any]:
     return {
         "role": role,
-        **identity(card),
+        **_identity(card),
         "version": card.version,
         "framing": card.framing if isinstance(card, Card) else None,
         "temperature": card.temperature if isinstance(card, Card) else None,
@@ -236,12 +230,8 @@ def _card_facts(role: str, card: Card | LineCard) -> dict[str, Any]:
 def _without_lists(results: dict[str, Any]) -> dict[str, Any]:
     """Results without the long lists that only the reader itself needs."""
     plain = {key: value for key, value in results.items() if isinstance(value, int | float | str)}
-    parts = {
-        key: brief
-        for key, value in results.items()
-        if isinstance(value, dict) and (brief := _without_lists(value))
-    }
-    return plain | parts
+    parts = {k: _without_lists(part) for k, part in results.items() if isinstance(part, dict)}
+    return plain | {key: part for key, part in parts.items() if part}
 
 
 @_post("/v1/reconstruct", "reconstructing", schemas.ReconstructAnswer, "Draw tiles again")
@@ -383,7 +373,7 @@ async def infer(request: Request, name: str) -> Response:
             **({"id": asked.id} if asked.id is not None else {}),
             "outputs": [tensor],
         }
-        return _encoded_json(answer), after
+        return _encoded(answer), after
 
     head, after = await service.run(request, classify)
     if not after:

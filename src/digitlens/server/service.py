@@ -221,14 +221,14 @@ class Pool:
         self._seconds = 0.1  # a job takes, on average
 
     @property
-    def inside(self) -> int:
-        """How many jobs run or wait."""
-        return self._running + self.waiting
-
-    @property
     def waiting(self) -> int:
         """How many jobs wait for a worker."""
         return len(self._waiting)
+
+    @property
+    def inside(self) -> int:
+        """How many jobs run or wait."""
+        return self._running + self.waiting
 
     async def run(
         self,
@@ -370,7 +370,9 @@ class Service:
         except (ModelError, ValueError) as error:
             raise Refusal("invalid", f"target_error: {error}") from error
 
-    async def answer(self, request: Request, work: Callable[[Job[bytes]], bytes]) -> Response:
+    async def answer(
+        self, request: Request, work: Callable[[Job[bytes]], bytes | Steps[bytes]]
+    ) -> Response:
         """Answers with the JSON that work in the pool gives, as long as the client is there."""
         return Response(await self.run(request, work), media_type=JSON)
 

@@ -27,7 +27,7 @@ from starlette.types import Scope
 
 from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
-from digitlens.results import Outputs
+from digitlens.results import Outputs, plain_fields
 from digitlens.server.app import Assets, Guard, quiet_config
 from digitlens.server.limits import Gate, Refusal, Settings, answer_refusals
 from digitlens.server.service import Metrics
@@ -100,7 +100,7 @@ class Position:
 
 
 class Live:
-    """The curves and scores of a training, and how it stands."""
+    """The curves and scores of a training, how it stands, and how many pages are open."""
 
     def __init__(self, info: TrainingInfo) -> None:
         self.info = info
@@ -110,12 +110,7 @@ class Live:
         self._steps, self._checks = Curve(), Curve()
         self._score: tuple[int, SampleScore] | None = None
         self._ended = ""
-        self._readers = 0
-
-    @property
-    def readers(self) -> int:
-        """Pages that are open."""
-        return self._readers
+        self.readers = 0
 
     def tell(self, news: Pulse | Check) -> None:
         """Takes up what a watcher saw."""
@@ -142,7 +137,7 @@ class Live:
     def join(self, more: int) -> None:
         """Counts a page that came (1) or went (-1)."""
         with self._lock:
-            self._readers += more
+            self.readers += more
 
     def since(self, mark: Position) -> tuple[dict[str, Any] | None, Position]:
         """What a page is not yet told, and its next mark.
@@ -182,10 +177,7 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
     return {
         "member": pulse.model,
         "members": pulse.models,
-        "epoch": pulse.epoch,
-        "epochs": pulse.epochs,
-        "step": pulse.step,
-        "steps": pulse.steps,
+        **plain_fields(pulse, "epoch", "epochs", "step", "steps"),
         "images_per_second": round(pulse.images_per_second),
         "seconds_left": None if left is None else round(left, 1),
         "rows": list(pulse.rows),
@@ -320,13 +312,7 @@ def serving(show: Show, listener: socket.socket) -> Generator[str]:
 
 def create_watch_app(show: Show) -> FastAPI:
     """The application of one training; it answers to this machine's own names only."""
-    app = FastAPI(
-        title="digitlens train --watch",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-    )
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.show = show
     app.include_router(router)
     app.router.default = _Files()

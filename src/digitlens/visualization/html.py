@@ -28,15 +28,9 @@ def render_page(
 ) -> str:
     """A whole page, which fetches nothing and runs nothing but its own style and script.
 
-    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. Everything that
-    the template is given is escaped.
-
-    Args:
-        name: Of its template, its style sheet and, if there is one, its script.
-        title: Of the page, as text.
-        values: What the template is given; it also has ``data_uri`` as a filter.
-        filters: Further filters, by the names of the functions.
-        style: Comes before the style sheet.
+    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. The name is that
+    of its template, its style sheet and, if there is one, its script. The template is given values,
+    which are escaped, and filters by the names of the functions, ``data_uri`` among them.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -51,12 +45,10 @@ def render_page(
     style += (TEMPLATES / f"{name}.css").read_text(encoding="utf-8")
     source = TEMPLATES / f"{name}.js"
     script = source.read_text(encoding="utf-8") if source.is_file() else ""
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'"
-    )
-    if script:
-        policy += f"; script-src '{_hash(script)}'"
+    policy = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"
+    for kind, text in (("style", style), ("script", script)):
+        digest = b64encode(sha256(text.encode()).digest()).decode()
+        policy += f"; {kind}-src 'sha256-{digest}'" if text else ""
     frame = environment.get_template("frame.html")
     parts = {"body": Markup(body), "style": Markup(style), "script": Markup(script)}
     return frame.render(title=title, policy=Markup(policy), **parts)
@@ -70,7 +62,3 @@ def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) 
     stream = BytesIO()
     Image.fromarray(picture).save(stream, kind, optimize=True, **options)
     return f"data:image/{kind.lower()};base64,{b64encode(stream.getvalue()).decode()}"
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()

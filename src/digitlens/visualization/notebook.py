@@ -49,14 +49,10 @@ def show_tiles(
     side: float = 1.1,
     red: Sequence[bool] = (),
 ) -> None:
-    """Shows tiles in rows, ink as on paper, with a text under each.
+    """Shows tiles uint8[N, 28, 28] in rows, ink as on paper, with a text under each.
 
-    Args:
-        tiles: uint8[N, 28, 28], ink bright on dark.
-        captions: A short text for each; lines are split at newlines.
-        columns: Tiles in a row.
-        side: Of a tile with the room around it, in inches.
-        red: For each, whether its text is in the colour of mistakes.
+    A tile with the room around it has a side of so many inches; ``red`` says of each whether its
+    text is in the colour of mistakes.
     """
     rows = -(-len(tiles) // columns)
     lines = max((text.count("\n") + 1 for text in captions), default=0)
@@ -67,16 +63,8 @@ def show_tiles(
             axes.imshow(tile, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         for number, text in enumerate(captions):
             colour = theme().red if number < len(red) and red[number] else theme().ink
-            figure.axes[number].set_title(
-                text,
-                y=-0.05,
-                va="top",
-                loc="center",
-                pad=0,
-                color=colour,
-                fontsize=10,
-                weight="normal",
-            )
+            look = {"va": "top", "color": colour, "fontsize": 10, "weight": "normal"}
+            figure.axes[number].set_title(text, look, loc="center", pad=0, y=-0.05)
 
 
 def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:

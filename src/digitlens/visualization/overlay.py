@@ -19,7 +19,6 @@ from digitlens.results import Digit, Reading, Status
 
 _LINES = 6  # of the text below
 _REJECTED = 40  # drawn at most, the most digit-like ones: more would hide the picture
-_ORDER: tuple[Status, ...] = ("rejected", "digit", "unsure")  # from the back to the front
 _LEGEND: dict[Status, str] = {
     "digit": "sure",
     "unsure": "doubtful (dashed, ?)",
@@ -32,10 +31,6 @@ def draw_reading(page: Page, reading: Reading) -> Page:
 
     Sure digits have a solid box; unsure ones a thick dashed one and a filled label with ``?``;
     rejected ones are thin, crossed out and have no label.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3]; the picture that was read.
-        reading: What was read on it.
 
     Returns:
         uint8[H', W', 3]; the picture, enlarged if it or its digits are small, with a margin for
@@ -50,19 +45,19 @@ def draw_reading(page: Page, reading: Reading) -> Page:
             f"found {page.shape[1]} x {page.shape[0]}"
         )
     digits = [digit for line in reading.lines for digit in line]
-    drawn = sorted(_drawn(digits), key=lambda digit: _ORDER.index(digit.status))
+    rejected = sorted(
+        (digit for digit in digits if digit.status == "rejected"),
+        key=lambda digit: -digit.confidence,
+    )
+    drawn = rejected[:_REJECTED]  # from the back to the front
+    for status in ("digit", "unsure"):
+        drawn += [digit for digit in digits if digit.status == status]
     return draw_marks(page, [_mark(digit) for digit in drawn], _footer(reading, digits))
 
 
 def write_reading(path: Path, page: Page, reading: Reading) -> None:
     """Writes the drawing as a PNG file, whole or not at all."""
     write_picture(path, draw_reading(page, reading))
-
-
-def _drawn(digits: list[Digit]) -> list[Digit]:
-    rejected = [digit for digit in digits if digit.status == "rejected"]
-    likely = sorted(rejected, key=lambda digit: -digit.confidence)[:_REJECTED]
-    return [digit for digit in digits if digit.status != "rejected"] + likely
 
 
 def _mark(digit: Digit) -> Mark:
@@ -178,11 +173,7 @@ def write_picture(path: Path, picture: Page) -> None:
 
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that comes with Pillow.
-
-    Args:
-        size: In pixels.
-    """
+    """The font that comes with Pillow, of a size in pixels."""
     loaded = ImageFont.load_default(size)
     if not isinstance(loaded, ImageFont.FreeTypeFont):
         raise RuntimeError("this Pillow was built without FreeType: install one from PyPI")
@@ -269,24 +260,21 @@ def _draw_dashes(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
 def _draw_labels(draw: _Draw, placed: Sequence[_Placed], area: tuple[int, int]) -> None:
     labelled = [one for one in placed if one.mark.text]
     labelled.sort(key=lambda one: one.mark.kind != "unsure")  # they choose their place first
-    corners, crowded = _label_places(labelled, area)
-    if crowded:
-        labelled = [one.shortened() for one in labelled]
-        corners, _ = _label_places(labelled, area)
-    for one, at in zip(labelled, corners, strict=True):
-        _draw_leader(draw, one, at)
-    for one, at in zip(labelled, corners, strict=True):
-        _draw_label(draw, one, at)
-
-
-def _label_places(labelled: Sequence[_Placed], area: tuple[int, int]) -> tuple[list[Corners], bool]:
-    """Where labels go, and whether there is too little room for many of them."""
     boxes = np.array([one.at for one in labelled], np.float64).reshape(-1, 4)
-    sizes = np.array([one.label for one in labelled], np.float64).reshape(-1, 2)
     gap = np.array([one.line + 1 for one in labelled], np.float64)
-    places, free = place_labels(boxes, sizes, gap, area)
-    corners = [(x0, y0, x1, y1) for x0, y0, x1, y1 in places.tolist()]
-    return corners, int((~free).sum()) > _CROWDED * len(free)
+
+    def places() -> tuple[Floats, npt.NDArray[np.bool_]]:
+        sizes = np.array([one.label for one in labelled], np.float64).reshape(-1, 2)
+        return place_labels(boxes, sizes, gap, area)
+
+    found, free = places()
+    if int((~free).sum()) > _CROWDED * len(free):
+        labelled = [one.shortened() for one in labelled]
+        found, _ = places()
+    corners: list[Corners] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found.tolist()]
+    for draw_part in (_draw_leader, _draw_label):  # no line crosses a label
+        for one, at in zip(labelled, corners, strict=True):
+            draw_part(draw, one, at)
 
 
 def _draw_leader(draw: _Draw, placed: _Placed, label: Corners) -> None:

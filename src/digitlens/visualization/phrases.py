@@ -40,24 +40,25 @@ def headline(explanation: Explanation) -> str:
 
 def how(explanation: Explanation) -> list[str]:
     """How the page was read, and where nothing was, why."""
-    said = [_views(explanation), _lines(explanation)]
+    count, widest = len(explanation.views), max(max(size) for size in explanation.views)
+    times = {1: "once", 2: "twice"}.get(count, f"{count} times")
+    looked = f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
+    said = [looked, _lines(explanation)]
     if explanation.turn:
         degrees = 90 * explanation.turn
         said.append(f"It reads best turned by {degrees}° anticlockwise, and was read so.")
     if not explanation.digits:
         said.append(_nothing(explanation))
-    digits, rejected = explanation.left_out
-    if digits:
-        said.append(f"{_count(digits, 'more digit')} {_are(digits)} not explained here.")
-    if rejected:
-        said.append(f"{_count(rejected, 'more place')} {_are(rejected)} rejected and not shown.")
+    left_out = zip(
+        explanation.left_out,
+        ("more digit", "more place"),
+        ("not explained here.", "rejected and not shown."),
+        strict=True,
+    )
+    said += [
+        f"{_count(n, noun)} {'is' if n == 1 else 'are'} {end}" for n, noun, end in left_out if n
+    ]
     return [*said, explanation.note] if explanation.note else said
-
-
-def _views(explanation: Explanation) -> str:
-    count, widest = len(explanation.views), max(max(size) for size in explanation.views)
-    times = {1: "once", 2: "twice"}.get(count, f"{count} times")
-    return f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
 
 
 def _lines(explanation: Explanation) -> str:
@@ -122,9 +123,15 @@ def why(explained: DigitExplanation) -> list[str]:
     if explained.own[value] > explained.own[other]:
         times = float(explained.own[value] / max(float(explained.own[other]), 1e-12))
         said.append(f"To the classifier, {value} is {_times(times)} as likely as {other}.")
-    if explained.attributions:
-        said += _strongest(explained)
-    return said
+    if not explained.attributions:
+        return said
+    evidence = explained.attributions.evidence(explained.tile)
+    least = 0.05 * float(np.abs(evidence).max())
+    return said + [
+        f"What speaks most for {digit} is {_what(explained, each)}."
+        for digit, each in ((value, evidence), (other, -evidence))
+        if each.max() > max(least, 0.1)
+    ]
 
 
 def _disbelief(explained: DigitExplanation) -> str:
@@ -157,20 +164,6 @@ def _times(times: float) -> str:
     return f"{times:.1f} times"
 
 
-def _strongest(explained: DigitExplanation) -> list[str]:
-    """Where what speaks for either digit is."""
-    if explained.attributions is None:
-        return []
-    evidence = explained.attributions.evidence(explained.tile)
-    least = 0.05 * float(np.abs(evidence).max())
-    pairs = ((explained.digit.value, evidence), (explained.other, -evidence))
-    return [
-        f"What speaks most for {value} is {_what(explained, each)}."
-        for value, each in pairs
-        if each.max() > max(least, 0.1)
-    ]
-
-
 def _what(explained: DigitExplanation, evidence: Evidence) -> str:
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
     kind = "the ink" if explained.tile[row, column] > 127 else "that there is no ink"
@@ -181,11 +174,8 @@ def _place(row: int, column: int) -> str:
     """Where a pixel of a tile is, on a grid of three by three over the digit's frame."""
     down = ("top", "", "bottom")[min(2, max(0, (row - 4) * 3 // 20))]
     across = ("left", "", "right")[min(2, max(0, (column - 4) * 3 // 20))]
-    if down and across:
-        return f"at the {down} {across}"
-    if down:
-        return f"at the {down}"
-    return f"at the {across}" if across else "in the middle"
+    where = f"{down} {across}".strip()
+    return f"at the {where}" if where else "in the middle"
 
 
 def similar_digits(explained: DigitExplanation) -> list[str]:
@@ -196,12 +186,11 @@ def similar_digits(explained: DigitExplanation) -> list[str]:
     mine = sum(one.label == value for one in near)
     many = "All" if mine == len(near) else f"{mine or 'None'} of"
     first = f"{many} the {len(near)} training digits most like it are {value}s."
-    parts = [
+    second = ", ".join(
         f"the nearest {digit} is {ones[0].distance:.2f} away"
         for digit, ones in ((value, explained.alike.of_value), (other, explained.alike.of_other))
         if ones
-    ]
-    second = ", ".join(parts)
+    )
     said = [first, f"{_capital(second)} (0 is the same, 2 is opposite)."]
     if (nearer := explained.alike.nearer) is None:
         return said
@@ -254,21 +243,14 @@ def counterfactual(one: Counterfactual) -> str:
     if one.kind == "turn":
         return f"turn {abs(one.amount):.0f}° {'anti' if one.amount > 0 else ''}clockwise"
     if one.kind == "move":
-        return f"move {_way(one.place or (0, 0))}"
+        ways = zip(one.place or (0, 0), ("down", "right"), ("up", "left"), strict=True)
+        return f"move {', '.join(f'{abs(n)} px {a if n > 0 else b}' for n, a, b in ways if n)}"
     return f"strokes {one.amount:g} px {'thicker' if one.kind == 'thicken' else 'thinner'}"
 
 
 def outcome(one: Counterfactual) -> str:
     """What the classifier says then."""
     return f"{one.value} ({percent(one.probability)})"
-
-
-def _way(place: tuple[int, int]) -> str:
-    down, right = place
-    parts = [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
-    if right:
-        parts.append(f"{abs(right)} px {'right' if right > 0 else 'left'}")
-    return ", ".join(parts)
 
 
 def _listed(words: list[str]) -> str:
@@ -281,7 +263,3 @@ def _capital(text: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"

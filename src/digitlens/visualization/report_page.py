@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from math import floor, log10
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,9 @@ from digitlens.evaluation.metrics import (
 )
 from digitlens.evaluation.report import SEED, Report, Robustness
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+from digitlens.explain import trained_model
 from digitlens.explain.evidence import find_nearest
-from digitlens.explain.trained_model import (
-    TrainedModel,
-    evaluate_model,
-    measure_corrupted,
-    parameters,
-    stages,
-    time_answers,
-)
+from digitlens.explain.trained_model import TrainedModel, parameters, stages
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.settings import defaults, field_docs
 from digitlens.visualization.figures import curves, reliability
@@ -89,9 +84,9 @@ def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
     if quick:
         return contents
     worse = model.split.evenly(WORSE)
-    clean = evaluate_model(model.classifier, worse, model.data_name)
-    robustness = measure_corrupted(model.classifier, worse, clean, SWEPT)
-    speed = time_answers(model.classifier, model.split.tiles)
+    clean = trained_model.evaluate_model(model.classifier, worse, model.data_name)
+    robustness = trained_model.measure_corrupted(model.classifier, worse, clean, SWEPT)
+    speed = trained_model.time_answers(model.classifier, model.split.tiles)
     return replace(contents, robustness=robustness, worse=worse, speed=speed)
 
 
@@ -110,9 +105,8 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
     if features is not None:
         labels, embedded = model.known.labels, np.asarray(model.known.features)
     elif not averages(model):
-        return None, (
-            "The graph of this model gives no features by which training digits could be compared."
-        )
+        told = "The graph of this model gives no features by which training digits could be"
+        return None, f"{told} compared."
     elif model.members:
         features = model.members.features(model.split.tiles[chosen])
         labels, embedded = model.training.labels, model.members.features(model.training.tiles)
@@ -170,15 +164,13 @@ def short(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span: ``0.31 ms``, ``24.9 s``, ``27 min``, ``1 h 52 min``."""
-    if seconds < 1:
-        return f"{1000 * seconds:.3g}{THIN}ms"
+    """A time span: ``0.31 ms``, ``24.9 s``, ``27 min``, ``2 h 52 min``."""
     if seconds < 120:
-        return f"{seconds:.3g}{THIN}s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes}{THIN}min"
-    return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
+        return f"{1000 * seconds:.3g}{THIN}ms" if seconds < 1 else f"{seconds:.3g}{THIN}s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 2:
+        return f"{60 * hours + minutes}{THIN}min"
+    return f"{hours}{THIN}h {minutes}{THIN}min"
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -205,7 +197,7 @@ TARGETS = (0.01, 0.005, 0.002, 0.001)  # shares of wrong answers that somebody m
 
 def render(contents: Contents) -> str:
     """The page as HTML; asks for nothing from outside, and all that is written in it is escaped."""
-    values: dict[str, Any] = {name: find(contents) for name, find in _FOUND.items()}
+    values: dict[str, Any] = {find.__name__[1:]: find(contents) for find in _FOUND}
     values |= {
         "c": contents,
         "model": contents.model,
@@ -231,19 +223,14 @@ def _trained(contents: Contents) -> dict[str, Any]:
 
 
 def _training(contents: Contents) -> dict[str, Any]:
-    history = contents.model.history
-    title = "Loss, accuracy and learning rate by epoch"
-    return {
-        "figure": history
-        and _figure("curves", title, lambda path: curves.draw_curves(history, path))
-    }
+    history, title = contents.model.history, "Loss, accuracy and learning rate by epoch"
+    draw = partial(curves.draw_curves, history)
+    return {"figure": history and _figure("curves", title, draw)}
 
 
 def _scores(contents: Contents) -> dict[str, Any]:
-    shares = [
-        share for row in contents.model.report.classes for share in (row.precision, row.recall)
-    ]
-    return {"start": starting(min(shares)), "wilson": wilson_interval, "bar": _bar}
+    least = min(min(row.precision, row.recall) for row in contents.model.report.classes)
+    return {"start": starting(least), "wilson": wilson_interval, "bar": _bar}
 
 
 def starting(least: float) -> float:
@@ -297,18 +284,12 @@ def _errors(contents: Contents) -> dict[str, Any]:
 def _calibration(contents: Contents) -> dict[str, Any]:
     report = contents.model.report
     curve = risk_coverage(report.confidence, report.predicted == report.labels, report.n)
+    calibration = partial(reliability.draw_calibration, report)
+    risk = partial(reliability.draw_risk_coverage, {"this model": curve})
     return {
         "figures": [
-            _figure(
-                "reliability",
-                "Share that was right, by how sure it was",
-                lambda path: reliability.draw_calibration(report, path),
-            ),
-            _figure(
-                "risk",
-                "Share wrong, by how many are answered",
-                lambda path: reliability.draw_risk_coverage({"this model": curve}, path),
-            ),
+            _figure("reliability", "Share that was right, by how sure it was", calibration),
+            _figure("risk", "Share wrong, by how many are answered", risk),
         ],
         "found": measure_uncertainty(report.labels, report.probabilities),
         "targets": [(target, _promise(curve, target)) for target in TARGETS],
@@ -330,12 +311,11 @@ def _robustness(contents: Contents) -> dict[str, Any]:
     if found is None or worse is None:
         return {}
     rows = sorted(found.corruptions, key=lambda row: row.score.accuracy)
+    draw = partial(reliability.draw_sweeps, found)
     return {
         "rows": [(row, corrupt(worse.tiles[:1], row.name, SEED)[0]) for row in rows],
         "bar": _bar,
-        "figure": _figure(
-            "sweeps", "Accuracy along each sweep", lambda path: reliability.draw_sweeps(found, path)
-        ),
+        "figure": _figure("sweeps", "Accuracy along each sweep", draw),
     }
 
 
@@ -348,13 +328,5 @@ def _recipe(contents: Contents) -> dict[str, Any]:
     return {"rows": rows, "changed": sum(own != common for _, own, common, _ in rows)}
 
 
-_FOUND: dict[str, Callable[[Contents], dict[str, Any]]] = {
-    "trained": _trained,
-    "training": _training,
-    "scores": _scores,
-    "confusion": _confusion,
-    "errors": _errors,
-    "calibration": _calibration,
-    "robustness": _robustness,
-    "recipe": _recipe,
-}
+# What each part of the templates is given, by the names of these functions.
+_FOUND = (_trained, _training, _scores, _confusion, _errors, _calibration, _robustness, _recipe)

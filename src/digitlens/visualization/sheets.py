@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digitlens import files
 from digitlens.datasets.mnist import Split
 from digitlens.imaging.image import Page, resize, shrink
-from digitlens.results import Digit
+from digitlens.results import Digit, plain_fields
 from digitlens.visualization.overlay import (
     WHITE,
     Mark,
@@ -84,13 +84,7 @@ _TILES = _Grid(MOST, 5, 38 + _TILE + 10 * _BAR, 36 + _TILE, 14, "no candidates")
 def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Sequence[str]) -> Page:
     """Draws tiles in rows, each with a title above and bars from 0 to 9 next to it.
 
-    Args:
-        tiles: uint8[N, 28, 28]; ink bright on dark.
-        probabilities: float32[N, 10]; the bar of the most probable digit is darker and blue.
-        titles: N short texts.
-
-    Returns:
-        uint8[H, W, 3]; at most ``MOST`` tiles.
+    Of N tiles at most ``MOST``; of probabilities float32[N, 10] the highest has a blue bar.
     """
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
@@ -130,16 +124,9 @@ _REDRAWN = _Grid(MOST_REDRAWN, 4, 2 * _LARGE + 42, _LARGE + 64, 18, "no digits")
 
 
 def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
-    """Draws each tile with its reconstruction, in blue, to the right of it.
+    """Draws each tile with its reconstruction, in blue, to the right of it, and texts around.
 
-    Args:
-        tiles: uint8[N, 28, 28]; ink bright on dark.
-        again: uint8[N, 28, 28]; the reconstructions.
-        titles: N short texts, above.
-        notes: N short texts, below.
-
-    Returns:
-        uint8[H, W, 3]; at most ``MOST_REDRAWN`` tiles.
+    Titles stand above, notes below; of N tiles at most ``MOST_REDRAWN`` are drawn.
     """
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
@@ -215,16 +202,10 @@ def _draw_row(sheet: Image.Image, value: int, tiles: npt.NDArray[np.uint8], coun
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, middle), str(value), INK, ImageFont.load_default(28), anchor="lm")
     for column, tile in enumerate(tiles):
-        sheet.paste(_on_paper(tile), (MARGIN + LABEL_WIDTH + column * (CELL + SAMPLE_GAP), top))
+        mask = Image.fromarray(tile).resize((CELL, CELL), Image.Resampling.BICUBIC)
+        sheet.paste(INK, (MARGIN + LABEL_WIDTH + column * (CELL + SAMPLE_GAP), top), mask)
     right = sheet.width - MARGIN
     draw.text((right, middle), f"{count:,}", FAINT, ImageFont.load_default(14), anchor="rm")
-
-
-def _on_paper(tile: npt.NDArray[np.uint8]) -> Image.Image:
-    mask = Image.fromarray(tile).resize((CELL, CELL), Image.Resampling.BICUBIC)
-    return Image.composite(
-        Image.new("RGB", mask.size, INK), Image.new("RGB", mask.size, SAMPLE_PAPER), mask
-    )
 
 
 _LARGEST = 2000  # longest side of the page's copy
@@ -260,9 +241,9 @@ def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> dict[str,
     seen: Counter[int] = Counter()
     for view in views:
         height, width = view.predictions.size
-        seen[max(width, height)] += 1
-        again = seen[max(width, height)]
-        name = f"2-heat-{max(width, height)}{f'-{again}' if again > 1 else ''}.png"
+        side = max(width, height)
+        seen[side] += 1
+        name = f"2-heat-{side}{f'-{seen[side]}' if seen[side] > 1 else ''}.png"
         title = f"Copy {len(written) + 1}, {width} x {height} pixels"
         written[name] = draw_heat(turned, (width, height), view.predictions.heat, title)
         write_picture(folder / name, written[name])
@@ -322,35 +303,27 @@ def _as_dict(
     result: ReadResult, heat: list[str], thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
     reading, view = result.reading, result.view
+    views = [
+        {
+            "file": name,
+            "region": [0, 0, *one.page],
+            "width": one.predictions.size[1],
+            "height": one.predictions.size[0],
+            "found": len(one.predictions.score),
+        }
+        for one, name in zip(view.detections.views, heat, strict=True)
+    ]
     return {
-        "width": reading.width,
-        "height": reading.height,
+        **plain_fields(reading, "width", "height"),
         "turn": result.turn,
-        "model": reading.model,
-        "model_sha256": reading.model_sha256,
+        **plain_fields(reading, "model", "model_sha256"),
         "thresholds": dict(thresholds),
-        "views": (views := _views(view.detections.views, heat)),
+        "views": views,
         "looks": views,  # the name of version 0.1
         "lines": [_line(line) for line in view.lines],
         "places": _place_dicts(result),
-        "text": reading.text,
-        "digits_only": reading.digits_only,
-        "numbers": [number.as_dict() for number in reading.numbers],
-        "numbers_digits": list(reading.numbers_digits),
+        **plain_fields(reading, "text", "digits_only", "numbers", "numbers_digits"),
     }
-
-
-def _views(views: list[ScaleView], heat: list[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "file": name,
-            "region": [0, 0, *view.page],
-            "width": view.predictions.size[1],
-            "height": view.predictions.size[0],
-            "found": len(view.predictions.score),
-        }
-        for view, name in zip(views, heat, strict=True)
-    ]
 
 
 def _line(line: RecognizedLine) -> dict[str, Any]:
@@ -363,30 +336,22 @@ def _line(line: RecognizedLine) -> dict[str, Any]:
     }
 
 
-_ANSWER = ("value", "confidence", "status", "reason", "starts_number")
-
-
 def _place_dicts(result: ReadResult) -> list[dict[str, Any]]:
-    view = result.view
-    places = view.scores.places
+    view, places = result.view, result.view.scores.places
+    names = ("detector", "recognizer", "classifier", "together")
+    exists = (places.objectness, places.mass, view.scores.is_digit)
+    which = (places.detector, places.recognizer, view.scores.classifier, view.probabilities)
     return [
         {
             "number": k + 1,
             "box": digit.box.as_list(),
             "line": int(places.line[k]) + 1,
-            "exists": {
-                "detector": _rounded(places.objectness[k]),
-                "recognizer": _rounded(places.mass[k]),
-                "classifier": _rounded(view.scores.is_digit[k]),
-            },
-            "digits": {
-                "detector": _rounded(places.detector[k]),
-                "recognizer": _rounded(places.recognizer[k]),
-                "classifier": _rounded(view.scores.classifier[k]),
-                "together": _rounded(view.probabilities[k]),
-            },
+            "exists": {n: _rounded(says[k]) for n, says in zip(names, exists, strict=False)},
+            "digits": {n: _rounded(says[k]) for n, says in zip(names, which, strict=True)},
             "confidence": _rounded(view.confidence[k]),
-            "answer": {name: digit.as_dict()[name] for name in _ANSWER},
+            "answer": plain_fields(
+                digit, "value", "confidence", "status", "reason", "starts_number"
+            ),
         }
         for k, digit in enumerate(answers(result))
     ]
@@ -415,12 +380,8 @@ Heat = npt.NDArray[np.float32]
 def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page:
     """Draws what one copy of a page shows, and where something on it was taken for a digit.
 
-    Args:
-        part: uint8[H, W] or uint8[H, W, 3].
-        size: Width and height of the copy.
-        heat: float32[h, w]; score of each cell of 4 x 4 of its pixels, 0 to 1; the last cells may
-            reach over the edge.
-        title: Stands below, with what the colours mean.
+    The copy has that width and height; its heat, float32[h, w], is the score of each cell of 4 x 4
+    of its pixels, 0 to 1; the last cells may reach over the edge. The title stands below.
     """
     width, height = size
     grown = max(1, round(_SMALLEST / max(size)))

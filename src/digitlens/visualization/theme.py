@@ -195,15 +195,11 @@ def add_hints(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> N
 
 
 def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
-    """A figure as an element of a page, in the page's own colours.
+    """A figure, drawn to a file, as an element of a page, in the page's own colours.
 
     Colours of ``LIGHT`` become the variables of ``css_variables``; styles become attributes, which
-    a strict policy allows; points of ``add_hints`` have titles.
-
-    Args:
-        draw: Draws the figure to a file.
-        name: Unique in the page; begins all its anchors.
-        title: For screen readers.
+    a strict policy allows; points of ``add_hints`` have titles. The name, unique in the page,
+    begins all its anchors; the title is for screen readers.
     """
     found: dict[str, Sequence[str]] = {}
     before = _hints.set(found)
@@ -297,13 +293,8 @@ Colour = tuple[float, float, float]
 def diverging() -> LinearSegmentedColormap:
     """Blue above 0, red below, the ground at it; the further from 0, the nearer to ink."""
     colours = theme()
-    ends = [
-        blend(colours.red, colours.ink, 0.5),
-        colours.red,
-        colours.ground,
-        colours.blue,
-        blend(colours.blue, colours.ink, 0.5),
-    ]
+    below, above = (blend(hue, colours.ink, 0.5) for hue in (colours.red, colours.blue))
+    ends = [below, colours.red, colours.ground, colours.blue, above]
     return LinearSegmentedColormap.from_list("diverging", ends)
 
 
@@ -351,15 +342,10 @@ def draw_tile_grid(
     row_names: Sequence[str] = (),
     framed: bool = False,
 ) -> None:
-    """Draws tiles on one mosaic, a pixel a pixel.
+    """Draws tiles, by row and column, on one mosaic, a pixel a pixel.
 
-    Args:
-        axes: Where to.
-        cells: By row and column.
-        grid: Rows and columns.
-        size: Width and height of a cell, in pixels.
-        row_names: On the left of the rows.
-        framed: Whether tiles have frames, since blank ones may be among them.
+    The grid is of so many rows and columns, a cell so many pixels wide and high. Rows may have
+    names on their left; tiles have frames where blank ones may be among them.
     """
     (rows, columns), (width, height) = grid, size
     mosaic = np.zeros((rows * height, columns * width), np.uint8)
@@ -417,24 +403,15 @@ def round_ticks(most: int = 6, *, whole: bool = False) -> MaxNLocator:
     return MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1 if whole else 2)
 
 
-def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look: object) -> None:
-    """The share that is right against the confidence, with intervals of 95 %.
+def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look: Any) -> None:
+    """The share that is right against the confidence, of bins not empty, with intervals of 95 %.
 
-    Args:
-        axes: Where to.
-        bins: None is empty.
-        ends: What lies beyond them is drawn on them.
-        **look: As for ``Axes.errorbar``.
+    What lies beyond the ends is drawn on them. The look is as for ``Axes.errorbar``.
     """
     intervals = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
     share = np.clip([row.accuracy for row in bins], *ends)
-    axes.errorbar(
-        np.clip([row.confidence for row in bins], *ends),
-        share,
-        interval_bars(share, np.clip(intervals, *ends)),
-        capsize=3,
-        **look,  # pyright: ignore[reportArgumentType]
-    )
+    sure, spread = np.clip([row.confidence for row in bins], *ends), np.clip(intervals, *ends)
+    axes.errorbar(sure, share, interval_bars(share, spread), capsize=3, **look)
 
 
 def interval_bars(values: npt.ArrayLike, intervals: npt.ArrayLike) -> Floats:

@@ -41,16 +41,9 @@ class _Look(NamedTuple):
 def draw_curves(history: History, path: Path, steps: History = ()) -> None:
     """Loss and quality over the epochs or steps, and the learning rate, of whatever was trained.
 
-    A run of one epoch is drawn over its steps, where they are known. Of classifiers, the epoch with
-    the lowest validation loss is marked.
-
-    Args:
-        history: One row a validation, with ``epoch`` or ``step``, ``train_loss`` and what else is
-            known: ``val_loss``, ``learning_rate``; accuracies of a classifier, ``found`` and
-            ``right`` of a detector, ``exact`` and ``numeric_exact`` of a line recogniser,
-            ``val_error`` of an autoencoder.
-        path: The ``.png`` or ``.svg`` file to write.
-        steps: Rows of some steps, with ``step`` and what training measured.
+    A row of the history is a validation, with ``epoch`` or ``step``, ``train_loss`` and what else
+    is known of ``_panels``. A run of one epoch is drawn over its steps, where they are known. Of
+    classifiers, the epoch with the lowest validation loss is marked.
     """
     along = "epoch" if "epoch" in history[0] else "step"
     validated = [row for row in history if along == "epoch" and "val_loss" in row]
@@ -80,29 +73,25 @@ def draw_curves(history: History, path: Path, steps: History = ()) -> None:
 
 def _panels(history: History) -> dict[str, dict[str, _Look]]:
     """What is drawn, by title: the series that were measured, by their keys in the rows."""
-    blue, green, orange = theme().blue, theme().green, theme().orange
-    ink = theme().ink
-    training, validation = _Look("training", blue, "--"), _Look("validation", orange, "-")
-    panels = {
-        "Loss": {"train_loss": training, "val_loss": validation},
-        "Accuracy": {"train_accuracy": training, "val_accuracy": validation},
-        "Squared error of a pixel from 0 to 1": {"val_error": validation},
-        "Validation pages": {
-            "found": _Look("digits found", green, "-"),
-            "right": _Look("read right", ink, "--"),
-        },
-        "Validation lines": {
-            "exact": _Look("lines right", green, "-"),
-            "numeric_exact": _Look("digits and marks right", ink, "--"),
-        },
-        "Learning rate": {"learning_rate": _Look("learning rate", green, "-")},
-    }
-    known = {key for row in history for key in row}
-    found = {
-        title: {key: look for key, look in series.items() if key in known}
-        for title, series in panels.items()
-    }
-    return {title: series for title, series in found.items() if series}
+    green, ink = theme().green, theme().ink
+    training = _Look("training", theme().blue, "--")
+    validation = _Look("validation", theme().orange, "-")
+    panels: dict[str, dict[str, _Look]] = {}
+    for title, key, look in (
+        ("Loss", "train_loss", training),
+        ("Loss", "val_loss", validation),
+        ("Accuracy", "train_accuracy", training),
+        ("Accuracy", "val_accuracy", validation),
+        ("Squared error of a pixel from 0 to 1", "val_error", validation),
+        ("Validation pages", "found", _Look("digits found", green, "-")),
+        ("Validation pages", "right", _Look("read right", ink, "--")),
+        ("Validation lines", "exact", _Look("lines right", green, "-")),
+        ("Validation lines", "numeric_exact", _Look("digits and marks right", ink, "--")),
+        ("Learning rate", "learning_rate", _Look("learning rate", green, "-")),
+    ):
+        if any(key in row for row in history):
+            panels.setdefault(title, {})[key] = look
+    return panels
 
 
 def _scale(axes: Axes, title: str) -> None:
@@ -129,13 +118,9 @@ def _mark_lowest(
 
 
 def draw_runs(histories: Mapping[str, History], path: Path) -> None:
-    """Loss and accuracy of several runs in the same axes, each run with its best epoch marked.
+    """Loss and accuracy of several runs in the same axes, each with its name and best epoch.
 
     They are those of validation; where a run kept no tiles back for it, those of training, of all.
-
-    Args:
-        histories: Of each run, by the name that stands in the legend; see ``draw_curves``.
-        path: The ``.png`` or ``.svg`` file to write.
     """
     validated = all("val_loss" in row for history in histories.values() for row in history[:1])
     side = "val" if validated else "train"
@@ -164,8 +149,8 @@ def _draw_run(loss: Axes, accuracy: Axes, history: History, side: str, look: _Lo
     if f"{side}_accuracy" in best:
         name += f", accuracy {percent(best[f'{side}_accuracy'], 2)}"
     named = look._replace(name=f"{name}, epoch {best['epoch']}")
-    for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
-        if key := next((key for key in best if key == f"{side}_{what}"), ""):
+    for axes, key in ((loss, f"{side}_loss"), (accuracy, f"{side}_accuracy")):
+        if key in best:
             _draw_series(axes, history, "epoch", {key: named})
             axes.plot(best["epoch"], best[key], "o", color=look.colour, markersize=9)
 
@@ -183,20 +168,14 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
     marker = "o" if len(history) <= _MARKED else ""
     for key, look in series.items():
         rows = [row for row in history if key in row]
-        (drawn,) = axes.plot(
-            [row[along] for row in rows],
-            [row[key] for row in rows],
-            look.line,
-            color=look.colour,
-            linewidth=2,
-            label=look.name,
-        )
+        x, y = [row[along] for row in rows], [row[key] for row in rows]
+        drawn = axes.plot(x, y, look.line, color=look.colour, linewidth=2, label=look.name)[0]
         drawn.set(marker=marker, markersize=6 if len(history) <= _SPARSE else 4)
         what = key.removeprefix("train_").removeprefix("val_")
         side = f" in {look.name}" if what != key else ""
         words = what.replace("_", " ")
         hints = [f"{along} {row[along]}: {words} {row[key]:.4g}{side}" for row in rows]
-        add_hints(axes, *drawn.get_data(), hints)
+        add_hints(axes, x, y, hints)
     axes.grid(axis="y")
     if len(history) == 1:  # a point alone spans no axis
         axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
@@ -256,7 +235,11 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
 
 def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     done = [trial for trial in result.trials if trial.accuracy is not None]
-    places = _places([*done, result.ranked[0]], one)
+    chosen = [trial.chosen[one.name] for trial in (*done, result.ranked[0])]
+    if isinstance(one, Categorical):
+        places = [float(one.values.index(str(value))) for value in chosen]
+    else:
+        places = [float(value) for value in chosen]
     errors = [_wrong(trial, result) for trial in done]
     axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, places[-1], result)
@@ -273,14 +256,6 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     if share is not None:
         write_note(axes, f"{percent(share, 0)} of what mattered", 5, fontsize=10)
     axes.grid(axis="y")
-
-
-def _places(trials: Sequence[Trial], one: Dimension) -> list[float]:
-    """Where trials stand on the axis of a field."""
-    chosen = [trial.chosen[one.name] for trial in trials]
-    if isinstance(one, Categorical):
-        return [float(one.values.index(str(value))) for value in chosen]
-    return [float(value) for value in chosen]
 
 
 def _scale_field(axes: Axes, one: Numeric) -> None:
@@ -307,12 +282,9 @@ def _round_numbers(low: float, high: float) -> list[float]:
 def _finish(axes: Axes, result: StudyResult) -> None:
     best = result.ranked[0]
     seeds = f", mean of {result.seeds} seeds" if result.seeds > 1 else ""
-    headline(
-        axes,
-        f"Best validation accuracy {percent(best.accuracy or 0.0, 2)}, trial {best.number} of "
-        f"{len(result.trials)}",
-        f"share of {result.tiles:,} validation tiles that is read wrong{seeds}, logarithmic axis",
-    )
+    title = f"Best validation accuracy {percent(best.accuracy or 0.0, 2)}"
+    what = f"share of {result.tiles:,} validation tiles that is read wrong{seeds}, logarithmic axis"
+    headline(axes, f"{title}, trial {best.number} of {len(result.trials)}", what)
     shown = [one for one in result.trials if (one.accuracy or one.latest) is not None]
     errors = [_wrong(trial, result) for trial in shown if trial.state in {"complete", "pruned"}]
     axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # one trial alone spans no axis
@@ -322,9 +294,8 @@ def _finish(axes: Axes, result: StudyResult) -> None:
 
 
 def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:
-    axes.plot(
-        place, _wrong(result.ranked[0], result), "o", color=theme().red, markersize=9, zorder=4
-    )
+    wrong = _wrong(result.ranked[0], result)
+    axes.plot(place, wrong, "o", color=theme().red, markersize=9, zorder=4)
 
 
 def _wrong(trial: Trial, result: StudyResult) -> float:

@@ -35,12 +35,7 @@ _GAP = 0.16  # of a filter's side
 
 
 def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
-    """All filters on one scale that is the same above and below 0.
-
-    Args:
-        filters: float32[C, k, k]; the kernels of the first convolution.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """First kernels, float32[C, k, k], on one scale that is the same above and below 0."""
     columns = min(COLUMNS, len(filters))
     rows = -(-len(filters) // columns)
     count, side = len(filters), filters.shape[-1]
@@ -57,12 +52,9 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         axes.set_aspect("equal", anchor="NW")
         axes.set_axis_off()
         _draw_scale(axes)
-        headline(
-            axes,
-            f"{count} filters of {side} x {side}, the first to see the pixels",
-            "laid over every place of a tile: ink under blue raises a filter's answer, under red "
-            "lowers it",
-        )
+        note = "laid over every place of a tile: ink under blue raises a filter's answer, "
+        title = f"{count} filters of {side} x {side}, the first to see the pixels"
+        headline(axes, title, f"{note}under red lowers it")
 
 
 def _draw_scale(axes: Axes) -> None:
@@ -96,12 +88,9 @@ _TOLD: dict[Kind, str] = {
 
 
 def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path: Path) -> None:
-    """The tile, a row for each layer, the strongest maps first, and the ten probabilities.
+    """The tile, uint8[28, 28], a row for each layer, the strongest maps first, and probabilities.
 
-    Args:
-        tile: uint8[28, 28], ink bright on dark.
-        layers: As ``digitlens.models.layers.activations`` gives them, the tile first.
-        path: The ``.png`` or ``.svg`` file to write.
+    Layers are as ``digitlens.models.layers.activations`` gives them, the tile first.
     """
     heights = [_height(layer) for layer in layers]
     wide = (_NAMES + MOST) * _INCH + 0.3
@@ -117,12 +106,9 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
         told = [text for kind, text in _TOLD.items() if kind in {one.kind for one in layers}]
         look: dict[str, Any] = {"color": theme().soft, "fontsize": 11, "linespacing": 1.3}
         rows[0].text(_TILE + 0.6, _TILE / 2, "\n\n".join(told), va="center", **look)
-        headline(
-            rows[0],
-            f"How a network reads a {layers[-1].maps.argmax()}, layer by layer",
-            f"of each layer its strongest maps, at most {MOST}, on one scale: the stronger the "
-            "colour, the stronger the answer there",
-        )
+        title = f"How a network reads a {layers[-1].maps.argmax()}, layer by layer"
+        note = f"of each layer its strongest maps, at most {MOST}, on one scale: the stronger the "
+        headline(rows[0], title, f"{note}colour, the stronger the answer there")
 
 
 def _hues(layers: Sequence[Layer]) -> list[str]:
@@ -169,6 +155,7 @@ def _name(axes: Axes, layer: Layer, hue: str) -> None:
 
 def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8]) -> None:
     axes.set_axis_off()
+    scale: dict[str, Any] = {"vmin": 0, "vmax": 1, "interpolation": "nearest"}
     if layer.kind == "tile":
         extent = (0, _TILE, 0, _TILE)
         axes.imshow(tile, theme().tiles, vmin=0, vmax=255, extent=extent, interpolation="nearest")
@@ -178,7 +165,7 @@ def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8])
         maps = np.maximum(layer.maps, 0)
         strongest = maps[np.argsort(-maps.sum(axis=(1, 2)), kind="stable")[:MOST]]
         for place, found in enumerate(strongest / (float(maps.max()) or 1.0)):
-            _heat(axes, found, hue, (place, place + _MAP, 0, _MAP))
+            axes.imshow(found, rising(hue), extent=(place, place + _MAP, 0, _MAP), **scale)
         axes.set_ylim(0, _MAP)
     elif _is_scores(layer):
         _draw_bars(axes, layer)
@@ -187,19 +174,10 @@ def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8])
         lines, width = -(-len(values) // _STRIP), min(len(values), _STRIP)
         cells = np.zeros(lines * width, np.float32)
         cells[: len(values)] = values / (float(values.max()) or 1.0)
-        height = _height(layer)
-        _heat(axes, cells.reshape(lines, width), hue, (0, MOST * width / _STRIP, 0, height))
-        axes.set_ylim(0, height)
+        extent = (0, MOST * width / _STRIP, 0, _height(layer))
+        axes.imshow(cells.reshape(lines, width), rising(hue), extent=extent, **scale)
+        axes.set_ylim(0, _height(layer))
     axes.set_xlim(-_NAMES, MOST)
-
-
-def _heat(
-    axes: Axes,
-    values: npt.NDArray[np.floating[Any]],
-    hue: str,
-    extent: tuple[float, float, float, float],
-) -> None:
-    axes.imshow(values, rising(hue), vmin=0, vmax=1, extent=extent, interpolation="nearest")
 
 
 def _draw_bars(axes: Axes, layer: Layer) -> None:
@@ -241,15 +219,8 @@ def draw_saliency(
 ) -> None:
     """The tile, each map with the outline of the ink laid over it, and the ten probabilities.
 
-    Args:
-        tile: uint8[28, 28], ink bright on dark.
-        value: The digit that the maps speak of.
-        probabilities: float32[10].
-        maps: By name, float32[28, 28]: above 0 what speaks for the value, below 0 against it. Each
-            has a scale of its own, since they are measured in different ways.
-        truth: The tile's label, if it is known.
-        path: The ``.png`` or ``.svg`` file to write.
-
+    Maps are by name, float32[28, 28]: above 0 what speaks for the value, below 0 against it. Each
+    has a scale of its own, since they are measured in different ways.
     """
     question = f"Why a {value}?"
     if truth not in {None, value}:
@@ -264,9 +235,9 @@ def draw_saliency(
         title = f"{question}  {rounded_share(float(probabilities[value]))} sure"
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
         if maps:
-            note = "blue speaks for it, red against it; the line is the edge of the ink; "
-            note += "a scale for each map"
-            figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
+            note = "blue speaks for it, red against it; the line is the edge of the ink"
+            look = {"x": 0.012, "ha": "left", "fontsize": 11, "color": theme().soft}
+            figure.supxlabel(f"{note}; a scale for each map", **look)
 
 
 def _draw_map(axes: Axes, tile: Tile, found: npt.NDArray[np.float32], name: str) -> None:
@@ -324,15 +295,8 @@ def draw_embedding(
     """Thumbnails of the tiles where their features lie, in the colour of their digit.
 
     Ten hues cannot be told apart by all: what is read is the thumbnails and the digits' names. Of
-    tiles that would lie over each other one is drawn, a mistake before any other.
-
-    Args:
-        points: float[N, 2].
-        labels: int[N]; the truth.
-        predicted: int[N]; what each was read as.
-        tiles: uint8[N, 28, 28], ink bright on dark.
-        method: What brought the features to two dimensions.
-        path: The ``.png`` or ``.svg`` file to write.
+    tiles uint8[N, 28, 28] that would lie over each other one is drawn, a mistake before any other.
+    The points are float[N, 2]; the note says what method brought the features there.
     """
     places = _fitted(points)
     wrong = np.flatnonzero(labels != predicted)

@@ -79,19 +79,16 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
         if model not in known and known:
             note(f"curves: none of {model.label}, which has no history")
     if not known:
-        raise ModelError(
-            f"{models[0].label} has no history: expected the run folder that `digitlens train` "
-            "writes"
-        )
+        expected = "expected the run folder that `digitlens train` writes"
+        raise ModelError(f"{models[0].label} has no history: {expected}")
     if len(known) == 1:
         curves.draw_curves(known[0].history, path)
         return
     if any("epoch" not in one.history[0] for one in known):
         raise ModelError("a digit detector learns by steps and not epochs: draw its curves alone")
     if len(known) > MOST_LOOKS:
-        raise ModelError(
-            f"expected at most {MOST_LOOKS} runs, which can be told apart, found {len(known)}"
-        )
+        told = f"expected at most {MOST_LOOKS} runs, which can be told apart"
+        raise ModelError(f"{told}, found {len(known)}")
     named = Counter(one.label for one in known)
     names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
     curves.draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
@@ -99,9 +96,8 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
 
 def _coverage(models: Models, path: Path, _: Shown) -> None:
     report = models[0].report
-    reliability.draw_coverage(
-        {report.data.name: answers(report.labels, report.probabilities)}, path
-    )
+    found = answers(report.labels, report.probabilities)
+    reliability.draw_coverage({report.data.name: found}, path)
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
@@ -177,10 +173,8 @@ def _models(models: Models, path: Path, _: Shown) -> None:
         name = model.name if names[model.name] == 1 else str(model.model)
         size = layers.count_parameters(graph), len(graph)
         points.append(scores.ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
-    measured = min(TIMED, len(models[0].split))
-    scores.draw_models(
-        points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each"
-    )
+    measured = f"{min(TIMED, len(models[0].split)):,} tiles each"
+    scores.draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured}")
 
 
 FIGURES: dict[str, Draw] = {
@@ -189,9 +183,7 @@ FIGURES: dict[str, Draw] = {
     "classes": lambda some, path, _: scores.draw_classes(some[0].report, path),
     "wrong": lambda some, path, _: scores.draw_wrong(some[0].report, some[0].split.tiles, path),
     "correct": lambda some, path, _: scores.draw_correct(some[0].report, some[0].split.tiles, path),
-    "extremes": lambda some, path, _: scores.draw_extremes(
-        some[0].report, some[0].split.tiles, path
-    ),
+    "extremes": lambda one, path, _: scores.draw_extremes(one[0].report, one[0].split.tiles, path),
     "reliability": lambda some, path, _: reliability.draw_calibration(some[0].report, path),
     "coverage": _coverage,
     "robustness": lambda some, path, _: reliability.draw_sweeps(_measure(some[0]), path),
@@ -213,10 +205,8 @@ def _graph(model: TrainedModel) -> bytes:
 def _tile(model: TrainedModel, index: int) -> Tiles:
     count = len(model.split)
     if not 0 <= index < count:
-        raise DataError(
-            f"expected the index of a tile from 0 to {count - 1:,}, of {model.data_name}, "
-            f"found {index}"
-        )
+        expected = f"expected the index of a tile from 0 to {count - 1:,}, of {model.data_name}"
+        raise DataError(f"{expected}, found {index}")
     return model.split.tiles[index]
 
 
@@ -249,21 +239,14 @@ Picture = npt.NDArray[np.float64]  # [H, W, 3], 0 to 1
 def draw_mnist_digits(
     reconstructor: Reconstructor, folder: Path, data_dir: Path | None
 ) -> tuple[list[str], dict[str, Any]]:
-    """Draws both pictures of an autoencoder in the theme in use.
+    """Draws both pictures of an autoencoder into a folder, in the theme in use.
 
-    Args:
-        reconstructor: The autoencoder.
-        folder: Where the pictures go.
-        data_dir: Folder with the MNIST files.
-
-    Returns:
-        The names of the files, and the mean error of all digits and of each, JSON-ready.
+    Gives the names of the files, and the mean error of all digits and of each, JSON-ready.
     """
     split = mnist.load_mnist(data_dir).test
     drawn = reconstructor.reconstruct(split.tiles)
-    told = f"MNIST test digits, each drawn by {reconstructor.card.name} from "
-    note = f"{told}{reconstructor.width} numbers"
-    draw_reconstructions(split, drawn, folder / RECONSTRUCTIONS, note=note)
+    note = f"MNIST test digits, each drawn by {reconstructor.card.name} from {reconstructor.width}"
+    draw_reconstructions(split, drawn, folder / RECONSTRUCTIONS, note=f"{note} numbers")
     rows = [np.flatnonzero(split.labels == value) for value in range(10)]
     # The digit of each value that is drawn no better and no worse than others.
     usual = np.array([one[drawn.error[one].argsort()[len(one) // 2]] for one in rows])
@@ -279,11 +262,7 @@ def draw_mnist_digits(
 def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, note: str) -> None:
     """Digits of each value over their reconstructions, and those that come out best and worst.
 
-    Args:
-        split: Digits and their labels.
-        drawn: The same, drawn again.
-        note: A line that says whose digits they are, and what draws them.
-        path: The ``.png`` or ``.svg`` file to write.
+    The note says whose digits they are, and what draws them.
     """
     order = drawn.error.argsort(kind="stable")
     ends = [order[:OF_EACH], order[::-1][:OF_EACH]]
@@ -311,18 +290,10 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
 
 
 def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path) -> None:
-    """A row from each of ten digits to the next, and a field between four of them.
-
-    Args:
-        digits: uint8[10, 28, 28]; one of each value, in their order.
-        reconstructor: The autoencoder.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """A row from each of ten digits uint8[10, 28, 28] to the next, and a field between four."""
     code, decode = reconstructor.reconstruct(digits).code, reconstructor.decode
-    rows: list[Picture] = []
-    for first in range(10):
-        ends = [first, (first + 1) % 10]
-        rows.append(_between(digits[ends], decode(_straight(*code[ends]))))
+    pairs = [[first, (first + 1) % 10] for first in range(10)]
+    rows = [_between(digits[ends], decode(_straight(*code[ends]))) for ends in pairs]
     field = decode(field_codes(code[_CORNERS]).reshape(-1, code.shape[1]))
     corners = {0: _CORNERS[:2], STEPS - 1: _CORNERS[2:]}
     square = [
@@ -348,11 +319,7 @@ def _straight(first: Codes, last: Codes) -> Codes:
 
 
 def field_codes(corners: Codes) -> Codes:
-    """Codes float32[R, R, D] that go straight from corner to corner.
-
-    Args:
-        corners: float32[4, D]; above left and right, below left and right.
-    """
+    """Codes float32[R, R, D] that go straight between corners float32[4, D], upper ones first."""
     return _straight(_straight(*corners[:2]), _straight(*corners[2:]))
 
 

@@ -57,15 +57,11 @@ def draw_calibration(report: Report, path: Path) -> None:
     """
     filled = [row for row in report.bins if row.count]
     with canvas(path, 7.4, 7.6) as figure:
-        above, below = figure.subplots(
-            2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.04}
-        )
+        room = {"height_ratios": [3, 1], "hspace": 0.04}
+        above, below = figure.subplots(2, 1, sharex=True, gridspec_kw=room)
         _draw_reliability(above, filled)
-        headline(
-            above,
-            f"Expected calibration error {percent(report.ece, 2)}",
-            f"{len(report.bins)} bins of equal width; bars of 95 % confidence",
-        )
+        note = f"{len(report.bins)} bins of equal width; bars of 95 % confidence"
+        headline(above, f"Expected calibration error {percent(report.ece, 2)}", note)
         _draw_counts(below, filled, report.bins[0].high)
 
 
@@ -88,14 +84,8 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
 
 def _draw_counts(axes: Axes, bins: Sequence[Bin], width: float) -> None:
     colours = theme()
-    axes.bar(
-        [row.low for row in bins],
-        [row.count for row in bins],
-        width,
-        align="edge",
-        color=colours.blue,
-        edgecolor=colours.ground,
-    )
+    look: dict[str, Any] = {"color": colours.blue, "edgecolor": colours.ground}
+    axes.bar([row.low for row in bins], [row.count for row in bins], width, align="edge", **look)
     axes.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -106,10 +96,8 @@ def _draw_counts(axes: Axes, bins: Sequence[Bin], width: float) -> None:
 def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
     """Share of wrong answers against the share of tiles that are not answered, on logarithms.
 
-    Args:
-        answers: Of each set of tiles, how sure each answer is, float64[N], and whether it is
-            right, bool[N]; the headline tells of the first.
-        path: The ``.png`` or ``.svg`` file to write.
+    Of each set of tiles, how sure each answer is, float64[N], and whether it is right, bool[N]; the
+    headline tells of the first.
     """
     first = next(iter(answers.values()))
     with plot(path, 8.6, 5.8) as axes:
@@ -154,10 +142,6 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
 
     The line is what was measured, the shade reaches up to the upper bound of 95 %. Where nothing
     was wrong there is no line, since a logarithmic axis has no zero, and only the shade.
-
-    Args:
-        curves: By the name that stands in the legend.
-        path: The ``.png`` or ``.svg`` file to write.
     """
     shares = np.concatenate([np.r_[curve.risk, curve.upper] for curve in curves.values()])
     # The axis starts at the power of ten below every risk and bound.
@@ -167,11 +151,8 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
             _draw_risk(axes, curve, lowest, line=line, colour=colour, name=name)
         label = f"confidence {percent(MARKED, 0)}"
         axes.plot([], [], "o", color=theme().soft, markersize=8, label=label)
-        headline(
-            axes,
-            "Wrong digits against digits read",
-            "each point states what is at least as sure; shaded up to the bound of 95 %",
-        )
+        note = "each point states what is at least as sure; shaded up to the bound of 95 %"
+        headline(axes, "Wrong digits against digits read", note)
         axes.set(yscale="log", ylim=(lowest, 1), xlim=(0, 1.01))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(written(share_tick))
@@ -194,11 +175,9 @@ def _draw_risk(
         for sure, share, wrong in zip(curve.threshold, curve.coverage, curve.risk, strict=True)
     ]
     add_hints(axes, curve.coverage, from_here, hints)
-    marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)
-    if len(marked):
-        last = marked[-1]
-        look: dict[str, Any] = {"color": colour, "markersize": 8, "clip_on": False}
-        axes.plot(curve.coverage[last], from_here[last], "o", **look)
+    marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)[-1:]
+    look: dict[str, Any] = {"color": colour, "markersize": 8, "clip_on": False}
+    axes.plot(np.array(curve.coverage)[marked], from_here[marked], "o", **look)
 
 
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
@@ -220,7 +199,6 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
     with plot(path, 9.2, 6.6) as axes:
         for place, row in enumerate(rows):
             _bar(axes, place, row)
-        kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
         title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
         note = f"{percent(found.clean.score.accuracy, 2)} without"
@@ -233,7 +211,13 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes.set(xlim=(0, 1.1), xticks=np.arange(6) / 5)
         show_shares(axes.xaxis)
         axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
-        handles = [Patch(color=colour, label=name) for colour, name in kinds]
+        blue, orange = theme().blue, theme().orange
+        kinds = {
+            None: Patch(color=blue, label="training not known"),
+            True: Patch(color=orange, label="of a kind trained with"),
+            False: Patch(color=blue, label="of a kind that training did not show"),
+        }
+        handles = [kinds[kind] for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
 
 
@@ -249,11 +233,8 @@ def draw_sweeps(found: Robustness, path: Path) -> None:
         for axes in plots[:, 0]:
             axes.set_ylabel("accuracy")
         n = found.curves[0].scores[0].n
-        headline(
-            plots[0, 0],
-            "How far it goes",
-            f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual",
-        )
+        note = f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual"
+        headline(plots[0, 0], "How far it goes", note)
         for text in plots[0, 0].texts:
             text.set_in_layout(False)  # it reaches over the next plot, which is not to make way
 
@@ -267,13 +248,14 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
         cells: dict[tuple[int, int], TileCell] = {}
         for row, condition in enumerate(conditions):
             changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
-            cells |= {(row, k): TileCell(tile) for k, tile in enumerate(changed[chosen])}
-            read = condition.probabilities[chosen].argmax(axis=1)
-            for column, (digit, truth) in enumerate(zip(read, split.labels[chosen], strict=True)):
-                right = digit == truth
+            read = condition.probabilities.argmax(axis=1)
+            for column, k in enumerate(chosen):
+                cells[row, column] = TileCell(changed[k])
+                right = read[k] == split.labels[k]
                 colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
+                look: dict[str, Any] = {"color": colour, "weight": weight, "fontsize": 12}
                 place = column * WIDE + 32, row * HIGH + 15
-                axes.text(*place, str(digit), color=colour, weight=weight, va="center", fontsize=12)
+                axes.text(*place, str(read[k]), va="center", **look)
         names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
         grid = (len(conditions), len(chosen))
         draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
@@ -282,7 +264,7 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
 
 def _bar(axes: Axes, place: int, row: Condition) -> None:
     colours, share = theme(), row.score.accuracy
-    axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
+    axes.barh(place, share, 0.72, color=colours.orange if row.overlaps else colours.blue)
     spread = interval_bars([share], [row.score.interval])
     axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
     behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
@@ -290,27 +272,15 @@ def _bar(axes: Axes, place: int, row: Condition) -> None:
     axes.text(x, place, percent(share), va="center", fontsize=10, bbox=behind)
 
 
-def _look(overlaps: bool | None) -> tuple[str, str]:
-    colours = theme()
-    if overlaps is None:
-        return colours.blue, "training not known"
-    if overlaps:
-        return colours.orange, "of a kind trained with"
-    return colours.blue, "of a kind that training did not show"
-
-
 def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
     low, high = np.array([score.interval for score in curve.scores]).T
     shares = [score.accuracy for score in curve.scores]
     axes.axvline(curve.usual, color=theme().soft, linestyle=":", linewidth=1.5)
     axes.fill_between(curve.values, low, high, color=theme().blue, alpha=0.2, linewidth=0)
-    axes.plot(
-        curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4, clip_on=False
-    )
-    texts = [
-        f"{curve.axis} {x:g}: {percent(y)} correct"
-        for x, y in zip(curve.values, shares, strict=True)
-    ]
+    look: dict[str, Any] = {"linewidth": 2, "markersize": 4, "clip_on": False}
+    axes.plot(curve.values, shares, "o-", color=theme().blue, **look)
+    points = zip(curve.values, shares, strict=True)
+    texts = [f"{curve.axis} {x:g}: {percent(y)} correct" for x, y in points]
     add_hints(axes, curve.values, shares, texts)
     axes.set(xlabel=curve.axis, ylim=(0, 1))
     show_shares(axes.yaxis)
@@ -351,11 +321,8 @@ def draw_reliability(found: Rejection, path: Path) -> None:
             label = f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}"
             look = {"fmt": "o-", "color": colour, "linewidth": 1.3, "markersize": 6}
             draw_bins(axes, bins, _ENDS, label=label, clip_on=False, **look)
-        headline(
-            axes,
-            "Confidence against what is right",
-            "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it",
-        )
+        note = "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it"
+        headline(axes, "Confidence against what is right", note)
         axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
@@ -385,11 +352,8 @@ def draw_scores(found: Rejection, path: Path) -> None:
         axes.set_yticks(range(len(sets)), sets)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        headline(
-            axes,
-            "Which score tells digits from what is none",
-            "AUROC: how often a digit has the higher score; the best of each row in bold",
-        )
+        note = "AUROC: how often a digit has the higher score; the best of each row in bold"
+        headline(axes, "Which score tells digits from what is none", note)
 
 
 def draw_negatives(found: Rejection, path: Path) -> None:
@@ -434,11 +398,8 @@ def draw_taken(found: Rejection, path: Path) -> None:
     with plot(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as axes:
         grid = (len(names), _WORST)
         draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
-        headline(
-            axes,
-            "What is no digit and looks most like one",
-            f"by {found.recommended}; below each tile what it is read as, and the probability",
-        )
+        note = f"by {found.recommended}; below each tile what it is read as, and the probability"
+        headline(axes, "What is no digit and looks most like one", note)
 
 
 def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
@@ -453,12 +414,7 @@ def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
     return np.clip(odds, -_FAR, _FAR)
 
 
-def _draw_histogram(
-    axes: Axes,
-    edges: npt.NDArray[np.float64],
-    digits: npt.NDArray[np.float64],
-    negatives: npt.NDArray[np.float64],
-) -> None:
+def _draw_histogram(axes: Axes, edges: Floats, digits: Floats, negatives: Floats) -> None:
     for scores, colour in ((digits, theme().blue), (negatives, theme().red)):
         inside = np.clip(scores, edges[0], edges[-1])
         share = np.histogram(inside, edges)[0] / len(scores)

@@ -67,13 +67,11 @@ def draw_confusion(report: Report, path: Path) -> None:
         bar.ax.yaxis.set_major_formatter(written(_short))
         bar.outline.set_visible(False)
         _write_counts(axes, report.confusion, LogNorm(1, highest))
-        headline(
-            axes,
-            f"{report.score.errors:,} mistakes in {report.n:,} tiles",
-            f"accuracy {percent(report.accuracy, 2)}, with 95 % confidence from "
-            f"{percent(report.interval[0], 2)} to {percent(report.interval[1], 2)};  "
-            "small: share of the row",
+        share, low, high = (percent(each, 2) for each in (report.accuracy, *report.interval))
+        note = (
+            f"accuracy {share}, with 95 % confidence from {low} to {high};  small: share of the row"
         )
+        headline(axes, f"{report.score.errors:,} mistakes in {report.n:,} tiles", note)
         for ticks in (axes.set_xticks, axes.set_yticks):
             ticks(np.arange(10) + 0.5, list("0123456789"))
         axes.set(aspect="equal", ylim=(10, 0))
@@ -90,17 +88,15 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
         count = int(confusion[truth, read])
         right = truth == read
         cell = colours.pale if right else colours.heat(norm(count))
-        ink = max("#000000", "#FFFFFF", key=partial(contrast, cell))
-        ink = colours.soft if right else ink
+        ink = colours.soft if right else max("#000000", "#FFFFFF", key=partial(contrast, cell))
         if right:
             square = Rectangle((read, truth), 1, 1, facecolor=cell, edgecolor=colours.ground)
             axes.add_patch(square)
         share = count / rows[truth]
         rate = percent(share, 0 if count == rows[truth] else 1 if share >= 0.01 else 2)
-        size = 12 if right else 14
-        middle = read + 0.5
-        axes.text(middle, truth + 0.4, f"{count:,}", ha="center", va="center", color=ink, size=size)
-        axes.text(middle, truth + 0.76, rate, ha="center", va="center", color=ink, size=8)
+        look = {"ha": "center", "va": "center", "color": ink}
+        axes.text(read + 0.5, truth + 0.4, f"{count:,}", look, size=12 if right else 14)
+        axes.text(read + 0.5, truth + 0.76, rate, look, size=8)
 
 
 # Where an axis of scores may start: the highest that leaves the lowest bar a quarter of the axis,
@@ -111,17 +107,13 @@ _STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 def draw_classes(report: Report, path: Path) -> None:
     """Precision, recall and F1 of each digit as bars, on an axis that says where it starts."""
     colours = theme()
-    series = {
-        "precision": (colours.blue, [row.precision for row in report.classes]),
-        "recall": (colours.orange, [row.recall for row in report.classes]),
-        "F1": (colours.green, [row.f1 for row in report.classes]),
-    }
-    lowest = min(min(values) for _, values in series.values())
-    start = max((at for at in _STARTS if lowest - at >= (1 - at) / 4), default=0.0)
+    names, hues = ("precision", "recall", "F1"), (colours.blue, colours.orange, colours.green)
+    scores = np.array([(row.precision, row.recall, row.f1) for row in report.classes])
+    start = max((at for at in _STARTS if scores.min() - at >= (1 - at) / 4), default=0.0)
     with plot(path, 10.5, 5.2) as axes:
-        for place, (name, (colour, values)) in enumerate(series.items()):
-            where = np.arange(10) + (place - 1) * 0.26
-            axes.bar(where, np.array(values) - start, 0.24, bottom=start, color=colour, label=name)
+        for place, (name, colour) in enumerate(zip(names, hues, strict=True)):
+            where, high = np.arange(10) + (place - 1) * 0.26, scores[:, place] - start
+            axes.bar(where, high, 0.24, bottom=start, color=colour, label=name)
         note = f"the axis starts at {percent(start)}, not at 0" if start else ""
         headline(axes, "Precision, recall and F1 of each digit", note)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
@@ -256,10 +248,8 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
     chosen = every[:MOST].tolist()
     high = HIGH + 7 * (len(comparison.names) - 1)
     rows = max(1, -(-len(chosen) // COLUMNS))
-    cells = {
-        divmod(place, COLUMNS): TileCell(tiles[index], _read_by_each(comparison, index))
-        for place, index in enumerate(chosen)
-    }
+    found = [TileCell(tiles[index], _read_by_each(comparison, index)) for index in chosen]
+    cells = {divmod(place, COLUMNS): cell for place, cell in enumerate(found)}
     with plot(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * WIDE)) as axes:
         draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, high))
         title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
@@ -283,10 +273,8 @@ def _read_by_each(comparison: Comparison, index: int) -> list[Caption]:
 
 
 def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
-    reports = list(comparison.reports.values())
-    ends = [report.interval for report in reports]
-    values = [report.accuracy for report in reports]
-    _dots(axes, values, ends, [theme().blue] * len(values))
+    reports = comparison.reports.values()
+    _dots(axes, [(report.accuracy, report.interval, theme().blue) for report in reports])
     names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(written(share_tick))
@@ -295,8 +283,8 @@ def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
 def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     blue, orange = theme().blue, theme().orange
     colours = [blue if pair.interval[0] <= 0 <= pair.interval[1] else orange for pair in pairs]
-    values = [pair.difference for pair in pairs]
-    _dots(axes, values, [pair.interval for pair in pairs], colours)
+    rows = zip(pairs, colours, strict=True)
+    _dots(axes, [(pair.difference, pair.interval, colour) for pair, colour in rows])
     axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
     names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
@@ -304,16 +292,12 @@ def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     axes.set_xlabel("percentage points")
 
 
-def _dots(
-    axes: Axes,
-    values: Sequence[float],
-    ends: Sequence[tuple[float, float]],
-    colours: Sequence[str],
-) -> None:
-    for place, (value, (low, high), colour) in enumerate(zip(values, ends, colours, strict=True)):
-        axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+def _dots(axes: Axes, rows: Sequence[tuple[float, tuple[float, float], str]]) -> None:
+    """Of each row a value, its interval and colour."""
+    for place, (value, interval, colour) in enumerate(rows):
+        axes.plot(interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(value, place, "o", color=colour, markersize=8)
-    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def _points(value: float) -> str:
@@ -339,17 +323,14 @@ class ModelPoint:
 def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> None:
     """Error rates with intervals against parameters and, next to it, against time for a tile.
 
-    Args:
-        points: The models.
-        note: How the time was measured.
-        path: The ``.png`` or ``.svg`` file to write.
+    The note says how the time was measured.
     """
     with canvas(path, 12.4, 5.8) as figure:
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
-        sizes = [f"{point.bytes / 1000:,.0f} kB" for point in points]
-        times = [f"{point.microseconds:,.3g} µs" for point in points]
-        _draw_points(left, points, [point.parameters for point in points], sizes)
-        _draw_points(right, points, [point.microseconds for point in points], times)
+        sizes = [(one.parameters, f"{one.bytes / 1000:,.0f} kB") for one in points]
+        times = [(one.microseconds, f"{one.microseconds:,.3g} µs") for one in points]
+        _draw_points(left, points, sizes)
+        _draw_points(right, points, times)
         left.set(xlabel="parameters", ylabel="tiles read wrong")
         right.set_xlabel("microseconds for a tile")
         headline(left, "Mistakes and size", "dots with intervals of 95 %; both axes logarithmic")
@@ -357,19 +338,17 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
 
 
 def _draw_points(
-    axes: Axes,
-    points: Sequence[ModelPoint],
-    along: Sequence[float],
-    words: Sequence[str],
+    axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]
 ) -> None:
-    """One panel; the axes' limits are set before the names, which are placed by them."""
-    axes.set(xscale="log", xlim=(min(along) / 2, max(along) * 2))
+    """One panel, the dots at places with texts; limits come before names, which go by them."""
+    places = [place for place, _ in along]
+    axes.set(xscale="log", xlim=(min(places) / 2, max(places) * 2))
     _scale_errors(axes, points)
-    for point, place in zip(points, along, strict=True):
+    for point, place in zip(points, places, strict=True):
         high, low = (1 - end for end in point.interval)
         axes.plot([place] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
         axes.plot(place, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
-    _name(axes, points, along, words)
+    _name(axes, points, along)
     show_logarithms(axes.xaxis, write=_short)
     axes.grid()
 
@@ -386,15 +365,10 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
         axes.yaxis.set_major_formatter(written(share_tick))
 
 
-def _name(
-    axes: Axes,
-    points: Sequence[ModelPoint],
-    along: Sequence[float],
-    words: Sequence[str],
-) -> None:
+def _name(axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]) -> None:
     """Names next to the dots, on the side with room, moved up where they would touch."""
-    errors = [1 - point.accuracy for point in points]
-    data = axes.transData.transform(np.column_stack([along, errors]))
+    dots = [(place, 1 - one.accuracy) for (place, _), one in zip(along, points, strict=True)]
+    data = axes.transData.transform(dots)
     places = axes.transAxes.inverted().transform(data)
     for index, height in _spread_points(places):
         point, x = points[index], float(places[index, 0])
@@ -402,7 +376,7 @@ def _name(
         where = (x + (0.025 if right else -0.025), height)
         looks: dict[str, Any] = {"transform": axes.transAxes, "ha": "left" if right else "right"}
         axes.text(*where, point.name, va="bottom", fontsize=11, weight="bold", **looks)
-        said = f"{percent(1 - point.accuracy, 2)} wrong · {words[index]}"
+        said = f"{percent(1 - point.accuracy, 2)} wrong · {along[index][1]}"
         axes.text(*where, said, va="top", fontsize=10, color=theme().soft, **looks)
 
 
