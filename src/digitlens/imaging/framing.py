@@ -60,9 +60,8 @@ def batch_lines(crops: Sequence[Pixels]) -> list[tuple[list[int], Pixels]]:
         right; no crop is padded by more than a fifth of the width and 16 columns.
     """
     widths = [crop.shape[1] for crop in crops]
-    order = sorted(range(len(crops)), key=lambda index: -widths[index])
     groups: list[list[int]] = []
-    for index in order:
+    for index in sorted(range(len(crops)), key=lambda index: -widths[index]):
         if groups and _fits(groups[-1], widths, index):
             groups[-1].append(index)
         else:

@@ -35,31 +35,18 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class RulePaths:
-    """Paths that may be rules, the clearest first.
+    """Paths that may be rules, the clearest first."""
 
-    Attributes:
-        heights: float64[N, K]; where each is in each strip.
-        gains: float64[N, K]; how much likelier a rule is there than none, in natural logarithms.
-        seen: bool[N, K]; where it is not hidden.
-        depths: float64[N]; by how many gray levels they are darker than paper.
-        places: float64[K]; the middles of strips.
-    """
-
-    heights: Doubles
-    gains: Doubles
-    seen: Mask
-    depths: Doubles
-    places: Doubles
+    heights: Doubles  # float64[N, K]; where each is in each strip
+    gains: Doubles  # float64[N, K]; log of how much likelier a rule is there than none
+    seen: Mask  # bool[N, K]; where it is not hidden
+    depths: Doubles  # float64[N]; by how many gray levels they are darker than paper
+    places: Doubles  # float64[K]; the middles of strips
 
     def take(self, chosen: npt.NDArray[np.intp]) -> RulePaths:
         """Some of the paths, in this order."""
-        return RulePaths(
-            self.heights[chosen],
-            self.gains[chosen],
-            self.seen[chosen],
-            self.depths[chosen],
-            self.places,
-        )
+        gains, seen, depths = self.gains[chosen], self.seen[chosen], self.depths[chosen]
+        return RulePaths(self.heights[chosen], gains, seen, depths, self.places)
 
 
 def follow_rules(gray: npt.NDArray[np.int16], span: tuple[float, float]) -> RulePaths:

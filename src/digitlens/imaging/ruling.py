@@ -185,13 +185,10 @@ def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
     quads = Grid(outer).quads()[:, :, [0, 3, 2, 1]].reshape(*grid.shape, 8)
     mesh = [
         ((int(wide[c]), int(high[r]), int(wide[c + 1]), int(high[r + 1])), quads[r, c].tolist())
-        for r in range(grid.shape[0])
-        for c in range(grid.shape[1])
+        for r, c in np.ndindex(*grid.shape)
     ]
-    size = (int(wide[-1]), int(high[-1]))
-    image = Image.fromarray(page).transform(
-        size, Image.Transform.MESH, mesh, Image.Resampling.BICUBIC
-    )
+    how, cubic = Image.Transform.MESH, Image.Resampling.BICUBIC
+    image = Image.fromarray(page).transform((int(wide[-1]), int(high[-1])), how, mesh, cubic)
     return np.asarray(image), replace(grid, nodes=upright)
 
 
@@ -386,8 +383,8 @@ def _nodes(
 
 
 def _straight(
-    gray: npt.NDArray[np.int16], frame: Doubles, reach: tuple[float, float]
-) -> tuple[npt.NDArray[np.int16], Doubles, Doubles, tuple[tuple[float, float], ...]] | None:
+    gray: npt.NDArray[np.int16], frame: Doubles, reach: Span
+) -> tuple[npt.NDArray[np.int16], Doubles, Doubles, tuple[Span, Span]] | None:
     """A frame as a rectangle, with shares of its sides around it; None if it is no quad.
 
     Gives the picture, the way back, how much is around, and from where to where the frame reaches.
@@ -402,7 +399,8 @@ def _straight(
     matrix = perspective(frame, (width, height))
     wide, high = int(reach[0] * width) + AWAY[-1], int(reach[1] * height) + AWAY[-1]
     y, x = np.mgrid[-high : height + high, -wide : width + wide]
-    upright = _looked_up(gray, _mapped(matrix, x + 0.5, y + 0.5))
+    x, y = np.floor(_mapped(matrix, x + 0.5, y + 0.5)).astype(int).transpose(2, 0, 1)
+    upright = gray[np.clip(y, 0, len(gray) - 1), np.clip(x, 0, gray.shape[1] - 1)]
     spans = (float(wide), float(wide + width)), (float(high), float(high + height))
     return upright, matrix, np.array([wide, high]), spans
 
@@ -537,17 +535,15 @@ def _places(rows: RulePaths, columns: RulePaths) -> Doubles:
     y = np.repeat(rows.heights.mean(axis=1)[:, None], len(columns.heights), axis=1)
     x = np.repeat(columns.heights.mean(axis=1)[None], len(rows.heights), axis=0)
     for _ in range(_ROUNDS):
-        x = np.stack(
-            [
-                np.interp(at, columns.places, path)
-                for at, path in zip(y.T, columns.heights, strict=True)
-            ],
-            axis=1,
-        )
-        y = np.stack(
-            [np.interp(at, rows.places, path) for at, path in zip(x, rows.heights, strict=True)]
-        )
+        x = _along(columns, y.T).T
+        y = _along(rows, x)
     return np.stack([x, y], axis=-1)
+
+
+def _along(paths: RulePaths, at: Doubles) -> Doubles:
+    """float64[N, M]: where each of N paths is at M places of its own."""
+    pairs = zip(at, paths.heights, strict=True)
+    return np.stack([np.interp(places, paths.places, path) for places, path in pairs])
 
 
 def _shares(nodes: Doubles, axis: int) -> Doubles:
@@ -561,11 +557,6 @@ def _mapped(matrix: Doubles, x: npt.NDArray[np.floating], y: npt.NDArray[np.floa
     a, b, c, d, e, f, g, h = matrix
     depth = g * x + h * y + 1
     return np.stack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], axis=-1)
-
-
-def _looked_up(gray: npt.NDArray[np.int16], points: Doubles) -> npt.NDArray[np.int16]:
-    x, y = np.floor(points).astype(int).transpose(2, 0, 1)
-    return gray[np.clip(y, 0, len(gray) - 1), np.clip(x, 0, gray.shape[1] - 1)]
 
 
 def _long_runs(drawing: Mask, least: float) -> Mask:

@@ -130,8 +130,7 @@ def _of_place(view: View, place: int, marks: str) -> _Seen:
         said = read.symbols.posteriors[symbol]
         column = float(read.symbols.centres[symbol])
         rest = (1 - exists) / max(1 - float(said[DIGIT_CLASSES].sum()), _LEAST)
-        others = zip(marks, (rest * _alphabet(said, marks)[10:]).tolist(), strict=True)
-        found += others
+        found += zip(marks, (rest * _alphabet(said, marks)[10:]).tolist(), strict=True)
     else:
         box = places.boxes[place]
         column = float(read.place((box[None, :2] + box[None, 2:]) / 2)[0, 0])
@@ -193,11 +192,8 @@ def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list
 
 def _in_words(text: str) -> set[int]:
     """The characters of a line's words that have no digit."""
-    found: set[int] = set()
-    for word in re.finditer(r"[^ :]+", text):
-        if not any(map(str.isdigit, word[0])):
-            found |= set(range(*word.span()))
-    return found
+    words = (each for each in re.finditer(r"[^ :]+", text) if not re.search(r"\d", each[0]))
+    return {place for word in words for place in range(*word.span())}
 
 
 def _again(posteriors: Floats, best: npt.NDArray[np.intp], middle: int) -> float:
@@ -234,14 +230,12 @@ def _share(found: Sequence[Hypothesis], char: str, step: int) -> float:
 def _doubted(layout: Layout, expected: str) -> Layout:
     """The same, but unsure: nothing that is seen keeps the constraints."""
     reason = f"no number found that is as expected: {expected}"
-    lines = tuple(
-        tuple(
-            digit if digit.status == "rejected" else replace(digit, status="unsure", reason=reason)
-            for digit in line
-        )
-        for line in layout.lines
-    )
-    return replace(layout, lines=lines)
+
+    def doubted(digit: Digit) -> Digit:
+        was = digit.status == "rejected"
+        return digit if was else replace(digit, status="unsure", reason=reason)
+
+    return replace(layout, lines=tuple(tuple(map(doubted, line)) for line in layout.lines))
 
 
 def _fitted(

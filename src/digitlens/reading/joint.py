@@ -198,8 +198,7 @@ def _given_others(
             other[cell] = value
             grid = other.tolist()
             solutions = 0 if _conflict(grid) else len(_solutions(grid, effort))
-            if not effort.left:  # not known to have none
-                solutions = max(solutions, 1)
+            solutions = solutions if effort.left else max(solutions, 1)  # not known to have none
             total += float(shares[value]) * (0, 1, _SEVERAL)[solutions]
     return kept / total
 
@@ -284,12 +283,10 @@ def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) ->
     solved = solve_sudoku(chances)
     if solved is None:
         return replace(table, rule="sudoku", kept=False)
+    values, confidences = solved.cells.tolist(), solved.confidence.tolist()
     rows = tuple(
-        tuple(
-            _decided(cell, int(solved.cells[r, c]), float(solved.confidence[r, c]), sure)
-            for c, cell in enumerate(row)
-        )
-        for r, row in enumerate(table.rows)
+        tuple(_decided(*cell, sure) for cell in zip(*row, strict=True))
+        for row in zip(table.rows, values, confidences, strict=True)
     )
     solution = () if solved.solution is None else tuple(map(tuple, solved.solution.tolist()))
     return replace(table, rows=rows, rule="sudoku", solution=solution)
@@ -334,14 +331,13 @@ def apply_total(table: Table, sure: float) -> Table:
             continue
         fit = fit_total(choices[:-1], choices[-1])
         kept &= fit.satisfied
-        for k, (r, cell) in enumerate(zip(places, cells, strict=True)):
-            if fit.satisfied:
-                rows[r][column] = _summed(
-                    cell, fit.values[k], k in fit.changed, fit.confidence, sure
-                )
         if not fit.satisfied:
             reason = f"the column adds up to {sum(fit.values[:-1]):f}"
             rows[-1][column] = replace(cells[-1], status="unsure", reason=reason)
+            continue
+        for k, (r, cell) in enumerate(zip(places, cells, strict=True)):
+            new = fit.values[k] if k in fit.changed else None
+            rows[r][column] = _summed(cell, new, fit.confidence, sure)
     return replace(table, rows=tuple(map(tuple, rows)), rule="total", kept=kept)
 
 
@@ -349,24 +345,21 @@ def _choices(cell: Cell) -> Candidates:
     """What a cell may be; nothing if it is not a number."""
     if not isinstance(cell.value, Decimal):
         return []
-    others = [
-        (each.value, each.probability)
-        for each in cell.alternatives
-        if isinstance(each.value, Decimal)
-    ]
-    return [(cell.value, cell.confidence), *others]
+    others = ((each.value, each.probability) for each in cell.alternatives)
+    pairs = ((value, chance) for value, chance in others if isinstance(value, Decimal))
+    return [(cell.value, cell.confidence), *pairs]
 
 
-def _summed(cell: Cell, value: Decimal, changed: bool, confidence: float, sure: float) -> Cell:
-    if changed:
-        text = next(each.text for each in cell.alternatives if each.value == value)
-        reason = f"by the total; without it {cell.text}"
-        others = (Alternative(cell.text, cell.value, 1 - confidence), *cell.alternatives)
-        status = "number" if confidence >= sure else "unsure"
-        return replace(
-            cell, text=text, value=value, confidence=confidence, status=status, reason=reason,
-            alternatives=tuple(each for each in others if each.text != text),
-        )  # fmt: skip
-    if confidence >= sure and cell.status == "unsure":
-        return replace(cell, confidence=confidence, status="number", reason="by the total")
-    return cell
+def _summed(cell: Cell, new: Decimal | None, confidence: float, sure: float) -> Cell:
+    """A cell of a column that adds up, if it has a new value then."""
+    status = "number" if confidence >= sure else "unsure"
+    if new is None:
+        decided = status == "number" and cell.status == "unsure"
+        more = {"confidence": confidence, "status": status, "reason": "by the total"}
+        return replace(cell, **more) if decided else cell
+    text = next(each.text for each in cell.alternatives if each.value == new)
+    others = (Alternative(cell.text, cell.value, 1 - confidence), *cell.alternatives)
+    others = tuple(each for each in others if each.text != text)
+    reason = f"by the total; without it {cell.text}"
+    cell = replace(cell, text=text, value=new, confidence=confidence, status=status)
+    return replace(cell, reason=reason, alternatives=others)

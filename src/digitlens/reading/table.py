@@ -111,9 +111,7 @@ class _SeenTable:
     quads: Doubles  # float64[R, C, 4, 2]; the cells on the page, clockwise from the top left
     contents: Contents  # the characters of the cells with ink, line by line
     digits: list[Digit]  # those of the view, judged
-    places: dict[
-        Place, list[int]
-    ]  # the digits of cells, rejected ones too, as numbers of ``digits``
+    places: dict[Place, list[int]]  # of the digits of cells, rejected ones too, their numbers
     view: View  # what was seen on the picture that was read
     letters: dict[Place, str]  # what was read in cells whose letters were taken for digits
 
@@ -330,18 +328,9 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
     grid = align(np.array(boxes).reshape(-1, 4), rows, columns) if boxes else None
     if grid is None:
         raise ImageError(_no_table(page, options))
-    height, width = page.shape[:2]
-    return replace(
-        grid, nodes=points_back(grid.nodes, turn, width, height), ink=_colour_of_ink(view.lines)
-    )
-
-
-def _colour_of_ink(lines: Sequence[RecognizedLine]) -> Doubles:
-    """float64[3]: how the ink of lines differs from their paper in red, green and blue."""
-    differs = np.zeros(3)
-    for line in lines:
-        differs += (line.crop[line.ink] - line.paper).sum(axis=0)
-    return differs
+    nodes = points_back(grid.nodes, turn, page.shape[1], page.shape[0])
+    ink = sum((line.crop[line.ink] - line.paper).sum(axis=0) for line in view.lines)
+    return replace(grid, nodes=nodes, ink=np.asarray(ink, np.float64))
 
 
 def _upright(reader: DigitReader, page: Page) -> tuple[View, int]:
@@ -380,9 +369,10 @@ def _texts(line: RecognizedLine) -> Iterator[Doubles]:
             if char == " " or box[0] - text[2] > _APART * high:
                 yield text
                 text = None
-        if char != " ":
-            both = box if text is None else np.stack([text, box])
-            text = both if text is None else np.r_[both[:, :2].min(axis=0), both[:, 2:].max(axis=0)]
+        if char != " " and text is not None:
+            text = np.r_[np.minimum(text[:2], box[:2]), np.maximum(text[2:], box[2:])]
+        elif char != " ":
+            text = box
     if text is not None:
         yield text
 
@@ -402,21 +392,17 @@ def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
     for number in found:
         place = next(owners[digit.box] for digit in number.digits if digit.box in owners)
         numbers.setdefault(place, []).append(number)
-    cells: dict[Place, Cell] = {}
-    for r, c in np.ndindex(*seen.shape):
-        lines, own = seen.contents.get((r, c), []), numbers.get((r, c), [])
-        cells[r, c] = _cell(seen, (r, c), lines, own)
+    places = ((r, c) for r, c in np.ndindex(*seen.shape))
+    cells = {place: _cell(seen, place, numbers.get(place, ())) for place in places}
     return _checked(cells, seen.shape)
 
 
-def _cell(
-    seen: _SeenTable, place: Place, lines: Sequence[Sequence[Spot]], numbers: Sequence[Number]
-) -> Cell:
-    corners = seen.quads[place].tolist()
-    top_left, top_right, bottom_right, bottom_left = ((x, y) for x, y in corners)
+def _cell(seen: _SeenTable, place: Place, numbers: Sequence[Number]) -> Cell:
+    top_left, top_right, bottom_right, bottom_left = ((x, y) for x, y in seen.quads[place].tolist())
     blank = Cell("", None, None, (top_left, top_right, bottom_right, bottom_left), _BLANK, "empty")
     if place not in seen.contents:
         return blank
+    lines = seen.contents[place]
     spots = [spot for line in lines for spot in line if spot.char != " "]
     text = " ".join("".join(spot.char for spot in line).strip() for line in lines).strip()
     unread = OTHER_SIGN in text
@@ -428,16 +414,16 @@ def _cell(
             reason = f"read as {seen.letters[place]}, in a column of numbers"
         if not reason and len(lines) > 2 and len(spots) == len(lines):
             reason = _PILED
-        return replace(
+        cell = replace(
             blank,
             text=" ".join(number.text for number in numbers),
-            value=first.value if len(numbers) == 1 else None,
-            kind=first.kind if len(numbers) == 1 else None,
             confidence=prod(number.confidence for number in numbers),
             status="unsure" if reason else "number",
             reason=reason,
-            alternatives=first.alternatives if len(numbers) == 1 else (),
         )
+        if len(numbers) > 1:
+            return cell
+        return replace(cell, value=first.value, kind=first.kind, alternatives=first.alternatives)
     text = text.replace(OTHER_SIGN, "").strip()
     if not text:
         return replace(blank, confidence=0.5, status="unsure", reason=_NONE)
