@@ -57,7 +57,7 @@ class Layer:
 
 @dataclass
 class _Place:
-    """Where in a graph a layer ends."""
+    """A layer, and the output of a graph with which it ends."""
 
     name: str
     kind: Kind

@@ -59,15 +59,10 @@ class Constraint(Automaton, Protocol):
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a number looks like: the places of its digits.
+    """What a number looks like: the places of its digits."""
 
-    Attributes:
-        places: For each place the digits that are allowed there, ascending.
-        text: As a user wrote it.
-    """
-
-    places: tuple[tuple[int, ...], ...]
-    text: str = field(default="a pattern", compare=False)
+    places: tuple[tuple[int, ...], ...]  # for each place the digits allowed there, ascending
+    text: str = field(default="a pattern", compare=False)  # as a user wrote it
 
     marks = ""  # this and what follows: see ``Constraint``
     start = 0
@@ -226,7 +221,7 @@ class Expectation:
 
     def accepts(self, state: tuple[State, ...]) -> bool:
         """Whether a number may end here."""
-        return all(map(lambda each, here: each.accepts(here), self._automata, state))
+        return all(each.accepts(here) for each, here in zip(self._automata, state, strict=True))
 
     def written_with(self, mark: str) -> Expectation:
         """The same where it is known which mark is decimal; nothing changes if that is empty.

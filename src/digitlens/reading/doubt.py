@@ -33,19 +33,8 @@ from digitlens.results import Box, Digit
 COSTS: tuple[str, ...] = ("digits", "dropped", "recognizer", "drops", "inserts")
 CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
-    "characters",
-    "missed",
-    "rivals",
-    "none",
-    "column",
-    "outlier",
-    "date_outlier",
-    "year",
-    "near",
-    "lone",
-    "uneven",
-    "changed",
-    "short",
+    *("characters", "missed", "rivals", "none", "column", "outlier", "date_outlier", "year"),
+    *("near", "lone", "uneven", "changed", "short"),
 )
 CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
 SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")
@@ -123,14 +112,9 @@ def shipped() -> Weights:
 
 
 def form(text: str, known: Notation = UNKNOWN) -> str:
-    """How a number is written: its decimal mark and decimals, or the form of a date.
+    """How a number is written, by what is known of it: mark and decimals, or the form of a date.
 
-    Args:
-        text: As written.
-        known: What is known of it.
-
-    Returns:
-        The same for all numbers that are written alike; ``none`` for what has no value.
+    The same for all numbers that are written alike; ``none`` for what has no value.
     """
     found = [each for each in meanings(text) if each.fits(known)]
     several = any(ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text))
@@ -156,13 +140,7 @@ class PageNumbers:
         known: Notation = UNKNOWN,
         fitted: Weights | None = None,
     ) -> None:
-        """Measures them.
-
-        Args:
-            numbers: The characters of each.
-            known: What is known of how they are written.
-            fitted: Weights; None takes the shipped ones.
-        """
+        """Measures them, by the characters of each; without weights, those shipped are taken."""
         self.known = known
         self.fitted = shipped() if fitted is None else fitted
         self.numbers = numbers
@@ -207,8 +185,7 @@ class PageNumbers:
     def support(self, number: int, way: str) -> tuple[float, float]:
         """How many others are written in one way, on the page and in its column.
 
-        Returns:
-            Logarithms of their shares, against the share when nothing else is known.
+        As logarithms of their shares, against the share when nothing else is known.
         """
         if (number, way) not in self._supports:  # rewritings of a number share few ways
             same = self.chances * ((self.forms == way) & (way != "none"))
@@ -414,11 +391,9 @@ def unmarked(spots: Sequence[Spot]) -> list[Box]:
 
 
 def raised_chance(spots: Sequence[Spot], fitted: Weights | None = None) -> float:
-    """How likely the last two digits of a number without a mark are cents, by size and height.
+    """How likely the last two digits of a number are cents, by size and height.
 
-    Args:
-        spots: The characters of a number; 0 for one with a mark, or less than three digits.
-        fitted: Weights; None takes the shipped ones.
+    0 for a number with a mark, or of less than three digits.
     """
     boxes = unmarked(spots)
     return _logistic((fitted or shipped())["sizes"], sizes(boxes)) if boxes else 0.0
@@ -463,10 +438,9 @@ def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterator[Cha
     for k, spot in enumerate(spots):
         likely.append(((1 - spot.confidence) / max(spot.confidence, _NEVER), k, ""))
         if spot.place >= 0:
-            others = digits[spot.place].alternatives[:3]
-            likely += [
-                (_digit_odds(digits[spot.place], value), k, str(value)) for value, _ in others
-            ]
+            digit = digits[spot.place]
+            values = (value for value, _ in digit.alternatives[:3])
+            likely += [(_digit_odds(digit, value), k, str(value)) for value in values]
     odds = nlargest(_ODDS, (each for each in likely if each[0] > 0))
     pairs = combinations([each for each in odds if each[0] > _LEAST], 2)
     for changed in [(each,) for each in odds] + [(a, b) for a, b in pairs if a[1] != b[1]]:

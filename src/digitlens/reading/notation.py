@@ -116,12 +116,8 @@ class Meaning:
 
     def fits(self, known: Notation) -> bool:
         """Whether it goes with what is known."""
-        ours, theirs = self.notation, known
-        pairs = (
-            (ours.decimal, theirs.decimal),
-            (ours.order, theirs.order),
-            (ours.grouping, theirs.grouping if ours.grouping in {".", ","} else ""),
-        )
+        ours, grouping = self.notation, known.grouping if self.notation.grouping in ".," else ""
+        pairs = (ours.decimal, known.decimal), (ours.order, known.order), (ours.grouping, grouping)
         return all(not one or not other or one == other for one, other in pairs)
 
 
@@ -172,11 +168,8 @@ def _sign(lead: str, trail: str) -> int | None:
 
 
 def _signed(meaning: Meaning, sign: int, unit: str) -> Meaning:
-    kind: Kind = meaning.kind
-    if unit == "%":
-        kind = "percent"
-    elif unit and unit in CURRENCIES:
-        kind = "currency"
+    is_money = unit and unit in CURRENCIES
+    kind: Kind = "percent" if unit == "%" else "currency" if is_money else meaning.kind
     value = meaning.value
     if isinstance(value, Decimal) and sign < 0:
         value = value.copy_negate()
@@ -204,14 +197,10 @@ def _marked(core: str, decimal: str) -> Iterator[Meaning]:
     whole, mark, rest = core.partition(decimal)
     other = "," if decimal == "." else "."
     group = next((char for char in f"{other}' " if char in whole), "")
-    if (
-        group
-        and not re.fullmatch(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+", whole)
-        and not (
-            # Indian groups, as in 12,34,567
-            group == "," and re.fullmatch(r"[1-9]\d?(?:,\d\d)+,\d{3}", whole)
-        )
-    ):
+    groups = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+"
+    if group == ",":  # also Indian ones, as in 12,34,567
+        groups += r"|[1-9]\d?(?:,\d\d)+,\d{3}"
+    if group and not re.fullmatch(groups, whole):
         return
     if (mark and not rest.isdecimal()) or (whole and not group and not whole.isdecimal()):
         return
@@ -234,16 +223,14 @@ def _time(found: re.Match[str]) -> Meaning:
 
 def _dates(core: str) -> Iterator[Meaning]:
     """Each date that a text may be, once."""
-    found = _DATE.fullmatch(core)
-    assert found
-    parts = found[1], found[3], found[4]
-    seen: dict[date, str] = {}
-    for order in _ORDERS[found[2]]:
+    parts, seen = re.split("[-/.]", core), dict[date, str]()
+    mark = core[len(parts[0])]
+    for order in _ORDERS[mark]:
         written = dict(zip(order, parts, strict=True))
         long = [len(part) == 4 for part in parts]
         if any(long) and len(written["Y"]) != 4:
             continue
-        if not any(long) and (len(written["Y"]) != 2 or (order == "YMD" and found[2] != "-")):
+        if not any(long) and (len(written["Y"]) != 2 or (order == "YMD" and mark != "-")):
             continue
         try:
             day = date(_year(written["Y"]), int(written["M"]), int(written["D"]))

@@ -389,10 +389,8 @@ class ShardWorker:
     ) -> None:
         """Loads the models.
 
-        Args:
-            job: What is to do.
-            stopped: Waits for so many seconds, and gives whether to stop.
-            tell: Is told now and then what was done.
+        ``stopped`` waits for so many seconds, and gives whether to stop; ``tell`` is told now and
+        then what was done.
         """
         self._job, self._stopped, self._tell = job, stopped, tell
         self._store, self._source = open_store(job.destination), open_store(job.source)
