@@ -14,14 +14,7 @@ from optuna.storages import InMemoryStorage
 from digitlens.errors import DataError
 from digitlens.training import tune as tune_module
 from digitlens.training.search_space import parse_space
-from digitlens.training.tune import (
-    local_storage,
-    open_study,
-    plan_of,
-    result_of,
-    search,
-    space_of,
-)
+from digitlens.training.tune import local_storage, open_study, plan_of, result_of, search, space_of
 
 pytestmark = pytest.mark.train
 SPACE = parse_space("fast", [], ["epochs=1..3", "learning_rate=0.001..0.1:log"])

@@ -40,10 +40,8 @@ def to_tiles(planes: Planes) -> Tiles:
 
 def change_in_chunks(tiles: Tiles, change: Callable[[Planes], Planes]) -> Tiles:
     """Changes tiles a thousand at once, to stay within the cache and a few megabytes."""
-    parts = [
-        to_tiles(change(to_planes(tiles[start : start + CHUNK])))
-        for start in range(0, len(tiles), CHUNK)
-    ]
+    chunks = (tiles[start : start + CHUNK] for start in range(0, len(tiles), CHUNK))
+    parts = [to_tiles(change(to_planes(chunk))) for chunk in chunks]
     return np.concatenate(parts) if parts else tiles.copy()
 
 
@@ -328,8 +326,7 @@ def zigzag(planes: Planes, rng: np.random.Generator) -> Planes:
 
 def _corners(length: _Numbers) -> list[tuple[_Numbers, _Numbers]]:
     """Places along and across lines of these lengths, each float64[N]: the corners of a zigzag."""
-    along = [np.zeros_like(length)]
-    beside = [np.zeros_like(length)]
+    along, beside = [np.zeros_like(length)], [np.zeros_like(length)]
     teeth = int((length.min(initial=END - START) - STEP) // (2 * STEP)) + 1
     for tooth in range(teeth):
         along.append(np.full_like(length, (2 * tooth + 1) * STEP))
@@ -452,17 +449,13 @@ OVERLAPS: Mapping[str, tuple[str, ...]] = {
 
 
 def overlapping(recipe: Mapping[str, object]) -> tuple[str, ...]:
-    """The corruptions of a kind that a model was trained with, in the order of the paper.
+    """The corruptions of a kind that a model of a recipe was trained with, in the paper's order.
 
-    Args:
-        recipe: The recipe from the model's card; fields that are missing are taken for 0.
+    Fields that are missing are taken for 0.
     """
-
-    def used(field: str) -> bool:
-        value = recipe.get(field)
-        return isinstance(value, int | float) and value > 0
-
-    seen = {name for field, names in OVERLAPS.items() if used(field) for name in names}
+    values = {field: recipe.get(field) for field in OVERLAPS}
+    used = {field for field, v in values.items() if isinstance(v, int | float) and v > 0}
+    seen = {name for field in used for name in OVERLAPS[field]}
     return tuple(name for name in CORRUPTIONS if name in seen)
 
 

@@ -85,16 +85,11 @@ class ExternalDigits:
 
 
 def load_external(text: str) -> ExternalDigits:
-    """The digits of another data set.
+    """The digits of another data set, by a text as in ``NAME`` or ``NAME=FILE``.
 
-    Args:
-        text: ``NAME`` or ``NAME=FILE``: a name in ``DATA_SETS``, and the file, as its authors
-            publish it, or a folder with it.
-
-    Raises:
-        DataError: There is no such data set, it needs a file or has none, or the file is missing,
-            damaged or something else.
-        MissingExtraError: scikit-learn's digits, and scikit-learn is not installed.
+    The name is one in ``DATA_SETS``, the file as its authors publish it, or a folder with it.
+    Raises DataError where there is no such data set, it needs a file or has none, or the file is
+    missing, damaged or something else; MissingExtraError where scikit-learn is needed and missing.
     """
     name, _, file = text.partition("=")
     data_set = DATA_SETS.get(name)
@@ -157,9 +152,8 @@ def load_semeion(path: Path) -> Pictures:
 def load_emnist(path: Path) -> Pictures:
     """The 40,000 test digits of EMNIST, or of another part the file of pictures of which is named.
 
-    Args:
-        path: ``emnist-digits-test-images-idx3-ubyte.gz``, its labels next to it; their folder; or
-            ``gzip.zip`` with both.
+    From ``emnist-digits-test-images-idx3-ubyte.gz`` with its labels next to it, the folder of both,
+    or ``gzip.zip`` with both.
     """
     name = f"emnist-digits-test-{_IMAGES}-ubyte"
     file = find_file(path, (f"{name}.gz", name, "gzip.zip"))
@@ -297,9 +291,7 @@ _Masks = npt.NDArray[np.bool_]
 def unframed(images: Images) -> Tiles:
     """Pictures resized to uint8[N, 28, 28] and nothing else; 28 x 28 pixels stay what they are.
 
-    Args:
-        images: uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs, which come
-            in gray, the digit the brighter part.
+    Of photographs uint8[N, h, w, 3] in gray, the digit the brighter part.
     """
     gray = photos_in_gray(images) if images.ndim == 4 else images
     if gray.shape[1:] == (SIDE, SIDE):

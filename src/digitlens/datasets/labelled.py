@@ -51,9 +51,8 @@ class _Source(NamedTuple):
 def load_labelled(path: str | os.PathLike[str]) -> Split:
     """Reads labelled tiles from a folder with ``labels.csv``, or a zip file of one.
 
-    Raises:
-        DataError: There is nothing like it, or some of it is not as expected; the message lists
-            what was found and nothing is left out silently.
+    Raises DataError where there is nothing like it, or some of it is not as expected; the message
+    lists what was found and nothing is left out silently.
     """
     return load_with_hash(path)[0]
 
@@ -112,10 +111,8 @@ class LabelledPictures:
 def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
     """Reads the labels of pictures or tiles from a folder with ``labels.csv``, or a zip file of it.
 
-    A label is the text of its picture, ``none`` if no digit is there.
-
-    Raises:
-        DataError: There is nothing like it, or a label is missing.
+    A label is the text of its picture, ``none`` if no digit is there. Raises DataError where there
+    is nothing like it, or a label is missing.
     """
     with _opened(Path(path)) as (source, _):
         listing, rows = _listed(source)
@@ -180,9 +177,7 @@ def _refuse(source: _Source, problems: list[str]) -> None:
 def _read(source: _Source) -> tuple[Split, str]:
     listing, rows = _listed(source)
     digest = hashlib.sha256(listing)
-    tiles: list[Tiles] = []
-    labels: list[int] = []
-    problems: list[str] = []
+    tiles, labels, problems = list[Tiles](), list[int](), list[str]()
     for row, (name, label) in enumerate(rows, 2):
         tile = _tile(source, name, digest.update)
         if isinstance(tile, str):
@@ -239,8 +234,7 @@ def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
 
 
 def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles | str:
-    content = _fetch(source, name, _TILE_BYTES)
-    if isinstance(content, str):
+    if isinstance(content := _fetch(source, name, _TILE_BYTES), str):
         return content
     seen(content)
     if not content.startswith(_PNG):
@@ -250,10 +244,9 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
     if (width, height) != (28, 28):
         return f"expected 28 x 28 pixels, found {width} x {height}"
     try:
-        page = load_image(content)
+        page = _gray(load_image(content))
     except ImageError as error:
         return str(error).removeprefix("image: ")
-    page = _gray(page)
     return page if page.ndim == 2 else "expected gray pixels, found colours"
 
 

@@ -42,8 +42,14 @@ class Split:
 
     def __post_init__(self) -> None:
         """Refuses other types and shapes with TypeError or ValueError."""
-        _check_array("tiles", self.tiles, (len(self.tiles), 28, 28))
-        _check_array("labels", self.labels, (len(self.tiles),))
+        count = len(self.tiles)
+        for name, shape in {"tiles": (count, 28, 28), "labels": (count,)}.items():
+            array: npt.NDArray[Any] = getattr(self, name)
+            if array.dtype != np.uint8:
+                raise TypeError(f"expected {name} of dtype uint8, found {array.dtype}")
+            if array.shape != shape:
+                expected, found = list(shape), list(array.shape)
+                raise ValueError(f"expected {name} of shape {expected}, found {found}")
         if len(self) and self.labels.max() > 9:
             raise ValueError(f"expected labels from 0 to 9, found {self.labels.max()}")
 
@@ -97,10 +103,8 @@ def load_mnist(
             f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
             "with --data-dir or DIGITLENS_DATA."
         )
-    arrays = {file.key: decode_idx(gathered.contents[file]) for file in FILES}
-    return Mnist(
-        Split(arrays["x_train"], arrays["y_train"]), Split(arrays["x_test"], arrays["y_test"])
-    )
+    tiles, labels, *test = (decode_idx(gathered.contents[file]) for file in FILES)
+    return Mnist(Split(tiles, labels), Split(*test))
 
 
 def local_sources(data_dir: Path | str | None = None) -> list[Source]:
@@ -154,23 +158,9 @@ def _store(file: MnistFile, content: bytes) -> None:
         log.warning("%s cannot be kept for the next time: %s", file.name, error)
 
 
-def _check_array(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
-    if array.dtype != np.uint8:
-        raise TypeError(f"expected {name} of dtype uint8, found {array.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"expected {name} of shape {list(shape)}, found {list(array.shape)}")
-
-
 WRITERS = Path(__file__).with_name("mnist_writers.npz")
 
-Indices = npt.NDArray[np.int64]
-
-
-class Indexed(NamedTuple):
-    """Row numbers for the two sides, each ascending; together every row once."""
-
-    train: Indices
-    validation: Indices
+Rows = npt.NDArray[np.bool_]  # [N]; which rows are to validate with
 
 
 class Writers(NamedTuple):
@@ -195,19 +185,14 @@ def split_validation(
     fraction: float = 0.1,
     seed: int = 0,
 ) -> tuple[Split, Split]:
-    """The training tiles as (tiles to train with, tiles to validate with).
+    """The training tiles as (tiles to train with, tiles to validate with), by a seed.
 
-    Args:
-        train: For ``writer``, the training split of MNIST, whole and in its order.
-        how: ``writer`` leaves no writer on both sides; ``random`` keeps the share of each digit.
-        fraction: Share to validate with, above 0 and below 1.
-        seed: Another one gives another split.
-
-    Raises:
-        ValueError: ``how`` is something else, or the rows are not those whose writers are known.
+    ``writer`` leaves no writer on both sides and takes the training split of MNIST, whole and in
+    its order; ``random`` keeps the share of each digit. The fraction to validate with is above 0
+    and below 1. Raises ValueError for anything else.
     """
     if how == "random":
-        parts = stratified_split(train.labels, fraction, seed)
+        chosen = stratified_split(train.labels, fraction, seed)
     elif how == "writer":
         expected = next(file.sha256 for file in FILES if file.key == "y_train")
         if files.sha256(encode_idx(train.labels)) != expected:
@@ -216,13 +201,13 @@ def split_validation(
                 f"found {len(train):,} other rows: split these at random"
             )
         writers = load_writers()
-        parts = writer_split(writers.train_writer, writers.train_series, fraction, seed)
+        chosen = writer_split(writers.train_writer, writers.train_series, fraction, seed)
     else:
         raise ValueError(f"expected 'writer' or 'random', found {how!r}")
-    return train.take(parts.train), train.take(parts.validation)
+    return train.take(~chosen), train.take(chosen)
 
 
-def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Indexed:
+def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Rows:
     """A random split that takes the same share, above 0 and below 1, of each of [N] labels."""
     _check_fraction(fraction)
     random = np.random.default_rng(seed)
@@ -230,12 +215,12 @@ def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> In
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
         chosen[rows[: round(fraction * len(rows))]] = True
-    return Indexed(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    return chosen
 
 
 def writer_split(
     writers: npt.NDArray[Any], series: npt.NDArray[Any], fraction: float, seed: int
-) -> Indexed:
+) -> Rows:
     """A random split by writer that takes the same share of each series of forms.
 
     Writers and series are [N], those of each tile; a writer belongs to one series. Writers are
@@ -251,7 +236,7 @@ def writer_split(
         totals = np.concatenate([[0], counts[order].cumsum()])
         some = np.abs(totals - fraction * totals[-1]).argmin()
         chosen |= (series == one) & np.isin(writers, names[order[:some]])
-    return Indexed(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    return chosen
 
 
 @cache

@@ -24,6 +24,7 @@ from digitlens.datasets.synthetic.drawing import (
     Ink,
     Points,
     Rng,
+    around,
     blur,
     crop,
     pick,
@@ -45,7 +46,10 @@ def vary(ink: Ink, rng: Rng) -> Ink:
     turned = crop(_warped(crop(ink), rng))
     width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
     drawn = with_strokes(scaled(turned, FINE), width * _STEP)
-    return crop(_scanned(drawn, rng) if rng.random() < _SCANNED else drawn)
+    if rng.random() < _SCANNED:
+        small = scaled(drawn, int(rng.integers(28, 50)))
+        drawn = np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
+    return crop(drawn)
 
 
 def scaled(ink: Ink, longest: int) -> Ink:
@@ -113,15 +117,9 @@ def _warped(ink: Ink, rng: Rng) -> Ink:
     linear = rotation(turn)[:2, :2] @ np.array([[stretch, -slant], [0, 1]])
     linear *= FINE / max(ink.shape)
     side = 2 * FINE
-    matrix = np.empty((2, 3))
-    matrix[:, :2] = linear
-    matrix[:, 2] = side / 2 - linear @ (ink.shape[1] / 2, ink.shape[0] / 2)
+    shift = side / 2 - linear @ (ink.shape[1] / 2, ink.shape[0] / 2)
+    matrix = np.column_stack([linear, shift])
     return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
-
-
-def _scanned(ink: Ink, rng: Rng) -> Ink:
-    small = scaled(ink, int(rng.integers(28, 50)))
-    return np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
 
 
 DRAWN_SIDE = 128  # of the square that is drawn in, in pixels
@@ -148,9 +146,7 @@ def _canvas_ink(draw: Draw, rng: Rng) -> Ink:
 
 def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
     """Points so far from the middle, at angles in radians."""
-    return DRAWN_SIDE / 2 + np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.reshape(
-        radius, (-1, 1)
-    )
+    return DRAWN_SIDE / 2 + around(angles) * np.reshape(radius, (-1, 1))
 
 
 def _around(count: int, radius: float, turn: float = 0.0) -> Points:
@@ -242,11 +238,6 @@ def _arrow(ink: Ink, width: int, rng: Rng) -> None:
         stroke(ink, np.stack([ends[0], tip]), width)
 
 
-def _tick(ink: Ink, width: int, rng: Rng) -> None:
-    points = np.array([[20.0, 70], [48, 104], [112, 22]]) + rng.normal(0, 5, (3, 2))
-    stroke(ink, points, width)
-
-
 def _wave(ink: Ink, width: int, rng: Rng) -> None:
     x = np.linspace(8, DRAWN_SIDE - 8, 80)
     high, waves = rng.uniform(12, 28), rng.uniform(1.5, 4)
@@ -264,11 +255,9 @@ def _heart(ink: Ink, width: int, rng: Rng) -> None:
 
 def _bracket(ink: Ink, width: int, rng: Rng) -> None:
     """A square bracket, or one brace above another's point."""
-    points = np.array([[84.0, 14], [44, 14], [44, 114], [84, 114]])
-    if rng.random() < 0.5:
-        points = np.array(
-            [[84.0, 10], [60, 18], [60, 56], [38, 64], [60, 72], [60, 110], [84, 118]]
-        )
+    brace = [[84.0, 10], [60, 18], [60, 56], [38, 64], [60, 72], [60, 110], [84, 118]]
+    square = [[84.0, 14], [44, 14], [44, 114], [84, 114]]
+    points = np.array(brace if rng.random() < 0.5 else square)
     stroke(ink, points if rng.random() < 0.5 else DRAWN_SIDE - points, min(width, 10))
 
 
@@ -307,9 +296,12 @@ def _tangle(ink: Ink, width: int, rng: Rng) -> None:
     stroke(ink, DRAWN_SIDE / 2 + 46 * np.stack([x, y], axis=1), min(width, 7))
 
 
+_TICK = np.array([[20.0, 70], [48, 104], [112, 22]])
 _FIGURES: tuple[Draw, ...] = (
     *(_box, _filled, _polygon, _star, _rays, _ring, _spiral),
-    *(_hatching, _arrow, _tick, _wave, _heart, _bracket, _dots),
+    *(_hatching, _arrow),
+    lambda ink, width, rng: stroke(ink, _TICK + rng.normal(0, 5, (3, 2)), width),
+    *(_wave, _heart, _bracket, _dots),
 )
 _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
 

@@ -100,10 +100,8 @@ def make_negatives(
 def source_of(faces: Sequence[inks.Face], digits: Tiles | None) -> NegativeSource:
     """What tiles are made of, see ``make_negatives``."""
     some = faces[:: max(1, len(faces) // _COMPARED)]
-    alike = np.concatenate([face.digits for face in some])
-    return NegativeSource(
-        faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike
-    )
+    known = np.zeros((0, 28, 28), np.uint8) if digits is None else digits
+    return NegativeSource(faces, known, np.concatenate([face.digits for face in some]))
 
 
 def _tile(source: NegativeSource, rng: Rng) -> Tile:
@@ -143,10 +141,9 @@ def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
     pair = [_character(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
         return None
-    left, right = (
-        inks.scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
-        for ink in (crop(ink) for ink in pair if ink is not None)
-    )
+    cropped = [crop(ink) for ink in pair if ink is not None]
+    longest = [max(1, round(64 * max(ink.shape) / ink.shape[0])) for ink in cropped]
+    left, right = map(inks.scaled, cropped, longest)
     if rng.random() < 0.6:
         left = left[:, int(left.shape[1] * rng.uniform(0.3, 0.7)) :]
         right = right[:, : max(1, int(right.shape[1] * rng.uniform(0.3, 0.7)))]

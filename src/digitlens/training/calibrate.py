@@ -416,10 +416,10 @@ def halves_of_writers() -> list[npt.NDArray[np.int64]]:
     """Rows of the training tiles of either half of the writers held out by ``LineRecipe.split``."""
     writers = load_writers()
     first, both = (
-        writer_split(writers.train_writer, writers.train_series, share, 0).validation
+        writer_split(writers.train_writer, writers.train_series, share, 0)
         for share in (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
     )
-    return [first, np.setdiff1d(both, first)]
+    return [np.flatnonzero(first), np.flatnonzero(both & ~first)]
 
 
 def main() -> None:

@@ -111,10 +111,7 @@ def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
 
 
 def calibrate_own(
-    model: str | Path,
-    pictures: Iterable[LabelledPicture],
-    targets: Sequence[float],
-    folder: Path,
+    model: str | Path, pictures: Iterable[LabelledPicture], targets: Sequence[float], folder: Path
 ) -> tuple[OwnAnswers, list[Promise]]:
     """Fits the threshold of a model on the user's pictures and writes the model into a folder.
 

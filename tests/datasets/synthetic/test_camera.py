@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
 
-from digitlens.datasets.synthetic.camera import (
-    choose_view,
-    expose,
-    finish,
-    light,
-    photograph,
-    soil,
-)
+from digitlens.datasets.synthetic.camera import choose_view, expose, finish, light, photograph, soil
 
 STRIPES = np.repeat(np.repeat([[40.0, 210.0] * 4], 20, axis=1).reshape(1, -1, 1), 50, axis=0)
 PAGE = np.repeat(STRIPES, 3, axis=2).astype(np.float32)

@@ -98,10 +98,8 @@ class Canvas:
         x, y, w = self.view @ (centre[0], centre[1], 1.0)
         place = np.array([x / w, y / w])
         slope = (self.view[:2, :2] - place[:, None] * self.view[2, :2]) / w
-        seen = np.empty((2, 3))
-        seen[:, :2] = slope @ matrix[:, :2]
-        seen[:, 2] = place + slope @ (matrix[:, 2] - centre)
-        return seen
+        shift = place + slope @ (matrix[:, 2] - centre)
+        return np.column_stack([slope @ matrix[:, :2], shift])
 
     def _mark(self, patch: Ink, inside: Ink, corner: tuple[int, int], value: int) -> None:
         whole, seen = float(patch.sum(dtype=np.int64)), float(inside.sum(dtype=np.int64))
@@ -196,11 +194,7 @@ class Baseline:
 
 
 def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> float:
-    """Writes a text; characters that the source lacks are left out.
-
-    Returns:
-        Where the text ends, in pixels along the line.
-    """
+    """Writes a text, without characters that the source lacks; gives its length in pixels."""
     place = np.array([line.x, line.y], np.float64)
     angle, along = line.angle, 0.0
     words = text.split(" ")
@@ -280,12 +274,10 @@ def _bent(ink: Ink, bend: float, rng: Rng) -> Ink:
     if not bend or min(ink.shape) < 12:
         return ink
     field = rng.standard_normal((2, 4, 3), np.float32) * np.float32(bend * height / 70)
-    dx = cv2.resize(field[0], (width, height), interpolation=cv2.INTER_CUBIC)
-    dy = cv2.resize(field[1], (width, height), interpolation=cv2.INTER_CUBIC)
-    x = np.arange(width, dtype=np.float32)[None, :] + dx
-    y = np.arange(height, dtype=np.float32)[:, None] + dy
-    bent = cv2.remap(ink, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
-    return np.asarray(bent, np.uint8)
+    dx, dy = (cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in field)
+    x = (np.arange(width, dtype=np.float32)[None, :] + dx).astype(np.float32)
+    y = (np.arange(height, dtype=np.float32)[:, None] + dy).astype(np.float32)
+    return np.asarray(cv2.remap(ink, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
 LONGEST = 19.0  # of a line, in digit heights; what is beyond is not written

@@ -22,28 +22,18 @@ from digitlens.datasets.synthetic.typesetting import (
 )
 
 _WIDEST, _HIGHEST = 1000, 1400
-_LOOKS, _LOOK_SHARES = ("screen", "scan", "photo"), (0.45, 0.3, 0.25)
 
 
 class Desk:
-    """What a document is drawn with.
-
-    Attributes:
-        scribe: Fonts and handwriting.
-        rng: Decides everything.
-        look: ``screen``, ``scan`` or ``photo``.
-        colours: float32[3] each, by name: paper, ink, rule, pen, light (on dark), accent.
-        canvas: The page, from the time that it is opened.
-        filled: The page goes on beyond the picture, as scenes do.
-    """
+    """What a document is drawn with: fonts and handwriting, chance, look, colours and a page."""
 
     def __init__(self, styles: Styles, rng: Rng) -> None:
         """Chooses look and colours."""
         self.styles, self.rng = styles, rng
-        self.look = str(rng.choice(_LOOKS, p=_LOOK_SHARES))
-        self.colours = _palette(self.look, rng)
-        self.filled = self.look == "screen"
-        self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))
+        self.look = str(rng.choice(("screen", "scan", "photo"), p=(0.45, 0.3, 0.25)))
+        self.colours = _palette(self.look, rng)  # float32[3] each, by name
+        self.filled = self.look == "screen"  # the page goes on beyond the picture, as scenes do
+        self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))  # until it is opened
         self._mode = "1" if self.look == "screen" and rng.random() < 0.06 else "L"
 
     def open(self, width: float, height: float, ground: Plane | None = None) -> PrintedPage:
@@ -87,14 +77,8 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
         other = rng.uniform(0, 150, 3).astype(np.float32)
         if float(np.abs(other - paper).mean()) > 90:  # it can be told from the paper
             pen = other
-    return {
-        "paper": paper,
-        "ink": ink,
-        "rule": rule,
-        "pen": pen,
-        "light": paper,
-        "shade": between(paper, ink, 0.12),
-    }
+    named = {"paper": paper, "ink": ink, "rule": rule, "pen": pen}
+    return {**named, "light": paper, "shade": between(paper, ink, 0.12)}
 
 
 def _column(rng: Rng) -> tuple[Grammar, float]:
@@ -374,10 +358,8 @@ def draw_form(desk: Desk) -> None:
         _field(desk, face, (x, y, end), style, layer)
 
 
-_FIELDS: tuple[Grammar, ...] = (
-    *(texts.hand_number, texts.date, texts.comb, texts.amount),
-    *(texts.phone, texts.plain, texts.serial),
-)
+_NUMBERS = (texts.hand_number, texts.date, texts.comb, texts.amount)
+_FIELDS: tuple[Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
 
 
 def _field(

@@ -79,7 +79,7 @@ def _within(
     text: str,
     place: tuple[float, float],
     wide: float,
-    align: float = 1.0,
+    align: float = 1,
 ) -> bool:
     """Puts a text that starts or ends at a place if it is no wider than it may be."""
     run = face.run(text)
@@ -279,9 +279,8 @@ def draw_sudoku(desk: Desk) -> None:
         if kind < printed + by_hand:
             x = margin + (place % 9 + 0.5) * cell
             y = margin + (place // 9 + 0.5) * cell + face.digit / 2
-            handwritten = kind > printed
-            run = (pen if handwritten else face).run(str(rng.integers(1, 10)))
-            canvas.put(run, x, y, "pen" if handwritten else "ink", 0.5)
+            who, layer = (pen, "pen") if kind > printed else (face, "ink")
+            canvas.put(who.run(str(rng.integers(1, 10))), x, y, layer, 0.5)
 
 
 def draw_clutter(desk: Desk) -> None:
@@ -331,8 +330,9 @@ def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
     size = min(1000, max(160, round(width))), min(1000, max(100, round(height)))
     colour: Colour = readable_colours(desk.rng)[0]
     kind = desk.rng.random()
-    ground = _outdoors(*size, desk.rng) if kind < 0.4 else None
-    if ground is None:
+    if kind < 0.4:
+        ground = _outdoors(*size, desk.rng)
+    else:
         ground = papers.draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
     desk.filled = True
     return desk.open(*size, ground=ground)

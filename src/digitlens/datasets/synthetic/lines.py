@@ -58,9 +58,8 @@ def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
 
 
 def _surface(width: int, height: int, rng: Rng) -> Plane:
-    return papers.draw_paper(
-        width, height, papers.draw_colours(rng)[0], rng, patterned=rng.random() < 0.3
-    )
+    paper, _ = papers.draw_colours(rng)
+    return papers.draw_paper(width, height, paper, rng, patterned=rng.random() < 0.3)
 
 
 def _scene(width: int, height: int, rng: Rng) -> Plane:
@@ -72,9 +71,8 @@ def _edges(width: int, height: int, rng: Rng) -> Plane:
     plane = _surface(width, height, rng)
     if rng.random() < 0.3:
         ramp = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
-        return np.asarray(
-            plane + ramp * (papers.draw_colours(rng)[1] - plane.mean((0, 1))), np.float32
-        )
+        other = papers.draw_colours(rng)[1]
+        return np.asarray(plane + ramp * (other - plane.mean((0, 1))), np.float32)
     for _ in range(int(rng.integers(1, 3))):
         mask = np.zeros((height, width), np.float32)
         middle = rng.uniform(0, 1, 2) * (width, height)
@@ -214,10 +212,8 @@ def _only_words(styles: Styles, rng: Rng) -> Drawing:
     by_hand = rng.random() < 0.35
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
-    framing = _HAND if by_hand else _PRINTED
-    return _seen(
-        written.extent, framing, rng, lambda view: put_on_paper(written, view, rng, Looks())
-    )
+    show = partial(put_on_paper, written, rng=rng, looks=Looks())
+    return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
 
 
 def _screen(styles: Styles, rng: Rng) -> Drawing:
@@ -265,9 +261,8 @@ def _comb(styles: Styles, rng: Rng) -> Drawing:
     style = _by_hand_or_printed(0.75)(styles, rng)
     pitch = rng.uniform(0.85, 1.5)
     written = lay_out(texts.comb(rng), style, rng, pitch=pitch)
-    return _seen(
-        written.extent, _HAND, rng, lambda view: objects.show_comb(written, view, pitch, rng)
-    )
+    show = partial(objects.show_comb, written, pitch=pitch, rng=rng)
+    return _seen(written.extent, _HAND, rng, show)
 
 
 _AMOUNT = Looks(checks=True, rules=0.4, boxed=0.1, scanned=0.55)

@@ -361,16 +361,7 @@ def _reach(ink: Ink) -> tuple[tuple[int, int], int, int]:
     return ((x, y), tall, wide) if wide else ((width // 4, height // 4), height // 2, width // 2)
 
 
-_MATERIALS = (
-    _chalk,
-    _whiteboard,
-    _pencil,
-    _lined,
-    _patterned,
-    _embossed,
-    _sprayed,
-    _labelled,
-)
+_MATERIALS = (_chalk, _whiteboard, _pencil, _lined, _patterned, _embossed, _sprayed, _labelled)
 
 
 class Wheel(NamedTuple):

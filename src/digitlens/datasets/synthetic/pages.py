@@ -42,6 +42,7 @@ from digitlens.datasets.synthetic.drawing import (
     between,
     blend,
     blur,
+    covered,
     crop,
     log_uniform,
     pick,
@@ -237,10 +238,9 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     y = height * rng.uniform(0.5, 2.5)
     indent = rng.uniform(-2, 2) * height
     while y < canvas.height + height:
-        words = [
-            _number(rng) if rng.random() < share else _word(style.source, rng)
-            for _ in range(int(rng.integers(1, 10)))
-        ]
+        count = int(rng.integers(1, 10))
+        numbers = (rng.random() < share for _ in range(count))
+        words = [_number(rng) if number else _word(style.source, rng) for number in numbers]
         write(canvas, " ".join(words), style, Baseline(indent, y, height, angle), rng)
         y += pitch
 
@@ -456,11 +456,13 @@ class PageMaker(Maker):
         if kind.layout:
             kind.layout(writing, self._styles, rng)
         boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
+        values = np.array(writing.values, np.int8)
         if kind.plain:
-            return _plain_page(writing, rng)
+            paper, ink = papers.draw_colours(rng)
+            pixels = np.rint(covered(paper, ink, writing.ink)).astype(np.uint8)
+            return Page(pixels, boxes, values)
         if kind.ground:
-            pixels = expose(light(kind.ground(writing.ink, rng), rng), rng)
-            return Page(pixels, boxes, np.array(writing.values, np.int8))
+            return Page(expose(light(kind.ground(writing.ink, rng), rng), rng), boxes, values)
         if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
             papers.draw_ruling(printed, rng)
         if rng.random() < kind.scribbled:
@@ -468,7 +470,7 @@ class PageMaker(Maker):
         if rng.random() < 0.06:
             draw_words(printed, self._styles, rng)
         pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
-        return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
+        return Page(expose(pixels, rng), boxes, values)
 
     def _coloured(
         self, writing: Ink, printed: Ink, boxes: Boxes, kind: PageKind, rng: Rng
@@ -476,9 +478,8 @@ class PageMaker(Maker):
         paper_colour, ink_colour = papers.draw_colours(rng)
         height, width = writing.shape
         scene = rng.random() < kind.scene
-        paper = papers.draw_paper(
-            width, height, paper_colour, rng, wild=scene, patterned=kind.checks
-        )
+        how = {"wild": scene, "patterned": kind.checks}
+        paper = papers.draw_paper(width, height, paper_colour, rng, **how)
         if scene:
             paper = papers.with_plate(paper, paper_colour, boxes, rng)
         if rng.random() < (0.3 if kind.soiled else 0.05):
@@ -501,20 +502,12 @@ class PageMaker(Maker):
         return blend(paper, ink, rng.uniform(0.03, 0.12) * ghost)
 
 
-def _plain_page(writing: Canvas, rng: Rng) -> Page:
-    paper, ink = papers.draw_colours(rng)
-    cover = writing.ink.astype(np.float32) / np.float32(255)
-    pixels = np.rint(blend(paper, ink, cover)).astype(np.uint8)
-    boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
-    return Page(pixels, boxes, np.array(writing.values, np.int8))
-
-
 def _view(width: int, height: int, rng: Rng) -> Matrix:
     """A homography: none, a turn, or a modest perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
-    angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45)) * min(1.0, 1.5 * height / width)
-    turn = rotation(angle)
+    angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45))
+    turn = rotation(angle * min(1.0, 1.5 * height / width))
     if rng.random() < 0.5:
         tilt = np.eye(3)
         tilt[2, :2] = rng.uniform(-0.35, 0.35, 2) / width

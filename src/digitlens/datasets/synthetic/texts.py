@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,9 @@ def natural(rng: Rng, low: int, high: int) -> str:
 
 def integer(rng: Rng) -> str:
     """A whole number of 1 to 8 digits, short ones more often; some have leading zeros."""
-    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 10], p=_INTEGER_LENGTHS))
+    shares = [0.1, 0.22, 0.22, 0.18, 0.1, 0.08, 0.05, 0.03, 0.02]
+    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 10], p=shares))
     return digits(rng, length) if rng.random() < 0.4 else natural(rng, length, length)
-
-
-_INTEGER_LENGTHS = [0.1, 0.22, 0.22, 0.18, 0.1, 0.08, 0.05, 0.03, 0.02]
 
 
 def digit(rng: Rng) -> str:
@@ -196,8 +195,7 @@ def serial(rng: Rng) -> str:
 def dimension(rng: Rng) -> str:
     """Sizes, as 12 x 34."""
     sign = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
-    count = 2 if rng.random() < 0.75 else 3
-    text = sign.join(natural(rng, 1, 4) for _ in range(count))
+    text = sign.join(natural(rng, 1, 4) for _ in range(2 if rng.random() < 0.75 else 3))
     return text + (" " + pick(rng, WORDS["units"]) if rng.random() < 0.25 else "")
 
 
@@ -267,8 +265,7 @@ def measured(rng: Rng) -> str:
 
 def table_row(rng: Rng) -> str:
     """Several numbers separated by wide gaps."""
-    count = int(rng.integers(2, 6))
-    cell = pick(rng, (integer, decimal, money, integer, percent))
+    count, cell = int(rng.integers(2, 6)), pick(rng, (integer, decimal, money, integer, percent))
     return GAP.join(cell(rng) for _ in range(count))
 
 
@@ -306,10 +303,10 @@ def word(rng: Rng) -> str:
     if kind < 0.7:
         text = pick(rng, WORDS["words"])
     elif kind < 0.88:
+        consonants, vowels = "bcdfghjklmnprstvwz", ("aeiou", "aeiouäéö")
+        syllables = range(int(rng.integers(1, 5)))
         text = "".join(
-            pick(rng, "bcdfghjklmnprstvwz")
-            + pick(rng, "aeiouäéö" if rng.random() < 0.1 else "aeiou")
-            for _ in range(int(rng.integers(1, 5)))
+            pick(rng, consonants) + pick(rng, vowels[rng.random() < 0.1]) for _ in syllables
         )
     else:
         text = "".join(pick(rng, LOWER) for _ in range(int(rng.integers(1, 9))))
@@ -319,9 +316,8 @@ def word(rng: Rng) -> str:
 
 def words(rng: Rng) -> str:
     """One to four words, some with a mark."""
-    text = " ".join(
-        word(rng) for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1])))
-    )
+    count = int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))
+    text = " ".join(word(rng) for _ in range(count))
     return text + pick(rng, ["", "", "", ".", ",", ":", "!", "?", ";", "-", ")"])
 
 
@@ -355,13 +351,10 @@ def foreign(rng: Rng) -> str:
 
 def hand_number(rng: Rng) -> str:
     """What people write by hand: plain digits, dates, amounts and other numbers."""
-    kind = rng.random()
-    if kind < 0.35:
-        return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=_HAND_LENGTHS)))
-    return _drawn(rng, "hand")
-
-
-_HAND_LENGTHS = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
+    if rng.random() >= 0.35:
+        return _drawn(rng, "hand")
+    shares = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
+    return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=shares)))
 
 
 def amount(rng: Rng) -> str:
@@ -392,46 +385,37 @@ def amount(rng: Rng) -> str:
 
 def lone_letters(rng: Rng) -> str:
     """One letter, now and then two or three, none of which could be a digit alone."""
-    letters = _PLAIN_LETTERS if rng.random() < 0.6 else _GREEK_LETTERS
+    latin = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuvwxyABDHKMRTXY"
+    letters = latin if rng.random() < 0.6 else "αβγδεθλμπσφψωβγδ"
     count = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))
     return "".join(pick(rng, letters) for _ in range(count))
 
 
-_PLAIN_LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuvwxyABDHKMRTXY"
-_GREEK_LETTERS = "αβγδεθλμπσφψωβγδ"
+def _drawn(rng: Rng, kind: str) -> str:
+    names, weights = list(_SHARES[kind]), np.cumsum(list(_SHARES[kind].values()))
+    name = names[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))]
+    grammar: Grammar = globals()[name]
+    return grammar(rng)
 
 
-def print_number(rng: Rng) -> str:
-    """A number as it is set in print."""
-    return _drawn(rng, "print")
-
-
-def print_words(rng: Rng) -> str:
-    """Words in print, most of them with a number."""
-    return _drawn(rng, "print_words")
-
-
-def hand_words(rng: Rng) -> str:
-    """Words by hand, some with a number."""
-    return _drawn(rng, "hand_words")
-
-
-def only_words(rng: Rng) -> str:
-    """Words and letters without any number."""
-    return _drawn(rng, "only_words")
+print_number: Grammar = partial(_drawn, kind="print")  # as it is set in print
+print_words: Grammar = partial(_drawn, kind="print_words")  # most of them with a number
+hand_words: Grammar = partial(_drawn, kind="hand_words")  # some with a number
+only_words: Grammar = partial(_drawn, kind="only_words")  # and letters, without any number
 
 
 def display(rng: Rng) -> str:
     """What a display of digits shows; a space is a position that is off."""
     kind = rng.random()
-    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8], p=_DISPLAY_LENGTHS))
+    shares = [0.16, 0.18, 0.2, 0.2, 0.1, 0.08, 0.04, 0.04]
+    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8], p=shares))
     text = digits(rng, length) if rng.random() < 0.5 else natural(rng, length, length)
     if kind < 0.12:
         hour, minute = int(rng.integers(0, 24)), int(rng.integers(0, 60))
         text = f"{hour:02d}:{minute:02d}" if rng.random() < 0.7 else f"{hour}:{minute:02d}"
         return text + (f":{int(rng.integers(60)):02d}" if rng.random() < 0.15 else "")
     if kind < 0.15:
-        return pick(rng, _DISPLAY_WORDS)
+        return pick(rng, ("Err", "-", "--", "---", "-- --", "P1", "F2", "E3", "A4", "no"))
     if kind < 0.2:  # the score of a game, or two values
         gap = pick(rng, [":", " ", "  ", "-"])
         return natural(rng, 1, 3) + gap + natural(rng, 1, 3)
@@ -443,10 +427,6 @@ def display(rng: Rng) -> str:
     if 0.86 < kind < 0.95:
         text += pick(rng, ["°C", "°", "C", "°F", "F"])
     return " " * int(rng.choice([0, 1, 2, 3], p=[0.8, 0.1, 0.06, 0.04])) + text
-
-
-_DISPLAY_WORDS = ("Err", "-", "--", "---", "-- --", "P1", "F2", "E3", "A4", "no")
-_DISPLAY_LENGTHS = [0.16, 0.18, 0.2, 0.2, 0.1, 0.08, 0.04, 0.04]
 
 
 def expiry(rng: Rng) -> str:
@@ -470,10 +450,3 @@ def comb(rng: Rng) -> str:
     """What fills the boxes of a form, one character each."""
     text = digits(rng, int(rng.integers(2, 11)))
     return text if rng.random() < 0.85 else serial(rng).replace(" ", "")
-
-
-def _drawn(rng: Rng, kind: str) -> str:
-    names, weights = list(_SHARES[kind]), np.cumsum(list(_SHARES[kind].values()))
-    name = names[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))]
-    grammar: Grammar = globals()[name]
-    return grammar(rng)

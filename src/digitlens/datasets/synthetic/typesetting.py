@@ -7,6 +7,7 @@ between the places a character can take as in scans, in dots, or by hand.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -102,7 +103,6 @@ class Type:
         self.digit = self._size / fine / EM * glyph.ink.shape[0] / glyph.height
         self._glyphs: dict[str, tuple[Ink, int, int]] = {}
         self._reduced: dict[tuple[str, int], Stamp] = {}
-        self._small: Type | None = None
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
         """Sets a text; characters that the font lacks are left out."""
@@ -111,7 +111,7 @@ class Type:
             if char == RAISE:
                 high = not high
             elif high:
-                part = self._raised().run(char)
+                part = self._raised.run(char)
                 rise = part.digit - self.digit
                 stamps += part.moved(x, rise).stamps
                 x += part.width
@@ -120,24 +120,22 @@ class Type:
                 x += max(self._font.getlength(" ") / self._fine, 0.28 * self.digit)
             elif self._source.glyph(char, _NO_CHOICE):
                 step = self._font.getlength(char) / self._fine
-                stamps.append(self._placed(char, x + (pitch - step) / 2 if pitch else x))
+                at = round((x + (pitch - step) / 2 if pitch else x) * self._fine)
+                placed = self._stamp(char, at % self._fine)
+                stamps.append(placed._replace(x=placed.x + at // self._fine))
                 x += pitch or step
         return Run(tuple(stamps), x, self.digit)
 
+    @cached_property
     def _raised(self) -> Type:
-        if self._small is None:
-            self._small = Type(self._source, self.digit * _RAISED, self._fine, mode=self._mode)
-        return self._small
-
-    def _placed(self, char: str, x: float) -> Stamp:
-        at = round(x * self._fine)
-        placed = self._stamp(char, at % self._fine)
-        return placed._replace(x=placed.x + at // self._fine)
+        return Type(self._source, self.digit * _RAISED, self._fine, mode=self._mode)
 
     def _stamp(self, char: str, phase: int) -> Stamp:
         key = char, phase
         if key not in self._reduced:
-            ink, left, top = self._drawn(char)
+            if char not in self._glyphs:
+                self._glyphs[char] = font_ink(self._font, char, self._mode)
+            ink, left, top = self._glyphs[char]
             left, fine = left + phase, self._fine
             before = left % fine, top % fine
             after = (-(ink.shape[1] + before[0])) % fine, (-(ink.shape[0] + before[1])) % fine
@@ -147,11 +145,6 @@ class Type:
             mask = np.asarray(small, np.uint8)
             self._reduced[key] = stamp(char, mask, left // fine, top // fine)
         return self._reduced[key]
-
-    def _drawn(self, char: str) -> tuple[Ink, int, int]:
-        if char not in self._glyphs:
-            self._glyphs[char] = font_ink(self._font, char, self._mode)
-        return self._glyphs[char]
 
 
 _NO_CHOICE = np.random.default_rng(0)  # a font draws a character always the same
@@ -239,19 +232,14 @@ class _Char(NamedTuple):
 
 
 class PrintedPage:
-    """A page while it is drawn.
-
-    Attributes:
-        ground: float32[h, w, 3]; what the ink is put on. May be painted on.
-        layers: uint8[h, w] of ink, by the name of its colour.
-        smallest: Height of the smallest text's digits, in pixels.
-    """
+    """A page while it is drawn."""
 
     def __init__(self, ground: Plane) -> None:
+        """Takes what the ink is put on, float32[h, w, 3], which may be painted on."""
         self.ground = ground
         self.height, self.width = ground.shape[:2]
-        self.layers: dict[str, Ink] = {}
-        self.smallest = 60.0
+        self.layers: dict[str, Ink] = {}  # uint8[h, w] each, by the name of its colour
+        self.smallest = 60.0  # height of the smallest text's digits, in pixels
         self._rows: list[list[_Char | None]] = []  # None is a space
 
     def layer(self, name: str) -> Ink:
@@ -308,11 +296,11 @@ class PrintedPage:
         for row in self._rows:
             text, seen = "", list[Points]()
             for char in row:
-                whole = None if char is None else _bounds(project(matrix, char.outline))
-                box = None if whole is None else np.clip(whole, 0, frame)
-                if char is None or whole is None or box is None:
+                if char is None:
                     text += " "
                     continue
+                whole = _bounds(project(matrix, char.outline))
+                box = np.clip(whole, 0, frame)
                 share = _area(box) / max(1e-9, _area(whole))
                 readable = share > SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
                 if char.value is not None and share > SOME:
@@ -329,9 +317,8 @@ class PrintedPage:
         return Labels(found, np.array(values, np.int8), tuple(lines))
 
     def _holds(self, mask: Ink, x: int, y: int) -> bool:
-        return (
-            min(x, y) >= 0 and y + mask.shape[0] <= self.height and x + mask.shape[1] <= self.width
-        )
+        height, width = mask.shape
+        return min(x, y) >= 0 and y + height <= self.height and x + width <= self.width
 
 
 def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:

@@ -267,13 +267,5 @@ def draw_wide(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
             canvas.rule(x + k * cell, y - 1.3 * digit, x + k * cell, y + 0.3 * digit)
 
 
-DRAWN: dict[str, Drawn] = {
-    "receipts": draw_receipt,
-    "price tags": draw_tag,
-    "statements": draw_statement,
-}
-OTHERS: dict[str, Drawn] = {
-    "lone numbers": draw_lone,
-    "lists": draw_list,
-    "wide numbers": draw_wide,
-}
+DRAWN = {"receipts": draw_receipt, "price tags": draw_tag, "statements": draw_statement}
+OTHERS = {"lone numbers": draw_lone, "lists": draw_list, "wide numbers": draw_wide}
