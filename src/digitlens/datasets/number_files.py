@@ -150,11 +150,8 @@ def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Val
     """The labels float64[N] and features float64[N, features] of a file of SVMlight or LIBSVM.
 
     Each row is ``label index:value index:value ...`` with indices from 1; a feature that is left
-    out is 0.
-
-    Raises:
-        DataError: It has no rows, or a row is not of this form.
-        MissingExtraError: scikit-learn is not installed.
+    out is 0. Raises DataError where there is no row or another, MissingExtraError without
+    scikit-learn.
     """
     with needs_extra("offline"):
         from sklearn.datasets import load_svmlight_file  # noqa: PLC0415  (an extra)

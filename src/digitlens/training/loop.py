@@ -184,16 +184,11 @@ class Task(ABC, Generic[R, N, B]):
     """What is learned: a network, what it is shown, and what is wanted of it.
 
     Batches are named tuples of tensors; the first holds what is shown, one row for each sample.
-
-    Attributes:
-        recipe: All that decides the weights.
-        schedule: The steps in which the network learns.
-        patience: Validations without a lower loss after which training ends, 0 for none. The
-            weights of the lowest loss are kept, or, where this is None, the last ones: where the
-            learning rate ends near zero these are the best but for chance, and nothing is chosen
-            by what measures it.
     """
 
+    # Validations without a lower loss after which training ends, 0 for none. The weights of the
+    # lowest loss are kept, or, where this is None, the last ones: where the learning rate ends near
+    # zero these are the best but for chance, and nothing is chosen by what measures it.
     patience: int | None = None
 
     def __init__(self, recipe: R, schedule: Schedule) -> None:
@@ -356,14 +351,7 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
 
 
 class _Run:
-    """How far a run is, and what it measured since its last validation.
-
-    Attributes:
-        step: Steps done.
-        place: Steps of the schedule that are done, or lost because the time would not suffice.
-        history: Rows of the validations done.
-        latest: The losses of the last step.
-    """
+    """How far a run is, and what it measured since its last validation."""
 
     def __init__(self, schedule: Schedule, progress: Progress, time_limit: float | None) -> None:
         self._schedule, self._progress, self._limit = schedule, progress, time_limit
@@ -374,6 +362,7 @@ class _Run:
         self._begun = time.perf_counter()
         self._segment = max(1, schedule.steps // SEGMENTS)
         self.restart()
+        # Steps of the schedule that are done, or lost because the time would not suffice.
         self.place = self._place(self._before)
 
     def restart(self) -> None:

@@ -63,9 +63,6 @@ class Snapshot:
     """A copy of a network, on the CPU in evaluation mode, that any thread may ask.
 
     It never changes: a newer one takes its place, so nobody waits for anybody.
-
-    Attributes:
-        network: The copy.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -270,11 +270,7 @@ class SpotterNetwork(nn.Module):
         self.head = nn.Conv2d(width, 2, 1)
 
     def forward(self, lines: Tensor) -> Tensor:
-        """Logits float[N, W / 8, 2] of lines uint8[N, 48, W, 3]: a digit is near, a space is there.
-
-        Args:
-            lines: RGB, W a multiple of 8.
-        """
+        """Logits float[N, W / 8, 2] of RGB lines uint8[N, 48, W, 3]: a digit near, a space."""
         gray = functional.avg_pool2d(lines.float().mean(3)[:, None], 2)
         steps = self.body((gray - gray.mean((2, 3), keepdim=True)) / 64)
         for layer in self.along:

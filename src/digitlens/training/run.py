@@ -81,8 +81,7 @@ def _is_free(folder: Path) -> bool:
 def at_work(folder: Path) -> Generator[None]:
     """Keeps a folder, which is made, for one process while the block lasts.
 
-    Raises:
-        DataError: Another process is at work in it, or it cannot be made.
+    Raises DataError where another process is at work in it, or it cannot be made.
     """
     try:
         is_new = not folder.exists()

@@ -255,10 +255,8 @@ def open_study(
     """Begins a study, or joins the one of that name; of an empty name the only one there.
 
     ``plan`` is what is searched, from ``plan_of``; None joins whatever is there. With pruning,
-    trials that fall behind are ended early.
-
-    Raises:
-        DataError: The database cannot be used, has no such study, or one that searches otherwise.
+    trials that fall behind are ended early. Raises DataError where the database cannot be used, has
+    no such study, or one that searches otherwise.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)  # tenths, see tune

@@ -318,11 +318,10 @@ class FontGlyphs:
     def __init__(
         self, fonts: Mapping[Script, ImageFont.FreeTypeFont | Path], *, digits_only: bool = False
     ) -> None:
-        """Takes the font; its characters are drawn, all at once, when the first is asked for.
+        """Takes one font, or its file, for each script, among them latin.
 
-        Args:
-            fonts: One font, or its file, for each script, among them latin.
-            digits_only: For fonts whose letters look like digits.
+        Its characters are drawn, all at once, when the first is asked for; of a font whose letters
+        look like digits these alone.
         """
         # A file, not a font, since that cannot be sent to every process.
         self._sources: dict[Script, str | bytes] = {s: _source(font) for s, font in fonts.items()}

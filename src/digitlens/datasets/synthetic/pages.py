@@ -10,15 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.negative_inks import (
-    PENNED_OF_NO_DIGIT,
-    Traced,
-    blurred,
-    draw_scribble,
-    draw_shape,
-    likeness,
-    written_digits,
-)
+from digitlens.datasets import negative_inks as inks
+from digitlens.datasets.synthetic import glyph_sources as glyphs
 from digitlens.datasets.synthetic import papers
 from digitlens.datasets.synthetic.camera import expose, light, soil
 from digitlens.datasets.synthetic.canvas import (
@@ -48,18 +41,6 @@ from digitlens.datasets.synthetic.drawing import (
     pick,
     rotation,
 )
-from digitlens.datasets.synthetic.glyph_sources import (
-    CHARACTERS,
-    CYRILLIC,
-    DIGITS,
-    FOREIGN,
-    GREEK,
-    LATIN,
-    LIKE_DIGITS,
-    MARKS,
-    FontGlyphs,
-    GlyphSource,
-)
 from digitlens.datasets.synthetic.objects import draw_material
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import digit
@@ -69,7 +50,7 @@ _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
 SMALLEST = 8.0  # height of a digit, in pixels
 _GREEK = "αβλμπψω"  # those of a pen that are no digit
 _CLEAR = 0.8  # likeness to digits below which a careful reader takes nothing for one
-_FOREIGN = "".join(CHARACTERS[script] for script in FOREIGN)
+_FOREIGN = "".join(glyphs.CHARACTERS[script] for script in glyphs.FOREIGN)
 
 
 def _digits(rng: Rng, length: int) -> str:
@@ -103,17 +84,17 @@ def _amount(rng: Rng) -> str:
     return text
 
 
-def _word(source: GlyphSource, rng: Rng) -> str:
+def _word(source: glyphs.GlyphSource, rng: Rng) -> str:
     """Up to eight letters of one script, and a mark behind them now and then."""
     length = int(rng.integers(1, 9))
-    foreign = "".join(c for c in source.letters if c not in LATIN + MARKS)
+    foreign = "".join(c for c in source.letters if c not in glyphs.LATIN + glyphs.MARKS)
     if foreign and rng.random() < 0.3:
         return _some(foreign, length, rng)
-    word = _some(LATIN[26:], length, rng)
+    word = _some(glyphs.LATIN[26:], length, rng)
     kind = rng.random()
     word = word.upper() if kind < 0.3 else word.capitalize() if kind < 0.5 else word
     if rng.random() < 0.2:
-        word += pick(rng, MARKS)
+        word += pick(rng, glyphs.MARKS)
     return word
 
 
@@ -255,7 +236,7 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
         text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
         if not is_digit:
-            text = _some(style.source.letters or LATIN, int(rng.integers(1, 3)), rng)
+            text = _some(style.source.letters or glyphs.LATIN, int(rng.integers(1, 3)), rng)
         width = max(0.3, text_width(text, style, rng)) * height
         x = -0.2 * width + rng.random() * max(0.0, canvas.width - 0.6 * width)
         y = rng.uniform(0.8 * height, canvas.height + 0.2 * height)
@@ -269,7 +250,7 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
     words = [_word(style.source, rng) for _ in range(lines)]
     if rng.random() < 0.25:
-        words = [_some(style.source.letters or LATIN, 1, rng)]
+        words = [_some(style.source.letters or glyphs.LATIN, 1, rng)]
     if rng.random() < 0.3:
         words = [" ".join(word) for word in words]
     widest = max(0.5, *(text_width(word, style, rng) for word in words))
@@ -300,23 +281,24 @@ def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     count = 1 if rng.random() < 0.65 else int(rng.integers(2, 7))
     if kind < 0.5:
         style = styles.lettered(rng) if rng.random() < 0.7 else styles.quick(rng)
-        text = _some(PENNED_OF_NO_DIGIT + _GREEK, count, rng)
+        text = _some(inks.PENNED_OF_NO_DIGIT + _GREEK, count, rng)
     else:
         fonts, signs = styles.fonts.foreign, _FOREIGN
         if not fonts or kind < 0.65:
-            fonts, signs = styles.fonts.printed + styles.fonts.handwritten, GREEK + CYRILLIC + MARKS
+            fonts = styles.fonts.printed + styles.fonts.handwritten
+            signs = glyphs.GREEK + glyphs.CYRILLIC + glyphs.MARKS
         source = pick(rng, fonts)
-        text = _some(_told_apart(source, signs) or MARKS, count, rng)
+        text = _some(_told_apart(source, signs) or glyphs.MARKS, count, rng)
         by_hand = rng.random() < 0.5
         style = draw_style(source, rng, by_hand=by_hand)
         if by_hand:
-            style = replace(style, source=Traced(source, log_uniform(rng, 3, 12)))
+            style = replace(style, source=inks.Traced(source, log_uniform(rng, 3, 12)))
     _write_alone(canvas, text, style, rng)
 
 
 def _draw_doodle(canvas: Canvas, rng: Rng) -> None:
     """A shape, a tick, an arrow, a scribble."""
-    ink = crop(draw_shape(rng) if rng.random() < 0.7 else draw_scribble(rng))
+    ink = crop(inks.draw_shape(rng) if rng.random() < 0.7 else inks.draw_scribble(rng))
     height, left, top = _frame(canvas, ink.shape[1] / ink.shape[0], rng)
     scale = height / ink.shape[0]
     canvas.put(ink, np.array([[scale, 0, left], [0, scale, top]]), None)
@@ -345,13 +327,13 @@ def _frame(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]
 
 
 @cache
-def _told_apart(source: FontGlyphs, signs: str) -> str:
+def _told_apart(source: glyphs.FontGlyphs, signs: str) -> str:
     """The signs of a font that look like no digit, neither its own nor one that pens draw."""
-    digits = (*DIGITS, *sorted(LIKE_DIGITS))
+    digits = (*glyphs.DIGITS, *sorted(glyphs.LIKE_DIGITS))
     own = [source.glyphs[char].ink for char in digits if char in source.glyphs]
-    looks = blurred([*own, *written_digits()])
-    drawn = ((char, source.glyphs.get(char)) for char in signs)
-    return "".join(char for char, glyph in drawn if glyph and likeness(glyph.ink, looks) < _CLEAR)
+    looks = inks.blurred([*own, *inks.written_digits()])
+    drawn = ((char, source.glyphs[char].ink) for char in signs if char in source.glyphs)
+    return "".join(char for char, ink in drawn if inks.likeness(ink, looks) < _CLEAR)
 
 
 def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:

@@ -157,11 +157,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
 
 
 def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
-    """Paper and ink: usually dark on light, any other pair that can be told apart as well.
-
-    Returns:
-        Two of float32[3], 0..255.
-    """
+    """Paper and ink: usually dark on light, any other pair that can be told apart as well."""
     kind = rng.random()
     if kind < 0.5:
         paper = np.full(3, rng.uniform(140, 255)) + rng.normal(0, 8, 3)

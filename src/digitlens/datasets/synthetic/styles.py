@@ -113,13 +113,7 @@ class Maker:
     """What draws generated items begins with: the same seed, number and kind give the same item."""
 
     def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
-        """Takes what there is to write with.
-
-        Args:
-            tiles: MNIST digits, each of the ten among them; never the test set.
-            fonts: To write with as well, see ``load_fonts``.
-            seed: Decides all items.
-        """
+        """Takes MNIST digits, each of the ten among them, never the test set; and fonts."""
         self.seed = seed
         self._styles = Styles(tiles, fonts)
 

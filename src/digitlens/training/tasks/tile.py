@@ -269,12 +269,7 @@ def _averaged(
 
 
 class EpochData:
-    """Gives one epoch after the other.
-
-    Attributes:
-        tiles: uint8[N, 28, 28]; all that is trained with, before augmentation.
-        labels: int64[N]; 0 to 9, or 10 for tiles that show no digit.
-    """
+    """Gives one epoch after the other."""
 
     def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
         """Raises ModelError without the teacher, DataError without fonts for tiles of no digit."""
@@ -284,6 +279,7 @@ class EpochData:
             more = _without_digit(round(recipe.negatives * len(tiles)), training.tiles)
             tiles = torch.cat([tiles, more])
             labels = torch.cat([labels, torch.full((len(more),), NONE)])
+        # uint8[N, 28, 28], before augmentation, and int64[N], 10 for tiles that show no digit.
         self.tiles, self.labels = tiles.to(device), labels.to(device)
         self._teacher = Classifier(recipe.teacher) if recipe.teacher else None
         self._drawn: tuple[int, Tensor, Tensor] | None = None
