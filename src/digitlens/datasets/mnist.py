@@ -185,6 +185,8 @@ def split_validation(
     its order; ``random`` keeps the share of each digit. The fraction to validate with is above 0
     and below 1. Raises ValueError for anything else.
     """
+    if not 0 < fraction < 1:
+        raise ValueError(f"expected a fraction above 0 and below 1, found {fraction}")
     if how == "random":
         chosen = stratified_split(train.labels, fraction, seed)
     elif how == "writer":
@@ -203,7 +205,6 @@ def split_validation(
 
 def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Rows:
     """A random split that takes the same share, above 0 and below 1, of each of [N] labels."""
-    _check_fraction(fraction)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -220,7 +221,6 @@ def writer_split(
     Writers and series are [N], those of each tile; a writer belongs to one series. Writers are
     whole, so that each series misses the share by at most half a writer.
     """
-    _check_fraction(fraction)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(writers), bool)
     for one in np.unique(series):
@@ -238,8 +238,3 @@ def load_writers() -> Writers:
     """The table of writers that comes with digitlens."""
     with np.load(WRITERS, allow_pickle=False) as table:
         return Writers(**{name: table[name] for name in Writers._fields})
-
-
-def _check_fraction(fraction: float) -> None:
-    if not 0 < fraction < 1:
-        raise ValueError(f"expected a fraction above 0 and below 1, found {fraction}")

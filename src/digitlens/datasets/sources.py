@@ -282,20 +282,17 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
     itself, ``mnist.npz`` or ``mnist.pkl.gz``.
     """
 
-    def single(path: Path, file: MnistFile) -> Source:
-        def fetch(_: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
-            yield file, read_file(path, file.size + _SLACK)
+    def source(path: Path, read: Read, *held: MnistFile) -> Source:
+        return Source(str(path), held, lambda _: read(path, held).items(), on_disk=True)
 
-        return Source(str(path), (file,), fetch, on_disk=True)
-
-    def archive(path: Path, read: Read) -> Source:
-        return Source(str(path), tuple(files), lambda _: read(path, files).items(), on_disk=True)
+    def single(path: Path, held: Sequence[MnistFile]) -> Contents:
+        return {file: read_file(path, file.size + _SLACK) for file in held}
 
     if is_file(folder):
-        return [archive(folder, read_npz if folder.suffix == ".npz" else read_pickle)]
-    sources = [single(path, file) for file in files for path in _spellings(folder, file)]
-    sources += [archive(folder / name, read) for name, read in ARCHIVES.items()]
-    return [source for source in sources if is_file(Path(source.name))]
+        return [source(folder, read_npz if folder.suffix == ".npz" else read_pickle, *files)]
+    found = [source(path, single, file) for file in files for path in _spellings(folder, file)]
+    found += [source(folder / name, read, *files) for name, read in ARCHIVES.items()]
+    return [each for each in found if is_file(Path(each.name))]
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:

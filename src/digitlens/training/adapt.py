@@ -268,10 +268,8 @@ class Replay:
     @classmethod
     def of(cls, mnist: Split) -> Replay:
         """Takes MNIST's training tiles, and the fonts, which are fetched if need be."""
-        return cls(
-            LineRecipe().split(mnist),
-            (load_fonts("training", photos=True), load_fonts("validation", photos=True)),
-        )
+        fonts = load_fonts("training", photos=True), load_fonts("validation", photos=True)
+        return cls(LineRecipe().split(mnist), fonts)
 
 
 def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
@@ -345,11 +343,8 @@ def _begin(
             f"{pictures.path}: expected {FEWEST} labelled pictures or more, found {len(pictures)}"
         )
     classifier, lines = model
-    facts = {
-        "labels": pictures.sha256,
-        "classifier": classifier.card.sha256,
-        "recognizer": lines.card.recognizer_sha256,
-    }
+    hashes = {"classifier": classifier.card.sha256, "recognizer": lines.card.recognizer_sha256}
+    facts = {"labels": pictures.sha256, **hashes}
     if not resume:
         check_free(folder)
         return facts
@@ -396,15 +391,11 @@ class _Run:
         check_lines(LineGraph(start), bundle.recognizer, [line.pixels for line in own[:4]])
         guard = self._guard_lines()
         note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
-        trained = train_lines(
-            replace(self.recipe, validation_lines=len(kept_back)),
-            self._mixed(own, join_splits([each.tiles for each in learned])),
-            ListedLines(tuple(kept_back)),
-            self.folder / "lines",
-            **self._where("lines"),
-            workers=self.workers,
-            start=start,
-        )
+        recipe = replace(self.recipe, validation_lines=len(kept_back))
+        lines = self._mixed(own, join_splits([each.tiles for each in learned]))
+        how = {**self._where("lines"), "workers": self.workers, "start": start}
+        kept_lines = ListedLines(tuple(kept_back))
+        trained = train_lines(recipe, lines, kept_lines, self.folder / "lines", **how)
         count = sum(len(line.text) for line in kept_back)
         network, part = judge(
             part,
@@ -437,15 +428,9 @@ class _Run:
         trained_with = recipe_from(bundle.card.recipe, Recipe)
         recipe = replace(trained_with, **TILES, seed=self.recipe.seed, teacher="")
         note(f"classifier: {len(own)} digits of yours, {recipe.epochs} epochs")
-        trained = fine_tune(
-            start,
-            recipe,
-            self._repeated(own),
-            kept_back,
-            self.folder / "tiles",
-            **self._where("tiles"),
-            anchor=_ANCHOR,
-        )
+        tiles, place = self._repeated(own), self.folder / "tiles"
+        where = self._where("tiles")
+        trained = fine_tune(start, recipe, tiles, kept_back, place, **where, anchor=_ANCHOR)
         guard = self.replay.tiles[1]
         network, part = judge(
             part,

@@ -277,11 +277,8 @@ def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
     """
     counts = {name: 2 * round(kind.share * number / 2) for name, kind in KINDS.items()}
     reader, drawers = DigitReader(lines=folder), halves(seed)
-    examples = (
-        drawers[each % 2].draw(name, each)
-        for name, count in counts.items()
-        for each in range(count)
-    )
+    wanted = ((name, each) for name, count in counts.items() for each in range(count))
+    examples = (drawers[each % 2].draw(name, each) for name, each in wanted)
     with work_bar() as bar:
         total = sum(counts.values())
         finds = find(reader, bar.track(examples, total, description="calibrating"))
@@ -401,24 +398,21 @@ def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
 def halves(seed: int) -> tuple[Drawers, Drawers]:
     """Two that share no writer, font or photograph, with none that a network learnt from."""
     train, (first, second) = load_mnist().train, halves_of_writers()
-    return (
-        Drawers(train.take(first), _fonts(slice(0, None, 2)), seed),
-        Drawers(train.take(second), _fonts(slice(1, None, 2)), seed + 1),
-    )
+    return _drawers(train.take(first), 0, seed), _drawers(train.take(second), 1, seed)
 
 
-def _fonts(some: slice) -> Fonts:
+def _drawers(tiles: Split, first: int, seed: int) -> Drawers:
+    some = slice(first, None, 2)
     foreign = load_fonts("foreign", some=some).printed
-    return replace(load_fonts("validation", photos=True, some=some), foreign=foreign)
+    fonts = replace(load_fonts("validation", photos=True, some=some), foreign=foreign)
+    return Drawers(tiles, fonts, seed + first)
 
 
 def halves_of_writers() -> list[npt.NDArray[np.int64]]:
     """Rows of the training tiles of either half of the writers held out by ``LineRecipe.split``."""
     writers = load_writers()
-    first, both = (
-        writer_split(writers.train_writer, writers.train_series, share, 0)
-        for share in (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
-    )
+    known, shares = writers[:2], (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
+    first, both = (writer_split(*known, share, 0) for share in shares)
     return [np.flatnonzero(first), np.flatnonzero(both & ~first)]
 
 

@@ -200,13 +200,9 @@ class Watcher:
 
     def _pulse(self, info: StepInfo) -> None:
         since = self._clock()
-        self._tell(
-            Pulse(
-                *(info.model, info.models, info.epoch, info.epochs, info.step, info.steps),
-                *(info.images_per_second, self._seconds_left(info), tuple(info.history)),
-                points_of(self._steps),
-            )
-        )
+        place = info.model, info.models, info.epoch, info.epochs, info.step, info.steps
+        pace = info.images_per_second, self._seconds_left(info)
+        self._tell(Pulse(*place, *pace, tuple(info.history), points_of(self._steps)))
         self._steps = []
         self._fetch.done(since)
 
@@ -229,10 +225,8 @@ def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
         return ()
     names = "train_loss", "train_accuracy"
     pairs = torch.stack([torch.stack([info.losses[name] for name in names]) for info in steps])
-    return tuple(
-        Point(info.step, loss, accuracy, info.learning_rate)
-        for info, (loss, accuracy) in zip(steps, pairs.float().tolist(), strict=True)
-    )
+    rows = zip(steps, pairs.float().tolist(), strict=True)
+    return tuple(Point(info.step, *pair, info.learning_rate) for info, pair in rows)
 
 
 class TensorBoard:
@@ -296,12 +290,8 @@ class TensorBoard:
     def _write_steps(self) -> None:
         since = time.perf_counter()
         for point, info in zip(points_of(self._steps), self._steps, strict=True):
-            values = {
-                "loss": point.loss,
-                "accuracy": point.accuracy,
-                "learning_rate": point.learning_rate,
-                "images_per_second": info.images_per_second,
-            }
+            values = vars(point) | {"images_per_second": info.images_per_second}
+            del values["step"]
             for name, value in values.items():
                 self._writer.add_scalar(f"step/{name}", value, point.step)
         self._steps = []

@@ -78,14 +78,11 @@ def new_adamw(
         starts = (each for start, each in (factors or {}).items() if name.startswith(start))
         key = next(starts, 1.0), decay if parameter.ndim > 1 else 0.0
         groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "weight_decay": decay, "factor": factor}
-            for (factor, decay), parameters in groups.items()
-        ],
-        lr=rate,
-        betas=(0.9, 0.99),
-    )
+    options = [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (factor, decay), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(options, lr=rate, betas=(0.9, 0.99))
 
 
 def anchor_weights(

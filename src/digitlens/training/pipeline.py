@@ -184,10 +184,8 @@ def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str,
     """Confidence is not calibrated here, see ``training.calibrate``."""
     note("fonts: fetched once with npm where the cache lacks them")
     training, validation = job.splits
-    makers = (
-        PageMaker(training, load_fonts("training"), recipe.seed),
-        PageMaker(validation, load_fonts("validation"), VALIDATION_SEED),
-    )
+    maker = PageMaker(training, load_fonts("training"), recipe.seed)
+    makers = maker, PageMaker(validation, load_fonts("validation"), VALIDATION_SEED)
     job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
     trained = job.fit(train_detector, recipe, makers)

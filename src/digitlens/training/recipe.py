@@ -196,26 +196,20 @@ class Recipe(_EpochRecipe, _SplitRecipe):
         """Blocks that 28 pixels cannot have, and kernels that do not fit them."""
         if mistyped & {"widths", "kernels"}:
             return []
-        found: list[str] = []
-        if len(self.widths) > 4:
-            found.append(
-                "widths: expected at most 4 blocks (each halves 28 pixels), "
-                f"found {len(self.widths)}"
-            )
-        if len(self.kernels) > len(self.widths):
-            found.append(
-                f"kernels: expected at most {len(self.widths)} sizes, one for each of widths, "
-                f"found {len(self.kernels)}"
-            )
-        if any(kernel % 2 == 0 for kernel in self.kernels):
-            found.append(f"kernels: expected odd sizes, found {shown(self.kernels)}")
-        if self.tta_views not in {1, 5}:
-            found.append(f"tta_views: expected 1 or 5, found {self.tta_views}")
-        if self.validation == "none" and not self.temperature:
-            found.append("temperature: expected one above 0, since validation=none can fit none")
-        if self.mixup and (self.negatives or self.teacher):
-            found.append("mixup: expected 0 together with negatives or teacher")
-        return found
+        deep, kernels = len(self.widths), len(self.kernels)
+        sizes = f"{deep} sizes, one for each of widths"
+        some_even = any(kernel % 2 == 0 for kernel in self.kernels)
+        fits_none = self.validation == "none" and not self.temperature
+        mixes_up = self.mixup and (self.negatives or self.teacher)
+        checks = (
+            (deep > 4, f"widths: expected at most 4 blocks (each halves 28 pixels), found {deep}"),
+            (kernels > deep, f"kernels: expected at most {sizes}, found {kernels}"),
+            (some_even, f"kernels: expected odd sizes, found {shown(self.kernels)}"),
+            (self.tta_views not in {1, 5}, f"tta_views: expected 1 or 5, found {self.tta_views}"),
+            (fits_none, "temperature: expected one above 0, since validation=none can fit none"),
+            (mixes_up, "mixup: expected 0 together with negatives or teacher"),
+        )
+        return [problem for is_wrong, problem in checks if is_wrong]
 
     @property
     def classes(self) -> int:

@@ -153,20 +153,17 @@ def _type_problems(recipe: BaseRecipe) -> dict[str, str]:
 
 def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
     found: list[str] = []
-    for name in recipe.limits.keys() - mistyped:
-        low, high = recipe.limits[name]
+    for name in defaults(type(recipe)).keys() - mistyped:
         value = getattr(recipe, name)
         items = value if isinstance(value, tuple) else (value,)
-        if not all(low <= item <= high for item in items):
+        limits, choices = recipe.limits.get(name), recipe.choices.get(name, (value,))
+        if limits and not all(limits[0] <= item <= limits[1] for item in items):
+            low, high = limits
             found.append(f"{name}: expected {low:g} to {high:g}, found {shown(value)}")
-    for name in recipe.counts.keys() - mistyped:
-        value = getattr(recipe, name)
-        if len(value) != recipe.counts[name]:
-            found.append(f"{name}: expected {recipe.counts[name]} numbers, found {shown(value)}")
-    for name in recipe.choices.keys() - mistyped:
-        value = getattr(recipe, name)
-        if value not in recipe.choices[name]:
-            found.append(f"{name}: expected {' or '.join(recipe.choices[name])}, found {value!r}")
+        if len(items) != (count := recipe.counts.get(name, len(items))):
+            found.append(f"{name}: expected {count} numbers, found {shown(value)}")
+        if value not in choices:
+            found.append(f"{name}: expected {' or '.join(choices)}, found {value!r}")
     return sorted(found)
 
 

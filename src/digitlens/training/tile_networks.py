@@ -76,8 +76,7 @@ def classic(recipe: Recipe) -> nn.Sequential:
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
     activations.
     """
-    layers, features = _body(1, _side(recipe), recipe.blocks(), recipe)
-    return nn.Sequential(*layers, *_head(features, recipe))
+    return _with_head(_body(1, recipe.blocks(), recipe), recipe)
 
 
 def fast(recipe: Recipe) -> nn.Sequential:
@@ -86,9 +85,8 @@ def fast(recipe: Recipe) -> nn.Sequential:
     Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
     """
     first, *others = recipe.blocks()
-    stem = _block(1, first, recipe, stride=2)
-    layers, features = _body(first[0], (_side(recipe) + 1) // 2, others, recipe)
-    return nn.Sequential(*stem, *layers, *_head(features, recipe))
+    layers = [*_block(1, first, recipe, stride=2), *_body(first[0], others, recipe)]
+    return _with_head(layers, recipe)
 
 
 def swift(recipe: Recipe) -> nn.Sequential:
@@ -109,7 +107,7 @@ def swift(recipe: Recipe) -> nn.Sequential:
             layers += [*_convolution(width, width, kernel), nn.ReLU()]
         side, channels = (side + 2 * padding - kernel) // stride + 1, width
     cast(nn.Conv2d, layers[0]).weight.requires_grad_(False)
-    return nn.Sequential(*layers, *_head(channels * side * side, recipe))
+    return _with_head(layers, recipe)
 
 
 class Residual(nn.Module):
@@ -150,15 +148,13 @@ def residual(recipe: Recipe) -> nn.Sequential:
             # Only the first kernel is large: it sees pixels, the others maps.
             layers.append(Residual(width, 3, recipe.stochastic_depth * (place + 1) / pairs))
         channels = width
-    side = (_side(recipe) + 1) // 2 // 2 ** (len(recipe.widths) - 1)
-    return nn.Sequential(*layers, *_head(channels * side * side, recipe))
+    return _with_head(layers, recipe)
 
 
 def pooled(recipe: Recipe) -> nn.Sequential:
     """``fast`` whose first convolution sees every place and is pooled: for small networks."""
     channels, layers = _pooled_stem(recipe)
-    more, features = _body(channels, _side(recipe) // 2, recipe.blocks()[1:], recipe)
-    return nn.Sequential(*layers, *more, *_head(features, recipe))
+    return _with_head([*layers, *_body(channels, recipe.blocks()[1:], recipe)], recipe)
 
 
 def separable(recipe: Recipe) -> nn.Sequential:
@@ -171,16 +167,15 @@ def separable(recipe: Recipe) -> nn.Sequential:
     """
     channels, layers = _pooled_stem(recipe)  # of a single map there is nothing to mix apart
     for width, kernel in recipe.blocks()[1:]:
+        same = {"padding": kernel // 2, "bias": False}
         for given in (channels, *[width] * (recipe.convs - 1)):
-            layers.append(
-                nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
-            )
+            layers.append(nn.Conv2d(given, given, kernel, groups=given, **same))
             layers += [*_convolution(given, width, 1), nn.ReLU()]
         layers.append(nn.MaxPool2d(2))
         channels = width
     side = _side(recipe) // 2 ** len(recipe.widths)
     summed = nn.Conv2d(channels, channels, side, groups=channels, bias=False)
-    return nn.Sequential(*layers, summed, *_head(channels, recipe))
+    return _with_head([*layers, summed], recipe)
 
 
 def _pooled_stem(recipe: Recipe) -> tuple[int, list[nn.Module]]:
@@ -229,18 +224,15 @@ def _side(recipe: Recipe) -> int:
     return 28 - 2 * recipe.margin
 
 
-def _body(
-    channels: int, side: int, blocks: Sequence[tuple[int, int]], recipe: Recipe
-) -> tuple[list[nn.Module], int]:
-    """Blocks that halve the side each, and the number of features that come out."""
+def _body(channels: int, blocks: Sequence[tuple[int, int]], recipe: Recipe) -> list[nn.Module]:
+    """Blocks that halve the side each."""
     layers: list[nn.Module] = []
     strided = recipe.pool == "stride"
     for block in blocks:
         layers += _block(channels, block, recipe, stride=2 if strided else 1)
-        if not strided:
-            layers.append(nn.MaxPool2d(2))
-        channels, side = block[0], (side + 1) // 2 if strided else side // 2
-    return layers, channels * side * side
+        layers += [] if strided else [nn.MaxPool2d(2)]
+        channels = block[0]
+    return layers
 
 
 def _block(
@@ -258,12 +250,16 @@ def _block(
     return layers
 
 
-def _head(features: int, recipe: Recipe) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(recipe.dropout)]
+def _with_head(layers: Sequence[nn.Module], recipe: Recipe) -> nn.Sequential:
+    """The layers and dense ones behind them, for as many features as they make of a tile."""
+    body = nn.Sequential(*layers, nn.Flatten())
+    with torch.no_grad():
+        tile = torch.zeros(1, 1, _side(recipe), _side(recipe))
+        features = body.eval()(tile).numel()
+    body.append(nn.Dropout(recipe.dropout))
     if recipe.dense:
-        layers += [nn.Linear(features, recipe.dense), nn.ReLU(), nn.Dropout(recipe.dropout)]
-        features = recipe.dense
-    return [*layers, nn.Linear(features, recipe.classes)]
+        body.extend([nn.Linear(features, recipe.dense), nn.ReLU(), nn.Dropout(recipe.dropout)])
+    return body.append(nn.Linear(recipe.dense or features, recipe.classes)).train()
 
 
 VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # pixels down and across

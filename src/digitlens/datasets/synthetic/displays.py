@@ -155,7 +155,11 @@ def dot_matrix(text: str, rng: Rng) -> Panel:
 def _panel(text: str, segments: Sequence[Segment], slant: float) -> Panel:
     lean = np.array([slant, 0.0])
     slanted = tuple(Segment(outline - outline[:, 1:] * lean, lit) for outline, lit in segments)
-    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+    extent, shown = (0.0, -1.0, 0.6, 0.0), [segment.outline for segment in slanted if segment.lit]
+    if shown:
+        x0, y0, x1, y1 = extent_of(np.concatenate(shown))
+        extent = x0, min(-1.0, y0), x1, max(0.0, y1)
+    return Panel(slanted, extent, " ".join(text.split()))
 
 
 def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> Plane:
@@ -197,14 +201,6 @@ def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
     if char == "9" and not tails[1]:
         return lit.replace("d", "")
     return lit + "f" if char == "7" and tails[2] else lit
-
-
-def _lit_extent(segments: Sequence[Segment]) -> Extent:
-    lit = [segment.outline for segment in segments if segment.lit]
-    if not lit:
-        return 0.0, -1.0, 0.6, 0.0
-    x0, y0, x1, y1 = extent_of(np.concatenate(lit))
-    return x0, min(-1.0, y0), x1, max(0.0, y1)
 
 
 def _outlines(how: Segments) -> dict[str, Points]:

@@ -38,12 +38,7 @@ from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.styles import Maker
 from digitlens.datasets.synthetic.typesetting import Dots, PrintedPage, TextRow, Typesetter
 
-_WEEK: tuple[str, ...] = (
-    "Mo Tu We Th Fr Sa Su",
-    "Mo Di Mi Do Fr Sa So",
-    "S M T W T F S",
-    "L M M J V S D",
-)
+_WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
 
 
 def draw_price(desk: Desk) -> None:

@@ -419,16 +419,19 @@ def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
     face, ink = (dark, bright) if rng.random() < 0.65 else (bright, dark)
     red = as_colour([200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15)])
-    whole = view.mask()
+    whole, high = view.mask(), counter.window[1] / 2
+    half = counter.pitch / 2 + 0.01 if counter.joined else counter.window[0] / 2
     for place, wheel in enumerate(counter.wheels):
-        mask = _filled(_window(counter, place), view)
+        middle = (place + 0.5) * counter.pitch
+        corners = rectangle(middle - half, -0.5 - high, middle + half, -0.5 + high)
+        mask = _filled(corners, view)
         whole = np.maximum(whole, mask)
         ground, drawn = face, ink
         if place >= len(counter.wheels) - counter.reds:
             ground, drawn = (face, red) if face.mean() > 110 else (red, ink)
         plane = covered(plane, ground * _rounded(counter, view, rng), mask)
         canvas = view.canvas()
-        put_glyphs(canvas, _moved(wheel.glyphs, (place + 0.5) * counter.pitch, 0.0))
+        put_glyphs(canvas, _moved(wheel.glyphs, middle, 0.0))
         plane = covered(plane, drawn, np.minimum(canvas.ink, mask))
     return light(_edged(plane, whole, view, rng), rng)
 
@@ -518,13 +521,6 @@ def draw_wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> 
 def _moved(glyphs: Iterable[PlacedGlyph], x: float, y: float) -> list[PlacedGlyph]:
     off = np.array([[0, 0, x], [0, 0, y]])
     return [glyph._replace(matrix=glyph.matrix + off) for glyph in glyphs]
-
-
-def _window(counter: Counter, place: int) -> Points:
-    middle = (place + 0.5) * counter.pitch
-    half = counter.pitch / 2 + 0.01 if counter.joined else counter.window[0] / 2
-    high = counter.window[1] / 2
-    return rectangle(middle - half, -0.5 - high, middle + half, -0.5 + high)
 
 
 def _outline(canvas: Canvas, corners: Points, thin: int) -> None:

@@ -299,7 +299,7 @@ class PrintedPage:
                 if char is None:
                     text += " "
                     continue
-                whole = _bounds(project(matrix, char.outline))
+                whole = np.array(extent_of(project(matrix, char.outline)))
                 box = np.clip(whole, 0, frame)
                 share = _area(box) / max(1e-9, _area(whole))
                 readable = share > SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
@@ -310,8 +310,7 @@ class PrintedPage:
                     text += char.char
                     seen.append(char.outline)
             if seen:
-                x0, y0, x1, y1 = _bounds(np.concatenate(seen))
-                quad = project(matrix, rectangle(x0, y0, x1, y1))
+                quad = project(matrix, rectangle(*extent_of(np.concatenate(seen))))
                 lines.append(TextRow(as_label(text), quad.astype(np.float32)))
         found = np.array(boxes, np.float32).reshape(-1, 4)
         return Labels(found, np.array(values, np.int8), tuple(lines))
@@ -345,10 +344,6 @@ def _outline(char: str, mask: Ink) -> Points:
         left, right = np.repeat(left, 2), np.repeat(right, 2)
     x = np.concatenate([left, right, left, right])
     return np.stack([x, np.concatenate([rows, rows, rows + 1, rows + 1])], axis=1).astype(float)
-
-
-def _bounds(points: Points) -> Points:
-    return np.array(extent_of(points))
 
 
 def _area(box: Points) -> float:
