@@ -8,7 +8,6 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from typer.testing import CliRunner
 from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.lines import Line
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.models.bundle import load_line_bundle
@@ -254,12 +254,11 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
 class FewLines:
     """Draws lines dark on the left for a one, dark on the right for a two."""
 
-    def line(self, number: int, *, kind: str | None = None) -> SimpleNamespace:
+    def line(self, number: int, *, kind: str | None = None) -> Line:
         pixels = np.full((48, 32, 3), 210, np.uint8)
         one = number % 2 == 0
         pixels[8:40, 4 if one else 20 :][:, :8] = 20
-        text = "1" if one else "2"
-        return SimpleNamespace(pixels=pixels, text=text, kind=kind or "tile")
+        return Line(pixels, "1" if one else "2", kind or "tile")
 
 
 @pytest.mark.train

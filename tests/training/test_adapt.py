@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from digitlens.training import adapt as adapting
 from digitlens.training.adapt import (
     HELD_OUT,
     LINES,
-    MixedLines,
     NetworkResult,
     OwnMaker,
     OwnSample,
@@ -26,6 +26,7 @@ from digitlens.training.adapt import (
     join_splits,
     judge,
     match_lines,
+    mixed_line,
     split_samples,
 )
 from digitlens.training.loop import STATE, Trained, choose_device
@@ -79,19 +80,13 @@ def test_lines_are_written_with_the_digits_of_the_user(maker):
 
 
 def test_lines_of_three_sources_are_mixed_the_same_way_each_time():
-    class Source:
-        def __init__(self, kind):
-            self.kind = kind
+    def source(kind, number=7):
+        return Line(np.zeros((48, 32, 3), np.uint8), str(number), kind)
 
-        def line(self, number):
-            return Line(np.zeros((48, 32, 3), np.uint8), str(number), self.kind)
-
-    mixed = MixedLines((Line(np.zeros((48, 32, 3), np.uint8), "7", "own"),), *map(Source, "wr"), 0)
-    kinds = [mixed.line(number).kind for number in range(300)]
-    assert {kind: kinds.count(kind) > 60 for kind in ("own", "w", "r")} == dict.fromkeys(
-        ("own", "w", "r"), True
-    )
-    assert kinds == [mixed.line(number).kind for number in range(300)]
+    mixed = partial(mixed_line, [source("own")], partial(source, "w"), partial(source, "r"), 0)
+    kinds = [mixed(number).kind for number in range(300)]
+    assert all(kinds.count(kind) > 60 for kind in ("own", "w", "r"))
+    assert kinds == [mixed(number).kind for number in range(300)]
 
 
 RECIPE = dataclasses.replace(LINES, batch_size=2, pool=1, steps=2, check_every=1, warmup_steps=1)

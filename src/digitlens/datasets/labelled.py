@@ -59,9 +59,25 @@ def load_labelled(path: str | os.PathLike[str]) -> Split:
 
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """Labelled tiles with a hash: of the zip file, or of all files of a folder in order."""
+    tiles, labels, problems = list[Tiles](), list[int](), list[str]()
     with _opened(Path(path)) as (source, whole):
-        split, digest = _read(source)
-    return split, whole or digest
+        listing, rows = _listed(source)
+        digest = hashlib.sha256(listing)
+        for row, (name, label) in enumerate(rows, 2):
+            tile = _tile(source, name, digest.update)
+            if isinstance(tile, str):
+                problems.append(f"line {row}: {name}: {tile}")
+            elif label not in set("0123456789"):
+                problem = f"expected a label from 0 to 9, found {label!r}"
+                problems.append(f"line {row}: {name}: {problem}")
+            else:
+                tiles.append(tile)
+                labels.append(int(label))
+    _refuse(source, problems)
+    if not tiles:
+        raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
+    split = Split(np.stack(tiles), np.array(labels, np.uint8))
+    return split, whole or digest.hexdigest()
 
 
 class LabelledPicture(NamedTuple):
@@ -172,25 +188,6 @@ def _refuse(source: _Source, problems: list[str]) -> None:
         if len(problems) > _TOLD:
             told.append(f"\n  and {len(problems) - _TOLD:,} more")
         raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{''.join(told)}")
-
-
-def _read(source: _Source) -> tuple[Split, str]:
-    listing, rows = _listed(source)
-    digest = hashlib.sha256(listing)
-    tiles, labels, problems = list[Tiles](), list[int](), list[str]()
-    for row, (name, label) in enumerate(rows, 2):
-        tile = _tile(source, name, digest.update)
-        if isinstance(tile, str):
-            problems.append(f"line {row}: {name}: {tile}")
-        elif label not in set("0123456789"):
-            problems.append(f"line {row}: {name}: expected a label from 0 to 9, found {label!r}")
-        else:
-            tiles.append(tile)
-            labels.append(int(label))
-    _refuse(source, problems)
-    if not tiles:
-        raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
-    return Split(np.stack(tiles), np.array(labels, np.uint8)), digest.hexdigest()
 
 
 def _fetch(source: _Source, name: str, most: int) -> bytes | str:

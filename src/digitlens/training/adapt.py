@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -60,7 +61,7 @@ from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
 from digitlens.training.run import at_work
-from digitlens.training.tasks.batches import LineSource, Sample, batches_by_width, worker_count
+from digitlens.training.tasks.batches import LineSource, batches_by_width, worker_count
 from digitlens.training.tasks.line import VALIDATION_SEED, blend_weights, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
 from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
@@ -176,34 +177,15 @@ class OwnMaker(LineMaker):
         return super().line(number, kind=kind or _KINDS[number % len(_KINDS)])
 
 
-@dataclass(frozen=True)
-class ListedLines:
-    """Lines that are there already."""
-
-    lines: tuple[Line, ...]
-
-    def line(self, number: int) -> Line:
-        """One of them."""
-        return self.lines[number]
-
-
-@dataclass(frozen=True)
-class MixedLines:
-    """The user's lines, lines written with their digits, and lines as they were learned from."""
-
-    own: tuple[Line, ...]  # of the user
-    written: LineSource  # draws lines with the user's digits
-    replay: LineSource  # draws lines as before
-    seed: int  # decides which comes when
-
-    def line(self, number: int) -> Line:
-        """A line of one of the three sources."""
-        rng = np.random.default_rng([self.seed, number, 4])
-        chance = rng.random()
-        if chance < _OWN:
-            return self.own[int(rng.integers(len(self.own)))]
-        source = self.written if chance < _OWN + _WRITTEN else self.replay
-        return source.line(number)
+def mixed_line(
+    own: Sequence[Line], written: LineSource, replay: LineSource, seed: int, number: int
+) -> Line:
+    """The user's line, one written with their digits, or one as before: by seed and number."""
+    rng = np.random.default_rng([seed, number, 4])
+    chance = rng.random()
+    if chance < _OWN:
+        return own[int(rng.integers(len(own)))]
+    return (written if chance < _OWN + _WRITTEN else replay)(number)
 
 
 RUN = "run"  # folder for what is in the making, inside that of the model
@@ -394,8 +376,7 @@ class _Run:
         recipe = replace(self.recipe, validation_lines=len(kept_back))
         lines = self._mixed(own, join_splits([each.tiles for each in learned]))
         how = {**self._where("lines"), "workers": self.workers, "start": start}
-        kept_lines = ListedLines(tuple(kept_back))
-        trained = train_lines(recipe, lines, kept_lines, self.folder / "lines", **how)
+        trained = train_lines(recipe, lines, kept_back.__getitem__, self.folder / "lines", **how)
         count = sum(len(line.text) for line in kept_back)
         network, part = judge(
             part,
@@ -456,14 +437,14 @@ class _Run:
             numbers = bar.track(range(GUARD_LINES), description="drawing what guards")
             return [maker.line(number) for number in numbers]
 
-    def _mixed(self, own: Sequence[Line], tiles: Split) -> MixedLines:
+    def _mixed(self, own: Sequence[Line], tiles: Split) -> LineSource:
         """The user's lines, lines with the user's digits, and lines as before."""
         known, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
         missing = [value for value in range(CLASSES) if value not in tiles.labels]
         some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
         others = [known.take(at) for at in some]
         written = OwnMaker(join_splits([tiles, *others]), fonts, seed)
-        return MixedLines(tuple(own), written, LineMaker(known, fonts, seed), seed)
+        return partial(mixed_line, own, written.line, LineMaker(known, fonts, seed).line, seed)
 
     def _repeated(self, own: Split) -> Split:
         """The user's tiles, often enough to be seen, among tiles of MNIST."""
@@ -500,8 +481,7 @@ def judge(
 
 
 def _line_score(lines: Sequence[Line], network: LineNetwork) -> dict[str, float]:
-    samples = [Sample(line.pixels, line.text, 0) for line in lines]
-    return line_score(network, batches_by_width(samples, LINES.batch_size), [KIND])
+    return line_score(network, batches_by_width(lines, LINES.batch_size))
 
 
 def _wrong_tiles(network: DigitNetwork, split: Split) -> int:

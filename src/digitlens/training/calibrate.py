@@ -275,7 +275,7 @@ def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
     ``number`` is that of lines, see ``KINDS``. Pictures are drawn with writers and fonts that no
     network was trained with. Gives what was measured on the half that was not fitted.
     """
-    counts = {name: 2 * round(kind.share * number / 2) for name, kind in KINDS.items()}
+    counts = {name: 2 * round(share * number / 2) for name, (share, _) in KINDS.items()}
     reader, drawers = DigitReader(lines=folder), halves(seed)
     wanted = ((name, each) for name, count in counts.items() for each in range(count))
     examples = (drawers[each % 2].draw(name, each) for name, each in wanted)
@@ -306,7 +306,7 @@ class Drawers:
 
     def draw(self, kind: str, number: int) -> Example:
         """A picture of a kind in ``KINDS``."""
-        return KINDS[kind].draw(self, number)
+        return KINDS[kind][1](self, number)
 
     def line(self, number: int) -> Example:
         """A generated line as a picture of its own, at another size and with a margin."""
@@ -363,23 +363,17 @@ class Drawers:
         return Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
 
 
-class Kind(NamedTuple):
-    """One kind of picture."""
-
-    share: float  # how many there are for each line
-    draw: Callable[[Drawers, int], Example]
-
-
-KINDS = {
-    "lines": Kind(1, Drawers.line),
-    "lone": Kind(3, Drawers.lone),
-    "pages": Kind(0.5, Drawers.page),
-    "documents": Kind(0.2, Drawers.document),
-    "photographs": Kind(0.15, Drawers.photo),
-    "held": Kind(0.4, partial(Drawers.asked, kinds=("held",), sides=(*SIDES, 768, 1152))),
-    "signs": Kind(0.3, partial(Drawers.asked, kinds=("sign", "held sign"), sides=SIDES)),
-    "clutter": Kind(0.15, partial(Drawers.asked, kinds=CLUTTER, sides=(*SIDES, 768))),
-    "soiled": Kind(0.075, partial(Drawers.asked, kinds=SOILED, sides=(512, 768, 1152, 1728))),
+# How many of a kind of picture there are for each line, and what draws them.
+KINDS: dict[str, tuple[float, Callable[[Drawers, int], Example]]] = {
+    "lines": (1, Drawers.line),
+    "lone": (3, Drawers.lone),
+    "pages": (0.5, Drawers.page),
+    "documents": (0.2, Drawers.document),
+    "photographs": (0.15, Drawers.photo),
+    "held": (0.4, partial(Drawers.asked, kinds=("held",), sides=(*SIDES, 768, 1152))),
+    "signs": (0.3, partial(Drawers.asked, kinds=("sign", "held sign"), sides=SIDES)),
+    "clutter": (0.15, partial(Drawers.asked, kinds=CLUTTER, sides=(*SIDES, 768))),
+    "soiled": (0.075, partial(Drawers.asked, kinds=SOILED, sides=(512, 768, 1152, 1728))),
 }
 
 

@@ -204,7 +204,7 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
     makers = line_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
     note(f"lines: drawing {recipe.validation_lines:,} to validate, then training to read them")
-    trained = job.fit(train_lines, recipe, makers)
+    trained = job.fit(train_lines, recipe, (makers[0].line, makers[1].line))
     results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
     shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines

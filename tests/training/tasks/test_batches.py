@@ -14,7 +14,6 @@ from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     NOTHING,
     PageBatch,
-    Sample,
     Targets,
     augment_line,
     batches_by_width,
@@ -129,40 +128,38 @@ def test_what_may_be_read_or_not_is_not_asked_for_but_a_digit_over_it_is():
 RECIPE = LineRecipe(batch_size=4, pool=3, steps=7)
 
 
-class Maker:
-    """Bars, as many as the digit says."""
-
-    def line(self, number: int) -> Line:
-        rng = np.random.default_rng(number)
-        digit = int(rng.integers(1, 10))
-        pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
-        for bar in range(digit):
-            pixels[8:40, 8 + 8 * bar : 12 + 8 * bar] = 20
-        return Line(pixels, str(digit), "tile" if digit % 2 else "letter")
+def bars(number: int) -> Line:
+    """As many as the digit says."""
+    rng = np.random.default_rng(number)
+    digit = int(rng.integers(1, 10))
+    pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
+    for bar in range(digit):
+        pixels[8:40, 8 + 8 * bar : 12 + 8 * bar] = 20
+    return Line(pixels, str(digit), "tile" if digit % 2 else "letter")
 
 
-def _sample(width: int, text: str = "1") -> Sample:
-    return Sample(np.full((48, width, 3), width % 256, np.uint8), text, 0)
+def _line(width: int, text: str = "1") -> Line:
+    return Line(np.full((48, width, 3), width % 256, np.uint8), text, "tile")
 
 
 def test_lines_are_padded_with_grey_on_the_right_and_ordered_by_width():
-    batch = line_batch([_sample(40), _sample(64, "2.5")])
+    batch = line_batch([_line(40), _line(64, "2.5")])
     assert batch.pictures.shape == (2, 3, 48, 64)
     assert batch.pictures.dtype == torch.uint8
     assert (batch.pictures[0, :, :, :40] == 40).all()
     assert (batch.pictures[0, :, :, 40:] == 127).all()
     assert batch.targets.tolist() == [[*encode("1"), 0, 0], encode("2.5")]
     assert batch.lengths.tolist() == [1, 3]
-    batches = batches_by_width([_sample(width) for width in (320, 32, 64, 256, 40)], 2)
+    batches = batches_by_width([_line(width) for width in (320, 32, 64, 256, 40)], 2)
     assert [batch.pictures.shape[3] for batch in batches] == [64, 256, 320]
-    without = line_batch([_sample(32, "")])
+    without = line_batch([_line(32, "")])
     assert (without.lengths.tolist(), without.targets.shape) == ([0], (1, 1))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_stream_goes_on_where_it_was_stopped(workers):
-    whole = list(line_batches(Maker(), RECIPE, skip=0, workers=0))
-    rest = list(line_batches(Maker(), RECIPE, skip=4, workers=workers))
+    whole = list(line_batches(bars, RECIPE, skip=0, workers=0))
+    rest = list(line_batches(bars, RECIPE, skip=4, workers=workers))
     assert len(whole) == 7
     assert len(rest) == 3
     for expected, found in zip(whole[4:], rest, strict=True):
@@ -171,7 +168,7 @@ def test_a_stream_goes_on_where_it_was_stopped(workers):
 
 def test_changes_keep_the_contract_and_none_leaves_lines_as_they_are():
     recipe = dataclasses.replace(RECIPE, invert=0.5, recolour=0.5, grey=0.5, cutout=0.5)
-    pixels = Maker().line(3).pixels
+    pixels = bars(3).pixels
     before, widths = pixels.copy(), set()
     for seed in range(40):
         found = augment_line(pixels, recipe, np.random.default_rng(seed))

@@ -37,19 +37,17 @@ RECIPE = LineRecipe(
 )
 
 
-class Maker:
-    """Lines dark on the left for a one, dark on the right for a two."""
-
-    def line(self, number: int) -> Line:
-        rng = np.random.default_rng(number)
-        pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
-        one = number % 2 == 0
-        pixels[8:40, 4:12] = 20 if one else 210
-        return Line(pixels, "1" if one else "22", "tile")
+def line(number: int) -> Line:
+    """Dark on the left for a one, dark on the right for a two."""
+    rng = np.random.default_rng(number)
+    pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
+    one = number % 2 == 0
+    pixels[8:40, 4:12] = 20 if one else 210
+    return Line(pixels, "1" if one else "22", "tile")
 
 
 def _train(folder, recipe=RECIPE, *, resume=False):
-    return train_lines(recipe, Maker(), Maker(), folder, resume=resume, workers=0)
+    return train_lines(recipe, line, line, folder, resume=resume, workers=0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,9 +91,9 @@ def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, same, stopped
 
 def test_a_run_whose_time_is_over_ends_with_its_schedule(tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=1000, check_every=500)
-    rows = train_lines(recipe, Maker(), Maker(), tmp_path, workers=0, time_limit=0.01).history
+    rows = train_lines(recipe, line, line, tmp_path, workers=0, time_limit=0.01).history
     assert [row["step"] for row in rows] == [1]
-    again = train_lines(recipe, Maker(), Maker(), tmp_path, workers=0, time_limit=0.01, resume=True)
+    again = train_lines(recipe, line, line, tmp_path, workers=0, time_limit=0.01, resume=True)
     assert again.history == rows
 
 

@@ -8,9 +8,9 @@ depend on how many processes draw.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -190,76 +190,62 @@ class LineBatch(NamedTuple):
     pictures: Tensor  # uint8[B, 3, 48, W], RGB, padded on the right
     targets: Tensor  # int64[B, S], the classes of their characters, then zeros
     lengths: Tensor  # int64[B], how many classes are a line's
-    kinds: Tensor  # int64[B], index of a line's kind, in ``ORDER`` for lines to learn from
+    kinds: Tensor  # int64[B], index of a line's kind in ``ORDER``
 
 
-class Sample(NamedTuple):
-    """A line to put into a batch: uint8[48, W, 3], its text, index of its kind."""
-
-    pixels: Pixels
-    text: str
-    kind: int
-
-
-def line_batch(samples: Sequence[Sample]) -> LineBatch:
+def line_batch(lines: Sequence[Line]) -> LineBatch:
     """Some lines in one batch, padded to the next multiple of 32 pixels."""
-    width = -(-max(each.pixels.shape[1] for each in samples) // MULTIPLE) * MULTIPLE
-    codes = [encode(each.text) for each in samples]
+    width = -(-max(each.pixels.shape[1] for each in lines) // MULTIPLE) * MULTIPLE
+    codes = [encode(each.text) for each in lines]
     longest = max(1, *map(len, codes))
-    height = samples[0].pixels.shape[0]
-    pictures = np.full((len(samples), 3, height, width), PADDING, np.uint8)
-    targets = np.zeros((len(samples), longest), np.int64)
-    for index, (sample, code) in enumerate(zip(samples, codes, strict=True)):
-        pictures[index, :, :, : sample.pixels.shape[1]] = sample.pixels.transpose(2, 0, 1)
+    height = lines[0].pixels.shape[0]
+    pictures = np.full((len(lines), 3, height, width), PADDING, np.uint8)
+    targets = np.zeros((len(lines), longest), np.int64)
+    for index, (line, code) in enumerate(zip(lines, codes, strict=True)):
+        pictures[index, :, :, : line.pixels.shape[1]] = line.pixels.transpose(2, 0, 1)
         targets[index, : len(code)] = code
     return LineBatch(
         torch.from_numpy(pictures),
         torch.from_numpy(targets),
         torch.tensor([len(code) for code in codes]),
-        torch.tensor([each.kind for each in samples]),
+        torch.tensor([ORDER.index(each.kind) for each in lines]),
     )
 
 
-def batches_by_width(samples: Sequence[Sample], size: int) -> list[LineBatch]:
+def batches_by_width(lines: Sequence[Line], size: int) -> list[LineBatch]:
     """All lines in batches, from narrow to wide."""
-    ordered = sorted(samples, key=lambda each: each.pixels.shape[1])
+    ordered = sorted(lines, key=lambda each: each.pixels.shape[1])
     return [line_batch(ordered[at : at + size]) for at in range(0, len(ordered), size)]
 
 
-class LineSource(Protocol):
-    """What gives labelled lines by their number."""
-
-    def line(self, number: int) -> Line:
-        """A line, always the same for the same number."""
-        ...
+LineSource = Callable[[int], Line]  # a line by its number, always the same
 
 
 def line_batches(
-    maker: LineSource, recipe: LineRecipe, *, skip: int, workers: int
+    source: LineSource, recipe: LineRecipe, *, skip: int, workers: int
 ) -> Iterator[LineBatch]:
     """The batches of drawn lines that a run learns from, see ``_loaded``."""
-    sets = _LineSets(maker, recipe)
+    sets = _LineSets(source, recipe)
     return _loaded(sets, recipe.pool, recipe.steps, skip=skip, workers=workers)
 
 
 class _LineSets(Dataset[list[LineBatch]]):
     """By number: lines for some batches, sorted by width; the batches are in any order."""
 
-    def __init__(self, maker: LineSource, recipe: LineRecipe) -> None:
-        self.maker, self.recipe = maker, recipe
+    def __init__(self, source: LineSource, recipe: LineRecipe) -> None:
+        self.source, self.recipe = source, recipe
 
     def __getitem__(self, number: int) -> list[LineBatch]:
         count = self.recipe.pool * self.recipe.batch_size
-        samples = [self._sample(each) for each in range(number * count, (number + 1) * count)]
-        batches = batches_by_width(samples, self.recipe.batch_size)
+        lines = [self._line(each) for each in range(number * count, (number + 1) * count)]
+        batches = batches_by_width(lines, self.recipe.batch_size)
         order = np.random.default_rng([self.recipe.seed, number, 1]).permutation(len(batches))
         return [batches[index] for index in order]
 
-    def _sample(self, number: int) -> Sample:
-        line = self.maker.line(number)
+    def _line(self, number: int) -> Line:
+        line = self.source(number)
         rng = np.random.default_rng([self.recipe.seed, number, 2])
-        pixels = augment_line(line.pixels, self.recipe, rng)
-        return Sample(pixels, line.text, ORDER.index(line.kind))
+        return line._replace(pixels=augment_line(line.pixels, self.recipe, rng))
 
 
 def augment_line(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:

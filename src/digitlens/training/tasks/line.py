@@ -36,7 +36,6 @@ from digitlens.training.tasks.batches import (
     ORDER,
     LineBatch,
     LineSource,
-    Sample,
     batches_by_width,
     line_batches,
 )
@@ -54,8 +53,8 @@ _CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # fields t
 
 def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     recipe: LineRecipe,
-    maker: LineSource,
-    validation_maker: LineSource,
+    training: LineSource,
+    validation: LineSource,
     folder: Path,
     *,
     resume: bool = False,
@@ -72,7 +71,7 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     DataError also where the weights to start from cannot be fetched.
     """
     return fit(
-        _LineTask(recipe, maker, validation_maker, workers, start),
+        _LineTask(recipe, training, validation, workers, start),
         folder,
         device or choose_device(recipe.precision),
         resume=resume,
@@ -171,10 +170,10 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
     return (counted * apart).mean()
 
 
-def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[str]) -> Row:
+def line_score(network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
     """``val_loss``, the mean CTC loss over one batch or more, and what ``line_scores`` gives.
 
-    The network is left in evaluation mode; ``kinds`` are the names of the kinds of lines.
+    The network is left in evaluation mode.
     """
     network.eval()
     read: list[tuple[str, str, str]] = []
@@ -184,7 +183,7 @@ def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[s
             logits = network.read(normalise(batch.pictures))
             losses.append(ctc_loss(logits, batch) * len(batch.lengths))
             texts = [best_path(path) for path in logits.argmax(dim=2).tolist()]
-            names = [kinds[kind] for kind in batch.kinds.tolist()]
+            names = [ORDER[kind] for kind in batch.kinds.tolist()]
             read += zip(_texts(batch), texts, names, strict=True)
     return {"val_loss": torch.stack(losses).sum().item() / len(read), **line_scores(read)}
 
@@ -208,7 +207,6 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         super().__init__(recipe, recipe.plan())
         self._training, self._workers = training, workers
         self._validation, self._start = validation, start
-        self._kinds: list[str] = []
         kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
         self._teacher = (copy.deepcopy(start) if start else published_network()) if kept else None
 
@@ -228,10 +226,8 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         return line_batches(self._training, self.recipe, skip=step, workers=self._workers)
 
     def held_out(self) -> list[LineBatch]:
-        lines = [self._validation.line(each) for each in range(self.recipe.validation_lines)]
-        self._kinds = sorted({line.kind for line in lines})
-        samples = [Sample(each.pixels, each.text, self._kinds.index(each.kind)) for each in lines]
-        return batches_by_width(samples, self.recipe.batch_size)
+        lines = [self._validation(each) for each in range(self.recipe.validation_lines)]
+        return batches_by_width(lines, self.recipe.batch_size)
 
     def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
         pictures = normalise(batch.pictures)
@@ -246,7 +242,7 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
 
     def score(self, network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
-        return line_score(network, batches, self._kinds)
+        return line_score(network, batches)
 
     def state(self, row: Row) -> str:
         return f"validation {row['val_loss']:.3f}, lines right {row['exact']:.1%}"
@@ -322,10 +318,9 @@ def main(arguments: list[str] | None = None) -> None:
     device = choose_device(recipe.precision)
     note(device.reason)
     makers = line_makers(recipe, *recipe.split(load_mnist().train))
-    limit = chosen.minutes and 60 * chosen.minutes
-    learned = train_lines(
-        recipe, *makers, chosen.run, resume=chosen.resume, device=device, time_limit=limit
-    )
+    sources, limit = (maker.line for maker in makers), chosen.minutes and 60 * chosen.minutes
+    how = {"resume": chosen.resume, "device": device, "time_limit": limit}
+    learned = train_lines(recipe, *sources, chosen.run, **how)
     note(str(learned.history[-1]))
     write_bytes(chosen.run / GRAPH, line_graph_of(learned.network, recipe, makers[1], chosen.run))
 
