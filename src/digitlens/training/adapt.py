@@ -375,7 +375,7 @@ class _Run:
         note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
         recipe = replace(self.recipe, validation_lines=len(kept_back))
         lines = self._mixed(own, join_splits([each.tiles for each in learned]))
-        how = {**self._where("lines"), "workers": self.workers, "start": start}
+        how: dict[str, Any] = {"workers": self.workers, "start": start, **self._where("lines")}
         trained = train_lines(recipe, lines, kept_back.__getitem__, self.folder / "lines", **how)
         count = sum(len(line.text) for line in kept_back)
         network, part = judge(

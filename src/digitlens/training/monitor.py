@@ -226,7 +226,7 @@ def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
     names = "train_loss", "train_accuracy"
     pairs = torch.stack([torch.stack([info.losses[name] for name in names]) for info in steps])
     rows = zip(steps, pairs.float().tolist(), strict=True)
-    return tuple(Point(info.step, *pair, info.learning_rate) for info, pair in rows)
+    return tuple(Point(info.step, a, b, info.learning_rate) for info, (a, b) in rows)
 
 
 class TensorBoard:

@@ -156,13 +156,13 @@ def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
     for name in defaults(type(recipe)).keys() - mistyped:
         value = getattr(recipe, name)
         items = value if isinstance(value, tuple) else (value,)
-        limits, choices = recipe.limits.get(name), recipe.choices.get(name, (value,))
+        limits, choices = recipe.limits.get(name), recipe.choices.get(name)
         if limits and not all(limits[0] <= item <= limits[1] for item in items):
             low, high = limits
             found.append(f"{name}: expected {low:g} to {high:g}, found {shown(value)}")
         if len(items) != (count := recipe.counts.get(name, len(items))):
             found.append(f"{name}: expected {count} numbers, found {shown(value)}")
-        if value not in choices:
+        if choices and value not in choices:
             found.append(f"{name}: expected {' or '.join(choices)}, found {value!r}")
     return sorted(found)
 

@@ -7,6 +7,7 @@ in ``document_layouts`` and here, where they are coloured, scanned or photograph
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -238,7 +239,7 @@ def _month(
     face: Typesetter,
     place: tuple[float, float],
     cell: tuple[float, float],
-    week: list[str],
+    week: Sequence[str],
     looks: tuple[bool, float],
 ) -> None:
     """The days of a week and of a month; the looks say whether in boxes, and how aligned."""

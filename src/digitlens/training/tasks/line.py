@@ -318,9 +318,9 @@ def main(arguments: list[str] | None = None) -> None:
     device = choose_device(recipe.precision)
     note(device.reason)
     makers = line_makers(recipe, *recipe.split(load_mnist().train))
-    sources, limit = (maker.line for maker in makers), chosen.minutes and 60 * chosen.minutes
-    how = {"resume": chosen.resume, "device": device, "time_limit": limit}
-    learned = train_lines(recipe, *sources, chosen.run, **how)
+    how = {"resume": chosen.resume, "time_limit": chosen.minutes and 60 * chosen.minutes}
+    sources = makers[0].line, makers[1].line
+    learned = train_lines(recipe, *sources, chosen.run, device=device, **how)
     note(str(learned.history[-1]))
     write_bytes(chosen.run / GRAPH, line_graph_of(learned.network, recipe, makers[1], chosen.run))
 
