@@ -15,9 +15,10 @@ every error; ``--card`` writes the numbers into its ``model.json``.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,13 @@ def work_off(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: M
     for name, seed in jobs:
         recipe = published(name, seed)
         folder, path = runs / f"{name}-{seed}-{digest(recipe)}", record / f"{name}-{seed}.json"
-        if not is_known(path, recipe):
-            keep(path, recipe, score(trained(name, recipe, mnist, folder), mnist, seed))
+        keep(path, recipe, mnist, partial(trained, name, recipe, mnist, folder))
         if name == COMMITTEE_OF and (folder / MODEL / CARD).is_file():
             members.append(folder / MODEL)
     if len(members) > 1:
         recipe = replace(published(COMMITTEE_OF, 0), models=len(members))
         path, place = record / f"{COMMITTEE}-0.json", runs / f"{COMMITTEE}-{digest(recipe)}" / MODEL
-        if not is_known(path, recipe):
-            keep(path, recipe, score(combined(members, recipe, mnist, place), mnist, 0))
+        keep(path, recipe, mnist, partial(combined, members, recipe, mnist, place))
 
 
 def published(name: str, seed: int) -> Recipe:
@@ -136,13 +135,11 @@ def digest(recipe: Recipe) -> str:
     return files.sha256(json.dumps(fields, sort_keys=True).encode())[:16]
 
 
-def is_known(path: Path, recipe: Recipe) -> bool:
-    """Whether a record is that of a recipe as it is now."""
-    return path.is_file() and json.loads(path.read_bytes())["recipe"] == digest(recipe)
-
-
-def keep(path: Path, recipe: Recipe, row: Row) -> None:
-    """Writes the record of a run, and the table of all."""
+def keep(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> None:
+    """Makes and scores a model that has no record yet; writes that, and the table of all."""
+    if path.is_file() and json.loads(path.read_bytes())["recipe"] == digest(recipe):
+        return
+    row = score(make(), mnist, recipe.seed)
     row |= {"recipe": digest(recipe), "models": recipe.models, "threads": get_num_threads()}
     row |= harness.provenance() | {"device": choose_device(recipe.precision).reason}
     files.write_json(path, row)

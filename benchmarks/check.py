@@ -1,6 +1,6 @@
 """What got slower or faster between two records of speed, beyond noise?
 
-    python benchmarks/check.py OLD NEW [--json] [--anyway]
+    python benchmarks/check.py OLD NEW [--anyway]
 
 OLD and NEW are folders that ``benchmarks/speed.py`` wrote, or the speed.json in them. A difference
 counts if it is beyond both
@@ -19,7 +19,6 @@ Times on another processor, or with other cores or threads, are refused, unless 
 """
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +43,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--json", action="store_true", help="instead of a table")
     parser.add_argument("--anyway", action="store_true", help="though the machines differ")
     options = parser.parse_args()
     try:
@@ -60,8 +58,7 @@ def main() -> int:
         return 2
     changes = compare(old, new)
     worse = sum(map(counts, changes))
-    as_json = json.dumps({"worse": worse, "changes": changes}, indent=2) + "\n"
-    print(as_json if options.json else table(changes), end="")
+    print(table(changes), end="")
     return int(worse > 0)
 
 

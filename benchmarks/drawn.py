@@ -1,6 +1,6 @@
 """How well are numbers read that are drawn here: print of every size, tables, pages, displays?
 
-    python benchmarks/drawn.py [--peers] [--groups WORD ...] [--out FOLDER] [--keep FOLDER]
+    python benchmarks/drawn.py [--peers] [--groups WORD ...] [--out FOLDER]
 
 Pictures are drawn from a seed, in fonts that no page to train with is set in. Numbers are compared
 page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``harness.py``.
@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +48,6 @@ BESIDE = (
 def main() -> None:
     made = harness.parser(__doc__)
     made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
-    made.add_argument("--keep", type=Path, help="folder for the pictures")
     made.add_argument("--seed", type=int, default=0)
     harness.add_options(made)
     options = made.parse_args()
@@ -58,9 +56,6 @@ def main() -> None:
     about |= {"seed": options.seed, "groups": scores}
     table = harness.compared(COLUMNS, BESIDE, scores, "right", "exact")
     harness.publish(options.out, "drawn", about, f"{table}\n{harness.origin(about)}")
-    for case in cases if options.keep else ():
-        options.keep.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(case.page).save(options.keep / f"{case.name}.png")
 
 
 def summary(results: Sequence[Result]) -> Row:

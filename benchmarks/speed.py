@@ -1,6 +1,6 @@
 """How fast is digitlens? Runs every benchmark of speed, one after the other, into one record.
 
-    python benchmarks/speed.py [--only NAME ...] [--with 'NAME OPTIONS' ...] [--out FOLDER]
+    python benchmarks/speed.py [--only NAME ...] [--out FOLDER]
 
 The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
 speed.json, which ``check.py`` compares, and the table of docs/results.md in summary.md. A benchmark
@@ -10,7 +10,6 @@ docs/results.md gets the new table. The machine should have nothing else to do.
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -52,14 +51,11 @@ SUMMARY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 def main() -> int:
     made = harness.parser(__doc__)
     made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
-    told = "'NAME OPTIONS' for one of them"
-    made.add_argument("--with", action="append", dest="extra", default=[], help=told)
     options = made.parse_args()
     about = harness.provenance() | {"threads": os.cpu_count()}
     about["versions"]["torch"] = version("torch")
     folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
-    extra = {words[0]: words[1:] for words in map(shlex.split, options.extra)}
-    about, figures = run_all(options.only or BENCHMARKS, folder, extra, about)
+    about, figures = run_all(options.only or BENCHMARKS, folder, about)
     files.write_json(folder / harness.RECORD, {**about, "figures": harness.by_name(figures)})
     text = summary(about, figures)
     files.write_bytes(folder / "summary.md", text.encode())
@@ -69,9 +65,7 @@ def main() -> int:
     return int(bool(about["failed"]))
 
 
-def run_all(
-    names: Sequence[str], folder: Path, extra: dict[str, list[str]], about: Row
-) -> tuple[Row, list[Figure]]:
+def run_all(names: Sequence[str], folder: Path, about: Row) -> tuple[Row, list[Figure]]:
     """Runs the benchmarks; what is known of the run, and the figures of those that succeeded."""
     took: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -81,7 +75,7 @@ def run_all(
         start, record = time.perf_counter(), folder / f"{name}.json"
         # Else a benchmark that fails would speak with what an earlier run left here.
         record.unlink(missing_ok=True)
-        script = [str(HERE / f"{name}.py"), "--out", str(folder), *extra.get(name, ())]
+        script = [str(HERE / f"{name}.py"), "--out", str(folder)]
         try:
             subprocess.run([sys.executable, *script], check=True, timeout=PATIENCE)
             figures += harness.load_record(record)[1].values()

@@ -100,7 +100,8 @@ def rows_of(who: str, wanted: Sequence[Any], options: Any, missing: dict[str, st
     """The rows of a process; none, and the reason in ``missing``, if it fails."""
     note(f"training: {who} {' '.join(map(str, wanted))}")
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
-    arguments = ("train", who, options.threads, *wanted)
+    task = ("train_seeds",) if who == OURS else ("train", who)
+    arguments = (*task, options.threads, *wanted)
     packages = PEERS[who][2] if who in PEERS else ()
 
     def rows() -> list[Row]:

@@ -2,7 +2,7 @@
 
     python worker.py rapidocr THREADS
     python worker.py classify NAME MODEL CORES TILES.npz
-    python worker.py train digitlens THREADS RECIPE SEED SEED [FIELD=VALUE ...]
+    python worker.py train_seeds THREADS RECIPE SEED SEED [FIELD=VALUE ...]
     python worker.py train pytorch|keras THREADS TILES.npz EPOCHS ACCURACY
     python worker.py serve keras|torch PORT
 
@@ -257,34 +257,26 @@ def torch_network() -> Any:
     )
 
 
-def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
-    """Rows of a training.
+def train(who: str, threads: str, path: str, epochs: str, until: str) -> Iterator[Row]:
+    """A row for each epoch of a peer, tests not timed; last the most memory that it held."""
+    (fit, share, about), seconds = PEERS[who](load_tiles(path), int(threads)), 0.0
+    for epoch in range(int(epochs)):
+        start = time.perf_counter()
+        fit(epoch)
+        seconds += time.perf_counter() - start
+        right = share()
+        yield {"epoch": epoch + 1, "seconds": seconds, "test_accuracy": right}
+        if right >= float(until):
+            break
+    yield about
+    yield {"memory_mb": memory_of()}
 
-    Of a peer one for each epoch, tests not timed; the last has the most memory that it held.
-    """
-    if who in PEERS:
-        path, epochs, until = arguments
-        (fit, share, about), seconds = PEERS[who](load_tiles(path), int(threads)), 0.0
-        for epoch in range(int(epochs)):
-            start = time.perf_counter()
-            fit(epoch)
-            seconds += time.perf_counter() - start
-            right = share()
-            yield {"epoch": epoch + 1, "seconds": seconds, "test_accuracy": right}
-            if right >= float(until):
-                break
-        yield about
-        yield {"memory_mb": memory_of()}
-        return
+
+def train_seeds(threads: str, name: str, first: str, end: str, *changes: str) -> Iterator[Row]:
+    """A row for each seed, and the memory after the first; then the versions and the device."""
     from digitlens.cli.tables import use_patient_threads
 
-    use_patient_threads()  # as the command does
-    recipe, first, beyond, *changes = arguments
-    yield from train_seeds(recipe, changes, range(int(first), int(beyond)), int(threads))
-
-
-def train_seeds(name: str, changes: list[str], seeds: range, threads: int) -> Iterator[Row]:
-    """A row for each seed, and the memory after the first; then the versions and the device."""
+    use_patient_threads()  # as the command does, before torch is there
     import torch
 
     from digitlens.datasets.mnist import load_mnist
@@ -293,8 +285,8 @@ def train_seeds(name: str, changes: list[str], seeds: range, threads: int) -> It
     from digitlens.training.tasks.tile import train_classifier
     from digitlens.training.tile_networks import count_parameters, predict_logits
 
-    torch.set_num_threads(threads)
-    mnist, device = load_mnist(), choose_device()
+    torch.set_num_threads(int(threads))
+    mnist, device, seeds = load_mnist(), choose_device(), range(int(first), int(end))
     for seed in seeds:
         recipe: Any = load_recipe(name, [*changes, f"seed={seed}"])
         training, validation = recipe.split(mnist.train)
@@ -438,7 +430,7 @@ def serve(kind: str, port: str) -> Iterator[Row]:
 
 
 TASKS: dict[str, Callable[..., Iterator[Row]]] = {
-    each.__name__: each for each in (rapidocr, classify, train, serve)
+    each.__name__: each for each in (rapidocr, classify, train, train_seeds, serve)
 }
 
 if __name__ == "__main__":

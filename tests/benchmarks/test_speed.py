@@ -39,10 +39,10 @@ def scripts(tmp_path, monkeypatch):
 
 def test_figures_of_all_benchmarks_come_into_one_record(scripts):
     folder = scripts(one=WRITES, two=WRITES)
-    about, figures = speed.run_all(["one", "two"], folder, {"two": ["--seeds", "2"]}, {**ABOUT})
+    about, figures = speed.run_all(["one", "two"], folder, {**ABOUT})
     assert about["failed"] == {}
     assert set(about["seconds"]) == {"one", "two"}
-    assert [figure.value for figure in figures] == [3, 5]
+    assert [figure.value for figure in figures] == [3, 3]
 
 
 def test_none_is_skipped_silently(scripts):
@@ -50,7 +50,7 @@ def test_none_is_skipped_silently(scripts):
     folder = scripts(one=WRITES, fails=failing, silent="")
     (folder / "fails.json").write_text(json.dumps({"figures": [1]}))  # of an earlier run
     names = ["missing", "fails", "silent", "one"]
-    about, figures = speed.run_all(names, folder, {}, {**ABOUT})
+    about, figures = speed.run_all(names, folder, {**ABOUT})
     assert [figure.name for figure in figures] == ["one.time"]
     assert set(about["failed"]) == {"missing", "fails", "silent"}
     assert "exit status 3" in about["failed"]["fails"]

@@ -142,8 +142,13 @@ def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
     assert asked == [ours[0], ("pytorch", ()), ours[1], ("keras", ()), ours[2]]
 
 
-def test_a_worker_trains_the_seeds_that_it_is_asked_for(monkeypatch):
+def test_a_worker_trains_the_seeds_that_it_is_asked_for(monkeypatch, data):
     monkeypatch.setattr("digitlens.cli.tables.use_patient_threads", lambda: None)
-    monkeypatch.setattr(worker, "train_seeds", lambda *asked: iter([asked]))
-    rows = worker.train("digitlens", "1", "fast", "2", "4", "epochs=1")
-    assert list(rows) == [("fast", ["epochs=1"], range(2, 4), 1)]
+    with np.load(data) as tiles:
+        split = Split(tiles["train_tiles"], tiles["train_labels"])
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda: Mnist(split, split))
+    asked = "1", "fast", "2", "4", "epochs=1", "validation=none", "temperature=1"
+    *rows, versions = worker.train_seeds(*asked)
+    assert [row.get("seed") for row in rows] == [2, None, 3]
+    assert {row["epochs"] for row in rows if "seed" in row} == {1}
+    assert "torch" in versions["versions"]
