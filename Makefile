@@ -114,7 +114,7 @@ bench: $(VENV)/.dev
 SOAK ?= --minutes 60 --overload 10
 soak: $(VENV)/.dev
 	$(BIN)/digitlens data --fetch
-	$(BIN)/python benchmarks/soak.py $(SOAK) --out benchmarks/records/$(shell date -u +%F)_soak
+	$(BIN)/python benchmarks/serving.py --soak $(SOAK) --out benchmarks/records/$(shell date -u +%F)_soak
 
 # Half an hour to a day; FUZZ_INPUTS=10000 is a short one. What is found is kept in build/fuzz.
 FUZZ_INPUTS ?= 1000000

@@ -1,6 +1,7 @@
 """How many drawings a second does ``digitlens serve`` read, and how long does each take?
 
     python benchmarks/serving.py [--data-dir FOLDER] [--seconds S] [--out FOLDER]
+    python benchmarks/serving.py --soak [--minutes M] [--overload M] [--data-dir FOLDER] [...]
 
 32 clients on this machine send drawings of 280 x 280 pixels as PNG: tiles of the MNIST test set
 enlarged, half of them white on black. In the same run, in turns, so are asked the endpoints that
@@ -15,9 +16,22 @@ tutorials write around Keras and torch (``worker.py serve``), whose networks are
   answered or not; time counts from when a drawing was due.
 - memory: of the server's process before the first request and after the last one, in megabytes.
 - right: digits read as they are labelled, and nothing else.
+
+With ``--soak`` it tells whether the server stays as it is. One with a process a core is sent
+drawings evenly: at 80 % of what it answers when it is asked for all it can; the same while SIGHUP
+replaces each process; at 300 %; and at 80 % while SIGTERM stops it.
+
+- 429: refused with ``Retry-After``, which is as it must be above 100 %.
+- refused: connections, after the server has ended.
+- errors: every other answer, and every connection that breaks: there must be none.
+- memory: of all processes at the begin and the end, in megabytes, and the slope of a line through
+  what was seen in the second half, which says little of a few minutes.
 """
 
+import argparse
 import json
+import os
+import signal
 import socket
 import struct
 import threading
@@ -26,7 +40,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -43,6 +57,7 @@ from PIL import Image
 import drawn
 import harness
 from digitlens.datasets.mnist import Split, load_mnist
+from digitlens.models.session import cores
 from digitlens.progress import note
 from harness import OURS, WORKER, Row, UnavailableError
 from worker import memory_of
@@ -67,6 +82,16 @@ LOADS = {
 COLUMNS = (
     "server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB",
     "{name} | {per_second:.0f} | {p50_ms:.0f} | {p99_ms:.0f} | {refused} | {wrong} | {memory}",
+)
+QUEUE = 32  # requests that may wait in a soak: more would only wait longer
+SHORT = 60.0  # seconds of its loads that do not grow with the options
+PAUSE = 2.0  # seconds between two looks at the memory
+FULL, GONE = "picture: 429", "picture: ConnectionRefusedError"
+SOAKED = (
+    "load | minutes | asked a second | answered | p50, ms | p99, ms | 429 | refused | errors"
+    " | memory, MB | slope, MB an hour",
+    "{name} | {minutes:.1f} | {rate:.1f} | {answered} | {p50_ms:.0f} | {p99_ms:.0f} | {full}"
+    " | {gone} | {wrong} | {first:.0f} → {last:.0f} | {slope:+.0f}",
 )
 
 
@@ -157,7 +182,13 @@ def main() -> None:
     made = harness.parser(__doc__)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
     made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
+    made.add_argument("--soak", action="store_true", help="load the server for long")
+    made.add_argument("--minutes", type=float, default=60, help="of a soak at 80 %%")
+    made.add_argument("--overload", type=float, default=10, help="minutes at 300 %%")
     options = made.parse_args()
+    if options.soak:
+        soak(options)
+        return
     record = harness.provenance() | {"clients": CLIENTS, "missing": {}}
     test, pictures = drawings(options.data_dir)
     with ExitStack() as stack:
@@ -268,8 +299,91 @@ def measure(
     return outcomes
 
 
+class Spell(NamedTuple):
+    """A load at a share of what the server can, and a signal that it gets in the middle."""
+
+    share: float
+    seconds: float
+    told: int = 0
+
+
+def soak(options: argparse.Namespace) -> None:
+    """One server under one load after the other."""
+    record, results = harness.provenance(), dict[str, Row]()
+    record |= {"processes": cores(), "queue": QUEUE, "results": results}
+    shots = requests(drawings(options.data_dir)[1])["drawings"]
+    spells = {
+        "all it can": Spell(0, min(SHORT, 6 * options.minutes)),
+        "80 %": Spell(0.8, 60 * options.minutes),
+        "80 %, replaced": Spell(0.8, SHORT, signal.SIGHUP),
+        "300 %": Spell(3, 60 * options.overload),
+        "80 %, stopped": Spell(0.8, SHORT / 3, signal.SIGTERM),
+    }
+    more = "--processes", str(cores()), "--queue", str(QUEUE)
+    with ExitStack() as stack:
+        server = start(OURS, options.environments, stack, *more)
+        load(Outcome(), server["port"], shots, cores(), 5.0)
+        able = 0.0
+        for name, spell in spells.items():
+            before = processes(server["process"])
+            row = one(server, shots, spell, spell.share * able)
+            able = able or row["per_second"]
+            results[name] = row | {"name": name, "minutes": spell.seconds / 60}
+            if spell.told == signal.SIGHUP:
+                kept = before & processes(server["process"])
+                record["replaced"] = f"{len(before - kept)} of {len(before)}"
+    harness.publish(options.out, "soak", record, report_soak(record))
+
+
+def one(server: Row, shots: Sequence[Shot], spell: Spell, rate: float) -> Row:
+    """What came of a load at a rate, JSON-ready; 0 asks as soon as there is an answer."""
+    note(f"{spell.seconds:.0f} s at {rate:.1f} a second")
+    found, process = Outcome(), server["process"]
+    start, seen, ended = time.monotonic(), list[tuple[float, float]](), threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            with suppress(OSError):  # of a process that has ended meanwhile
+                held = sum(memory_of(each, "VmRSS") or 0 for each in processes(process))
+                seen.append((time.monotonic() - start, held))
+            ended.wait(PAUSE)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    if spell.told:
+        threading.Timer(spell.seconds / 4, os.kill, (process, spell.told)).start()
+    clients = 4 * QUEUE if rate else QUEUE // 2
+    load(found, server["port"], shots, clients, spell.seconds, rate)
+    ended.set()
+    watcher.join()
+    at, held = np.array(seen).T
+    late = at > at[-1] / 2
+    slope = None if spell.told or sum(late) < 3 else 3600 * np.polyfit(at[late], held[late], 1)[0]
+    row = found.summary()
+    wrong = sum(count for name, count in row["errors"].items() if name not in {FULL, GONE})
+    full, gone = (row["errors"].get(name, 0) for name in (FULL, GONE))
+    row |= {"first": held[0], "last": held[-1], "slope": slope}
+    return row | {"rate": rate or row["per_second"], "full": full, "gone": gone, "wrong": wrong}
+
+
+def processes(parent: int) -> set[int]:
+    """Those that answer: started by the server and with models in their memory."""
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return {each for each in map(int, listed) if (memory_of(each, "VmRSS") or 0) > 100}
+
+
+def place(record: Row) -> str:
+    return harness.place(record).replace(" cores,", " cores shared with the clients,")
+
+
+def report_soak(record: Row) -> str:
+    head = f"{record['processes']} processes, {record['queue']} may wait, on {place(record)}."
+    notes = [f"Processes replaced under load: {record['replaced']}"]
+    notes += [f"{name}: {row['errors']}" for name, row in record["results"].items() if row["wrong"]]
+    return harness.document(head, harness.table(SOAKED, record["results"].values()), notes=notes)
+
+
 def report(record: Row) -> str:
-    where = harness.place(record).replace(" cores,", " cores shared with the clients,")
     servers, rows = record["servers"], list[Row]()
     memory = {
         name: " → ".join(f"{mb:.0f}" for mb in row["memory_mb"]) for name, row in servers.items()
@@ -279,7 +393,7 @@ def report(record: Row) -> str:
         rows[-1]["memory"] = memory.pop(LOADS[name][0], None)  # of all its loads
     notes = [f"Drawings read right by digitlens: {record['right']}"]
     notes += [f"{name}: {one['versions']}" for name, one in servers.items()]
-    head = f"{record['clients']} clients on {where}."
+    head = f"{record['clients']} clients on {place(record)}."
     return harness.document(
         head, harness.table(COLUMNS, rows), notes=notes, missing=record["missing"]
     )
