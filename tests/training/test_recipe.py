@@ -178,7 +178,7 @@ def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
     [
         (lambda: load_recipe("pages", ["epochs=3"]), "epochs: no such field; known fields: archit"),
         (lambda: load_recipe("fast", ["side=96"]), "side: no such field"),
-        (lambda: recipe_from({"architecture": "pages"}), "expected classic or fast or residual or"),
+        (lambda: recipe_from({"architecture": "pages"}), "expected classic or fast or pooled or"),
         (
             lambda: recipe_from({"architecture": "fast"}, DetectorRecipe),
             "architecture: expected pages, found 'fast'",
