@@ -334,7 +334,7 @@ def test_an_interruption_leaves_whole_files(run, scan, tmp_path, monkeypatch):
         save(self, path, **options)
 
     monkeypatch.setattr(Image.Image, "save", interrupted)
-    run("read", scan[0], "--annotate", out, code=1)
+    run("read", scan[0], "--annotate", out, code=130)
     assert [path.name for path in out.iterdir()] == ["scan-page-1.png"]
     with Image.open(out / "scan-page-1.png") as picture:
         picture.load()

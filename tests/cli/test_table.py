@@ -96,7 +96,7 @@ def test_options_that_cannot_be_are_refused(run, arguments, words):
 
 def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_path, monkeypatch):
     (tmp_path / "taken").touch()
-    run.fails(DigitlensError, "'taken/table.csv'", "--out", "taken/table.csv")
+    run.fails(OSError, "'taken/table.csv'", "--out", "taken/table.csv")
     run.fails(DataError, "", "--out", "table.ods")
     run.fails(DigitlensError, "has one page, expected --page up to that, found 2", "--page", "2")
     monkeypatch.setattr(Reader, "answer", ImageError("expected a table, found none"))

@@ -21,6 +21,7 @@ from digitlens.results import Box, Character, Digit, Number, Reading
 from digitlens.server.app import Server, create_app
 from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
+from digitlens.server.site import write_site
 from digitlens.tabular import Cell, Table
 
 with warnings.catch_warnings():
@@ -137,6 +138,14 @@ def _encoded(picture, kind="PNG", **options):
 def picture():
     """A PNG file of 40 x 20 pixels."""
     return _encoded(Image.new("L", (40, 20), 255))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A site as it is exported, with the shipped models."""
+    folder = tmp_path_factory.mktemp("exported") / "site"
+    write_site(folder, "default", "pages")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
-from digitlens.server.site import write_site
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -48,10 +47,10 @@ def rgba(page):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, exported):
     """A folder with a site in it, as a host would serve it below a name of a project."""
     folder = tmp_path_factory.mktemp("host")
-    write_site(folder / "site", "default", "pages")
+    (folder / "site").symlink_to(exported)
     (folder / "blank.html").write_text("<!doctype html><title>blank</title>")
     (folder / "pictures").mkdir()
     return folder

@@ -117,9 +117,7 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
         ("tensorboard", "tensorboard", "tensorboard"),
     ],
 )
-def test_a_missing_package_is_named_before_anything_is_trained(
-    option, package, extra, monkeypatch
-):
+def test_a_missing_package_is_named_before_anything_is_trained(option, package, extra, monkeypatch):
     for name in list(sys.modules):
         if name.startswith(("torch.utils.tens", "digitlens.server.training_page")):
             monkeypatch.delitem(sys.modules, name)

@@ -14,7 +14,6 @@ import pytest
 from digitlens.models import bundle
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.places import UNSEEN, Places
-from digitlens.server.site import write_site
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "digitlens"
@@ -210,12 +209,11 @@ def test_every_file_of_the_reader_says_its_purpose_and_is_short():
 
 
 @pytest.fixture(scope="module")
-def page(browser, hosted, tmp_path_factory):
+def page(browser, hosted, tmp_path_factory, exported):
     """A page on a plain host of the project and of a site, which has what runs graphs."""
     folder = tmp_path_factory.mktemp("host")
-    write_site(folder / "site", "default", "pages")
-    for name in ("src", "tests"):
-        (folder / name).symlink_to(ROOT / name)
+    for name, target in (("site", exported), ("src", ROOT / "src"), ("tests", ROOT / "tests")):
+        (folder / name).symlink_to(target)
     with hosted(folder) as address:
         page = browser.new_page()
         page.goto(f"{address}/tests/vectors/flatten.json")

@@ -1,4 +1,4 @@
-"""What tests of pictures share: figures that tell what they show, and a digit to explain."""
+"""What tests of pictures share: figures that tell what they show."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,6 @@ from matplotlib.figure import Figure
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
-from digitlens.explain.evidence import Counterfactual
-from digitlens.explain.explanation import Attributions, DigitExplanation, Neighbour, SimilarDigits
-from digitlens.results import Box, Digit
 from digitlens.visualization import theme as style
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
@@ -78,30 +75,3 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(style, "Figure", Kept)
     return made
-
-
-@pytest.fixture
-def account():
-    """Makes what is known of an explained digit: an upright stroke, taken for a 4."""
-    return _account
-
-
-def _account(number=1, status="digit"):
-    tile = np.zeros((28, 28), np.uint8)
-    tile[4:24, 12:16] = 255
-    own = np.full(10, 0.02)
-    own[4] = 0.82
-    reason = "" if status == "digit" else "50 % sure, <could> be 9"
-    digit = Digit(4, 0.9, tuple(own.tolist()), Box(10, 20, 40, 80), status, reason)
-    ones = tuple(Neighbour(k, 4 + 5 * (k % 2), 0.25, tile) for k in range(8))
-    evidence = np.zeros((28, 28), np.float32)
-    evidence[5, 13], evidence[20, 20] = 2, -2
-    found = (
-        Counterfactual("erase", 3, (4, 12), 0.1, 9, 0.7, tile),
-        Counterfactual("turn", -12, None, 0.0, 7, 0.6, tile),
-    )
-    reasons = None if status == "rejected" else Attributions(evidence, evidence, found)
-    scores = np.stack([own] * 3)
-    alike = SimilarDigits(ones, ones[::2], ones[1::2], 0.3, 1000)
-    seen, exists = (True, True), (0.8, 0.9, 0.95)
-    return DigitExplanation(number, digit, tile, scores, exists, seen, "4", 9, reasons, alike)

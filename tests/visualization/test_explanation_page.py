@@ -8,8 +8,14 @@ import pytest
 from PIL import Image
 
 from digitlens.explain.evidence import Counterfactual
-from digitlens.explain.explanation import Explanation
-from digitlens.results import Reading
+from digitlens.explain.explanation import (
+    Attributions,
+    DigitExplanation,
+    Explanation,
+    Neighbour,
+    SimilarDigits,
+)
+from digitlens.results import Box, Digit, Reading
 from digitlens.visualization.explanation_page import (
     AGAINST,
     FOR,
@@ -43,11 +49,30 @@ def test_the_patch_is_framed():
     assert not (turned == AGAINST).all(axis=2).any()
 
 
+def account(number=1, status="digit"):
+    own = np.full(10, 0.02)
+    own[4] = 0.82
+    reason = "" if status == "digit" else "50 % sure, <could> be 9"
+    digit = Digit(4, 0.9, tuple(own.tolist()), Box(10, 20, 40, 80), status, reason)
+    ones = tuple(Neighbour(k, 4 + 5 * (k % 2), 0.25, TILE) for k in range(8))
+    evidence = np.zeros((28, 28), np.float32)
+    evidence[5, 13], evidence[20, 20] = 2, -2
+    found = (
+        Counterfactual("erase", 3, (4, 12), 0.1, 9, 0.7, TILE),
+        Counterfactual("turn", -12, None, 0.0, 7, 0.6, TILE),
+    )
+    reasons = None if status == "rejected" else Attributions(evidence, evidence, found)
+    scores = np.stack([own] * 3)
+    alike = SimilarDigits(ones, ones[::2], ones[1::2], 0.3, 1000)
+    seen, exists = (True, True), (0.8, 0.9, 0.95)
+    return DigitExplanation(number, digit, TILE, scores, exists, seen, "4", 9, reasons, alike)
+
+
 HOSTILE = "<script>alert(1)</script>&\"'.png"
 
 
 @pytest.fixture
-def story(account):
+def story():
     digits, rejected = (account(1), account(2, "unsure")), (account(1, "rejected"),)
     lines = (tuple(one.digit for one in (*digits, *rejected)),)
     reading = Reading(lines, 120, 90, HOSTILE, "0" * 64)

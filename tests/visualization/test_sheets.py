@@ -106,9 +106,8 @@ def page_with(box: tuple[float, ...], value: int, gray: int = 0) -> Page:
     return Page(pixels, np.array([box], np.float32), np.array([value], np.int8))
 
 
-def on_sheet(sheet: np.ndarray, number: int, columns: int) -> np.ndarray:
-    top = SAMPLE_GAP + number // columns * (64 + SAMPLE_GAP)
-    left = SAMPLE_GAP + number % columns * (64 + SAMPLE_GAP)
+def on_sheet(sheet: np.ndarray, number: int = 0) -> np.ndarray:
+    top, left = (SAMPLE_GAP + place * (64 + SAMPLE_GAP) for place in divmod(number, 8))
     return sheet[top : top + 64, left : left + 64]
 
 
@@ -117,17 +116,17 @@ def count(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 
 def test_pages_stand_side_by_side_in_rows():
-    pages = [page_with((10, 20, 30, 40), 7, gray) for gray in (10, 20, 30, 40, 50)]
-    sheet = np.asarray(draw_pages(pages, columns=3, marked=False))
-    assert sheet.shape == (2 * 64 + 3 * SAMPLE_GAP, 3 * 64 + 4 * SAMPLE_GAP, 3)
-    for number, page in enumerate(pages):
-        assert (on_sheet(sheet, number, 3) == page.pixels).all()
-    assert (on_sheet(sheet, 5, 3) == SAMPLE_PAPER).all()
+    grays = range(10, 100, 10)
+    sheet = np.asarray(draw_pages([page_with((10, 20, 30, 40), 7, gray) for gray in grays]))
+    assert sheet.shape == (2 * 64 + 3 * SAMPLE_GAP, 8 * 64 + 9 * SAMPLE_GAP, 3)
+    for number, gray in enumerate(grays):
+        assert (on_sheet(sheet, number)[45:] == gray).all()  # below what is framed
+    assert (on_sheet(sheet, 9) == SAMPLE_PAPER).all()
 
 
 def test_a_frame_goes_around_the_box_and_leaves_the_ink_alone():
     page = page_with((10, 20, 30, 40), 7)
-    marked = on_sheet(np.asarray(draw_pages([page])), 0, 8)
+    marked = on_sheet(np.asarray(draw_pages([page])))
     frame = marked[19:41, 9:31].copy()
     frame[1:-1, 1:-1] = DIGIT
     assert (frame == DIGIT).all()
@@ -137,10 +136,10 @@ def test_a_frame_goes_around_the_box_and_leaves_the_ink_alone():
 
 
 def test_frames_of_what_may_be_read_or_not_are_red_and_stay_on_the_page():
-    marked = on_sheet(np.asarray(draw_pages([page_with((10, 20, 30, 40), -1)])), 0, 8)
+    marked = on_sheet(np.asarray(draw_pages([page_with((10, 20, 30, 40), -1)])))
     assert count(marked, MAYBE) == 2 * 22 + 2 * 20
     assert count(marked, DIGIT) == 0
-    marked = on_sheet(np.asarray(draw_pages([page_with((0, 0, 64, 64), 3)])), 0, 8)
+    marked = on_sheet(np.asarray(draw_pages([page_with((0, 0, 64, 64), 3)])))
     assert (marked[0, 20:] == DIGIT).all()
     assert (marked[-1] == DIGIT).all()
     assert (marked[20:, [0, -1]] == DIGIT).all()

@@ -169,22 +169,15 @@ def calibrate(
     answers, promises = calibrate_own(model, load_pictures(pictures), targets, out)
     kept = any(each.threshold is not None for each in promises)
     if as_json:
-        print_json(
-            {
-                "pictures": answers.pictures,
-                "digits": answers.total,
-                "read": len(answers.right),
-                "wrong": answers.wrong,
-                "targets": [each.as_dict() for each in promises],
-                "model": str(out) if kept else None,
-            }
-        )
+        told = {"pictures": answers.pictures, "digits": answers.total, "read": len(answers.right)}
+        told |= {"wrong": answers.wrong, "targets": [each.as_dict() for each in promises]}
+        print_json(told | {"model": str(out) if kept else None})
     else:
         console = tables.wide_console()
-        console.print(
-            f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} "
-            f"read, {answers.wrong:,} of them wrong"
+        read = (
+            f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} read"
         )
+        console.print(f"{read}, {answers.wrong:,} of them wrong")
         headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "it takes"
         console.print(tables.table_of(headings, map(_promise_row, promises)))
     if not kept:
@@ -234,15 +227,12 @@ def adapt(
 
     own = load_pictures(pictures)
     recipe = replace(LINES, steps=steps) if steps else LINES
+
+    def replay() -> Replay:
+        return Replay.of(load_mnist(data_dir).train)
+
     try:
-        found = adapt_model(
-            model,
-            own,
-            lambda: Replay.of(load_mnist(data_dir).train),
-            out,
-            recipe=recipe,
-            resume=resume,
-        )
+        found = adapt_model(model, own, replay, out, recipe=recipe, resume=resume)
     except KeyboardInterrupt:
         note(f"stopped; go on with the same command and  --out {out} --resume")
         raise typer.Exit(INTERRUPTED) from None
@@ -265,11 +255,12 @@ def _told(found: Adapted) -> Iterator[str]:
         return
     yield f"held out     {found.digits} digits: {found.wrong_before} wrong before"
     if found.folder:
-        yield f"             {found.wrong_after} wrong now: written to {found.folder}"
-    elif any(part.kept for part in found.parts):
-        yield f"             {found.wrong_after} wrong with new networks: the model stays as it is"
+        outcome = f"{found.wrong_after} wrong now: written to {found.folder}"
     else:
-        yield "             the model stays as it is"
+        new = any(part.kept for part in found.parts)
+        with_new = f"{found.wrong_after} wrong with new networks: " if new else ""
+        outcome = f"{with_new}the model stays as it is"
+    yield f"             {outcome}"
 
 
 def _part(part: NetworkResult) -> str:
@@ -277,8 +268,6 @@ def _part(part: NetworkResult) -> str:
         return f"stays: {part.reason}"
     what = "characters" if part.name == "recognizer" else "digits"
     outcome = "adapted" if part.kept else f"stays: {part.reason}"
-    return (
-        f"{outcome}; of {part.held_out} {what} held out "
-        f"{part.wrong_before} wrong before, {part.wrong_after} after; guard set "
-        f"{100 * part.guard_before:.2f} % before, {100 * part.guard_after:.2f} % after"
-    )
+    wrong = f"{part.wrong_before} wrong before, {part.wrong_after} after"
+    guard = f"{100 * part.guard_before:.2f} % before, {100 * part.guard_after:.2f} % after"
+    return f"{outcome}; of {part.held_out} {what} held out {wrong}; guard set {guard}"

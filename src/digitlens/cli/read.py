@@ -13,27 +13,15 @@ from typer import Argument, Option
 
 from digitlens.cli import tables
 from digitlens.cli.read_paths import STDIN, ReadSettings, form_of, read_paths
-from digitlens.cli.tables import (
-    INTERRUPTED,
-    AsJson,
-    Model,
-    Pages,
-    meaning,
-    print_json,
-    wide_console,
-    writing,
-)
+from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, meaning, print_json, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from digitlens.explain.explanation import DigitExplanation, Explanation
+    from digitlens.explain.explanation import Explanation
     from digitlens.imaging.image import Page
     from digitlens.reading.constraints import Expectation
     from digitlens.reading.notation import NotationOptions
-    from digitlens.reading.reader import ReadResult
     from digitlens.reading.shards import BatchStatus
     from digitlens.tabular import Table
 
@@ -112,14 +100,8 @@ def read(
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     expected, share = _expected(expect, target_error)
-    options = ReadSettings(
-        model,
-        pages,
-        expected,
-        share,
-        annotate,
-        notation_of(decimal=decimal, grouping=grouping, locale=locale),
-    )
+    notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
+    options = ReadSettings(model, pages, expected, share, annotate, notation)
     if not read_paths(pictures, form_of(as_json, as_csv), options):
         raise typer.Exit(1)
 
@@ -219,10 +201,6 @@ def _told(status: BatchStatus) -> str:
     return f"{status.pictures:,} pictures read here{errors}"
 
 
-REPORT, PAGE = "explanation.json", "explanation.html"
-OVERVIEW, STAGES = "overview.png", "stages"
-
-
 def explain(
     picture: Annotated[
         str, Argument(help="A picture, PDF or TIFF; - reads one from standard input.")
@@ -250,9 +228,13 @@ def explain(
     Writes a folder with a page to open in a browser, the picture with what was found on it, and the
     stages of reading.
     """
+    from digitlens import files
     from digitlens.explain.explanation import explain
     from digitlens.models.bundle import open_roles
     from digitlens.reading.reader import DigitReader
+    from digitlens.visualization.explanation_page import write_page
+    from digitlens.visualization.overlay import write_reading
+    from digitlens.visualization.sheets import write_stages
 
     name, pixels = _load_page(picture, page)
     classifier, detector = open_roles(model, pages)
@@ -262,8 +244,12 @@ def explain(
         explanation = explain(name, reader, seen, classifier.folder, digit=digit, data_dir=data_dir)
     folder = out or Path(f"explanation-{_stem(picture, name)}")
     try:
-        _write_explanation(folder, explanation, seen, reader.thresholds)
-        note(f"written to {folder}: open {folder / PAGE}")
+        with writing(folder):
+            files.write_json(folder / "explanation.json", explanation.as_dict())
+            write_reading(folder / "overview.png", explanation.page, explanation.reading)
+            heat = write_stages(folder / "stages", seen, reader.thresholds)
+            write_page(folder / "explanation.html", explanation, heat)
+        note(f"written to {folder}: open {folder / 'explanation.html'}")
     finally:
         if as_json:
             typer.echo(json.dumps(explanation.as_dict()))
@@ -285,59 +271,30 @@ def _load_page(picture: str, number: int) -> tuple[str, Page]:
 
 def _stem(picture: str, name: str) -> str:
     """What the folder is called after the picture."""
-    if picture == STDIN:
-        return "stdin"
     page = f"-page-{name.rpartition('#')[2]}" if name != Path(picture).name else ""
-    return f"{Path(picture).stem}{page}"
-
-
-def _write_explanation(
-    folder: Path, explanation: Explanation, seen: ReadResult, thresholds: dict[str, float]
-) -> None:
-    from digitlens import files
-    from digitlens.visualization.explanation_page import write_page
-    from digitlens.visualization.overlay import write_reading
-    from digitlens.visualization.sheets import write_stages
-
-    with writing(folder):
-        files.write_json(folder / REPORT, explanation.as_dict())
-        write_reading(folder / OVERVIEW, explanation.page, explanation.reading)
-        heat = write_stages(folder / STAGES, seen, thresholds)
-        write_page(folder / PAGE, explanation, heat)
+    return "stdin" if picture == STDIN else f"{Path(picture).stem}{page}"
 
 
 def _print_explanation(explanation: Explanation) -> None:
     from digitlens.visualization import phrases
 
-    console = wide_console()
+    console = tables.wide_console()
     console.print(f"{explanation.name}: {phrases.headline(explanation)}", style="bold")
     for line in phrases.how(explanation):
         console.print(line)
-    for explained in (*explanation.digits, *explanation.rejected):
-        console.print()
-        _print_digit(console, explained)
-
-
-def _print_digit(console: Console, explained: DigitExplanation) -> None:
-    from digitlens.visualization import phrases
-
-    rejected = explained.digit.status == "rejected"
-    console.print(
-        f"{'rejected' if rejected else 'digit'} {explained.number}: {phrases.found(explained)}",
-        style="bold yellow" if explained.digit.status == "unsure" else "bold",
-    )
-    opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(explained)]
-    console.print(tables.table_of(("  network", "looks at", "says"), opinions, left=3))
-    for line in (*phrases.why(explained), *phrases.similar_digits(explained)):
-        console.print(f"  {line}")
-    if explained.attributions and explained.attributions.counterfactuals:
-        changes = [
-            (f"  {phrases.counterfactual(one)}", phrases.outcome(one))
-            for one in explained.attributions.counterfactuals
-        ]
-        console.print(tables.table_of(("  what would change the answer", "into"), changes, left=2))
-    for line in phrases.counterfactuals(explained):
-        console.print(f"  {line}")
+    for each in (*explanation.digits, *explanation.rejected):
+        what = "rejected" if each.digit.status == "rejected" else "digit"
+        look = "bold yellow" if each.digit.status == "unsure" else "bold"
+        console.print(f"\n{what} {each.number}: {phrases.found(each)}", style=look)
+        opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(each)]
+        console.print(tables.table_of(("  network", "looks at", "says"), opinions, left=3))
+        for line in (*phrases.why(each), *phrases.similar_digits(each)):
+            console.print(f"  {line}")
+        if changes := each.attributions and each.attributions.counterfactuals:
+            rows = [(f"  {phrases.counterfactual(one)}", phrases.outcome(one)) for one in changes]
+            console.print(tables.table_of(("  what would change the answer", "into"), rows, left=2))
+        for line in phrases.counterfactuals(each):
+            console.print(f"  {line}")
 
 
 def table(
@@ -439,15 +396,11 @@ def _print_cells(found: Table) -> None:
 
 def _warn_of(found: Table, picture: str) -> None:
     if not found.kept:
-        what = (
-            "found no Sudoku in what was seen: the cells are as read without its rules"
-            if found.rule == "sudoku"
-            else "a column does not add up to its last row: no total, or misread"
-        )
+        what = "a column does not add up to its last row: no total, or misread"
+        if found.rule == "sudoku":
+            what = "found no Sudoku in what was seen: the cells are as read without its rules"
         note(f"digitlens: {picture}: {what}")
     if found.unsure:
-        r, c = found.unsure[0]
-        reason = found.rows[r][c].reason
-        count = len(found.unsure)
-        noted = f"{count} doubtful {'cell' if count == 1 else 'cells'}"
-        note(f"{noted}, the first in row {r + 1}, column {c + 1}: {reason}")
+        (r, c), count = found.unsure[0], len(found.unsure)
+        noted = f"{count} doubtful {'cell' if count == 1 else 'cells'}, the first in row {r + 1}"
+        note(f"{noted}, column {c + 1}: {found.rows[r][c].reason}")

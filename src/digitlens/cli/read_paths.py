@@ -54,11 +54,7 @@ class ReadSettings:
     notation: NotationOptions | None = None
 
     def reader(self, threads: int) -> DigitReader:
-        """The reader that is asked for.
-
-        Raises:
-            ModelError: A model is missing or damaged, or cannot promise so few errors.
-        """
+        """The reader; ModelError where one is missing, damaged or cannot promise so few errors."""
         from digitlens.reading.reader import DigitReader
 
         make = partial(DigitReader, self.model, pages=self.pages)
@@ -88,11 +84,7 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
 
 
 def read_paths(paths: Sequence[str], form: Form, options: ReadSettings) -> bool:
-    """Prints what is on the pictures that paths mean; gives whether all could be read.
-
-    Raises:
-        ModelError: See ``ReadSettings.reader``.
-    """
+    """Prints what is on the pictures that paths mean; gives whether all could be read."""
     out = sys.stdout  # the progress bar puts its own in its place
     run = _Run(options, PageBar(wanted=form == "table" or not out.isatty()))
     with closing(run.answers(paths)) as answers:
@@ -443,15 +435,11 @@ def find_pictures(
     A folder means every picture in it and in its subfolders, told by its suffix, in natural order
     (2 before 10). A pattern (``*``, ``?``, ``[…]``, ``**`` for any subfolders) that is not itself
     the name of a file means what it matches. Both leave out what is hidden, and do not follow links
-    to folders. Any other path is taken as it is, whether there is such a file or not.
+    to folders. Any other path is taken as it is, whether there is such a file or not; ``-`` is
+    standard input. What lies in a folder that is left out, since results go there that are pictures
+    themselves, is meant only by paths that lie there too.
 
-    Args:
-        paths: As the user gave them; ``-`` is standard input.
-        left_out: Folders whose content folders and patterns do not mean, unless they lie in them:
-            where results go that are pictures themselves.
-
-    Returns:
-        The files, and an error for each path that means none and each folder that cannot be read.
+    Gives an error, too, for each path that means nothing and each folder that cannot be read.
     """
     problems: list[ImageError] = []
     return [file for path in paths for file in _meant(path, left_out, problems)], problems

@@ -16,14 +16,12 @@ from digitlens.files import is_unused
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
-    from optuna.study import Study
-
     from digitlens.datasets.mnist import Split
     from digitlens.server.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
     from digitlens.training.recipe import AnyRecipe
-    from digitlens.training.search_space import SearchSpace, StudyResult, Trial
+    from digitlens.training.search_space import StudyResult, Trial
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
 
@@ -272,18 +270,27 @@ def tune(
     with needs_extra("tune"):  # torch as well as Optuna
         from digitlens.training.tune import (
             local_storage,
+            open_study,
+            plan_of,
             result_of,
             search,
             shown_address,
             space_of,
         )
+    from digitlens.datasets.mnist import load_mnist
     from digitlens.training.loop import choose_device
 
     own = Path("runs") / f"tune-{name}" if storage else None
     folder = resume or out or own or free_folder(f"tune-{Path(recipe).stem}")
     _check_folder(folder, resume=resume is not None, shared=storage is not None)
     address, known = storage or local_storage(folder), name or ("" if resume else folder.name)
-    study, splits = _open_study(address, known, space, seeds, data_dir, prune=prune)
+    # The tiles are what all trials train and validate with.
+    if space:
+        splits = space.base.split(load_mnist(data_dir).train)
+        study = open_study(address, known, plan_of(space, seeds, len(splits[1])), pruning=prune)
+    else:  # a study that is not there is told before tiles are fetched
+        study = open_study(address, known, None, pruning=prune)
+        splits = space_of(study).base.split(load_mnist(data_dir).train)
     if trials:
         note(f"device: {choose_device(space_of(study).base.precision).reason}")
     training, validation = map(len, splits)
@@ -298,35 +305,12 @@ def tune(
     try:
         search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
     except KeyboardInterrupt:
-        again = (
-            f"--storage {shown_address(address)} --name {name}" if storage else f"--resume {folder}"
-        )
-        note(f"stopped; go on with  digitlens tune {again}")
+        shared = f"--storage {shown_address(address)} --name {name}"
+        note(f"stopped; go on with  digitlens tune {shared if storage else f'--resume {folder}'}")
         stopped = True
     _tell_study(result_of(study), folder, as_json=as_json)
     if stopped:
         raise typer.Exit(INTERRUPTED)
-
-
-def _open_study(
-    address: str,
-    name: str,
-    space: SearchSpace | None,
-    seeds: int,
-    data_dir: Path | None,
-    *,
-    prune: bool,
-) -> tuple[Study, tuple[Split, Split]]:
-    """The study, and the tiles that all its trials train and validate with."""
-    from digitlens.datasets.mnist import load_mnist
-    from digitlens.training.tune import open_study, plan_of, space_of
-
-    if space is None:  # a study that is not there is told before tiles are fetched
-        study = open_study(address, name, None, pruning=prune)
-        return study, space_of(study).base.split(load_mnist(data_dir).train)
-    splits = space.base.split(load_mnist(data_dir).train)
-    plan = plan_of(space, seeds, len(splits[1]))
-    return open_study(address, name, plan, pruning=prune), splits
 
 
 def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
@@ -398,18 +382,17 @@ def _print_study(result: StudyResult, best: Path) -> None:
         console.print()
     states = ("complete", "pruned", "failed", "running")
     counts = [f"{result.count(state)} {state}" for state in states if result.count(state)]
-    said = f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"
-    console.print(said, soft_wrap=True)
+    said = [f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"]
     if result.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
-        console.print(f"what mattered: {shares}", soft_wrap=True)
-    for trial in result.trials:
-        if trial.state == "failed":
-            reason = trial.reason or "its process ended"
-            console.print(f"trial {trial.number} failed: {reason}", soft_wrap=True)
+        said.append(f"what mattered: {shares}")
+    failed = [trial for trial in result.trials if trial.state == "failed"]
+    said += [f"trial {one.number} failed: {one.reason or 'its process ended'}" for one in failed]
     if result.best:
-        console.print(_best_words(result.best, result), soft_wrap=True)
-        console.print(f"train the best with  digitlens train --recipe {best}", soft_wrap=True)
+        said.append(_best_words(result.best, result))
+        said.append(f"train the best with  digitlens train --recipe {best}")
+    for line in said:
+        console.print(line, soft_wrap=True)
 
 
 def _best_words(best: Trial, result: StudyResult) -> str:
@@ -419,11 +402,10 @@ def _best_words(best: Trial, result: StudyResult) -> str:
     accuracy = best.accuracy or 0.0
     low, high = wilson_interval(round(accuracy * result.tiles), result.tiles)
     # The more trials, the luckier the best of them: the interval is not of a choice.
-    return (
-        f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles (95 % "
-        f"interval {low:.2%} to {high:.2%}); being the best of {result.count('complete')}, it "
-        "reads other tiles somewhat worse"
-    )
+    interval = f"95 % interval {low:.2%} to {high:.2%}"
+    said = f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles"
+    luck = f"being the best of {result.count('complete')}, it reads other tiles somewhat worse"
+    return f"{said} ({interval}); {luck}"
 
 
 def _short(value: str | float) -> str:

@@ -17,7 +17,7 @@ from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, meaning
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.reading.ledger import Delivery, Row
+    from digitlens.reading.ledger import Row
     from digitlens.reading.template import Region
 
 _OPTION = re.compile(r"(kind|digits|decimals|unit|monotone|most_per_hour)=(.*)")
@@ -151,7 +151,7 @@ def watch(
     those are named on standard error.
     """
     from digitlens.cli.read_paths import find_pictures
-    from digitlens.reading.ledger import Deliveries, open_ledger
+    from digitlens.reading import ledger
     from digitlens.reading.meter import TemplateReader
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.template import load_template
@@ -160,11 +160,14 @@ def watch(
     if vote is not None:
         note("watch --vote will be removed: use --wait, here with one less")
         wait = vote - 1
-    receivers = _receivers(mqtt or [], webhook or [])
+    with meaning("--mqtt"):
+        receivers = [ledger.mqtt(url) for url in mqtt or ()]
+    with meaning("--webhook"):
+        receivers += map(ledger.webhook, webhook or ())
     reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
-    with open_ledger(out) as ledger:
-        deliveries = Deliveries(out, receivers)
-        watching = Watch(folder, reader, ledger, deliveries, wait)
+    with ledger.open_ledger(out) as log:
+        deliveries = ledger.Deliveries(out, receivers)
+        watching = Watch(folder, reader, log, deliveries, wait)
         try:
             while True:
                 for row in watching.look(find_pictures([str(folder)])[0], patient=not once):
@@ -183,15 +186,6 @@ def watch(
         note(f"digitlens: {undelivered} readings were not posted: run this again")
     if watching.unread or unwritten or undelivered:
         raise typer.Exit(1)
-
-
-def _receivers(mqtt: list[str], webhook: list[str]) -> list[Delivery]:
-    from digitlens.reading import ledger
-
-    with meaning("--mqtt"):
-        made = [ledger.mqtt(url) for url in mqtt]
-    with meaning("--webhook"):
-        return [*made, *map(ledger.webhook, webhook)]
 
 
 def _as_text(row: Row) -> str:

@@ -60,13 +60,8 @@ def occlude(
     Log-odds and not the probability: that of a sure answer stays at 1 whatever is covered, while
     its odds fall from a million to a thousand to one.
 
-    Args:
-        predict_proba: Tiles uint8[N, 28, 28] to probabilities float[N, 10].
-        tile: uint8[28, 28], ink bright on dark.
-        value: The digit whose odds are looked at.
-        size: Side of the square patch, in pixels.
-        against: Odds against this digit; by default against all nine others together.
-        ink: What covers: 0 blanks the patch, 255 fills it with ink.
+    Covered are square patches of a size in pixels: 0 blanks them, 255 fills them with ink. The odds
+    are against another digit, or all nine others together.
 
     Returns:
         float32[28, 28], in nats: the mean over all patches that hold the pixel. Above 0, what is
@@ -119,12 +114,8 @@ def integrate_gradients(
     together add up to what the tile's log-odds exceed those of a blank tile, which plain gradients
     do not. Where there is no ink there is nothing to add.
 
-    Args:
-        network: In evaluation mode; takes tiles and gives logits, see ``DigitNetwork``.
-        tile: uint8[28, 28], ink bright on dark.
-        value: The digit.
-        against: Odds against this digit; by default against all nine others together.
-        steps: Points on the way; the sum is exact for very many.
+    The network is in evaluation mode, takes tiles and gives logits, see ``DigitNetwork``; odds are
+    as of ``occlude``. The sum is exact for very many steps on the way.
 
     Returns:
         float32[28, 28], in nats. Above 0, the ink speaks for the value, and below 0 against it.
@@ -183,14 +174,8 @@ class Counterfactual:
 def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counterfactual]:
     """The least change of each kind that makes a classifier answer otherwise than it does.
 
-    About 800 tiles are asked for, in 22 batches.
-
-    Args:
-        predict_proba: uint8[N, 28, 28] to float[N, 10]; rows sum to 1.
-        tile: uint8[28, 28], ink bright on dark; else ValueError.
-
-    Returns:
-        At most one of each kind, in the order of ``KINDS``; none for a tile without ink.
+    About 800 tiles are asked for, in 22 batches. The tile is uint8[28, 28], ink bright on dark;
+    else ValueError. Gives at most one of each kind, in the order of ``KINDS``; none without ink.
     """
     if tile.shape != (28, 28) or tile.dtype != np.uint8:
         raise ValueError(f"expected uint8[28, 28], found {tile.dtype}{list(tile.shape)}")
@@ -280,14 +265,12 @@ def _least_patch(
         allowed = [one for one in others if kind == "add" or one.ink <= _MOST_ERASED]
         best = min(allowed, key=lambda one: one.ink, default=best)
         likely = np.argsort(-_against(chances, value), kind="stable")[:_BEAM].tolist()
-        corners = _quarters([place for k in likely if (place := tries[k].place)])
+        kept = [place for k in likely if (place := tries[k].place)]
+        steps = [(down, right) for down in (0, 1) for right in (0, 1)]
+        corners = list(
+            dict.fromkeys((y + down, x + right) for y, x in kept for down, right in steps)
+        )
     return best
-
-
-def _quarters(corners: Sequence[_Corner]) -> list[_Corner]:
-    """Where squares lie that are smaller by a pixel and lie in those at these corners."""
-    steps = [(down, right) for down in (0, 1) for right in (0, 1)]
-    return list(dict.fromkeys((y + down, x + right) for y, x in corners for down, right in steps))
 
 
 def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> list[_Try]:
@@ -446,16 +429,11 @@ Points = npt.NDArray[np.float32]
 
 
 def project(features: Floats, method: Method = "pca") -> Points:
-    """The same points float[N, D] in two dimensions, float32[N, 2]; the same each time.
+    """The same points float[N, D], N >= 3, D >= 2, in two dimensions, float32[N, 2].
 
-    Args:
-        features: float[N, D], N >= 3, D >= 2; else ValueError.
-        method: ``pca``, the plane in which they spread the most. ``tsne`` (L. van der Maaten,
-            G. Hinton, JMLR 2008) and ``umap`` (L. McInnes et al., 2018) keep neighbours together
-            instead, and say nothing of distances between groups.
-
-    Raises:
-        MissingExtraError: The package of the method is not installed.
+    Alike each time: ``pca`` is the plane in which they spread the most; ``tsne`` (L. van der
+    Maaten, G. Hinton, JMLR 2008) and ``umap`` (L. McInnes et al., 2018) keep neighbours together
+    instead, and say nothing of distances between groups; MissingExtraError without their package.
     """
     if features.ndim != 2 or len(features) < 3 or features.shape[1] < 2:
         raise ValueError(f"expected features [3 or more, 2 or more], found {list(features.shape)}")

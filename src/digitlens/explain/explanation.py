@@ -200,16 +200,10 @@ def explain(
     digit: int | None = None,
     data_dir: Path | None = None,
 ) -> Explanation:
-    """Everything that is to be said of a page.
+    """Everything that is to be said of a page: of a name, a reader, and what that saw.
 
-    Args:
-        name: What the page is called.
-        reader: What read it.
-        seen: What led to the answer.
-        model: The classifier, as for ``DigitReader``.
-        digit: The only digit to explain, from 1 in reading order, ValueError where there is none;
-            None explains the first twelve.
-        data_dir: Folder with the MNIST files.
+    The model is the classifier, as for ``DigitReader``. The only digit to explain is counted from 1
+    in reading order, ValueError where there is none; None explains the first twelve.
     """
     explanations = _collect(seen)
     digits = [one for one in explanations if one.digit.status != "rejected"]

@@ -59,7 +59,8 @@ class TrainedModel:
     Attributes:
         model: As it was given: a shipped name, a run folder or a model folder.
         bundle: The model folder: graph, card, perhaps weights.
-        data_dir: Folder with the MNIST files; None looks where ``load_mnist`` does.
+        run: The run folder; None of a model without the run that it came from.
+        label: What it is called before it is opened: its run folder, or else its model folder.
         on: The tiles it is shown on: ``test``, or ``validation``, those its recipe kept back.
     """
 
@@ -73,6 +74,9 @@ class TrainedModel:
         """Raises ModelError if there is no such model."""
         self.model, self.on, self.data_dir = model, on, data_dir
         self.bundle = find_bundle(model)
+        folder = self.bundle.parent
+        self.run = folder if (folder / RECIPE).is_file() else None
+        self.label = (self.run or self.bundle).name
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -88,17 +92,6 @@ class TrainedModel:
     def name(self) -> str:
         """The model's name."""
         return self.card.name
-
-    @property
-    def label(self) -> str:
-        """What it is called before it is opened: its run folder, or else its model folder."""
-        return (self.run or self.bundle).name
-
-    @property
-    def run(self) -> Path | None:
-        """The run folder; None of a model without the run that it came from."""
-        folder = self.bundle.parent
-        return folder if (folder / RECIPE).is_file() else None
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -273,17 +266,11 @@ def measure_ood(
 ) -> Rejection:
     """Measures when a model should not answer, and whether it knows what is no digit.
 
-    Args:
-        classifier: The model.
-        split: Digits and their labels.
-        negatives: ``NAME=FILE`` of more sets of no digit.
-        data_dir: Folder with the MNIST files, needed when the model's graph gives features.
-        is_validation: Whether the digits are those of validation; then ways to calibrate are
-            compared too.
+    Negatives are ``NAME=FILE`` of more sets of no digit. MNIST is needed when the model's graph
+    gives features. Where the digits are those of validation, ways to calibrate are compared too.
 
-    Raises:
-        DataError: Fonts or a file cannot be had, or a name is taken.
-        MissingExtraError: OpenCV, which draws negatives, is not installed.
+    Raises DataError where fonts or a file cannot be had, or a name is taken, and MissingExtraError
+    without OpenCV, which draws negatives.
     """
     reconstructor = Reconstructor()
 

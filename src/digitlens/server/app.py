@@ -74,11 +74,8 @@ _TYPES = {
 def serve(settings: Settings, ready: Callable[[str], object]) -> None:
     """Loads the models, listens, and answers until SIGINT or SIGTERM; then finishes what runs.
 
-    ``ready`` is called with the address once requests are answered.
-
-    Raises:
-        ModelError: A model is missing, damaged or of a newer format.
-        OSError: The address cannot be listened on.
+    ``ready`` is called with the address once requests are answered. Raises ModelError where a model
+    is missing or damaged, and OSError where the address cannot be listened on.
     """
     if settings.processes > 1:
         Processes(settings).run(ready)

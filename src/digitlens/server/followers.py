@@ -56,12 +56,7 @@ class Followers:
         self._board: TensorBoard | None = None
 
     def __enter__(self) -> Followers:
-        """Finds out what is missing before anything is trained.
-
-        Raises:
-            MissingExtraError: A package is not installed.
-            DigitlensError: The port cannot be listened on.
-        """
+        """Finds out before anything is trained whether a package is missing or the port taken."""
         if self.wanted:
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -96,14 +96,13 @@ async def read(request: Request) -> Response:
         upload = receive()
         options, notation = upload.options, upload.options.notation
         reader, expected = service.reader_at(options.target_error), Expectation.of(options.expect)
-        readings: list[dict[str, Any]] = []
-        for place, page in _pages_of(upload, job):
-            start = time.perf_counter()
-            reading = reader.read(page(), expect=expected, **notation)
-            seconds = _since(start)
+
+        def read_page(page: Page) -> dict[str, Any]:
+            reading = reader.read(page, expect=expected, **notation)
             service.metrics.reading(reading)
-            found = _with_tiles(reading) if options.tiles else reading.as_dict()
-            readings.append({**place, "seconds": seconds, **found})
+            return _with_tiles(reading) if options.tiles else reading.as_dict()
+
+        readings = _read_pages(upload, job, read_page)
         others = {role: _identity(service.cards[role]) for role in ("pages", "lines")}
         return _answer(service.cards["tiles"], job, **others, readings=readings)
 
@@ -138,11 +137,11 @@ def _with_tiles(reading: Reading) -> dict[str, Any]:
     return values
 
 
-def _pages_of(
-    upload: Upload, job: Job[bytes]
-) -> Iterator[tuple[dict[str, Any], Callable[[], Page]]]:
-    """For each page of all pictures, if they are not too many: which it is, and what decodes it."""
-    left = PAGES
+def _read_pages(
+    upload: Upload, job: Job[bytes], read: Callable[[Page], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What is found on each page of all pictures, if they are not too many, and which it is."""
+    left, found = PAGES, list[dict[str, Any]]()
     for picture in upload.pictures:
         job.check()
         with open_document(picture) as document:
@@ -152,7 +151,10 @@ def _pages_of(
             for number in range(1, document.count + 1):
                 job.check()
                 place = {"name": picture.given, "page": number, "page_count": document.count}
-                yield place, partial(document.page, number)
+                start = time.perf_counter()
+                said = read(document.page(number))
+                found.append({**place, "seconds": _since(start), **said})
+    return found
 
 
 @_post("/v1/table", "reading", schemas.TableAnswer, "Read the tables on pictures")
@@ -167,13 +169,10 @@ async def table(request: Request) -> Response:
 
     def work(job: Job[bytes]) -> bytes:
         upload = receive()
-        reader = service.reader_at(upload.options.target_error)
-        read = partial(reader.read_table, grid=options.shape, columns=options.columns)
-        tables: list[dict[str, Any]] = []
-        for place, page in _pages_of(upload, job):
-            start = time.perf_counter()
-            found = read(page(), expect=options.rules, **upload.options.notation)
-            tables.append({**place, "seconds": _since(start), **found.as_dict()})
+        reader, notation = service.reader_at(upload.options.target_error), upload.options.notation
+        known = {"grid": options.shape, "columns": options.columns, "expect": options.rules}
+        read = partial(reader.read_table, **known, **notation)
+        tables = _read_pages(upload, job, lambda page: read(page).as_dict())
         return _answer(service.cards["tiles"], job, tables=tables)
 
     return await service.answer(request, work)

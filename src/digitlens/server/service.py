@@ -202,10 +202,8 @@ class Pool:
     ) -> None:
         """Starts no thread yet.
 
-        Args:
-            settings: How many run and wait at a time, and how long until the result.
-            together: Does what several jobs yield, and gives an answer for each.
-            watch: Told how many jobs wait, and how many there are, when that changes.
+        ``together`` does what several jobs yield, and gives an answer for each; ``watch`` is told
+        how many jobs wait, and how many there are, when that changes.
         """
         self._workers = settings.workers
         self._room = settings.workers + settings.queue
@@ -240,9 +238,7 @@ class Pool:
         """Does work in a thread; it calls ``check`` of the job it is given between steps.
 
         Work that shares a run is a generator: it yields its part, and is sent what came of that.
-
-        Raises:
-            Refusal: The queue is full, the time over, the client gone or the pool closed.
+        Raises Refusal where the queue is full, the time over, the client gone or the pool closed.
         """
         job = Job(work, self._time_limit, shares=shares)
         self._submit(job)
@@ -358,11 +354,7 @@ class Service:
         return {"tiles": reader.classifier.card, "pages": reader.finder.card, "lines": reader.card}
 
     def reader_at(self, target_error: float | None) -> DigitReader:
-        """The reader, sure where at most such a share of what it is sure of is wrong.
-
-        Raises:
-            Refusal: The model cannot promise so few errors.
-        """
+        """The reader, sure where so few are wrong; Refusal where it cannot promise that."""
         if target_error is None:
             return self.reader
         try:
@@ -396,11 +388,7 @@ def service_of(request: Request) -> Service:
 
 
 def start(settings: Settings) -> Service:
-    """Loads the models and reads once, so that what is broken is known before anyone asks.
-
-    Raises:
-        ModelError: A model is missing, damaged or of a newer format.
-    """
+    """Loads the models and reads once, so that what is broken is known before anyone asks."""
     # Requests come many at a time: a core is used best by a thread that shares it with nobody.
     reader = DigitReader(settings.model, pages=settings.pages, threads=1)
     reader.read(np.full(_WARM_UP, 255, np.uint8))
@@ -446,8 +434,7 @@ class Upload:
 async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[], Upload]:
     """Receives a body; what is left to decode is done when the result is called.
 
-    Raises:
-        Refusal: The body is empty, of another type, damaged, or of too many pictures.
+    Raises Refusal where the body is empty, of another type, damaged, or of too many pictures.
     """
     kind = media_type(request)
     if kind == MULTIPART:
@@ -537,11 +524,7 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
 
 
 def check_tiles(data: bytes) -> Tiles:
-    """uint8[N, 28, 28]; the bytes of tiles, one after the other.
-
-    Raises:
-        Refusal: There is no tile, half a tile, or too many.
-    """
+    """uint8[N, 28, 28] of bytes; Refusal where there is no tile, half a tile, or too many."""
     count, rest = divmod(len(data), TILE)
     if rest or not count:
         raise Refusal(
@@ -553,11 +536,7 @@ def check_tiles(data: bytes) -> Tiles:
 
 
 async def receive_tiles(request: Request) -> Callable[[], Tiles]:
-    """What reads the tiles out of a request's body, in whatever form they came.
-
-    Raises:
-        Refusal: The body is empty or of another type; the function itself raises, too.
-    """
+    """What reads the tiles out of a request's body, in whatever form they came."""
     kind = media_type(request)
     body = await request.body()
     if not body:

@@ -77,10 +77,8 @@ class SiteError(DigitlensError):
 def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     """Writes the site, whole or not at all; replaces one that was written before.
 
-    Raises:
-        SiteError: There is something else in the folder, or it cannot be written.
-        ModelError: A model is missing, damaged or of a newer format.
-        DataError: onnxruntime-web cannot be had; the message says why.
+    Raises SiteError where something else is in the folder or it cannot be written, ModelError where
+    a model is missing or damaged, and DataError where onnxruntime-web cannot be had.
     """
     _check_free(folder)
     parts = {**_models(model, pages), **_runtime(), **_page()}
@@ -130,20 +128,23 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
         raise
 
 
+# What there is of each role, by its name in the listing, and its file.
+_ONE = {"card": bundle.CARD, "graph": bundle.GRAPH}
+_LINES = {"card": bundle.CARD, "detector": bundle.DETECTOR, "recognizer": bundle.RECOGNIZER}
+_NAMES = {"tiles": _ONE, "pages": _ONE, "lines": _LINES | {"spotter": bundle.SPOTTER}}
+
+
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
     classifier, detector = bundle.open_roles(model, pages)
-    folder = bundle.lines_of(classifier.folder)
-    lines = bundle.load_line_bundle(folder)
+    lines = bundle.lines_of(classifier.folder)
+    bundle.load_line_bundle(lines)  # checked
+    folders = {"tiles": classifier.folder, "pages": detector.folder, "lines": lines}
     return {
-        f"models/tiles/{bundle.CARD}": (classifier.folder / bundle.CARD).read_bytes(),
-        f"models/tiles/{bundle.GRAPH}": classifier.graph,
-        f"models/pages/{bundle.CARD}": (detector.folder / bundle.CARD).read_bytes(),
-        f"models/pages/{bundle.GRAPH}": detector.graph,
-        f"models/lines/{bundle.CARD}": (folder / bundle.CARD).read_bytes(),
-        f"models/lines/{bundle.DETECTOR}": lines.detector,
-        f"models/lines/{bundle.RECOGNIZER}": lines.recognizer,
-        **({f"models/lines/{bundle.SPOTTER}": lines.spotter} if lines.spotter else {}),
+        f"models/{role}/{name}": (folder / name).read_bytes()
+        for role, folder in folders.items()
+        for name in _NAMES[role].values()
+        if files.is_file(folder / name)
     }
 
 
@@ -155,11 +156,7 @@ def _page() -> dict[str, bytes]:
 
 
 def alone(html: str) -> str:
-    """The page as it is without a server: it says so, and holds itself to a policy.
-
-    Raises:
-        SiteError: The page lacks the places where this is written.
-    """
+    """The page as it is without a server: it says so, and holds itself to a policy."""
     for place in (_CHARSET, _SERVED):
         if html.count(place) != 1:
             raise SiteError(f"{PAGE} is damaged: expected {place} once; install digitlens again")
@@ -188,32 +185,30 @@ def _licences() -> dict[str, bytes]:
     # Not imported: its home is the model layer, and all that is wanted is two files.
     found = importlib.util.find_spec("onnxruntime")
     folders = [Path(place) for place in (found and found.submodule_search_locations) or ()]
-    names = ("LICENSE", "ThirdPartyNotices.txt")
-    parts = {n: (f / n).read_bytes() for f in folders for n in names if files.is_file(f / n)}
-    if names[0] not in parts:
+    texts = [folder / name for folder in folders for name in ("LICENSE", "ThirdPartyNotices.txt")]
+    parts = {f"{path.stem}.txt": path.read_bytes() for path in texts if files.is_file(path)}
+    if "LICENSE.txt" not in parts:
         raise DataError("onnxruntime is installed without its licence: install it again")
-    return {f"{Path(name).stem}.txt": content for name, content in parts.items()}
+    return parts
 
 
 def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
     """What the site is made of; the reader in the browser looks here first."""
-    spotter = f"models/lines/{bundle.SPOTTER}"
     module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
+    roles = {
+        role: {
+            what: path if (path := f"models/{role}/{name}") in parts else None
+            for what, name in names.items()
+        }
+        for role, names in _NAMES.items()
+    }
     return {
         "format": FORMAT,
         "digitlens": __version__,
         "runtime": {"package": str(RUNTIME.package), "module": module, "wasm": wasm},
-        "classifier": {
-            "card": f"models/tiles/{bundle.CARD}",
-            "graph": f"models/tiles/{bundle.GRAPH}",
-        },
-        "pages": {"card": f"models/pages/{bundle.CARD}", "graph": f"models/pages/{bundle.GRAPH}"},
-        "lines": {
-            "card": f"models/lines/{bundle.CARD}",
-            "detector": f"models/lines/{bundle.DETECTOR}",
-            "recognizer": f"models/lines/{bundle.RECOGNIZER}",
-            "spotter": spotter if spotter in parts else None,
-        },
+        "classifier": roles["tiles"],
+        "pages": roles["pages"],
+        "lines": roles["lines"],
         "files": {
             name: {"size": len(content), "sha256": files.sha256(content)}
             for name, content in sorted(parts.items())

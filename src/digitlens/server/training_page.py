@@ -72,13 +72,10 @@ class Curve:
 
 
 def _mean(values: list[Values]) -> Values:
+    """Five digits; JSON knows no NaN or infinity, which a curve shows as far above."""
     means = (sum(column) / len(values) for column in list(zip(*values, strict=True))[1:])
-    return values[-1][0], *(_short(mean) for mean in means)
-
-
-def _short(value: float) -> float:
-    """Five digits of a number; JSON knows no NaN or infinity, which a curve shows as far above."""
-    return float(f"{value:.5g}") if abs(value) < float("inf") else 1e9
+    short = (float(f"{mean:.5g}") if abs(mean) < float("inf") else 1e9 for mean in means)
+    return values[-1][0], *short
 
 
 @dataclass(frozen=True)
@@ -140,11 +137,9 @@ class Live:
             self.readers += more
 
     def since(self, mark: Position) -> tuple[dict[str, Any] | None, Position]:
-        """What a page is not yet told, and its next mark.
+        """What a page is not yet told, as JSON, None if there is no news; and its next mark.
 
-        Returns:
-            What goes out as JSON; None if there is no news. ``whole`` is true where it is
-            everything there is: at first, and when another member has begun.
+        ``whole`` is true where it is all there is: at first, and when another member has begun.
         """
         with self._lock:
             if mark.serial == self._serial:
@@ -279,18 +274,12 @@ def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on this machine's own address, with a port of its own if ``port`` is 0.
-
-    Raises:
-        DigitlensError: The port is taken or not allowed.
-    """
+    """A socket on this machine's own address, with a port of its own if ``port`` is 0."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise DigitlensError(
-            f"port {port} cannot be listened on ({error.strerror}): name another one with "
-            "--watch-port, or 0 for any"
-        ) from error
+        what = f"port {port} cannot be listened on ({error.strerror})"
+        raise DigitlensError(f"{what}: name another one with --watch-port, or 0 for any") from error
 
 
 @contextmanager

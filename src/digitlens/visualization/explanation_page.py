@@ -37,11 +37,7 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
 
 
 def marked(change: Counterfactual) -> Page:
-    """A changed tile; where a patch was erased or inked, that is framed.
-
-    Returns:
-        uint8[112, 112, 3].
-    """
+    """uint8[112, 112, 3]: a changed tile; where a patch was erased or inked, that is framed."""
     picture = Image.fromarray(change.tile).convert("RGB")
     picture = picture.resize((_TILE, _TILE), Image.Resampling.NEAREST)
     if change.kind in ("erase", "add") and change.place:

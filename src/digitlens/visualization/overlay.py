@@ -32,12 +32,8 @@ def draw_reading(page: Page, reading: Reading) -> Page:
     Sure digits have a solid box; unsure ones a thick dashed one and a filled label with ``?``;
     rejected ones are thin, crossed out and have no label.
 
-    Returns:
-        uint8[H', W', 3]; the picture, enlarged if it or its digits are small, with a margin for
-        labels and the text below.
-
-    Raises:
-        ValueError: The reading is of a page of another size.
+    Gives uint8[H', W', 3]; the picture, enlarged if it or its digits are small, with a margin for
+    labels and the text below. Raises ValueError where the reading is of a page of another size.
     """
     if (reading.width, reading.height) != (page.shape[1], page.shape[0]):
         raise ValueError(
@@ -143,9 +139,8 @@ class _Placed:
 def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page:
     """Draws boxes and their labels, the last over the others, and lines of text below.
 
-    Returns:
-        uint8[H', W', 3]; the page, enlarged if it or what is marked on it is small, with a margin
-        of the same width at the left and right.
+    Gives uint8[H', W', 3]; the page, enlarged if it or what is marked on it is small, with a margin
+    of the same width at the left and right.
     """
     scale = _scale(page, marks)
     height, width = (max(1, round(side * scale)) for side in page.shape[:2])
@@ -302,11 +297,11 @@ def _draw_label(draw: _Draw, placed: _Placed, at: Corners) -> None:
 
 def _cut(text: str, size: int, width: float) -> str:
     """As much of a line as is no wider, with dots where it was cut."""
-    if font(size).getlength(text) <= width:
-        return text
-    while text and font(size).getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    shown, whole = text, text
+    while shown and font(size).getlength(shown) > width:
+        whole = whole[:-1]
+        shown = whole + "…"
+    return shown
 
 
 _STEP = 0.03  # cost of each place less liked, in shares of the label that covers a box
@@ -323,32 +318,26 @@ def place_labels(
     """Places labels one after the other where they cover neither boxes nor other labels.
 
     Above its box is liked most, then below and at its sides, then further above or below. Where
-    there is no room, a place is taken that covers little.
+    there is no room, a place is taken that covers little. Boxes are float64[N, 4], x0, y0, x1, y1;
+    sizes of labels float64[N, 2], gaps to their boxes float64[N]; all stay in an area.
 
-    Args:
-        boxes: float64[N, 4]; x0, y0, x1, y1 of what each label belongs to.
-        sizes: float64[N, 2]; width and height of each label.
-        gap: float64[N]; space between label and box.
-        area: Width and height of the drawing; labels stay inside of it.
-
-    Returns:
-        float64[N, 4]; x0, y0, x1, y1 of each label; and bool[N], whether it is next to its box and
-        covers nothing.
+    Gives float64[N, 4], x0, y0, x1, y1 of each label, and bool[N], whether it is next to its box
+    and covers nothing.
     """
     placed = np.zeros((len(boxes), 4))
     free = np.zeros(len(boxes), np.bool_)
     for index, (box, size, space) in enumerate(zip(boxes, sizes, gap, strict=True)):
-        places = _shifted_inside(_places(box, size, space), area)
+        places = _places(box, size, space, area)
         cost = _ON_BOX * _covered(places, boxes) + _ON_LABEL * _covered(places, placed[:index])
         best = int((cost + _STEP * np.arange(len(places))).argmin())
         placed[index], free[index] = places[best], best < _NEAR and cost[best] == 0
     return placed, free
 
 
-def _places(box: Floats, size: Floats, gap: float) -> Floats:
+def _places(box: Floats, size: Floats, gap: float, area: tuple[float, float]) -> Floats:
     """float64[15, 4]; first those that touch the box but for the gap, ``_NEAR`` of them.
 
-    Then places behind another label, and at last one on the box's own edge.
+    Then places behind another label, and at last one on the box's own edge; all moved inside.
     """
     (x0, y0, x1, y1), (width, height) = box, size
     middle, beside = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
@@ -358,14 +347,8 @@ def _places(box: Floats, size: Floats, gap: float) -> Floats:
     corners += [(x1 + gap, beside), (x0 - gap - width, beside)]
     corners += [(x, row) for row in far for x in (middle, x0 - width / 2, x1 - width / 2)]
     left_top = np.array([*corners, (middle, y0 - 0.6 * height)])
+    left_top = np.clip(left_top, 0, np.maximum(0, np.array(area) - size))
     return np.concatenate([left_top, left_top + size], axis=1)
-
-
-def _shifted_inside(places: Floats, area: tuple[float, float]) -> Floats:
-    """The same rectangles, moved so that they do not reach over the edge."""
-    sizes = places[:, 2:] - places[:, :2]
-    left_top = np.clip(places[:, :2], 0, np.maximum(0, np.array(area) - sizes))
-    return np.concatenate([left_top, left_top + sizes], axis=1)
 
 
 def _covered(places: Floats, others: Floats) -> Floats:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from digitlens import files
 from digitlens.datasets.mnist import Split
@@ -141,6 +141,7 @@ def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Seque
 
 SCALE = 2
 CELL = 28 * SCALE
+COLUMNS = 8  # generated pages side by side
 SAMPLE_GAP = 6
 MARGIN = 24
 LABEL_WIDTH = 44
@@ -158,54 +159,46 @@ def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.I
     height = 2 * MARGIN + 10 * (CELL + SAMPLE_GAP) - SAMPLE_GAP
     sheet = Image.new("RGB", (width, height), SAMPLE_PAPER)
     random = np.random.default_rng(seed)
+    draw = ImageDraw.Draw(sheet)
     for value in range(10):
         rows = np.flatnonzero(split.labels == value)
-        chosen = random.permutation(rows)[:per_digit]
-        _draw_row(sheet, value, split.tiles[chosen], len(rows))
+        top = MARGIN + value * (CELL + SAMPLE_GAP)
+        middle, right = top + CELL / 2, sheet.width - MARGIN
+        draw.text((MARGIN, middle), str(value), INK, font(28), anchor="lm")
+        for column, tile in enumerate(split.tiles[random.permutation(rows)[:per_digit]]):
+            mask = Image.fromarray(tile).resize((CELL, CELL), Image.Resampling.BICUBIC)
+            sheet.paste(INK, (MARGIN + LABEL_WIDTH + column * (CELL + SAMPLE_GAP), top), mask)
+        draw.text((right, middle), f"{len(rows):,}", FAINT, font(14), anchor="rm")
     return sheet
 
 
-def draw_pages(
-    pages: Sequence[GeneratedPage], *, columns: int = 8, marked: bool = True
-) -> Image.Image:
+def draw_pages(pages: Sequence[GeneratedPage]) -> Image.Image:
     """Generated pages of one size side by side, at least one.
 
-    ``marked`` frames each digit and tells its value; what may be read or not is framed in red.
+    Each digit is framed and its value told; what may be read or not is framed in red.
     """
     step = [side + SAMPLE_GAP for side in pages[0].pixels.shape[1::-1]]
-    rows = -(-len(pages) // columns)
-    size = columns * step[0] + SAMPLE_GAP, rows * step[1] + SAMPLE_GAP
+    rows = -(-len(pages) // COLUMNS)
+    size = COLUMNS * step[0] + SAMPLE_GAP, rows * step[1] + SAMPLE_GAP
     sheet = Image.new("RGB", size, SAMPLE_PAPER)
     for number, page in enumerate(pages):
-        row, column = divmod(number, columns)
+        row, column = divmod(number, COLUMNS)
         place = SAMPLE_GAP + column * step[0], SAMPLE_GAP + row * step[1]
-        sheet.paste(_with_marks(page) if marked else Image.fromarray(page.pixels), place)
+        sheet.paste(_with_marks(page), place)
     return sheet
 
 
 def _with_marks(page: GeneratedPage) -> Image.Image:
     picture = Image.fromarray(page.pixels)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(9)
+    draw, small = ImageDraw.Draw(picture), font(9)
     for (x0, y0, x1, y1), value in zip(page.boxes.tolist(), page.values.tolist(), strict=True):
         left, top = max(x0 - 1, 0), max(y0 - 1, 0)  # around the ink, not on it
         frame = left, top, min(x1, picture.width - 1), min(y1, picture.height - 1)
         draw.rectangle(frame, outline=DIGIT if value >= 0 else MAYBE)
         if value >= 0:
             above = left + 1, max(top - 2, 9)
-            draw.text(above, str(value), DIGIT, font, anchor="ls", stroke_width=1, stroke_fill=INK)
+            draw.text(above, str(value), DIGIT, small, anchor="ls", stroke_width=1, stroke_fill=INK)
     return picture
-
-
-def _draw_row(sheet: Image.Image, value: int, tiles: npt.NDArray[np.uint8], count: int) -> None:
-    top = MARGIN + value * (CELL + SAMPLE_GAP)
-    middle = top + CELL / 2
-    draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, middle), str(value), INK, ImageFont.load_default(28), anchor="lm")
-    for column, tile in enumerate(tiles):
-        mask = Image.fromarray(tile).resize((CELL, CELL), Image.Resampling.BICUBIC)
-        sheet.paste(INK, (MARGIN + LABEL_WIDTH + column * (CELL + SAMPLE_GAP), top), mask)
-    right = sheet.width - MARGIN
-    draw.text((right, middle), f"{count:,}", FAINT, ImageFont.load_default(14), anchor="rm")
 
 
 _LARGEST = 2000  # longest side of the page's copy
@@ -219,10 +212,8 @@ def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, floa
     it, ``3-lines.png`` the lines with what was read on each, ``4-places.png`` all places before
     any is rejected, ``5-tiles.png`` the ink of each as a tile, ``6-answer.png`` the answer, and
     ``explain.json`` the same in numbers. Where the page was turned, 2 to 5 are of the turned page.
-    Heat maps of another page in the folder are removed; nothing else is.
-
-    Returns:
-        What the digit detector sees, the smallest copy first.
+    Heat maps of another page in the folder are removed; nothing else is. Gives what the digit
+    detector sees, the smallest copy first.
     """
     turned = result.turned
     write_picture(folder / "1-page.png", shrink(result.page, _LARGEST))

@@ -121,11 +121,7 @@ def theme() -> Theme:
 
 @contextmanager
 def themed(name: str) -> Generator[Theme]:
-    """Figures drawn in the block have the colours of a theme, ``light`` or ``dark``.
-
-    Raises:
-        ValueError: There is no such theme.
-    """
+    """Figures drawn in the block have the colours of a theme, ``light`` or ``dark``."""
     if name not in THEMES:
         raise ValueError(f"expected a theme of {', '.join(THEMES)}, found {name!r}")
     before = _theme.set(THEMES[name])
@@ -151,8 +147,7 @@ def _look() -> dict[Any, Any]:
 def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
     """Gives an empty figure of so many inches; saves it, whole or not at all, after the block.
 
-    Raises:
-        ValueError: The file ends in neither ``.png`` nor ``.svg``.
+    The file ends in ``.png`` or ``.svg``; else ValueError.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"expected a file ending in .png or .svg, found {path.name}")

@@ -2,16 +2,12 @@
 
 import pytest
 
-from digitlens.server.site import write_site
-
 
 @pytest.fixture(scope="module")
-def site(hosted, tmp_path_factory):
+def site(hosted, exported):
     """The address of the site, below a name as that of a project."""
-    folder = tmp_path_factory.mktemp("host")
-    write_site(folder / "project", "default", "pages")
-    with hosted(folder) as address:
-        yield f"{address}/project/"
+    with hosted(exported.parent) as address:
+        yield f"{address}/{exported.name}/"
 
 
 @pytest.mark.parametrize("text", ["7", "2048"])

@@ -39,7 +39,8 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
     columns = min(COLUMNS, len(filters))
     rows = -(-len(filters) // columns)
     count, side = len(filters), filters.shape[-1]
-    with plot(path, 9.2, 1.55 + rows * 1.08) as axes:
+    with canvas(path, 9.2, 1.55 + rows * 1.08) as figure:
+        axes = figure.add_subplot()
         limit = float(np.abs(filters).max()) or 1.0
         for place, kernel in enumerate(filters):
             y, x = (1 + _GAP) * np.array(divmod(place, columns))
@@ -51,22 +52,18 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         axes.set_ylim(rows * (1 + _GAP) - _GAP + edge, -edge)
         axes.set_aspect("equal", anchor="NW")
         axes.set_axis_off()
-        _draw_scale(axes)
+        ramp = axes.imshow([[0.0]], diverging(), vmin=-1, vmax=1, extent=(0, 0, 0, 0))
+        look = {"shrink": 0.42, "aspect": 28, "pad": 0.04, "anchor": (0, 1)}
+        bar = figure.colorbar(ramp, ax=axes, orientation="horizontal", **look)
+        bar.set_ticks([-1, 0, 1], labels=["lowers", "0", "raises"])
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=0, labelcolor=theme().soft)
+        first, _, last = bar.ax.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
         note = "laid over every place of a tile: ink under blue raises a filter's answer, "
         title = f"{count} filters of {side} x {side}, the first to see the pixels"
         headline(axes, title, f"{note}under red lowers it")
-
-
-def _draw_scale(axes: Axes) -> None:
-    ramp = axes.imshow([[0.0]], diverging(), vmin=-1, vmax=1, extent=(0, 0, 0, 0))
-    look: dict[str, Any] = {"shrink": 0.42, "aspect": 28, "pad": 0.04, "anchor": (0, 1)}
-    bar = axes.figure.colorbar(ramp, ax=axes, orientation="horizontal", **look)
-    bar.set_ticks([-1, 0, 1], labels=["lowers", "0", "raises"])
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelcolor=theme().soft)
-    first, _, last = bar.ax.get_xticklabels()
-    first.set_horizontalalignment("left")
-    last.set_horizontalalignment("right")
 
 
 MOST = 16  # maps of a layer: the strongest
@@ -230,7 +227,11 @@ def draw_saliency(
         first.imshow(tile, theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         _frame_map(first, "the tile")
         for axes, (name, found) in zip(others, maps.items(), strict=True):
-            _draw_map(axes, tile, found, name)
+            limit = float(np.abs(found).max()) or 1.0
+            axes.imshow(found / limit, diverging(), vmin=-1, vmax=1, interpolation="nearest")
+            if tile.min() < _OUTLINE < tile.max():
+                axes.contour(tile, [_OUTLINE], colors=[theme().ink], linewidths=1.1)
+            _frame_map(axes, name)
         _draw_probabilities(last, value, probabilities)
         title = f"{question}  {rounded_share(float(probabilities[value]))} sure"
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
@@ -238,14 +239,6 @@ def draw_saliency(
             note = "blue speaks for it, red against it; the line is the edge of the ink"
             look = {"x": 0.012, "ha": "left", "fontsize": 11, "color": theme().soft}
             figure.supxlabel(f"{note}; a scale for each map", **look)
-
-
-def _draw_map(axes: Axes, tile: Tile, found: npt.NDArray[np.float32], name: str) -> None:
-    limit = float(np.abs(found).max()) or 1.0
-    axes.imshow(found / limit, diverging(), vmin=-1, vmax=1, interpolation="nearest")
-    if tile.min() < _OUTLINE < tile.max():
-        axes.contour(tile, [_OUTLINE], colors=[theme().ink], linewidths=1.1)
-    _frame_map(axes, name)
 
 
 def _frame_map(axes: Axes, name: str) -> None:
@@ -308,8 +301,12 @@ def draw_embedding(
             # Over the digits' names.
             look: dict[str, Any] = {"edgecolor": theme().red, "linewidth": 2, "zorder": 5}
             axes.add_patch(Circle((x, y), 0.72 * _THUMBNAIL, fill=False, **look))
-        for digit in np.unique(labels):
-            _draw_name(axes, int(digit), places[labels == digit])
+        halo = withStroke(linewidth=6, foreground=theme().ground)
+        for digit in np.unique(labels).tolist():
+            # In the middle of its tiles: the median, which strays do not move.
+            x, y = np.median(places[labels == digit], axis=0).tolist()
+            text = axes.text(x, y, str(digit), ha="center", va="center", fontsize=34, weight="bold")
+            text.set(color=_colour(digit), path_effects=[halo])
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_axis_off()
         note = f"features in two dimensions by {method}"
@@ -348,14 +345,6 @@ def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> np
         below = picture[top : top + 28, left : left + 28]
         below += (np.array(_colour(int(digit))) - below) * (tile / 255)[..., None]
     return (255 * picture).round().astype(np.uint8)
-
-
-def _draw_name(axes: Axes, digit: int, places: Points) -> None:
-    """A digit's name in the middle of its tiles: the median, which strays do not move."""
-    x, y = np.median(places, axis=0).tolist()
-    halo = withStroke(linewidth=6, foreground=theme().ground)
-    text = axes.text(x, y, str(digit), ha="center", va="center", fontsize=34, weight="bold")
-    text.set(color=_colour(digit), path_effects=[halo])
 
 
 def _colour(digit: int) -> tuple[float, float, float]:

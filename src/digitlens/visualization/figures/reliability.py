@@ -19,7 +19,6 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import (
     COVERAGE,
     Bin,
-    Floats,
     calibration_error,
     coverage_at_zero,
     equal_mass_bins,
@@ -62,7 +61,14 @@ def draw_calibration(report: Report, path: Path) -> None:
         _draw_reliability(above, filled)
         note = f"{len(report.bins)} bins of equal width; bars of 95 % confidence"
         headline(above, f"Expected calibration error {percent(report.ece, 2)}", note)
-        _draw_counts(below, filled, report.bins[0].high)
+        low, counts = [row.low for row in filled], [row.count for row in filled]
+        look: dict[str, Any] = {"color": theme().blue, "edgecolor": theme().ground}
+        below.bar(low, counts, report.bins[0].high, align="edge", **look)
+        below.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
+        below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        below.yaxis.set_minor_locator(NullLocator())
+        show_shares(below.xaxis)
+        below.grid(axis="y")
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
@@ -80,17 +86,6 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     show_shares(axes.yaxis)
     axes.grid()
     axes.legend(loc="lower right")
-
-
-def _draw_counts(axes: Axes, bins: Sequence[Bin], width: float) -> None:
-    colours = theme()
-    look: dict[str, Any] = {"color": colours.blue, "edgecolor": colours.ground}
-    axes.bar([row.low for row in bins], [row.count for row in bins], width, align="edge", **look)
-    axes.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    show_shares(axes.xaxis)
-    axes.grid(axis="y")
 
 
 def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
@@ -372,7 +367,11 @@ def draw_negatives(found: Rejection, path: Path) -> None:
         figure.suptitle(title, x=0.02, ha="left", fontsize=15, fontweight="bold")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for axes, name, scores in zip(panels.flat, names, every, strict=False):
-            _draw_histogram(axes, edges, digits, scores)
+            for values, colour in ((digits, theme().blue), (scores, theme().red)):
+                share = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
+                axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
             one = found.scores[found.recommended][name]
             title = f"{name}: AUROC {one.auroc:.3f}"
             axes.set_title(title, fontsize=11, fontweight="normal", pad=4)
@@ -387,10 +386,16 @@ def draw_negatives(found: Rejection, path: Path) -> None:
 def draw_taken(found: Rejection, path: Path) -> None:
     """The negatives of each set that look most like a digit, and what they are read as."""
     names = list(found.negatives)
+
+    def read_as(name: str, number: int) -> str:
+        """The digit and its probability, cut and not rounded: no ``100 %`` that is none."""
+        chances = found.found[name].probabilities[number]
+        return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"
+
     cells = {
         (row, column): TileCell(
             found.negatives[name][number],
-            [Caption(_read_as(found.found[name].probabilities[number]), theme().soft, size=8)],
+            [Caption(read_as(name, number), theme().soft, size=8)],
         )
         for row, name in enumerate(names)
         for column, number in enumerate(taken_for_digits(found, name, _WORST))
@@ -412,17 +417,3 @@ def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
     tiny = 10.0**-_FAR
     odds = np.log10(np.maximum(chance, tiny)) - np.log10(np.maximum(against, tiny))
     return np.clip(odds, -_FAR, _FAR)
-
-
-def _draw_histogram(axes: Axes, edges: Floats, digits: Floats, negatives: Floats) -> None:
-    for scores, colour in ((digits, theme().blue), (negatives, theme().red)):
-        inside = np.clip(scores, edges[0], edges[-1])
-        share = np.histogram(inside, edges)[0] / len(scores)
-        axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-
-
-def _read_as(chances: Floats) -> str:
-    """The digit and its probability, cut and not rounded: nothing is ``100 %`` that is not."""
-    return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"

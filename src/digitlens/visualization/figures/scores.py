@@ -231,7 +231,11 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     rows = max(len(comparison.names), len(pairs))
     with canvas(path, 12, 2.3 + 0.5 * rows) as figure:
         left, right = figure.subplots(1, 2)
-        _draw_accuracies(left, comparison)
+        reports = comparison.reports.values()
+        _dots(left, [(report.accuracy, report.interval, theme().blue) for report in reports])
+        names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
+        left.set_yticks(range(len(names)), names)
+        left.xaxis.set_major_formatter(written(share_tick))
         _draw_differences(right, pairs)
         note = "dots with intervals of 95 % (Wilson)"
         headline(left, f"Accuracy on {comparison.n:,} tiles", note)
@@ -272,14 +276,6 @@ def _read_by_each(comparison: Comparison, index: int) -> list[Caption]:
     return lines
 
 
-def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
-    reports = comparison.reports.values()
-    _dots(axes, [(report.accuracy, report.interval, theme().blue) for report in reports])
-    names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
-    axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(written(share_tick))
-
-
 def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     blue, orange = theme().blue, theme().orange
     colours = [blue if pair.interval[0] <= 0 <= pair.interval[1] else orange for pair in pairs]
@@ -288,7 +284,7 @@ def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
     names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(written(_points))
+    axes.xaxis.set_major_formatter(written(lambda x: f"{100 * x:+.3g}" if abs(x) > 1e-9 else "0"))
     axes.set_xlabel("percentage points")
 
 
@@ -298,10 +294,6 @@ def _dots(axes: Axes, rows: Sequence[tuple[float, tuple[float, float], str]]) ->
         axes.plot(interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(value, place, "o", color=colour, markersize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.3g}" if abs(value) > 1e-9 else "0"
 
 
 _LEAST_GAP = 0.115  # between the middles of two names, in heights of the axes
