@@ -129,10 +129,7 @@ def _is_in(frame: Doubles, nodes: Doubles) -> bool:
 
 
 def _strokes(gray: npt.NDArray[np.int16], clear: float) -> Mask:
-    """bool[H, W]: strokes along rows that are darker than what is above and below.
-
-    ``clear`` is by how many times the usual difference, which is grain.
-    """
+    """bool[H, W]: strokes along rows, darker than what is around by ``clear`` times the grain."""
     ridge = ridge_of(gray)
     mean = _mean_along(ridge, _ALONG)[::3, ::3].ravel()
     grain, ink = float(median(np.abs(mean))), float(quantile(mean, 0.99))

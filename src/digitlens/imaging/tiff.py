@@ -46,10 +46,7 @@ class TiffFile(Plugin.TiffImageFile):
                 self.tile = [tile._replace(args=(_NATIVE, *tile.args[1:]))]
 
     def _join(self, tags: Any) -> bool:
-        """Describes gray and a second sample as one sample; says whether the page is of this kind.
-
-        Only samples that stand side by side are: PlanarConfiguration is 1.
-        """
+        """Describes gray and a sample beside it as one sample; False for other kinds of pages."""
         bits = set(tags.get(Plugin.BITSPERSAMPLE, (1,)))
         if (
             tags.get(Plugin.SAMPLESPERPIXEL) != 2

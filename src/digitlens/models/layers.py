@@ -126,10 +126,7 @@ def _load(graph: bytes) -> ModelProto:
 
 
 def _path(model: ModelProto) -> list[NodeProto]:
-    """The nodes on the longest way from the tiles to the probabilities, in order.
-
-    The longest: beside a residual pair runs a shortcut.
-    """
+    """The nodes from the tiles to the probabilities, on the longest way: no shortcuts."""
     depth: dict[str, int] = {_INPUT: 0}
     makers: dict[str, tuple[NodeProto, str]] = {}
     for node in model.graph.node:  # sorted: who is needed comes first

@@ -246,10 +246,7 @@ def _fitted(
     chosen: dict[int, tuple[str, float]],
     judged: Callable[[Digit, str, float], Digit],
 ) -> Layout:
-    """The digits of the number that was chosen, in the lines where they stand.
-
-    A digit that is but in the posteriors gets the number of a place that is new.
-    """
+    """The digits that were chosen, in their lines; those without a place get one that is new."""
     known = {seen[step].place: answer for step, answer in chosen.items() if seen[step].place >= 0}
     places = [list(row) for row in layout.places]
     lines = [

@@ -192,8 +192,7 @@ class Expectation:
     def _automata(self) -> tuple[Constraint, ...]:
         """The constraints, all ranges as one: 1,234 is not 1.234 in one range and 1234 in another.
 
-        Raises:
-            ValueError: The ranges have nothing in common.
+        Raises ValueError where the ranges have nothing in common.
         """
         ranges = [each for each in self.constraints if isinstance(each, _Range)]
         if len(ranges) < 2:

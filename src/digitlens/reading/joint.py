@@ -118,10 +118,7 @@ def _best_grid(
 def _others(
     domains: Domains, cells: Sequence[int], among: Iterable[int]
 ) -> Iterable[tuple[int, Domains]]:
-    """Splits all other grids in which one of some cells changes into parts without overlap.
-
-    With each part, the cell that changes in it for sure.
-    """
+    """Parts, without overlap, of the grids in which one of some cells changes, and which one."""
     fixed = list(domains)
     for cell in among:
         left = fixed[cell] & ~(1 << cells[cell])

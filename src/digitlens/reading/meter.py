@@ -343,20 +343,11 @@ class _Picture(NamedTuple):
 
 
 class History:
-    """What was read of a region so far, and the pictures that wait to be decided.
-
-    Attributes:
-        last: Time and value of the last one that was stored.
-    """
+    """What was read of a region so far, and the pictures that wait to be decided."""
 
     def __init__(self, region: Region, wait: int = WAIT) -> None:
-        """Nothing was read.
-
-        Args:
-            region: It may have a history, or not.
-            wait: Later pictures that a doubtful one waits for; 0 for none.
-        """
-        self.last: tuple[datetime, Decimal] | None = None
+        """Nothing was read; a doubtful picture will wait for so many later ones, 0 for none."""
+        self.last: tuple[datetime, Decimal] | None = None  # time and value that were stored last
         self._region, self._wait = region, wait
         self._stray = _STRAY if wait else _STRAY / 4
         self._pictures: deque[_Picture] = deque()

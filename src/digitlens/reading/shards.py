@@ -387,11 +387,7 @@ class ShardWorker:
         stopped: Callable[[float], bool],
         tell: Callable[[Tally], None] = lambda _: None,
     ) -> None:
-        """Loads the models.
-
-        ``stopped`` waits for so many seconds, and gives whether to stop; ``tell`` is told now and
-        then what was done.
-        """
+        """Loads the models; ``stopped`` waits for some seconds, and gives whether to stop."""
         self._job, self._stopped, self._tell = job, stopped, tell
         self._store, self._source = open_store(job.destination), open_store(job.source)
         self._queue = ShardQueue(self._store, job.patience)

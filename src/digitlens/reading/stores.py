@@ -124,10 +124,7 @@ class FolderStore:
 
 
 class _CloudStore:
-    """What lies below an address in S3, Google Cloud Storage or Azure.
-
-    Who may do so, and where, is taken from the environment, as the tools of each cloud do.
-    """
+    """What lies below an address in a cloud, whose own variables of the environment say who asks."""
 
     def __init__(self, address: str) -> None:
         with needs_extra("cloud", address.partition(":")[0] + "://"):

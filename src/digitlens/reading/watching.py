@@ -39,12 +39,7 @@ class Watch:
     ) -> None:
         """Takes up where the log ends; raises DataError where a row of it has no time.
 
-        Args:
-            folder: Where pictures arrive.
-            reader: Reads them.
-            ledger: The log.
-            deliveries: Where else readings go.
-            wait: See ``History``.
+        Pictures arrive in ``folder``, and readings go to ``deliveries`` too; ``wait``: ``History``.
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
