@@ -124,7 +124,7 @@ class FolderStore:
 
 
 class _CloudStore:
-    """What lies below an address in a cloud, whose own variables of the environment say who asks."""
+    """The same below an address in a cloud; who asks is taken from the variables of its tools."""
 
     def __init__(self, address: str) -> None:
         with needs_extra("cloud", address.partition(":")[0] + "://"):
