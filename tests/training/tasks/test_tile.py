@@ -155,7 +155,6 @@ def test_last_epochs_see_tiles_as_they_are(tiny, bars):
     assert torch.equal(data.epoch(2)[0], tiles[2])  # after a clean one, as it resumes
 
 
-
 @pytest.mark.usefixtures("few_faces")
 def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny, bars, teacher):
     recipe = dataclasses.replace(tiny, negatives=0.1)
