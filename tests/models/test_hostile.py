@@ -176,22 +176,14 @@ def test_more_memory_than_there_is_for_graphs_is_not_taken(tmp_path):
     assert "Available memory of" in refused(tmp_path, model(*nodes, large=np.array([side, side])))
 
 
-def network(entry, shape, output, sides):
-    """A graph that gives zeros, of sides other than those of its input."""
-    return helper.make_model(
-        helper.make_graph(
-            [node("ConstantOfShape", ["sides"], [output])],
-            "lies",
-            [value(entry, TensorProto.UINT8, shape)],
-            [value(output, TensorProto.FLOAT, [*"abcd"[: len(sides) - 1], sides[-1]])],
-            [numpy_helper.from_array(np.array(sides), "sides")],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-    ).SerializeToString()
+def test_networks_of_lines_that_give_too_little_are_refused(make_model):
+    def network(entry, shape, output, sides):
+        """A graph that gives zeros, of sides other than those of its input."""
+        given = value(entry, TensorProto.UINT8, shape)
+        gives = value(output, TensorProto.FLOAT, [*"abcd"[: len(sides) - 1], sides[-1]])
+        zeros = node("ConstantOfShape", ["sides"], [output])
+        return make_model([zeros], [given], [gives], {"sides": np.array(sides)}).SerializeToString()
 
-
-def test_networks_of_lines_that_give_too_little_are_refused():
     lines, page = np.zeros((2, 48, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     spots = DigitSpotter(network("lines", ("N", 48, "W", 3), "spots", [2, 7, 2]))
     with pytest.raises(ModelError, match=r"gives \[2, 7, 2\], expected \[2, 8, 2\]"):

@@ -112,15 +112,11 @@ class RiskCoverage:
 
         Those of so few digits that they would fail without a mistake are not tested.
         """
-        tested = np.flatnonzero(self._lowest <= target)
+        unmistaken = 1 - np.exp(np.log(LEVEL) / np.array(self.stated))  # bounds without a mistake
+        tested = np.flatnonzero(unmistaken <= target)
         failed = np.flatnonzero(upper[tested] > target)
         kept = tested[: failed[0]] if len(failed) else tested
         return self.threshold[kept[-1]] if len(kept) else None
-
-    @property
-    def _lowest(self) -> npt.NDArray[np.float64]:
-        """float64[K]; the bounds, had there been no mistake."""
-        return 1 - np.exp(np.log(LEVEL) / np.array(self.stated))
 
     def as_dict(self) -> dict[str, Any]:
         """The curve as JSON-ready values; thresholds are not rounded."""

@@ -431,16 +431,12 @@ def _paper_below(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
     """The gray level on which what an image shows stands out, by its alphas' counts: 255 or 0."""
     if alphas[:_CLEAR].sum() < _MUCH * image.width * image.height:
         return _WHITE
-    light = sum(_light(_with_alpha(band)) for band in _bands(image))
+    light = 0  # luminance times alpha; exact, as it is far below 2 to the 53rd
+    for band in map(_with_alpha, _bands(image)):
+        planes = (band.convert("L"), band.getchannel("A"))
+        luminance, alpha = (np.asarray(plane, np.float64).ravel() for plane in planes)
+        light += int(luminance @ alpha)
     return _BLACK if light > _BRIGHT * int(alphas @ np.arange(256)) else _WHITE
-
-
-def _light(rgba: Image.Image) -> int:
-    """The sum of luminance times alpha; exact, as it is far below 2 to the 53rd."""
-    luminance, alpha = (
-        np.asarray(plane, np.float64).ravel() for plane in (rgba.convert("L"), rgba.getchannel("A"))
-    )
-    return int(luminance @ alpha)
 
 
 def _from_array(array: npt.NDArray[Any], *, copy: bool = True) -> Page:
