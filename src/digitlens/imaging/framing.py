@@ -26,7 +26,9 @@ _MOST = 16  # crops of one batch
 _COLUMNS = 4096  # of one batch, unless a single crop has more
 
 
-def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT) -> Pixels:
+def crop_line(
+    page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: float = 1.0
+) -> Pixels:
     """Cuts out one line of text, straightened.
 
     The line keeps its proportions, unless it would be wider than 1280 columns, to which it is
@@ -37,13 +39,14 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT) -> Pixels:
         page: uint8[H, W] or uint8[H, W, 3]; only what is near the line is looked at.
         quad: float32[4, 2]; x, y in pixels, top-left, top-right, bottom-right, bottom-left.
         height: Rows of the crop.
+        stretch: How many times as wide the line is shown as by its proportions.
 
     Returns:
         uint8[height, W, 3]; W is a multiple of 8 from 16 to 1280.
     """
     corners = np.asarray(quad, np.float64)
     across, down = _sides(corners)
-    columns = max(1, min(WIDEST, round(height * across / down)))
+    columns = max(1, min(WIDEST, round(stretch * height * across / down)))
     piece, corners = _surroundings(page, corners)
     image = Image.fromarray(piece)
     line = _straightened(image, corners, (columns, height))

@@ -36,6 +36,11 @@ _WHOLE = 3  # longest lines that are read whole even then
 SPOTTED = 0.1  # probability of a digit from which its part of a line is read
 _SPACE = 0.3  # probability of a space from which a part may end there
 _CONTEXT = 4  # steps between a digit and such a space, at least
+# CTC parts two equal characters by a blank: of crowded ones a step is too wide for both, and one is
+# lost. Lines that are not crowded are read worse when they are stretched.
+_DENSE = 2.5  # steps for each character read, below which a line is crowded
+_STRETCH = 1.5  # how many times as wide it is read again ...
+_DOUBTED = 0.9  # ... if this is more than the confidence of some character
 _LOWEST = 0.3  # heights of a line: what is found of a digit's ink is more, else it is not all
 _EDGE = 3  # rows at the upper and at the lower edge of a crop
 _ALIKE = 16  # levels of each channel: colours that differ by less are one
@@ -137,7 +142,25 @@ def recognize(
         spots = _rows_of([each.crop for each in shown], spotter.spots)
         shown = parts_with_digits(shown, spots)
     posteriors = _rows_of([each.crop for each in shown], recognizer.posteriors)
-    return respaced(map(_decoded, shown, posteriors))
+    found = list(map(_decoded, shown, posteriors))
+    crowded = [number for number, read in enumerate(found) if _is_crowded(read)]
+    wider = [_stretched(page, found[number]) for number in crowded]
+    posteriors = _rows_of([each.crop for each in wider], recognizer.posteriors)
+    for number, read in zip(crowded, map(_decoded, wider, posteriors), strict=True):
+        found[number] = read
+    return respaced(found)
+
+
+def _is_crowded(read: RecognizedLine) -> bool:
+    """Whether a line with digits may have more of them than its crop has steps for."""
+    text, sure = read.symbols.text, read.symbols.confidence
+    dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
+    return dense and bool(sure.min() < _DOUBTED) and any(char in DIGITS for char in text)
+
+
+def _stretched(page: Page, read: RecognizedLine) -> LineCrop:
+    crop = crop_line(page, read.line.quad, stretch=_STRETCH)
+    return LineCrop(read.line, crop, columns_of(read.line, _STRETCH))
 
 
 class LineCrop(NamedTuple):
@@ -155,9 +178,9 @@ def _decoded(shown: LineCrop, posteriors: Floats) -> RecognizedLine:
     return RecognizedLine(shown.line, shown.crop, rows, symbols, shown.columns)
 
 
-def columns_of(line: TextLine) -> float:
+def columns_of(line: TextLine, stretch: float = 1.0) -> float:
     """How many columns of its crop show a line."""
-    return min(WIDEST, line.width * HEIGHT / max(line.height, 1e-3))
+    return min(WIDEST, stretch * line.width * HEIGHT / max(line.height, 1e-3))
 
 
 def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:

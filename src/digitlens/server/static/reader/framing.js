@@ -17,10 +17,13 @@ const LEVEL = 0.01; // pixels by which the corners of an upright quad differ at 
 const MOST = 16; // crops of one batch
 const COLUMNS = 4096; // of one batch, unless a single crop has more
 
-/** Cuts out one line of text, straightened: a picture of HEIGHT rows, padded with gray. */
-export function cropLine(page, quad) {
+/**
+ * Cuts out one line of text, straightened: a picture of HEIGHT rows, padded with gray, so many times
+ * as wide as by the proportions of the line.
+ */
+export function cropLine(page, quad, stretch = 1) {
   const [across, down] = sidesOf(quad);
-  const columns = clip(rint((HEIGHT * across) / down), 1, WIDEST);
+  const columns = clip(rint((stretch * HEIGHT * across) / down), 1, WIDEST);
   const width = Math.max(NARROWEST, Math.ceil(columns / STEP) * STEP);
   return batched([straightened(...surroundings(page, quad), columns)], width);
 }

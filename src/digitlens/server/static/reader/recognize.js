@@ -31,6 +31,10 @@ const WHOLE = 3; // longest lines that are read whole even then
 const SPOTTED = 0.1; // probability of a digit from which its part of a line is read
 const SPACE = 0.3; // probability of a space from which a part may end there
 const CONTEXT = 4; // steps between a digit and such a space, at least
+// CTC parts two equal characters by a blank: of crowded ones a step is too wide for both.
+const DENSE = 2.5; // steps for each character read, below which a line is crowded
+const STRETCH = 1.5; // how many times as wide it is read again ...
+const DOUBTED = 0.9; // ... if this is more than the confidence of some character
 const LOWEST = 0.3; // heights of a line: what is found of a digit's ink is more, else it is not all
 const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
 const EDGE = 3; // rows at the upper and at the lower edge of a crop
@@ -46,14 +50,30 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   if (spotter && sum(found.map(({ crop }) => crop.width)) > MUCH) {
     found = partsWithDigits(found, await rowsOf(found, spotter));
   }
-  const rows = (await rowsOf(found, recognizer)).map(withNumerals);
-  return respaced(found.map(({ line, crop, columns }, i) =>
-    new RecognizedLine(line, crop, rows[i], columns)));
+  const lineFrom = ({ line, crop, columns }, rows) =>
+    new RecognizedLine(line, crop, withNumerals(rows), columns);
+  const rows = await rowsOf(found, recognizer);
+  const read = found.map((each, i) => lineFrom(each, rows[i]));
+  const crowded = range(read.length).filter((i) => isCrowded(read[i]));
+  const wider = crowded.map((i) => stretched(page, read[i]));
+  const again = await rowsOf(wider, recognizer);
+  crowded.forEach((i, k) => { read[i] = lineFrom(wider[k], again[k]); });
+  return respaced(read);
 }
 
+/** Whether a line with digits may have more of them than its crop has steps for. */
+function isCrowded({ symbols, columns }) {
+  const dense = columns < DENSE * STRIDE * symbols.length && STRETCH * columns < WIDEST;
+  return dense && symbols.some(({ confidence }) => confidence < DOUBTED)
+    && symbols.some(({ char }) => DIGITS.includes(char));
+}
+
+const stretched = (page, { line }) =>
+  ({ line, crop: cropLine(page, line.quad, STRETCH), columns: columnsOf(line, STRETCH) });
+
 /** How many columns of its crop show a line; the rest is gray. */
-export const columnsOf = (line) =>
-  Math.min(WIDEST, (widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
+export const columnsOf = (line, stretch = 1) =>
+  Math.min(WIDEST, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
 /** The lines of a page, with spaces in and between numbers where its print has them too. */
 export function respaced(lines) {
