@@ -74,6 +74,21 @@ def test_what_is_read_among_digits_is_one_though_hardly_seen(view_of, scores, st
     assert layout.digits[1].status == status
 
 
+@pytest.mark.parametrize(
+    ("objectness", "word", "status"),
+    [(1e-4, "", "unsure"), (0.5, "", "digit"), (1e-4, "go", "digit")],
+)
+def test_a_lone_mark_unlike_text_in_size_is_unsure(view_of, objectness, word, status):
+    """As dust is; not if the digit detector sees it, too, or text of its size is near."""
+    mark = view_of([[0, 0, 15, 24]], [0.95], [chances()])
+    text = view_of([[20 * k, 40, 20 * k + 15, 64] for k in range(2)], [0.9] * 2, [chances()] * 2)
+    alone = {"lone": np.ones(1, np.float32), "objectness": np.full(1, objectness, np.float32)}
+    scores = replace(mark.scores, places=replace(mark.scores.places, **alone))
+    lines = mark.lines + (text.lines if word else [])
+    (digit,) = arrange(replace(mark, lines=lines, scores=scores), (100, 80), THRESHOLDS).lines[0]
+    assert digit.status == status
+
+
 @pytest.mark.parametrize(("down", "texts"), [(3, ["4444"]), (15, ["44", "44"])])
 def test_lines_next_to_each_other_are_one_number_if_they_are_on_one_level(view_of, down, texts):
     boxes = [[20 * k, down * (k > 1), 20 * k + 15, 24 + down * (k > 1)] for k in range(4)]

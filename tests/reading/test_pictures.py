@@ -59,6 +59,27 @@ def test_small_and_large_print_is_read_alike(reader, text, height):
     assert reader.read(typed(text, height)).text == WRITTEN[text]
 
 
+@pytest.mark.parametrize("text", ["2000000", "5000000", "$6600.00", "1'000'000"])
+def test_of_crowded_digits_that_are_alike_none_is_lost(reader, text):
+    """Each is narrower than a step of the recogniser."""
+    page = Image.fromarray(typed(text, margin=8))
+    narrow = page.resize((round(0.42 * page.width), page.height))
+    assert reader.read(np.asarray(narrow)).text == text
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_dust_on_a_large_sheet_is_no_digit(reader, seed):
+    """Before, ten of thirty specks were shown as zeros, one of them as sure."""
+    rng = np.random.default_rng(seed)
+    sheet = Image.new("L", (2400, 1700), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for x, y in rng.uniform((40, 40), (2360, 1660), (30, 2)):
+        across, down = rng.uniform(6, 20, 2)
+        draw.ellipse((x, y, x + across, y + down), round(rng.uniform(40, 140)))
+    shown = [digit for digit in reader.read(np.asarray(sheet)).digits if digit.status != "rejected"]
+    assert [digit.status for digit in shown] in ([], ["unsure"], ["unsure"] * 2)
+
+
 def test_numbers_in_a_sentence_are_found_in_their_order(reader):
     page = typed("Of 250 pages, 12 are blank and 3.5% are torn", 32)
     assert reader.read(page).text == "250 12 3.5%"

@@ -26,9 +26,7 @@ _MOST = 16  # crops of one batch
 _COLUMNS = 4096  # of one batch, unless a single crop has more
 
 
-def crop_line(
-    page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: float = 1.0
-) -> Pixels:
+def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: float = 1.0) -> Pixels:
     """Cuts out one line of text, straightened.
 
     The line keeps its proportions, unless it would be wider than 1280 columns, to which it is

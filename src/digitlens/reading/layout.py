@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
-from digitlens.reading.places import DIGIT
+from digitlens.reading.places import DIGIT, UNSEEN
 from digitlens.reading.reading_order import lines_of, numbers_of
 from digitlens.reading.recognize import RecognizedLine
 from digitlens.results import Box, Character, Digit
@@ -31,7 +32,22 @@ class View:
     confidence: npt.NDArray[np.float32]  # float32[N]; that there is this digit, calibrated
     existence: npt.NDArray[np.float32]  # float32[N]; that there is a digit at all
 
+    @cached_property
+    def isolated(self) -> npt.NDArray[np.bool_]:
+        """bool[N]: lone marks too small for the digit detector, without text of their size."""
+        heights = np.array([read.line.height for read in self.lines])
+        words = np.array([_is_word(read) for read in self.lines], bool)
+        places = self.scores.places
+        isolated = (places.lone > 0) & (places.objectness <= UNSEEN)
+        for place in np.flatnonzero(isolated):
+            share = heights[words] / max(float(heights[places.line[place]]), 1e-3)
+            isolated[place] = not ((share > 1 / _SIZES) & (share < _SIZES)).any()
+        return isolated
 
+
+_SIZES = 2  # text is of the size of a mark whose line is up to so many times as high or as low
+_WORD = 2  # characters of a text at least, ...
+_LEGIBLE = 0.5  # ... and their confidence on average
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb ...
 _LEVEL = 0.4  # ... and least share of the lower digit beside it that its next one has
 _READ = 0.3  # that a digit is there, least of one that is read among ...
@@ -97,15 +113,16 @@ def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str,
 
     What hardly has a value, either, is a digit where it surely is one, and on a line where another
     one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
-    but read as one among others.
+    but read as one among others. An isolated mark may be dust: it is unsure at most.
     """
     exists, least = float(view.existence[place]), thresholds["reject"]
     places = view.scores.places
     others = int(((places.line == places.line[place]) & (view.confidence >= least)).sum())
     is_read = places.reads[place] == DIGIT and places.letters[place] == 0 and others >= _OTHERS
-    limit = _READ if is_read else least if others else thresholds["digit"]
-    is_digit = exists >= limit
-    limits = {"digit": thresholds["digit"], "reject": 0.0} if is_digit else _NEVER
+    isolated = bool(view.isolated[place])
+    limit = _READ if is_read else least if others and not isolated else thresholds["digit"]
+    sure_from = _NEVER["digit"] if isolated else thresholds["digit"]
+    limits = {"digit": sure_from, "reject": 0.0} if exists >= limit else _NEVER
     box = page_box(view.scores.boxes[place], *size)
     chances, sure = view.probabilities[place], float(view.confidence[place])
     return replace(judge(exists, chances, sure, box, limits), tile=view.tiles[place])
@@ -169,6 +186,11 @@ def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
         near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
         found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
     return found
+
+
+def _is_word(read: RecognizedLine) -> bool:
+    characters = len(read.symbols.text.replace(SPACE, ""))
+    return characters >= _WORD and bool(read.symbols.confidence.mean() > _LEGIBLE)
 
 
 def _digit_spot(place: int, digit: Digit) -> Spot:

@@ -18,8 +18,8 @@ const MOST = 16; // crops of one batch
 const COLUMNS = 4096; // of one batch, unless a single crop has more
 
 /**
- * Cuts out one line of text, straightened: a picture of HEIGHT rows, padded with gray, so many times
- * as wide as by the proportions of the line.
+ * Cuts out one line of text, straightened: a picture of HEIGHT rows, padded with gray, so many
+ * times as wide as by the proportions of the line.
  */
 export function cropLine(page, quad, stretch = 1) {
   const [across, down] = sidesOf(quad);

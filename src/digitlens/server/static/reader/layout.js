@@ -1,15 +1,19 @@
 // Layout: digits judged and put in lines, and the numbers on each line with their marks.
 
-import { argsort, clip, grouped, range, rint } from './arrays.js';
+import { argsort, clip, grouped, mean, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
 import { charactersOf, numbersOn } from './numbers.js';
-import { DIGIT } from './places.js';
+import { DIGIT, UNSEEN } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
+import { heightOf } from './text_lines.js';
 
 const NEAR = 1.2; // digit heights: gap inside a number found as two lines, as in a comb ...
 const LEVEL = 0.4; // ... and least share of the lower digit beside it that its next one has
 const READ = 0.3; // that a digit is there, least of one that is read among ...
 const OTHERS = 2; // ... so many digits at least
+const SIZES = 2; // text is of a mark's size whose line is up to so many times as high or as low
+const WORD = 2; // characters of a text at least, ...
+const LEGIBLE = 0.5; // ... and their confidence on average
 
 /**
  * Judges places and puts them in order.
@@ -47,7 +51,7 @@ export function arrange(view, size, thresholds) {
  *
  * What hardly has a value, either, is a digit where it surely is one, and on a line where another
  * one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
- * but read as one among others.
+ * but read as one among others. An isolated mark may be dust: it is unsure at most.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
@@ -62,14 +66,31 @@ function judged(view, place, size, { digit: least, reject }) {
   const others = view.scores
     .filter((one, i) => one.line === line && view.confidence[i] >= reject).length;
   const isRead = reads === DIGIT && letters === 0 && others >= OTHERS;
-  if (existence < (isRead ? READ : others ? reject : least)) {
+  const isolated = isIsolated(view, place);
+  if (existence < (isRead ? READ : others && !isolated ? reject : least)) {
     const reason = `hardly a digit, closest to ${value} (${sure} %)`;
     return { ...digit, status: 'rejected', reason };
   }
-  if (confidence >= least) return digit;
+  if (confidence >= least && !isolated) return digit;
   const other = 1 - existence > probabilities[second] ? 'may be no digit'
     : `could be ${second} (${percent(probabilities[second])} %)`;
   return { ...digit, status: 'unsure', reason: `${sure} % sure, ${other}` };
+}
+
+/** Whether a lone mark is too small for the digit detector, and nothing of its size is text. */
+function isIsolated({ scores, lines }, place) {
+  const { lone, objectness, line } = scores[place];
+  if (!lone || objectness > UNSEEN) return false;
+  const height = Math.max(heightOf(lines[line].line), 1e-3);
+  return !lines.some((read) => {
+    const share = heightOf(read.line) / height;
+    return share > 1 / SIZES && share < SIZES && isWord(read);
+  });
+}
+
+function isWord({ symbols }) {
+  return symbols.filter(({ char }) => char !== ' ').length >= WORD
+    && mean(symbols.map(({ confidence }) => confidence)) > LEGIBLE;
 }
 
 /** Rows of digits, those joined of which a text line holds digits, each from left to right. */
