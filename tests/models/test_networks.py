@@ -213,25 +213,35 @@ def text_page(size, *texts):
 
 @pytest.mark.parametrize("size", [(320, 160), (317, 131), (64, 40)])
 def test_map_has_half_the_size_of_the_page_and_text_is_bright_where_it_is(size):
-    text_map = LINES_OF_ALL.text_map(text_page(size))
+    (text_map,) = LINES_OF_ALL.text_maps([text_page(size)])
     assert text_map.shape == ((size[1] + 1) // 2, (size[0] + 1) // 2)
     assert text_map.dtype == np.float32
     assert text_map.max() < 0.3
-    text_map = LINES_OF_ALL.text_map(text_page((320, 160), (40, 60, "4711  2024")))
+    (text_map,) = LINES_OF_ALL.text_maps([text_page((320, 160), (40, 60, "4711  2024"))])
     y, x = np.nonzero(text_map > 0.3)
     assert len(y) > 200
     assert 20 <= x.min() <= 30
     assert 30 <= y.min() <= y.max() <= 45
 
 
+def test_pages_shared_by_threads_have_the_maps_of_each_alone():
+    shown = [text_page((160, 96), (20, 30, words)) for words in ("4711", "2024", "words")]
+    for pages in (shown[:2], shown, shown[:1], []):
+        maps = LineDetector(threads=2).text_maps(pages)
+        alone = [text for page in pages for text in LINES_OF_ALL.text_maps([page])]
+        assert len(maps) == len(pages)
+        for one, other in zip(maps, alone, strict=True):
+            assert np.abs(one - other).max() < 1e-5
+
+
 def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_path):
     assert (SHIPPED_LINES / DETECTOR).stat().st_size < 3_000_000
     detector = LineDetector(tmp_path / "missing.onnx")
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
-        detector.text_map(text_page((32, 32)))
+        detector.text_maps([text_page((32, 32))])
     other = next(SHIPPED_LINES.parent.glob("*/model.onnx"))
     with pytest.raises(ModelError, match="is not a line detector"):
-        LineDetector(other).text_map(text_page((32, 32)))
+        LineDetector(other).text_maps([text_page((32, 32))])
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,15 @@ def test_each_piece_is_worked_on_once_in_order_and_what_the_work_raises_is_raise
     assert len(done) == len(set(done))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "even"),
+    [([5, 5], True), ([5, 5, 5, 5], True), ([9, 5, 4], True), ([5, 5, 5], False), ([9, 1], False)],
+)
+def test_pieces_are_even_where_two_threads_end_together(sizes, even):
+    assert session.is_even(sizes, 2) is even
+    assert session.is_even(sizes, 1)
+
+
 def test_when_the_interpreter_ends_whoever_asks_works_alone(monkeypatch):
     def refuse(*_):
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")

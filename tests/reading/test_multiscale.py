@@ -114,9 +114,10 @@ class NoText:
     def __init__(self):
         self.pages = 0
 
-    def text_map(self, picture):
-        self.pages += 1
-        return np.zeros([-(-side // 2) for side in picture.shape[:2]], np.float32)
+    def text_maps(self, pictures):
+        self.pages += len(pictures)
+        sides = [picture.shape[:2] for picture in pictures]
+        return [np.zeros([-(-side // 2) for side in each], np.float32) for each in sides]
 
 
 # Two large digits are looked for on a small copy first, and on a usual one where that shows none.
@@ -174,9 +175,9 @@ class Dark:
     def __init__(self):
         self.sizes = []
 
-    def text_map(self, picture):
-        self.sizes.append(max(picture.shape))
-        return (picture[::2, ::2, 0] < 128).astype(np.float32)
+    def text_maps(self, pictures):
+        self.sizes += [max(picture.shape) for picture in pictures]
+        return [(picture[::2, ::2, 0] < 128).astype(np.float32) for picture in pictures]
 
 
 @pytest.mark.parametrize("sides", [(600, 2000), (2000, 600), (1500, 4000)])

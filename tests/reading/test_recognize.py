@@ -83,17 +83,19 @@ class Network:
     def __init__(self):
         self.columns = 0
 
-    def posteriors(self, lines):
-        self.columns += lines.shape[0] * lines.shape[2]
-        steps = self.spots(lines)
+    def posteriors(self, batches):
+        self.columns += sum(lines.shape[0] * lines.shape[2] for lines in batches)
+        return [self._posteriors(steps) for steps in self.spots(batches)]
+
+    def _posteriors(self, steps):
         chances = np.full((*steps.shape[:2], CLASSES), 1e-4, np.float32)
         chances[..., 0] = 1 - steps[..., 0]
         chances[..., CLASS_OF["7"]] = steps[..., 0]
         return chances
 
-    def spots(self, lines):
-        gray = lines[:, 24, 4::8, 0]
-        return np.stack([gray == 255, gray == 0], axis=2).astype(np.float32)
+    def spots(self, batches):
+        grays = [lines[:, 24, 4::8, 0] for lines in batches]
+        return [np.stack([gray == 255, gray == 0], axis=2).astype(np.float32) for gray in grays]
 
 
 def test_of_much_text_only_what_is_near_digits_is_read():

@@ -62,7 +62,7 @@ def test_a_line_reader_gets_the_graph_or_has_none(network, lines, tmp_path):
     write_spotter(folder, network, [line.pixels for line in lines[:5]])
     graph = load_line_bundle(folder).spotter
     assert graph == (folder / SPOTTER).read_bytes()
-    spots = DigitSpotter(graph).spots(lines[0].pixels[None])
+    (spots,) = DigitSpotter(graph).spots([lines[0].pixels[None]])
     assert spots.shape == (1, len(lines[0].steps), 2)
     assert ((spots > 0) & (spots < 1)).all()
     (folder / SPOTTER).write_bytes(b"damaged")
@@ -79,10 +79,10 @@ def test_the_recogniser_says_what_is_on_a_line():
             return Spotted(np.full((48, 32, 3), number % 256, np.uint8), None)
 
     class Recogniser:
-        def posteriors(self, lines):
-            said = np.zeros((1, lines.shape[2] // 8, CLASSES), np.float32)
+        def posteriors(self, batches):
+            said = np.zeros((1, batches[0].shape[2] // 8, CLASSES), np.float32)
             said[0, 1, CLASS_OF["7"]], said[0, 2, CLASS_OF[" "]] = 0.9, 0.8
-            return said
+            return [said]
 
     assert sum(KINDS.values()) == pytest.approx(1)
     (line,) = spotted_lines(Maker(), Recogniser(), 1, seed=0)

@@ -6,7 +6,7 @@ digit spotter. On tiles: the autoencoder, which draws them again and says how fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from digitlens.models.bundle import (
     load_decoder,
 )
 from digitlens.models.classifier import TILES, Tiles, check_tiles
-from digitlens.models.session import Lazy, Port, open_graph, run_graph
+from digitlens.models.session import Lazy, Port, cores, is_even, open_graph, run_graph, share
 
 STEP = 32  # pixels; sides of what the graphs take are multiples of it
 LEAST = 128  # pixels a side, for the digit detector
@@ -102,19 +102,32 @@ class DigitDetector:
 
 
 class _Network:
-    """A graph that is opened by the first use of it."""
+    """A graph that is opened by the first use of it: for all threads, and for each of several."""
 
     def __init__(
         self, graph: Path | bytes, threads: int, what: str, entry: Port, output: Port
     ) -> None:
         name = str(graph) if isinstance(graph, Path) else f"the graph of {what}"
-        checked = partial(open_graph, what=what, inputs=[entry], outputs=[output])
-        self._session = Lazy(partial(checked, graph, name=name, threads=threads))
+        opened = partial(open_graph, graph, name=name, what=what, inputs=[entry], outputs=[output])
+        self._threads = threads or cores()
+        self._session = Lazy(partial(opened, threads=self._threads))
+        self._alone = Lazy(partial(opened, threads=1))
 
-    def _along(self, lines: Lines, classes: int) -> Floats:
+    def _each(self, pieces: Sequence[Pixels], say: Callable[[Any, Pixels], Floats]) -> list[Floats]:
+        """What an open graph says of each of some pixels."""
+        threads = min(self._threads, len(pieces))
+        if threads > 1 and is_even([piece.size for piece in pieces], self._threads):
+            return list(share(partial(say, self._alone()), pieces, threads))
+        return [say(self._session(), piece) for piece in pieces]
+
+    def _along(self, batches: Sequence[Lines], classes: int) -> list[Floats]:
         """What is said of each step of lines uint8[N, 48, W, 3]: float32[N, W / 8, classes]."""
-        shape = len(lines), lines.shape[2] // 8, classes
-        return run_graph(self._session(), None, {"lines": lines}, shape)[0]
+
+        def say(session: Any, lines: Lines) -> Floats:
+            shape = len(lines), lines.shape[2] // 8, classes
+            return run_graph(session, None, {"lines": lines}, shape)[0]
+
+        return self._each(batches, say)
 
 
 class LineDetector(_Network):
@@ -124,18 +137,22 @@ class LineDetector(_Network):
         """Remembers which graph, or file of one, to open; 0 threads are one per core."""
         super().__init__(graph, threads, "a line detector", _PAGE, Port("text"))
 
-    def text_map(self, page: Pixels) -> Floats:
+    def text_maps(self, pages: Sequence[Pixels]) -> list[Floats]:
         """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
 
-        The page uint8[H, W, 3], RGB, is taken at the size that it has; characters of 10 to 100
+        Each page uint8[H, W, 3], RGB, is taken at the size that it has; characters of 10 to 100
         pixels are found best. Gives float32[h, w], 0..1, half of H and W, rounded up. A graph that
         is opened only now may be none: ModelError.
         """
-        height, width = page.shape[:2]
-        feed = {"page": padded(page)}
-        cells = [side // CELL for side in feed["page"].shape[:2]]
-        (text,) = run_graph(self._session(), None, feed, cells)
-        return text[: -(-height // CELL), : -(-width // CELL)]
+        return self._each(pages, _text_map)
+
+
+def _text_map(session: Any, page: Pixels) -> Floats:
+    height, width = page.shape[:2]
+    feed = {"page": padded(page)}
+    cells = [side // CELL for side in feed["page"].shape[:2]]
+    (text,) = run_graph(session, None, feed, cells)
+    return text[: -(-height // CELL), : -(-width // CELL)]
 
 
 def padded(picture: Pixels, least: int = 1) -> Pixels:
@@ -164,13 +181,13 @@ class LineRecognizer(_Network):
         """Opens the graph, if no batch did before; ModelError where it is no line recogniser."""
         self._session()
 
-    def posteriors(self, lines: Lines) -> Floats:
+    def posteriors(self, batches: Sequence[Lines]) -> list[Floats]:
         """Posteriors float32[N, W / 8, C] of the characters along lines uint8[N, 48, W, 3], RGB.
 
         W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``. A
         graph that is opened only now may be none: ModelError.
         """
-        return self._along(lines, CLASSES)
+        return self._along(batches, CLASSES)
 
 
 class DigitSpotter(_Network):
@@ -180,13 +197,13 @@ class DigitSpotter(_Network):
         """Remembers which graph to open; see ``LineRecognizer``."""
         super().__init__(graph, threads, "a digit spotter", _LINES, Port("spots", sides=(SPOTS,)))
 
-    def spots(self, lines: Lines) -> Floats:
+    def spots(self, batches: Sequence[Lines]) -> list[Floats]:
         """Where digits and spaces are along lines uint8[N, 48, W, 3], RGB, W a multiple of 8.
 
         Gives float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
         the middle of a space is there. A graph that is opened only now may be none: ModelError.
         """
-        return self._along(lines, SPOTS)
+        return self._along(batches, SPOTS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ _MEMORY, _MEMORY_A_CORE = 1 << 30, 1 << 29
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 Shape = Sequence[int | None]
+_UNEVEN = 1.1  # times what each of several threads would do if all had as much
 
 
 def cores() -> int:
@@ -188,6 +189,17 @@ class Lazy(Generic[Made]):
                 self._made.append(self._make())
                 self._make = None  # and what it was to be made of
             return self._made[0]
+
+
+def is_even(sizes: Iterable[int], threads: int) -> bool:
+    """Whether threads that each take the next of some pieces of work end at about the same time.
+
+    Then it is quicker than to have them share each layer of a graph, at whose end they wait.
+    """
+    loads = [0] * threads
+    for size in sizes:
+        loads[loads.index(min(loads))] += size
+    return threads * max(loads) <= _UNEVEN * sum(loads)
 
 
 def share(

@@ -202,11 +202,11 @@ def _text_map(copy: Pixels, detector: LineDetector) -> Floats:
     """The text map of a copy, put together of those of its parts, so that no line is cut."""
     height, width = copy.shape[:2]
     text = np.empty((-(-height // CELL), -(-width // CELL)), np.float32)
-    for (y0, y1), top in _parts(height):
-        for (x0, x1), left in _parts(width):
-            seen = detector.text_map(copy[y0:y1, x0:x1])[top:, left:]
-            row, column = y0 // CELL + top, x0 // CELL + left
-            text[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
+    parts = [(down, across) for down in _parts(height) for across in _parts(width)]
+    maps = detector.text_maps([copy[slice(*y), slice(*x)] for (y, _), (x, _) in parts])
+    for ((y, top), (x, left)), part in zip(parts, maps, strict=True):
+        seen, row, column = part[top:, left:], y[0] // CELL + top, x[0] // CELL + left
+        text[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
     return text
 
 

@@ -241,12 +241,16 @@ def _with_space(posteriors: Floats, between: tuple[int, int], chance: float) -> 
     return changed
 
 
-def _rows_of(crops: Sequence[Pixels], network: Callable[[Pixels], Floats]) -> list[Floats]:
+def _rows_of(
+    crops: Sequence[Pixels], network: Callable[[Sequence[Pixels]], list[Floats]]
+) -> list[Floats]:
     """What a network says of the steps of each crop, float32[W / 8, C] each."""
     rows: dict[int, Floats] = {}
-    for indices, batch in batch_lines(crops):
-        for index, said in zip(indices, network(batch), strict=True):
-            rows[index] = said[: crops[index].shape[1] // STEP]
+    batches = batch_lines(crops)
+    said = network([batch for _, batch in batches])
+    for (indices, _), batch in zip(batches, said, strict=True):
+        for index, steps in zip(indices, batch, strict=True):
+            rows[index] = steps[: crops[index].shape[1] // STEP]
     return [rows[index] for index in range(len(crops))]
 
 

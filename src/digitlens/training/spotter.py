@@ -76,7 +76,7 @@ def spotted_lines(
     names, shares = list(KINDS), list(KINDS.values())
     for number in range(count):
         pixels = maker.line(seed * 1_000_000 + number, kind=str(rng.choice(names, p=shares))).pixels
-        said = recognizer.posteriors(pixels[None])[0]
+        said = recognizer.posteriors([pixels[None]])[0][0]
         digit, space = said[:, _COUNTED].max(axis=1), said[:, CLASS_OF[" "]]
         yield Spotted(pixels, np.stack([digit, space], axis=1))
 
