@@ -6,6 +6,7 @@ Coordinates are continuous: pixel i reaches from i to i + 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,8 @@ def _stacked(crops: list[Pixels]) -> Pixels:
 
 def _sides(corners: Doubles) -> tuple[float, float]:
     """Mean lengths of the upper and lower, and of the left and right side, at least a pixel."""
-    lengths = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    sides = (corners[[1, 2, 3, 0]] - corners).tolist()
+    lengths = [sqrt(x * x + y * y) for x, y in sides]
     return max(1.0, (lengths[0] + lengths[2]) / 2), max(1.0, (lengths[1] + lengths[3]) / 2)
 
 

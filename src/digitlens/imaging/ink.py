@@ -33,7 +33,7 @@ def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
         in the box differs from what is around it.
     """
     crop, inner = _cropped(page, box)
-    planes = np.moveaxis(np.atleast_3d(crop), 2, 0).astype(np.float32)
+    planes = np.moveaxis(np.atleast_3d(crop), 2, 0).astype(np.float32, "C")
     strength = _along_ink(planes - _paper(planes, inner), inner)
     full = _full(strength[inner])
     if full < 4:

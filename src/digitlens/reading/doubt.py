@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from heapq import nlargest
 from itertools import combinations, pairwise
 from math import exp, log, prod
@@ -53,8 +53,7 @@ _NEVER = 1e-6  # least probability
 _WIDTH = 12  # texts that the recogniser finds likely
 _FORMS = 2  # in which a number is looked at, of those that others on its page have
 _PRIOR = 0.1  # share of one way to write numbers, before any is seen ...
-_TRUST = 2.0  # ... which counts like so many numbers of the page ...
-_TRUST_COLUMN = 1.0  # ... or of a column
+_TRUSTS = 2.0, 1.0  # ... which counts like so many numbers of the page, or of a column
 _ALIGNED = 1.0  # heights: how far the ends of numbers in a column are apart at most
 _BELOW = 0.6  # heights: how far numbers are apart, at least, that stand below each other
 _FAR = 2.5  # heights: of neighbours further away it does not matter where they stand
@@ -111,6 +110,7 @@ def shipped() -> Weights:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@lru_cache(4096)
 def form(text: str, known: Notation = UNKNOWN) -> str:
     """How a number is written, by what is known of it: mark and decimals, or the form of a date.
 
@@ -153,6 +153,8 @@ class PageNumbers:
         inside = np.array([gap for number in numbers for gap in _gaps(number)])
         self.loose = float(np.clip(np.median(inside), 0, 1)) if len(inside) else 0.0
         self._supports: dict[tuple[int, str], tuple[float, float]] = {}
+        # Of each number all others and those of its column, and how much these count.
+        self._others: dict[int, tuple[tuple[npt.NDArray[np.bool_], float], ...]] = {}
         self.cents = [self._cents(number) for number in range(len(numbers))]
 
     def _cents(self, number: int) -> float:
@@ -188,16 +190,17 @@ class PageNumbers:
         As logarithms of their shares, against the share when nothing else is known.
         """
         if (number, way) not in self._supports:  # rewritings of a number share few ways
+            if number not in self._others:
+                page, column = np.arange(len(self.forms)) != number, self._column(number)
+                sums = (float(self.chances[others].sum()) for others in (page, column))
+                self._others[number] = tuple(zip((page, column), sums, strict=True))
             same = self.chances * ((self.forms == way) & (way != "none"))
-            self._supports[number, way] = (
-                self._share(same, np.arange(len(self.forms)) != number, _TRUST),
-                self._share(same, self._column(number), _TRUST_COLUMN),
+            page, column = (
+                log((float(same[others].sum()) / _PRIOR + trust) / (total + trust))
+                for (others, total), trust in zip(self._others[number], _TRUSTS, strict=True)
             )
+            self._supports[number, way] = page, column
         return self._supports[number, way]
-
-    def _share(self, same: Floats, others: npt.NDArray[np.bool_], trust: float) -> float:
-        found, total = float(same[others].sum()), float(self.chances[others].sum())
-        return log((found / _PRIOR + trust) / (total + trust))
 
     def _column(self, number: int) -> npt.NDArray[np.bool_]:
         """Which numbers stand above or below another and begin or end where it does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,7 @@ class Layout:
 def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
     """Judges places and puts them in order; size: width and height; thresholds: see ``judge``."""
     scores = view.scores
-    digits = [_judged(view, place, size, thresholds) for place in range(len(scores))]
+    digits = _judged(view, size, thresholds)
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
     rows = _rows([[kept[i] for i in line] for line in lines_of(scores.boxes[kept])], scores)
     spots = {
@@ -89,7 +90,8 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
     numbers = [number for line in spots.values() for number in numbers_on(line)]
     starts = _starts(rows, numbers, scores)
     written = [_numbers_in(row, numbers, starts) for row in rows]
-    digits = [replace(digit, starts_number=i in starts) for i, digit in enumerate(digits)]
+    for place in starts:
+        digits[place] = replace(digits[place], starts_number=True)
     for index in (i for i in range(len(digits)) if i not in kept):
         _insert(rows, written, index, digits)
     return Layout(
@@ -104,28 +106,37 @@ def read_spots(
     view: View, size: tuple[int, int], thresholds: dict[str, float]
 ) -> tuple[list[Digit], list[list[Spot]]]:
     """All digits of a view as ``arrange`` judges them, and for each line all characters."""
-    digits = [_judged(view, place, size, thresholds) for place in range(len(view.scores))]
+    digits = _judged(view, size, thresholds)
     return digits, [_spots(number, view, digits, size) for number in range(len(view.lines))]
 
 
-def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str, float]) -> Digit:
-    """Rejected where there hardly is a digit, else sure or not by its confidence.
+def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> list[Digit]:
+    """Rejected where there hardly is a digit, else sure or not by its confidence; all places.
 
     What hardly has a value, either, is a digit where it surely is one, and on a line where another
     one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
     but read as one among others. An isolated mark may be dust: it is unsure at most.
     """
-    exists, least = float(view.existence[place]), thresholds["reject"]
-    places = view.scores.places
-    others = int(((places.line == places.line[place]) & (view.confidence >= least)).sum())
-    is_read = places.reads[place] == DIGIT and places.letters[place] == 0 and others >= _OTHERS
-    isolated = bool(view.isolated[place])
-    limit = _READ if is_read else least if others and not isolated else thresholds["digit"]
-    sure_from = _NEVER["digit"] if isolated else thresholds["digit"]
-    limits = {"digit": sure_from, "reject": 0.0} if exists >= limit else _NEVER
-    box = page_box(view.scores.boxes[place], *size)
-    chances, sure = view.probabilities[place], float(view.confidence[place])
-    return replace(judge(exists, chances, sure, box, limits), tile=view.tiles[place])
+    places, least = view.scores.places, thresholds["reject"]
+    others = np.bincount(places.line[view.confidence >= least], minlength=len(view.lines))
+    others = others[places.line]
+    is_read = (places.reads == DIGIT) & (places.letters == 0) & (others >= _OTHERS)
+    limits = np.where((others > 0) & ~view.isolated, least, thresholds["digit"])
+    is_digit = view.existence >= np.where(is_read, _READ, limits)
+    usual = {"digit": thresholds["digit"], "reject": 0.0}
+    unsure = {**usual, "digit": _NEVER["digit"]}
+    judged = [unsure if alone else usual for alone in view.isolated.tolist()]
+    return [
+        judge(
+            float(view.existence[place]),
+            view.probabilities[place],
+            float(view.confidence[place]),
+            page_box(view.scores.boxes[place], *size),
+            judged[place] if is_digit[place] else _NEVER,
+            view.tiles[place],
+        )
+        for place in range(len(places))
+    ]
 
 
 def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:
@@ -157,13 +168,13 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     )
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
+        seen = {"missed": missed[symbol], "steps": parts[symbol]}
         if place >= 0 and digits[place].status != "rejected":
-            spot = _digit_spot(place, digits[place])
+            spot = _digit_spot(place, digits[place], **seen)
         else:
             shown = OTHER_SIGN if char.isdigit() else char
             sure = float(read.symbols.posteriors[symbol].max())
-            spot = Spot(shown, sure, page_box(read.boxes[symbol], *size))
-        spot = replace(spot, missed=missed[symbol], steps=parts[symbol])
+            spot = Spot(shown, sure, page_box(read.boxes[symbol], *size), **seen)
         found.append((float(centres[symbol]), spot))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
@@ -177,14 +188,17 @@ def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
     """The strongest digit or mark beside each symbol, where nothing was read or a space."""
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
-    mass = read.posteriors[:, _WATCHED] * quiet[:, None]
+    mass = read.posteriors[:, [*_WATCHED, BLANK]] * quiet[:, None]
+    mass[:, -1] = 0
     steps = (read.symbols.centres / STRIDE).astype(int)
     before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
-    found: list[tuple[str, float]] = []
-    for k, char in enumerate(read.symbols.text):
+    found, text = list[tuple[str, float]](), read.symbols.text
+    for k, char in enumerate(text):
         near = mass[before[k] : behind[k]].max(axis=0, initial=0)
-        near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
-        found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
+        for beside in text[max(0, k - 1) : k + 2]:
+            near[_MISSABLE.find(beside)] = 0  # the last one for what is none of these
+        best = int(near.argmax())
+        found.append((_MISSABLE[best], float(near[best])) if char != SPACE else _NONE)
     return found
 
 
@@ -193,8 +207,8 @@ def _is_word(read: RecognizedLine) -> bool:
     return characters >= _WORD and bool(read.symbols.confidence.mean() > _LEGIBLE)
 
 
-def _digit_spot(place: int, digit: Digit) -> Spot:
-    return Spot(str(digit.value), digit.confidence, digit.box, place)
+def _digit_spot(place: int, digit: Digit, **seen: Any) -> Spot:
+    return Spot(str(digit.value), digit.confidence, digit.box, place, **seen)
 
 
 def _numbers_in(
@@ -261,6 +275,7 @@ def judge(
     confidence: float,
     box: Box,
     thresholds: dict[str, float],
+    tile: npt.NDArray[np.uint8] | None = None,
 ) -> Digit:
     """Makes an answer of one candidate.
 
@@ -270,16 +285,17 @@ def judge(
         confidence: Calibrated probability that there is this digit.
         box: Where it stands.
         thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+        tile: uint8[28, 28]; what the classifier was shown.
     """
-    second, first = (int(index) for index in np.argsort(probabilities)[-2:])
-    chances = tuple(float(p) for p in probabilities)
-    if confidence >= thresholds["digit"]:
-        return Digit(first, confidence, chances, box)
-    if confidence >= thresholds["reject"]:
-        reason = _doubt(existence, chances, second, confidence)
-        return Digit(first, confidence, chances, box, "unsure", reason)
-    reason = f"hardly a digit, closest to {first} ({100 * confidence:.0f} %)"
-    return Digit(first, confidence, chances, box, "rejected", reason)
+    second, first = np.argsort(probabilities)[-2:].tolist()
+    chances = tuple(probabilities.tolist())
+    status, reason = "digit", ""
+    if confidence < thresholds["reject"]:
+        status = "rejected"
+        reason = f"hardly a digit, closest to {first} ({100 * confidence:.0f} %)"
+    elif confidence < thresholds["digit"]:
+        status, reason = "unsure", _doubt(existence, chances, second, confidence)
+    return Digit(first, confidence, chances, box, status, reason, tile=tile)
 
 
 def page_box(box: Floats, width: int, height: int) -> Box:

@@ -23,6 +23,7 @@ LINE_SCALES = (640, 2560)  # the same, for lines: of the first copy, and at most
 LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to about this
 _SURE = 0.5  # score from which a digit explains the ink in its box
+_ONLY = 0.4  # the same, of the likeliest one where none is sure
 _AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
 _FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
 _HIGH = 48.0  # pixels: on copies with digits as high as this the line detector sees them well
@@ -110,10 +111,13 @@ def find_digits(
 
 
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
-    """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits."""
+    """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits, or of one."""
     # A row of paper: to take one pixel from all, three bytes at a time, takes longer.
     away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
-    return _lies_in(away, found.boxes[found.score >= _SURE], _AROUND, _AROUND)
+    sure = found.score >= _SURE
+    if not sure.any():
+        sure[:1] = found.score[:1] >= _ONLY
+    return _lies_in(away, found.boxes[sure], _AROUND, _AROUND)
 
 
 def _lies_in(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:

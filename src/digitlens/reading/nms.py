@@ -91,9 +91,11 @@ def _agreed(probabilities: Floats, weight: Floats) -> Floats:
 
 def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
     """Intersection of a box with each of float32[N, 4], over their union and over the smaller."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    area = float((box[2:] - box[:2]).prod())
+    # Side by side: products and limits along rows of two take five times as long.
+    (left, top, right, bottom), (x0, y0, x1, y1) = box, boxes.T
+    wide = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
+    common = wide * np.maximum(np.minimum(bottom, y1) - np.maximum(top, y0), 0)
+    areas = (x1 - x0) * (y1 - y0)
+    area = float((right - left) * (bottom - top))
     union = np.maximum(areas + area - common, 1e-6)  # boxes may be empty
     return common / union, common / np.maximum(np.minimum(areas, area), 1e-6)

@@ -312,7 +312,9 @@ def _digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -> tuple
             [Digit(int(char), 0.0, _EVEN, spot.box, "unsure", "not read at first") for char in part]
             for part in map(digits_of, (before, behind))
         ]
-        known = [replace(digits[spot.place], value=int(own))] if own else []
+        known = [digits[spot.place]] if own else []
+        if own and int(own) != known[0].value:
+            known = [replace(known[0], value=int(own))]
         found += [*fresh[0], *known, *fresh[1]]
     return tuple(found)
 

@@ -110,25 +110,24 @@ function rowsOf(rows, scores) {
   });
 }
 
+const spotOf = ({ value, confidence, box }, place) =>
+  ({ char: String(value), confidence, box, place });
+
 const isRejected = ({ status }) => status === 'rejected';
 
 /** The characters of a line: digits as they were judged, the others as they were read. */
 function spotsOf(number, read, scores, digits, size) {
   const here = range(scores.length).filter((i) => scores[i].line === number);
   const known = new Map(here.map((i) => [scores[i].symbol, i]));
-  const spotOf = (place) => {
-    const { value, confidence, box } = digits[place];
-    return { char: String(value), confidence, box, place };
-  };
   const found = read.symbols.map(({ char, centre, confidence }, symbol) => {
     const place = known.get(symbol) ?? -1;
-    if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(place)];
+    if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(digits[place], place)];
     const box = pageBox(read.boxes[symbol], ...size);
     const shown = DIGITS.includes(char) ? OTHER_SIGN : char;
     return [centre, { char: shown, confidence, box, place: -1 }];
   });
   const others = here.filter((i) => scores[i].symbol < 0 && !isRejected(digits[i]))
-    .map((i) => [read.columnOf(scores[i].box), spotOf(i)]);
+    .map((i) => [read.columnOf(scores[i].box), spotOf(digits[i], i)]);
   return [...found, ...others].sort(([one], [other]) => one - other).map(([, spot]) => spot);
 }
 

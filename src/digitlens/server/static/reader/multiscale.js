@@ -15,6 +15,7 @@ const LINE_SCALES = [640, 2560]; // the same, for lines: of the first copy, and 
 export const LIKELY = 0.15; // score of a digit from which a line of its own is read for it
 const LARGEST = 1024; // pixels: longer pages are first reduced by a whole factor to about this
 const SURE = 0.5; // score from which a digit explains the ink in its box
+const ONLY = 0.4; // the same, of the likeliest one where none is sure
 const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
 const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
 const HIGH = 48.0; // pixels: on copies with digits as high as this the line detector sees them well
@@ -76,7 +77,7 @@ function candidatesOf(found, page, copy) {
   });
 }
 
-/** Whether all ink of a picture lies in boxes of sure digits. */
+/** Whether all ink of a picture lies in boxes of sure digits, or of one. */
 function explainsInk(copy, found) {
   const { data, width, height } = copy;
   const [red, green, blue] = paperOf(copy);
@@ -84,7 +85,9 @@ function explainsInk(copy, found) {
     Math.abs(data[3 * i] - red), Math.abs(data[3 * i + 1] - green),
     Math.abs(data[3 * i + 2] - blue),
   ));
-  const boxes = found.filter(({ score }) => score >= SURE).map(({ box }) => box);
+  const sure = found.filter(({ score }) => score >= SURE);
+  const only = found.slice(0, 1).filter(({ score }) => score >= ONLY);
+  const boxes = (sure.length ? sure : only).map(({ box }) => box);
   return liesIn(away, width, boxes, AROUND, AROUND);
 }
 
