@@ -420,6 +420,8 @@ def _flatten(image: Image.Image, orientation: int = 1) -> Page:
     for band in map(_with_alpha, _bands(image)):
         alphas += band.getchannel("A").histogram()
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if image.mode in ("LA", "RGBA") and alphas[-1] == image.width * image.height:
+        return _pixels(image, mode, orientation)  # nothing shines through
     return _pixels(image, mode, orientation, _paper_below(image, alphas))
 
 

@@ -416,8 +416,9 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
         row[2 * len(text)] = outer
     skips = np.zeros(labels.shape)  # where a blank between two characters may be left out
     skips[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
-    blanks = posteriors[:, BLANK], _outside(posteriors)
-    said = np.maximum(np.c_[posteriors[:, _CLASSES], blanks[0], blanks[1]], _NEVER).astype(float)
+    blanks = np.stack([posteriors[:, BLANK], _outside(posteriors)], axis=1)
+    said = np.concatenate([posteriors[:, _CLASSES], blanks], axis=1)
+    said = np.maximum(said, _NEVER).astype(float)
     said /= said.max(axis=1, keepdims=True)
     first, *others = said[_telling(posteriors)][:, labels]
     framed = np.zeros((len(texts), 2 * count + 3))  # two more at the left, which nothing reaches
@@ -432,8 +433,9 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
 
 def _telling(posteriors: Floats) -> npt.NDArray[np.bool_]:
     """bool[T]: the first step, and those but the first of a run of certain blanks."""
-    blank = posteriors[:, BLANK]
-    return np.r_[True, np.minimum(blank[1:], blank[:-1]) <= _EMPTY]
+    blank, telling = posteriors[:, BLANK], np.ones(len(posteriors), bool)
+    telling[1:] = np.minimum(blank[1:], blank[:-1]) <= _EMPTY
+    return telling
 
 
 def _outside(posteriors: Floats) -> Floats:

@@ -151,7 +151,7 @@ class PageNumbers:
         self.heights = np.array([_height(number) for number in numbers])
         self.lengths = np.array([len(number) for number in numbers])
         inside = np.array([gap for number in numbers for gap in _gaps(number)])
-        self.loose = float(np.clip(np.median(inside), 0, 1)) if len(inside) else 0.0
+        self.loose = min(max(float(median(inside)), 0.0), 1.0) if len(inside) else 0.0
         self._supports: dict[tuple[int, str], tuple[float, float]] = {}
         # Of each number all others and those of its column, and how much these count.
         self._others: dict[int, tuple[tuple[npt.NDArray[np.bool_], float], ...]] = {}
@@ -260,7 +260,7 @@ class PageNumbers:
         beside &= (self.lengths == 1) | (not alone)
         gaps = np.maximum(x0 - x1[number], x0[number] - x1)[beside]
         nearest = float(gaps.min(initial=np.inf)) / max(float(self.heights[number]), 1.0)
-        return float(np.clip(nearest, 0, _FAR))
+        return min(max(nearest, 0.0), _FAR)
 
     def with_next(self, number: int) -> str:
         """A number and its neighbour, if those may be one; empty if not."""
@@ -292,7 +292,7 @@ class PageNumbers:
             year,
             apart * max(self.loose - _LOOSE, 0.0) * (_FAR - self.near(number)),
             lone * (_FAR - self.near(number, alone=True)),
-            min(float(np.log(heights).std()), 0.5),
+            min(float(np.log(heights).std()), 0.5) if len(heights) > 1 else 0.0,
             float(chosen.chars != tuple(spot.char for spot in spots)),
             self.short(number),
         )
@@ -539,7 +539,7 @@ def _edge(ends: Floats, down: Floats) -> tuple[int, float]:
 
 
 def _height(spots: Sequence[Spot]) -> float:
-    return float(np.median([spot.box.height for spot in spots if spot.place >= 0]))
+    return float(median(np.array([spot.box.height for spot in spots if spot.place >= 0], float)))
 
 
 def _around(spots: Sequence[Spot]) -> tuple[int, int, int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -168,13 +167,14 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     )
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
-        seen = {"missed": missed[symbol], "steps": parts[symbol]}
         if place >= 0 and digits[place].status != "rejected":
-            spot = _digit_spot(place, digits[place], **seen)
+            digit = digits[place]
+            shown, sure, box = str(digit.value), digit.confidence, digit.box
         else:
-            shown = OTHER_SIGN if char.isdigit() else char
+            place, shown = -1, OTHER_SIGN if char.isdigit() else char
             sure = float(read.symbols.posteriors[symbol].max())
-            spot = Spot(shown, sure, page_box(read.boxes[symbol], *size), **seen)
+            box = page_box(read.boxes[symbol], *size)
+        spot = Spot(shown, sure, box, place, missed=missed[symbol], steps=parts[symbol])
         found.append((float(centres[symbol]), spot))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
@@ -207,8 +207,8 @@ def _is_word(read: RecognizedLine) -> bool:
     return characters >= _WORD and bool(read.symbols.confidence.mean() > _LEGIBLE)
 
 
-def _digit_spot(place: int, digit: Digit, **seen: Any) -> Spot:
-    return Spot(str(digit.value), digit.confidence, digit.box, place, **seen)
+def _digit_spot(place: int, digit: Digit) -> Spot:
+    return Spot(str(digit.value), digit.confidence, digit.box, place)
 
 
 def _numbers_in(
