@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, SPACE
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, SPACE, digits_of
 from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
@@ -37,7 +37,7 @@ SPOTTED = 0.1  # probability of a digit from which its part of a line is read
 _SPACE = 0.3  # probability of a space from which a part may end there
 _CONTEXT = 4  # steps between a digit and such a space, at least
 # CTC parts two equal characters by a blank: of crowded ones a step is too wide for both, and one is
-# lost. Lines that are not crowded are read worse when they are stretched.
+# lost. Stretched, more of them are read, if not always better: only that counts which has more.
 _DENSE = 2.5  # steps for each character read, below which a line is crowded
 _STRETCH = 1.5  # how many times as wide it is read again ...
 _DOUBTED = 0.9  # ... if this is more than the confidence of some character
@@ -147,7 +147,8 @@ def recognize(
     wider = [_stretched(page, found[number]) for number in crowded]
     posteriors = _rows_of([each.crop for each in wider], recognizer.posteriors)
     for number, read in zip(crowded, map(_decoded, wider, posteriors), strict=True):
-        found[number] = read
+        if len(digits_of(read.symbols.text)) > len(digits_of(found[number].symbols.text)):
+            found[number] = read
     return respaced(found)
 
 

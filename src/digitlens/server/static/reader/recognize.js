@@ -57,16 +57,21 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   const crowded = range(read.length).filter((i) => isCrowded(read[i]));
   const wider = crowded.map((i) => stretched(page, read[i]));
   const again = await rowsOf(wider, recognizer);
-  crowded.forEach((i, k) => { read[i] = lineFrom(wider[k], again[k]); });
+  crowded.forEach((i, k) => {
+    const other = lineFrom(wider[k], again[k]);
+    if (digitsIn(other) > digitsIn(read[i])) read[i] = other;
+  });
   return respaced(read);
 }
 
 /** Whether a line with digits may have more of them than its crop has steps for. */
-function isCrowded({ symbols, columns }) {
+function isCrowded(read) {
+  const { symbols, columns } = read;
   const dense = columns < DENSE * STRIDE * symbols.length && STRETCH * columns < WIDEST;
-  return dense && symbols.some(({ confidence }) => confidence < DOUBTED)
-    && symbols.some(({ char }) => DIGITS.includes(char));
+  return dense && symbols.some(({ confidence }) => confidence < DOUBTED) && digitsIn(read) > 0;
 }
+
+const digitsIn = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
 
 const stretched = (page, { line }) =>
   ({ line, crop: cropLine(page, line.quad, STRETCH), columns: columnsOf(line, STRETCH) });
