@@ -187,11 +187,11 @@ def test_networks_of_lines_that_give_too_little_are_refused(make_model):
     lines, page = np.zeros((2, 48, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     spots = DigitSpotter(network("lines", ("N", 48, "W", 3), "spots", [2, 7, 2]))
     with pytest.raises(ModelError, match=r"gives \[2, 7, 2\], expected \[2, 8, 2\]"):
-        spots.spots(lines)
+        spots.spots([lines])
     sides = [1, 8, CLASSES]
     recognizer = LineRecognizer(network("lines", ("N", 48, "W", 3), "posteriors", sides))
     with pytest.raises(ModelError, match="a graph gives"):
-        recognizer.posteriors(lines)
+        recognizer.posteriors([lines])
     detector = LineDetector(network("page", ("H", "W", 3), "text", [5, 5]))
     with pytest.raises(ModelError, match=r"gives \[5, 5\], expected \[32, 32\]"):
-        detector.text_map(page)
+        detector.text_maps([page])
