@@ -40,7 +40,7 @@ _CONTEXT = 4  # steps between a digit and such a space, at least
 # lost. Stretched, more of them are read, if not always better: only that counts which has more.
 _DENSE = 2.5  # steps for each character read, below which a line is crowded
 _STRETCH = 1.5  # how many times as wide it is read again ...
-_DOUBTED = 0.9  # ... if this is more than the confidence of some character
+_DOUBTED = 0.9  # ... if this is more than the confidence of some digit
 _LOWEST = 0.3  # heights of a line: what is found of a digit's ink is more, else it is not all
 _EDGE = 3  # rows at the upper and at the lower edge of a crop
 _ALIKE = 16  # levels of each channel: colours that differ by less are one
@@ -153,10 +153,11 @@ def recognize(
 
 
 def _is_crowded(read: RecognizedLine) -> bool:
-    """Whether a line with digits may have more of them than its crop has steps for."""
+    """Whether a line with a digit in doubt may have more of them than its crop has steps for."""
     text, sure = read.symbols.text, read.symbols.confidence
     dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
-    return dense and bool(sure.min() < _DOUBTED) and any(char in DIGITS for char in text)
+    pairs = zip(text, sure.tolist(), strict=True)
+    return dense and any(char in DIGITS and chance < _DOUBTED for char, chance in pairs)
 
 
 def _stretched(page: Page, read: RecognizedLine) -> LineCrop:

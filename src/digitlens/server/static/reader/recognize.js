@@ -34,7 +34,7 @@ const CONTEXT = 4; // steps between a digit and such a space, at least
 // CTC parts two equal characters by a blank: of crowded ones a step is too wide for both.
 const DENSE = 2.5; // steps for each character read, below which a line is crowded
 const STRETCH = 1.5; // how many times as wide it is read again ...
-const DOUBTED = 0.9; // ... if this is more than the confidence of some character
+const DOUBTED = 0.9; // ... if this is more than the confidence of some digit
 const LOWEST = 0.3; // heights of a line: what is found of a digit's ink is more, else it is not all
 const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
 const EDGE = 3; // rows at the upper and at the lower edge of a crop
@@ -64,11 +64,11 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   return respaced(read);
 }
 
-/** Whether a line with digits may have more of them than its crop has steps for. */
-function isCrowded(read) {
-  const { symbols, columns } = read;
+/** Whether a line with a digit in doubt may have more of them than its crop has steps for. */
+function isCrowded({ symbols, columns }) {
   const dense = columns < DENSE * STRIDE * symbols.length && STRETCH * columns < WIDEST;
-  return dense && symbols.some(({ confidence }) => confidence < DOUBTED) && digitsIn(read) > 0;
+  return dense
+    && symbols.some(({ char, confidence }) => DIGITS.includes(char) && confidence < DOUBTED);
 }
 
 const digitsIn = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
