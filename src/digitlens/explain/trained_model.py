@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -466,13 +466,15 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
     if way == "separable":
         return _separable_stage(recipe, number, channels, kernel, side)
     halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
-    halves = halves or (way in ("classic", "fast") and recipe.pool == "stride")
+    stem = way == "pooled" and not number
+    strided = way in ("classic", "fast", "pooled") and recipe.pool == "stride"
+    halves = halves or (strided and not stem)
     pools = not halves and way != "swift"
     padding = 0 if way == "swift" and number > 1 and kernel <= side else kernel // 2
     after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
-    constants = 2 * width if recipe.batch_norm or way in ("residual", "swift") else width
+    constants = 2 * width if recipe.batch_norm or stem or way in ("residual", "swift") else width
     weights = given * width * kernel**2 + constants
-    convolutions = 1 if way == "residual" else recipe.convs
+    convolutions = 1 if stem or way == "residual" else recipe.convs
     does = "convolution" if convolutions == 1 else f"{convolutions} convolutions"
     does += f" {kernel} \u00d7 {kernel}{', stride 2' if halves else ''}"
     if way == "residual":
@@ -481,7 +483,7 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
         does = f"{'max pooling, ' if pools else ''}{does}, {pairs} 3 \u00d7 3"
     else:
         weights = 0 if way == "swift" and not number else weights
-        weights += (recipe.convs - 1) * (width * width * kernel**2 + constants)
+        weights += (convolutions - 1) * (width * width * kernel**2 + constants)
         does += ", filters given" if way == "swift" and not number else ""
         does += ", max pooling" if pools else ""
     return Stage(does, width, after, weights)
@@ -491,14 +493,11 @@ def _separable_stage(
     recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int
 ) -> Stage:
     given, width = channels
+    if not number:  # of a single map there is nothing to mix apart
+        return _stage(replace(recipe, architecture="pooled"), number, channels, kernel, side)
     inputs = [given, *[width] * (recipe.convs - 1)]
     weights = sum(one * (kernel**2 + width) + 2 * width for one in inputs)
     does = (
         "separable convolution" if recipe.convs == 1 else f"{recipe.convs} separable convolutions"
     )
-    does += f" {kernel} \u00d7 {kernel}"
-    if number:
-        return Stage(f"{does}, max pooling", width, side // 2, weights)
-    # The first is an ordinary one: of a single map there is nothing to mix apart.
-    weights += width * kernel**2 - kernel**2 - width
-    return Stage(f"{does}, stride 2", width, (side + 1) // 2, weights)
+    return Stage(f"{does} {kernel} \u00d7 {kernel}, max pooling", width, side // 2, weights)

@@ -104,11 +104,14 @@ class _StepRecipe(TrainingRecipe):
 class Recipe(_EpochRecipe, _SplitRecipe):
     """How a network that classifies tiles is trained."""
 
-    architecture: Annotated[str, ("classic", "fast", "residual", "separable", "swift")] = "classic"
-    """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), residual
-    (fast, and pairs of convolutions that add to what they are given), separable (fast, each
-    convolution over places and then over channels, and of each last map a weighted sum) or swift
-    (first convolution given by the tiles instead of trained, no padding in later ones)."""
+    architecture: Annotated[
+        str, ("classic", "fast", "pooled", "residual", "separable", "swift")
+    ] = "classic"
+    """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), pooled
+    (a single first convolution, pooled), residual (fast, and pairs of convolutions that add to what
+    they are given), separable (pooled, each convolution over places and then over channels, and of
+    each last map a weighted sum) or swift (first convolution given by the tiles instead of trained,
+    no padding in later ones)."""
     margin: Annotated[int, (0, 4)] = 0
     """Pixels on each side of a tile that the network does not look at; MNIST leaves four blank,
     but for digits whose centre of mass is not in their middle."""

@@ -148,35 +148,40 @@ def residual(recipe: Recipe) -> nn.Sequential:
     return nn.Sequential(*layers, *_head(channels * side * side, recipe))
 
 
+def pooled(recipe: Recipe) -> nn.Sequential:
+    """``fast`` whose first convolution sees every place and is pooled: for small networks."""
+    channels, layers = _pooled_stem(recipe)
+    more, features = _body(channels, _side(recipe) // 2, recipe.blocks()[1:], recipe)
+    return nn.Sequential(*layers, *more, *_head(features, recipe))
+
+
 def separable(recipe: Recipe) -> nn.Sequential:
-    """``fast`` for a thousand to some ten thousand parameters: places and channels mixed apart.
+    """``pooled`` for a thousand to some ten thousand parameters: places and channels mixed apart.
 
     F. Chollet, "Xception: deep learning with depthwise separable convolutions", CVPR 2017. Each
     last map is summed with weights of its own before the dense layer, which costs a tenth of a
     dense layer over all of their places: S. Chen et al., "MobileFaceNets", CCBR 2018. Always with
     batch normalisation.
     """
-    (channels, kernel), *others = recipe.blocks()
-    # Of a single map there is nothing to mix apart.
-    layers = [*_convolution(1, channels, kernel, 2), nn.ReLU()]
-    layers += _separable(channels, (channels, kernel), recipe.convs - 1)
-    side = (_side(recipe) + 1) // 2
-    for block in others:
-        layers += [*_separable(channels, block, recipe.convs), nn.MaxPool2d(2)]
-        channels, side = block[0], side // 2
+    channels, layers = _pooled_stem(recipe)  # of a single map there is nothing to mix apart
+    for width, kernel in recipe.blocks()[1:]:
+        for given in (channels, *[width] * (recipe.convs - 1)):
+            layers.append(
+                nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
+            )
+            layers += [*_convolution(given, width, 1), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+        channels = width
+    side = _side(recipe) // 2 ** len(recipe.widths)
     summed = nn.Conv2d(channels, channels, side, groups=channels, bias=False)
     return nn.Sequential(*layers, summed, *_head(channels, recipe))
 
 
-def _separable(channels: int, block: tuple[int, int], convs: int) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    width, kernel = block
-    for given in (channels, *[width] * convs)[:convs]:
-        layers.append(
-            nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
-        )
-        layers += [*_convolution(given, width, 1), nn.ReLU()]
-    return layers
+def _pooled_stem(recipe: Recipe) -> tuple[int, list[nn.Module]]:
+    width, kernel = recipe.blocks()[0]
+    convolution, norm = _convolution(1, width, kernel)
+    # Pooled before all else, of which there is then a quarter to do.
+    return width, [convolution, nn.MaxPool2d(2), norm, nn.ReLU()]
 
 
 def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -187,6 +192,7 @@ def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> lis
 ARCHITECTURES: dict[str, Callable[[Recipe], nn.Sequential]] = {
     "classic": classic,
     "fast": fast,
+    "pooled": pooled,
     "residual": residual,
     "separable": separable,
     "swift": swift,

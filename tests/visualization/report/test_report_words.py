@@ -40,6 +40,7 @@ CASES = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, 
     "swift, deep": dataclasses.replace(RECIPES["swift"], convs=2, widths=(4, 6, 8), margin=0),
     "residual, none": dataclasses.replace(RECIPES["default"], convs=2, margin=3, negatives=0.1),
     "separable, deep": dataclasses.replace(RECIPES["small-1k"], convs=3, margin=1, dense=7),
+    "pooled, strided": dataclasses.replace(RECIPES["small-5k"], pool="stride", batch_norm=False),
     "classic, strided": dataclasses.replace(RECIPES["classic"], pool="stride", convs=2),
 }
 
