@@ -178,6 +178,8 @@ class Recipe(_EpochRecipe, _SplitRecipe):
     repeat: Annotated[int, (1, 1000)] = 1
     """Epochs that see the same augmented tiles, for small networks that learn faster than they are
     drawn."""
+    clean_epochs: Annotated[int, (0, 10000)] = 0
+    """Last epochs, of tiles as they are: what is learned from augmented ones is brought closer."""
     validation: Annotated[str, ("writer", "random", "none")] = "writer"
     """How validation tiles are split off: writer (none on both sides), random (stratified), or
     none: all tiles are trained with, and the last epoch is kept."""

@@ -145,6 +145,17 @@ def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
     assert torch.equal(first, EpochData(tiny, bars, "cpu").epoch(0)[0])
 
 
+def test_last_epochs_see_tiles_as_they_are(tiny, bars):
+    recipe = dataclasses.replace(tiny, epochs=5, repeat=2, clean_epochs=2, shift=2.0)
+    data = EpochData(recipe, bars, "cpu")
+    tiles = [data.epoch(number)[0] for number in range(5)]
+    clean = [torch.equal(each, torch.from_numpy(bars.tiles)) for each in tiles]
+    assert clean == [False, False, False, True, True]
+    assert torch.equal(tiles[0], tiles[1])
+    assert torch.equal(data.epoch(2)[0], tiles[2])  # after a clean one, as it resumes
+
+
+
 @pytest.mark.usefixtures("few_faces")
 def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny, bars, teacher):
     recipe = dataclasses.replace(tiny, negatives=0.1)

@@ -318,12 +318,16 @@ class EpochData:
     def epoch(self, number: int) -> tuple[Tensor, Tensor]:
         """Tiles uint8[N, 28, 28] and targets float[N, C] of an epoch, in the order of the data.
 
-        The same number, from 0, gives the same tiles. Rows of targets sum to 1.
+        The same number, from 0, gives the same tiles. Rows of targets sum to 1. The last
+        ``clean_epochs`` see no augmentation: Z. He et al., "Data augmentation revisited", 2019.
         """
-        number //= self._recipe.repeat
+        clean = number >= self._recipe.epochs - self._recipe.clean_epochs
+        number = -1 if clean else number // self._recipe.repeat
         if self._drawn is None or self._drawn[0] != number:
-            generator = torch.Generator().manual_seed(epoch_seed(self._recipe.seed, number) + 1)
-            tiles = augment(self.tiles, self._recipe, generator)
+            tiles = self.tiles
+            if not clean:
+                generator = torch.Generator().manual_seed(epoch_seed(self._recipe.seed, number) + 1)
+                tiles = augment(tiles, self._recipe, generator)
             self._drawn = number, tiles, self._targets(tiles)
         return self._drawn[1:]
 
