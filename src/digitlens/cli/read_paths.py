@@ -404,7 +404,8 @@ def _pieces(line: Sequence[Digit]) -> list[tuple[str, str]]:
     for digit in line:
         gap = gap or digit.starts_number  # also of a rejected one: the gap is there nevertheless
         if digit.status != "rejected":
-            pieces += [(" ", "")] * (gap and bool(pieces))
+            if gap and pieces:
+                pieces.append((" ", ""))
             pieces.append((str(digit.value), COLOURS[digit.status]))
             gap = False
     return pieces

@@ -501,13 +501,17 @@ def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
     least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
     if least < 0 or most >= 1 << _WHOLE:
         raise ValueError("32-bit whole numbers have no known scale; save it with 8 or 16 bits")
-    bits = next(bits for bits in _USUAL if most < 1 << bits) if said is None else said
+    bits = _bits_of(most) if said is None else said
     full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
     page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND // max(1, samples.shape[1]))
     for top in range(0, len(samples), rows):
         band = samples[top : top + rows].astype(np.uint32)
         page[top : top + rows] = (band * 255 + full // 2) // full
     return page
+
+
+def _bits_of(most: int) -> int:
+    return next(bits for bits in _USUAL if most < 1 << bits)
 
 
 def _significant_bits(file: Any) -> int | None:
@@ -530,8 +534,8 @@ def _tagged_bits(tags: Any) -> int | None:
     bits = max(_numbers(tags.get(_BITS)), default=_WHOLE)
     if 1 <= bits < _WHOLE:
         return bits
-    most = max((0, *(number for tag in _LARGEST for number in _numbers(tags.get(tag)))))
-    return next((bits for bits in _USUAL if most and most < 1 << bits), None)
+    most = max((number for tag in _LARGEST for number in _numbers(tags.get(tag))), default=0)
+    return _bits_of(most) if 0 < most < 1 << _WHOLE else None
 
 
 def _numbers(value: Any) -> list[int]:

@@ -33,8 +33,19 @@ from digitlens.results import Box, Digit
 COSTS: tuple[str, ...] = ("digits", "dropped", "recognizer", "drops", "inserts")
 CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
-    *("characters", "missed", "rivals", "none", "column", "outlier", "date_outlier", "year"),
-    *("near", "lone", "uneven", "changed", "short"),
+    "characters",
+    "missed",
+    "rivals",
+    "none",
+    "column",
+    "outlier",
+    "date_outlier",
+    "year",
+    "near",
+    "lone",
+    "uneven",
+    "changed",
+    "short",
 )
 CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
 SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")

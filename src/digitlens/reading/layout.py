@@ -35,13 +35,13 @@ class View:
     @cached_property
     def isolated(self) -> npt.NDArray[np.bool_]:
         """bool[N]: lone marks too small for the digit detector, without text of their size."""
-        heights = np.array([read.line.height for read in self.lines])
-        words = np.array([_is_word(read) for read in self.lines], bool)
         places = self.scores.places
         isolated = (places.lone > 0) & (places.objectness <= UNSEEN)
-        for place in np.flatnonzero(isolated):
-            share = heights[words] / max(float(heights[places.line[place]]), 1e-3)
-            isolated[place] = not ((share > 1 / _SIZES) & (share < _SIZES)).any()
+        if isolated.any():
+            words = np.array([read.line.height for read in self.lines if _is_word(read)])
+            heights = np.array([read.line.height for read in self.lines])[places.line]
+            shares = words / np.maximum(heights, 1e-3)[:, None]
+            isolated &= ~((shares > 1 / _SIZES) & (shares < _SIZES)).any(axis=1)
         return isolated
 
 
@@ -188,15 +188,15 @@ def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
     """The strongest digit or mark beside each symbol, where nothing was read or a space."""
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
-    mass = read.posteriors[:, [*_WATCHED, BLANK]] * quiet[:, None]
-    mass[:, -1] = 0
+    mass = read.posteriors[:, _WATCHED] * quiet[:, None]
     steps = (read.symbols.centres / STRIDE).astype(int)
     before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
     found, text = list[tuple[str, float]](), read.symbols.text
     for k, char in enumerate(text):
         near = mass[before[k] : behind[k]].max(axis=0, initial=0)
         for beside in text[max(0, k - 1) : k + 2]:
-            near[_MISSABLE.find(beside)] = 0  # the last one for what is none of these
+            if (watched := _MISSABLE.find(beside)) >= 0:
+                near[watched] = 0
         best = int(near.argmax())
         found.append((_MISSABLE[best], float(near[best])) if char != SPACE else _NONE)
     return found

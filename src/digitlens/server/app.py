@@ -351,8 +351,12 @@ class Assets(StaticFiles):
 
 
 _MODELS = (
-    *(schemas.ReadRequest, schemas.ReadOptions, schemas.TableQuery, schemas.ClassifyRequest),
-    *(schemas.InferRequest, limits.Problem),
+    schemas.ReadRequest,
+    schemas.ReadOptions,
+    schemas.TableQuery,
+    schemas.ClassifyRequest,
+    schemas.InferRequest,
+    limits.Problem,
 )
 _REF = "#/components/schemas/"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

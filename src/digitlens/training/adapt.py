@@ -194,10 +194,24 @@ FEWEST = 8  # pictures
 MOST_LOST = 0.001  # of the guard set, as a share of what is right
 SHARES = (1.0, 0.7, 0.4)  # of the new weights, the first that keeps the guard set
 GUARD_LINES = 400
-_STEPS: dict[str, Any] = {"steps": 120, "warmup_steps": 10, "check_every": 40, "ema_decay": 0.97}
-LINES = LineRecipe(batch_size=16, pool=8, learning_rate=1e-4, head_factor=2.0, **_STEPS)
-_RATE: dict[str, Any] = {"optimizer": "adam", "learning_rate": 5e-4, "ema_decay": 0.95}
-TILES: dict[str, Any] = {**_RATE, "epochs": 4, "repeat": 1, "patience": 2}
+LINES = LineRecipe(
+    batch_size=16,
+    pool=8,
+    steps=120,
+    warmup_steps=10,
+    learning_rate=1e-4,
+    head_factor=2.0,
+    ema_decay=0.97,
+    check_every=40,
+)
+TILES: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 5e-4,
+    "epochs": 4,
+    "repeat": 1,
+    "patience": 2,
+    "ema_decay": 0.95,
+}
 CANDIDATE = "candidate"
 CHECKED = 20  # lines of the guard set on which graph and network are compared
 _REPLAYED = 4000  # tiles of MNIST in an epoch
@@ -375,8 +389,15 @@ class _Run:
         note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
         recipe = replace(self.recipe, validation_lines=len(kept_back))
         lines = self._mixed(own, join_splits([each.tiles for each in learned]))
-        how: dict[str, Any] = {"workers": self.workers, "start": start, **self._where("lines")}
-        trained = train_lines(recipe, lines, kept_back.__getitem__, self.folder / "lines", **how)
+        trained = train_lines(
+            recipe,
+            lines,
+            kept_back.__getitem__,
+            self.folder / "lines",
+            workers=self.workers,
+            start=start,
+            **self._where("lines"),
+        )
         count = sum(len(line.text) for line in kept_back)
         network, part = judge(
             part,

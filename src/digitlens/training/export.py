@@ -166,8 +166,10 @@ class TileGraph(_Whole):
         self.temperature = temperature
         # Names of what it gives, in order, see ``results.Outputs``.
         self.outputs = ["probabilities", "energy"]
-        self.outputs += ["features"] * isinstance(network, DigitNetwork)
-        self.outputs += ["digit"] * network.knows_none
+        if isinstance(network, DigitNetwork):
+            self.outputs.append("features")
+        if network.knows_none:
+            self.outputs.append("digit")
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """All outputs for tiles uint8[N, 28, 28]."""

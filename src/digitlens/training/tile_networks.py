@@ -8,7 +8,7 @@ for hierarchical feature extraction", ICANN 2011. Knows nothing of data or train
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -167,9 +167,10 @@ def separable(recipe: Recipe) -> nn.Sequential:
     """
     channels, layers = _pooled_stem(recipe)  # of a single map there is nothing to mix apart
     for width, kernel in recipe.blocks()[1:]:
-        same: dict[str, Any] = {"padding": kernel // 2, "bias": False}
         for given in (channels, *[width] * (recipe.convs - 1)):
-            layers.append(nn.Conv2d(given, given, kernel, groups=given, **same))
+            layers.append(
+                nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
+            )
             layers += [*_convolution(given, width, 1), nn.ReLU()]
         layers.append(nn.MaxPool2d(2))
         channels = width

@@ -59,7 +59,7 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   const again = await rowsOf(wider, recognizer);
   crowded.forEach((i, k) => {
     const other = lineFrom(wider[k], again[k]);
-    if (digitsIn(other) > digitsIn(read[i])) read[i] = other;
+    if (countDigits(other) > countDigits(read[i])) read[i] = other;
   });
   return respaced(read);
 }
@@ -71,7 +71,7 @@ function isCrowded({ symbols, columns }) {
     && symbols.some(({ char, confidence }) => DIGITS.includes(char) && confidence < DOUBTED);
 }
 
-const digitsIn = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
+const countDigits = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
 
 const stretched = (page, { line }) =>
   ({ line, crop: cropLine(page, line.quad, STRETCH), columns: columnsOf(line, STRETCH) });
