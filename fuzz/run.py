@@ -1,11 +1,13 @@
 """Attacks digitlens with inputs that lie, and tells what became of them: ``python fuzz/run.py``.
 
 Every target works in a process of its own. One that dies, hangs, takes too much memory or raises
-what is not ours is a find: the input is kept in ``build/fuzz``, and another process goes on.
+what is not ours is a find: the input is kept in ``build/fuzz``, and another process goes on. The
+record is written again and again, and a run that was stopped goes on from there.
 """
 
 import argparse
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -14,13 +16,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
 from child import ROOM, STATE
-from harness import document, place, provenance, publish, table
+from digitlens import files
+from harness import document, place, provenance, table
 from targets import TARGETS
 
 FINDS = ROOT / "build" / "fuzz"
@@ -29,6 +33,8 @@ SECONDS = 10  # of a processor for one input
 WALL = 180  # seconds for one input, whatever else the machine does
 LOOK = 0.25  # seconds between looks at a process
 MOST_FINDS = 20  # of a target, after which it is given up
+MUTATION, GUIDED = "mutation", "atheris"  # who makes inputs
+PIECE = 50_000  # inputs of a target after which the record is written
 COLUMNS = (
     "target | inputs by | inputs | taken | refused | longest, s | memory, MB | coverage | finds",
     "{name} | {engine} | {tried:,} | {taken:,} | {refused:,} | {longest:.2f} | {memory:.0f} "
@@ -58,15 +64,15 @@ class Process:
     """A child and what it has noted."""
 
     def __init__(self, name: str, count: int, seed: int, guided: bool, folder: Path) -> None:
+        corpus, kept = TARGETS[name][1], FINDS / "corpus" / name
         self._state = folder / "state"
         self._state.write_bytes(bytes(ROOM))
         self._log = folder / f"log-{seed}"
-        corpus = TARGETS[name][1]
         command = [sys.executable, str(CHILD), name, corpus]
         command += [str(self._state), f"--count={count}", f"--seed={seed}"]
         if guided:
-            (folder / "corpus").mkdir(exist_ok=True)
-            command.append(f"--guided={folder / 'corpus'}")
+            kept.mkdir(parents=True, exist_ok=True)
+            command.append(f"--guided={kept}")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
 
@@ -100,12 +106,14 @@ class Process:
         return int(seen[-1]) if seen else None
 
 
-def attack(name: str, count: int, seed: int, guided: bool) -> Result:
-    """So many inputs for a target, in as many processes as it takes."""
-    result = Result(name, "atheris" if guided else "mutation")
+def attack(result: Result, count: int, seed: int) -> None:
+    """Hands a target inputs until it had so many, in as many processes as it takes."""
+    name, guided = result.name, result.engine == GUIDED
     with tempfile.TemporaryDirectory(prefix="digitlens-fuzz-") as folder:
         while result.tried < count and len(result.finds) < MOST_FINDS:
-            process = Process(name, count - result.tried, seed, guided, Path(folder))
+            # Another piece, or a process after a find, has other inputs.
+            left = count - result.tried
+            process = Process(name, left, seed + result.tried, guided, Path(folder))
             why = process.wait()
             tried, taken, longest, memory, _ = process.state
             result.tried += tried + bool(why)
@@ -113,13 +121,11 @@ def attack(name: str, count: int, seed: int, guided: bool) -> Result:
             result.longest = max(result.longest, longest / 1e6)
             result.memory = max(result.memory, memory / 1000)
             result.coverage = max(filter(None, (result.coverage, process.coverage)), default=None)
-            seed += 1
             if why:
                 result.finds.append(f"{why}: {_kept(name, process.input)}")
                 print(f"{name}: {result.finds[-1]}", file=sys.stderr, flush=True)
             elif not tried:
                 break
-    return result
 
 
 def _kept(name: str, data: bytes) -> str:
@@ -148,6 +154,26 @@ def _last_line(log: Path) -> str:
     return (said or lines or ["no word"])[-1][:200]
 
 
+def _known(folder: Path | None, seed: int) -> dict[tuple[str, str], Result]:
+    """What a record with that seed has, with which a run goes on."""
+    path = folder and folder / "inputs.json"
+    record = json.loads(path.read_bytes()) if path and path.exists() else {}
+    rows = record["targets"] if record.get("seed") == seed else []
+    return {(row["name"], row["engine"]): Result(**row) for row in rows}
+
+
+def _write(folder: Path | None, about: dict[str, Any], results: Sequence[Result]) -> None:
+    if folder:
+        record = about | {"targets": [asdict(each) for each in results]}
+        files.write_json(folder / "inputs.json", record)
+        files.write_bytes(folder / "inputs.md", _report(about, results).encode())
+
+
+def _report(about: dict[str, Any], results: Sequence[Result]) -> str:
+    notes = [f"{result.name}: {find}" for result in results for find in result.finds]
+    return document(place(about), table(COLUMNS, [each.row for each in results]), notes=notes)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code is 1 where there was a find."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -157,22 +183,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blind", action="store_true", help="without atheris")
     parser.add_argument("--out", type=Path, help="folder of the record")
     options = parser.parse_args(arguments)
-    engines = [False]
+    engines = [MUTATION]
     if not options.blind and importlib.util.find_spec("atheris"):
-        engines.append(True)  # half of the inputs
-    about = provenance()
+        engines.append(GUIDED)  # half of the inputs
+    about = provenance() | {"seed": options.seed}
+    results = _known(options.out, options.seed)
     chosen = options.only or [*TARGETS]
     each = options.inputs / sum(TARGETS[name][2] for name in chosen) / len(engines)
-    results = [
-        attack(name, round(each * TARGETS[name][2]), options.seed, guided)
-        for name in chosen
-        for guided in engines
-    ]
-    notes = [f"{result.name}: {find}" for result in results for find in result.finds]
-    text = document(place(about), table(COLUMNS, [each.row for each in results]), notes=notes)
-    rows = [asdict(each) for each in results]
-    publish(options.out, "inputs", about | {"seed": options.seed, "targets": rows}, text)
-    return int(any(each.finds for each in results))
+    for name, engine in product(chosen, engines):
+        result = results.setdefault((name, engine), Result(name, engine))
+        asked = round(each * TARGETS[name][2])
+        for count in (*range(PIECE, asked, PIECE), asked):
+            if result.tried < count:
+                attack(result, count, options.seed)
+                _write(options.out, about, list(results.values()))
+    print(_report(about, list(results.values())), end="")
+    return int(any(each.finds for each in results.values()))
 
 
 if __name__ == "__main__":

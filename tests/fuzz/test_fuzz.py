@@ -62,7 +62,8 @@ def test_a_find_is_told_with_its_input_and_the_rest_goes_on(monkeypatch, tmp_pat
         " + b'bad')\n"
         "sys.exit('SomeError: oh' if count > 1 else 0)\n"
     )
-    result = run.attack("decoder", 7, 1, guided=False)
+    result = run.Result("decoder", run.MUTATION)
+    run.attack(result, 7, 1)
     assert (result.tried, len(result.finds)) == (7, 2)
     assert "SomeError: oh" in result.finds[0]
     assert json.loads(json.dumps(result.row))["found"] == 2
