@@ -6,6 +6,7 @@
 32 clients on this machine send drawings of 280 x 280 pixels as PNG: tiles of the MNIST test set
 enlarged, half of them white on black. In the same run, in turns, so are asked the endpoints that
 tutorials write around Keras and torch (``worker.py serve``), whose networks are not trained.
+digitlens has a process a core, they have one, as they are started there.
 
 - a second: requests answered as they must be. p50 and p99: of pictures, in milliseconds, from
   sending to the whole answer.
@@ -14,12 +15,12 @@ tutorials write around Keras and torch (``worker.py serve``), whose networks are
 - tiles: one in each request, for ``/v1/classify``.
 - half load: half as many drawings a second as were read, sent evenly whether earlier ones are
   answered or not; time counts from when a drawing was due.
-- memory: of the server's process before the first request and after the last one, in megabytes.
+- memory: of the server's processes before the first request and after the last, in megabytes.
 - right: digits read as they are labelled, and nothing else.
 
-With ``--soak`` it tells whether the server stays as it is. One with a process a core is sent
-drawings evenly: at 80 % of what it answers when it is asked for all it can; the same while SIGHUP
-replaces each process; at 300 %; and at 80 % while SIGTERM stops it.
+With ``--soak`` it tells whether the server stays as it is. It is sent drawings evenly: at 80 % of
+what it answers when it is asked for all it can; the same while SIGHUP replaces each process; at
+300 %; and at 80 % while SIGTERM stops it.
 
 - 429: refused with ``Retry-After``, which is as it must be above 100 %.
 - refused: connections, after the server has ended.
@@ -257,7 +258,7 @@ def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
         port = str(free.getsockname()[1])
     command = [python, str(WORKER), "serve", name, port]
     if name == OURS:
-        command = [python, "-m", OURS, "serve", "--port", port, *more]
+        command = [python, "-m", OURS, "serve", "--port", port, "--processes", str(cores()), *more]
     server = harness.Worker(command, stack, DIGITLENS_TOKEN="")
     end = time.monotonic() + START_TIME
     while server.process.poll() is None and time.monotonic() < end:
@@ -280,7 +281,7 @@ def measure(
 
     def weigh() -> None:
         for server in servers.values():
-            server["memory_mb"].append(round(memory_of(server["process"], "VmRSS") or 0.0, 1))
+            server["memory_mb"].append(round(held_by(server["process"]), 1))
 
     for name, server in servers.items():
         kind = "drawings" if name == OURS else "tutorial"
@@ -319,9 +320,8 @@ def soak(options: argparse.Namespace) -> None:
         "300 %": Spell(3, 60 * options.overload),
         "80 %, stopped": Spell(0.8, SHORT / 3, signal.SIGTERM),
     }
-    more = "--processes", str(cores()), "--queue", str(QUEUE)
     with ExitStack() as stack:
-        server = start(OURS, options.environments, stack, *more)
+        server = start(OURS, options.environments, stack, "--queue", str(QUEUE))
         load(Outcome(), server["port"], shots, cores(), 5.0)
         able = 0.0
         for name, spell in spells.items():
@@ -344,8 +344,7 @@ def one(server: Row, shots: Sequence[Shot], spell: Spell, rate: float) -> Row:
     def watch() -> None:
         while not ended.is_set():
             with suppress(OSError):  # of a process that has ended meanwhile
-                held = sum(memory_of(each, "VmRSS") or 0 for each in processes(process))
-                seen.append((time.monotonic() - start, held))
+                seen.append((time.monotonic() - start, held_by(process)))
             ended.wait(PAUSE)
 
     watcher = threading.Thread(target=watch)
@@ -370,6 +369,11 @@ def processes(parent: int) -> set[int]:
     """Those that answer: started by the server and with models in their memory."""
     listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return {each for each in map(int, listed) if (memory_of(each, "VmRSS") or 0) > 100}
+
+
+def held_by(parent: int) -> float:
+    """Memory of a server that answers in processes of its own, or alone, in megabytes."""
+    return sum(memory_of(each, "VmRSS") or 0.0 for each in processes(parent) or {parent})
 
 
 def place(record: Row) -> str:
