@@ -12,6 +12,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage
 
 from digitlens.errors import DataError
+from digitlens.files import write_bytes
 from digitlens.training import tune as tune_module
 from digitlens.training.search_space import parse_space
 from digitlens.training.tune import local_storage, open_study, plan_of, result_of, search, space_of
@@ -283,7 +284,10 @@ def test_a_trial_whose_process_was_killed_does_not_count(tmp_path, monkeypatch):
     study.enqueue_trial(chosen)
     with pytest.warns(UserWarning, match="Heartbeat"):
         study.ask()  # by a process that was killed
+    torn = tmp_path / "trials" / "0001" / "seed-0" / ".state-0.safetensors"
+    write_bytes(torn, b"half")
     search(study, (None, None), tmp_path, trials=1)
+    assert not torn.exists()
     assert [trial.state for trial in result_of(study).trials] == ["failed", "complete"]
     assert result_of(study).trials[1].chosen == chosen
     with pytest.warns(UserWarning, match="Heartbeat"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -121,6 +122,7 @@ def _present(study: Study, folder: Path) -> Generator[None]:
     try:
         if files.lock(handle):
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
                 study.tell(trial.number, state=TrialState.FAIL)
                 # Tried again, first of all: the first trial is that of the recipe itself.
                 study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
@@ -128,6 +130,10 @@ def _present(study: Study, folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _runs_of(folder: Path, number: int) -> Path:
+    return folder / TRIALS / f"{number:04d}"
 
 
 class _Objective:
@@ -180,7 +186,7 @@ class _Objective:
 
     def _train(self, recipe: Recipe, watch: Callable[[Row], None]) -> Row:
         """The row of the epoch that is kept."""
-        folder = self._folder / TRIALS / f"{self.number:04d}" / f"seed-{recipe.seed}"
+        folder = _runs_of(self._folder, self.number) / f"seed-{recipe.seed}"
         files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
         try:
             alone = dataclasses.replace(recipe, models=1, tta_views=1)
