@@ -225,7 +225,7 @@ class Case:
                 raise Failure(f"no plain message: {ended.last}")
         self._check_whole()
         ended = endings[-1]
-        if len(endings) == 1 and not ended.code and (why := self._missing(ended)):
+        if len(endings) == 1 and not ended.code and (why := self._different(ended)):
             raise Failure(f"it ended well, but {why}")
         for line in (self.command.again, self.command.line):
             if not self._missing(ended):
@@ -249,15 +249,19 @@ class Case:
 
     def _missing(self, ended: Ending) -> str:
         """What is not as after an undisturbed run; empty if all is."""
+        if why := self._different(ended):
+            return why
+        remains = left(self.folder)
+        return f"leaves {', '.join(remains[:3])}" if remains else ""
+
+    def _different(self, ended: Ending) -> str:
+        """The same of results alone: what could not be removed, the next run takes over."""
         try:
             found = self.command.result(self.folder, ended.said)
         except (OSError, KeyError, ValueError) as error:
             return f"there is no result ({error!r})"
         names = sorted(n for n in {*found, *self.wanted} if found.get(n) != self.wanted.get(n))
-        if names:
-            return f"differs in {', '.join(names[:3])}"
-        remains = left(self.folder)
-        return f"leaves {', '.join(remains[:3])}" if remains else ""
+        return f"differs in {', '.join(names[:3])}" if names else ""
 
 
 class Plan(NamedTuple):

@@ -30,7 +30,7 @@ from targets import TARGETS
 FINDS = ROOT / "build" / "fuzz"
 CHILD = Path(__file__).with_name("child.py")
 SECONDS = 10  # of a processor for one input
-WALL = 180  # seconds for one input, whatever else the machine does
+WALL = 1800  # seconds for one input, whatever else the machine does
 LOOK = 0.25  # seconds between looks at a process
 MOST_FINDS = 20  # of a target, after which it is given up
 MUTATION, GUIDED = "mutation", "atheris"  # who makes inputs

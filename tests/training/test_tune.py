@@ -305,12 +305,14 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
-def test_a_database_that_cannot_be_written_any_more_is_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["create_new_trial", "set_trial_state_values"])
+def test_a_database_that_cannot_be_written_any_more_is_one_line(call, tmp_path, monkeypatch):
     def full(*_, **__):
         raise StorageInternalError("An exception is raised.") from OSError("disk is full")
 
     study = open_study(local_storage(tmp_path), "mine", PLAN)
-    monkeypatch.setattr(study._storage, "create_new_trial", full)
+    monkeypatch.setattr(tune_module, "train_classifier", _trained)
+    monkeypatch.setattr(study._storage, call, full)
     with pytest.raises(DataError, match=r"database of the study cannot be used \(disk is full\)"):
         search(study, (None, None), tmp_path, trials=1)
 

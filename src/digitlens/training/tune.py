@@ -102,7 +102,11 @@ def _usable(shown: str) -> Generator[None]:
     """Turns the errors of a database, as of a full disk, into one line."""
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError) as error:
+    except (StorageInternalError, SQLAlchemyError, AssertionError) as raised:
+        # Optuna asserts that a trial has ended, also where that could not be written.
+        error = raised.__context__ if isinstance(raised, AssertionError) else raised
+        if not isinstance(error, StorageInternalError | SQLAlchemyError):
+            raise
         why = _first_line(error.__cause__ or error)
         raise DataError(f"{shown} cannot be used ({why}): mend it, then go on") from error
 
