@@ -57,6 +57,15 @@ def test_what_surely_is_a_digit_or_beside_one_is_one_whichever_it_is(
     assert line[0].status == status
 
 
+def test_the_exponent_of_a_unit_is_no_digit_of_the_answer(view_of):
+    seen = view_of([[10, 10, 24, 34], [30, 10, 44, 34]], [0.95] * 2, [chances(3), chances(3)])
+    (read,) = seen.lines
+    seen = replace(seen, lines=[replace(read, symbols=replace(read.symbols, text="m3"))])
+    layout = arrange(seen, (200, 100), THRESHOLDS)
+    assert [digit.status for digit in layout.lines[0]] == ["digit", "rejected"]
+    assert layout.lines[0][1].reason == "exponent of a unit"
+
+
 def test_a_digit_keeps_its_probabilities_as_plain_numbers():
     digit = judge(1, chances(), 0.9, BOX, THRESHOLDS)
     assert digit.probabilities == pytest.approx(chances().tolist())

@@ -105,6 +105,23 @@ def test_ink_is_explained_by_sure_digits_around_it_or_a_likely_one(look_at, more
     assert explains_ink(shown, found) == expected
 
 
+@pytest.mark.parametrize(
+    ("inside", "value", "expected"),
+    [
+        ((), 0, True),
+        ((44, 44, 8, 8), 0, False),
+        ((44, 44, 8, 8), 6, True),
+        ((30, 44, 8, 8), 0, True),
+    ],
+)
+def test_a_zero_around_something_else_does_not_explain_it(look_at, inside, value, expected):
+    shown = page(96, 96, (20, 20, 56, 56, 30), (30, 30, 36, 36, 255), colour=True)
+    if inside:
+        x, y, width, height = inside
+        shown[y : y + height, x : x + width] = 30
+    assert explains_ink(shown, look_at([(18, 18, 78, 78)], [value], (96, 96))) == expected
+
+
 @pytest.mark.parametrize("scale", [0.31, 0.5, 1, 1.7])
 def test_a_gray_page_is_scaled_as_one_in_colour(scale):
     page = np.random.default_rng(0).integers(0, 256, (97, 61), np.uint8)
@@ -137,6 +154,37 @@ def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
     found = detect(page(280, 280, *drawn), rectangles(), lines := NoText())
     assert len(found.digits) == len(drawn)
     assert lines.pages == pages
+
+
+class OneLine(NoText):
+    """A line detector that finds text in one place, x0, y0, x1, y1 of a page shown as it is."""
+
+    def __init__(self, *place):
+        super().__init__()
+        self.place = place
+
+    def text_maps(self, pictures):
+        maps = super().text_maps(pictures)
+        for text in maps:
+            x0, y0, x1, y1 = (16 + side for side in self.place)  # behind a margin of paper
+            text[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = 1
+        return maps
+
+
+@pytest.mark.parametrize(
+    ("gray", "place", "kept"),
+    [
+        pytest.param(0, (140, 144, 160, 156), 0, id="in the middle of a ring"),
+        pytest.param(30, (140, 144, 160, 156), 1, id="a stroke of a 3"),
+        pytest.param(0, (140, 106, 160, 118), 1, id="a stroke of a 0"),
+        pytest.param(0, (110, 100, 190, 200), 1, id="a 0 that is a line"),
+    ],
+)
+def test_a_zero_with_text_in_its_middle_is_no_digit(rectangles, gray, place, kept):
+    drawn = page(300, 300, (100, 100, 100, 100, gray), (20, 20, 5, 5, 120))
+    found = detect(drawn, rectangles(lowest=10), OneLine(*place))
+    assert len(found.lines) == 1
+    assert len(found.digits) == kept
 
 
 LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for half a page

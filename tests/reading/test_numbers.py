@@ -2,7 +2,13 @@
 
 import pytest
 
-from digitlens.reading.numbers import Spot, characters_of, number_spans, numbers_on
+from digitlens.reading.numbers import (
+    Spot,
+    characters_of,
+    exponents_in,
+    number_spans,
+    numbers_on,
+)
 from digitlens.results import Box
 
 LINES = {
@@ -40,6 +46,14 @@ LINES = {
     "1'000'000": ["1'000'000"],
     "+49 89 1234": ["+49", "89", "1234"],
     "#12 §5": ["#12", "§5"],
+    "$29.99 $19.99": ["$29.99", "$19.99"],
+    "€59€39": ["€59", "€39"],
+    "5 € 10 €": ["5 €", "10 €"],
+    "129€50": ["129€", "50"],
+    "24.9917.49": ["24.99", "17.49"],
+    "-129,0099,00 €": ["-129,00", "99,00 €"],
+    "1.234.56": ["1.234.56"],
+    "12.03.24": ["12.03.24"],
 }
 
 
@@ -53,6 +67,13 @@ def spots(text, places):
         Spot(char, 0.9, Box(10 * i, 0, 10 * i + 8, 20), place)
         for i, (char, place) in enumerate(zip(text, places, strict=True))
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "places"), [("84 m2, 37m3/h", [4, 10]), ("m3", [1]), ("am3 M3 m30 m2x", [])]
+)
+def test_the_exponent_of_a_unit_is_told_from_numbers(text, places):
+    assert exponents_in(text) == places
 
 
 def test_a_digit_that_was_rejected_parts_a_number():

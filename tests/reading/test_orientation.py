@@ -60,7 +60,10 @@ def test_neither_a_lone_character_nor_what_reads_well_is_read_on_its_head(text, 
     assert best_turn([line], crop, recognizer) == 0
 
 
-def test_a_wide_line_of_which_one_character_is_read_may_be_several_on_their_head():
+@pytest.mark.parametrize(
+    ("turned", "expected"), [("043401", 2), ("000006", 0), ("98.60", 0), ("18 APRIL", 2)]
+)
+def test_a_line_may_be_on_its_head_if_what_it_shows_then_tells(monkeypatch, turned, expected):
     quad = np.array([[0, 0], [36, 0], [36, 12], [0, 12]], np.float32)
 
     def line(text, sure):
@@ -70,6 +73,5 @@ def test_a_wide_line_of_which_one_character_is_read_may_be_several_on_their_head
             TextLine(quad, 0.9), np.zeros((48, 144, 3), np.uint8), posteriors, symbols
         )
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(orientation, "recognize", lambda *_: [line("043401", 0.99)])
-        assert best_turn([line("0", 0.75)], np.zeros((12, 36, 3), np.uint8), None) == 2
+    monkeypatch.setattr(orientation, "recognize", lambda *_: [line(turned, 0.99)])
+    assert best_turn([line("0", 0.75)], np.zeros((12, 36, 3), np.uint8), None) == expected

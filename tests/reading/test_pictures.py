@@ -22,6 +22,8 @@ WRITTEN = {
     "Room 101B": "101",
     "Total: 17,80": "17,80",
     "DE89 3704 0044 0532 0130 00": "89 3704 0044 0532 0130 00",
+    "$29.99 $17.49": "$29.99 $17.49",
+    "84 m², 37 m³": "84 37",
     "hello world": "",
     "BOISZ": "",
     "SILO": "",
@@ -156,3 +158,24 @@ def test_a_large_ring_whose_ends_overlap_is_a_zero(reader, pen):
     draw.ellipse((28, 40, 196, 246), outline=INK, width=pen)
     draw.line((98, 44, 118, 54), INK, pen)
     assert reader.read(np.asarray(sheet)).text == "0"
+
+
+def test_a_dial_is_no_zero_that_hides_its_numbers(reader):
+    """Before, only the ring was read."""
+    sheet = Image.new("L", (340, 340), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(30)
+    draw.ellipse((12, 12, 328, 328), outline=INK, width=6)
+    for hour in range(1, 13):
+        away = 124 * np.exp(1j * np.pi * (hour / 6 - 0.5))
+        draw.text((170 + away.real, 170 + away.imag), str(hour), INK, font, anchor="mm")
+    numbers = [number.text for number in reader.read(np.asarray(sheet)).numbers]
+    assert sorted(numbers, key=int) == [str(hour) for hour in range(1, 13)]
+
+
+def test_what_a_button_shows_is_read_and_not_its_rim(reader):
+    sheet = Image.new("L", (420, 150), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(34)
+    for x, digit in ((75, "4"), (210, "7"), (345, "2")):
+        draw.ellipse((x - 45, 30, x + 45, 120), 170)
+        draw.text((x, 75), digit, INK, font, anchor="mm")
+    assert reader.read(np.asarray(sheet)).text == "4 7 2"

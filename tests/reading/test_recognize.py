@@ -52,6 +52,20 @@ def test_digits_on_no_line_make_up_one():
     assert made.quad[:, 0].max() > 34
 
 
+@pytest.mark.parametrize(
+    ("box", "made"),
+    [
+        pytest.param([44, 6, 54, 14], 1, id="beside a line"),
+        pytest.param([70, 0, 80, 50], 0, id="around a part of one"),
+        pytest.param([80, 8, 94, 42], 0, id="over the ends of two"),
+    ],
+)
+def test_an_unsure_digit_has_no_line_of_its_own_where_others_are_read(box, made):
+    lines = [line(10), line(30)]
+    found = Detections(lines, digits(box, score=0.3), [])
+    assert len(line_proposals(found)) == 2 + made
+
+
 @pytest.mark.parametrize("ink", [10, 90])
 def test_paper_is_what_the_edges_show_where_blurred_ink_covers_most_of_a_line(ink):
     crop = np.full((48, 100, 3), 250, np.uint8)

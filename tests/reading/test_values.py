@@ -505,3 +505,8 @@ def test_weights_that_are_given_say_what_are_cents_by_their_size_too():
     always = {part: (40.0, *[0.0] * (len(shipped()[part]) - 1)) for part in ("sizes", "cents")}
     (number,) = numbers_of([[spots]], digits, fitted={**shipped(), **always})
     assert number.value == Decimal("12.50")
+
+
+def test_a_code_with_zeros_in_front_is_no_price():
+    codes = page("12.50", "3.99", "004711", "7.25")
+    assert [(each.value, each.kind) for each in codes][2] == (Decimal(4711), "code")

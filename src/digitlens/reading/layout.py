@@ -13,7 +13,7 @@ from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, OTHER_SIGN, SPACE
 from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
-from digitlens.reading.numbers import Spot, characters_of, numbers_on
+from digitlens.reading.numbers import Spot, characters_of, exponents_in, numbers_on
 from digitlens.reading.places import DIGIT, UNSEEN
 from digitlens.reading.reading_order import lines_of, numbers_of
 from digitlens.reading.recognize import RecognizedLine
@@ -114,7 +114,8 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
 
     What hardly has a value, either, is a digit where it surely is one, and on a line where another
     one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
-    but read as one among others. An isolated mark may be dust: it is unsure at most.
+    but read as one among others. An isolated mark may be dust: it is unsure at most. The exponent
+    of a unit, as in m³, is rejected.
     """
     places, least = view.scores.places, thresholds["reject"]
     others = np.bincount(places.line[view.confidence >= least], minlength=len(view.lines))
@@ -125,7 +126,7 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
     usual = {"digit": thresholds["digit"], "reject": 0.0}
     unsure = {**usual, "digit": _NEVER["digit"]}
     judged = [unsure if alone else usual for alone in view.isolated.tolist()]
-    return [
+    digits = [
         judge(
             float(view.existence[place]),
             view.probabilities[place],
@@ -136,6 +137,11 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
         )
         for place in range(len(places))
     ]
+    texts = [set(exponents_in(read.symbols.text)) for read in view.lines]
+    for place, (line, symbol) in enumerate(zip(places.line, places.symbol, strict=True)):
+        if int(symbol) in texts[line]:
+            digits[place] = replace(digits[place], status="rejected", reason="exponent of a unit")
+    return digits
 
 
 def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:

@@ -6,6 +6,7 @@ stroke, on small copies of the page. The line detector finds text, which may nee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens.imaging.image import Page
+from digitlens.imaging.ink import connected_components
 from digitlens.imaging.quantile import median
 from digitlens.models.networks import CELL, DigitDetector, DigitPredictions, LineDetector
 from digitlens.reading.nms import Candidates, fuse_boxes
@@ -25,6 +27,7 @@ LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to ab
 _SURE = 0.5  # score from which a digit explains the ink in its box
 _ONLY = 0.4  # the same, of the likeliest one where none is sure
 _AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
+_INNER = 6  # parts of a side: so near to the middle of a 0 there is paper
 _FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
 _HIGH = 48.0  # pixels: on copies with digits as high as this the line detector sees them well
 _COARSEST = 192  # pixels: on smaller copies the corners of lines are too far off
@@ -82,7 +85,8 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
         return Detections([], found, views)
     height, width = page.shape[:2]
     first = first_size(reduced, (width, height), found)
-    return Detections(find_text(page, lines, first), found, views)
+    text = find_text(page, lines, first)
+    return Detections(text, _without_rings(found, text), views)
 
 
 def find_digits(
@@ -117,18 +121,45 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     sure = found.score >= _SURE
     if not sure.any():
         sure[:1] = found.score[:1] >= _ONLY
-    return _lies_in(away, found.boxes[sure], _AROUND, _AROUND)
+    zeros = sure & (found.probabilities.argmax(axis=1) == 0)
+    is_around = any(_holds_ink(away, box) for box in found.boxes[zeros])
+    return not is_around and _lies_in(away, found.boxes[sure], _AROUND, _AROUND)
+
+
+def _holds_ink(contrast: Pixels, box: Floats) -> bool:
+    """Whether a 0 on uint8[H, W] is a ring around something: there is ink apart from its stroke."""
+    x0, y0, x1, y1 = np.clip(np.rint(box), 0, [*contrast.shape[::-1]] * 2).astype(int).tolist()
+    ink = _ink(contrast)[y0:y1, x0:x1]
+    parts = connected_components(ink)
+    edges = (parts.boxes[:, :2] == 0) | (parts.boxes[:, 2:] == ink.shape[::-1])
+    apart = ~edges.any(axis=1) & (parts.areas < parts.areas.max(initial=0))
+    return bool(apart.any())
+
+
+def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
+    """Digits but for each 0 that is a ring, as of a button or clock: text is in its middle."""
+    if not lines:
+        return digits
+    middles = np.array([line.quad.mean(axis=0) for line in lines])
+    heights = np.array([line.height for line in lines])
+    starts, ends = digits.boxes[:, None, :2], digits.boxes[:, None, 2:]
+    away, sides = np.abs(middles - (starts + ends) / 2), ends - starts
+    held = (away < sides / _INNER).all(axis=2) & (heights < sides[..., 1])
+    return digits[(digits.probabilities.argmax(axis=1) != 0) | ~held.any(axis=1)]
 
 
 def _lies_in(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:
     """Whether there is contrast in uint8[H, W], and all of it in boxes or so many heights away."""
-    strongest = int(contrast.max())
-    ink = contrast > max(12.0, _FAINT * strongest)
+    ink = _ink(contrast)
     for x0, y0, x1, y1 in boxes.tolist():
         aside, over = 1 + beside * (y1 - y0), 1 + above * (y1 - y0)
         top, left = max(0, int(y0 - over)), max(0, int(x0 - aside))
         ink[top : int(y1 + over) + 1, left : int(x1 + aside) + 1] = False
-    return strongest >= 24 and not ink.any()
+    return int(contrast.max()) >= 24 and not ink.any()
+
+
+def _ink(contrast: Pixels) -> npt.NDArray[np.bool_]:
+    return np.asarray(contrast > max(12.0, _FAINT * int(contrast.max())))
 
 
 def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -> int:

@@ -13,15 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import MARKS, OTHER_SIGN
-from digitlens.reading.notation import CURRENCIES, SIGNS
+from digitlens.reading.notation import CURRENCIES, ONE_MARK, SIGNS
 from digitlens.results import Box, Character
 
 # A sign, bracket or currency before the first digit, unless it hangs on a word as in ``No-12``.
 _LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
 # Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
-_TRAIL = rf"(?:-(?![\w-])| ?[%{CURRENCIES}]| ?°(?:[CF](?![A-Za-z]))?|\))*"
-_NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
+_BEHIND = r"-(?![\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\)"
+# Of two prices in a row, each has its own currency, on the side where the first one has it.
+_PRICED = rf"(?:(?<![^\s(])[-+(]*|(?<=\d))[{CURRENCIES}] ?[-+(]*{_BODY}(?:{_BEHIND})*"
+_TRAIL = rf"(?:{_BEHIND}|[{CURRENCIES}]| [{CURRENCIES}](?!\d))*"
+_NUMBER = re.compile(f"{_PRICED}|{_LEAD}{_BODY}{_TRAIL}")
+# Two amounts with decimals that no space parts, as on a tag with an old and a new price.
+_RUN_TOGETHER = re.compile(r"(\D*\d+([.,])\d\d)\d+\2\d\d\D*")
+# Units whose exponent is a digit, but no number.
+_POWER = re.compile(r"(?<![A-Za-z])[cdkm]?m[23](?![\dA-Za-z])")
 _TRAILING = re.compile(r"[.,/:-] *(?=\d|$)")
 # A minus alone on its line but for the number.
 _SIGN_BEFORE = re.compile(r" *(-) +$")
@@ -50,7 +57,20 @@ class Spot:
 
 def number_spans(text: str) -> list[tuple[int, int]]:
     """Half-open spans of the numbers of a line, without brackets that have no partner."""
-    return [_balanced(text, *match.span()) for match in _NUMBER.finditer(text)]
+    spans: list[tuple[int, int]] = []
+    for match in _NUMBER.finditer(text):
+        begin, end = _balanced(text, *match.span())
+        two = _RUN_TOGETHER.fullmatch(text, begin, end)
+        if two and not ONE_MARK.fullmatch(text, begin, end):
+            spans.append((begin, two.end(1)))
+            begin = two.end(1)
+        spans.append((begin, end))
+    return spans
+
+
+def exponents_in(text: str) -> list[int]:
+    """Where the exponents of units are in a text."""
+    return [match.end() - 1 for match in _POWER.finditer(text)]
 
 
 def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:

@@ -19,7 +19,8 @@ _FLUENT = 0.97  # mean confidence of characters from which a page is upright
 _BETTER = 1.3  # times the evidence of the page as it is
 _CERTAIN = 0.98  # mean confidence from which what stands on its head may be read
 _SURER = 0.03  # by which it has to be surer than what stands upright
-_FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page
+_FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page ...
+_BOTH = set("01689.,:-+%() ")  # ... nor do any number of those that are alike either way up
 _COHERENT = 0.5  # of what confident characters in lines of two or more make up: it is text
 _LEAST = 1.5  # evidence of two characters: one alone turns no page
 _LINES = 6  # longest lines that are read in other turns
@@ -78,7 +79,7 @@ def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[Recogniz
     """Whether numbers, or words, read without a doubt on their head, and not as they stand."""
     sure, text = _fluency(turned), "".join(each.symbols.text for each in turned)
     letters = sum(char.isalpha() for char in text)
-    natural = not letters or letters >= _FEW
+    natural = letters >= _FEW or (not letters and not _BOTH.issuperset(text))
     surer = sure > _CERTAIN and sure > _fluency(upright) + _SURER
     return surer and natural and len(text) >= _FEW and evidence(turned) > 0.85 * evidence(upright)
 

@@ -305,7 +305,7 @@ def line_proposals(found: Detections) -> list[TextLine]:
     digits = found.digits[found.digits.score > LIKELY]
     digits = digits[_held(digits.boxes, found.lines) <= _STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
-    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) < 2)]
+    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) == 0)]
     lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
     return [with_paper(line) for line in lines]
 
@@ -339,8 +339,8 @@ def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
 
 
 def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
-    """bool[N]: which boxes are to some part on a line; what they show is read there."""
-    covered = np.zeros(len(boxes), bool)
+    """bool[N]: which boxes are to some part on lines; what they show is read there."""
+    covered = np.zeros(len(boxes))
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     for line in lines:
         across, down = _axes(line)
@@ -350,8 +350,8 @@ def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
             place, reach = away @ axis, np.maximum(half @ np.abs(axis), 1e-3)
             inside = np.minimum(place + reach, length) - np.maximum(place - reach, 0)
             common *= np.clip(inside / (2 * reach), 0, 1)
-        covered |= common > _SHARED
-    return covered
+        covered += common
+    return np.asarray(covered > _SHARED)
 
 
 def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:

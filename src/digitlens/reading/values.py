@@ -54,6 +54,7 @@ _HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits befo
 _TAIL = re.compile(r"\d{3}(?:\D.*)?")  # ... and behind it
 
 _LESS_THAN_ONE = re.compile(r"\D*0\d\d\D*")
+_PADDED = re.compile(r"\D*0\d{3,}\D*")  # zeros before a whole number: a code, never a price
 _CENTS = re.compile(rf"\d\d(?: ?[{CURRENCIES}])?")
 
 
@@ -78,7 +79,7 @@ class Piece:
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
         """What it may mean, or another text in its place; the likeliest first."""
         text = text or self.text
-        if self.cents < _EITHER or not BARE.fullmatch(text):
+        if self.cents < _EITHER or not BARE.fullmatch(text) or _PADDED.fullmatch(text):
             return meanings(text)
         places = [k for k, char in enumerate(text) if char.isdecimal()]
         found = meanings(f"{text[: places[-2]].rstrip()}.{text[places[-2] :]}")

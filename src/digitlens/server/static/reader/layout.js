@@ -2,7 +2,7 @@
 
 import { argsort, clip, grouped, mean, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
-import { charactersOf, numbersOn } from './numbers.js';
+import { charactersOf, exponentsIn, numbersOn } from './numbers.js';
 import { DIGIT, UNSEEN } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
 import { heightOf } from './text_lines.js';
@@ -51,17 +51,22 @@ export function arrange(view, size, thresholds) {
  *
  * What hardly has a value, either, is a digit where it surely is one, and on a line where another
  * one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
- * but read as one among others. An isolated mark may be dust: it is unsure at most.
+ * but read as one among others. An isolated mark may be dust: it is unsure at most. The exponent of
+ * a unit, as in m³, is rejected.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
     view.probabilities, view.confidence, view.existence].map((column) => column[place]);
-  const { box, line, reads, letters } = view.scores[place];
+  const { box, line, reads, letters, symbol } = view.scores[place];
   const [second, value] = argsort(probabilities).slice(-2);
   const digit = {
     value, confidence, probabilities, box: pageBox(box, ...size), status: 'digit', reason: '',
     startsNumber: false, tile: view.tiles[place],
   };
+  const text = view.lines[line].symbols.map(({ char }) => char).join('');
+  if (exponentsIn(text).includes(symbol)) {
+    return { ...digit, status: 'rejected', reason: 'exponent of a unit' };
+  }
   const sure = percent(confidence);
   const others = view.scores
     .filter((one, i) => one.line === line && view.confidence[i] >= reject).length;

@@ -1,12 +1,13 @@
 // At which scales a page is looked at, and what is found there: digits and lines of text.
 
-import { max, medianColour, middleOf, range, rint, tabulate } from './arrays.js';
+import { argmax, clip, max, medianColour, middleOf, range, rint, tabulate } from './arrays.js';
+import { connectedComponents } from './ink.js';
 import { CELL, findDigitsAt, textMap } from './models.js';
 import { fuseBoxes } from './nms.js';
 import {
   BICUBIC, BOX, emptyPicture, part, paste, reduce, resize, sidesAt,
 } from './pictures.js';
-import { findLines, heightOf, widthOf } from './text_lines.js';
+import { centreOf, findLines, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
@@ -17,6 +18,7 @@ const LARGEST = 1024; // pixels: longer pages are first reduced by a whole facto
 const SURE = 0.5; // score from which a digit explains the ink in its box
 const ONLY = 0.4; // the same, of the likeliest one where none is sure
 const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
+const INNER = 6; // parts of a side: so near to the middle of a 0 there is paper
 const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
 const HIGH = 48.0; // pixels: on copies with digits as high as this the line detector sees them well
 const COARSEST = 192; // pixels: on smaller copies the corners of lines are too far off
@@ -37,7 +39,8 @@ export async function detect(page, graphs) {
   const { digits, explained } = await findDigits(page, graphs.finder, reduced);
   const isOneDigit = explained && digits.filter(({ score }) => score > LIKELY).length === 1;
   if (isOneDigit) return { lines: [], digits };
-  return { lines: await findText(page, graphs.detector, firstSize(reduced, page, digits)), digits };
+  const lines = await findText(page, graphs.detector, firstSize(reduced, page, digits));
+  return { lines, digits: digits.filter((digit) => !isRing(digit, lines)) };
 }
 
 /**
@@ -87,21 +90,52 @@ function explainsInk(copy, found) {
   ));
   const sure = found.filter(({ score }) => score >= SURE);
   const only = found.slice(0, 1).filter(({ score }) => score >= ONLY);
-  const boxes = (sure.length ? sure : only).map(({ box }) => box);
-  return liesIn(away, width, boxes, AROUND, AROUND);
+  const digits = sure.length ? sure : only;
+  const plane = { ...copy, data: away };
+  const isAround = digits.some((digit) => isZero(digit) && holdsInk(plane, digit));
+  return !isAround && liesIn(away, width, digits.map(({ box }) => box), AROUND, AROUND);
+}
+
+const isZero = ({ probabilities }) => argmax(probabilities) === 0;
+
+/** Contrast above which a pixel of a plane is ink. */
+const inkFrom = (contrast) => Math.max(12, FAINT * max(contrast));
+
+/** Whether a 0 is a ring around something: there is ink apart from its stroke. */
+function holdsInk({ data, width, height }, { box }) {
+  const sides = [width, height, width, height];
+  const [x0, y0, x1, y1] = box.map((side, i) => clip(rint(side), 0, sides[i]));
+  const [columns, rows] = [x1 - x0, y1 - y0];
+  const least = inkFrom(data);
+  const ink = tabulate(Uint8Array, Math.max(0, columns * rows), (i) =>
+    data[(y0 + Math.floor(i / columns)) * width + x0 + (i % columns)] > least);
+  const parts = connectedComponents(ink, columns, rows);
+  const largest = Math.max(...parts.areas);
+  return parts.boxes.some(([left, top, right, bottom], i) => parts.areas[i] < largest
+    && left > 0 && top > 0 && right < columns && bottom < rows);
+}
+
+/** Whether a digit is a 0 that is a ring, as of a button or clock: text is in its middle. */
+function isRing(digit, lines) {
+  const { box: [x0, y0, x1, y1] } = digit;
+  const [x, y] = middleOf(digit.box);
+  return isZero(digit) && lines.some((line) => {
+    const [across, down] = centreOf(line);
+    return Math.abs(across - x) < (x1 - x0) / INNER && Math.abs(down - y) < (y1 - y0) / INNER
+      && heightOf(line) < y1 - y0;
+  });
 }
 
 /** Whether there is contrast in a plane, and all of it in boxes or so many heights away. */
 function liesIn(contrast, width, boxes, beside, above) {
-  const strongest = max(contrast);
   const grown = boxes.map(([x0, y0, x1, y1]) => {
     const [aside, over] = [1 + beside * (y1 - y0), 1 + above * (y1 - y0)];
     return [x0 - aside, y0 - over, x1 + aside, y1 + over].map(Math.trunc);
   });
   const isInside = (x, y) => grown.some(([x0, y0, x1, y1]) =>
     x >= x0 && y >= y0 && x <= x1 && y <= y1);
-  const least = Math.max(12, FAINT * strongest);
-  return strongest >= 24 && contrast.every((value, i) =>
+  const least = inkFrom(contrast);
+  return max(contrast) >= 24 && contrast.every((value, i) =>
     value <= least || isInside(i % width, Math.floor(i / width)));
 }
 

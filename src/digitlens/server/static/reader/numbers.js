@@ -4,24 +4,40 @@
 // it is the digit of, -1 for any other character.
 
 import { OTHER_SIGN } from './decode.js';
-import { CURRENCIES, SIGNS } from './notation.js';
+import { CURRENCIES, ONE_MARK, SIGNS } from './notation.js';
 
 // A sign, bracket or currency before the first digit, unless it hangs on a word as in No-12.
 const LEAD = `(?:(?<![^\\s(])[-+(]*(?:[${SIGNS}] ?)?[-+(]*|(?<![^\\s])\\.)?`;
 // Digits, with marks between them; words such as e23 only as the exponent of a number.
 const BODY =
   "\\d+(?:[.,'/:°%=+×÷*()-]{1,2}\\d+| ?[+×÷=] ?\\d+|(?<=\\d)[eE][+-]?\\d+(?![\\dA-Za-z]))*";
-const TRAIL = `(?:-(?![\\w-])| ?[%${CURRENCIES}]| ?°(?:[CF](?![A-Za-z]))?|\\))*`;
-const NUMBER = new RegExp(LEAD + BODY + TRAIL, 'g');
+const BEHIND = '-(?![\\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\\)';
+// Of two prices in a row, each has its own currency, on the side where the first one has it.
+const PRICED =
+  `(?:(?<![^\\s(])[-+(]*|(?<=\\d))[${CURRENCIES}] ?[-+(]*${BODY}(?:${BEHIND})*`;
+const TRAIL = `(?:${BEHIND}|[${CURRENCIES}]| [${CURRENCIES}](?!\\d))*`;
+const NUMBER = new RegExp(`${PRICED}|${LEAD}${BODY}${TRAIL}`, 'g');
+// Two amounts with decimals that no space parts, as on a tag with an old and a new price.
+const RUN_TOGETHER = /^(\D*\d+([.,])\d\d)\d+\2\d\d\D*$/;
+
+// Units whose exponent is a digit, but no number.
+const POWER = /(?<![A-Za-z])[cdkm]?m([23])(?![\dA-Za-z])/g;
+
+/** Where the exponents of units are in a text. */
+export const exponentsIn = (text) =>
+  [...text.matchAll(POWER)].map(({ 0: unit, index }) => index + unit.length - 1);
 
 /** Half-open spans of the numbers of a text; brackets without a partner are left out of them. */
 export function numberSpans(text) {
   const surplus = (part) => part.split('(').length - part.split(')').length;
-  return [...text.matchAll(NUMBER)].map(({ 0: number, index }) => {
+  return [...text.matchAll(NUMBER)].flatMap(({ 0: number, index }) => {
     let [begin, end] = [0, number.length];
     while (number[begin] === '(' && surplus(number.slice(begin)) > 0) begin++;
     while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
-    return [index + begin, index + end];
+    const own = number.slice(begin, end);
+    const two = !ONE_MARK.test(own) && own.match(RUN_TOGETHER);
+    const cuts = [begin, ...(two ? [begin + two[1].length] : []), end].map((cut) => index + cut);
+    return cuts.slice(1).map((cut, i) => [cuts[i], cut]);
   });
 }
 

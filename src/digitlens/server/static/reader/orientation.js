@@ -8,7 +8,8 @@ const FLUENT = 0.97; // mean confidence of characters from which a page is uprig
 const BETTER = 1.3; // times the evidence of the page as it is
 const CERTAIN = 0.98; // mean confidence from which what stands on its head may be read
 const SURER = 0.03; // by which it has to be surer than what stands upright
-const FEW = 4; // characters; digits on their head are like digits (1609): fewer turn no page
+const FEW = 4; // characters; digits on their head are like digits (1609): fewer turn no page ...
+const BOTH = '01689.,:-+%() '; // ... nor do any number of those that are alike either way up
 const LEAST = 1.5; // evidence of two characters: one alone turns no page
 const LINES = 6; // longest lines that are read in other turns
 const STACKED = 1.5; // times as high as wide: lines that may be one on its side
@@ -58,7 +59,8 @@ function isUpsideDown(turned, upright) {
   const sure = fluencyOf(turned);
   const chars = turned.flatMap(({ symbols }) => symbols.map(({ char }) => char));
   const letters = chars.filter((char) => /\p{L}/u.test(char)).length;
-  const natural = !letters || letters >= FEW;
+  const isTold = chars.some((char) => !BOTH.includes(char));
+  const natural = letters >= FEW || (!letters && isTold);
   const surer = sure > CERTAIN && sure > fluencyOf(upright) + SURER;
   return surer && natural && chars.length >= FEW && evidenceOf(turned) > 0.85 * evidenceOf(upright);
 }

@@ -1,7 +1,7 @@
 // Recognises lines: those that the line detector found, and those that lone digits make up.
 
 import {
-  argmax, boundsOf, clip, cornersOf, grouped, histogram, max, mean, medianColour, middleOf,
+  argmax, boundsOf, clip, cornersOf, grouped, histogram, max, medianColour, middleOf,
   quantile, quantileOf, range, sum,
 } from './arrays.js';
 import {
@@ -13,7 +13,7 @@ import { readLines } from './models.js';
 import { LIKELY } from './multiscale.js';
 import { part } from './pictures.js';
 import { linesOf } from './reading_order.js';
-import { alongLine, areaOf, axesOf, heightOf, widthOf } from './text_lines.js';
+import { alongLine, areaOf, axesOf, centreOf, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
@@ -232,11 +232,9 @@ export function lineProposals({ lines: found, digits: all }) {
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
   const left = digits.map(({ box }) => box).filter((box) =>
-    held(box, lines) < 2 && !lines.some((line) => sharedWith(line, box) > SHARED));
+    !held(box, lines) && sum(lines.map((line) => sharedWith(line, box))) <= SHARED);
   return [...lines, ...groups(left).map(lineOf)].map(withPaper);
 }
-
-const centreOf = ({ quad }) => [0, 1].map((k) => mean(quad.map((point) => point[k])));
 
 /** A line as narrow as a stroke, with paper around it: alone it would be an edge. */
 function withPaper(line) {

@@ -3,7 +3,7 @@
 // The post-processing of DB (Liao et al., 2020). A line is {quad, score}, see framing.js; a
 // rectangle is {centre, axis, size}, its axis a unit vector along the width that points right.
 
-import { argsortDown, boundsOf, clip, cornersOf, middleOf, range, sum } from './arrays.js';
+import { argsortDown, boundsOf, clip, cornersOf, mean, middleOf, range, sum } from './arrays.js';
 import { connectedComponents } from './ink.js';
 
 const { fround, hypot } = Math;
@@ -36,6 +36,9 @@ export const widthOf = ({ quad: [start, end] }) => fround(hypot(...stepOf(start,
 
 /** Pixels across the reading direction of a line. */
 export const heightOf = ({ quad: [start, , , end] }) => fround(hypot(...stepOf(start, end)));
+
+/** The middle of a line. */
+export const centreOf = ({ quad }) => [0, 1].map((k) => mean(quad.map((point) => point[k])));
 
 export const areaOf = (line) => widthOf(line) * heightOf(line);
 
