@@ -12,7 +12,7 @@ import pytest
 from digitlens.alphabet import BLANK, CLASS_OF, CLASSES
 from digitlens.reading.doubt import shipped
 from digitlens.reading.notation import LOCALES, Notation, meanings
-from digitlens.reading.numbers import Spot
+from digitlens.reading.numbers import Spot, numbers_on
 from digitlens.reading.values import numbers_of
 from digitlens.results import Box, Digit
 
@@ -510,3 +510,26 @@ def test_weights_that_are_given_say_what_are_cents_by_their_size_too():
 def test_a_code_with_zeros_in_front_is_no_price():
     codes = page("12.50", "3.99", "004711", "7.25")
     assert [(each.value, each.kind) for each in codes][2] == (Decimal(4711), "code")
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "status"),
+    [
+        ("4.5 (872)", ["-872", "872"], "unsure"),
+        ("call (212) now", ["-212", "212"], "unsure"),
+        ("(212)", ["-212"], "number"),
+        ("4.5 (87.25)", ["-87.25"], "number"),
+        ("4.5 ($872)", ["-872"], "number"),
+    ],
+)
+def test_brackets_in_a_text_need_not_be_a_minus(line, values, status):
+    spots, digits = [], {}
+    for k, char in enumerate(line):
+        box, place = Box(WIDE * k, 0, WIDE * (k + 1), HIGH), k if char.isdigit() else -1
+        spots.append(Spot(char, 0.9999, box, place))
+        if place >= 0:
+            digits[place] = digit(int(char), box, 0.9999)
+    number = numbers_of([numbers_on(spots)], digits)[-1]
+    others = [each.value for each in number.alternatives if each.text == number.text]
+    assert [str(each) for each in (number.value, *others)] == values
+    assert number.status == status

@@ -48,6 +48,7 @@ class Spot:
     # What may stand beside it and was not taken as part of the number, with its probability; a
     # bracket without partner is.
     missed: tuple[str, float] = ("", 0.0)
+    in_text: bool = False  # of the first one, whether something else stands on its line
     apart: bool = False  # whether more than a space and marks are between it and the number before
     # A mark behind it, with nothing but a space between that and the next number or the line's end.
     trail: Spot | None = field(default=None, compare=False)
@@ -87,7 +88,11 @@ def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> 
     number[0] = _reaching(number[0], spots[max(0, begin - 1) : begin], before=True)
     number[-1] = _reaching(number[-1], spots[end : end + 1], before=False)
     between = re.fullmatch(r".*\d(\D*)", text[:begin])
-    number[0] = replace(number[0], apart=bool(between and re.search(r"[^\s.,'-]", between[1])))
+    number[0] = replace(
+        number[0],
+        apart=bool(between and re.search(r"[^\s.,'-]", between[1])),
+        in_text=bool((text[:begin] + text[end:]).strip()),
+    )
     if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
     elif text[end:].startswith(")") and "(" not in text[:begin]:

@@ -259,6 +259,8 @@ def _number(
         if not page.has_usual_mark(best.text) and not page.known.decimal:
             doubt = doubt or _OTHER_MARK
     found, unclear = _chosen(best.text, piece.meanings(best.text), known)
+    if piece.spots[0].in_text and not unclear:
+        found, unclear = _aside(best.text, found)
     own = tuple(digits[spot.place] for spot in piece.spots if spot.place >= 0)
     reason = _doubtful_digit(own) or unclear or doubt
     if best.text != piece.text:
@@ -338,6 +340,17 @@ def _chosen(
         return fitting, "the same mark for groups and decimals"
     no_date = found[0].kind == "code" and LIKE_DATE.fullmatch(text)
     return fitting, "no such date" if no_date else ""
+
+
+def _aside(text: str, found: tuple[Meaning, ...]) -> tuple[tuple[Meaning, ...], str]:
+    """In a text brackets need not be a minus: ``4.5 (872)``, ``(212) 555``, unless of an amount."""
+    value = found[0].value
+    if not (text.startswith("(") and isinstance(value, Decimal)) or found[0].unit:
+        return found, ""
+    if found[0].kind not in {"integer", "code"}:
+        return found, ""
+    plain = replace(found[0], value=value.copy_abs())
+    return (*found, plain), f"{told(value)} or {told(plain.value)}"
 
 
 def _doubtful_digit(digits: Sequence[Digit]) -> str:

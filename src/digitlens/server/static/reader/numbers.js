@@ -41,7 +41,8 @@ export function numberSpans(text) {
   });
 }
 
-/** The characters of each number on a line of spots; the first knows of a lone bracket. */
+/** The characters of each number on a line of spots; the first knows of a lone bracket and of
+ * what else is there. */
 export function numbersOn(spots) {
   const text = spots.map(({ char, place }) =>
     (place < 0 && /\d/.test(char) ? OTHER_SIGN : char)).join('');
@@ -50,7 +51,8 @@ export function numbersOn(spots) {
     const isOpen = text[begin - 1] === '(' && !text.includes(')', end);
     const isClosed = text[end] === ')' && !text.slice(0, begin).includes('(');
     const missed = isOpen ? ')' : isClosed ? '(' : '';
-    return [{ ...first, missed }, ...rest];
+    const inText = Boolean((text.slice(0, begin) + text.slice(end)).trim());
+    return [{ ...first, missed, inText }, ...rest];
   });
 }
 

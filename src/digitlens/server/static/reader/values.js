@@ -64,10 +64,21 @@ export function codesOf(lines) {
 
 function numberOf({ spots, text, found, doubt }, digits, known) {
   const own = spots.filter(({ place }) => place >= 0).map(({ place }) => digits.get(place));
-  const [fitting, unclear] = chosen(text, found, known);
+  let [fitting, unclear] = chosen(text, found, known);
+  if (spots[0].inText && !unclear) [fitting, unclear] = aside(text, fitting);
   const missed = spots.map((spot) => spot.missed).find(Boolean);
   const beside = missed ? `may have ${missed} beside it` : '';
   return told(spots, own, text, fitting, doubtfulDigit(own) || doubt || unclear || beside);
+}
+
+/** In a text brackets need not be a minus: 4.5 (872), (212) 555, unless of an amount. */
+function aside(text, found) {
+  const [{ value, kind, unit }] = found;
+  if (text[0] !== '(' || value === null || unit || !['integer', 'code'].includes(kind)) {
+    return [found, ''];
+  }
+  const plain = { ...found[0], value: value.replace('-', '') };
+  return [[...found, plain], `${value} or ${plain.value}`];
 }
 
 function told(spots, digits, text, fitting, reason) {
