@@ -66,6 +66,22 @@ def test_the_exponent_of_a_unit_is_no_digit_of_the_answer(view_of):
     assert layout.lines[0][1].reason == "exponent of a unit"
 
 
+@pytest.mark.parametrize(
+    ("value", "count", "eyes", "status"),
+    [(0, 1, 40, "unsure"), (0, 1, 0, "digit"), (0, 2, 40, "digit"), (8, 1, 40, "digit")],
+)
+def test_a_lone_zero_around_something_may_be_a_ring(view_of, value, count, eyes, status):
+    boxes = [[10 + 20 * k, 10, 24 + 20 * k, 34] for k in range(count)]
+    seen = view_of(boxes, [0.95] * count, [chances(value, 1)] * count)
+    places = replace(seen.scores.places, lone=np.full(count, count == 1, np.float32))
+    tiles = np.zeros((count, 28, 28), np.uint8)
+    tiles[:, 4:24, 4:24], tiles[:, 6:22, 6:22] = 255, 0
+    tiles[:, 10:13, 10:13] = 2 * eyes
+    seen = replace(seen, scores=replace(seen.scores, places=places), tiles=tiles)
+    (line,) = arrange(seen, (200, 100), THRESHOLDS).lines
+    assert [digit.status for digit in line] == [status] * count
+
+
 def test_a_digit_keeps_its_probabilities_as_plain_numbers():
     digit = judge(1, chances(), 0.9, BOX, THRESHOLDS)
     assert digit.probabilities == pytest.approx(chances().tolist())

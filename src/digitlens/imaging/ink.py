@@ -148,6 +148,17 @@ def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
     return Components(labels, *_measure(starts, ends, width, part))
 
 
+def encloses(mask: npt.NDArray[np.bool_]) -> bool:
+    """Whether the largest part of bool[H, W] has another one inside its box, as a ring may."""
+    parts = connected_components(mask)
+    if not len(parts.areas):
+        return False
+    x0, y0, x1, y1 = parts.boxes.T
+    k = int(parts.areas.argmax())
+    inside = (x0 > x0[k]) & (y0 > y0[k]) & (x1 < x1[k]) & (y1 < y1[k])
+    return bool(inside.any())
+
+
 def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Where the horizontal runs of a mask bool[H, W] start and end, row by row.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, OTHER_SIGN, SPACE
+from digitlens.imaging.ink import encloses
 from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
@@ -44,7 +45,16 @@ class View:
             isolated &= ~((shares > 1 / _SIZES) & (shares < _SIZES)).any(axis=1)
         return isolated
 
+    @cached_property
+    def rings(self) -> npt.NDArray[np.bool_]:
+        """bool[N]: lone zeros that may be rings around something, as a face."""
+        rings = (self.scores.places.lone > 0) & (self.probabilities.argmax(axis=1) == 0)
+        for place in np.flatnonzero(rings):
+            rings[place] = encloses(self.tiles[place] >= _STROKE)
+        return rings
 
+
+_STROKE = 64  # level of a tile from which a pixel is ink
 _SIZES = 2  # text is of the size of a mark whose line is up to so many times as high or as low
 _WORD = 2  # characters of a text at least, ...
 _LEGIBLE = 0.5  # ... and their confidence on average
@@ -114,8 +124,8 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
 
     What hardly has a value, either, is a digit where it surely is one, and on a line where another
     one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
-    but read as one among others. An isolated mark may be dust: it is unsure at most. The exponent
-    of a unit, as in m³, is rejected.
+    but read as one among others. An isolated mark may be dust: it is unsure at most, and so is a
+    ring. The exponent of a unit, as in m³, is rejected.
     """
     places, least = view.scores.places, thresholds["reject"]
     others = np.bincount(places.line[view.confidence >= least], minlength=len(view.lines))
@@ -125,7 +135,7 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
     is_digit = view.existence >= np.where(is_read, _READ, limits)
     usual = {"digit": thresholds["digit"], "reject": 0.0}
     unsure = {**usual, "digit": _NEVER["digit"]}
-    judged = [unsure if alone else usual for alone in view.isolated.tolist()]
+    judged = [unsure if alone else usual for alone in (view.isolated | view.rings).tolist()]
     digits = [
         judge(
             float(view.existence[place]),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens.imaging.image import Page
-from digitlens.imaging.ink import connected_components
+from digitlens.imaging.ink import encloses
 from digitlens.imaging.quantile import median
 from digitlens.models.networks import CELL, DigitDetector, DigitPredictions, LineDetector
 from digitlens.reading.nms import Candidates, fuse_boxes
@@ -127,13 +127,9 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
 
 
 def _holds_ink(contrast: Pixels, box: Floats) -> bool:
-    """Whether a 0 on uint8[H, W] is a ring around something: there is ink apart from its stroke."""
+    """Whether a 0 on uint8[H, W] is a ring around something: it encloses other ink."""
     x0, y0, x1, y1 = np.clip(np.rint(box), 0, [*contrast.shape[::-1]] * 2).astype(int).tolist()
-    ink = _ink(contrast)[y0:y1, x0:x1]
-    parts = connected_components(ink)
-    edges = (parts.boxes[:, :2] == 0) | (parts.boxes[:, 2:] == ink.shape[::-1])
-    apart = ~edges.any(axis=1) & (parts.areas < parts.areas.max(initial=0))
-    return bool(apart.any())
+    return encloses(_ink(contrast)[y0:y1, x0:x1])
 
 
 def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:

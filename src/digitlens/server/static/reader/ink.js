@@ -1,6 +1,6 @@
 // Takes the ink of one digit out of a page, given its box; connected components of a mask.
 
-import { clip, max, quantile, range, rint, sum, tabulate } from './arrays.js';
+import { argmax, clip, max, quantile, range, rint, sum, tabulate } from './arrays.js';
 import { emptyPicture, part, shrink } from './pictures.js';
 
 const { fround } = Math;
@@ -186,4 +186,12 @@ export function runsOf(row) {
     const end = row.indexOf(0, start);
     return { start, end: end < 0 ? row.length : end };
   });
+}
+
+/** Whether the largest part of a mask has another one inside its box, as a ring may. */
+export function encloses(mask, width, height) {
+  const { boxes, areas } = connectedComponents(mask, width, height);
+  if (!boxes.length) return false;
+  const [left, top, right, bottom] = boxes[argmax(areas)];
+  return boxes.some(([x0, y0, x1, y1]) => x0 > left && y0 > top && x1 < right && y1 < bottom);
 }

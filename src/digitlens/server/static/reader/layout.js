@@ -2,6 +2,7 @@
 
 import { argsort, clip, grouped, mean, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
+import { encloses } from './ink.js';
 import { charactersOf, exponentsIn, numbersOn } from './numbers.js';
 import { DIGIT, UNSEEN } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
@@ -11,6 +12,7 @@ const NEAR = 1.2; // digit heights: gap inside a number found as two lines, as i
 const LEVEL = 0.4; // ... and least share of the lower digit beside it that its next one has
 const READ = 0.3; // that a digit is there, least of one that is read among ...
 const OTHERS = 2; // ... so many digits at least
+const STROKE = 64; // level of a tile from which a pixel is ink
 const SIZES = 2; // text is of a mark's size whose line is up to so many times as high or as low
 const WORD = 2; // characters of a text at least, ...
 const LEGIBLE = 0.5; // ... and their confidence on average
@@ -51,8 +53,8 @@ export function arrange(view, size, thresholds) {
  *
  * What hardly has a value, either, is a digit where it surely is one, and on a line where another
  * one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
- * but read as one among others. An isolated mark may be dust: it is unsure at most. The exponent of
- * a unit, as in m³, is rejected.
+ * but read as one among others. An isolated mark may be dust: it is unsure at most, and so is a
+ * ring. The exponent of a unit, as in m³, is rejected.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
@@ -76,7 +78,7 @@ function judged(view, place, size, { digit: least, reject }) {
     const reason = `hardly a digit, closest to ${value} (${sure} %)`;
     return { ...digit, status: 'rejected', reason };
   }
-  if (confidence >= least && !isolated) return digit;
+  if (confidence >= least && !isolated && !isRing(view, place, value)) return digit;
   const other = 1 - existence > probabilities[second] ? 'may be no digit'
     : `could be ${second} (${percent(probabilities[second])} %)`;
   return { ...digit, status: 'unsure', reason: `${sure} % sure, ${other}` };
@@ -91,6 +93,14 @@ function isIsolated({ scores, lines }, place) {
     const share = heightOf(read.line) / height;
     return share > 1 / SIZES && share < SIZES && isWord(read);
   });
+}
+
+/** Whether a lone 0 may be a ring around something, as a face. */
+function isRing({ scores, tiles }, place, value) {
+  if (value !== 0 || !scores[place].lone) return false;
+  const tile = tiles[place];
+  const side = Math.sqrt(tile.length);
+  return encloses(tile.map((level) => level >= STROKE), side, side);
 }
 
 function isWord({ symbols }) {

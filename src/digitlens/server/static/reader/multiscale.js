@@ -1,7 +1,7 @@
 // At which scales a page is looked at, and what is found there: digits and lines of text.
 
 import { argmax, clip, max, medianColour, middleOf, range, rint, tabulate } from './arrays.js';
-import { connectedComponents } from './ink.js';
+import { encloses } from './ink.js';
 import { CELL, findDigitsAt, textMap } from './models.js';
 import { fuseBoxes } from './nms.js';
 import {
@@ -101,7 +101,7 @@ const isZero = ({ probabilities }) => argmax(probabilities) === 0;
 /** Contrast above which a pixel of a plane is ink. */
 const inkFrom = (contrast) => Math.max(12, FAINT * max(contrast));
 
-/** Whether a 0 is a ring around something: there is ink apart from its stroke. */
+/** Whether a 0 is a ring around something: it encloses other ink. */
 function holdsInk({ data, width, height }, { box }) {
   const sides = [width, height, width, height];
   const [x0, y0, x1, y1] = box.map((side, i) => clip(rint(side), 0, sides[i]));
@@ -109,10 +109,7 @@ function holdsInk({ data, width, height }, { box }) {
   const least = inkFrom(data);
   const ink = tabulate(Uint8Array, Math.max(0, columns * rows), (i) =>
     data[(y0 + Math.floor(i / columns)) * width + x0 + (i % columns)] > least);
-  const parts = connectedComponents(ink, columns, rows);
-  const largest = Math.max(...parts.areas);
-  return parts.boxes.some(([left, top, right, bottom], i) => parts.areas[i] < largest
-    && left > 0 && top > 0 && right < columns && bottom < rows);
+  return encloses(ink, columns, rows);
 }
 
 /** Whether a digit is a 0 that is a ring, as of a button or clock: text is in its middle. */
