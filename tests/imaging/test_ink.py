@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from digitlens.imaging.ink import connected_components, ink_in, tiles_of
+from digitlens.imaging.ink import connected_components, encloses, ink_in, tiles_of
 from digitlens.imaging.tiles import to_tile
 
 LONGEST = 96  # pixels a side at most
@@ -205,6 +205,20 @@ def test_a_long_snake_is_one_part_and_rows_do_not_touch_around_the_edge():
     mask = np.zeros((3, 5), bool)
     mask[0, 4] = mask[2, 0] = True
     assert len(connected_components(mask).areas) == 2
+
+
+@pytest.mark.parametrize(
+    ("dot", "expected"),
+    [((5, 5), True), ((1, 5), False), ((12, 5), False), ((5, 2), False), (None, False)],
+)
+def test_a_ring_encloses_what_is_inside_and_apart_from_it(dot, expected):
+    mask = np.zeros((14, 14), bool)
+    mask[1:11, 1:11] = True
+    mask[3:9, 3:9] = False
+    if dot:
+        mask[dot] = True
+    assert encloses(mask) == expected
+    assert not encloses(np.zeros((3, 3), bool))
 
 
 def test_what_stands_in_each_box_is_a_tile():
