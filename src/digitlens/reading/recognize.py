@@ -305,7 +305,7 @@ def line_proposals(found: Detections) -> list[TextLine]:
     digits = found.digits[found.digits.score > LIKELY]
     digits = digits[_held(digits.boxes, found.lines) <= _STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
-    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) == 0)]
+    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) < 2)]
     lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
     return [with_paper(line) for line in lines]
 

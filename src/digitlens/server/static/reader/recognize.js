@@ -232,7 +232,7 @@ export function lineProposals({ lines: found, digits: all }) {
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
   const left = digits.map(({ box }) => box).filter((box) =>
-    !held(box, lines) && sum(lines.map((line) => sharedWith(line, box))) <= SHARED);
+    held(box, lines) < 2 && sum(lines.map((line) => sharedWith(line, box))) <= SHARED);
   return [...lines, ...groups(left).map(lineOf)].map(withPaper);
 }
 
