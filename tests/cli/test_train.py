@@ -65,7 +65,7 @@ def halted(monkeypatch):
     @contextmanager
     def halted():
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_descend", stop)
+            patch.setattr(loop, "descend", stop)
             yield
 
     return halted
@@ -270,7 +270,7 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
     monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
     monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
     monkeypatch.setattr(line, "CHECKED", 2)
-    monkeypatch.setattr(pipeline, "train_lines", partial(line.train_lines, workers=0))
+    monkeypatch.setattr(pipeline, "LineTask", partial(line.LineTask, workers=0))
     folder = tmp_path / "run"
     small = ("start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1")
     done = run(*changed("lines", *small, "validation_lines=2"), "--out", folder)
@@ -320,12 +320,12 @@ mnist.load_mnist = lambda _folder=None: mnist.Mnist(split, split)
 from digitlens.cli.main import app
 from digitlens.training import loop
 *commands, last = sys.argv[1:]
-steps, descend = count(1), loop._descend
+steps, descend = count(1), loop.descend
 def kill_or_descend(*arguments):
     if next(steps) == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
     return descend(*arguments)
-loop._descend = kill_or_descend
+loop.descend = kill_or_descend
 for command in commands:
     app(command.split(), standalone_mode=False)
 """

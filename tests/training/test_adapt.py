@@ -173,8 +173,8 @@ def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
     run, examples, tmp_path, monkeypatch
 ):
     own = folder_of(examples, tmp_path / "own", "0")
-    tuned = adapting.fine_tune
-    monkeypatch.setattr(adapting, "fine_tune", _stop)
+    tuned = adapting.TileTask
+    monkeypatch.setattr(adapting, "TileTask", _stop)
     with pytest.raises(KeyboardInterrupt):
         run(own)
     assert (tmp_path / "new" / "run" / "lines" / STATE).is_file()
@@ -182,7 +182,7 @@ def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
         run(own)
     with pytest.raises(DataError, match="other labels"):
         run(folder_of(examples, tmp_path / "others", "1"), resume=True)
-    monkeypatch.setattr(adapting, "fine_tune", tuned)
+    monkeypatch.setattr(adapting, "TileTask", tuned)
     removed = adapting.shutil.rmtree
     monkeypatch.setattr(adapting.shutil, "rmtree", lambda folder: removed(folder) or _stop())
     with pytest.raises(KeyboardInterrupt):  # at the very end, when nothing but its mark is left
@@ -204,17 +204,13 @@ def _stop(*_, **__):
 def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monkeypatch):
     shipped = load_line_bundle()
 
-    def trained(*_, start=None, **__):
-        return Trained(start, [], 0, 0.0, {})
-
-    def tuned(network, *_, **__):
-        return Trained(network, [], 0, 0.0, {})
+    def trained(task, *_, **__):
+        return Trained(task.network(), [], 0, 0.0, {})
 
     def gains(part, networks, *_):
         return networks[1], dataclasses.replace(part, kept=True, held_out=2, wrong_before=2)
 
-    monkeypatch.setattr(adapting, "train_lines", trained)
-    monkeypatch.setattr(adapting, "fine_tune", tuned)
+    monkeypatch.setattr(adapting, "fit", trained)
     monkeypatch.setattr(adapting, "judge", gains)
     monkeypatch.setattr(adapting, "export_lines", lambda *_: shipped.recognizer)
     found = run(folder_of(examples, tmp_path / "own", "0"))

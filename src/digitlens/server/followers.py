@@ -17,10 +17,9 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.server.training_page import Live
-    from digitlens.training.loop import OnStep, Trained
+    from digitlens.training.loop import OnCheck, OnStep, Trained
     from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
-    from digitlens.training.tasks.tile import OnEpoch
 
 _RELOAD = 3.0  # seconds in which a page that went may come back
 
@@ -96,7 +95,7 @@ class Followers:
         return self._hook("on_step")
 
     @property
-    def on_epoch(self) -> OnEpoch | None:
+    def on_epoch(self) -> OnCheck | None:
         """The other hook."""
         return self._hook("on_epoch")
 

@@ -56,14 +56,14 @@ from digitlens.training.export import (
     export_lines,
     load_network,
 )
-from digitlens.training.loop import STATE, Device, choose_device
+from digitlens.training.loop import STATE, Device, Task, Trained, choose_device, fit
 from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
 from digitlens.training.run import at_work
 from digitlens.training.tasks.batches import LineSource, batches_by_width, worker_count
-from digitlens.training.tasks.line import VALIDATION_SEED, blend_weights, line_score, train_lines
-from digitlens.training.tasks.tile import fine_tune
+from digitlens.training.tasks.line import VALIDATION_SEED, LineTask, blend_weights, line_score
+from digitlens.training.tasks.tile import TileTask
 from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
 
 HELD_OUT = 5  # every so many-th picture is held out
@@ -378,9 +378,8 @@ class _Run:
     ) -> tuple[LineBundle, NetworkResult]:
         """A line reader with the recogniser adapted, or as it was."""
         part = NetworkResult("recognizer")
-        own, kept_back = (
-            [line for each in some for line in each.lines] for some in (learned, held_out)
-        )
+        own = [line for each in learned for line in each.lines]
+        kept_back = [line for each in held_out for line in each.lines]
         if not own or not kept_back:
             return bundle, replace(part, reason="no line was found that is like its label")
         start = network_of(bundle.recognizer)
@@ -389,15 +388,9 @@ class _Run:
         note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
         recipe = replace(self.recipe, validation_lines=len(kept_back))
         lines = self._mixed(own, join_splits([each.tiles for each in learned]))
-        trained = train_lines(
-            recipe,
-            lines,
-            kept_back.__getitem__,
-            self.folder / "lines",
-            workers=self.workers,
-            start=start,
-            **self._where("lines"),
-        )
+        sources = lines, kept_back.__getitem__
+        task = LineTask(recipe, *sources, self.device, workers=self.workers, start=start)
+        trained = self._fit(task, "lines")
         count = sum(len(line.text) for line in kept_back)
         network, part = judge(
             part,
@@ -417,7 +410,8 @@ class _Run:
     ) -> tuple[Bundle, NetworkResult]:
         """A classifier's folder with its network adapted, or as it was."""
         part = NetworkResult("classifier")
-        own, kept_back = (join_splits([one.tiles for one in some]) for some in (learned, held_out))
+        own = join_splits([each.tiles for each in learned])
+        kept_back = join_splits([each.tiles for each in held_out])
         if not len(own) or not len(kept_back):
             return bundle, replace(part, reason="no digit was found that is in its label")
         try:
@@ -430,9 +424,9 @@ class _Run:
         trained_with = recipe_from(bundle.card.recipe, Recipe)
         recipe = replace(trained_with, **TILES, seed=self.recipe.seed, teacher="")
         note(f"classifier: {len(own)} digits of yours, {recipe.epochs} epochs")
-        tiles, place = self._repeated(own), self.folder / "tiles"
-        where = self._where("tiles")
-        trained = fine_tune(start, recipe, tiles, kept_back, place, **where, anchor=_ANCHOR)
+        tiles = self._repeated(own)
+        task = TileTask(recipe, tiles, kept_back, self.device, start=start, anchor=_ANCHOR)
+        trained = self._fit(task, "tiles")
         guard = self.replay.tiles[1]
         network, part = judge(
             part,
@@ -447,10 +441,10 @@ class _Run:
         export_classifier(network, card, guard, self.folder / "classifier")
         return load_bundle(self.folder / "classifier"), part
 
-    def _where(self, name: str) -> dict[str, Any]:
-        """Where a training goes on, if it was begun, and on what."""
+    def _fit(self, task: Task[Any, N, Any], name: str) -> Trained[N]:
+        """Trains in a folder of that name, or goes on there if it was begun."""
         begun = (self.folder / name / STATE).is_file()
-        return {"resume": self.resume and begun, "device": self.device}
+        return fit(task, self.folder / name, resume=self.resume and begun)
 
     def _guard_lines(self) -> list[Line]:
         maker = LineMaker(self.replay.tiles[1], self.replay.fonts[1], VALIDATION_SEED)

@@ -42,6 +42,7 @@ from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine
+from digitlens.training.loop import descend
 from digitlens.training.recipe import HELD_OUT
 
 IGNORED = -1
@@ -236,9 +237,7 @@ def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
         for _ in range(steps):
             some = torch.randint(len(classes), (BATCH,))
             loss = functional.nll_loss(network(logs[some], around[some]), classes[some])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            descend(network, optimizer, loss)
             schedule.step()
     fusion = Fusion(tuple(_short(network.pool)), network.layers())
     return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
@@ -289,9 +288,14 @@ def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
     results = measure(fusion, held_out)
     card = load_line_card(folder)
     recipe = {**card.recipe, "calibration": {"seed": seed, **counts}}
-    known, told = fusion.as_dict(), {**card.results, "generated": results}
-    fitted = {"thresholds": dict(THRESHOLDS), "fusion": known, "results": told, "recipe": recipe}
-    write_line_card(folder, replace(card, **fitted))
+    card = replace(
+        card,
+        thresholds=dict(THRESHOLDS),
+        fusion=fusion.as_dict(),
+        recipe=recipe,
+        results={**card.results, "generated": results},
+    )
+    write_line_card(folder, card)
     return results
 
 

@@ -3,7 +3,7 @@
 What a step shows follows from the recipe's seed and the number of the step alone, and the state of
 a run is one file, written at each validation. So a run that goes on from a checkpoint learns from
 what it would have learned from, and ends with the same weights, bit for bit on the same machine.
-What is learned is a ``Task``, see ``training.tasks``; where, a ``Device``.
+What is learned, and where, is a ``Task``, see ``training.tasks``.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ B = TypeVar("B", bound=tuple[Tensor, ...])
 
 
 class Task(ABC, Generic[R, N, B]):
-    """What is learned: a network, what it is shown, and what is wanted of it.
+    """What is learned: a network, what it is shown, and what is wanted of it; and where.
 
     Batches are named tuples of tensors; the first holds what is shown, one row for each sample.
     """
@@ -191,8 +191,10 @@ class Task(ABC, Generic[R, N, B]):
     # zero these are the best but for chance, and nothing is chosen by what measures it.
     patience: int | None = None
 
-    def __init__(self, recipe: R, schedule: Schedule) -> None:
+    def __init__(self, recipe: R, schedule: Schedule, device: Device | None = None) -> None:
+        """The device is chosen by ``choose_device`` if not given."""
         self.recipe, self.schedule = recipe, schedule
+        self.device = device or choose_device(recipe.precision)
 
     def seed(self, step: int) -> int | None:
         """Of what is drawn from a step on, such as dropout; None goes on with what was seeded.
@@ -218,7 +220,7 @@ class Task(ABC, Generic[R, N, B]):
         """What is validated with; empty if nothing is held out."""
 
     @abstractmethod
-    def losses(self, network: N, batch: B, device: Device) -> dict[str, Tensor]:
+    def losses(self, network: N, batch: B) -> dict[str, Tensor]:
         """What is made small, first, and what else is measured in a step, by name."""
 
     @abstractmethod
@@ -228,6 +230,9 @@ class Task(ABC, Generic[R, N, B]):
     @abstractmethod
     def state(self, row: Row) -> str:
         """The scores that a progress bar has room for."""
+
+    def validated(self, network: N, folder: Path) -> None:
+        """Writes what else is wanted of a validation into the folder of the run; nothing here."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,7 @@ class StepInfo:
 
 
 OnStep = Callable[[StepInfo], None]
-OnCheck = Callable[[Row, nn.Module], None]
+OnCheck = Callable[[Row], object]
 
 
 @dataclass(frozen=True)
@@ -268,10 +273,9 @@ class Trained(Generic[N]):
     steps: list[Row] = field(default_factory=list[Row])  # losses by steps, about sixty rows
 
 
-def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
+def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     task: Task[Any, N, B],
     folder: Path,
-    device: Device,
     *,
     resume: bool = False,
     time_limit: float | None = None,
@@ -288,10 +292,9 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     Where the steps of the schedule would take more than ``time_limit`` seconds, it is gone through
     faster and with fewer steps, so that its end is reached in time; such a run does not repeat
     itself bit for bit. ``on_step`` is called after each step and changes no weights; ``on_check``
-    at each validation, when the state is saved, with its row and the network that would be kept:
-    what it raises ends the run.
+    at each validation, when the state is saved, with its row: what it raises ends the run.
     """
-    schedule = task.schedule
+    schedule, device = task.schedule, task.device
     torch.manual_seed(task.recipe.seed)
     # First, because it takes one number of torch's: the first weights are those that follow it.
     held_out = task.held_out()
@@ -316,8 +319,8 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                 torch.manual_seed(seed)
             rate = schedule.learning_rate(run.place)
             set_learning_rate(optimizer, rate)
-            losses = task.losses(network, to_device(drawn, device), device)
-            _descend(network, optimizer, next(iter(losses.values())), schedule.clip)
+            losses = task.losses(network, to_device(drawn, device))
+            descend(network, optimizer, next(iter(losses.values())), schedule.clip)
             run.note(len(drawn[0]), losses, rate)
             if schedule.ema_decay:
                 update_ema(averaged, network, schedule.ema_decay, run.step - 1)
@@ -336,8 +339,9 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                 run.keep_best(averaged)
             save_state(folder, progress, modules, optimizer)
             write_history(folder, progress.history, progress.steps)
+            task.validated(averaged, folder)
             if on_check:
-                on_check(progress.history[-1], averaged)
+                on_check(progress.history[-1])
             if run.over(task.patience):
                 break
             run.restart()
@@ -464,9 +468,10 @@ def update_ema(averaged: nn.Module, network: nn.Module, decay: float, step: int)
         old.copy_(new)
 
 
-def _descend(
-    network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
+def descend(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float = 0.0
 ) -> None:
+    """One step down the gradients, which are shortened to the norm ``clip``; 0 for any."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if clip:

@@ -32,7 +32,7 @@ from digitlens.training.export import (
     export_classifier,
     export_detector,
 )
-from digitlens.training.loop import Device, OnStep, Trained
+from digitlens.training.loop import Device, OnCheck, OnStep, Task, Trained, fit
 from digitlens.training.recipe import (
     AnyRecipe,
     AutoencoderRecipe,
@@ -41,13 +41,12 @@ from digitlens.training.recipe import (
     Recipe,
 )
 from digitlens.training.run import MODEL, at_work, run_name, start_run
-from digitlens.training.tasks.detector import train_detector
-from digitlens.training.tasks.line import VALIDATION_SEED, line_graph_of, line_makers, train_lines
-from digitlens.training.tasks.tile import OnEpoch, train_autoencoder, train_classifier
+from digitlens.training.tasks.detector import DetectorTask
+from digitlens.training.tasks.line import VALIDATION_SEED, LineTask, line_graph_of, line_makers
+from digitlens.training.tasks.tile import AutoencoderTask, train_classifier
 
 Draw = Callable[[Trained[Any], Path], object]
 N = TypeVar("N", bound=nn.Module)
-Pair = tuple[Any, Any]
 
 
 class TrainingHooks(Protocol):
@@ -59,7 +58,7 @@ class TrainingHooks(Protocol):
         ...
 
     @property
-    def on_epoch(self) -> OnEpoch | None:
+    def on_epoch(self) -> OnCheck | None:
         """Called after each epoch."""
         ...
 
@@ -99,12 +98,9 @@ class TrainingJob:
             start_run(job.folder, job.name, recipe, job.data, job.device.reason)
         return job
 
-    def fit(
-        self, train: Callable[..., Trained[N]], recipe: AnyRecipe, sources: Pair, **hooks: Any
-    ) -> Trained[N]:
-        """Trains from and validates with two sources, by a function of ``training.tasks``."""
-        where = {"resume": self.resume, "device": self.device}
-        trained = train(recipe, *sources, self.folder, **where, **hooks)
+    def fit(self, task: Task[Any, N, Any]) -> Trained[N]:
+        """Trains in the run folder and draws the curves."""
+        trained = fit(task, self.folder, resume=self.resume)
         self.draw(trained, self.folder)
         return trained
 
@@ -159,8 +155,16 @@ def _train_classifier(
         also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
     job = job.begun(recipe, also | (page_data() if recipe.negatives else {}))
     followers.begin(recipe, job.folder, job.splits)
-    hooks = {"on_step": followers.on_step, "on_epoch": followers.on_epoch}
-    trained = job.fit(train_classifier, recipe, job.splits, **hooks)
+    trained = train_classifier(
+        recipe,
+        *job.splits,
+        job.folder,
+        resume=job.resume,
+        device=job.device,
+        on_step=followers.on_step,
+        on_epoch=followers.on_epoch,
+    )
+    job.draw(trained, job.folder)
     followers.end(trained)
     # Without validation tiles graph and network are compared on others; the temperature is given.
     compared = job.splits[1] if len(job.splits[1]) else job.splits[0]
@@ -188,7 +192,7 @@ def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str,
     makers = maker, PageMaker(validation, load_fonts("validation"), VALIDATION_SEED)
     job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
-    trained = job.fit(train_detector, recipe, makers)
+    trained = job.fit(DetectorTask(recipe, *makers, job.device))
     results = _last(trained, "found", "right", "false_finds")
     pixels = makers[1].page(0).pixels
     export_detector(trained.network, job.card(recipe, results), pixels, job.model)
@@ -204,7 +208,7 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
     makers = line_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
     note(f"lines: drawing {recipe.validation_lines:,} to validate, then training to read them")
-    trained = job.fit(train_lines, recipe, (makers[0].line, makers[1].line))
+    trained = job.fit(LineTask(recipe, makers[0].line, makers[1].line, job.device))
     results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
     shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines
@@ -228,7 +232,7 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
 
 def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     job = job.begun(recipe)
-    trained = job.fit(train_autoencoder, recipe, job.splits)
+    trained = job.fit(AutoencoderTask(recipe, *job.splits, job.device))
     tiles, last = job.splits[1].tiles, _last(trained)
     results = {
         "epochs": recipe.epochs,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from digitlens import files
@@ -29,6 +29,7 @@ from digitlens.models.networks import LineRecognizer
 from digitlens.progress import note, work_bar
 from digitlens.reading.recognize import SPOTTED
 from digitlens.training.export import export_spotter
+from digitlens.training.loop import descend
 from digitlens.training.optim import set_learning_rate
 from digitlens.training.page_networks import HEIGHT, STRIDE, SpotterNetwork
 from digitlens.training.recipe import LineRecipe
@@ -95,10 +96,7 @@ def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> Spotte
             pixels, wanted, counts = _batch(order[first : first + _BATCH])
             shown = 255 - pixels if rng.random() < _INVERTED else pixels
             loss = _loss(network(shown), wanted, counts)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
+            descend(network, optimizer, loss, clip=1.0)
     return network.eval()
 
 

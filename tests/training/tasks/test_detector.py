@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.training.loop import Trained
+from digitlens.training.loop import Trained, fit
 from digitlens.training.page_networks import Cells, DetectorNetwork
 from digitlens.training.tasks.batches import PageBatch, targets_of
-from digitlens.training.tasks.detector import page_losses, page_score, train_detector
+from digitlens.training.tasks.detector import DetectorTask, page_losses, page_score
 
 pytestmark = pytest.mark.train
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.train
 @pytest.fixture(scope="module")
 def run(maker):
     def trained(recipe, folder, **options) -> Trained[DetectorNetwork]:
-        return train_detector(recipe, maker(recipe.seed), maker(1), folder, workers=0, **options)
+        task = DetectorTask(recipe, maker(recipe.seed), maker(1), workers=0)
+        return fit(task, folder, **options)
 
     return trained
 
@@ -35,7 +36,7 @@ def whole(run, tiny_pages, tmp_path_factory):
 def test_it_learns(maker, tiny_pages, tmp_path):
     """The same few pages, over and over: so small a network learns little else."""
     recipe = dataclasses.replace(tiny_pages, steps=20, check_every=10, views=20, ema_decay=0.5)
-    first, last = train_detector(recipe, maker(0), maker(0), tmp_path, workers=0).history
+    first, last = fit(DetectorTask(recipe, maker(0), maker(0), workers=0), tmp_path).history
     assert last["train_loss"] < 0.8 * first["train_loss"]
     assert last["val_loss"] < first["val_loss"]
 

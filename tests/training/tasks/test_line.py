@@ -9,17 +9,18 @@ from safetensors.torch import load_file
 
 from digitlens.alphabet import BLANK, CLASSES, OTHER_SIGN, encode
 from digitlens.datasets.synthetic.lines import Line
+from digitlens.training.loop import fit
 from digitlens.training.optim import anchor_weights, new_adamw, set_learning_rate
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import LineBatch
 from digitlens.training.tasks.line import (
+    LineTask,
     best_path,
     ctc_loss,
     distillation_loss,
     line_network,
     line_scores,
     numeric,
-    train_lines,
 )
 
 pytestmark = pytest.mark.train
@@ -47,7 +48,7 @@ def line(number: int) -> Line:
 
 
 def _train(folder, recipe=RECIPE, *, resume=False):
-    return train_lines(recipe, line, line, folder, resume=resume, workers=0)
+    return fit(LineTask(recipe, line, line, workers=0), folder, resume=resume)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,9 +92,10 @@ def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, same, stopped
 
 def test_a_run_whose_time_is_over_ends_with_its_schedule(tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=1000, check_every=500)
-    rows = train_lines(recipe, line, line, tmp_path, workers=0, time_limit=0.01).history
+    task = LineTask(recipe, line, line, workers=0)
+    rows = fit(task, tmp_path, time_limit=0.01).history
     assert [row["step"] for row in rows] == [1]
-    again = train_lines(recipe, line, line, tmp_path, workers=0, time_limit=0.01, resume=True)
+    again = fit(task, tmp_path, time_limit=0.01, resume=True)
     assert again.history == rows
 
 

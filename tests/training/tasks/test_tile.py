@@ -21,16 +21,16 @@ from digitlens.training.export import (
     export_classifier,
     load_weights,
 )
-from digitlens.training.loop import HISTORY, STEPS
+from digitlens.training.loop import HISTORY, STEPS, fit
 from digitlens.training.recipe import AutoencoderRecipe
 from digitlens.training.tasks.tile import (
     FLAT,
+    AutoencoderTask,
     EpochData,
     mix_up,
     models_of,
     one_network,
     pixel_loss,
-    train_autoencoder,
     train_classifier,
     whiten,
 )
@@ -298,7 +298,7 @@ def splits(small_split):
 @pytest.fixture(scope="module")
 def trained(splits, tmp_path_factory):
     """The tiny recipe, trained without interruption."""
-    return train_autoencoder(TINY, *splits, tmp_path_factory.mktemp("run"))
+    return fit(AutoencoderTask(TINY, *splits), tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -326,8 +326,8 @@ def test_it_learns_and_says_so(trained, splits):
 def test_an_autoencoder_stopped_anywhere_ends_with_the_same_weights(
     step, splits, trained, tmp_path, same, stopped
 ):
-    stopped(step, lambda: train_autoencoder(TINY, *splits, tmp_path))
-    resumed = train_autoencoder(TINY, *splits, tmp_path, resume=True)
+    stopped(step, lambda: fit(AutoencoderTask(TINY, *splits), tmp_path))
+    resumed = fit(AutoencoderTask(TINY, *splits), tmp_path, resume=True)
     assert same(trained.network, resumed.network)
     assert [row["val_loss"] for row in resumed.history] == [
         row["val_loss"] for row in trained.history

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,31 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.training.loop import Device, Row, Task, Trained, choose_device, fit
+from digitlens.training.loop import Device, Row, Task
 from digitlens.training.optim import new_adamw
 from digitlens.training.page_networks import Cells, DetectorNetwork
 from digitlens.training.recipe import DetectorRecipe
 from digitlens.training.tasks.batches import NOTHING, PageBatch, page_batches, worker_count
-
-
-def train_detector(  # noqa: PLR0913  (what to train, with what, where)
-    recipe: DetectorRecipe,
-    training: PageMaker,
-    validation: PageMaker,
-    folder: Path,
-    *,
-    resume: bool = False,
-    device: Device | None = None,
-    workers: int | None = None,
-) -> Trained[DetectorNetwork]:
-    """Trains until the steps are over; see ``loop.fit`` and ``train_classifier``.
-
-    ``workers`` processes draw pages, 0 for none but this; the result does not depend on them.
-    """
-    device = device or choose_device(recipe.precision)
-    workers = worker_count(device.name) if workers is None else workers
-    task = _DetectorTask(recipe, training, validation, workers)
-    return fit(task, folder, device, resume=resume)
 
 
 def detector_network(recipe: DetectorRecipe) -> DetectorNetwork:
@@ -47,16 +26,27 @@ def detector_network(recipe: DetectorRecipe) -> DetectorNetwork:
     return DetectorNetwork(recipe.widths, recipe.blocks, recipe.paths)
 
 
-class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
-    """To find the digits of pages and name them."""
+class DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
+    """To find the digits of pages and name them.
+
+    ``workers`` processes draw pages, 0 for none but this; the result does not depend on them.
+    """
 
     def __init__(
-        self, recipe: DetectorRecipe, training: PageMaker, validation: PageMaker, workers: int
+        self,
+        recipe: DetectorRecipe,
+        training: PageMaker,
+        validation: PageMaker,
+        device: Device | None = None,
+        *,
+        workers: int | None = None,
     ) -> None:
-        super().__init__(recipe, recipe.plan())
+        super().__init__(recipe, recipe.plan(), device)
         self._training, self._validation = training, validation
-        size = {"batch_size": recipe.batch_size, "side": recipe.side}
-        self._draw = partial(page_batches, **size, workers=workers)
+        workers = worker_count(self.device.name) if workers is None else workers
+        self._draw = partial(
+            page_batches, batch_size=recipe.batch_size, side=recipe.side, workers=workers
+        )
 
     def network(self) -> DetectorNetwork:
         return detector_network(self.recipe)
@@ -76,10 +66,8 @@ class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
         left = total - (count - 1) * size
         return [*drawn[:-1], PageBatch(*(part[:left] for part in drawn[-1]))]
 
-    def losses(
-        self, network: DetectorNetwork, batch: PageBatch, device: Device
-    ) -> dict[str, Tensor]:
-        with device.reduced():
+    def losses(self, network: DetectorNetwork, batch: PageBatch) -> dict[str, Tensor]:
+        with self.device.reduced():
             cells = network(batch.pages)
         parts = page_losses(cells, *batch[1:])
         names = ("train_loss", "centre_loss", "value_loss", "box_loss")

@@ -26,7 +26,7 @@ from digitlens.evaluation.metrics import aligned
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
 from digitlens.training.export import export_lines
-from digitlens.training.loop import Device, Row, Task, Trained, choose_device, fit
+from digitlens.training.loop import Device, Row, Task, fit
 from digitlens.training.optim import anchor_weights, new_adamw
 from digitlens.training.page_networks import LineNetwork, normalise
 from digitlens.training.pretrained import adapt_head, fetch_pp_ocr, load_pp_ocr
@@ -49,35 +49,6 @@ _CLOSED = -1e4  # score of a class that is left out of a comparison
 N = TypeVar("N", bound=nn.Module)
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
 _CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # fields that are options
-
-
-def train_lines(  # noqa: PLR0913  (what to train, with what, where)
-    recipe: LineRecipe,
-    training: LineSource,
-    validation: LineSource,
-    folder: Path,
-    *,
-    resume: bool = False,
-    device: Device | None = None,
-    workers: int = 1,
-    time_limit: float | None = None,
-    start: LineNetwork | None = None,
-) -> Trained[LineNetwork]:
-    """Trains until the steps are over; see ``loop.fit`` and ``train_detector``.
-
-    At each validation the folder receives the averaged weights, as float16 in
-    ``latest.safetensors``. ``start`` is a trained network to go on from, and to forget nothing of;
-    without it the recipe says which, and nothing of the published one is forgotten. Raises
-    DataError also where the weights to start from cannot be fetched.
-    """
-    return fit(
-        _LineTask(recipe, training, validation, workers, start),
-        folder,
-        device or choose_device(recipe.precision),
-        resume=resume,
-        time_limit=time_limit,
-        on_check=lambda _, network: write_snapshot(network, folder / SNAPSHOT),
-    )
 
 
 def line_network(recipe: LineRecipe) -> LineNetwork:
@@ -193,18 +164,25 @@ def _texts(batch: LineBatch) -> list[str]:
     return ["".join(CHARACTERS[each] for each in codes if each) for codes in batch.targets.tolist()]
 
 
-class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
-    """To recognise the characters of lines, and to forget nothing of what was known before."""
+class LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
+    """To recognise the characters of lines, and to forget nothing of what was known before.
+
+    ``start`` is a trained network to go on from; without it the recipe says which, and nothing of
+    the published one is forgotten. Raises DataError where its weights cannot be fetched. At each
+    validation the averaged weights are written, as float16 in ``latest.safetensors``.
+    """
 
     def __init__(
         self,
         recipe: LineRecipe,
         training: LineSource,
         validation: LineSource,
-        workers: int,
-        start: LineNetwork | None,
+        device: Device | None = None,
+        *,
+        workers: int = 1,
+        start: LineNetwork | None = None,
     ) -> None:
-        super().__init__(recipe, recipe.plan())
+        super().__init__(recipe, recipe.plan(), device)
         self._training, self._workers = training, workers
         self._validation, self._start = validation, start
         kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
@@ -229,14 +207,14 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         lines = [self._validation(each) for each in range(self.recipe.validation_lines)]
         return batches_by_width(lines, self.recipe.batch_size)
 
-    def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
+    def losses(self, network: LineNetwork, batch: LineBatch) -> dict[str, Tensor]:
         pictures = normalise(batch.pictures)
-        with device.reduced():
+        with self.device.reduced():
             logits = network.read(pictures)
         loss = ctc_loss(logits, batch)
         if not (self._teacher and self.recipe.distil):
             return {"train_loss": loss}
-        with torch.no_grad(), device.reduced():
+        with torch.no_grad(), self.device.reduced():
             taught = self._teacher.read(pictures)
         kept = distillation_loss(logits, taught, batch)
         return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
@@ -246,6 +224,9 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
 
     def state(self, row: Row) -> str:
         return f"validation {row['val_loss']:.3f}, lines right {row['exact']:.1%}"
+
+    def validated(self, network: LineNetwork, folder: Path) -> None:
+        write_snapshot(network, folder / SNAPSHOT)
 
 
 def best_path(classes: Sequence[int]) -> str:
@@ -315,12 +296,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
     chosen = parser.parse_args(arguments)
     recipe = LineRecipe(**{name: getattr(chosen, name) for name in _CHOSEN})
-    device = choose_device(recipe.precision)
-    note(device.reason)
     makers = line_makers(recipe, *recipe.split(load_mnist().train))
-    how = {"resume": chosen.resume, "time_limit": chosen.minutes and 60 * chosen.minutes}
-    sources = makers[0].line, makers[1].line
-    learned = train_lines(recipe, *sources, chosen.run, device=device, **how)
+    task = LineTask(recipe, makers[0].line, makers[1].line)
+    note(task.device.reason)
+    limit = chosen.minutes and 60 * chosen.minutes
+    learned = fit(task, chosen.run, resume=chosen.resume, time_limit=limit)
     note(str(learned.history[-1]))
     write_bytes(chosen.run / GRAPH, line_graph_of(learned.network, recipe, makers[1], chosen.run))
 

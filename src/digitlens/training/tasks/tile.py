@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, cast
@@ -26,6 +27,7 @@ from digitlens.training.augment import augment
 from digitlens.training.loop import (
     STATE,
     Device,
+    OnCheck,
     OnStep,
     Row,
     Task,
@@ -56,7 +58,6 @@ FAINT = 1e-3  # variance, as a share of the largest, that is added so that no di
 _POOL_SEED = 1  # of the tiles of no digit; a training with another seed sees them otherwise bent
 
 TileNetwork = DigitNetwork | Ensemble
-OnEpoch = Callable[[Row], None]
 
 
 class TileBatch(NamedTuple):
@@ -75,21 +76,16 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
     resume: bool = False,
     device: Device | None = None,
     on_step: OnStep | None = None,
-    on_epoch: OnEpoch | None = None,
+    on_epoch: OnCheck | None = None,
 ) -> Trained[TileNetwork]:
     """Trains what a recipe asks for: one network, or several from seeds of their own, averaged.
 
     Validation tiles choose the epoch; without any the last is kept. Each model of an ensemble has a
     folder of its own in the run's, ``member-1`` and so on, and is resumed from it; the run's
-    history is the mean of theirs. The device is chosen by ``choose_device`` if not given;
-    ``on_epoch`` is called with each row of the history. See ``loop.fit``.
+    history is the mean of theirs. ``on_epoch`` is called with each row of the history. See
+    ``loop.fit``.
     """
-    chosen, alone = device or choose_device(recipe.precision), recipe.models == 1
-
-    def on_check(row: Row, _: nn.Module) -> None:
-        if on_epoch:
-            on_epoch(row)
-
+    alone = recipe.models == 1
     models: list[Trained[DigitNetwork]] = []
     for number, model in enumerate(models_of(recipe), 1):
         if not alone:
@@ -97,52 +93,37 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
         place = folder if alone else folder / f"member-{number}"
         begun = resume and (alone or (place / STATE).is_file())
         told = _told(on_step, number, recipe.models)
-        task = _TileTask(model, training, validation, chosen.name)
-        models.append(fit(task, place, chosen, resume=begun, on_step=told, on_check=on_check))
+        task = TileTask(model, training, validation, device)
+        models.append(fit(task, place, resume=begun, on_step=told, on_check=on_epoch))
     done = _averaged(recipe, models, validation)
     if not alone:
         write_history(folder, done.history)
     return done
 
 
-def fine_tune(  # noqa: PLR0913  (what to go on with, from what, where, how)
-    network: DigitNetwork,
-    recipe: Recipe,
-    training: Split,
-    validation: Split,
-    folder: Path,
-    *,
-    anchor: float = 0.0,
-    resume: bool = False,
-    device: Device | None = None,
-) -> Trained[DigitNetwork]:
-    """Trains a copy of a trained network further; see ``train_classifier``.
+class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
+    """To say which digit a tile shows; or, from a start, to train a copy of a network further.
 
-    The recipe is of the same architecture, one model. ``anchor`` says how strongly weights are
-    drawn to those of ``network``, see ``anchor_weights``.
+    Then the recipe is of the same architecture, one model. ``anchor`` says how strongly weights are
+    drawn to those it started from, see ``anchor_weights``.
     """
-    chosen = device or choose_device(recipe.precision)
-    task = _TileTask(recipe, training, validation, chosen.name, network, anchor)
-    return fit(task, folder, chosen, resume=resume)
-
-
-class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
-    """To say which digit a tile shows."""
 
     def __init__(
         self,
         recipe: Recipe,
         training: Split,
         validation: Split,
-        device: str,
+        device: Device | None = None,
+        *,
         start: DigitNetwork | None = None,
         anchor: float = 0.0,
     ) -> None:
+        device = device or choose_device(recipe.precision)
         self._training, self._validation = training, validation
         self._start, self._anchor = start, anchor
-        self._data = EpochData(recipe, training, device)
+        self._data = EpochData(recipe, training, device.name)
         self.patience = recipe.patience
-        super().__init__(recipe, recipe.plan(len(self._data)))
+        super().__init__(recipe, recipe.plan(len(self._data)), device)
 
     def seed(self, step: int) -> int | None:
         """One for each epoch."""
@@ -171,9 +152,9 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
     def held_out(self) -> list[TileBatch]:
         return _held_out(self._validation)
 
-    def losses(self, network: DigitNetwork, batch: TileBatch, device: Device) -> dict[str, Tensor]:
+    def losses(self, network: DigitNetwork, batch: TileBatch) -> dict[str, Tensor]:
         tiles, targets = mix_up(*batch, self.recipe.mixup)
-        with device.reduced():
+        with self.device.reduced():
             logits = network(tiles).float()
         smoothing = self.recipe.label_smoothing
         loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
@@ -253,11 +234,10 @@ def _averaged(
     if recipe.models == recipe.tta_views == 1:
         return cast(Trained[TileNetwork], models[0])
     ensemble = Ensemble([model.network for model in models], recipe.tta_views).eval()
-    histories = [model.history for model in models]
-    means = [  # of each epoch, over the models that came so far
-        {key: fmean(h[epoch][key] for h in histories if epoch < len(h)) for key in row}
-        for epoch, row in enumerate(max(histories, key=len))
-    ]
+    means: list[Row] = []  # of each epoch, over the models that came so far
+    for rows in zip_longest(*(model.history for model in models)):
+        come = [row for row in rows if row]
+        means.append({key: fmean(row[key] for row in come) for key in come[0]})
     return Trained(
         ensemble,
         means,
@@ -391,25 +371,17 @@ class Batch(NamedTuple):
     tiles: Tensor
 
 
-def train_autoencoder(
-    recipe: AutoencoderRecipe,
-    training: Split,
-    validation: Split,
-    folder: Path,
-    *,
-    resume: bool = False,
-    device: Device | None = None,
-) -> Trained[Autoencoder]:
-    """Trains until the epochs are over, whatever tiles are labelled; see ``train_classifier``."""
-    task = _AutoencoderTask(recipe, training, validation)
-    return fit(task, folder, device or choose_device(recipe.precision), resume=resume)
+class AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
+    """To draw tiles again, whatever they are labelled."""
 
-
-class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
-    """To draw tiles again."""
-
-    def __init__(self, recipe: AutoencoderRecipe, training: Split, validation: Split) -> None:
-        super().__init__(recipe, recipe.plan(len(training)))
+    def __init__(
+        self,
+        recipe: AutoencoderRecipe,
+        training: Split,
+        validation: Split,
+        device: Device | None = None,
+    ) -> None:
+        super().__init__(recipe, recipe.plan(len(training)), device)
         self._training = torch.from_numpy(training.tiles)
         self._validation = torch.from_numpy(validation.tiles)
 
@@ -426,11 +398,11 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
     def held_out(self) -> list[Batch]:
         return [Batch(part) for part in self._validation.split(CHUNK)]
 
-    def losses(self, network: Autoencoder, batch: Batch, device: Device) -> dict[str, Tensor]:
+    def losses(self, network: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         shown = pixels = as_pixels(batch.tiles)
         if self.recipe.noise:
             shown = (pixels + self.recipe.noise * torch.randn_like(pixels)).clamp(0, 1)
-        with device.reduced():
+        with self.device.reduced():
             logits = network(shown)
         return {"train_loss": pixel_loss(logits.float(), pixels, self.recipe.loss)}
 
