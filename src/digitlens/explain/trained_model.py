@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -392,6 +392,7 @@ def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str
 
 
 SIDE = 28
+_KNOWN = ("classic", "fast", "pooled", "residual", "separable", "swift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,11 +406,15 @@ class Stage:
 
 
 def stages(recipe: Recipe) -> list[Stage]:
-    """The stages of one network of a recipe, from pixels to the answer."""
+    """The stages of one network of a recipe, from pixels to the answer.
+
+    None of an architecture of a user's own, which only PyTorch knows.
+    """
+    if recipe.architecture not in _KNOWN:
+        return []
     side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
-    stage = _separable_stage if recipe.architecture == "separable" else _stage
     for number, (width, kernel) in enumerate(recipe.blocks()):
-        found.append(stage(recipe, number, (channels, width), kernel, side))
+        found.append(_stage(recipe, number, (channels, width), kernel, side))
         channels, side = width, found[-1].side
     features, answers = channels * side * side, recipe.classes
     if recipe.architecture == "separable":
@@ -421,49 +426,44 @@ def stages(recipe: Recipe) -> list[Stage]:
     return [*found, Stage("dense layer, softmax", answers, 0, (features + 1) * answers)]
 
 
-def parameters(recipe: Recipe) -> int:
-    """Numbers that training can change, of all networks of a recipe."""
-    return recipe.models * sum(stage.parameters for stage in stages(recipe))
+def parameters(recipe: Recipe) -> int | None:
+    """Numbers that training can change, of all networks of a recipe; None as of ``stages``."""
+    return recipe.models * sum(stage.parameters for stage in stages(recipe)) or None
 
 
 def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
-    """A block of convolutions, the first of which may halve the side; see ``tile_networks``."""
-    way, (given, width) = recipe.architecture, channels
-    halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
-    stem = way == "pooled" and not number
-    strided = way in ("classic", "fast", "pooled") and recipe.pool == "stride"
-    halves = halves or (strided and not stem)
-    pools = not halves and way != "swift"
-    padding = 0 if way == "swift" and number > 1 and kernel <= side else kernel // 2
-    after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
-    constants = 2 * width if recipe.batch_norm or stem or way in ("residual", "swift") else width
-    weights = given * width * kernel**2 + constants
-    convolutions = 1 if stem or way == "residual" else recipe.convs
-    does = _several(convolutions, "convolution", kernel)
-    does += ", stride 2" if halves else ""
-    if way == "residual":
-        weights += 2 * recipe.convs * (width * width * 9 + constants)
-        pairs = _several(recipe.convs, "residual pair", 3)
-        does = f"{'max pooling, ' if pools else ''}{does}, {pairs}"
+    """A block of convolutions on maps of a side, as ``tile_networks`` builds it."""
+    way, is_first, (given, width) = recipe.architecture, number == 0, channels
+    is_stem = is_first and way in ("pooled", "separable")  # one convolution, pooled
+    is_separable = way == "separable" and not is_stem
+    is_fixed = is_first and way == "swift"
+    if way == "swift":
+        halves = number < 2
     else:
-        weights = 0 if way == "swift" and not number else weights
-        weights += (convolutions - 1) * (width * width * kernel**2 + constants)
-        does += ", filters given" if way == "swift" and not number else ""
-        does += ", max pooling" if pools else ""
-    return Stage(does, width, after, weights)
+        strided = recipe.pool == "stride" and way in ("classic", "fast", "pooled")
+        halves = (is_first and way in ("fast", "residual")) or (strided and not is_stem)
+    pools = not halves and way != "swift"
+    shrinks = way == "swift" and number > 1 and kernel <= side
+    padding = 0 if shrinks else kernel // 2
+    after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
+
+    count = 1 if is_stem or way == "residual" else recipe.convs
+    has_norm = recipe.batch_norm or is_stem or way in ("residual", "separable", "swift")
+    constants = 2 * width if has_norm else width  # factors and offsets, or biases
+    weights = 0
+    for maps in [given, *[width] * (count - 1)][1 if is_fixed else 0 :]:
+        kernels = maps * (kernel**2 + width) if is_separable else maps * width * kernel**2
+        weights += kernels + constants
+    words = [_several(count, "separable convolution" if is_separable else "convolution", kernel)]
+    words += ["stride 2"] if halves else []
+    words += ["filters given"] if is_fixed else []
+    if way == "residual":
+        weights += 2 * recipe.convs * (9 * width * width + constants)
+        words.append(_several(recipe.convs, "residual pair", 3))
+    if pools:
+        words.insert(0 if way == "residual" else len(words), "max pooling")
+    return Stage(", ".join(words), width, after, weights)
 
 
 def _several(count: int, what: str, side: int) -> str:
     return f"{what if count == 1 else f'{count} {what}s'} {side} \u00d7 {side}"
-
-
-def _separable_stage(
-    recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int
-) -> Stage:
-    given, width = channels
-    if not number:  # of a single map there is nothing to mix apart
-        return _stage(replace(recipe, architecture="pooled"), number, channels, kernel, side)
-    inputs = [given, *[width] * (recipe.convs - 1)]
-    weights = sum(one * (kernel**2 + width) + 2 * width for one in inputs)
-    does = _several(recipe.convs, "separable convolution", kernel)
-    return Stage(f"{does}, max pooling", width, side // 2, weights)

@@ -215,11 +215,24 @@ def _figure(name: str, title: str, draw: Callable[[Path], object]) -> Markup:
     return Markup(svg_element(draw, f"chart-{name}", title))
 
 
+# What a network of each architecture is, in words; users may have others of their own.
+NETWORKS = {
+    "classic": "A textbook convolutional network",
+    "fast": "A convolutional network whose first layer already halves the picture",
+    "pooled": "A convolutional network that makes its first, largest maps small at once",
+    "residual": "A residual network: pairs of convolutions add to what they are given",
+    "separable": "A network of separable convolutions, which mix places first and then maps",
+    "swift": "A convolutional network whose first filters are given, not trained",
+}
+
+
 def _trained(contents: Contents) -> dict[str, Any]:
-    if not contents.model.card.recipe:
-        return {"recipe": None}
-    recipe = recipe_from(contents.model.card.recipe)
-    return {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
+    found: dict[str, Any] = {"recipe": None, "stages": [], "parameters": None}
+    if contents.model.card.recipe:
+        recipe = recipe_from(contents.model.card.recipe)
+        found |= {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
+        found["network"] = NETWORKS.get(recipe.architecture, f"The network {recipe.architecture}")
+    return found
 
 
 def _training(contents: Contents) -> dict[str, Any]:

@@ -50,6 +50,13 @@ def test_as_many_numbers_as_the_network_has(name):
     assert parameters(CASES[name]) == count_parameters(new_network(CASES[name]))
 
 
+def test_each_architecture_is_told_in_words_and_one_of_a_user_s_own_by_its_name(monkeypatch):
+    assert words.NETWORKS.keys() == set(Recipe.choices["architecture"])
+    monkeypatch.setitem(Recipe.choices, "architecture", ("own",))
+    assert stages(Recipe(architecture="own")) == []
+    assert parameters(Recipe(architecture="own")) is None
+
+
 def test_stages_in_words():
     found = stages(RECIPES["classic"])
     assert [stage.does for stage in found] == [
