@@ -358,15 +358,16 @@ def _print_table(answers: list[Answer]) -> None:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     values = [_values(answer.reading) for answer in answers]
-    for heading in ("picture", "numbers", *(["values"] * any(values)), "least sure", "doubts"):
+    more = ["values"] if any(values) else []
+    for heading in ("picture", "numbers", *more, "least sure", "doubts"):
         table.add_column(heading, overflow="fold")
     for answer, value in zip(answers, values, strict=True):
         reading = answer.reading
         least = min((digit.percent for digit in reading.digits), default=None)
         sure = "" if least is None else f"{least} %"
         name = Text(_printable(answer.name, sys.stdout))
-        shown = (name, _numbers(reading), *([Text(value)] * any(values)))
-        table.add_row(*shown, sure, Text(_doubts(reading)))
+        said = [Text(value)] if more else []
+        table.add_row(name, _numbers(reading), *said, sure, Text(_doubts(reading)))
     Console(highlight=False).print(table)
 
 

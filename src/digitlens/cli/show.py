@@ -82,7 +82,8 @@ def figures(
             with writing(path):
                 draw = partial(FIGURES[path.stem], trained, path, shown)
                 drawn = tables.is_drawn(draw, path.stem, DigitlensError)
-            made += [path] * drawn
+            if drawn:
+                made.append(path)
             if drawn and not as_json:
                 typer.echo(str(path))
     if as_json:

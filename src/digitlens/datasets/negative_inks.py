@@ -296,12 +296,14 @@ def _tangle(ink: Ink, width: int, rng: Rng) -> None:
     stroke(ink, DRAWN_SIDE / 2 + 46 * np.stack([x, y], axis=1), min(width, 7))
 
 
-_TICK = np.array([[20.0, 70], [48, 104], [112, 22]])
+def _tick(ink: Ink, width: int, rng: Rng) -> None:
+    points = np.array([[20.0, 70], [48, 104], [112, 22]])
+    stroke(ink, points + rng.normal(0, 5, (3, 2)), width)
+
+
 _FIGURES: tuple[Draw, ...] = (
     *(_box, _filled, _polygon, _star, _rays, _ring, _spiral),
-    *(_hatching, _arrow),
-    lambda ink, width, rng: stroke(ink, _TICK + rng.normal(0, 5, (3, 2)), width),
-    *(_wave, _heart, _bracket, _dots),
+    *(_hatching, _arrow, _tick, _wave, _heart, _bracket, _dots),
 )
 _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
 

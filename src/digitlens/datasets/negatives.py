@@ -14,6 +14,7 @@ EMNIST: G. Cohen et al., IJCNN 2017.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 
 from digitlens.datasets import negative_inks as inks
 from digitlens.datasets.number_files import read_idx
-from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick, stroke
+from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick, pick_by_share, stroke
 from digitlens.datasets.synthetic.glyph_sources import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
@@ -32,7 +33,7 @@ _ALL = (SIDE, SIDE)
 
 def draw_surface(rng: Rng) -> Tile:
     """One tile uint8[28, 28] of a kind that is drawn at random."""
-    return pick(rng, _SURFACES)(rng)
+    return pick(rng, list(_SURFACES.values()))(rng)
 
 
 def _stripes(rng: Rng) -> Tile:
@@ -57,13 +58,19 @@ def _slope(rng: Rng) -> Tile:
     return np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
 
 
-_SURFACES: tuple[Callable[[Rng], Tile], ...] = (
-    lambda rng: np.full(_ALL, 0 if rng.random() < 0.4 else int(rng.integers(256)), np.uint8),
-    lambda rng: rng.integers(0, int(rng.integers(8, 257)), _ALL, dtype=np.uint8),
-    lambda rng: np.where(rng.random(_ALL) < rng.uniform(0.01, 0.5), 255, 0).astype(np.uint8),
-    *(_stripes, _checks, _slope),
-    lambda rng: np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8),
-)
+_SURFACES: dict[str, Callable[[Rng], Tile]] = {
+    "one grey": lambda rng: np.full(
+        _ALL, 0 if rng.random() < 0.4 else int(rng.integers(256)), np.uint8
+    ),
+    "noise": lambda rng: rng.integers(0, int(rng.integers(8, 257)), _ALL, dtype=np.uint8),
+    "specks": lambda rng: np.where(rng.random(_ALL) < rng.uniform(0.01, 0.5), 255, 0).astype(
+        np.uint8
+    ),
+    "stripes": _stripes,
+    "checks": _checks,
+    "slope": _slope,
+    "blocks": lambda rng: np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8),
+}
 _TRIES = 20  # until something is no look-alike; then a tile stays without drawing
 _COMPARED = 16  # faces whose digits nothing drawn may look like
 
@@ -108,8 +115,7 @@ def _tile(source: NegativeSource, rng: Rng) -> Tile:
     if rng.random() < _PLAIN:
         return draw_surface(rng)
     for _ in range(_TRIES):
-        _, draw = _KINDS[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
-        ink = draw(source, rng)
+        ink = pick_by_share(rng, _KINDS)(source, rng)
         if ink is None or inks.likeness(crop(ink), source.alike) >= inks.ALIKE:
             continue
         varied = inks.vary(ink, rng)
@@ -180,7 +186,6 @@ _KINDS: tuple[tuple[float, _Draw], ...] = (
     (0.08, lambda _, rng: inks.draw_scribble(rng)),
     (0.06, lambda source, rng: inks.spoil(source.digits, rng) if len(source.digits) else None),
 )
-_UPTO = np.cumsum([share for share, _ in _KINDS])
 
 
 Plane = npt.NDArray[np.float64]
@@ -238,25 +243,30 @@ def _clouds(rng: Rng, fall: float) -> Plane:
     return (plane - plane.min()) / (plane.max() - plane.min())
 
 
-HELD_OUT: Mapping[str, tuple[Draw, ...]] = {
-    "strokes": (random_strokes,),
-    "noise": (
-        lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _ALL),
-        lambda rng: 255 * _clouds(rng, 1.0),  # the amplitude falls with the frequency
-        lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),  # as light of a laser
-        lambda rng: np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1),  # a broken sensor's
-    ),
-    "textures": (
-        lambda rng: np.where(_clouds(rng, rng.uniform(1.6, 2.6)) > 0.5, 255, 0),  # a cow's coat
-        *(_cells, _bricks, _weave, _ripples),
-    ),
-    "blank": (
-        lambda _: np.zeros(_ALL, np.uint8),
-        lambda rng: np.full(_ALL, rng.integers(1, 256), np.uint8),
-        # One grey with the faint noise of a camera.
-        lambda rng: rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _ALL),
-        _spot,
-    ),
+# By set and name what is drawn in turn.
+HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
+    "strokes": {"random strokes": random_strokes},
+    "noise": {
+        "Gaussian": lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _ALL),
+        "pink": lambda rng: 255 * _clouds(rng, 1.0),
+        "light of a laser": lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),
+        "broken sensor": lambda rng: np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1),
+    },
+    "textures": {
+        "cow's coat": lambda rng: np.where(_clouds(rng, rng.uniform(1.6, 2.6)) > 0.5, 255, 0),
+        "cells": _cells,
+        "bricks": _bricks,
+        "weave": _weave,
+        "ripples": _ripples,
+    },
+    "blank": {
+        "black": lambda _: np.zeros(_ALL, np.uint8),
+        "grey": lambda rng: np.full(_ALL, rng.integers(1, 256), np.uint8),
+        "grey of a camera": lambda rng: (
+            rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _ALL)
+        ),
+        "spot": _spot,
+    },
 }
 
 
@@ -274,7 +284,8 @@ def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> 
     rng = np.random.default_rng(seed)
     drawn = dict[str, Tiles]()
     for name, draws in HELD_OUT.items():
-        planes = [np.clip(draws[i % len(draws)](rng), 0, 255) for i in range(count)]
+        in_turn = islice(cycle(draws.values()), count)
+        planes = [np.clip(draw(rng), 0, 255) for draw in in_turn]
         drawn[name] = np.rint(np.stack(planes)).astype(np.uint8)
     letters = {_LETTERS: inks.MEASURED_LETTERS, _LOOK_ALIKES: inks.AMBIGUOUS}
     sets = dict[str, Tiles]()

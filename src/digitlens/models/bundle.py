@@ -183,18 +183,27 @@ def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
             raise ValueError("keeps weights in another file, which no hash vouches for")
 
 
+# How a field is encoded: https://protobuf.dev/programming-guides/encoding
+_VARINT, _COUNTED, _WIDTHS = 0, 2, {1: 8, 5: 4}
+
+
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Number and value of each field of a message in the encoding of Protocol Buffers."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
-        value, width = 0, {1: 8, 5: 4}.get(key & 7, 0)
-        if key & 7 in {0, 2}:
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
             value, place = _varint(message, place)
-            width = value if key & 7 else 0
-        if key & 7 not in {0, 1, 2, 5} or place + width > len(message):
+            yield number, value
+            continue
+        if kind == _COUNTED:
+            width, place = _varint(message, place)
+        else:
+            width = _WIDTHS.get(kind, len(message))  # others are none of the encoding
+        if place + width > len(message):
             raise ValueError("is no ONNX graph")
-        yield key >> 3, message[place : place + width] if width or key & 7 else value
+        yield number, message[place : place + width]
         place += width
 
 

@@ -429,4 +429,5 @@ def _describe_token(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             operation["security"] = [] if path in _OPEN else [{}, {"token": []}]
-            operation["responses"].pop("422", None) if path in _OPEN else None
+            if path in _OPEN:
+                operation["responses"].pop("422", None)

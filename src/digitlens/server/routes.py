@@ -170,8 +170,13 @@ async def table(request: Request) -> Response:
     def work(job: Job[bytes]) -> bytes:
         upload = receive()
         reader, notation = service.reader_at(upload.options.target_error), upload.options.notation
-        known = {"grid": options.shape, "columns": options.columns, "expect": options.rules}
-        read = partial(reader.read_table, **known, **notation)
+        read = partial(
+            reader.read_table,
+            grid=options.shape,
+            columns=options.columns,
+            expect=options.rules,
+            **notation,
+        )
         tables = _read_pages(upload, job, lambda page: read(page).as_dict())
         return _answer(service.cards["tiles"], job, tables=tables)
 

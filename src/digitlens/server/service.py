@@ -470,8 +470,13 @@ def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
 
 @asynccontextmanager
 async def _form(request: Request) -> AsyncGenerator[FormData]:
-    limits = {"max_files": PICTURES, "max_fields": len(ReadOptions.model_fields) + CONSTRAINTS}
-    parser = _FormParser(request.headers, request.stream(), **limits, max_part_size=_FIELD_BYTES)
+    parser = _FormParser(
+        request.headers,
+        request.stream(),
+        max_files=PICTURES,
+        max_fields=len(ReadOptions.model_fields) + CONSTRAINTS,
+        max_part_size=_FIELD_BYTES,
+    )
     try:
         form = await parser.parse()
         if not parser.whole:  # what was cut off must not be left out silently

@@ -355,11 +355,18 @@ def trace(
     """
     # It warns of packages it could use and of its own deprecated calls, not for the user to act on.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    names: dict[str, Any] = {"input_names": [name], "output_names": outputs}
-    how: dict[str, Any] = {"opset_version": OPSET, "dynamo": True, "verbose": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(model, (example,), dynamic_shapes=(sides,), **names, **how)
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=[name],
+            output_names=outputs,
+            dynamic_shapes=(sides,),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     if program is None:
         raise ModelError("the exporter returned no graph: update torch")
     traced = program.model_proto
@@ -436,8 +443,7 @@ def write_model(network: nn.Module, card: Card, graph: bytes, folder: Path) -> C
     weights = save_tensors(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     )
-    hashes = {"sha256": files.sha256(graph), "weights_sha256": files.sha256(weights)}
-    card = replace(card, **hashes)
+    card = replace(card, sha256=files.sha256(graph), weights_sha256=files.sha256(weights))
     files.write_bytes(folder / WEIGHTS, weights)
     write_bundle(folder, card, graph)
     return card

@@ -305,9 +305,10 @@ class StudyResult:
         best, recipe = self.best, self.best_recipe
         if best is None or recipe is None:
             return ""
+        seeds = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
         return (
             f"# Study {self.name}, trial {best.number} of {len(self.trials)}: mean validation "
-            f"accuracy {best.accuracy:.4%} over {self.seeds} seed{'s' * (self.seeds > 1)}, "
+            f"accuracy {best.accuracy:.4%} over {seeds}, "
             f"{self.tiles:,} tiles.\n\n{recipe.as_toml()}"
         )
 

@@ -68,8 +68,10 @@ class BaseRecipe:
                 for rule in getattr(hint, "__metadata__", ()):
                     if isinstance(rule, int):
                         cls.counts[name] = rule
+                    elif isinstance(rule[0], str):
+                        cls.choices[name] = rule
                     else:
-                        (cls.choices if isinstance(rule[0], str) else cls.limits)[name] = rule
+                        cls.limits[name] = rule
 
     def __post_init__(self) -> None:
         """Refuses impossible values with RecipeError, which lists all of them."""

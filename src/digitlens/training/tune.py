@@ -271,7 +271,8 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)  # tenths, see tune
     options: dict[str, Any] = {"pruner": median if pruning else optuna.pruners.NopPruner()}
-    with _usable(shown := shown_address(storage)):
+    shown = shown_address(storage)
+    with _usable(shown):
         is_new = plan is not None and _begin_local(storage, name, plan)
         options["storage"] = _connect(storage)
         if plan is not None and not is_new and (study := _begin(options, name, plan)):

@@ -50,8 +50,13 @@ def render_page(
         digest = b64encode(sha256(text.encode()).digest()).decode()
         policy += f"; {kind}-src 'sha256-{digest}'" if text else ""
     frame = environment.get_template("frame.html")
-    parts = {"body": Markup(body), "style": Markup(style), "script": Markup(script)}
-    return frame.render(title=title, policy=Markup(policy), **parts)
+    return frame.render(
+        title=title,
+        policy=Markup(policy),
+        body=Markup(body),
+        style=Markup(style),
+        script=Markup(script),
+    )
 
 
 def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) -> str:

@@ -254,13 +254,11 @@ def _draw_lines(turned: Page, result: ReadResult) -> Page:
 
 
 def _draw_places(turned: Page, result: ReadResult) -> Page:
-    scores = result.view.scores
-    marks = [
-        Mark((x0, y0, x1, y1), "candidate", *((f"{score:.2f}", f"#{k}") if k <= _LABELLED else ()))
-        for k, ((x0, y0, x1, y1), score) in enumerate(
-            zip(scores.boxes.tolist(), scores.strength.tolist(), strict=True), 1
-        )
-    ]
+    scores, marks = result.view.scores, list[Mark]()
+    for (x0, y0, x1, y1), score in zip(scores.boxes.tolist(), scores.strength, strict=True):
+        number = len(marks) + 1
+        label = (f"{score:.2f}", f"#{number}") if number <= _LABELLED else ("", "")
+        marks.append(Mark((x0, y0, x1, y1), "candidate", *label))
     more = f"; the first {_LABELLED} have labels" if len(marks) > _LABELLED else ""
     words = f"{len(marks)} places before judging, with the score that there is a digit{more}"
     return draw_marks(turned, marks[::-1], [words])

@@ -79,14 +79,28 @@ def contrast(one: Any, other: Any) -> float:
 
 
 LIGHT = Theme(
-    *("#FFFFFF", "#222222", "#666666", "#E2E2E2", "#F5F5F5"),
-    *("#0072B2", "#CC8400", "#009E73", "#AE2012"),
-    ("#FBE3D6", "#4A0A05"),
+    ground="#FFFFFF",
+    ink="#222222",
+    soft="#666666",
+    faint="#E2E2E2",
+    pale="#F5F5F5",
+    blue="#0072B2",
+    orange="#CC8400",
+    green="#009E73",
+    red="#AE2012",
+    mistakes=("#FBE3D6", "#4A0A05"),
 )
 DARK = Theme(
-    *("#15181D", "#ECECEC", "#A2A8B1", "#353A43", "#1F232A"),
-    *("#5AA9F0", "#F0B73C", "#37C7A0", "#F25C54"),
-    ("#47282A", "#FFE3DF"),
+    ground="#15181D",
+    ink="#ECECEC",
+    soft="#A2A8B1",
+    faint="#353A43",
+    pale="#1F232A",
+    blue="#5AA9F0",
+    orange="#F0B73C",
+    green="#37C7A0",
+    red="#F25C54",
+    mistakes=("#47282A", "#FFE3DF"),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 MOST_LOOKS = 6
@@ -262,8 +276,15 @@ def headline(axes: Axes, title: str, note: str) -> None:
 
 def write_note(axes: Axes, note: str, above: float, **look: Any) -> None:
     """A quiet line at the left, so many points above the axes."""
-    ways = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(note, (0, 1), (0, above), color=theme().soft, **ways, **look)
+    axes.annotate(
+        note,
+        (0, 1),
+        (0, above),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=theme().soft,
+        **look,
+    )
 
 
 def percent(share: float, decimals: int = 1) -> str:
@@ -351,9 +372,16 @@ def draw_tile_grid(
             mosaic[top - 1 : top + 29, left - 1 : left + 29] = FRAME
         mosaic[top : top + 28, left : left + 28] = cell.tile
         for place, line in enumerate(cell.captions):
-            look = {"color": line.colour, "weight": line.weight, "fontsize": line.size}
-            x, y = left + 14, row * height + _FIRST + _STEP * place
-            axes.text(x, y, line.text, look, ha="center", va="top")
+            axes.text(
+                left + 14,
+                row * height + _FIRST + _STEP * place,
+                line.text,
+                ha="center",
+                va="top",
+                color=line.colour,
+                weight=line.weight,
+                fontsize=line.size,
+            )
     for row, name in enumerate(row_names):
         middle = row * height + dy + 14
         axes.text(-3, middle, name, ha="right", va="center", color=theme().soft, fontsize=11)

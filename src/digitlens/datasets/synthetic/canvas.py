@@ -357,8 +357,8 @@ class _Line:
             space = rng.uniform(0.33, 0.95)
         self._space = space + max(0.0, style.gap)
         self._gap = rng.uniform(1.3, 4.0)
-        self._crossed = "0" * (by_hand and rng.random() < 0.06)
-        self._crossed += "7" * (by_hand and rng.random() < 0.15)
+        self._crossed = "0" if by_hand and rng.random() < 0.06 else ""
+        self._crossed += "7" if by_hand and rng.random() < 0.15 else ""
 
     def add(self, char: str) -> None:
         """Adds a character, a space, or the start or the end of what is raised."""

@@ -178,18 +178,24 @@ def draw_receipt(desk: Desk) -> None:
             return f"{texts.natural(rng, 1, 2)} x {price()}", price()
         return start + (name.upper() if upper else name), price()
 
-    center = [texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)]
-    center += [texts.grouped(rng)] * (rng.random() < 0.4)
-    center += [texts.phone(rng)] * (rng.random() < 0.5)
-    rows: list[tuple[str, str]] = [("", text) for text in center]
-    rows += [(texts.date(rng), texts.time(rng))] * (rng.random() < 0.8) + [("-", "")]
+    def add(share: float, left: str, right: str) -> None:
+        """Adds a row to so many of the receipts."""
+        if rng.random() < share:
+            rows.append((left, right))
+
+    head = texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)
+    rows: list[tuple[str, str]] = [("", text) for text in head]
+    add(0.4, "", texts.grouped(rng))
+    add(0.5, "", texts.phone(rng))
+    add(0.8, texts.date(rng), texts.time(rng))
+    rows.append(("-", ""))
     rows += [item() for _ in range(round(desk.size(2, 18)))] + [("-", "")]
     for word in ("Subtotal", "Total", "Summe", "Tax", "MwSt.", "Cash", "Change", "Visa"):
         if rng.random() < 0.45:
             tax = f"{texts.natural(rng, 1, 2)}{pick(rng, ['', point + texts.digit(rng)])}%"
             rows.append((f"{word} {tax}" if word in ("Tax", "MwSt.") else word, texts.money(rng)))
-    rows += [("*" * 12 + texts.digits(rng, 4), "")] * (rng.random() < 0.3)
-    rows += [("", texts.words(rng))] * (rng.random() < 0.7)
+    add(0.3, "*" * 12 + texts.digits(rng, 4), "")
+    add(0.7, "", texts.words(rng))
     margin = face.digit * rng.uniform(0.6, 2.5)
     canvas = desk.open(wide + 2 * margin, len(rows) * pitch + 2 * margin)
     wide = canvas.width - 2 * margin

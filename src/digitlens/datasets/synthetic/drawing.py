@@ -38,6 +38,12 @@ def pick(rng: Rng, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
+def pick_by_share(rng: Rng, options: Sequence[tuple[float, T]]) -> T:
+    """One of the options, each as often as its share of all says."""
+    upto = np.cumsum([share for share, _ in options])
+    return options[int(np.searchsorted(upto, rng.random() * upto[-1], "right"))][1]
+
+
 def log_uniform(rng: Rng, low: float, high: float) -> float:
     """A number between two, small ones as likely as large ones."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

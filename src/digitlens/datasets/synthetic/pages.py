@@ -460,8 +460,9 @@ class PageMaker(Maker):
         paper_colour, ink_colour = papers.draw_colours(rng)
         height, width = writing.shape
         scene = rng.random() < kind.scene
-        how = {"wild": scene, "patterned": kind.checks}
-        paper = papers.draw_paper(width, height, paper_colour, rng, **how)
+        paper = papers.draw_paper(
+            width, height, paper_colour, rng, wild=scene, patterned=kind.checks
+        )
         if scene:
             paper = papers.with_plate(paper, paper_colour, boxes, rng)
         if rng.random() < (0.3 if kind.soiled else 0.05):

@@ -370,7 +370,8 @@ def _chart(width: int, height: int, rng: Rng) -> Plane:
     dark = rng.random() < 0.2
     plane[:] = rng.uniform(0, 60, 3) if dark else rng.uniform(205, 255, 3)
     pen = (220.0,) * 3 if dark else (float(rng.uniform(0, 90)),) * 3
-    x0, x1, y0, y1 = (rng.uniform(0.04, 0.2), rng.uniform(0.8, 0.97)) * 2
+    x0, x1 = rng.uniform(0.04, 0.2), rng.uniform(0.8, 0.97)
+    y0, y1 = x0, x1
     count, thin = int(rng.integers(3, 14)), max(1, round(min(width, height) / 200))
     at = np.linspace(x0, x1, count + 1)
     level = np.clip(np.cumsum(rng.normal(0, 0.2, count)) + rng.uniform(0.2, 0.8), 0.05, 1)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from digitlens.datasets.synthetic.drawing import Rng, pick
+from digitlens.datasets.synthetic.drawing import Rng, pick, pick_by_share
 from digitlens.datasets.synthetic.glyph_sources import ICON_FORMS
 
 Grammar = Callable[[Rng], str]
@@ -303,11 +300,10 @@ def word(rng: Rng) -> str:
     if kind < 0.7:
         text = pick(rng, WORDS["words"])
     elif kind < 0.88:
-        consonants, vowels = "bcdfghjklmnprstvwz", ("aeiou", "aeiouäéö")
-        syllables = range(int(rng.integers(1, 5)))
-        text = "".join(
-            pick(rng, consonants) + pick(rng, vowels[rng.random() < 0.1]) for _ in syllables
-        )
+        text = ""
+        for _ in range(int(rng.integers(1, 5))):
+            text += pick(rng, "bcdfghjklmnprstvwz")
+            text += pick(rng, "aeiouäéö" if rng.random() < 0.1 else "aeiou")
     else:
         text = "".join(pick(rng, LOWER) for _ in range(int(rng.integers(1, 9))))
     case = rng.random()
@@ -352,7 +348,7 @@ def foreign(rng: Rng) -> str:
 def hand_number(rng: Rng) -> str:
     """What people write by hand: plain digits, dates, amounts and other numbers."""
     if rng.random() >= 0.35:
-        return _drawn(rng, "hand")
+        return _HAND(rng)
     shares = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
     return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=shares)))
 
@@ -391,17 +387,26 @@ def lone_letters(rng: Rng) -> str:
     return "".join(pick(rng, letters) for _ in range(count))
 
 
-def _drawn(rng: Rng, kind: str) -> str:
-    names, weights = list(_SHARES[kind]), np.cumsum(list(_SHARES[kind].values()))
-    name = names[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))]
-    grammar: Grammar = globals()[name]
-    return grammar(rng)
+_GRAMMARS: tuple[Grammar, ...] = (
+    *(date, decimal, dimension, enumerated, equation, exponent, foreign, fraction, grouped),
+    *(integer, isbn, labelled, letter, marked, measured, money, percent, phone, phrase, pointed),
+    *(raised_price, receipt, serial, shapes, signed, span, table_row, temperature, thousands),
+    *(time, word, words),
+)
+_NAMED = {grammar.__name__: grammar for grammar in _GRAMMARS}
 
 
-print_number: Grammar = partial(_drawn, kind="print")  # as it is set in print
-print_words: Grammar = partial(_drawn, kind="print_words")  # most of them with a number
-hand_words: Grammar = partial(_drawn, kind="hand_words")  # some with a number
-only_words: Grammar = partial(_drawn, kind="only_words")  # and letters, without any number
+def _mixture(kind: str) -> Grammar:
+    """The grammars that ``words.toml`` names for a kind of text, each as often as its share."""
+    grammars = [(share, _NAMED[name]) for name, share in _SHARES[kind].items()]
+    return lambda rng: pick_by_share(rng, grammars)(rng)
+
+
+_HAND = _mixture("hand")
+print_number = _mixture("print")  # as it is set in print
+print_words = _mixture("print_words")  # most of them with a number
+hand_words = _mixture("hand_words")  # some with a number
+only_words = _mixture("only_words")  # and letters, without any number
 
 
 def display(rng: Rng) -> str:

@@ -44,8 +44,14 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         limit = float(np.abs(filters).max()) or 1.0
         for place, kernel in enumerate(filters):
             y, x = (1 + _GAP) * np.array(divmod(place, columns))
-            look: dict[str, Any] = {"extent": (x, x + 1, y + 1, y), "interpolation": "nearest"}
-            axes.imshow(kernel / limit, diverging(), vmin=-1, vmax=1, **look)
+            axes.imshow(
+                kernel / limit,
+                diverging(),
+                vmin=-1,
+                vmax=1,
+                extent=(x, x + 1, y + 1, y),
+                interpolation="nearest",
+            )
             _edge(axes, x, y, 1, 1)
         edge = 0.02
         axes.set_xlim(-edge, max(columns, COLUMNS) * (1 + _GAP) - _GAP + edge)
@@ -53,8 +59,15 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         axes.set_aspect("equal", anchor="NW")
         axes.set_axis_off()
         ramp = axes.imshow([[0.0]], diverging(), vmin=-1, vmax=1, extent=(0, 0, 0, 0))
-        look = {"shrink": 0.42, "aspect": 28, "pad": 0.04, "anchor": (0, 1)}
-        bar = figure.colorbar(ramp, ax=axes, orientation="horizontal", **look)
+        bar = figure.colorbar(
+            ramp,
+            ax=axes,
+            orientation="horizontal",
+            shrink=0.42,
+            aspect=28,
+            pad=0.04,
+            anchor=(0, 1),
+        )
         bar.set_ticks([-1, 0, 1], labels=["lowers", "0", "raises"])
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelcolor=theme().soft)
@@ -94,15 +107,28 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
     high = (sum(heights) + _APART * (len(layers) - 1)) * _INCH + 0.85
     with canvas(path, wide, high) as figure:
         figure.set_layout_engine("none")  # rows of one scale, whatever is written into them
-        grid = {"left": 0.15 / wide, "right": 1 - 0.15 / wide, "hspace": _APART / fmean(heights)}
-        grid |= {"bottom": 0.1 / high, "top": 1 - 0.75 / high, "height_ratios": heights}
+        grid = {
+            "left": 0.15 / wide,
+            "right": 1 - 0.15 / wide,
+            "bottom": 0.1 / high,
+            "top": 1 - 0.75 / high,
+            "hspace": _APART / fmean(heights),
+            "height_ratios": heights,
+        }
         rows = figure.subplots(len(layers), 1, gridspec_kw=grid, squeeze=False)[:, 0]
         for axes, layer, hue in zip(rows, layers, _hues(layers), strict=True):
             _draw_layer(axes, layer, hue, tile)
             _name(axes, layer, hue)
         told = [text for kind, text in _TOLD.items() if kind in {one.kind for one in layers}]
-        look: dict[str, Any] = {"color": theme().soft, "fontsize": 11, "linespacing": 1.3}
-        rows[0].text(_TILE + 0.6, _TILE / 2, "\n\n".join(told), va="center", **look)
+        rows[0].text(
+            _TILE + 0.6,
+            _TILE / 2,
+            "\n\n".join(told),
+            va="center",
+            color=theme().soft,
+            fontsize=11,
+            linespacing=1.3,
+        )
         title = f"How a network reads a {layers[-1].maps.argmax()}, layer by layer"
         note = f"of each layer its strongest maps, at most {MOST}, on one scale: the stronger the "
         headline(rows[0], title, f"{note}colour, the stronger the answer there")
@@ -237,8 +263,8 @@ def draw_saliency(
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
         if maps:
             note = "blue speaks for it, red against it; the line is the edge of the ink"
-            look = {"x": 0.012, "ha": "left", "fontsize": 11, "color": theme().soft}
-            figure.supxlabel(f"{note}; a scale for each map", **look)
+            note += "; a scale for each map"
+            figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
 
 
 def _frame_map(axes: Axes, name: str) -> None:
@@ -255,8 +281,8 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
     axes.barh(range(10), probabilities[order], 0.72, color=colours)
     for place, digit in enumerate(order):
         share = float(probabilities[digit])
-        look = {"va": "center", "fontsize": 9, "color": theme().soft}
-        axes.text(share + 0.03, place, rounded_share(share), look)
+        text = rounded_share(share)
+        axes.text(share + 0.03, place, text, va="center", fontsize=9, color=theme().soft)
     axes.set_yticks(range(10), [str(digit) for digit in order])
     axes.set(ylim=(9.6, -0.6), xlim=(0, 1.4), xticks=[])
     axes.spines["bottom"].set_visible(False)
@@ -297,10 +323,11 @@ def draw_embedding(
     with plot(path, _INCHES, _INCHES + 0.75) as axes:
         picture = _picture(places[shown], labels[shown], tiles[shown])
         axes.imshow(picture, extent=(0, 1, 0, 1), interpolation="bilinear")
-        for x, y in places[[*(set(shown) & set(wrong.tolist()))]].tolist():
-            # Over the digits' names.
-            look: dict[str, Any] = {"edgecolor": theme().red, "linewidth": 2, "zorder": 5}
-            axes.add_patch(Circle((x, y), 0.72 * _THUMBNAIL, fill=False, **look))
+        ringed = np.intersect1d(shown, wrong)
+        for x, y in places[ringed].tolist():
+            ring = Circle((x, y), 0.72 * _THUMBNAIL, fill=False, edgecolor=theme().red, linewidth=2)
+            ring.set_zorder(5)  # over the digits' names
+            axes.add_patch(ring)
         halo = withStroke(linewidth=6, foreground=theme().ground)
         for digit in np.unique(labels).tolist():
             # In the middle of its tiles: the median, which strays do not move.

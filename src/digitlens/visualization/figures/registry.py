@@ -177,17 +177,29 @@ def _models(models: Models, path: Path, _: Shown) -> None:
     scores.draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured}")
 
 
+def _of_report(draw: Callable[[Report, Path], None]) -> Draw:
+    return lambda models, path, _: draw(models[0].report, path)
+
+
+def _of_tiles(draw: Callable[[Report, Tiles, Path], None]) -> Draw:
+    return lambda models, path, _: draw(models[0].report, models[0].split.tiles, path)
+
+
+def _of_robustness(draw: Callable[[Robustness, Path], None]) -> Draw:
+    return lambda models, path, _: draw(_measure(models[0]), path)
+
+
 FIGURES: dict[str, Draw] = {
     "curves": _curves,
-    "confusion": lambda some, path, _: scores.draw_confusion(some[0].report, path),
-    "classes": lambda some, path, _: scores.draw_classes(some[0].report, path),
-    "wrong": lambda some, path, _: scores.draw_wrong(some[0].report, some[0].split.tiles, path),
-    "correct": lambda some, path, _: scores.draw_correct(some[0].report, some[0].split.tiles, path),
-    "extremes": lambda one, path, _: scores.draw_extremes(one[0].report, one[0].split.tiles, path),
-    "reliability": lambda some, path, _: reliability.draw_calibration(some[0].report, path),
+    "confusion": _of_report(scores.draw_confusion),
+    "classes": _of_report(scores.draw_classes),
+    "wrong": _of_tiles(scores.draw_wrong),
+    "correct": _of_tiles(scores.draw_correct),
+    "extremes": _of_tiles(scores.draw_extremes),
+    "reliability": _of_report(reliability.draw_calibration),
     "coverage": _coverage,
-    "robustness": lambda some, path, _: reliability.draw_sweeps(_measure(some[0]), path),
-    "corruptions": lambda some, path, _: reliability.draw_corruptions(_measure(some[0]), path),
+    "robustness": _of_robustness(reliability.draw_sweeps),
+    "corruptions": _of_robustness(reliability.draw_corruptions),
     "filters": _filters,
     "maps": _maps,
     "saliency": _saliency,
@@ -282,11 +294,11 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
         headline(lower, "Drawn best, and drawn worst", "below each its error")
         for axes, picture in zip((upper, lower), pictures, strict=True):
             _show(axes, picture)
-        look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
-        step = _SIDE + _GAP
+        soft, step = theme().soft, _SIDE + _GAP
         for left, chosen in zip((0, OF_EACH * step - _GAP + _ROOM), ends, strict=True):
             for place, error in enumerate(drawn.error[chosen]):
-                lower.text(left + place * step + 14, 2 * step, f"{error:.3f}", look)
+                x, text = left + place * step + 14, f"{error:.3f}"
+                lower.text(x, 2 * step, text, ha="center", va="top", fontsize=7, color=soft)
 
 
 def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path) -> None:

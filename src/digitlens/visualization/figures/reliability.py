@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,14 +55,15 @@ def draw_calibration(report: Report, path: Path) -> None:
     """
     filled = [row for row in report.bins if row.count]
     with canvas(path, 7.4, 7.6) as figure:
-        room = {"height_ratios": [3, 1], "hspace": 0.04}
-        above, below = figure.subplots(2, 1, sharex=True, gridspec_kw=room)
+        above, below = figure.subplots(
+            2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.04}
+        )
         _draw_reliability(above, filled)
         note = f"{len(report.bins)} bins of equal width; bars of 95 % confidence"
         headline(above, f"Expected calibration error {percent(report.ece, 2)}", note)
         low, counts = [row.low for row in filled], [row.count for row in filled]
-        look: dict[str, Any] = {"color": theme().blue, "edgecolor": theme().ground}
-        below.bar(low, counts, report.bins[0].high, align="edge", **look)
+        wide, blue, ground = report.bins[0].high, theme().blue, theme().ground
+        below.bar(low, counts, wide, align="edge", color=blue, edgecolor=ground)
         below.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
         below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         below.yaxis.set_minor_locator(NullLocator())
@@ -74,8 +74,8 @@ def draw_calibration(report: Report, path: Path) -> None:
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     colours = theme()
     axes.plot([0, 1], [0, 1], "--", color=colours.soft, linewidth=1.3, label="perfect calibration")
-    look = {"fmt": "o", "color": colours.blue, "markersize": 8}
-    draw_bins(axes, bins, (0, 1), label="share of the tiles in a bin", **look)
+    label = "share of the tiles in a bin"
+    draw_bins(axes, bins, (0, 1), label=label, fmt="o", color=colours.blue, markersize=8)
     hints = [
         f"{row.count:,} answers that were {percent(row.confidence)} sure: "
         f"{percent(row.accuracy)} correct"
@@ -171,8 +171,8 @@ def _draw_risk(
     ]
     add_hints(axes, curve.coverage, from_here, hints)
     marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)[-1:]
-    look: dict[str, Any] = {"color": colour, "markersize": 8, "clip_on": False}
-    axes.plot(np.array(curve.coverage)[marked], from_here[marked], "o", **look)
+    x, y = np.array(curve.coverage)[marked], from_here[marked]
+    axes.plot(x, y, "o", color=colour, markersize=8, clip_on=False)
 
 
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
@@ -247,10 +247,15 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
             for column, k in enumerate(chosen):
                 cells[row, column] = TileCell(changed[k])
                 right = read[k] == split.labels[k]
-                colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
-                look: dict[str, Any] = {"color": colour, "weight": weight, "fontsize": 12}
-                place = column * WIDE + 32, row * HIGH + 15
-                axes.text(*place, str(read[k]), va="center", **look)
+                axes.text(
+                    column * WIDE + 32,
+                    row * HIGH + 15,
+                    str(read[k]),
+                    va="center",
+                    fontsize=12,
+                    color=theme().soft if right else theme().red,
+                    weight="normal" if right else "bold",
+                )
         names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
         grid = (len(conditions), len(chosen))
         draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
@@ -272,8 +277,8 @@ def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
     shares = [score.accuracy for score in curve.scores]
     axes.axvline(curve.usual, color=theme().soft, linestyle=":", linewidth=1.5)
     axes.fill_between(curve.values, low, high, color=theme().blue, alpha=0.2, linewidth=0)
-    look: dict[str, Any] = {"linewidth": 2, "markersize": 4, "clip_on": False}
-    axes.plot(curve.values, shares, "o-", color=theme().blue, **look)
+    (line,) = axes.plot(curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4)
+    line.set_clip_on(False)
     points = zip(curve.values, shares, strict=True)
     texts = [f"{curve.axis} {x:g}: {percent(y)} correct" for x, y in points]
     add_hints(axes, curve.values, shares, texts)
@@ -309,13 +314,22 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
 def draw_reliability(found: Rejection, path: Path) -> None:
     """Share that is right against confidence, in bins that hold as many answers each."""
     with plot(path, 7.4, 7.2) as axes:
-        perfect: dict[str, Any] = {"color": theme().soft, "label": "perfect calibration"}
-        axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, **perfect)
+        label = "perfect calibration"
+        axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, color=theme().soft, label=label)
         for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
             bins = equal_mass_bins(*sample)
             label = f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}"
-            look = {"fmt": "o-", "color": colour, "linewidth": 1.3, "markersize": 6}
-            draw_bins(axes, bins, _ENDS, label=label, clip_on=False, **look)
+            draw_bins(
+                axes,
+                bins,
+                _ENDS,
+                label=label,
+                fmt="o-",
+                color=colour,
+                linewidth=1.3,
+                markersize=6,
+                clip_on=False,
+            )
         note = "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it"
         headline(axes, "Confidence against what is right", note)
         axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)

@@ -125,10 +125,15 @@ def draw_classes(report: Report, path: Path) -> None:
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
         # The two strokes of a broken axis: bars that start above 0 must not look as if at 0.
-        look: dict[str, Any] = {"color": theme().ink, "linewidth": 1.3, "clip_on": False}
         for height in (0.03, 0.05) if start else ():
-            ends = [-0.009, 0.009], [height - 0.01, height + 0.01]
-            axes.plot(*ends, transform=axes.transAxes, **look)
+            axes.plot(
+                [-0.009, 0.009],
+                [height - 0.01, height + 0.01],
+                color=colours.ink,
+                linewidth=1.3,
+                transform=axes.transAxes,
+                clip_on=False,
+            )
 
 
 Tiles = npt.NDArray[np.uint8]
