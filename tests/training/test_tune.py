@@ -221,13 +221,14 @@ def test_a_study_in_which_everything_fails_stops_and_none_begins_after_the_time(
     assert result_of(study).count("failed") == 3
 
 
-def test_an_interrupted_study_is_whole_and_goes_on(begin, faked, tmp_path):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk is full")])
+def test_an_interrupted_study_is_whole_and_goes_on(error, begin, faked, tmp_path):
     def stop(*_: object) -> float:
-        raise KeyboardInterrupt
+        raise error
 
     faked(stop)
     study, splits = begin("dropout=0..0.9")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, OSError)):
         search(study, splits, tmp_path, trials=3)
     assert [trial.reason for trial in result_of(study).trials] == ["interrupted"]
     faked(lambda _recipe, _epoch: 0.9)

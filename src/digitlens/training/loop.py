@@ -104,7 +104,7 @@ def save_state(
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Writes progress, modules and optimiser as one file in the run folder."""
+    """Writes progress, modules and optimiser as one file in the run folder, or raises OSError."""
     tensors = {f"best/{name}": tensor for name, tensor in progress.best.items()}
     for prefix, module in modules.items():
         tensors |= {f"{prefix}/{name}": tensor for name, tensor in module.state_dict().items()}
@@ -120,7 +120,7 @@ def save_state(
         try:
             save_file(tensors, temporary, {"progress": json.dumps(facts)})
         except SafetensorError as error:  # a full disk, say
-            raise DataError(f"{folder / STATE} cannot be written: {error}") from error
+            raise OSError(f"{folder / STATE} cannot be written: {error}") from error
 
 
 def load_state(

@@ -72,12 +72,12 @@ def search(
 ) -> None:
     """Tries recipes until the study has enough trials, those of other processes included.
 
-    Failed trials count, interrupted ones do not; none is begun after so many seconds. Processes
-    that begin the last one at the same moment may each add one too many. All are trained and
-    validated with the same tiles; the folder receives ``trials/NUMBER/seed-SEED`` with recipe and
-    history of each training. ``on_trial`` is called with each trial before it is trained, as
-    running, and after it. Raises DataError where the first trials all failed, or the database
-    cannot be used any more.
+    Failed trials count, interrupted ones do not, also those that a disk ended, and with them the
+    study (OSError); none is begun after so many seconds. Processes that begin the last one at the
+    same moment may each add one too many. All are trained and validated with the same tiles; the
+    folder receives ``trials/NUMBER/seed-SEED`` with recipe and history of each training.
+    ``on_trial`` is called with each trial before it is trained, as running, and after it. Raises
+    DataError where the first trials all failed, or the database cannot be used any more.
     """
 
     def has_enough() -> bool:
@@ -94,7 +94,9 @@ def search(
     objective = _Objective(study, splits, folder, on_trial)
     with _usable("the database of the study"), _present(study, folder):
         if not has_enough():
-            study.optimize(objective, timeout=timeout, catch=(Exception,), callbacks=[after])
+            study.optimize(
+                objective, timeout=timeout, catch=(_UntrainableError,), callbacks=[after]
+            )
 
 
 @contextmanager
@@ -140,6 +142,10 @@ def _runs_of(folder: Path, number: int) -> Path:
     return folder / TRIALS / f"{number:04d}"
 
 
+class _UntrainableError(Exception):
+    """A recipe cannot be trained; the others are tried nevertheless."""
+
+
 class _Objective:
     """Trains the recipe of a trial; its accuracy is what Optuna maximises."""
 
@@ -165,11 +171,16 @@ class _Objective:
         begun = time.monotonic()
         try:
             return self._mean(trial, self._space.recipe(chosen))
-        except (Exception, KeyboardInterrupt) as error:
-            trial.set_user_attr("reason", _reason(error))
-            if isinstance(error, KeyboardInterrupt):
-                self._study.enqueue_trial(trial.params)  # the next that is tried
+        except (OSError, KeyboardInterrupt):  # nothing that the recipe could help
+            trial.set_user_attr("reason", INTERRUPTED)
+            self._study.enqueue_trial(trial.params)  # the next that is tried
             raise
+        except optuna.TrialPruned as error:
+            trial.set_user_attr("reason", _first_line(error))
+            raise
+        except Exception as error:
+            trial.set_user_attr("reason", f"{type(error).__name__}: {_first_line(error)}")
+            raise _UntrainableError from error
         finally:
             trial.set_user_attr("seconds", time.monotonic() - begun)
 
@@ -232,13 +243,6 @@ def _suggest(trial: optuna.Trial, one: Dimension) -> Value:
         return trial.suggest_int(one.name, one.low, one.high, step=step, log=one.log)
     step = one.step or None
     return trial.suggest_float(one.name, one.low, one.high, step=step, log=one.log)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    first = _first_line(error)
-    return first if isinstance(error, optuna.TrialPruned) else f"{type(error).__name__}: {first}"
 
 
 def _first_line(error: BaseException) -> str:
