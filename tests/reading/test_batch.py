@@ -102,11 +102,6 @@ def test_threads_end_with_the_stream():
     assert not any(thread.is_alive() for thread in left)
 
 
-def test_less_than_one_worker_is_refused_at_once():
-    with pytest.raises(ValueError, match="at least one worker, found 0"):
-        ordered_map(str, [], 0)
-
-
 def test_as_many_work_as_there_are_cores_for_the_process(monkeypatch):
     monkeypatch.setattr(batch, "cores", lambda: 1)
     assert [each.result() for _, each in ordered_map(lambda _: threading.get_ident(), "ab")] == [

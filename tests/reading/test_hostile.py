@@ -32,11 +32,10 @@ def test_pages_of_a_pixel_and_strips_are_read(reader, shape, level):
     assert level is None or (reading.digits, reading.text) == ((), "")
 
 
-@pytest.mark.parametrize("start", range(16))
-def test_pages_of_one_gray_hold_no_digits(reader, start):
-    levels = range(start, 256, 16)
+def test_pages_of_one_gray_hold_no_digits(reader):
+    levels = range(0, 256, 5)
     readings = reader.read_many(np.full((40, 50), level, np.uint8) for level in levels)
-    assert [reading.digits for reading in readings] == [()] * 16
+    assert [reading.digits for reading in readings] == [()] * len(levels)
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 255), (250, 240, 200), (1, 254, 3)])

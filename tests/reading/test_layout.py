@@ -37,12 +37,6 @@ def test_thresholds_decide_between_digit_unsure_and_rejected(existence, confiden
     assert digit.reason == reason
 
 
-def test_thresholds_are_those_given():
-    strict = {"digit": 0.99, "reject": 0.9}
-    assert judge(1, chances(), 0.95, BOX, strict).status == "unsure"
-    assert judge(1, chances(), 0.85, BOX, strict).status == "rejected"
-
-
 @pytest.mark.parametrize(
     ("existence", "others", "status"),
     [(0.85, 0, "unsure"), (0.75, 0, "rejected"), (0.75, 1, "unsure"), (0.3, 1, "rejected")],

@@ -25,25 +25,6 @@ def overlaps(one, other):
     return common / (sum(areas) - common), common / min(areas)
 
 
-def test_looks_are_put_together_and_some_chosen_by_mask_and_by_index():
-    one, two = found((0.9, 1, (0, 0, 9, 9), 30)), found((0.8, 2, (0, 0, 9, 9), 60))
-    both = Candidates.joined([one, two, one])
-    assert both.score.tolist() == pytest.approx([0.9, 0.8, 0.9])
-    assert both.probabilities.argmax(axis=1).tolist() == [1, 2, 1]
-    assert both.seen.tolist() == [30, 60, 30]
-    assert both[both.score > 0.85].seen.tolist() == [30, 30]
-    assert both[np.array([1, 0])].seen.tolist() == [60, 30]
-
-
-def test_nothing_fused_is_nothing():
-    some = found((0.9, 1, (0, 0, 9, 9), 30))
-    none = fuse_boxes(some[some.score > 1])
-    assert len(none) == 0
-    assert none.boxes.shape == (0, 4)
-    assert none.probabilities.shape == (0, 10)
-    assert {values.dtype for values in vars(none).values()} == {np.dtype(np.float32)}
-
-
 WHOLE, LOOP = (0.9, 8, (0, 0, 40, 80), 80), (0.6, 0, (2, 2, 38, 36), 34)
 
 

@@ -37,10 +37,6 @@ def test_only_boxes_are_turned_back(turn):
     assert first.starts_number
 
 
-def test_no_lines_are_turned_back_to_none():
-    assert turned_back((), 3, 30, 20) == ()
-
-
 @pytest.mark.parametrize("turn", range(4))
 def test_a_page_is_turned_counter_clockwise(turn):
     page = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)

@@ -69,10 +69,9 @@ def test_of_crowded_digits_that_are_alike_none_is_lost(reader, text):
     assert reader.read(np.asarray(narrow)).text == text
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_dust_on_a_large_sheet_is_no_digit(reader, seed):
+def test_dust_on_a_large_sheet_is_no_digit(reader):
     """Before, ten of thirty specks were shown as zeros, one of them as sure."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sheet = Image.new("L", (2400, 1700), PAPER)
     draw = ImageDraw.Draw(sheet)
     for x, y in rng.uniform((40, 40), (2360, 1660), (30, 2)):
