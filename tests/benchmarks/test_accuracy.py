@@ -36,22 +36,17 @@ def mnist() -> Mnist:
 
 @pytest.fixture(scope="module")
 def runs(mnist, tmp_path_factory) -> list[Path]:
+    """Trained where ``work_off`` looks for them."""
     folder = tmp_path_factory.mktemp("runs")
     recipes = [dataclasses.replace(RECIPE, seed=seed) for seed in (0, 1)]
-    return [accuracy.trained("best", one, mnist, folder / f"best-{one.seed}") for one in recipes]
+    names = [f"best-{one.seed}-{accuracy.digest(one)}" for one in recipes]
+    both = zip(recipes, names, strict=True)
+    return [accuracy.trained("best", one, mnist, folder / name) for one, name in both]
 
 
 def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
     monkeypatch.setattr(accuracy, "train_run", None)
     assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
-
-
-def test_the_ensemble_is_the_mean_of_its_members(mnist, runs, tmp_path):
-    recipe = dataclasses.replace(RECIPE, models=2)
-    model = accuracy.combined(runs, recipe, mnist, tmp_path / "ensemble")
-    tiles = mnist.test.tiles[:40]
-    mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
-    np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)
 
 
 def test_the_first_seeds_come_before_the_second():
@@ -71,11 +66,15 @@ def small(monkeypatch):
     return recipes
 
 
-def test_what_has_a_record_is_trained_nowhere_again(mnist, tmp_path, monkeypatch, small):
-    jobs = [("best", 0), ("best", 1)]
-    accuracy.work_off(jobs, tmp_path / "runs", tmp_path / "record", mnist)
+def test_what_has_a_record_is_trained_nowhere_again(mnist, runs, tmp_path, monkeypatch, small):
+    jobs, folder = [("best", 0), ("best", 1)], runs[0].parents[1]
+    accuracy.work_off(jobs, folder, tmp_path / "record", mnist)
     names = {path.name for path in (tmp_path / "record").iterdir()}
     assert names == {"best-0.json", "best-1.json", "committee-0.json", "recipes.md"}
+    tiles, (committee,) = mnist.test.tiles[:40], folder.glob("committee-*")
+    mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
+    found = Classifier(committee).predict_proba(tiles)
+    np.testing.assert_allclose(found, mean, atol=1e-4)
     row = json.loads((tmp_path / "record" / "best-1.json").read_text())
     assert row["test_errors"] == len(row["wrong"].split())
     monkeypatch.setattr(accuracy, "trained", lambda *_: pytest.fail("it is trained"))

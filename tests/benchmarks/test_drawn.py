@@ -1,8 +1,6 @@
 import json
-import random
 import sys
 
-import numpy as np
 import pytest
 from PIL import ImageFont
 
@@ -38,18 +36,6 @@ def result(there, text):
 def test_numbers_count_wherever_they_stand(there, read, right, digits, not_there):
     scores = drawn.summary([result(there, read)])
     assert (scores["right"], scores["digits"], scores["not_there"]) == (right, digits, not_there)
-
-
-def test_the_same_seed_draws_the_same():
-    one, again = (list(drawn._displays(random.Random(1))) for _ in range(2))
-    assert [text for _, text in one] == [text for _, text in again]
-    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(one, again, strict=True))
-
-
-def test_a_page_of_dense_numbers():
-    picture, text = next(drawn._dense(random.Random(1)))
-    assert picture.size == (600, 800)
-    assert [len(line.split()) for line in text.splitlines()] == [5] * 30
 
 
 def test_drawings_are_read_and_recorded(monkeypatch, capsys, tmp_path):

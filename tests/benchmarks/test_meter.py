@@ -12,11 +12,11 @@ def test_what_the_wheels_show_is_right():
     assert not meter.right(1234567, None)
 
 
-def test_a_dozen_pictures_are_read_without_an_error(tmp_path):
+def test_some_pictures_are_read_without_an_error(tmp_path):
     font = ImageFont.load_default(40)
-    minutes = [600, 603, *range(660, 690, 3)]  # two of the dead camera; then the sun shines
+    minutes = [600, *range(660, 675, 3)]  # one of the dead camera; then the sun shines
     told = meter.measure(meter.simulate(font, minutes=minutes), tmp_path, font)
     stored, wrong = re.search(r"(\d+) stored .*, (\d+) wrong", told).groups()
-    assert told.startswith("12 pictures, 10 of the living camera")
+    assert told.startswith("6 pictures, 5 of the living camera")
     assert int(wrong) == 0
-    assert int(stored) >= 8, told
+    assert int(stored) >= 3, told

@@ -125,7 +125,3 @@ def test_a_worker_says_how_good_it_is_and_times_as_many_calls_as_asked(monkeypat
     assert worker.seconds_of(contender, tiles, 1, 5) == []
     untrained = contender._replace(about={"trained": False})
     assert worker.accuracy(untrained, tiles, labels)["accuracy"] is None
-
-
-def test_memory_is_that_of_this_process():
-    assert worker.memory_of() is None or 50 < worker.memory_of() < 100_000
