@@ -135,16 +135,6 @@ def test_what_was_rejected_is_explained_without_reasons(reader):
     assert one.alike is not None
 
 
-def test_the_tile_is_the_one_that_the_classifier_saw(reader):
-    seen = reader.examine(load_image(EXAMPLES / "note.jpg"))
-    accounts = explained._collect(seen)
-    assert [one.digit.value for one in accounts if one.digit.status != "rejected"] == [2, 0, 4, 8]
-    for one in accounts:
-        own = reader.classifier.predict_proba(one.tile[None])[0]
-        np.testing.assert_allclose(own, one.own, atol=1e-6)
-        assert np.array_equal(one.digit.tile, one.tile)
-
-
 def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
     chances = (0.9, 0.0, 0.06, 0.04, *(0.0,) * 6)
     own = np.array([0.9, 0.05, 0.01, 0.04, *(0.0,) * 6])

@@ -445,10 +445,6 @@ def digitlens(*arguments, **options):
     return subprocess.run(command, check=False, timeout=60, **options)
 
 
-def test_a_handwritten_note_is_read():
-    assert digitlens("read", EXAMPLE, capture_output=True).stdout == f"{EXAMPLE}\t2048\n".encode()
-
-
 def test_names_that_the_terminal_cannot_write_are_no_trouble(tmp_path):
     picture = tmp_path / "größe.png"
     Image.new("L", (64, 64), 255).save(picture)

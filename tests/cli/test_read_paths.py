@@ -64,10 +64,9 @@ def said(capsys, files, wish):
     return capsys.readouterr()
 
 
-@pytest.mark.parametrize("explained", [False, True])
-def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request, explained):
+def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request):
     def wish(name):
-        return read_paths.ReadSettings(annotate=tmp_path / name if explained else None)
+        return read_paths.ReadSettings(annotate=tmp_path / name)
 
     alone = said(capsys, files, wish("alone"))
     pools = request.getfixturevalue("at_once")
@@ -79,7 +78,7 @@ def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, reques
     written = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
                for name in ("alone", "together")]  # fmt: skip
     assert written[0] == written[1]
-    assert len(written[0]) == 11 * explained
+    assert len(written[0]) == 11
 
 
 def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(

@@ -22,7 +22,6 @@ from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.models.bundle import load_line_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.models.networks import DigitDetector
 from digitlens.training import loop, pipeline
 from digitlens.training.tasks import detector, line
 from digitlens.visualization.figures.curves import draw_curves
@@ -32,6 +31,8 @@ RUN = {
     *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
     *("curves.png", "model", "model/model.onnx", "model/model.json", "model/weights.safetensors"),
 }
+
+NO_MODEL = {name for name in RUN if "model" not in name}
 
 
 def changed(recipe, *changes):
@@ -85,7 +86,7 @@ def small_run(small_split, tmp_path_factory):
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
-    run, small_run, tmp_path, halted, monkeypatch
+    run, small_run, tmp_path, halted, request
 ):
     folder, result, names = small_run
     assert "validation accuracy" in result.stdout
@@ -96,7 +97,7 @@ def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
     assert card.recipe["widths"] == [4, 4, 4]
     assert card.data["train-images-idx3-ubyte"].startswith("ba891046")
     assert 0 <= card.results["validation_accuracy"] <= 1
-    monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
+    request.getfixturevalue("cards")  # it is not exported again
     told = json.loads(run("--resume", folder, "--json").stdout)
     assert (told["run"], told["epochs"]) == (str(folder), 2)
     with halted():
@@ -118,12 +119,20 @@ def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
     run("--refit", first, "--recipe", "fast", code=2)
 
 
+@pytest.fixture
+def cards(monkeypatch):
+    """The cards of classifiers that were to be exported, which takes seconds."""
+    found = []
+    monkeypatch.setattr(pipeline, "export_classifier", lambda _, card, *__: found.append(card))
+    return found
+
+
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_the_teacher_is_recorded_by_its_hash(run, small_run, tmp_path):
+def test_the_teacher_is_recorded_by_its_hash(run, small_run, cards, tmp_path):
     teacher, folder = small_run[0], tmp_path / "run"
     run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
-    assert Classifier(folder).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
+    assert cards[0].data[f"teacher: {teacher}"] == Classifier(teacher).sha256
     run.fails(ModelError, "", *SMALL, "--set", "teacher=nobody", "--out", tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
@@ -137,7 +146,9 @@ def _write_extra(folder: Path, label: int) -> Path:
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp_path, monkeypatch):
+def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(
+    run, cards, tmp_path, monkeypatch
+):
     seen = []
     learn = pipeline.train_classifier
 
@@ -153,36 +164,43 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
     assert (training.tiles[-1] == 99).all()
     assert training.labels[-1] == 4
     assert not (validation.tiles == 99).all(axis=(1, 2)).any()
-    for data in (
-        json.loads((folder / "run.json").read_text())["data"],
-        Classifier(folder).card.data,
-    ):
+    for data in (json.loads((folder / "run.json").read_text())["data"], cards[0].data):
         assert len(data["extra: mine"]) == 64
     run.fails(DataError, "was begun with --extra mine", "--resume", folder)
     (extra / "labels.csv").write_text("file,label\none.png,5\n")
     run.fails(DataError, "", "--resume", folder, "--extra", extra)
     (extra / "labels.csv").write_text("file,label\none.png,4\n")
-    monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
     run("--resume", folder, "--extra", extra)
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """What was to be exported, which takes seconds and has tests of its own."""
+    found = {}
+
+    def export(network, card, tiles, folder):
+        found.update(network=network, card=card, tiles=tiles, folder=folder)
+
+    for name in ("export_detector", "export_autoencoder"):
+        monkeypatch.setattr(pipeline, name, export)
+    return found
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts")
-def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(
-    run, tmp_path, halted, monkeypatch
-):
+def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(run, exported, tmp_path, halted):
     folder = tmp_path / "run"
     with halted():
         result = run(*PAGES, "--out", folder, code=130)
     assert f"digitlens train --resume {folder}" in result.stderr
     result = run("--resume", folder)
     assert "false finds a page" in result.stdout
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == RUN
-    card = DigitDetector(folder).card
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == NO_MODEL
+    assert exported["folder"] == folder / "model"
+    card = exported["card"]
     assert (card.name, card.recipe["steps"], card.results["steps"]) == ("pages", 3, 3)
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card.data)
     assert 0 <= card.results["found"] <= 1
-    monkeypatch.setattr(pipeline, "export_detector", lambda *_: None)  # takes seconds
     told = json.loads(run("--resume", folder, "--json").stdout)
     assert (told["run"], told["steps"]) == (str(folder), 3)
 
@@ -210,18 +228,6 @@ DRAWER = changed(
 )
 
 
-@pytest.fixture
-def exported(monkeypatch):
-    """What was to be exported, which takes seconds and has tests of its own."""
-    found = {}
-
-    def export(network, card, tiles, folder):
-        found.update(network=network, card=card, tiles=tiles, folder=folder)
-
-    monkeypatch.setattr(pipeline, "export_autoencoder", export)
-    return found
-
-
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path, monkeypatch):
@@ -230,8 +236,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     folder = tmp_path / "run"
     done = run(*DRAWER, "--out", folder)
     assert "on validation tiles a squared error of" in done.stdout
-    names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    assert names == {name for name in RUN if "model" not in name}
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == NO_MODEL
     assert exported["folder"] == folder / "model"
     assert exported["network"].code == exported["card"].recipe["code"] == 6
     assert exported["card"].name == "autoencoder"
@@ -304,8 +309,8 @@ def test_fields_explains_the_recipe(run, recipe, change, words):
     assert all(word in told.stdout for word in words)
 
 
-# A process of its own, with drawn tiles for MNIST; its arguments are commands, and perhaps the
-# step of a training before which it is killed.
+# A process of its own, with drawn tiles for MNIST, that exports weights alone; its arguments are
+# commands, and perhaps the step of a training before which it is killed.
 PROGRAM = """
 import os, signal, sys
 from itertools import count
@@ -317,8 +322,13 @@ for tile, digit in zip(tiles, digits):
     tile[:, 2 * digit : 2 * digit + 4] = 220
 split = mnist.Split(tiles, digits)
 mnist.load_mnist = lambda _folder=None: mnist.Mnist(split, split)
+from safetensors.torch import save_file
 from digitlens.cli.main import app
-from digitlens.training import loop
+from digitlens.training import loop, pipeline
+def export(network, card, tiles, folder):
+    folder.mkdir()
+    save_file(network.state_dict(), folder / "weights.safetensors")
+pipeline.export_classifier = export
 *commands, last = sys.argv[1:]
 steps, descend = count(1), loop.descend
 def kill_or_descend(*arguments):
@@ -342,6 +352,5 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
     assert len((tmp_path / "killed" / "history.jsonl").read_text().splitlines()) == 1
     assert not (tmp_path / "killed" / "model").exists()
     assert ran(f"{train} whole", "train --resume killed") == 0
-    for name in ("weights.safetensors", "model.onnx"):
-        killed, whole = (tmp_path / run / "model" / name for run in ("killed", "whole"))
-        assert killed.read_bytes() == whole.read_bytes()
+    killed, whole = (tmp_path / run / "model/weights.safetensors" for run in ("killed", "whole"))
+    assert killed.read_bytes() == whole.read_bytes()

@@ -95,15 +95,14 @@ def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, t
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(("models", "views"), [(2, 1), (1, 5)])
-def test_an_ensemble_is_one_graph(models, views, tiny, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, models=models, tta_views=views, temperature=1.0)
+def test_an_ensemble_that_looks_five_times_is_one_graph(tiny, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, models=2, tta_views=5, temperature=1.0)
     torch.manual_seed(0)
     ensemble = new_network(recipe).eval()
     card = Card(name="many", version="0", sha256="", recipe=recipe.as_dict())
     export_classifier(ensemble, card, more_bars, tmp_path)
     tiles = torch.from_numpy(more_bars.tiles[:50])
-    moves = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)][:views]
+    moves = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]
     padded = torch.nn.functional.pad(tiles, (1, 1, 1, 1))
     answers = [
         torch.softmax(predict_logits(one, padded[:, 1 + y : 29 + y, 1 + x : 29 + x]), 1)
