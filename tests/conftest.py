@@ -23,7 +23,7 @@ with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hy
     from hypothesis import settings
 
     # The same examples each time, and no time limit for one.
-    settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=50)
+    settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=30)
     settings.load_profile("digitlens")
 
 # torch reads the source of its 500 ONNX functions anew for each export: 1.1 of 2.6 s, sixty times.

@@ -1,24 +1,10 @@
 import numpy as np
 import pytest
 
-from digitlens.datasets.synthetic.camera import choose_view, expose, finish, light, photograph, soil
+from digitlens.datasets.synthetic.camera import choose_view, expose, photograph, soil
 
 STRIPES = np.repeat(np.repeat([[40.0, 210.0] * 4], 20, axis=1).reshape(1, -1, 1), 50, axis=0)
 PAGE = np.repeat(STRIPES, 3, axis=2).astype(np.float32)
-
-
-@pytest.mark.parametrize("shape", [(50, 160), (7, 9), (33, 101)])
-def test_light_and_exposure_keep_the_size(shape):
-    page = np.resize(PAGE, (*shape, 3))
-    for seed in range(40):
-        random = np.random.default_rng(seed)
-        lit = light(page, random)
-        pixels = expose(lit, random)
-        assert lit.shape == page.shape
-        assert lit.dtype == np.float32
-        assert np.isfinite(lit).all()
-        assert pixels.shape == page.shape
-        assert pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("shape", [(50, 160), (400, 300)])
@@ -64,16 +50,6 @@ def test_a_text_is_in_the_crop_but_for_a_little(rng):
         assert y.min() > -0.12 * view.height
         assert y.max() < 1.12 * view.height
         assert np.ptp(y) > 0.4 * view.height
-
-
-@pytest.mark.parametrize("wide", [0.1, 1.0, 6.0, 40.0])
-def test_crops_are_as_wide_as_the_recogniser_takes_them(wide, rng):
-    for _ in range(30):
-        view = choose_view((0.0, -1.0, wide, 0.0), rng)
-        pixels = finish(np.zeros((view.height, view.width, 3), np.float32), rng)
-        assert pixels.shape[0] == 48
-        assert pixels.shape[1] % 8 == 0
-        assert 32 <= pixels.shape[1] <= 512
 
 
 def test_a_flat_mark_is_framed_like_a_digit_and_twice_as_fine_is_twice_as_large(rng):

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.synthetic import displays
-from digitlens.datasets.synthetic.camera import choose_view
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, SEVEN, draw_screen_text
 from digitlens.datasets.synthetic.texts import GAP
 
@@ -34,35 +33,11 @@ def test_segments_stay_within_their_digit(ends):
     assert points[:, 1].max() <= 0.01
 
 
-def test_lit_segments_cover_pixels_and_differ(rng):
-    panel = displays.seven_segments("3", PLAIN, rng)
-    view = choose_view(panel.extent, rng)
-    on, off = displays.cover(panel.segments, view)
-    assert on.shape == off.shape == (view.height, view.width)
-    assert (on > 128).mean() > 0.05
-    assert (off > 128).any()
-
-
 def test_no_two_characters_of_a_table_look_the_same():
     digits = [SEVEN[char] for char in "0123456789"]
     assert len(set(digits)) == 10
     assert len({frozenset(FOURTEEN[char]) for char in "0123456789ABCDEFGHJKLMNPQRTUVWXYZ"}) == 33
     assert len({DOTS[char] for char in "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ"}) == 35
-
-
-def test_every_way_to_show_a_display_gives_a_picture(rng):
-    panels = [
-        displays.seven_segments("12:30", displays.draw_segments(rng), rng),
-        displays.fourteen_segments("A7", displays.draw_segments(rng)),
-        displays.dot_matrix("EXP 12.5", rng),
-    ]
-    for panel in panels:
-        view = choose_view(panel.extent, rng)
-        for printed in (False, True):
-            plane = displays.show(panel, view, rng, printed=printed)
-            assert plane.shape == (view.height, view.width, 3)
-            assert plane.dtype == np.float32
-            assert plane.std() > 3
 
 
 def test_text_is_set_whole_and_read_without_what_the_font_lacks_or_too_long(font_glyphs, rng):

@@ -12,9 +12,7 @@ from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.lines import draw_nothing
 from digitlens.datasets.synthetic.papers import (
     cut_photo,
-    draw_clutter,
     draw_colours,
-    draw_paper,
     draw_ruling,
     draw_scribbles,
     draw_table,
@@ -24,33 +22,6 @@ from digitlens.datasets.synthetic.papers import (
 )
 from digitlens.errors import DataError
 from digitlens.files import sha256
-
-COLOUR = np.array([180, 160, 120], np.float32)
-
-
-@pytest.mark.parametrize("size", [(64, 64), (101, 33), (9, 5)])
-@pytest.mark.parametrize("way", [{}, {"patterned": True}, {"wild": True}])
-def test_a_paper_fills_its_size_with_finite_levels(size, way):
-    for seed in range(30):
-        paper = draw_paper(*size, COLOUR, np.random.default_rng(seed), **way)
-        assert paper.shape == (size[1], size[0], 3)
-        assert paper.dtype == np.float32
-        assert np.isfinite(paper).all()
-
-
-@pytest.mark.parametrize("kind", papers._CLUTTER)
-@pytest.mark.parametrize("size", [(64, 96), (33, 20)])
-def test_clutter_of_each_kind_fills_its_size_and_differs(monkeypatch, kind, size):
-    monkeypatch.setattr(papers, "_CLUTTER", (kind,))
-    ink = np.zeros(size, np.uint8)
-    drawn = [draw_clutter(ink, np.random.default_rng(seed)) for seed in range(12)]
-    for plane in drawn:
-        assert plane.shape == (*size, 3)
-        assert plane.dtype == np.float32
-        assert np.isfinite(plane).all()
-    assert np.median([plane.std(axis=(0, 1)).max() for plane in drawn]) > 8
-    assert np.ptp([plane.mean() for plane in drawn]) > 20
-
 
 PAPER = np.full((60, 80, 3), 200, np.float32)
 RED = np.array([150, 20, 30], np.float32)
