@@ -123,14 +123,6 @@ def post(body, *more):
     return HEAD + length + b"".join(more) + b"\r\n" + body
 
 
-def test_a_request_is_answered_and_the_next_on_the_same_connection(start, picture):
-    with start().connect() as connection:
-        for _ in range(2):
-            connection.sendall(post(picture))
-            status, answer = answered(connection)
-            assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
-
-
 def test_a_body_that_trickles_is_408_and_chunks_are_counted(start):
     server = start(body_time=0.3)
     with server.connect() as connection:
@@ -235,20 +227,6 @@ def test_what_a_client_that_left_had_waiting_is_dropped(start, reader, picture):
         reader.open.set()
         assert answered(first)[0] == 200
     assert len(reader.pages) == 1
-
-
-def test_stopping_finishes_what_runs(start, reader, picture):
-    server = start()
-    reader.open.clear()
-    with server.connect() as connection:
-        connection.sendall(post(picture))
-        assert reader.busy.acquire(timeout=5)
-        server.stop()
-        server.until_refused()
-        reader.open.set()
-        status, answer = answered(connection)
-    assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
-    server.join()
 
 
 def test_stopping_answers_whoever_is_connected_and_says_that_it_is_the_last_answer(

@@ -295,7 +295,9 @@ def test_a_server_that_stops_is_alive_and_not_ready(client):
         assert client.get(path).status_code == status
 
 
-def test_metrics_tell_what_was_read(client, picture):
+def test_metrics_tell_what_was_read_and_answered_by_route_as_declared(client, picture):
+    for path in ("/v2/models/tiles", "/v2/models/other", "/made/up"):
+        client.get(path)
     for _ in range(2):
         client.post("/v1/read", content=picture, headers={"Content-Type": "image/png"})
     client.post("/v1/classify", content=bytes(784 * 3))
@@ -309,8 +311,13 @@ def test_metrics_tell_what_was_read(client, picture):
         "digitlens_queue_depth 0.0",
         "digitlens_in_progress 0.0",
         'digitlens_request_seconds_bucket{le="0.05",route="/v1/read"}',
+        'digitlens_request_seconds_count{route="/v1/read"} 2.0',
+        'digitlens_responses_total{route="/v2/models/{name}",status="200"} 1.0',
+        'digitlens_responses_total{route="/v2/models/{name}",status="404"} 1.0',
+        'digitlens_refused_requests_total{cause="not-found"} 2.0',
     ):
         assert line in answer.text
+    assert "made/up" not in answer.text
 
 
 def test_servers_do_not_share_counters(serve):
