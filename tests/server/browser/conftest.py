@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -141,8 +140,3 @@ def reads():
         page.wait_for_function(script, arg=text)
 
     return reads
-
-
-@pytest.fixture(scope="session")
-def examples():
-    return Path(__file__).parents[3] / "examples"

@@ -83,17 +83,14 @@ def test_doubtful_cells_are_found_edited_and_saved(table):
     assert sheet["A2"].fill.fill_type is None
 
 
-def test_rules_that_are_not_kept_are_told_as_what_they_are(table):
-    table.select_option("#rules", "total")
-    table.get_by_text("A column does not add up to its last row: no total, or misread.").wait_for()
-
-
-def test_a_picture_without_such_a_table_is_said_to_have_none(table):
+def test_rules_that_are_not_kept_and_a_picture_without_such_a_table_are_told(table):
     page = table
     page.expected = ["status of 422"]
+    page.select_option("#rules", "total")
+    page.get_by_text("A column does not add up to its last row: no total, or misread.").wait_for()
     page.select_option("#rules", "sudoku")
     page.locator("#table-verdict.rejected").get_by_text("found no table").wait_for()
     assert page.is_hidden("#table-save")
-    assert page.asked == ["", "rules=sudoku"]
+    assert page.asked == ["", "rules=total", "rules=sudoku"]
     page.click("#view-numbers")
     assert page.locator("#marks .label").count() >= 4
