@@ -181,22 +181,22 @@ def test_of_much_text_the_same_parts_are_read(page, root, python):
     )
 
 
-@pytest.mark.parametrize("ink", ["white", "yellow", "gray", "black"])
-def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, python, ink):
+def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, python):
     """Through the page: what is transparent has to pass its canvas."""
-    strokes = Image.new("RGBA", (200, 200))
-    pen = ImageDraw.Draw(strokes)
-    pen.line([(110, 40), (50, 120), (150, 120)], ink, 14, "curve")
-    pen.line([(118, 80), (118, 175)], ink, 14)
-    stream = io.BytesIO()
-    strokes.save(stream, "PNG")
     page = browser.new_page()
     page.goto(f"{origin}/site/index.html")
-    file = {"name": "four.png", "mimeType": "image/png", "buffer": stream.getvalue()}
-    page.set_input_files("#file", file)
-    page.wait_for_selector("#strip .chip", timeout=60_000)
-    assert page.inner_text("#strip .chip").strip().startswith("4")
-    assert python.read(stream.getvalue()).text == "4"
+    for number, ink in enumerate(("white", "yellow", "gray", "black"), 1):
+        strokes = Image.new("RGBA", (200, 200))
+        pen = ImageDraw.Draw(strokes)
+        pen.line([(110, 40), (50, 120), (150, 120)], ink, 14, "curve")
+        pen.line([(118, 80), (118, 175)], ink, 14)
+        stream = io.BytesIO()
+        strokes.save(stream, "PNG")
+        file = {"name": f"{ink}.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+        page.set_input_files("#file", file)
+        page.wait_for_selector(f"#history-list li:nth-child({number})", timeout=60_000)
+        assert page.inner_text("#strip .chip").strip().startswith("4"), ink
+        assert python.read(stream.getvalue()).text == "4"
     page.close()
 
 
