@@ -122,11 +122,7 @@ FAR = Table(
             cell("0", Decimal(0), "integer"),
             cell("1-1-1850", date(1850, 1, 1), "date"),
         ),
-        (
-            cell("1e-300", Decimal("1e-300"), "decimal"),
-            cell("9:05", time(9, 5), "time"),
-            cell(""),
-        ),
+        (cell("1e-300", Decimal("1e-300"), "decimal"), cell("9:05", time(9, 5), "time"), cell("")),
     ),
     *(100, 80, "drawn", "0" * 64),
 )

@@ -159,7 +159,4 @@ def test_the_report_has_a_line_for_each_load_and_names_errors():
     }
     lines = serving.report_soak(json.loads(json.dumps(record))).splitlines()
     assert "| 80 % | 60.0 | 9.6 | 100 | 9 | 100 | 3 | 0 | 2 | 450 → 451 |  |" in lines
-    assert lines[-2:] == [
-        "- Processes replaced under load: 2 of 2",
-        "- 80 %: {'picture: 500': 2}",
-    ]
+    assert lines[-2:] == ["- Processes replaced under load: 2 of 2", "- 80 %: {'picture: 500': 2}"]

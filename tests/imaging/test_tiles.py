@@ -6,13 +6,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageDraw
 
 from digitlens.imaging import tiles
-from digitlens.imaging.tiles import (
-    FRAME,
-    SIDE,
-    stroke_width,
-    to_tile,
-    to_tiles,
-)
+from digitlens.imaging.tiles import FRAME, SIDE, stroke_width, to_tile, to_tiles
 
 SOME_INK = arrays.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 60))).filter(np.any)
 

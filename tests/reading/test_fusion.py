@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.errors import ModelError
-from digitlens.reading.fusion import (
-    CONTEXT,
-    LAYERS,
-    NETWORKS,
-    Fusion,
-    Scores,
-    context,
-    opinions,
-)
+from digitlens.reading.fusion import CONTEXT, LAYERS, NETWORKS, Fusion, Scores, context, opinions
 
 SEEN = len(NETWORKS) + CONTEXT
 EMPTY = {name: np.zeros((1 + (SEEN if name in ("first", "exists") else 1), 1)) for name in LAYERS}

@@ -39,8 +39,7 @@ def test_rows_stay_in_order_over_sessions(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "torn",
-    [b"2026-01-01T00:01:00+00:00,b,m,ha", b"\0" * 40, b"\0" * 40 + b"sh,main,,,,,,,\n"],
+    "torn", [b"2026-01-01T00:01:00+00:00,b,m,ha", b"\0" * 40, b"\0" * 40 + b"sh,main,,,,,,,\n"]
 )
 def test_what_a_power_cut_left_is_cut_off(tmp_path, torn):
     path = tmp_path / "log.csv"

@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.errors import TemplateError
-from digitlens.reading.meter import (
-    Candidate,
-    History,
-    RegionReading,
-    TemplateReader,
-    interpret,
-)
+from digitlens.reading.meter import Candidate, History, RegionReading, TemplateReader, interpret
 from digitlens.reading.template import Template, make_region
 from digitlens.results import Alternative, Box, Digit, Number, Reading
 
@@ -130,11 +124,7 @@ def test_a_code_has_no_value():
         (read("103", ("106", 0.3)), 10, ("doubtful", None)),
         (read("100", ("110", 0.1)), 10, ("value", Decimal("10.0"))),  # likelier than to have moved
         (read("103", ("104", 0.4, 0.4)), 10, ("doubtful", None)),
-        (
-            read("104", ("103", 0.4, 0.4)),
-            10,
-            ("value", Decimal("10.4")),
-        ),  # there, or half way
+        (read("104", ("103", 0.4, 0.4)), 10, ("value", Decimal("10.4"))),  # there, or half way
         (RegionReading(region(), (), "none"), 10, ("doubtful", None)),
     ],
 )

@@ -214,10 +214,7 @@ def test_every_index_appears_once_and_lines_run_from_left_to_right(boxes):
 
 
 @given(
-    PAGES,
-    st.sampled_from([0.25, 0.5, 2.0, 8.0]),
-    st.integers(-300, 1000),
-    st.integers(-300, 1000),
+    PAGES, st.sampled_from([0.25, 0.5, 2.0, 8.0]), st.integers(-300, 1000), st.integers(-300, 1000)
 )
 def test_moving_and_scaling_changes_nothing(boxes, scale, right, down):
     other = boxes * scale + np.array([right, down, right, down])

@@ -112,10 +112,7 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
 
 @pytest.mark.parametrize(
     ("option", "package", "extra"),
-    [
-        ("watch", "uvicorn", "serve"),
-        ("tensorboard", "tensorboard", "tensorboard"),
-    ],
+    [("watch", "uvicorn", "serve"), ("tensorboard", "tensorboard", "tensorboard")],
 )
 def test_a_missing_package_is_named_before_anything_is_trained(option, package, extra, monkeypatch):
     for name in list(sys.modules):

@@ -4,12 +4,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digitlens.errors import ModelError
 from digitlens.models.session import open_session
-from text_detector import (
-    detector_graph,
-    export_text_detector,
-    fold_biases,
-    halved,
-)
+from text_detector import detector_graph, export_text_detector, fold_biases, halved
 
 
 def small_detector():

@@ -16,14 +16,7 @@ from digitlens.explain.explanation import (
     SimilarDigits,
 )
 from digitlens.results import Box, Digit, Reading
-from digitlens.visualization.explanation_page import (
-    AGAINST,
-    FOR,
-    blended,
-    marked,
-    page,
-    write_page,
-)
+from digitlens.visualization.explanation_page import AGAINST, FOR, blended, marked, page, write_page
 
 TILE = np.zeros((28, 28), np.uint8)
 TILE[4:24, 12:16] = 255

@@ -241,10 +241,7 @@ REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMExce
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [
-        ("NotAllowedError", "The camera was refused."),
-        ("NotFoundError", "There is no camera here."),
-    ],
+    [("NotAllowedError", "The camera was refused."), ("NotFoundError", "There is no camera here.")],
 )
 def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
     page = open_page(before=lambda page: page.add_init_script(REFUSE.format(error)))

@@ -2,11 +2,7 @@ import pytest
 from PIL import Image
 
 from digitlens.training.search_space import StudyResult, Trial, parse_space
-from digitlens.visualization.figures.curves import (
-    draw_curves,
-    draw_runs,
-    draw_tuning,
-)
+from digitlens.visualization.figures.curves import draw_curves, draw_runs, draw_tuning
 from digitlens.visualization.theme import MOST_LOOKS
 
 
