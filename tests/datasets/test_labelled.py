@@ -1,6 +1,8 @@
 import hashlib
 import io
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -123,6 +125,11 @@ def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(path, "tiles/00001.png: cannot be read")
     path.write_bytes(content[:-30])
     refused(path, "is no zip file, or damaged")
+    later = write_zip(tmp_path / "later.zip", members[1])
+    content = bytearray(later.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 148  # the version that unpacks it: 14.8
+    later.write_bytes(content)
+    refused(later, "is no zip file, or damaged")
     for name in ("/", "//labels.csv", "a//labels.csv"):
         refused(write_zip(tmp_path / "b.zip", {name: b""}), "is not a path inside")
     refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b""}), "no labels.csv in it")
@@ -150,6 +157,18 @@ def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
     )
     files["labels.csv"] = b"file,label\ntiles/00001.png,none\n"
     refused(write_zip(tmp_path / "b.zip", files), "expected a label from 0 to 9, found 'none'")
+
+
+def test_a_tile_whose_size_stands_elsewhere_is_refused(members, tmp_path):
+    """Where a PNG file has its size another chunk may be, which decoders pass over."""
+    content = png(np.zeros((30, 20), np.uint8))
+    before = b"anyC" + struct.pack(">II", 28, 28)
+    chunk = struct.pack(">I", 8) + before + struct.pack(">I", zlib.crc32(before))
+    members[1]["tiles/00002.png"] = content[:8] + chunk + content[8:]
+    refused(
+        write_zip(tmp_path / "a.zip", members[1]),
+        "line 3: tiles/00002.png: expected 28 x 28 pixels, found 20 x 30",
+    )
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
             base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
             archive.filename = str(path)  # the name of a member without one is asked of it
             yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:  # the second: of a later version
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
 
 
@@ -238,13 +238,17 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
         return "is not a PNG file"
     # The size is in the header: what is no tile is not decoded, however many pixels it claims.
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
-    if (width, height) != (28, 28):
-        return f"expected 28 x 28 pixels, found {width} x {height}"
-    try:
-        page = _gray(load_image(content))
-    except ImageError as error:
-        return str(error).removeprefix("image: ")
-    return page if page.ndim == 2 else "expected gray pixels, found colours"
+    if (width, height) == (28, 28):
+        try:
+            page = _gray(load_image(content))
+        except ImageError as error:
+            return str(error).removeprefix("image: ")
+        if page.ndim != 2:
+            return "expected gray pixels, found colours"
+        if page.shape == (28, 28):
+            return page
+        height, width = page.shape  # another chunk stood where the header should
+    return f"expected 28 x 28 pixels, found {width} x {height}"
 
 
 def _gray(page: Page) -> Page:
