@@ -125,11 +125,13 @@ def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(path, "tiles/00001.png: cannot be read")
     path.write_bytes(content[:-30])
     refused(path, "is no zip file, or damaged")
-    later = write_zip(tmp_path / "later.zip", members[1])
-    content = bytearray(later.read_bytes())
-    content[content.index(b"PK\1\2") + 6] = 148  # the version that unpacks it: 14.8
-    later.write_bytes(content)
-    refused(later, "is no zip file, or damaged")
+    # In the list at the end: 14.8 as the version that unpacks it; a name that is no UTF-8.
+    for changes in ({6: 148}, {9: 8, 46: 0xE4}):
+        content = bytearray(write_zip(path, members[1]).read_bytes())
+        for at, value in changes.items():
+            content[content.index(b"PK\1\2") + at] = value
+        path.write_bytes(content)
+        refused(path, "is no zip file, or damaged")
     for name in ("/", "//labels.csv", "a//labels.csv"):
         refused(write_zip(tmp_path / "b.zip", {name: b""}), "is not a path inside")
     refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b""}), "no labels.csv in it")

@@ -168,7 +168,8 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
             base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
             archive.filename = str(path)  # the name of a member without one is asked of it
             yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
-    except (zipfile.BadZipFile, NotImplementedError) as error:  # the second: of a later version
+    # Of a later version, or with names that are no UTF-8 although it says so.
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
 
 
