@@ -19,11 +19,11 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from digitlens.errors import DataError
-from digitlens.files import atomic_path, write_bytes
+from digitlens.files import write_bytes
 from digitlens.progress import work_bar
 from digitlens.training.optim import set_learning_rate
 from digitlens.training.recipe import TrainingRecipe
@@ -104,7 +104,7 @@ def save_state(
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Writes progress, modules and optimiser as one file in the run folder, or raises OSError."""
+    """Writes progress, modules and optimiser as one file in the run folder."""
     tensors = {f"best/{name}": tensor for name, tensor in progress.best.items()}
     for prefix, module in modules.items():
         tensors |= {f"{prefix}/{name}": tensor for name, tensor in module.state_dict().items()}
@@ -116,11 +116,8 @@ def save_state(
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    with atomic_path(folder / STATE) as temporary:
-        try:
-            save_file(tensors, temporary, {"progress": json.dumps(facts)})
-        except SafetensorError as error:  # a full disk, say
-            raise OSError(f"{folder / STATE} cannot be written: {error}") from error
+    # Not by save_file, whose own temporary files nobody would clear away after a kill.
+    write_bytes(folder / STATE, save(tensors, {"progress": json.dumps(facts)}))
 
 
 def load_state(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +23,7 @@ from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import TYPESET, LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.metrics import aligned
-from digitlens.files import atomic_path, write_bytes
+from digitlens.files import write_bytes
 from digitlens.progress import note
 from digitlens.training.export import export_lines
 from digitlens.training.loop import Device, Row, Task, fit
@@ -96,8 +96,7 @@ def write_snapshot(network: nn.Module, path: Path) -> None:
         name: tensor.detach().cpu().half().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(path, save(tensors))
 
 
 def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
