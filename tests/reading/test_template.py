@@ -58,6 +58,7 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
         ("", "regions: expected a table"),
         ("title = 1\n[regions.a]\nbox = [0, 0, 9, 9]", "title: is no key"),
         ("time = 3\n[regions.a]\nbox = [0, 0, 9, 9]", "time: expected a format"),
+        ("time = '%m-%m'\n[regions.a]\nbox = [0, 0, 9, 9]", "time: expected a format"),
         ("[regions.a]", r"regions.a.box: expected x0, y0, x1, y1 .* found \(\)"),
         ("[regions.a]\nbox = [9, 0, 0, 9]", "regions.a.box: expected x0"),
         ("[regions.a]\nbox = [0, 0, 101, 9]", "regions.a.box: .*100 x 80 pixels"),

@@ -145,12 +145,14 @@ def test_unknown_and_impossible_changes_are_listed_together():
 
 def test_unknown_fields_in_toml_are_listed_with_the_impossible_ones(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('qwerty = "red"\nepochs = -1\ndropout = "much"\n', encoding="utf-8")
+    fields = f'qwerty = "red"\nepochs = -1\ndropout = "much"\nlearning_rate = {10**400}\n'
+    path.write_text(fields, encoding="utf-8")
     with pytest.raises(RecipeError) as caught:
         load_recipe(str(path))
     assert "qwerty: no such field; known fields: architecture" in str(caught.value)
     assert "dropout: expected a number, found 'much'" in str(caught.value)
     assert "epochs: expected 1 to 10000, found -1" in str(caught.value)
+    assert "learning_rate: expected" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["epochs = ", "\x00", "a = " + "[" * 5000, None])

@@ -306,7 +306,9 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
-@pytest.mark.parametrize("call", ["create_new_trial", "set_trial_state_values"])
+@pytest.mark.parametrize(
+    "call", ["create_new_trial", "set_trial_user_attr", "set_trial_state_values"]
+)
 def test_a_database_that_cannot_be_written_any_more_is_one_line(call, tmp_path, monkeypatch):
     def full(*_, **__):
         raise StorageInternalError("An exception is raised.") from OSError("disk is full")

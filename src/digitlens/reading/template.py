@@ -237,7 +237,7 @@ def _page(name: Any, path: Path) -> Page:
 def _time(text: Any) -> str:
     try:
         datetime.strptime(datetime.now().strftime(text), text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, re.error) as error:  # the last: a part that is there twice
         raise TemplateError(
             f"time: expected a format such as %Y-%m-%d_%H%M, found {text!r}"
         ) from error

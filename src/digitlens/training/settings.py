@@ -9,6 +9,7 @@ import inspect
 import json
 import math
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -206,8 +207,9 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
     for name, value in known.items():
         if isinstance(value, list):
             known[name] = tuple(value)
-        elif isinstance(value, int) and isinstance(defaults(recipe)[name], float):
-            known[name] = value if isinstance(value, bool) else float(value)
+        elif type(value) is int and isinstance(defaults(recipe)[name], float):
+            with suppress(OverflowError):  # it is too large anyway
+                known[name] = float(value)
     try:
         built = recipe(**known)
     except RecipeError as error:

@@ -56,6 +56,7 @@ TIME_ENOUGH = 10  # complete trials before it is told which field matters
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 TRIALS = "trials"  # folder of the runs
 PARTS = 10  # of a training, after each of which a trial is compared with the others
+DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError)
 HOPELESS = 3  # trials that all fail, after which the study stops
 
 OnTrial = Callable[[Trial], object]
@@ -104,10 +105,12 @@ def _usable(shown: str) -> Generator[None]:
     """Turns the errors of a database, as of a full disk, into one line."""
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, AssertionError) as raised:
-        # Optuna asserts that a trial has ended, also where that could not be written.
-        error = raised.__context__ if isinstance(raised, AssertionError) else raised
-        if not isinstance(error, StorageInternalError | SQLAlchemyError):
+    except Exception as raised:
+        # Where the end of a trial could not be written, Optuna stumbles over what it does then.
+        error: BaseException | None = raised
+        while error and not isinstance(error, DATABASE_ERRORS):
+            error = error.__context__
+        if error is None:
             raise
         why = _first_line(error.__cause__ or error)
         raise DataError(f"{shown} cannot be used ({why}): mend it, then go on") from error
@@ -171,7 +174,7 @@ class _Objective:
         begun = time.monotonic()
         try:
             return self._mean(trial, self._space.recipe(chosen))
-        except (OSError, KeyboardInterrupt):  # nothing that the recipe could help
+        except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # nothing that a recipe could help
             trial.set_user_attr("reason", INTERRUPTED)
             self._study.enqueue_trial(trial.params)  # the next that is tried
             raise
