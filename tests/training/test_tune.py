@@ -306,6 +306,19 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_sign_of_life_that_cannot_be_given_is_no_traceback(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise StorageInternalError("An exception is raised.")
+
+    monkeypatch.setattr(tune_module, "train_classifier", _trained)
+    study = open_study(local_storage(tmp_path), "mine", PLAN)
+    monkeypatch.setattr(study._storage._backend, "record_heartbeat", full)
+    search(study, (None, None), tmp_path, trials=1)
+    assert result_of(study).trials[0].state == "complete"
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "call", ["create_new_trial", "set_trial_user_attr", "set_trial_state_values"]
 )

@@ -12,6 +12,7 @@ import dataclasses
 import math
 import os
 import shutil
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -93,7 +94,7 @@ def search(
             study.stop()
 
     objective = _Objective(study, splits, folder, on_trial)
-    with _usable("the database of the study"), _present(study, folder):
+    with _usable("the database of the study"), _silent_heartbeat(), _present(study, folder):
         if not has_enough():
             study.optimize(
                 objective, timeout=timeout, catch=(_UntrainableError,), callbacks=[after]
@@ -114,6 +115,25 @@ def _usable(shown: str) -> Generator[None]:
             raise
         why = _first_line(error.__cause__ or error)
         raise DataError(f"{shown} cannot be used ({why}): mend it, then go on") from error
+
+
+@contextmanager
+def _silent_heartbeat() -> Generator[None]:
+    """Keeps the thread that gives signs of life from telling of a database that fails.
+
+    What else is asked of the database fails, too, and says so.
+    """
+    before = threading.excepthook
+
+    def told(raised: threading.ExceptHookArgs) -> None:
+        if not isinstance(raised.exc_value, DATABASE_ERRORS):
+            before(raised)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager
