@@ -306,6 +306,22 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
+def test_a_trial_that_ended_before_it_had_chosen_is_tried_again(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("disk is full")
+
+    monkeypatch.setattr(tune_module, "train_classifier", _trained)
+    chosen = {"epochs": 3, "learning_rate": 0.02}
+    study = open_study(local_storage(tmp_path), "mine", PLAN)
+    study.enqueue_trial(chosen)
+    with monkeypatch.context() as broken:
+        broken.setattr(tune_module, "_suggest", full)
+        with pytest.raises(OSError, match="disk is full"):
+            search(study, (None, None), tmp_path, trials=1)
+    search(study, (None, None), tmp_path, trials=1)
+    assert result_of(study).trials[1].chosen == chosen
+
+
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_sign_of_life_that_cannot_be_given_is_no_traceback(tmp_path, monkeypatch, capsys):
     def full(*_):

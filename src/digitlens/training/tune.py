@@ -153,12 +153,17 @@ def _present(study: Study, folder: Path) -> Generator[None]:
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
                 study.tell(trial.number, state=TrialState.FAIL)
-                # Tried again, first of all: the first trial is that of the recipe itself.
-                study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
+                _try_again(study, trial.number)
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
+
+
+def _try_again(study: Study, number: int) -> None:
+    """Makes a trial the next that is tried: the first one is that of the recipe itself."""
+    trial = study.get_trials(deepcopy=False)[number]
+    study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
 
 
 def _runs_of(folder: Path, number: int) -> Path:
@@ -183,20 +188,12 @@ class _Objective:
 
     def __call__(self, trial: optuna.Trial) -> float:
         self.number = trial.number + 1
-        chosen = {one.name: _suggest(trial, one) for one in self._space.dimensions}
-        if self._on_trial:
-            self._on_trial(Trial(self.number, "running", chosen))
-        if twin := self._twin(chosen):
-            trial.set_user_attr("reason", f"the same as trial {twin.number}")
-            trial.set_user_attr("accuracies", twin.accuracies)
-            trial.set_user_attr("losses", twin.losses)
-            return twin.accuracy or 0.0
         begun = time.monotonic()
         try:
-            return self._mean(trial, self._space.recipe(chosen))
+            return self._accuracy(trial)
         except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # nothing that a recipe could help
             trial.set_user_attr("reason", INTERRUPTED)
-            self._study.enqueue_trial(trial.params)  # the next that is tried
+            _try_again(self._study, trial.number)
             raise
         except optuna.TrialPruned as error:
             trial.set_user_attr("reason", _first_line(error))
@@ -212,6 +209,18 @@ class _Objective:
         others = (one for one in trials_of(self._study) if one.number != self.number)
         same = (one for one in others if one.accuracy is not None and one.chosen == chosen)
         return next(same, None)
+
+    def _accuracy(self, trial: optuna.Trial) -> float:
+        """That of the recipe of a trial, on average over the seeds; or that of its twin."""
+        chosen = {one.name: _suggest(trial, one) for one in self._space.dimensions}
+        if self._on_trial:
+            self._on_trial(Trial(self.number, "running", chosen))
+        if twin := self._twin(chosen):
+            trial.set_user_attr("reason", f"the same as trial {twin.number}")
+            trial.set_user_attr("accuracies", twin.accuracies)
+            trial.set_user_attr("losses", twin.losses)
+            return twin.accuracy or 0.0
+        return self._mean(trial, self._space.recipe(chosen))
 
     def _mean(self, trial: optuna.Trial, recipe: Recipe) -> float:
         rows: list[Row] = []
