@@ -158,19 +158,19 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
         reason = error.strerror or error
         raise DataError(f"{path} cannot be read ({reason}): {_EXPECTED}") from error
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            # People pack a folder as well as its content.
-            names = archive.namelist()
-            if wrong := [name for name in names if name.startswith("/") or "//" in name]:
-                # zipfile.Path of Python before 3.11.10 does not come to an end on them.
-                raise DataError(f"{path}: {wrong[0][:80]!r} is not a path inside: pack it again")
-            lists = [name for name in names if PurePosixPath(name).name == LABELS]
-            base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
-            archive.filename = str(path)  # the name of a member without one is asked of it
-            yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
-    # Of a later version, or with names that are no UTF-8 although it says so.
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        opened = zipfile.ZipFile(io.BytesIO(content))
+    except DAMAGED as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
+    with opened as archive:
+        # People pack a folder as well as its content.
+        names = archive.namelist()
+        if wrong := [name for name in names if name.startswith("/") or "//" in name]:
+            # zipfile.Path of Python before 3.11.10 does not come to an end on them.
+            raise DataError(f"{path}: {wrong[0][:80]!r} is not a path inside: pack it again")
+        lists = [name for name in names if PurePosixPath(name).name == LABELS]
+        base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
+        archive.filename = str(path)  # the name of a member without one is asked of it
+        yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
 
 
 def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
