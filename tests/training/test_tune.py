@@ -63,6 +63,7 @@ def test_an_unusable_database_is_one_line_without_the_password(
     assert "cannot be used" in str(told.value)
     assert "\n" not in str(told.value)
     assert shown in str(told.value)
+    assert "expected the address of a database" in str(told.value)
 
 
 def test_a_foreign_study_is_refused(tmp_path, monkeypatch):

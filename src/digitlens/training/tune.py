@@ -106,6 +106,8 @@ def _usable(shown: str) -> Generator[None]:
     """Turns the errors of a database, as of a full disk, into one line."""
     try:
         yield
+    except DataError:  # it says already what cannot be used
+        raise
     except Exception as raised:
         # Where the end of a trial could not be written, Optuna stumbles over what it does then.
         error: BaseException | None = raised
