@@ -45,9 +45,11 @@ def test_a_page_is_turned_counter_clockwise(turn):
     assert found.flags.c_contiguous
 
 
-@pytest.mark.parametrize(("text", "sure"), [("6", 0.4), ("6009", 0.99)])
-def test_neither_a_lone_character_nor_what_reads_well_is_read_on_its_head(text, sure):
-    quad = np.array([[0, 0], [9, 0], [9, 12], [0, 12]], np.float32)
+@pytest.mark.parametrize(
+    ("text", "sure", "width"), [("6", 0.4, 9), ("6009", 0.99, 9), ("1", 0.99, 3)]
+)
+def test_neither_a_lone_character_nor_what_reads_well_is_read_in_other_turns(text, sure, width):
+    quad = np.array([[0, 0], [width, 0], [width, 12], [0, 12]], np.float32)
     posteriors = np.full((len(text), 2), sure, np.float32)
     symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
     crop = np.zeros((48, 40, 3), np.uint8)

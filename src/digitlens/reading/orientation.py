@@ -35,7 +35,7 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
     """
     found = [each for each in read if each.line.score] or list(read)
     some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
-    if not some or _fluency(some) > _FLUENT:
+    if not some or _fluency(some) > _FLUENT or _is_lone(some):
         return 0
     lines = [_as_found(each.line) for each in some]
     tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
@@ -101,6 +101,12 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
         for each in read
     ]
     return float(np.concatenate(sure).mean())
+
+
+def _is_lone(read: Sequence[RecognizedLine]) -> bool:
+    """Whether all there is reads upright as one character for certain: a 1 is no line on its side."""
+    confidence = [value for each in read for value in each.symbols.confidence]
+    return len(confidence) == 1 and confidence[0] > _FLUENT
 
 
 def _area(line: TextLine) -> float:

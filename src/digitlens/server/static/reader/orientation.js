@@ -27,7 +27,7 @@ export async function bestTurn(read, page, recognizer) {
   const found = detected.length ? detected : read;
   const order = argsortDown(found.map(({ line }) => areaOf(asFound(line)))).slice(0, LINES);
   const some = order.map((i) => found[i]);
-  if (!some.length || fluencyOf(some) > FLUENT) return 0;
+  if (!some.length || fluencyOf(some) > FLUENT || isLone(some)) return 0;
   let lines = some.map(({ line }) => asFound(line));
   const tall = lines.filter((line) => heightOf(line) > LONG * widthOf(line));
   let turns = 2 * sum(tall.map(areaOf)) > sum(lines.map(areaOf)) ? [1, 3] : [2];
@@ -48,6 +48,12 @@ export async function bestTurn(read, page, recognizer) {
   const best = argmax(turned.map(evidenceOf));
   const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;
   return isBetter(turned[best], some) ? turns[best] : 0;
+}
+
+/** Whether all there is reads upright as one character for certain: a 1 is no line on its side. */
+function isLone(read) {
+  const confidence = read.flatMap(({ symbols }) => symbols.map((symbol) => symbol.confidence));
+  return confidence.length === 1 && confidence[0] > FLUENT;
 }
 
 function readsBetter(turned, upright) {
