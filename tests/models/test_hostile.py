@@ -165,15 +165,18 @@ def message(field, content):
     return bytes([field << 3 | 2, *length, size]) + content
 
 
-def test_more_memory_than_there_is_for_graphs_is_not_taken(tmp_path):
+@pytest.mark.parametrize("operator", ["ConstantOfShape", "Expand"])  # on loading; on running
+def test_more_memory_than_there_is_for_graphs_is_not_taken(tmp_path, operator):
     side = int((memory_limit() / 4) ** 0.5) + 1000
+    entries = ["large"] if operator == "ConstantOfShape" else ["one", "large"]
     nodes = (
-        node("ConstantOfShape", ["large"], ["zeros"]),
+        node("ReduceSum", ["sums"], ["one"], keepdims=0),
+        node(operator, entries, ["zeros"]),
         node("ReduceSum", ["zeros"], ["none"], keepdims=0),
         node("Add", ["sums", "none"], ["scores"]),
         SOFTMAX,
     )
-    assert "Available memory of" in refused(tmp_path, model(*nodes, large=np.array([side, side])))
+    assert "MB that all graphs" in refused(tmp_path, model(*nodes, large=np.array([side, side])))
 
 
 def test_networks_of_lines_that_give_too_little_are_refused(make_model):

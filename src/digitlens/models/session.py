@@ -15,7 +15,10 @@ import onnxruntime as ort
 
 from digitlens.errors import ModelError, lacks_memory
 
-_MEMORY, _MEMORY_A_CORE = 1 << 30, 1 << 29
+# Bytes for all graphs of a process. Reading a large page takes up to 150 MB per thread, so that
+# each core can read one, and a graph that requests any amount is still refused early.
+_MEMORY, _MEMORY_PER_CORE = 256 << 20, 160 << 20
+_FOLDED = 4 << 20  # bytes of one constant that is computed on loading, outside that limit
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 Shape = Sequence[int | None]
@@ -46,6 +49,8 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     options.log_severity_level = 4  # what fails is raised, and need not be told twice
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
+    folded = "optimization.constant_folding_max_output_size_in_bytes"
+    options.add_session_config_entry(folded, str(_FOLDED))
     # Small layers follow each other faster than a sleeping thread wakes up; threads that spin
     # after a run hold up what comes next: the other network, or the user.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
@@ -63,10 +68,7 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
 
 @cache
 def _bound_memory() -> None:
-    """Has all graphs take their memory from one place, which has an end: a graph can ask for any.
-
-    One thread needs 128 to 256 MB for the largest pages.
-    """
+    """Registers one size-limited arena for all graphs; a graph may request any amount of memory."""
     kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
     usual = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
@@ -77,8 +79,8 @@ def _bound_memory() -> None:
 
 
 def memory_limit() -> int:
-    """Bytes that all graphs of this process may take together while they run."""
-    return _MEMORY + _MEMORY_A_CORE * cores()
+    """Bytes that all graphs of this process may hold at once while they run."""
+    return _MEMORY + _MEMORY_PER_CORE * cores()
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,11 @@ def run_graph(
     try:
         outputs: list[Any] = session.run(names, feed, **more)
     except Exception as error:  # onnxruntime's own errors share no public base class
+        if "Available memory of" in str(error):
+            limit = f"the {memory_limit() >> 20} MB that all graphs of a process share"
+            raise ModelError(
+                f"a graph needs more than {limit}: read fewer pictures at once"
+            ) from error
         raise ModelError(f"a graph fails: {first_line(error)}: export the model again") from error
     for output, shape in zip(outputs, shapes, strict=False):
         sides = zip(output.shape, shape, strict=False)
