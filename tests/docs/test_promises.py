@@ -11,7 +11,7 @@ TEXT = (ROOT / "docs/promises.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
     for line in TEXT.splitlines()
-    if line.startswith("| ") and not line.startswith(("| promise", "|---"))
+    if line.startswith("| ") and not line.startswith(("| guarantee", "|---"))
 ]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT)
 
