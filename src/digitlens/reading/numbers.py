@@ -27,6 +27,11 @@ _TRAIL = rf"(?:{_BEHIND}|[{CURRENCIES}]| [{CURRENCIES}](?!\d))*"
 _NUMBER = re.compile(f"{_PRICED}|{_LEAD}{_BODY}{_TRAIL}")
 # Two amounts with decimals that no space parts, as on a tag with an old and a new price.
 _RUN_TOGETHER = re.compile(r"(\D*\d+([.,])\d\d)\d+\2\d\d\D*")
+# The first of two times or dates that a hyphen joins, as in opening hours.
+_RANGE = re.compile(
+    r"\d{1,2}:\d\d(?=-\d{1,2}:\d\d$)"
+    r"|\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)(?=-\d{1,2}\1\d{1,2}\1(?:\d{4}|\d\d)$)"
+)
 # Units whose exponent is a digit, but no number.
 _POWER = re.compile(r"(?<![A-Za-z])[cdkm]?m[23](?![\dA-Za-z])")
 _TRAILING = re.compile(r"[.,/:-] *(?=\d|$)")
@@ -65,6 +70,9 @@ def number_spans(text: str) -> list[tuple[int, int]]:
         if two and not ONE_MARK.fullmatch(text, begin, end):
             spans.append((begin, two.end(1)))
             begin = two.end(1)
+        elif first := _RANGE.match(text, begin, end):
+            spans.append((begin, first.end()))
+            begin = first.end() + 1
         spans.append((begin, end))
     return spans
 

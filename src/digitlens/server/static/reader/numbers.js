@@ -19,6 +19,10 @@ const TRAIL = `(?:${BEHIND}|[${CURRENCIES}]| [${CURRENCIES}](?!\\d))*`;
 const NUMBER = new RegExp(`${PRICED}|${LEAD}${BODY}${TRAIL}`, 'g');
 // Two amounts with decimals that no space parts, as on a tag with an old and a new price.
 const RUN_TOGETHER = /^(\D*\d+([.,])\d\d)\d+\2\d\d\D*$/;
+// The first of two times or dates that a hyphen joins, as in opening hours.
+const DATE = '\\d{1,2}\\1(?:\\d{4}|\\d\\d)';
+const RANGE = new RegExp('^(?:\\d{1,2}:\\d\\d(?=-\\d{1,2}:\\d\\d$)' +
+  `|\\d{1,2}([./])${DATE}(?=-\\d{1,2}\\1${DATE}$))`);
 
 // Units whose exponent is a digit, but no number.
 const POWER = /(?<![A-Za-z])[cdkm]?m([23])(?![\dA-Za-z])/g;
@@ -36,8 +40,10 @@ export function numberSpans(text) {
     while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
     const own = number.slice(begin, end);
     const two = !ONE_MARK.test(own) && own.match(RUN_TOGETHER);
-    const cuts = [begin, ...(two ? [begin + two[1].length] : []), end].map((cut) => index + cut);
-    return cuts.slice(1).map((cut, i) => [cuts[i], cut]);
+    const range = !two && own.match(RANGE);
+    const cut = begin + (two ? two[1].length : range ? range[0].length : own.length);
+    const spans = [[begin, cut], [range ? cut + 1 : cut, end]].slice(0, two || range ? 2 : 1);
+    return spans.map((span) => span.map((place) => index + place));
   });
 }
 
