@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_and_an_unknown_data_set_are_named(
     for part in (external_part(measured), ood_part(measure_ood(Foreign(), few))):
         with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
             part.write(tmp_path / "file")
-    with pytest.raises(DataError, match="no data set is called 'mnst'"):
+    with pytest.raises(DataError, match="unknown data set 'mnst'"):
         measure_external(classifier, ["mnst"])
 
 

@@ -50,8 +50,8 @@ def test_a_data_set_comes_framed_and_unframed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mnst", r"called 'mnst': expected digits, usps=FILE, semeion=FILE"),
-        ("digits=somewhere", "come without a file: expected digits"),
+        ("mnst", r"unknown data set 'mnst': expected digits, usps=FILE, semeion=FILE"),
+        ("digits=somewhere", "need no file: expected digits"),
     ],
 )
 def test_what_names_no_data_set_is_answered_with_what_does(text, message):
@@ -61,7 +61,7 @@ def test_what_names_no_data_set_is_answered_with_what_does(text, message):
 
 @pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
 def test_a_data_set_without_its_file_says_which(name, tmp_path):
-    with pytest.raises(DataError, match=f"expected {name}=FILE, with "):
+    with pytest.raises(DataError, match=f"expected {name}=FILE, where "):
         external.load_external(name)
     with pytest.raises(DataError, match="is missing: expected"):
         external.load_external(f"{name}={tmp_path / 'nowhere'}")
@@ -97,7 +97,7 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
 @pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
 def test_rows_that_name_no_digit_or_two_are_refused(row, tmp_path):
     content = table(np.zeros((2, 256)), np.stack([np.eye(10)[0], row]))
-    with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
+    with pytest.raises(DataError, match=r"one of them 1 .* in row 2"):
         external.load_semeion(write(tmp_path / "semeion.data", content))
 
 
@@ -202,7 +202,7 @@ def test_labels_that_do_not_match_or_cannot_be_found_are_refused(wrong, said, co
     with pytest.raises(DataError, match=said):
         external.load_emnist(tmp_path)
     path = write(tmp_path / "digits.gz", contents[IMAGE_FILE])
-    with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
+    with pytest.raises(DataError, match="images-idx3 in the file name"):
         external.load_emnist(path)
 
 
@@ -211,7 +211,7 @@ def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(tmp_path, m
     path = tmp_path / "test_32x32.mat"
     y = np.array([[10], [1], [9]], np.uint8)
     savemat(path, {"X": np.moveaxis(photos, 0, 3), "y": y}, do_compression=True)
-    with pytest.raises(DataError, match=r"expected test_32x32\.mat .* found another file"):
+    with pytest.raises(DataError, match=r"expected test_32x32\.mat .* another SHA-256"):
         external.load_svhn(tmp_path)
     monkeypatch.setitem(external.SVHN, "test_32x32.mat", sha256(path.read_bytes()))
     pictures = external.load_svhn(tmp_path)

@@ -77,11 +77,11 @@ def test_lists_of_spreadsheets_and_gray_tiles_saved_in_colour_are_read(members, 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"a.png": b"", "b.txt": b""}, "no labels.csv in it: expected labels.csv"),
+        ({"a.png": b"", "b.txt": b""}, "labels.csv is missing: expected labels.csv"),
         ({}, "found nothing"),
         ({"b.txt": b""}, "found b.txt"),
         ({"labels.csv": b"file,label\n"}, "lists no tiles"),
-        ({"labels.csv": b"name,digit\n"}, "its header is 'name,digit'"),
+        ({"labels.csv": b"name,digit\n"}, "found the header 'name,digit'"),
         ({"labels.csv": b"\xff\xfe"}, "labels.csv is damaged"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_file_that_is_listed_twice_is_refused(members, tmp_path, load):
     with pytest.raises(DataError) as caught:
         load(path)
     for row, name, before in [(5, "./tiles/00001.png", 2), (6, "tiles/00002.png", 3)]:
-        assert f"line {row}: {name}: is listed in line {before} already" in str(caught.value)
+        assert f"line {row}: {name}: is already listed in line {before}" in str(caught.value)
 
 
 def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time(
@@ -111,30 +111,30 @@ def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time
     pictures = load_pictures(write_folder(tmp_path / "a", files))
     assert [each.name for each in pictures] == [f"tiles/0000{k}.png" for k in (1, 2, 3)]
     said = " ".join(capsys.readouterr().err.split())
-    assert "copy.png: left out: the same picture as tiles/00002.png" in said
+    assert "copy.png: skipped: the same picture as tiles/00002.png" in said
 
 
 def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
     (tmp_path / "text.zip").write_text("text")
-    refused(tmp_path / "text.zip", "is no zip file")
+    refused(tmp_path / "text.zip", "is not a zip file")
     path = write_zip(tmp_path / "a.zip", members[1])
     content = bytearray(path.read_bytes())
     content[60:90] = bytes(30)  # within the first tile: its checksum does not fit any more
     path.write_bytes(content)
     refused(path, "tiles/00001.png: cannot be read")
     path.write_bytes(content[:-30])
-    refused(path, "is no zip file, or damaged")
+    refused(path, "is not a zip file, or damaged")
     # In the list at the end: 14.8 as the version that unpacks it; a name that is no UTF-8.
     for changes in ({6: 148}, {9: 8, 46: 0xE4}):
         content = bytearray(write_zip(path, members[1]).read_bytes())
         for at, value in changes.items():
             content[content.index(b"PK\1\2") + at] = value
         path.write_bytes(content)
-        refused(path, "is no zip file, or damaged")
+        refused(path, "is not a zip file, or damaged")
     for name in ("/", "//labels.csv", "a//labels.csv"):
-        refused(write_zip(tmp_path / "b.zip", {name: b""}), "is not a path inside")
-    refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b""}), "no labels.csv in it")
+        refused(write_zip(tmp_path / "b.zip", {name: b""}), "is not a relative path")
+    refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b""}), "labels.csv is missing")
 
 
 def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
@@ -181,8 +181,8 @@ def test_no_path_leads_out(members, tmp_path, name):
     tiles, files = members
     (tmp_path / "secret.png").write_bytes(png(tiles[0]))
     files["labels.csv"] = f"file,label\n{name},1\n".encode()
-    refused(write_folder(tmp_path / "folder", files), "is not a path inside")
-    refused(write_zip(tmp_path / "a.zip", files | {name: png(tiles[0])}), "is not a path inside")
+    refused(write_folder(tmp_path / "folder", files), "is not a relative path")
+    refused(write_zip(tmp_path / "a.zip", files | {name: png(tiles[0])}), "is not a relative path")
 
 
 def test_no_link_leads_out_and_a_list_that_is_too_long_is_refused(members, tmp_path, monkeypatch):
@@ -193,7 +193,7 @@ def test_no_link_leads_out_and_a_list_that_is_too_long_is_refused(members, tmp_p
     (folder / "labels.csv").write_text("file,label\ntiles/link.png,1\n")
     refused(folder, "is missing")
     monkeypatch.setattr("digitlens.datasets.labelled.MOST", 2)
-    refused(write_zip(tmp_path / "a.zip", files), "3 tiles, at most 2 are read")
+    refused(write_zip(tmp_path / "a.zip", files), "3 rows, expected at most 2")
     monkeypatch.setattr("digitlens.datasets.labelled._ZIP_BYTES", 100)
     refused(tmp_path / "a.zip", "is larger than 100 bytes")
 
@@ -238,7 +238,7 @@ def test_pictures_have_their_text_and_those_that_cannot_be_read_are_named(photos
         ]
         assert [each.page.shape for each in found] == [(40, 60, 3), (40, 60, 3), (28, 28)]
         assert [each.is_tile for each in found] == [False, False, True]
-        assert "broken.jpg: left out" in capsys.readouterr().err
+        assert "broken.jpg: skipped" in capsys.readouterr().err
 
 
 def test_tiles_as_the_page_writes_them_are_pictures_too(members, tmp_path):

@@ -26,7 +26,7 @@ def test_a_file_is_unpacked_whatever_its_name(pack, tmp_path):
         *((pack, bytes(1_000_000), "more than the 20,000 bytes")
           for pack in (bytes, gzip.compress, bz2.compress)),
         *((lambda raw, pack=pack: pack(raw)[:-20], bytes(range(256)) * 40,
-           "file cannot be read, it may be cut short") for pack in (gzip.compress, bz2.compress)),
+           "file cannot be read, it may be truncated") for pack in (gzip.compress, bz2.compress)),
     ],
 )  # fmt: skip
 def test_bombs_and_files_that_are_cut_short_are_refused(pack, content, message, tmp_path):
@@ -65,11 +65,11 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "it is empty"),
+        (b"", "an empty file"),
         (b"1 2 3\n", "found 3"),
         (b"1 2\n3\n", "rows of 2 numbers"),
         (b"1 two\n", "rows of 2 numbers"),
-        (b"\x89HDF\r\n\x1a\n\xff", "it begins 89 48 44 46"),
+        (b"\x89HDF\r\n\x1a\n\xff", "found bytes 89 48 44 46"),
     ],
 )
 def test_other_tables_are_refused(content, said):
@@ -88,7 +88,7 @@ def test_svmlight_leaves_zeros_out():
     [
         *((b"1 1:1\n" + row, r"indices from 1 to 3: ")
           for row in (b"1 1:0 4:1", b"1 0:1", b"a 1:1", b"1 1:x", b"1 1", b"1 1.5:1", b"1 1:2:3")),
-        (b"\n", "it is empty"),
+        (b"\n", "an empty file"),
     ],
 )  # fmt: skip
 def test_damaged_and_empty_svmlight_is_refused(content, said):

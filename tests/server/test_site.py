@@ -112,7 +112,7 @@ def test_another_archive_is_refused_and_without_npm_it_is_said_what_is_missing(
     monkeypatch, tmp_path
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
-    message = r"onnxruntime-web@1.30.0, comes by npm, a part of Node.js: npm cannot be run"
+    message = r"onnxruntime-web@1.30.0, comes from npm, a part of Node.js: npm cannot be run"
     with pytest.raises(DataError, match=message):
         write_site(tmp_path / "site", "default", "pages")
     small_runtime(monkeypatch, sha256=EMPTY)

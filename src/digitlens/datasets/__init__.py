@@ -1,1 +1,1 @@
-"""What networks are trained and measured with."""
+"""Data sets and generators of pictures, for training and measuring networks."""

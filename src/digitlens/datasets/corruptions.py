@@ -1,10 +1,10 @@
-"""Tiles made worse on purpose, to measure how much a classifier minds; never trained on.
+"""Corruptions of tiles, for measuring the robustness of a classifier; never trained on.
 
 The fifteen corruptions of MNIST-C by name, at the severities of the published tiles, and sweeps of
-one quantity from what is usual to far beyond. They work on many tiles at once, as numbers from 0 to
-1. Source: N. Mu and J. Gilmer, "MNIST-C: A robustness benchmark for computer vision", ICML 2019
-Workshop on Uncertainty and Robustness in Deep Learning, arXiv:1906.02337. Written anew from the
-paper and its parameters: the tiles differ from the published ones in every random number.
+one quantity from its usual value to far beyond. They work on batches of values from 0 to 1. Source:
+N. Mu and J. Gilmer, "MNIST-C: A robustness benchmark for computer vision", ICML 2019 Workshop on
+Uncertainty and Robustness in Deep Learning, arXiv:1906.02337. Reimplemented from the paper and its
+parameters: the random numbers differ from those of the published tiles.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ import numpy.typing as npt
 
 SIDE = 28
 CENTRE = (SIDE - 1) / 2  # of a tile, in pixel centres
-CHUNK = 1000  # tiles changed at once
+CHUNK = 1000  # tiles per chunk
 
 Planes = npt.NDArray[np.float32]
 Tiles = npt.NDArray[np.uint8]
 Corruption = Callable[[Planes, np.random.Generator], Planes]
-"""float32[N, 28, 28] of 0 to 1 in; as many, which may leave 0 to 1, out."""
+"""float32[N, 28, 28] from 0 to 1 → float32[N, 28, 28], which may exceed 0 to 1."""
 
 
 def to_planes(tiles: Tiles) -> Planes:
-    """uint8[N, 28, 28] to float32[N, 28, 28] of 0 to 1."""
+    """uint8[N, 28, 28] → float32[N, 28, 28] from 0 to 1."""
     return tiles.astype(np.float32) / np.float32(255)
 
 
 def to_tiles(planes: Planes) -> Tiles:
-    """float32[N, 28, 28] to uint8[N, 28, 28]; what is below 0 or above 1 is cut off."""
+    """float32[N, 28, 28] → uint8[N, 28, 28], clipped to 0 to 1."""
     return np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8)
 
 
 def change_in_chunks(tiles: Tiles, change: Callable[[Planes], Planes]) -> Tiles:
-    """Changes tiles a thousand at once, to stay within the cache and a few megabytes."""
+    """Applies ``change`` to a thousand tiles at once, to stay in the CPU cache and save memory."""
     chunks = (tiles[start : start + CHUNK] for start in range(0, len(tiles), CHUNK))
     parts = [to_tiles(change(to_planes(chunk))) for chunk in chunks]
     return np.concatenate(parts) if parts else tiles.copy()
 
 
 def signs(rng: np.random.Generator, *shape: int) -> Planes:
-    """-1 or 1, each as likely; float32 of the shape."""
+    """-1 or 1 with equal probability; float32 of the given shape."""
     return (2 * rng.integers(0, 2, shape) - 1).astype(np.float32)
 
 
 def warp(planes: Planes, matrices: Planes, shifts: Planes | None = None) -> Planes:
-    """Fetches each pixel from another place, linearly between pixels; outside a tile is dark.
+    """Affine warp of each tile with bilinear interpolation; outside a tile is dark.
 
-    Matrices float32[N, 2, 2] take rows and columns, counted from the middle, to those fetched;
-    shifts float32[N, 2], in pixels, are added to them.
+    ``matrices`` float32[N, 2, 2] map output (row, column), relative to the centre, to source
+    coordinates; ``shifts`` float32[N, 2], in pixels, are added.
     """
     moves = np.zeros((len(planes), 2), np.float32) if shifts is None else shifts
     maps = np.concatenate([matrices.reshape(-1, 4), moves], axis=1)
-    # Most tiles share their map with many others, and one map for many costs a tenth.
+    # Many tiles share the same map; warping them together takes a tenth of the time.
     kinds, which = np.unique(maps, axis=0, return_inverse=True)
     warped = np.empty_like(planes)
     for place, kind in enumerate(kinds):
@@ -69,7 +69,7 @@ def warp(planes: Planes, matrices: Planes, shifts: Planes | None = None) -> Plan
 
 def _fetched(planes: Planes, matrix: Planes, shift: Planes) -> Planes:
     grid = np.mgrid[:SIDE, :SIDE].reshape(2, -1).astype(np.float32) - np.float32(CENTRE)
-    # In a dark frame of one pixel; what lies beyond is as dark as the frame.
+    # Coordinates in a dark frame one pixel wide; positions beyond it are clipped to the frame.
     places = np.clip(matrix @ grid + shift[:, None] + (CENTRE + 1), 0, SIDE + 1)
     first = np.minimum(places.astype(np.int64), SIDE)
     down, right = (places - first).astype(np.float32)
@@ -87,9 +87,9 @@ def smooth(
     axes: tuple[int, ...] = (1, 2),
     edge: Literal["edge", "constant"] = "edge",
 ) -> Planes:
-    """Gaussian blur of float32[N, H, W], sigma in pixels, by a kernel that ends at four of them.
+    """Gaussian blur of float32[N, H, W], sigma in pixels, kernel truncated at four sigmas.
 
-    Axis 1 blurs columns, 2 rows. What lies outside is the nearest pixel, or 0.
+    Axis 1 blurs along columns, 2 along rows. Outside pixels repeat the edge, or are 0 (constant).
     """
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -104,17 +104,17 @@ def smooth(
     return planes
 
 
-PHOTONS = 3  # that a full pixel receives on average
-IMPULSES = 0.17  # share of pixels that fail
+PHOTONS = 3  # received on average by a pixel of full brightness
+IMPULSES = 0.17  # fraction of pixels that fail
 
 
 def shot_noise(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Counts few photons: bright pixels flicker, dark ones stay dark."""
+    """Poisson noise of few photons: bright pixels flicker, dark ones stay dark."""
     return (rng.poisson(planes * PHOTONS) / PHOTONS).astype(np.float32)
 
 
 def impulse_noise(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Single pixels fail, half of them full and half of them dark."""
+    """Salt-and-pepper noise: pixels fail at random, half of them bright and half dark."""
     chance = rng.random(planes.shape, np.float32)
     failed = np.where(chance < IMPULSES, (chance < IMPULSES / 2).astype(np.float32), planes)
     return failed.astype(np.float32)
@@ -125,9 +125,9 @@ MOTION_TAPS, MOTION_SIGMA, MOTION_ANGLE = 21, 3.0, 45.0
 
 
 def glass_blur(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Blurred, neighbours swapped here and there, blurred again.
+    """Blurred, some adjacent pixels swapped, blurred again.
 
-    The published tiles are blurred along the columns alone; so are these.
+    Blurs along the columns only, as in the published tiles.
     """
     swapped = smooth(planes, GLASS_SIGMA, axes=(1,)).reshape(len(planes), -1).T.copy()
     for _ in range(GLASS_ROUNDS):
@@ -136,9 +136,9 @@ def glass_blur(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def _swap_neighbours(pixels: Planes, rng: np.random.Generator) -> None:
-    """From the last pixel on, every second one changes places with one above or left of it.
+    """Swaps each pixel, from the last on, with probability 1/2 with one above and/or to the left.
 
-    Changes float32[784, N], one pixel of all tiles after another, in place.
+    Changes float32[784, N] in place, one pixel of all tiles after another.
     """
     everyone = np.arange(pixels.shape[1])
     for row in range(SIDE - 1, 1, -1):
@@ -152,7 +152,7 @@ def _swap_neighbours(pixels: Planes, rng: np.random.Generator) -> None:
 
 
 def motion_blur(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Trails of half a Gaussian in one direction, up to 45 degrees off the horizontal."""
+    """Blurred by half a Gaussian in one direction, up to 45 degrees off the horizontal."""
     angles = np.radians(rng.uniform(-MOTION_ANGLE, MOTION_ANGLE, (len(planes), 1)))
     weights = np.exp(-0.5 * (np.arange(MOTION_TAPS) / MOTION_SIGMA) ** 2)
     flat = planes.reshape(len(planes), -1)
@@ -163,7 +163,7 @@ def motion_blur(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def _moved(step: int, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Which pixel, or which at the edge, stands so many steps on at each angle; int64[N, 784]."""
+    """Index of the pixel ``step`` pixels away at each angle, clipped to the tile; int64[N, 784]."""
     row, column = (
         np.clip(np.arange(SIDE) + np.rint(step * part).astype(np.int64), 0, SIDE - 1)
         for part in (np.sin(angles), np.cos(angles))
@@ -178,41 +178,41 @@ SHIFT = 3.0  # pixels
 
 
 def shear(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Slanted to either side; slanting lines keep their length, so that the digit grows taller."""
+    """Sheared to the left or right; the digit also grows taller, by 1 / cos(SLANT)."""
     slant = SLANT * signs(rng, len(planes))
     one, none = np.ones_like(slant), np.zeros_like(slant)
     return warp(planes, _matrices(np.cos(slant), none, -np.sin(slant), one))
 
 
 def scale(planes: Planes, _: np.random.Generator) -> Planes:
-    """Smaller, with the same middle."""
+    """Shrunk about the centre."""
     return scaled(planes, SHRINK)
 
 
 def rotate(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Turned to either side."""
+    """Rotated clockwise or anticlockwise."""
     return turned(planes, TURN * signs(rng, len(planes)))
 
 
 def translate(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Moved along one of the diagonals."""
+    """Shifted along one of the diagonals."""
     return moved(planes, SHIFT * signs(rng, len(planes), 2))
 
 
 def scaled(planes: Planes, factor: float) -> Planes:
-    """Enlarged around the middle by a factor, shrunk where it is below 1."""
+    """Scaled about the centre; a factor below 1 shrinks."""
     smaller = np.eye(2, dtype=np.float32) / np.float32(factor)
     return warp(planes, np.tile(smaller, (len(planes), 1, 1)))
 
 
 def turned(planes: Planes, angles: npt.NDArray[np.float32]) -> Planes:
-    """Turned around the middle by float32[N] radians; positive is anticlockwise."""
+    """Rotated about the centre by float32[N] radians; positive is anticlockwise."""
     sine, cosine = np.sin(angles), np.cos(angles)
     return warp(planes, _matrices(cosine, sine, -sine, cosine))
 
 
 def moved(planes: Planes, shifts: npt.NDArray[np.float32]) -> Planes:
-    """Moved by float32[N, 2] pixels to the bottom and to the right; what leaves is lost."""
+    """Shifted by float32[N, 2] pixels (down, right); ink that leaves the tile is lost."""
     return warp(planes, np.tile(np.eye(2, dtype=np.float32), (len(planes), 1, 1)), -shifts)
 
 
@@ -221,37 +221,37 @@ def _matrices(*parts: npt.NDArray[np.float32]) -> Planes:
 
 
 BRIGHTER = 0.5
-STRIPE = 7  # columns on either side
+STRIPE = 7  # inverted columns on either side
 FOG, FOG_DECAY = 3.0, 1.4**2
-COARSE, FINE = 6, 2  # doublings of the fractal: 64 points a side, and 256
-MARGIN = 4  # coarse points around what is kept, where the finer ones would be wrong
+COARSE, FINE = 6, 2  # doublings of the fractal: to 64 points a side, then to 256
+MARGIN = 4  # coarse points around the corner kept, because refinement is wrong at the margin
 LIQUID_MEAN, LIQUID_SPREAD, LIQUID_SIGMA, LIQUID_LEVEL = 0.65, 0.3, 1.0, 0.65
 MUD_SIGMA, MUD_LEVEL, MUD = 1.5, 0.8, 63 / 255
 
 
 def brightness(planes: Planes, _: np.random.Generator) -> Planes:
-    """Everything brighter by half; paper becomes grey and the strokes' edges are cut off."""
+    """Brightness plus 0.5: paper becomes grey, and the soft edges of strokes saturate."""
     return planes + np.float32(BRIGHTER)
 
 
 def stripe(planes: Planes, _: np.random.Generator) -> Planes:
-    """The left and the right quarter inverted, which leaves a stripe in the middle."""
+    """The left and right quarters inverted, which leaves a stripe in the middle."""
     striped = 1 - planes
     striped[:, :, STRIPE:-STRIPE] = planes[:, :, STRIPE:-STRIPE]
     return striped
 
 
 def fog(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Clouds three times as bright as the ink, then dimmed so that both fit."""
+    """Clouds three times as bright as the ink, rescaled to the tile's own maximum."""
     brightest = planes.max(axis=(1, 2), keepdims=True)
     return (planes + FOG * plasma(len(planes), rng)) * brightest / (brightest + FOG)
 
 
 def plasma(n: int, rng: np.random.Generator) -> Planes:
-    """A corner of n plasma fractals of 256 x 256, whose values fill 0 to 1; float32[n, 28, 28].
+    """A corner of each of n plasma fractals of 256 x 256, scaled to 0 to 1; float32[n, 28, 28].
 
-    The fractal has no edge: it goes on at its other side. Only the corner is worked out to the last
-    point. The range is that of every fourth point: narrower by a thousandth, and ten times as fast.
+    The fractal is periodic. Only the corner is refined to the last level. The range is measured on
+    every fourth point, which makes it narrower by a thousandth and the function ten times faster.
 
     Source: A. Fournier, D. Fussell and L. Carpenter, "Computer rendering of stochastic models",
     Communications of the ACM 25 (1982), 371-384.
@@ -269,7 +269,7 @@ def plasma(n: int, rng: np.random.Generator) -> Planes:
 
 
 def _refined(heights: Planes, spread: float, rng: np.random.Generator) -> Planes:
-    """Twice the points: middles of four old ones, then what lies between them, each jittered."""
+    """Doubles the resolution: centres of four old points, then the points between, all jittered."""
 
     def jittered(total: Planes) -> Planes:
         jitter = 2 * rng.random(total.shape, np.float32) - 1
@@ -285,7 +285,7 @@ def _refined(heights: Planes, spread: float, rng: np.random.Generator) -> Planes
 
 
 def spatter(planes: Planes, rng: np.random.Generator) -> Planes:
-    """Blobs of dark mud cover ink and paper."""
+    """Blobs of dark mud on ink and paper."""
     liquid = rng.normal(LIQUID_MEAN, LIQUID_SPREAD, planes.shape).astype(np.float32)
     wet = smooth(liquid, LIQUID_SIGMA) > LIQUID_LEVEL
     mud = smooth(wet.astype(np.float32), MUD_SIGMA)
@@ -293,16 +293,16 @@ def spatter(planes: Planes, rng: np.random.Generator) -> Planes:
     return np.add(planes, (MUD - planes) * mud, dtype=np.float32)
 
 
-REACH = 2.3  # vertical distance from the line at which its ink would be endlessly dark
+REACH = 2.3  # vertical distance from the line at which the logarithm of its ink diverges
 DASH = 2  # columns
 START, END = 2, 25  # columns of the zigzag
-STEP = 2.0  # half a tooth of the zigzag, and its height
+STEP = 2.0  # half the width of a tooth of the zigzag, and its height
 _Numbers = npt.NDArray[np.float64]
 _Rows = npt.NDArray[np.float64 | np.int64]
 
 
 def dotted_line(planes: Planes, rng: np.random.Generator) -> Planes:
-    """A line from the left edge to the right one, of which every other dash is drawn."""
+    """A dashed line from the left edge to the right."""
     first, last = rng.integers(0, SIDE - 1, (2, len(planes)))
     line = _segment(np.zeros(len(planes)), first, np.full(len(planes), SIDE - 1), last)
     dashes = np.arange(SIDE) // DASH % 2
@@ -310,7 +310,7 @@ def dotted_line(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def zigzag(planes: Planes, rng: np.random.Generator) -> Planes:
-    """A zigzag of teeth of four pixels along a line that rises or falls by at most five."""
+    """A zigzag with teeth four pixels wide along a line that rises or falls by at most five."""
     first = rng.integers(0, SIDE - 1, len(planes)).astype(np.float64)
     angle = np.arctan(rng.integers(-5, 5, len(planes)) / (END - START))
     sine, cosine = np.sin(angle), np.cos(angle)
@@ -325,35 +325,35 @@ def zigzag(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def _corners(length: _Numbers) -> list[tuple[_Numbers, _Numbers]]:
-    """Places along and across lines of these lengths, each float64[N]: the corners of a zigzag."""
+    """Corners of zigzags along lines of the given lengths: (along, across), each float64[N]."""
     along, beside = [np.zeros_like(length)], [np.zeros_like(length)]
     teeth = int((length.min(initial=END - START) - STEP) // (2 * STEP)) + 1
     for tooth in range(teeth):
         along.append(np.full_like(length, (2 * tooth + 1) * STEP))
         beside.append(np.full_like(length, (-1) ** tooth * STEP))
-    rest = length - along[-1]  # of a tooth that is not finished
+    rest = length - along[-1]  # of an incomplete tooth
     return [*zip(along, beside, strict=True), (length, beside[-1] * (1 - rest / STEP))]
 
 
 def _segment(x0: _Numbers, y0: _Rows, x1: _Numbers, y1: _Rows) -> Planes:
-    """Ink of one line for each tile, brightest on it and fading over two pixels up and down.
+    """Ink of one line per tile, brightest on the line and fading within two pixels up and down.
 
-    It runs in whole columns between the points (x0, y0) and (x1, y1), each [N].
+    It covers whole columns between the points (x0, y0) and (x1, y1), each [N].
     """
     columns = np.arange(SIDE, dtype=np.float64)
     rows = y0[:, None] + ((y1 - y0) / (x1 - x0))[:, None] * (columns - x0[:, None])
-    distance = np.abs(columns[:, None] - rows[:, None, :])  # as many rows as columns
+    distance = np.abs(columns[:, None] - rows[:, None, :])  # a tile is square
     ink = np.log(np.maximum(1 - distance / REACH, 1e-9)) + 1
     drawn = (columns >= np.floor(x0)[:, None]) & (columns < np.ceil(x1)[:, None])
     return (np.clip(ink, 0, 1) * drawn[:, None, :]).astype(np.float32)
 
 
 SIGMA = 1.0
-LOW, HIGH = 0.1, 0.2  # of the gradient: an edge goes on above the one and starts above the other
+LOW, HIGH = 0.1, 0.2  # thresholds of the gradient: an edge starts above HIGH, continues above LOW
 
 
 def canny_edges(planes: Planes, _: np.random.Generator) -> Planes:
-    """White lines, a pixel wide, where brightness changes most.
+    """White lines one pixel wide along the strongest changes of brightness.
 
     Source: J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern
     Analysis and Machine Intelligence 8 (1986), 679-698.
@@ -367,17 +367,17 @@ def canny_edges(planes: Planes, _: np.random.Generator) -> Planes:
 
 
 def _sobel(planes: Planes) -> Planes:
-    """Change from above to below, weighed 1 2 1 over three columns."""
+    """Difference between the row below and the row above, weighted 1 2 1 over three columns."""
     framed = np.pad(planes, ((0, 0), (1, 1), (1, 1)), "edge")
     across = framed[:, :, :-2] + 2 * framed[:, :, 1:-1] + framed[:, :, 2:]
     return np.subtract(across[:, 2:], across[:, :-2], dtype=np.float32)
 
 
 def _ridge(strength: Planes, down: Planes, right: Planes) -> npt.NDArray[np.bool_]:
-    """Where the gradient is at least as strong as a step along it, ahead and behind.
+    """Non-maximum suppression: where the gradient is at least as strong as ahead and behind.
 
-    A step ends between a straight neighbour and a diagonal one. The outermost pixels, which have
-    neighbours on one side alone, are no edges.
+    Values ahead and behind are interpolated between a straight and a diagonal neighbour. The
+    outermost pixels, which have neighbours on one side only, are not edges.
     """
     steep = np.abs(down) >= np.abs(right)
     rows, columns = np.sign(down).astype(np.int64), np.sign(right).astype(np.int64)
@@ -401,7 +401,7 @@ def _ridge(strength: Planes, down: Planes, right: Planes) -> npt.NDArray[np.bool
 
 
 def _connected(weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The weak pixels that touch a strong one, if only through others."""
+    """The weak pixels connected to a strong one, directly or through other weak pixels."""
     while True:
         framed = np.pad(strong, ((0, 0), (1, 1), (1, 1)))
         wide = framed[:, :, :-2] | framed[:, :, 1:-1] | framed[:, :, 2:]
@@ -420,10 +420,10 @@ CORRUPTIONS: Mapping[str, Corruption] = {change.__name__: change for change in _
 
 
 def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
-    """uint8[N, 28, 28] under one corruption, drawn anew for each tile; the same for the same seed.
+    """Applies one corruption, drawn separately for each tile, to uint8[N, 28, 28].
 
-    Raises ValueError unless ``name`` is one of ``CORRUPTIONS``, each of which draws its own numbers
-    from the seed.
+    The result is reproducible from the seed, with an independent random sequence for each
+    corruption. Raises ValueError unless ``name`` is one of ``CORRUPTIONS``.
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"expected one of {', '.join(CORRUPTIONS)}, found {name!r}")
@@ -431,8 +431,8 @@ def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
     return change_in_chunks(tiles, lambda planes: CORRUPTIONS[name](planes, rng))
 
 
-# In doubt a corruption counts as seen: outlines come out of a random filter as they do of Canny's,
-# and a ground made brighter is both brightness and fog. None of the fifteen bends or thickens.
+# In doubt a corruption counts as seen: a random filter may produce outlines like Canny's, and a
+# brighter background is both brightness and fog. None of the fifteen bends or thickens strokes.
 OVERLAPS: Mapping[str, tuple[str, ...]] = {
     "shift": ("translate",),
     "rotate": ("rotate",),
@@ -445,13 +445,13 @@ OVERLAPS: Mapping[str, tuple[str, ...]] = {
     "filters": ("canny_edges",),
     "lines": ("dotted_line", "zigzag"),
 }
-"""Fields of a recipe, and the corruptions of the same kind."""
+"""Recipe field → corruptions of the same kind."""
 
 
 def overlapping(recipe: Mapping[str, object]) -> tuple[str, ...]:
-    """The corruptions of a kind that a model of a recipe was trained with, in the paper's order.
+    """The corruptions similar to the augmentations of a recipe, in the paper's order.
 
-    Fields that are missing are taken for 0.
+    Missing fields count as 0.
     """
     values = {field: recipe.get(field) for field in OVERLAPS}
     used = {field for field, v in values.items() if isinstance(v, int | float) and v > 0}
@@ -459,22 +459,22 @@ def overlapping(recipe: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(name for name in CORRUPTIONS if name in seen)
 
 
-DIRECTIONS = 12  # in which a stroke is thickened
+DIRECTIONS = 12  # number of directions in which strokes are thickened
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One quantity and the values it takes."""
+    """One quantity and the values to measure it at."""
 
-    axis: str  # what it is and its unit, for the axis of a plot
-    usual: float  # the value at which a tile stays as it is
+    axis: str  # quantity and unit, as the label of an axis
+    usual: float  # the value that leaves a tile unchanged
     values: tuple[float, ...]  # in ascending order
-    # float32[N, 28, 28] of 0 to 1, a value and a source of randomness to changed ones.
+    # (float32[N, 28, 28] from 0 to 1, value, random generator) → changed tiles
     change: Callable[[Planes, float, np.random.Generator], Planes]
 
 
 def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
-    """uint8[N, 28, 28] with one quantity changed; the same for the same seed.
+    """uint8[N, 28, 28] with one quantity changed, reproducible from the seed.
 
     Raises ValueError unless ``name`` is one of ``SWEEPS``.
     """
@@ -485,7 +485,7 @@ def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
 
 
 def shift(planes: Planes, pixels: float, rng: np.random.Generator) -> Planes:
-    """Moved up, down, left or right."""
+    """Shifted up, down, left or right, at random."""
     along = rng.integers(0, 2, len(planes))
     shifts = np.zeros((len(planes), 2), np.float32)
     shifts[np.arange(len(planes)), along] = pixels * signs(rng, len(planes))
@@ -493,14 +493,14 @@ def shift(planes: Planes, pixels: float, rng: np.random.Generator) -> Planes:
 
 
 def thickness(planes: Planes, pixels: float, _: np.random.Generator) -> Planes:
-    """Strokes wider by so many pixels, or thinner where that is below 0."""
+    """Strokes wider by ``pixels``, or thinner if negative."""
     if pixels < 0:
         return 1 - _widened(1 - planes, -pixels / 2)
     return _widened(planes, pixels / 2)
 
 
 def _widened(planes: Planes, radius: float) -> Planes:
-    """The brightest of what lies around; in steps of a pixel at most, so that no hole is left."""
+    """Grayscale dilation by a disc, in steps of at most one pixel so that no holes are left."""
     steps = ceil(radius)
     for _ in range(steps):
         grown = planes
@@ -513,7 +513,7 @@ def _widened(planes: Planes, radius: float) -> Planes:
 
 
 def _between(planes: Planes, down: float, right: float) -> Planes:
-    """Each pixel as seen at most one pixel further on; beyond the edge is what is at the edge."""
+    """Shifts tiles by at most one pixel with linear interpolation; edges are repeated."""
     for axis, part in ((1, down), (2, right)):
         first = np.clip(np.arange(planes.shape[axis]) + (1 if part > 0 else -1), 0, 27)
         planes = planes + np.float32(abs(part)) * (np.take(planes, first, axis) - planes)
@@ -540,10 +540,10 @@ SWEEPS: Mapping[str, Sweep] = {
     ),
     "thickness": Sweep("change of stroke width, pixels", 0, _WIDTHS, thickness),
     "contrast": Sweep(
-        "brightness of the ink, share", 1, _SHARES, lambda planes, by, _: planes * np.float32(by)
+        "ink brightness, fraction", 1, _SHARES, lambda planes, by, _: planes * np.float32(by)
     ),
-    "polarity": Sweep(  # nothing is left in the middle
-        "inversion, share",
+    "polarity": Sweep(  # at 0.5 the tile is uniformly grey
+        "inversion, fraction",
         0,
         _steps(0, 1, 0.1),
         lambda planes, by, _: np.add(planes * (1 - by), (1 - planes) * by, dtype=np.float32),

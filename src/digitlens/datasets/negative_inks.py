@@ -1,9 +1,9 @@
-"""Ink of what is no digit: characters of fonts, shapes, scribbles, and digits spoiled.
+"""Ink of non-digits: characters of fonts, shapes, scribbles and spoiled digits.
 
-Varied as different people would have left it: slanted, stretched, thick or thin, scanned coarsely.
-The strokes get the widths that MNIST's have, so that a network cannot tell digits from what is none
-by the pen. Characters are drawn when asked for: all of all fonts take half a minute, and a training
-needs a few thousand.
+Varied in slant, aspect ratio, stroke width and scan quality, as if by different people. Stroke
+widths follow those of MNIST, so that a network cannot separate digits from non-digits by the pen.
+Characters are drawn on demand: rendering every character of every font takes half a minute, and a
+training needs only a few thousand.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from digitlens.datasets.synthetic.drawing import (
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
 
-FINE = 80  # longest side of varied ink, in pixels: four to one of a tile
-_STEP = 4  # such pixels to a pixel of the tile
-# Of stroke widths in tile pixels; MNIST's have the median 2.7 and 98 % within 1.5 and 4.8.
+FINE = 80  # longest side of varied ink, in pixels
+_STEP = 4  # such pixels per pixel of the tile
+# Median and log spread of stroke widths in tile pixels; MNIST: median 2.7, 98 % within 1.5 to 4.8.
 _WIDTH, _SPREAD = 2.7, 0.28
-_SCANNED = 0.5  # share that is scanned coarsely in black and white, as MNIST's forms were
+_SCANNED = 0.5  # fraction scanned coarsely in black and white, as MNIST's forms were
 
 
 def vary(ink: Ink, rng: Rng) -> Ink:
-    """One way that the same form could have been drawn; cropped, the longer side about ``FINE``."""
+    """A random variation of the same form; cropped, with the longer side about ``FINE``."""
     turned = crop(_warped(crop(ink), rng))
     width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
     drawn = with_strokes(scaled(turned, FINE), width * _STEP)
@@ -53,7 +53,7 @@ def vary(ink: Ink, rng: Rng) -> Ink:
 
 
 def scaled(ink: Ink, longest: int) -> Ink:
-    """The ink with its longer side that many pixels."""
+    """The ink resized so that its longer side has ``longest`` pixels."""
     scale = longest / max(ink.shape)
     size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -61,9 +61,9 @@ def scaled(ink: Ink, longest: int) -> Ink:
 
 
 def with_strokes(ink: Ink, width: float) -> Ink:
-    """The ink with strokes of about that mean width, in pixels.
+    """The ink with strokes of about the given mean width, in pixels.
 
-    It stays as it is where holes would be filled or strokes would break, which makes another sign.
+    Returned unchanged if holes would fill or strokes would break, which makes another character.
     """
     change = (width - _stroke_width(ink)) / 2
     reach = round(min(abs(change), 0.12 * max(ink.shape)))
@@ -77,24 +77,24 @@ def with_strokes(ink: Ink, width: float) -> Ink:
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """Writes what another source does, with the strokes of one pen."""
+    """A glyph source with the stroke width of one pen."""
 
     source: glyph_sources.GlyphSource
-    width: float  # of its strokes, in pixels of a character as high as a digit of ``EM``
+    width: float  # of the strokes, in pixels of a character as high as a digit of ``EM``
 
     @property
     def letters(self) -> str:
-        """The characters other than digits that it writes."""
+        """The characters other than digits that it can write."""
         return self.source.letters
 
     def glyph(self, char: str, rng: Rng) -> glyph_sources.Glyph | None:
-        """The ink of a character, its box as before."""
+        """The glyph of the source with the new stroke width, its box unchanged."""
         glyph = self.source.glyph(char, rng)
         return glyph and replace(glyph, ink=with_strokes(glyph.ink, self.width))
 
 
 def _parts(ink: Ink) -> tuple[int, int]:
-    """How many pieces of ink there are, and how many holes and other pieces of paper."""
+    """The numbers of connected components of ink and of paper."""
     mask = (ink > 127).view(np.uint8)
     return cv2.connectedComponents(mask)[0], cv2.connectedComponents(1 - mask)[0]
 
@@ -111,7 +111,7 @@ def _framed(ink: Ink, by: int) -> Ink:
 
 
 def _warped(ink: Ink, rng: Rng) -> Ink:
-    """Turned, slanted and stretched a little, about the middle."""
+    """Rotated, slanted and stretched slightly about the centre."""
     turn, slant = rng.normal(0, 0.1), rng.normal(0.03, 0.16)
     stretch = float(np.exp(rng.normal(0, 0.15)))
     linear = rotation(turn)[:2, :2] @ np.array([[stretch, -slant], [0, 1]])
@@ -122,19 +122,19 @@ def _warped(ink: Ink, rng: Rng) -> Ink:
     return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
 
 
-DRAWN_SIDE = 128  # of the square that is drawn in, in pixels
+DRAWN_SIDE = 128  # of the square canvas, in pixels
 _MIDDLE = (DRAWN_SIDE // 2, DRAWN_SIDE // 2)
 
 Draw = Callable[[Ink, int, Rng], None]
 
 
 def draw_shape(rng: Rng) -> Ink:
-    """One figure: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 where there is ink."""
+    """A random figure: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 for ink."""
     return _canvas_ink(pick(rng, _FIGURES), rng)
 
 
 def draw_scribble(rng: Rng) -> Ink:
-    """Some strokes of a pen that mean nothing; uint8[DRAWN_SIDE, DRAWN_SIDE]."""
+    """A meaningless scribble: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 for ink."""
     return _canvas_ink(pick(rng, _SCRIBBLES), rng)
 
 
@@ -145,7 +145,7 @@ def _canvas_ink(draw: Draw, rng: Rng) -> Ink:
 
 
 def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
-    """Points so far from the middle, at angles in radians."""
+    """Points at a radius from the centre, at angles in radians."""
     return DRAWN_SIDE / 2 + around(angles) * np.reshape(radius, (-1, 1))
 
 
@@ -154,7 +154,7 @@ def _around(count: int, radius: float, turn: float = 0.0) -> Points:
 
 
 def _box(ink: Ink, width: int, rng: Rng) -> None:
-    """A box as wide as high or wider: a high one is a 0 of seven segments."""
+    """A box at least as wide as high: a taller one is a seven-segment 0."""
     half = rng.uniform(28, 46, 2)
     half[0] = max(half)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half + DRAWN_SIDE / 2
@@ -185,14 +185,14 @@ def _star(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _rays(ink: Ink, width: int, rng: Rng) -> None:
-    """Lines that cross in the middle: a plus, a cross, an asterisk."""
+    """Lines that cross in the centre: a plus, a cross, an asterisk."""
     count = int(rng.integers(2, 6))
     for angle in np.arange(count) * np.pi / count + rng.uniform(0, 3):
         stroke(ink, _at(np.array([angle, angle + np.pi]), rng.uniform(34, 50, 2)), width)
 
 
 def _ring(ink: Ink, width: int, rng: Rng) -> None:
-    """A circle with a cross, another circle or a face in it; an empty one is a 0."""
+    """A circle with a cross, circle, face or triangle inside; an empty one is a 0."""
     cv2.circle(ink, _MIDDLE, 46, 255, width, cv2.LINE_AA)
     kind = int(rng.integers(4))
     if kind == 0:
@@ -254,7 +254,7 @@ def _heart(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _bracket(ink: Ink, width: int, rng: Rng) -> None:
-    """A square bracket, or one brace above another's point."""
+    """A square bracket or a curly brace."""
     brace = [[84.0, 10], [60, 18], [60, 56], [38, 64], [60, 72], [60, 110], [84, 118]]
     square = [[84.0, 14], [44, 14], [44, 114], [84, 114]]
     points = np.array(brace if rng.random() < 0.5 else square)
@@ -267,13 +267,13 @@ def _dots(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _walk(ink: Ink, width: int, rng: Rng) -> None:
-    """One curve with so many bends that it is no digit."""
+    """One curve with too many bends for a digit."""
     points = rng.uniform(14, DRAWN_SIDE - 14, (int(rng.integers(8, 18)), 2))
     stroke(ink, smooth(points) if rng.random() < 0.7 else points, min(width, 8))
 
 
 def _strokes(ink: Ink, width: int, rng: Rng) -> None:
-    """Short strokes that do not belong together."""
+    """Short, unconnected strokes."""
     for _ in range(int(rng.integers(3, 8))):
         start = rng.uniform(16, DRAWN_SIDE - 16, 2)
         points = start + np.cumsum(rng.normal(0, 14, (int(rng.integers(2, 5)), 2)), axis=0)
@@ -281,7 +281,7 @@ def _strokes(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _zigzag(ink: Ink, width: int, rng: Rng) -> None:
-    """Struck out: a line to and fro."""
+    """A line to and fro, as when text is struck out."""
     count = int(rng.integers(6, 14))
     x = np.linspace(14, DRAWN_SIDE - 14, count) + rng.normal(0, 4, count)
     y = DRAWN_SIDE / 2 + np.where(np.arange(count) % 2, 1, -1) * rng.uniform(20, 46, count)
@@ -291,7 +291,7 @@ def _zigzag(ink: Ink, width: int, rng: Rng) -> None:
 
 def _tangle(ink: Ink, width: int, rng: Rng) -> None:
     t = np.linspace(0, 2 * np.pi * rng.uniform(2, 5), 160)
-    a, b = rng.permutation([1, 2, 3])[:2] + rng.normal(0, 0.1, 2)  # the same twice is a 0
+    a, b = rng.permutation([1, 2, 3])[:2] + rng.normal(0, 0.1, 2)  # equal ones would draw a 0
     x, y = np.cos(a * t + rng.uniform(0, 6)), np.sin(b * t + rng.uniform(0, 6))
     stroke(ink, DRAWN_SIDE / 2 + 46 * np.stack([x, y], axis=1), min(width, 7))
 
@@ -312,7 +312,7 @@ Tiles = npt.NDArray[np.uint8]
 
 
 def spoil(digits: Tiles, rng: Rng) -> Ink:
-    """Spoils some of uint8[N, 28, 28] digits, at least one; uint8[H, W], with ink."""
+    """One non-digit made from random tiles of uint8[N, 28, 28] digits, N >= 1; uint8[H, W]."""
     return pick(rng, _SPOILED)(digits, rng)
 
 
@@ -321,7 +321,7 @@ def _some(digits: Tiles, count: int, rng: Rng) -> Tiles:
 
 
 def _heap(digits: Tiles, rng: Rng) -> Ink:
-    """Three digits on top of each other: two may still read as an 8."""
+    """Three digits on top of each other; two may still look like an 8."""
     moved = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _some(digits, 3, rng)]
     return np.maximum.reduce(moved)
 
@@ -333,14 +333,14 @@ def _pair(digits: Tiles, rng: Rng) -> Ink:
 
 
 def _gap(digits: Tiles, rng: Rng) -> Ink:
-    """The place between two digits: the right half of one, the left half of the other."""
+    """The gap between two digits: the right half of one and the left half of the other."""
     left, right = _some(digits, 2, rng)
     cut = int(rng.integers(10, 15))
     return np.hstack([left[:, cut:], right[:, : SIDE - cut]])
 
 
 def _shuffled(digits: Tiles, rng: Rng) -> Ink:
-    """The quarters of a digit, each in another's place and some of them mirrored."""
+    """The quarters of a digit, exchanged and some of them mirrored."""
     tile = _some(digits, 1, rng)[0]
     half = SIDE // 2
     parts = [tile[:half, half:], tile[half:, half:], tile[half:, :half], tile[:half, :half]]
@@ -351,42 +351,42 @@ def _shuffled(digits: Tiles, rng: Rng) -> Ink:
 _SPOILED = (_heap, _pair, _gap, _shuffled)
 
 
-EM = 72  # pixels of the type that characters are drawn in; its digits are some 50 high
-ALIKE = 0.86  # from this cosine on, a face's letter looks like one of its digits
-_COMPARED_SIDE = 24  # of the blurred pictures that are compared
+EM = 72  # font size in pixels; digits are about 50 high
+ALIKE = 0.86  # least cosine at which a face's letter counts as similar to one of its digits
+_COMPARED_SIDE = 24  # of the blurred pictures that are compared, in pixels
 
 
 class Face:
     """One font in one weight."""
 
     def __init__(self, fonts: Mapping[glyph_sources.Script, ImageFont.FreeTypeFont]) -> None:
-        """Takes the opened font of each script that the face has; draws nothing yet."""
+        """Stores the opened font of each script that the face has; draws nothing yet."""
         self._fonts = fonts
         self._inks: dict[str, Ink | None] = {}
 
     def ink(self, char: str) -> Ink | None:
-        """uint8[h, w], cropped, 255 where there is ink; None when the face lacks the character."""
+        """uint8[h, w], cropped, 255 for ink; None if the face lacks the character."""
         if char not in self._inks:
             drawn = (glyph_sources.char_ink(font, char) for font in self._fonts.values())
             self._inks[char] = next((crop(one[0]) for one in drawn if one), None)
         return self._inks[char]
 
     def is_like_a_digit(self, char: str) -> bool:
-        """Whether the face draws a character as it draws one of its digits, or lacks it."""
+        """Whether the character looks like one of the face's digits, or is missing in the face."""
         ink = self.ink(char)
         return ink is None or likeness(ink, self.digits) >= ALIKE
 
     @cached_property
     def digits(self) -> npt.NDArray[np.float32]:
-        """float32[10, D]: the ten digits, to be compared with, see ``likeness``."""
+        """float32[10, D]: the ten digits in the form that ``likeness`` compares."""
         inks = [self.ink(digit) for digit in glyph_sources.DIGITS]
         return blurred([np.zeros((8, 8), np.uint8) if ink is None else ink for ink in inks])
 
 
 def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
-    """The faces to train with or those to validate with; fetches the fonts that the cache lacks.
+    """The faces of one role, without seven-segment fonts; fetches fonts that the cache lacks.
 
-    Raises DataError where they cannot be had.
+    Raises DataError if they cannot be fetched.
     """
     return tuple(
         Face({script: ImageFont.truetype(str(path), EM) for script, path in files.items()})
@@ -396,17 +396,17 @@ def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
 
 
 def likeness(ink: Ink, digits: npt.NDArray[np.float32]) -> float:
-    """How much cropped ink looks like the most similar of ``Face.digits``: a cosine, 0 to 1."""
+    """Cosine similarity, 0 to 1, of cropped ink to the most similar of ``Face.digits``."""
     return float((digits @ _blurred(ink)).max())
 
 
 def blurred(inks: Sequence[Ink]) -> npt.NDArray[np.float32]:
-    """float32[N, D]: cropped inks as ``likeness`` compares them."""
+    """float32[N, D]: cropped inks in the form that ``likeness`` compares."""
     return np.stack([_blurred(ink) for ink in inks])
 
 
 def written_digits() -> list[Ink]:
-    """Every form in which pens draw digits, narrow and wide."""
+    """Every handwritten form of the digits, narrow and wide."""
     rng = np.random.default_rng(0)
     pens = [glyph_sources.Pen((0,) * 10, 9, 0, aspect, False, 0) for aspect in (0.5, 0.75)]
     sets = glyph_sources.FORMS + glyph_sources.QUICK_FORMS
@@ -415,7 +415,7 @@ def written_digits() -> list[Ink]:
 
 
 def _blurred(ink: Ink) -> npt.NDArray[np.float32]:
-    """The ink in the middle of a small square, blurred, as a unit vector."""
+    """The ink centred in a small square, blurred, as a unit vector."""
     scale = (_COMPARED_SIDE - 4) / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     square = np.zeros((_COMPARED_SIDE, _COMPARED_SIDE), np.float32)
@@ -426,14 +426,14 @@ def _blurred(ink: Ink) -> npt.NDArray[np.float32]:
     return soft / max(float(np.linalg.norm(soft)), 1e-6)
 
 
-# Letters left out of the measured sets, in both cases: O I L S Z B G Q, as is usual for letters
-# against digits. What looks like a digit in one font only, ``Face.is_like_a_digit`` finds.
+# Letters left out of the measured sets, in both cases, as is usual for letters against digits.
+# ``Face.is_like_a_digit`` finds those that look like a digit in one font only.
 AMBIGUOUS = "OILSZBGQoilszbgq"
-# To train with, these too: written by hand D is a 0, Y and y are an open 4.
+# Left out of training as well: by hand, D looks like a 0, Y and y like an open 4.
 _LATIN = frozenset("OISZBGQDYoilszbgqy") - frozenset("L")
 _GREEK = frozenset("σθΘβδξφΦ")
 _CYRILLIC = frozenset("бБзЗэЭчЧвюфФд")
-# A sign is enlarged until it fills the tile: a comma becomes a 1 with a flag, a degree sign a 0.
+# Signs are enlarged to fill the tile: a comma becomes a 1 with a flag, a degree sign a 0.
 _MARKS = frozenset("|/!'\",()$°§;.")
 
 LETTERS_OF_NO_DIGIT = "".join(c for c in glyph_sources.LATIN if c not in _LATIN)
@@ -444,12 +444,12 @@ SIGNS_OF_NO_DIGIT = "".join(c for c in glyph_sources.MARKS + "€£¥×÷¶©®�
 PENNED_OF_NO_DIGIT = "".join(c for c in glyph_sources.LETTERS if c not in _LATIN | frozenset("βJγ"))  # noqa: RUF001
 MEASURED_LETTERS = "".join(c for c in glyph_sources.LATIN if c not in AMBIGUOUS)
 
-_THIN = 0.22  # of a stroke: its width over its length, as standard deviations
-_LYING = 0.35  # sine of the angle below which a stroke lies too flat for a 1
+_THIN = 0.22  # largest ratio of width to length of a stroke, as standard deviations
+_LYING = 0.35  # sine of the angle below which a stroke is too flat for a 1
 
 
 def is_one_stroke(ink: Ink) -> bool:
-    """Whether ink is one upright or slanted stroke, which is a 1 whatever it was drawn as."""
+    """Whether ink is a single upright or slanted stroke, which is indistinguishable from a 1."""
     moments = cv2.moments((ink > FAINT).view(np.uint8), binaryImage=True)
     xx, xy, yy = (moments[name] for name in ("mu20", "mu11", "mu02"))
     wide = hypot(xx - yy, 2 * xy)

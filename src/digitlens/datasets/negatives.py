@@ -1,14 +1,14 @@
-"""Tiles of no digit: those to train with, and sets to measure with.
+"""Negatives: tiles without a digit, for training and for measuring.
 
-A network that learns digits alone is sure of a digit whatever it sees; one that learns as well what
-is none can say so. Training with outliers: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep
-anomaly detection with outlier exposure", ICLR 2019.
+A network trained on digits only is confident whatever it sees; with negatives in training it can
+reject them. Source: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep anomaly detection with
+outlier exposure", ICLR 2019.
 
-The sets to measure with know nothing of those to train with: their letters come from fonts that are
-held out of training, their noise and textures are of kinds that are, and files of Fashion-MNIST,
-Kuzushiji-MNIST and EMNIST are read where a user has them. Fashion-MNIST: H. Xiao, K. Rasul and R.
-Vollgraf, arXiv:1708.07747 (2017). Kuzushiji-MNIST: T. Clanuwat et al., arXiv:1812.01718 (2018).
-EMNIST: G. Cohen et al., IJCNN 2017.
+The sets for measuring share nothing with training: their letters come from fonts held out of
+training, and so do their kinds of noise and texture. Files of Fashion-MNIST, Kuzushiji-MNIST and
+EMNIST are read if the user has them. Fashion-MNIST: H. Xiao, K. Rasul and R. Vollgraf,
+arXiv:1708.07747 (2017). Kuzushiji-MNIST: T. Clanuwat et al., arXiv:1812.01718 (2018). EMNIST: G.
+Cohen et al., IJCNN 2017.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ALL = (SIDE, SIDE)
 
 
 def draw_surface(rng: Rng) -> Tile:
-    """One tile uint8[28, 28] of a kind that is drawn at random."""
+    """One tile uint8[28, 28] with a random surface."""
     return pick(rng, list(_SURFACES.values()))(rng)
 
 
 def _stripes(rng: Rng) -> Tile:
-    """A wave in any direction."""
+    """A sine wave in any direction."""
     angle, period = rng.uniform(0, np.pi), rng.uniform(3, 14)
     y, x = np.mgrid[:SIDE, :SIDE]
     wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
@@ -51,7 +51,7 @@ def _checks(rng: Rng) -> Tile:
 
 
 def _slope(rng: Rng) -> Tile:
-    """Light that falls off to one side."""
+    """A linear gradient of brightness."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) - 0.5
     light = 0.5 + (x * np.cos(angle) + y * np.sin(angle)) * rng.uniform(0.3, 1)
@@ -71,29 +71,29 @@ _SURFACES: dict[str, Callable[[Rng], Tile]] = {
     "slope": _slope,
     "blocks": lambda rng: np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8),
 }
-_TRIES = 20  # until something is no look-alike; then a tile stays without drawing
-_COMPARED = 16  # faces whose digits nothing drawn may look like
+_TRIES = 20  # attempts to draw something unlike a digit, before a surface is used instead
+_COMPARED = 16  # about the number of faces whose digits a drawing is compared with
 
 Tiles = npt.NDArray[np.uint8]
 
 
 class NegativeSource(NamedTuple):
-    """What tiles are made of."""
+    """The material that negatives are made of."""
 
     faces: Sequence[inks.Face]  # at least one
-    digits: Tiles  # uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead
-    # float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
+    digits: Tiles  # uint8[N, 28, 28], to be spoiled; if N is 0, other kinds are drawn instead
+    # float32[M, D]; digits that no drawing may resemble, see ``negative_inks.likeness``.
     alike: npt.NDArray[np.float32]
 
 
 def make_negatives(
     count: int, faces: Sequence[inks.Face], seed: int, digits: Tiles | None = None
 ) -> Tiles:
-    """Draws tiles that a human would not take for a digit, some two milliseconds each.
+    """Draws tiles that a human would not mistake for a digit, in about two milliseconds each.
 
-    Letters and signs are set in the faces, at least one; some of the digits, uint8[N, 28, 28], to
-    train with are spoiled. Another seed gives other tiles; a longer run begins with the tiles of a
-    shorter one. Gives uint8[count, 28, 28], framed as MNIST's digits are.
+    Letters and signs are set in ``faces`` (at least one); spoiled digits are made from ``digits``,
+    training digits uint8[N, 28, 28]. Each tile depends on the seed and its index only, so a longer
+    run begins with the tiles of a shorter one. Returns uint8[count, 28, 28] in MNIST framing.
     """
     if not faces:
         raise ValueError("expected one face or more, found none")
@@ -105,7 +105,7 @@ def make_negatives(
 
 
 def source_of(faces: Sequence[inks.Face], digits: Tiles | None) -> NegativeSource:
-    """What tiles are made of, see ``make_negatives``."""
+    """The source of negatives for the arguments of ``make_negatives``."""
     some = faces[:: max(1, len(faces) // _COMPARED)]
     known = np.zeros((0, 28, 28), np.uint8) if digits is None else digits
     return NegativeSource(faces, known, np.concatenate([face.digits for face in some]))
@@ -125,7 +125,7 @@ def _tile(source: NegativeSource, rng: Rng) -> Tile:
 
 
 def face_ink(faces: Sequence[inks.Face], characters: str, rng: Rng) -> Ink | None:
-    """A character in a face, or None where the face lacks it or makes it look like a digit."""
+    """A random character in a random face; None if it is missing there or looks like a digit."""
     face, char = pick(rng, faces), pick(rng, characters)
     return None if face.is_like_a_digit(char) else face.ink(char)
 
@@ -143,7 +143,7 @@ def _character(source: NegativeSource, rng: Rng) -> Ink | None:
 
 
 def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
-    """The end of one letter and the beginning of the next, or both whole."""
+    """The end of one letter and the beginning of the next, or both letters whole."""
     pair = [_character(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
         return None
@@ -158,7 +158,7 @@ def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
 
 
 def _cut(source: NegativeSource, rng: Rng) -> Ink | None:
-    """A letter of which a side is cut off."""
+    """A letter with one side cut off."""
     ink = _character(source, rng)
     if ink is None:
         return None
@@ -173,8 +173,8 @@ def _inked(ink: Ink) -> Ink | None:
 
 
 _Draw = Callable[[NegativeSource, Rng], Ink | None]
-_PLAIN = 0.07  # share of tiles without any drawing
-# Shares of the others. Letters are most often next to digits, and hardest to tell from them.
+_PLAIN = 0.07  # fraction of tiles with a surface only
+# Weights of the others. Letters are the most common next to digits, and the hardest to reject.
 _KINDS: tuple[tuple[float, _Draw], ...] = (
     (0.36, _letter),
     (0.07, lambda source, rng: face_ink(source.faces, inks.FOREIGN_OF_NO_DIGIT, rng)),
@@ -193,7 +193,7 @@ Draw = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
 
 
 def random_strokes(rng: Rng) -> Tile:
-    """Two to five strokes of one pen, each a random walk without jerks, framed as a digit."""
+    """Two to five strokes of one pen, each a smooth random walk, in MNIST framing."""
     ink = np.zeros((inks.DRAWN_SIDE, inks.DRAWN_SIDE), np.uint8)
     width = int(rng.integers(6, 16))
     for _ in range(int(rng.integers(2, 6))):
@@ -204,7 +204,7 @@ def random_strokes(rng: Rng) -> Tile:
 
 
 def _cells(rng: Rng) -> npt.NDArray[Any]:
-    """The borders between the places nearest to each of some points (Voronoi)."""
+    """The borders of the Voronoi cells of random points."""
     points = rng.uniform(0, SIDE, (int(rng.integers(6, 20)), 2, 1, 1))
     far = np.sort(np.hypot(*np.moveaxis(np.mgrid[:SIDE, :SIDE] - points, 1, 0)), axis=0)
     return 255 - 140 * (far[1] - far[0])
@@ -225,7 +225,7 @@ def _weave(rng: Rng) -> npt.NDArray[Any]:
 
 
 def _ripples(rng: Rng) -> npt.NDArray[Any]:
-    """Rings around a point, as the grain of wood."""
+    """Concentric rings, like the grain of wood."""
     y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(-10, 38, (2, 1, 1))
     return 127 + 127 * np.sin(np.hypot(x, y) * 2 * np.pi / rng.uniform(3, 8))
 
@@ -236,20 +236,20 @@ def _spot(rng: Rng) -> npt.NDArray[Any]:
 
 
 def _clouds(rng: Rng, fall: float) -> Plane:
-    """Noise in the range 0 to 1 whose amplitude is the frequency to the power of -``fall``."""
+    """Noise from 0 to 1 whose amplitude is the frequency to the power of -``fall``."""
     y, x = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE), indexing="ij")
     far = np.maximum(np.hypot(x, y), 1 / SIDE)
     plane = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIDE, SIDE))) / far**fall).real
     return (plane - plane.min()) / (plane.max() - plane.min())
 
 
-# By set and name what is drawn in turn.
+# Set → name → generator. The generators of a set take turns.
 HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
     "strokes": {"random strokes": random_strokes},
     "noise": {
         "Gaussian": lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _ALL),
         "pink": lambda rng: 255 * _clouds(rng, 1.0),
-        "light of a laser": lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),
+        "laser speckle": lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),
         "broken sensor": lambda rng: np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1),
     },
     "textures": {
@@ -262,7 +262,7 @@ HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
     "blank": {
         "black": lambda _: np.zeros(_ALL, np.uint8),
         "grey": lambda rng: np.full(_ALL, rng.integers(1, 256), np.uint8),
-        "grey of a camera": lambda rng: (
+        "grey with camera noise": lambda rng: (
             rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _ALL)
         ),
         "spot": _spot,
@@ -271,15 +271,15 @@ HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
 
 
 _LETTERS, _LOOK_ALIKES = "letters", "look-alikes"
-COUNT = 1000  # tiles of each set that is drawn at random
+COUNT = 1000  # tiles of each randomly drawn set
 
 
 def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
     """Letters, look-alikes, random strokes, noise, textures and blank tiles, by name.
 
-    All letters of the faces, which are held out of training, are taken, as the font draws them; so
-    many of each of the others are drawn from the seed. ``look-alikes`` are the letters O I L S Z B
-    G Q, capital and small, which nobody could tell from digits for sure: they are quoted apart.
+    Uses every letter of ``faces`` (to be held out of training) as the font draws it, and ``count``
+    tiles of each other set, drawn from the seed. ``look-alikes`` are the letters O I L S Z B G Q in
+    both cases, which cannot be distinguished from digits reliably and are reported separately.
     """
     rng = np.random.default_rng(seed)
     drawn = dict[str, Tiles]()
@@ -295,17 +295,17 @@ def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> 
     return sets | drawn
 
 
-MOST = 10_000  # tiles that are taken of one file, evenly spread
-LARGEST = 1 << 28  # bytes of an unpacked file
+MOST = 10_000  # tiles read from one file, evenly spaced
+LARGEST = 1 << 28  # bytes of a decompressed file
 
 
 def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
-    """The tiles of an IDX file, plain or gzipped, at most 10,000 of them, by name of the set.
+    """At most 10,000 tiles of an IDX file, plain or gzipped, by name of the set.
 
-    EMNIST's files, known by a name of set or file with ``emnist`` in it, are stored with rows and
-    columns exchanged and are turned upright. Letters whose labels lie next to them (``labels-idx1``
-    for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits. Raises
-    DataError where the file cannot be read or holds something else than images [N, 28, 28].
+    Files of EMNIST, recognised by ``emnist`` in ``name`` or the file name, are stored column-major
+    and are transposed. EMNIST's letters with their labels next to them (``labels-idx1`` for
+    ``images-idx3``) become two sets, since O I L S Z B G Q look like digits. Raises DataError if
+    the file cannot be read or does not hold images [N, 28, 28].
     """
     tiles = read_idx(path, LARGEST)
     if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):
@@ -322,7 +322,7 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
 
 
 def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
-    """Of EMNIST-letters, 1 to 26 for A to Z; None where they are not next to the images."""
+    """Labels of EMNIST's letters, 1 to 26 for A to Z; None if they are not next to the images."""
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     if "letters" not in path.name or beside == path or not beside.is_file():
         return None

@@ -1,6 +1,6 @@
-"""Files that data sets are published in, packed or not, to bytes and arrays of numbers.
+"""Reads the file formats of published data sets, compressed or not, into bytes and arrays.
 
-Each is read within a budget of bytes. What the numbers mean is not known here.
+Every read has a byte budget. The meaning of the numbers is left to the caller.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DAMAGED = (
     tarfile.TarError,
     zlib.error,
     EOFError,
-    NotImplementedError,  # a packing method of other programs
+    NotImplementedError,  # unsupported compression method
     RuntimeError,  # encrypted
     ValueError,
     OSError,
@@ -37,11 +37,11 @@ DAMAGED = (
 Values = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
 _Stream = IO[bytes] | io.BufferedIOBase
-_UNSIGNED_BYTE = 0x08  # the only kind of IDX file that is read
+_UNSIGNED_BYTE = 0x08  # the only supported type of IDX file
 
 
 def find_file(path: Path, names: Sequence[str]) -> Path:
-    """A file itself, or in a folder the first of some names; DataError where there is none."""
+    """The file at ``path``, or the first of ``names`` in a folder; DataError if there is none."""
     try:
         if path.is_file():
             return path
@@ -56,39 +56,39 @@ def find_file(path: Path, names: Sequence[str]) -> Path:
 
 
 def read_file(path: Path, budget: int) -> bytes:
-    """The bytes of a file; of a gzip or bzip2 file, what is packed in it.
+    """The bytes of a file, decompressed if it is gzip or bzip2.
 
-    How it is packed is told by its first bytes, since browsers unpack files and keep their names.
-    Raises DataError where it cannot be read or holds more than the budget, packed or not.
+    Compression is detected from the first bytes, because browsers decompress files and keep their
+    names. Raises DataError if the file is unreadable or exceeds the budget, packed or unpacked.
     """
     with damage_in(path), path.open("rb") as file:
         return _unpacked(file, budget, path.name)
 
 
 def read_member(path: Path, name: str, budget: int) -> bytes:
-    """A file inside a zip file, in whatever folder there, itself unpacked.
+    """The decompressed bytes of the file called ``name`` in any folder of a zip file.
 
-    Raises DataError where it is not there, cannot be read or is larger than the budget.
+    Raises DataError if it is missing, unreadable or larger than the budget.
     """
     with damage_in(path), zipfile.ZipFile(path) as archive:
         inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
         if not inside:
-            raise DataError(f"{path}: expected {name} in it, found none of that name")
+            raise DataError(f"{path}: expected {name} in it, found no file of that name")
         with archive.open(inside[0]) as stream:
             return _unpacked(stream, budget, name)
 
 
 @contextmanager
 def damage_in(path: Path) -> Generator[None]:
-    """Turns what damaged bytes make a decoder raise into a DataError that names the file."""
+    """Turns the errors of decoders on damaged bytes into a DataError that names the file."""
     try:
         yield
     except DAMAGED as error:
-        raise DataError(f"{path.name} cannot be read, it may be cut short: {error}") from error
+        raise DataError(f"{path.name} cannot be read, it may be truncated: {error}") from error
 
 
 def encode_idx(array: Bytes) -> bytes:
-    """The IDX file of an array of uint8, of any shape with 1 to 255 axes; TypeError for others."""
+    """Encodes a uint8 array with 1 to 255 axes as an IDX file; TypeError for other dtypes."""
     if array.dtype != np.uint8:
         raise TypeError(f"expected an array of dtype uint8, found {array.dtype}")
     header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
@@ -96,9 +96,9 @@ def encode_idx(array: Bytes) -> bytes:
 
 
 def decode_idx(content: bytes) -> Bytes:
-    """The array in an IDX file, copied, because torch does not take read-only memory.
+    """The array in an IDX file, copied because torch does not accept read-only memory.
 
-    Raises DataError unless it is an IDX file of unsigned bytes, neither cut short nor too long.
+    Raises DataError unless it is an IDX file of unsigned bytes of exactly the right length.
     """
     if len(content) < 4:
         raise DataError(f"expected an IDX file, found {len(content)} bytes")
@@ -118,7 +118,7 @@ def decode_idx(content: bytes) -> Bytes:
 
 
 def read_idx(path: Path, budget: int) -> Bytes:
-    """The array in an IDX file, packed or not; DataError where there is none."""
+    """The array in an IDX file, compressed or not; DataError if it cannot be read."""
     try:
         return decode_idx(read_file(path, budget))
     except DataError as error:
@@ -126,17 +126,17 @@ def read_idx(path: Path, budget: int) -> Bytes:
 
 
 def read_table(content: bytes, columns: int, name: str) -> Values:
-    """The numbers of a text file with spaces or commas between them; float64[N, columns].
+    """Parses a text file of numbers separated by spaces or commas; float64[N, columns].
 
-    Raises DataError where it is no text, or has no rows or others.
+    Raises DataError if it is not ASCII, is empty, or has rows of another form.
     """
     try:
         text = content.decode("ascii").replace(",", " ")
     except UnicodeDecodeError as error:
         start = content[:8].hex(" ")
-        raise DataError(f"{name}: expected a text file of numbers, it begins {start}") from error
+        raise DataError(f"{name}: expected a text file of numbers, found bytes {start}") from error
     if not text.strip():
-        raise DataError(f"{name}: expected rows of {columns} numbers, it is empty")
+        raise DataError(f"{name}: expected rows of {columns} numbers, found an empty file")
     try:
         table = np.loadtxt(io.StringIO(text), np.float64, ndmin=2, comments=None)
     except ValueError as error:
@@ -147,10 +147,10 @@ def read_table(content: bytes, columns: int, name: str) -> Values:
 
 
 def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Values]:
-    """The labels float64[N] and features float64[N, features] of a file of SVMlight or LIBSVM.
+    """The labels float64[N] and features float64[N, features] of an SVMlight or LIBSVM file.
 
-    Each row is ``label index:value index:value ...`` with indices from 1; a feature that is left
-    out is 0. Raises DataError where there is no row or another, MissingExtraError without
+    Each row is ``label index:value index:value ...`` with indices from 1; omitted features are 0.
+    Raises DataError if the file is empty or has rows of another form, MissingExtraError without
     scikit-learn.
     """
     with needs_extra("offline"):
@@ -163,7 +163,7 @@ def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Val
         raise DataError(f"{name}: expected rows of {expected}: {error}") from error
     values, labels = table
     if not len(labels):
-        raise DataError(f"{name}: expected rows of {expected}, it is empty")
+        raise DataError(f"{name}: expected rows of {expected}, found an empty file")
     return labels, values.toarray()
 
 
@@ -177,7 +177,7 @@ def _unpacked(packed: _Stream, budget: int, name: str) -> bytes:
 
 
 def _within(stream: _Stream, budget: int, name: str) -> bytes:
-    content = stream.read(budget + 1)  # no more, whatever the file claims
+    content = stream.read(budget + 1)  # a size stated in the file cannot be trusted
     if len(content) > budget:
-        raise DataError(f"{name} holds more than the {budget:,} bytes expected of this data set")
+        raise DataError(f"{name} holds more than the {budget:,} bytes expected for this data set")
     return content

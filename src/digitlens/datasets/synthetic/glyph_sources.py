@@ -1,12 +1,12 @@
-"""Where the ink of a character comes from: a font, a writer of MNIST, or a pen.
+"""Sources of the ink of characters: fonts, writers of MNIST and pens.
 
-The fonts are packages of the Fontsource project, each under an open licence that it carries:
-fetched, verified, kept in the cache. They are needed to generate pages and never to read.
+The fonts are packages of the Fontsource project, each with its open licence: fetched, verified and
+cached. They are needed for generating pages, never for reading.
 
-The forms that pens draw stand in ``strokes.csv``: strokes, parted by slashes, of points, parted by
-semicolons: x to the right and y down, both in hundredths of a digit's frame. A stroke is a
-Catmull-Rom curve through its points; a doubled point makes a corner. Small letters begin at 40,
-tails end below 100.
+``strokes.csv`` has the forms that pens draw: strokes separated by slashes, of points separated by
+semicolons, x to the right and y down, in hundredths of a digit's frame. A stroke is a Catmull-Rom
+curve through its points; a repeated point makes a corner. Lower case starts at 40, descenders end
+below 100.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from digitlens.files import cache_folder
 from digitlens.progress import work_bar
 
 FONT_TABLE = Path(__file__).with_name("fonts.csv")
-FONT_BATCH = 16  # packages asked for at once
-FONT_SECONDS = 300.0  # seconds for one batch
+FONT_BATCH = 16  # packages fetched by one call of npm
+FONT_SECONDS = 300.0  # time limit of one batch
 Script = Literal[
     "latin", "greek", "cyrillic", "armenian", "devanagari", "georgian", "hebrew", "symbols", "thai"
 ]
 Look = Literal["hand", "print"]
-# Foreign fonts have none of the letters that are read: they show what is no digit.
+# Foreign fonts cover scripts outside the alphabet, as examples of non-digits.
 Role = Literal["training", "validation", "foreign"]
 
-SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
+SEGMENTS = frozenset({"dseg7"})  # seven-segment fonts, whose letters look like digits
 SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
 FOREIGN: tuple[Script, ...] = ("armenian", "devanagari", "georgian", "hebrew", "symbols", "thai")
 WEIGHTS = (200, 400, 700, 900)
@@ -60,30 +60,30 @@ WEIGHTS = (200, 400, 700, 900)
 
 @dataclass(frozen=True)
 class Family:
-    """One font family and the package that carries it."""
+    """One font family and its npm package."""
 
-    family: str  # its name, as in the package's
+    family: str  # as in the name of the package
     version: str  # of the package
-    kind: Look  # looks written by ``hand`` or made for ``print``
-    role: Role  # pages to train with and pages to validate with share no family
+    kind: Look  # ``hand``: looks handwritten; ``print``: the others
+    role: Role  # training and validation pages share no family
     sha256: str  # of the package's archive
 
     @property
     def scripts(self) -> tuple[Script, ...]:
-        """Those that pages show of it."""
+        """The scripts that pages use from this family."""
         return ("latin", *FOREIGN) if self.role == "foreign" else SCRIPTS
 
 
 def load_families() -> list[Family]:
-    """All families that pages are set in."""
+    """All font families that pages are set in."""
     return [Family(**row) for row in load_table(FONT_TABLE)]
 
 
 def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
-    """The WOFF files of each family, upright: for each of up to four weights those of its scripts.
+    """The upright WOFF files of each family, by script, for each of up to four weights.
 
-    Fetches what the cache lacks with npm; raises DataError where that fails, an archive is not the
-    expected one, or the cache cannot be written.
+    Fetches missing packages with npm. Raises DataError if that fails, the hash of an archive is
+    wrong, or the cache cannot be written.
     """
     missing = [family for family in families if not _folder(family).is_dir()]
     if missing:
@@ -94,7 +94,7 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
 def role_fonts(
     role: Role, some: slice = slice(None)
 ) -> Iterator[tuple[Family, dict[Script, Path]]]:
-    """Each weight of some families of a role, see ``font_files``; ``SEGMENTS`` among them."""
+    """The files of each weight of the selected families of a role, ``SEGMENTS`` included."""
     families = [family for family in load_families() if family.role == role][some]
     for family, weights in font_files(families).items():
         for files in weights:
@@ -133,7 +133,7 @@ def _fetch_all(families: Sequence[Family]) -> None:
 
 
 def _unpack(family: Family, archive: Path) -> None:
-    """Puts the files that pages need into the cache, all or none, but no other formats."""
+    """Moves the files that pages need to the cache, all or none."""
     files = (_file(family, script, weight) for script in family.scripts for weight in WEIGHTS)
     wanted, target = {f"package/files/{file}" for file in files}, _folder(family)
     try:
@@ -145,13 +145,13 @@ def _unpack(family: Family, archive: Path) -> None:
                 (fonts / Path(name).name).write_bytes(content)
             fonts.rename(target)
     except OSError as error:
-        if not target.is_dir():  # else another process was faster
-            raise DataError(f"cannot keep fonts in {target.parent}: {error}") from error
+        if not target.is_dir():  # else another process has just unpacked it
+            raise DataError(f"cannot cache fonts in {target.parent}: {error}") from error
 
 
-SIDE = 128  # of the square that a digit is drawn in, in pixels
+SIDE = 128  # of the square canvas of a digit, in pixels
 _MARGIN = 24
-FRAME = SIDE - 2 * _MARGIN  # height of a digit in it
+FRAME = SIDE - 2 * _MARGIN  # height of a digit on the canvas
 Form = tuple[Points, ...]  # strokes, each float64[n, 2], 0..1
 
 
@@ -160,37 +160,37 @@ def _form(text: str) -> Form:
     return tuple(np.array(line, np.float64) / 100 for line in lines)
 
 
-_FORMS: dict[str, dict[str, tuple[Form, ...]]] = {}  # by set and character all forms
+_FORMS: dict[str, dict[str, tuple[Form, ...]]] = {}  # set → character → all forms
 for _row in load_table(Path(__file__).with_name("strokes.csv")):
     _known = _FORMS.setdefault(_row["set"], {})
     _known[_row["char"]] = (*_known.get(_row["char"], ()), _form(_row["form"]))
 FORMS = tuple(_FORMS["digit"].values())
-# Digits as in everyday writing, joined to the next by their last stroke. A form that could be
-# another digit by itself has its own sign of what it is.
+# Digits of everyday handwriting, whose last stroke may join the next one. Forms that resemble
+# another digit have a distinguishing stroke.
 QUICK_FORMS = tuple(_FORMS["quick"].values())
 # Letters and signs. Letters that many people write like a digit (o, l, i, s, z, g, q, and capitals
-# O, I, S, Z) are left out: nobody could say of one alone that it is no digit.
+# O, I, S, Z) are left out: on their own they cannot be distinguished from one.
 LETTERS = {char: forms[0] for char, forms in _FORMS["letter"].items()}
 # Marks of numbers, and letters that look like digits.
 MARK_FORMS = _FORMS["mark"]
-# Outlines of small pictures as signs and screens have them; further ones of a form are holes.
+# Outlines of icons on signs and screens; all but the first outline of a form are holes.
 ICON_FORMS = _FORMS["icon"]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """How one person draws."""
+    """The pen and handwriting of one person."""
 
-    forms: tuple[int, ...]  # number of the usual form of each digit, among ``FORMS``
-    width: float  # of the stroke, in pixels of the square that digits are drawn in
+    forms: tuple[int, ...]  # for each digit, the index of its usual form in ``FORMS``
+    width: float  # of the stroke, in pixels of the canvas of side ``SIDE``
     jitter: float  # standard deviation of the control points, in such pixels
-    aspect: float  # width over height of a digit's frame
-    straight: bool  # strokes are straight lines between the points
-    gaps: float  # share of each stroke that is left out
+    aspect: float  # width / height of a digit's frame
+    straight: bool  # whether strokes are straight lines between the points
+    gaps: float  # fraction of each stroke that is left out
 
 
 def draw_pen(rng: Rng) -> Pen:
-    """Chooses a pen, from a hairline to a broad marker."""
+    """A random pen, from a hairline to a broad marker."""
     return Pen(
         forms=tuple(int(rng.integers(len(forms))) for forms in FORMS),
         width=log_uniform(rng, 1.5, 20),
@@ -202,9 +202,9 @@ def draw_pen(rng: Rng) -> Pen:
 
 
 def draw_digit(value: int, pen: Pen, rng: Rng) -> Ink:
-    """Draws one digit, now and then in a form that is not the pen's usual one.
+    """Draws one digit, occasionally in a form other than the pen's usual one.
 
-    Gives uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
+    Returns uint8[SIDE, SIDE], 255 for ink, with a margin.
     """
     forms = FORMS[value]
     form = forms[pen.forms[value]] if rng.random() < 0.8 else pick(rng, forms)
@@ -212,7 +212,7 @@ def draw_digit(value: int, pen: Pen, rng: Rng) -> Ink:
 
 
 def draw_form(form: Sequence[Points], pen: Pen, rng: Rng) -> Ink:
-    """Draws the strokes of one form; see ``draw_digit``."""
+    """Draws the strokes of one form, see ``draw_digit``."""
     ink = np.zeros((SIDE, SIDE), np.uint8)
     for line in form:
         points = line * (FRAME * pen.aspect, FRAME)
@@ -226,7 +226,7 @@ def draw_form(form: Sequence[Points], pen: Pen, rng: Rng) -> Ink:
 
 def _jittered(points: Points, jitter: float, rng: Rng) -> Points:
     moved = points + rng.normal(0, jitter, points.shape)
-    same = (points[1:] == points[:-1]).all(axis=1)  # a corner stays one
+    same = (points[1:] == points[:-1]).all(axis=1)  # keep repeated points equal: corners
     moved[1:][same] = moved[:-1][same]
     if (points[0] == points[-1]).all():
         moved[-1] = moved[0] + rng.normal(0, jitter, 2)
@@ -238,7 +238,7 @@ def _curve(points: Points) -> Points:
     framed, t = np.vstack([points[:1], points, points[-1:]]), np.linspace(0, 1, 9)[:, None]
     pieces = list[Points]()
     for a, b, c, d in zip(framed, framed[1:], framed[2:], framed[3:], strict=False):
-        if (b != c).any():  # from b to c; the others decide how it leaves and arrives
+        if (b != c).any():  # the piece from b to c; a and d determine the tangents
             squared = 2 * a - 5 * b + 4 * c - d
             cubed = 3 * b - a - 3 * c + d
             pieces.append(0.5 * (2 * b + (c - a) * t + squared * t**2 + cubed * t**3))
@@ -253,18 +253,18 @@ def _parts(path: Points, gaps: float, rng: Rng) -> list[Points]:
     return [part for part in (path[:cut], path[cut + width :]) if len(part) > 1]
 
 
-EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
+EM = 96  # font size of glyphs, in pixels; digits are about 70 high
 DIGITS = "0123456789"
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
 CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
-MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn when they are asked for  # noqa: RUF001
+MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn on demand  # noqa: RUF001
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
 
 
 def _characters(*spans: tuple[int, int]) -> str:
-    """All characters of ranges of Unicode, both ends included."""
+    """All characters of Unicode ranges, both ends included."""
     return "".join(chr(code) for first, last in spans for code in range(first, last + 1))
 
 
@@ -277,59 +277,59 @@ CHARACTERS: dict[Script, str] = {
     "georgian": _characters((0x10D0, 0x10F0)),
     "hebrew": _characters((0x5D0, 0x5EA)),
     "thai": _characters((0xE01, 0xE2E)),
-    # Arrows, mathematics, technical signs, shapes, miscellaneous, dingbats; none has a digit in it.
+    # Arrows, mathematics, technical signs, shapes, miscellaneous, dingbats; none contains a digit.
     "symbols": _characters(
         *((0x2190, 0x22FF), (0x2300, 0x23FF), (0x25A0, 0x2672), (0x267A, 0x26FF), (0x2701, 0x2775))
     ),
 }
-# Characters that some fonts draw as they draw a digit.
+# Characters that some fonts draw like a digit.
 LIKE_DIGITS = frozenset("OoIl|зЗ")
-_NECKS = (0, 2, 6, 8, 9)  # digits whose last stroke runs on to the next one
-_TAIL = 0.5  # most of a tail's length, in frames
+_NECKS = (0, 2, 6, 8, 9)  # digits whose last stroke can continue to the next digit
+_TAIL = 0.5  # maximum length of such a tail, in frames
 
 
 @dataclass(frozen=True)
 class Glyph:
     """The ink of one character."""
 
-    char: str  # the character
-    ink: Ink  # uint8[h, w], 255 where there is ink, cropped to it
-    height: float  # of the ink, in heights of a digit of this source
-    bottom: float  # where the ink ends below the baseline, in the same unit; negative when above
-    advance: float  # width that the character takes on a line, in the same unit
+    char: str
+    ink: Ink  # uint8[h, w], 255 for ink, cropped to the ink
+    height: float  # of the ink, in digit heights of this source
+    bottom: float  # end of the ink below the baseline, in digit heights; negative if above it
+    advance: float  # width of the character on a line, in digit heights
 
 
 class GlyphSource(Protocol):
-    """Writes characters in one style."""
+    """Source of the glyphs of one style."""
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
-        """The ink of a character, or None when this source lacks it."""
+        """The glyph of a character, or None if this source lacks it."""
         ...
 
     @property
     def letters(self) -> str:
-        """The characters other than digits that it writes; empty when it writes digits alone."""
+        """The characters other than digits that it can write; may be empty."""
         ...
 
 
 class FontGlyphs:
-    """Writes in one font."""
+    """Glyphs of one font."""
 
     def __init__(
         self, fonts: Mapping[Script, ImageFont.FreeTypeFont | Path], *, digits_only: bool = False
     ) -> None:
-        """Takes one font, or its file, for each script, among them latin.
+        """Stores a font or font file for each script; ``latin`` is required.
 
-        Its characters are drawn, all at once, when the first is asked for; of a font whose letters
-        look like digits these alone.
+        All characters are drawn when the first glyph is requested. ``digits_only`` is for fonts
+        whose letters look like digits.
         """
-        # A file, not a font, since that cannot be sent to every process.
+        # Files rather than fonts, because a font cannot be pickled for other processes.
         self._sources: dict[Script, str | bytes] = {s: _source(font) for s, font in fonts.items()}
         self._digits_only = digits_only
 
     @cached_property
     def glyphs(self) -> dict[str, Glyph]:
-        """Every character that it writes, without those of ``MORE``."""
+        """The glyphs of all characters except those of ``MORE``."""
         unit, glyphs = _digit_height(self.font(EM)), dict[str, Glyph]()
         for script in self._sources:
             characters = DIGITS if self._digits_only else CHARACTERS[script]
@@ -339,28 +339,28 @@ class FontGlyphs:
 
     @property
     def letters(self) -> str:
-        """The characters other than digits that it writes."""
+        """The characters other than digits that it can write, without those of ``MORE``."""
         return "".join(char for char in self.glyphs if char not in DIGITS)
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
-        """The ink of a character, always the same."""
+        """The glyph of a character, always the same; None if the font lacks it."""
         del rng
         return self.glyphs.get(char) or (self._more.get(char) if char in MORE else None)
 
     def font(self, size: int, script: Script = "latin") -> ImageFont.FreeTypeFont:
-        """The font in a size, in pixels of the type."""
+        """The font at a size in pixels per em."""
         source = self._sources[script]
         return ImageFont.truetype(BytesIO(source) if isinstance(source, bytes) else source, size)
 
     @cached_property
     def space(self) -> float:
-        """Width of a space in digit heights; fonts without one get a usual one."""
+        """Width of a space in digit heights, limited to 0.28 to 1."""
         font = self.font(EM)
         return min(1.0, max(0.28, font.getlength(" ") / _digit_height(font)))
 
     @cached_property
     def capitals_only(self) -> bool:
-        """Whether small letters have the forms of capitals: three of five or more."""
+        """Whether lower-case letters look like capitals: at least three of five do."""
         pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
         return sum(bool(a and b and _alike(a.ink, b.ink)) for a, b in pairs) >= 3
 
@@ -372,10 +372,10 @@ class FontGlyphs:
 
 @dataclass(frozen=True, eq=False)
 class MnistGlyphs:
-    """Writes digits as one writer of MNIST did."""
+    """Digits of one writer of MNIST."""
 
-    digits: Sequence[Ink]  # for each value the tiles uint8[n, 28, 28] to choose from, n at least 1
-    letters: str = ""  # none: it writes digits alone
+    digits: Sequence[Ink]  # for each value, tiles uint8[n, 28, 28] to choose from, n >= 1
+    letters: str = ""  # digits only
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """One of the writer's digits, enlarged four times with smooth edges."""
@@ -391,16 +391,16 @@ class MnistGlyphs:
 
 
 class PenGlyphs:
-    """Draws digits in forms that MNIST's writers seldom use, and letters, stroke by stroke."""
+    """Digits in forms that are rare in MNIST, and letters, drawn stroke by stroke."""
 
     def __init__(self, pen: Pen, *, marks: bool = False) -> None:
-        """Takes the pen; with marks it draws those of numbers and letters like digits, too."""
+        """Stores the pen; ``marks`` adds the marks of numbers and letters that look like digits."""
         self.pen = pen
         self._marks = MARK_FORMS if marks else {}
         self.letters = "".join(dict.fromkeys([*LETTERS, *self._marks]))
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
-        """A digit, letter or mark, drawn anew."""
+        """A newly drawn digit, letter or mark."""
         if char in DIGITS:
             ink = _cropped(draw_digit(int(char), self.pen, rng))
             return _glyph(char, ink, rng.uniform(0.88, 1.1))
@@ -415,7 +415,7 @@ class PenGlyphs:
         return Glyph(char, ink, height, below / FRAME, width + 0.12)
 
     def _drawn(self, form: Form, rng: Rng) -> tuple[Ink, float] | None:
-        """Cropped ink, and how far below the baseline it ends, in pixels; None without ink."""
+        """Cropped ink and its end below the baseline in pixels; None if nothing was drawn."""
         drawn = draw_form(form, self.pen, rng)
         rows = np.flatnonzero((drawn > FAINT).any(axis=1))
         return (_cropped(drawn), float(rows[-1]) + 1 - (SIDE + FRAME) / 2) if len(rows) else None
@@ -423,43 +423,43 @@ class PenGlyphs:
 
 @dataclass(frozen=True)
 class MixedGlyphs:
-    """Digits of a writer of MNIST; marks and letters of a pen as broad as theirs."""
+    """Digits of a writer of MNIST, with marks and letters drawn by a pen."""
 
     digits: MnistGlyphs
     pen: PenGlyphs
 
     @property
     def letters(self) -> str:
-        """The characters other than digits that it writes."""
+        """The characters other than digits that it can write."""
         return self.pen.letters
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
-        """The writer's digit, or what the pen draws."""
+        """A digit of the writer, or another character drawn by the pen."""
         return self.digits.glyph(char, rng) or self.pen.glyph(char, rng)
 
 
 class QuickGlyphs(PenGlyphs):
-    """Draws digits in the forms of everyday writing, marks and letters as any pen."""
+    """Digits in the forms of everyday handwriting, with the marks and letters of ``PenGlyphs``."""
 
     def __init__(self, pen: Pen, rng: Rng) -> None:
-        """Chooses habits."""
+        """Draws the habits of the writer: forms, joins and the height of tails."""
         super().__init__(pen, marks=True)
         choices = zip(QUICK_FORMS, FORMS, strict=True)
         self._forms = [
             pick(rng, quick if rng.random() < 0.6 else usual) for quick, usual in choices
         ]
-        # Share of the digits that have a tail to the next one.
+        # Fraction of the digits with a tail to the next one.
         self._joined = rng.uniform(0.3, 1) if rng.random() < 0.35 else 0.0
-        # Height at which tails end, 0 at the top of a digit and 1 at its foot.
+        # y at which tails end, 0 at the top of a digit and 1 at the bottom.
         self._tail = rng.uniform(0.0, 0.7)
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
-        """A character, drawn anew."""
+        """A newly drawn character."""
         if char not in DIGITS:
             return super().glyph(char, rng)
         form = self._forms[int(char)]
         if int(char) in _NECKS and rng.random() < self._joined:
-            last = form[-1]  # goes on to the right
+            last = form[-1]  # extend it to the right
             x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _TAIL)
             end = x, self._tail + rng.normal(0, 0.06)
             form = (*form[:-1], np.vstack([last, end]))
@@ -467,12 +467,12 @@ class QuickGlyphs(PenGlyphs):
             return None
         (ink, below), scale = drawn, rng.uniform(0.88, 1.1) / FRAME
         height, width = (float(side) * scale for side in ink.shape)
-        # What goes below the frame hangs below the baseline.
+        # Ink below the frame is below the baseline.
         return Glyph(char, ink, height, max(0.0, below) * scale, width + 0.1)
 
 
 def icon_glyph(char: str) -> Glyph | None:
-    """A small filled picture that no font need have, or None for other characters."""
+    """A filled icon, independent of fonts, or None for other characters."""
     forms = ICON_FORMS.get(char)
     if not forms:
         return None
@@ -488,7 +488,7 @@ def _glyph(char: str, ink: Ink, height: float) -> Glyph:
 
 
 def _source(font: ImageFont.FreeTypeFont | Path) -> str | bytes:
-    """The path of a font's file, or its content."""
+    """The path of a font file, or its content if it was opened from memory."""
     path = font if isinstance(font, Path) else cast("str | bytes | BytesIO", font.path)
     return path.getvalue() if isinstance(path, BytesIO) else os.fsdecode(path)
 
@@ -496,7 +496,7 @@ def _source(font: ImageFont.FreeTypeFont | Path) -> str | bytes:
 def _glyphs(
     font: ImageFont.FreeTypeFont, characters: str, unit: float
 ) -> Iterator[tuple[str, Glyph]]:
-    """Those of the characters that a font has; unit is the height of its digits, in pixels."""
+    """The given characters that a font has; ``unit`` is the height of its digits in pixels."""
     for char in characters:
         if drawn := char_ink(font, char):
             whole, _, top = drawn
@@ -506,7 +506,7 @@ def _glyphs(
 
 
 def font_ink(font: ImageFont.FreeTypeFont, char: str, mode: str = "L") -> tuple[Ink, int, int]:
-    """Ink with a margin; its left and top edge from the start of the baseline, in pixels."""
+    """Ink with a margin, and its left and top relative to the baseline's start, in pixels."""
     x0, y0, x1, y1 = (int(v) for v in font.getbbox(char, anchor="ls"))
     picture = Image.new(mode, (max(1, x1 - x0) + 2, max(1, y1 - y0) + 2))
     lit = 255 if mode == "L" else 1
@@ -515,7 +515,7 @@ def font_ink(font: ImageFont.FreeTypeFont, char: str, mode: str = "L") -> tuple[
 
 
 def char_ink(font: ImageFont.FreeTypeFont, char: str) -> tuple[Ink, int, int] | None:
-    """The same, or None where the font lacks the character."""
+    """``font_ink``, or None if the font lacks the character."""
     drawn = font_ink(font, char)
     lacks = np.array_equal(drawn[0], _box(font)) or int(drawn[0].max()) <= FAINT
     return None if lacks else drawn
@@ -523,12 +523,12 @@ def char_ink(font: ImageFont.FreeTypeFont, char: str) -> tuple[Ink, int, int] | 
 
 @lru_cache(maxsize=16)
 def _box(font: ImageFont.FreeTypeFont) -> Ink:
-    """What a font draws for what it lacks."""
+    """The ink that a font draws for a missing character."""
     return font_ink(font, "\uffff")[0]
 
 
 def _alike(ink: Ink, other: Ink) -> bool:
-    """Whether two characters look the same but for their size."""
+    """Whether two characters look the same apart from their size."""
     size = other.shape[1], other.shape[0]
     resized = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.float32)
     return float(np.abs(resized - other).mean()) < 30

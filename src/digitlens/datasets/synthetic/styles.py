@@ -1,4 +1,4 @@
-"""Which styles lines are written in, drawn from fonts, pens and the writers of MNIST."""
+"""Random styles to write lines in, from fonts, pens and the writers of MNIST."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from digitlens.datasets.synthetic.glyph_sources import (
 )
 from digitlens.datasets.synthetic.papers import load_photos
 
-_MNIST = 0.4  # share of a page's numbers by a writer of MNIST
-_PEN = 0.26  # share drawn with a pen; the others are set in fonts
-_SCRIPT = 0.45  # share of fonts that look handwritten
-_PENNED = 0.4  # share of text with letters that is drawn with a pen
-_FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
+_MNIST = 0.4  # fraction of a page's numbers by a writer of MNIST
+_PEN = 0.26  # fraction drawn with a pen; the others are set in fonts
+_SCRIPT = 0.45  # fraction of fonts that look handwritten
+_PENNED = 0.4  # fraction of text with letters that is drawn with a pen
+_FORMS = 3  # tiles per digit and writer: few, so that numbers sometimes repeat a form
 
 
 @dataclass(frozen=True)
 class Fonts:
-    """Fonts to write in, at least one of each, and photographs where nothing is written."""
+    """Fonts to write in, at least one of each look, and photographs as negatives."""
 
-    handwritten: tuple[FontGlyphs, ...]  # those that look so
+    handwritten: tuple[FontGlyphs, ...]  # fonts that look handwritten
     printed: tuple[FontGlyphs, ...]  # the others
-    photos: tuple[Pixels, ...] = ()  # uint8[H, W, 3] each; none are needed
-    foreign: tuple[FontGlyphs, ...] = ()  # of scripts that are not read, and of signs
+    photos: tuple[Pixels, ...] = ()  # uint8[H, W, 3] each, without digits; optional
+    foreign: tuple[FontGlyphs, ...] = ()  # symbols, and scripts outside the alphabet; optional
 
 
 class Styles:
-    """Draws styles, and what else there is to write with: see ``Maker``."""
+    """Draws styles from MNIST tiles and fonts, with the requirements of ``Maker``."""
 
     def __init__(self, tiles: Split, fonts: Fonts) -> None:
         self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
@@ -65,7 +65,7 @@ class Styles:
         return draw_style(source, rng, by_hand=by_hand)
 
     def by_hand(self, rng: Rng, *, letters: bool = False) -> Style:
-        """A style of lines by hand: a writer of MNIST, a pen, a quick hand or a font."""
+        """A style of handwritten lines: a writer of MNIST, a pen, quick handwriting or a font."""
         kind = rng.random()
         if kind < (0.1 if letters else 0.36):
             pen = replace(draw_pen(rng), width=rng.uniform(6, 11))
@@ -78,31 +78,31 @@ class Styles:
         return draw_style(pick(rng, self.fonts.handwritten), rng, by_hand=True)
 
     def quick(self, rng: Rng) -> Style:
-        """A style of everyday handwriting: small forms, joined or close to each other."""
+        """A style of everyday handwriting: quick forms, joined or close together."""
         pen = replace(draw_pen(rng), width=log_uniform(rng, 3, 12))
         style = draw_style(QuickGlyphs(pen, rng), rng, by_hand=True)
         return replace(style, slant=rng.normal(0.12, 0.2), gap=min(style.gap, 0.25))
 
     def lettered(self, rng: Rng) -> Style:
-        """A style of a pen that writes Latin and Greek letters."""
+        """A pen style with Latin and Greek letters and with marks."""
         pen = replace(draw_pen(rng), width=log_uniform(rng, 2, 14))
         return draw_style(PenGlyphs(pen, marks=True), rng, by_hand=True)
 
     def printed(self, rng: Rng) -> Style:
-        """A style of print: as the font is in most, else stretched, slanted, heavier."""
+        """A style of print: half of them plain, the others varied in proportions and slant."""
         source = self.print_font(rng)
         if rng.random() < 0.5:
             return Style(source, gap=max(-0.02, rng.normal(0, 0.02)))
         return draw_style(source, rng, by_hand=False)
 
     def tile(self, rng: Rng) -> tuple[Ink, int]:
-        """A digit as it is in MNIST, uint8[28, 28], and its value."""
+        """A random digit of MNIST, uint8[28, 28], and its value."""
         value = int(rng.integers(10))
         tiles = self._digits[value]
         return tiles[int(rng.integers(len(tiles)))], value
 
     def print_font(self, rng: Rng) -> FontGlyphs:
-        """A print font."""
+        """A random print font."""
         return pick(rng, self.fonts.printed)
 
     def _writer(self, rng: Rng) -> MnistGlyphs:
@@ -110,17 +110,17 @@ class Styles:
 
 
 class Maker:
-    """What draws generated items begins with: the same seed, number and kind give the same item."""
+    """Base of the generators: the same seed, number and kind produce the same item."""
 
     def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
-        """Takes MNIST digits, each of the ten among them, never the test set; and fonts."""
+        """Stores MNIST digits (all ten, and never those of the test set), fonts and the seed."""
         self.seed = seed
         self._styles = Styles(tiles, fonts)
 
     def _begin(
         self, number: int, kind: str | None, shares: Mapping[str, float], *key: int
     ) -> tuple[str, Rng]:
-        """The kind, which has to be one of the shares, or one drawn, and what decides all else."""
+        """The given kind (a key of ``shares``) or a random one, and the generator of the item."""
         if kind is not None and kind not in shares:
             raise ValueError(f"expected one of {', '.join(shares)}, found {kind}")
         rng = np.random.default_rng([self.seed, number, *key])
@@ -131,10 +131,10 @@ class Maker:
 
 
 def load_fonts(role: Role, *, photos: bool = False, some: slice = slice(None)) -> Fonts:
-    """The fonts of a role, and photographs of no digit; fetches those that the cache lacks.
+    """The fonts of a role, and optionally photographs without digits; fetches missing ones.
 
-    Of the families and of the photographs only some, if asked for. Raises DataError where they
-    cannot be had.
+    ``some`` selects a part of the families and of the photographs. Raises DataError if they cannot
+    be fetched.
     """
     sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
     for family, files in role_fonts(role, some):
