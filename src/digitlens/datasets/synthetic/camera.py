@@ -1,4 +1,4 @@
-"""How pages and lines are seen: frame, light, dirt, and what a camera and a file do to them."""
+"""Simulates the camera and the scanner: framing, light, dirt, blur, noise and compression."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from digitlens.datasets.synthetic.papers import noise_field, smooth
 
 
 def light(page: Plane, rng: Rng) -> Plane:
-    """Uneven light: gradients, shadows with soft or hard edges, glare and folds, or none of them.
+    """Adds uneven light, at random: gradients, soft or hard shadows, glare and folds.
 
-    Takes and gives float32[h, w, 3], not clipped.
+    float32[h, w, 3] → float32[h, w, 3], not clipped.
     """
     height, width = page.shape[:2]
     factor = np.ones((height, width), np.float32)
@@ -56,9 +56,9 @@ def light(page: Plane, rng: Rng) -> Plane:
 
 
 def soil(page: Plane, rng: Rng) -> Plane:
-    """Dust, and now and then hairs, folds, staples, stains, the border of a scan.
+    """Adds dust, and sometimes hairs, folds, staples, stains or the border of a scan.
 
-    Takes and gives float32[h, w, 3]. Sizes are those of a sheet of paper, or of a part of one.
+    float32[h, w, 3] → float32[h, w, 3]. Sizes are relative to a sheet of A4 or a part of it.
     """
     millimetre = max(page.shape[:2]) / 297 * (1 if rng.random() < 0.6 else rng.uniform(1, 4))
     for befall in _SOILS:
@@ -70,7 +70,7 @@ def soil(page: Plane, rng: Rng) -> Plane:
 
 
 def _dust(plane: Plane, mm: float, rng: Rng) -> Plane:
-    """Dust and grains of toner, in heaps in some."""
+    """Dust and grains of toner, sometimes in a heap."""
     height, width = plane.shape[:2]
     marks = np.zeros((height, width), np.uint8)
     count = round(log_uniform(rng, 2, 300))
@@ -98,7 +98,7 @@ def _hairs(plane: Plane, mm: float, rng: Rng) -> Plane:
 
 
 def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
-    """Staples with their shadow, or the two holes of one; holes of a punch."""
+    """Staples with a shadow, the two holes of a staple, or the holes of a punch."""
     height, width = plane.shape[:2]
     plane = plane.copy()
     dark = (float(rng.uniform(0, 70)),) * 3
@@ -123,7 +123,7 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
 
 
 def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
-    """Rings of cups, and drops with a dark rim."""
+    """Rings left by cups, and drops with a dark rim."""
     height, width = plane.shape[:2]
     marks = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 5))):
@@ -141,7 +141,7 @@ def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
 
 
 def _border(plane: Plane, mm: float, rng: Rng) -> Plane:
-    """The dark border of a scan or of a copy, or the table beside the mm."""
+    """The dark border of a scan or copy, or the table at the edge of the paper."""
     side = int(rng.integers(4))
     turned = np.rot90(plane, side).copy()
     wide = max(1, round(mm * log_uniform(rng, 1, 25)))
@@ -156,9 +156,9 @@ _SOILS = (_hairs, _staples, _stains, _border)
 
 
 def expose(page: Plane, rng: Rng) -> Pixels:
-    """Takes the picture: blurs, loses resolution, adds noise and compresses, each now and then.
+    """Takes the picture: blur, loss of resolution, noise and compression, each at random.
 
-    Takes float32[h, w, 3] and gives uint8[h, w, 3].
+    float32[h, w, 3] → uint8[h, w, 3].
     """
     if rng.random() < 0.35:
         page = blur(page, rng.gamma(1.5, 0.6) + 0.2)
@@ -174,7 +174,7 @@ def expose(page: Plane, rng: Rng) -> Pixels:
 
 
 def compress(pixels: Pixels, quality: int) -> Pixels:
-    """The picture as it comes back from a JPEG file; quality is 1 to 100."""
+    """The picture after a round trip through JPEG; quality is 1 to 100."""
     _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
@@ -198,7 +198,7 @@ def _fold(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _smeared(plane: Plane, length: int, angle: float) -> Plane:
-    """Smeared by motion along one direction; the length is odd."""
+    """Motion blur along one direction; ``length`` is odd, in pixels."""
     kernel = np.zeros((length, length), np.float32)
     middle = length // 2
     x, y = round(middle * np.cos(angle)), round(middle * np.sin(angle))
@@ -216,7 +216,7 @@ def _coarse(page: Plane, rng: Rng) -> Plane:
 
 
 def _noisy(plane: Plane, level: float, rng: Rng) -> Plane:
-    """Noise of a sensor, gray and in some of each colour; the level is a standard deviation."""
+    """Sensor noise, gray and sometimes also per channel; ``level`` is its standard deviation."""
     noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * level
     if rng.random() < 0.4:
         noise = noise + rng.standard_normal(plane.shape, np.float32) * (level / 2)
@@ -224,25 +224,25 @@ def _noisy(plane: Plane, level: float, rng: Rng) -> Plane:
 
 
 HEIGHT = 48  # of a line crop, in pixels
-STEP = 8  # its width is a multiple of this
+STEP = 8  # of which its width is a multiple
 NARROWEST, WIDEST = 32, 512
 
 
 class CameraView(NamedTuple):
-    """What of the plane of the paper is seen, and how large."""
+    """The visible part of the plane of the paper, and its scale."""
 
-    width: int  # of the canvas that is drawn on, in pixels
+    width: int  # of the canvas, in pixels
     height: int  # in pixels
     matrix: Matrix  # float64[3, 3]; from digit heights in the paper's plane to pixels of the canvas
-    window: Extent  # the part of the plane that is seen, about
+    window: Extent  # the visible part of the plane, approximately
     digit: float  # height of a digit, in pixels of the canvas
 
     def mask(self) -> Ink:
-        """Nothing covered yet; uint8[h, w]."""
+        """An empty mask; uint8[h, w]."""
         return np.zeros((self.height, self.width), np.uint8)
 
     def fill(self, mask: Ink, outline: Points, bits: int) -> None:
-        """Covers what is inside an outline in the paper's plane, see ``drawing.fill``."""
+        """Fills an outline, given in the paper's plane, in a mask; see ``drawing.fill``."""
         fill(mask, np.clip(project(self.matrix, outline) - 0.5, -999, 9999), 255, bits)
 
     def canvas(self) -> Canvas:
@@ -250,27 +250,27 @@ class CameraView(NamedTuple):
         return Canvas(self.width, self.height, self.matrix)
 
     def finer(self, factor: int) -> CameraView:
-        """The same view with so many times the pixels along each side."""
+        """The same view with ``factor`` times the pixels along each side."""
         larger = np.diag((factor, factor, 1.0)) @ self.matrix
         size = self.width * factor, self.height * factor
         return CameraView(*size, larger, self.window, self.digit * factor)
 
 
 class Framing(NamedTuple):
-    """How a kind of line is framed."""
+    """Framing of a kind of line."""
 
-    tilt: float = 0.4  # share that is tilted or seen in perspective
-    small: float = 0.3  # share that is drawn with few pixels and enlarged
-    tight: float = 0.6  # least share of the height that the text takes, but for a few
-    side: float = 0.18  # mean of the margins at both ends, in digit heights
+    tilt: float = 0.4  # fraction that is tilted or seen in perspective
+    small: float = 0.3  # fraction drawn with few pixels and enlarged
+    tight: float = 0.6  # usual least fraction of the height that the text fills
+    side: float = 0.18  # mean of the margin at either end, in digit heights
     smallest: float = 7.0  # least height of a digit, in pixels of the canvas
-    cut: float = 0.0  # share whose first or last character is cut, by up to 0.4 digit heights
+    cut: float = 0.0  # fraction whose first or last character is cut, by up to 0.4 digit heights
 
 
 def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> CameraView:
-    """Frames a text: tight or loose, a little off the middle, tilted, with many pixels or few.
+    """Frames a text: tight or loose, slightly off centre, tilted, with many pixels or few.
 
-    A digit height is added to the extent where it is flatter than a digit.
+    The extent is enlarged to at least a digit's height, from the baseline up.
     """
     framing = framing or Framing()
     x0, x1 = extent[0], max(extent[2], extent[0] + 0.2)
@@ -313,9 +313,9 @@ def finish(plane: Plane | Pixels, rng: Rng) -> Pixels:
 
 
 def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
-    """Blurs, adds noise and compresses, each now and then, and never so much that digits vanish.
+    """Adds blur, noise and compression, each at random and limited so that digits stay legible.
 
-    The plane is float32[h, w, 3]; ``digit`` is the height of a digit on it, in pixels.
+    ``plane`` is float32[h, w, 3]; ``digit`` is the height of a digit on it, in pixels.
     """
     if rng.random() < 0.4:
         sigma = rng.uniform(0.015, 0.075) * digit
@@ -331,7 +331,7 @@ def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
 
 
 def _share(rng: Rng, tight: float) -> float:
-    """Share of the crop's height that the text takes; above 1 a little is cut off."""
+    """Fraction of the crop's height that the text fills; above 1 its edges are cut off."""
     kind = rng.random()
     if kind < 0.72:
         return rng.uniform(tight, 0.96)
@@ -339,7 +339,7 @@ def _share(rng: Rng, tight: float) -> float:
 
 
 def _lines(tall: float, rng: Rng, framing: Framing) -> int:
-    """Rows of pixels that the window is drawn with."""
+    """Height of the canvas in pixels."""
     if rng.random() >= framing.small:
         return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
     digit = log_uniform(rng, framing.smallest, 26.0)
@@ -347,7 +347,7 @@ def _lines(tall: float, rng: Rng, framing: Framing) -> int:
 
 
 def _bend(extent: Extent, rng: Rng) -> Matrix:
-    """A turn about the middle, with a shear or a perspective in some."""
+    """A rotation about the centre, sometimes with shear or perspective."""
     x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
     wide, tall = extent[2] - extent[0], extent[3] - extent[1]
     most = min(0.105, 0.5 * tall / wide)

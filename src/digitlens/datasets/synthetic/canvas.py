@@ -1,4 +1,4 @@
-"""Ink on a canvas through a perspective: characters, lines, and the exact box of every digit."""
+"""Draws ink on a canvas in perspective: characters, lines, and the exact box of every digit."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from digitlens.datasets.synthetic.glyph_sources import (
 )
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
-IGNORED = -1  # value of a mark that is neither asked for nor counted as wrong
-SEEN = 0.55  # share of a digit's ink that must be on the canvas; less is ignored
-SOME = 0.08  # less than this is not even worth ignoring
-BOXED = 70  # ink below this level does not count for a box
+IGNORED = -1  # value of a mark that counts neither as a digit nor as a false positive
+SEEN = 0.55  # least fraction of a digit's ink on the canvas; a digit with less is ``IGNORED``
+SOME = 0.08  # fraction below which a mark is left out entirely
+BOXED = 70  # ink up to this level is outside the box
 
 
 @dataclass
 class Canvas:
-    """Ink, and what it means."""
+    """Ink, and the labels of its digits."""
 
     width: int
     height: int
     view: Matrix  # float64[3, 3]; the homography from the plane of the paper to the canvas
-    ink: Ink = field(init=False)  # uint8[height, width]; 255 where there is ink
-    # x0, y0, x1, y1 of the ink of each mark that is on the canvas, in pixels, half-open.
+    ink: Ink = field(init=False)  # uint8[height, width]; 255 for ink
+    # x0, y0, x1, y1 of the visible ink of each mark, in pixels, half-open.
     boxes: list[tuple[float, float, float, float]] = field(init=False)
-    # 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the canvas.
+    # 0 to 9 for each mark, or ``IGNORED``.
     values: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,11 +54,11 @@ class Canvas:
         self._is_plain = bool((self.view == np.eye(3)).all())
 
     def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
-        """Puts the ink of one character on the canvas, and marks where it is if it has a value.
+        """Puts the ink of one character on the canvas, and records its box if it has a value.
 
-        Of a digit partly off the canvas the part on it is marked: as the digit when that is most of
-        its ink, else as ``IGNORED``, and not at all when next to nothing is left. The matrix
-        float64[2, 3] takes pixels of the ink to the plane of the paper.
+        If a digit is partly off the canvas, the box is that of the visible part: labelled with the
+        digit if most of its ink is visible, else ``IGNORED``, and omitted if almost nothing is.
+        ``matrix`` float64[2, 3] maps pixels of the ink to the plane of the paper.
         """
         ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
         x0, y0, x1, y1 = _seen(ink, matrix)
@@ -86,12 +86,12 @@ class Canvas:
         cv2.line(self.ink, fixed[:2], fixed[2:], level, width, cv2.LINE_AA, 4)
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:
-        """Where a point of the paper's plane is on the canvas."""
+        """Maps a point of the paper's plane to the canvas."""
         x, y, w = self.view @ (point[0], point[1], 1.0)
         return float(x / w), float(y / w)
 
     def _seen_from_above(self, ink: Ink, matrix: Matrix) -> Matrix:
-        # Over one character the homography is an affine map: its derivative at the centre.
+        # Within one character the homography is approximated by its derivative at the centre.
         if self._is_plain:
             return matrix
         centre = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0] / 2) + matrix[:, 2]
@@ -117,20 +117,20 @@ class Canvas:
 
 
 def _seen(ink: Ink, matrix: Matrix) -> Extent:
-    """Where the ink is mapped to."""
+    """The bounding box of the mapped ink."""
     return extent_of(rectangle(0, 0, *ink.shape[::-1]) @ matrix[:, :2].T + matrix[:, 2])
 
 
 def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
     """The mapped ink within a frame: uint8[h, w] for a size (w, h)."""
-    # cv2 counts from the centre of the first pixel, the boxes here from its corner.
+    # The origin of cv2 is the centre of the first pixel, that of the boxes its corner.
     moved = matrix.copy()
     moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - (0.5 + corner[0], 0.5 + corner[1])
     return np.asarray(cv2.warpAffine(ink, moved, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
-    """Shrinks the ink by area averaging where the map would skip pixels."""
+    """Shrinks the ink by area averaging if the map would skip pixels."""
     (a, b), (c, d) = matrix[:, :2].tolist()
     scale = abs(a * d - b * c) ** 0.5
     if scale >= 0.6 or scale == 0:
@@ -146,22 +146,22 @@ def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
 
 @dataclass(frozen=True)
 class Style:
-    """How a line is written."""
+    """The style of a line."""
 
-    source: GlyphSource  # where its characters come from
+    source: GlyphSource
     slant: float = 0.0  # horizontal shift per pixel of height
     stretch: float = 1.0  # factor for widths
-    weight: int = 0  # pixels that strokes grow, in a character of some 70 pixels; negative shrinks
-    # Space between characters beyond the usual, in digit heights; negative lets them touch.
+    weight: int = 0  # pixels that strokes are dilated by, at about 70 pixels per character
+    # Extra space between characters, in digit heights; if negative, they may touch.
     gap: float = 0.0
     drift: float = 0.0  # standard deviation of the height above the baseline, in digit heights
     wobble: float = 0.0  # standard deviation of sizes, relative
     turn: float = 0.0  # standard deviation of each character's rotation, in radians
-    bend: float = 0.0  # standard deviation of an elastic displacement, in pixels of 70 a character
+    bend: float = 0.0  # standard deviation of an elastic distortion, in 1/70 of the height
 
 
 def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
-    """Chooses a style; print is steadier than handwriting."""
+    """A random style; print varies less than handwriting."""
     weight = int(rng.choice([-2, -1, 0, 1, 2, 4, 6], p=[0.08, 0.12, 0.42, 0.14, 0.1, 0.08, 0.06]))
     tight = float(rng.choice([0.0, -0.12, 0.12, 0.5], p=[0.5, 0.22, 0.2, 0.08]))
     gap = tight + rng.normal(0, 0.05)
@@ -184,7 +184,7 @@ def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Where a line starts and how it runs, in the plane of the paper."""
+    """Start and course of a line, in the plane of the paper."""
 
     x: float  # of its left end
     y: float  # of its left end, downwards
@@ -194,7 +194,7 @@ class Baseline:
 
 
 def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> float:
-    """Writes a text, without characters that the source lacks; gives its length in pixels."""
+    """Writes a text without the characters that the source lacks; returns its length in pixels."""
     place = np.array([line.x, line.y], np.float64)
     angle, along = line.angle, 0.0
     words = text.split(" ")
@@ -218,7 +218,7 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
 
 
 def text_width(text: str, style: Style, rng: Rng) -> float:
-    """Width of a text in digit heights, about."""
+    """Approximate width of a text, in digit heights."""
     width = 0.0
     for char in text:
         glyph = None if char == " " else style.source.glyph(char, rng)
@@ -229,10 +229,10 @@ def text_width(text: str, style: Style, rng: Rng) -> float:
 def _place(
     glyph: Glyph, style: Style, place: Points, angle: float, height: float, rng: Rng
 ) -> tuple[Ink, Matrix, float]:
-    """The ink of a character, its matrix to the paper's plane, and how far the next one is.
+    """The ink of a character, its matrix to the paper's plane, and the step to the next one.
 
-    Its advance starts at a place on the baseline, which runs at an angle there; the height is that
-    of a digit.
+    The character starts at ``place`` on the baseline, whose angle there is ``angle``; ``height`` is
+    that of a digit.
     """
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * rng.standard_normal())
@@ -243,7 +243,7 @@ def _place(
     shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
     matrix = np.empty((2, 3))
     matrix[:, :2] = rotation(turn)[:2, :2] @ shape
-    # The middle of the glyph's bottom edge stands at the middle of its advance.
+    # The middle of the glyph's bottom edge is centred in its advance.
     foot = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0])
     along, down = advance / 2, lift + height * glyph.bottom
     cos, sin = np.cos(angle), np.sin(angle)
@@ -264,7 +264,7 @@ def _weighted(ink: Ink, weight: int) -> Ink:
     if weight > 0:
         return np.asarray(cv2.dilate(np.pad(ink, weight), kernel), np.uint8)
     thin = np.asarray(cv2.erode(ink, kernel), np.uint8)
-    # Hairlines would vanish: then the stroke stays as it was.
+    # Hairlines would vanish: leave them unchanged.
     kept = int(np.count_nonzero(thin > 128)) > 0.25 * int(np.count_nonzero(ink > 128))
     return thin if kept else ink
 
@@ -280,7 +280,7 @@ def _bent(ink: Ink, bend: float, rng: Rng) -> Ink:
     return np.asarray(cv2.remap(ink, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
-LONGEST = 19.0  # of a line, in digit heights; what is beyond is not written
+LONGEST = 19.0  # length of a line in digit heights; no character starts beyond it
 _PLAIN = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
 _EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
 
@@ -288,32 +288,32 @@ _EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
 class PlacedGlyph(NamedTuple):
     """One character of a line."""
 
-    char: str  # the character; a space has no ink
-    ink: Ink | None  # uint8[h, w]
+    char: str
+    ink: Ink | None  # uint8[h, w]; None for a space
     matrix: Matrix  # float64[2, 3]; from pixels of the ink to digit heights in the paper's plane
     extent: Extent  # of its ink, in digit heights
 
 
 @dataclass(frozen=True)
 class Written:
-    """A line of glyphs before it is put on paper."""
+    """A laid-out line of glyphs, not yet drawn."""
 
     glyphs: tuple[PlacedGlyph, ...]  # in reading order
     extent: Extent  # of all their ink
-    # First and last x of each part that stands small and high.
+    # First and last x of each part that is small and raised.
     raised: tuple[tuple[float, float], ...] = ()
 
 
 def cased(text: str, source: GlyphSource) -> str:
-    """The text in capitals where a font draws small letters as capitals."""
+    """The text, in capitals if the font draws lower-case letters as capitals."""
     return text.upper() if isinstance(source, FontGlyphs) and source.capitals_only else text
 
 
 def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written:
-    """Places the characters of a text on one line; those that the source lacks are left out.
+    """Lays out the characters of a text on one line, without those that the source lacks.
 
-    ``pitch`` is the width that every character takes, in digit heights, as in the boxes of a form;
-    0 for their own.
+    ``pitch`` is the fixed width of each character in digit heights, as in the boxes of a form; 0
+    uses their own widths.
     """
     line = _Line(style, rng, pitch)
     for char in cased(text, style.source):
@@ -322,7 +322,7 @@ def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written
 
 
 def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
-    """Draws glyphs and returns the text of those that are seen by more than half."""
+    """Draws glyphs; returns the text of those whose ink is mostly on the canvas (see ``SEEN``)."""
     chars: list[str] = []
     for glyph in glyphs:
         if glyph.ink is None:
@@ -336,13 +336,13 @@ def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
 
 
 def as_label(text: str) -> str:
-    """What a careful reader writes for a text: single spaces, none at the ends, plain dashes."""
+    """The text as a label: single spaces, none at the ends, ASCII dashes and apostrophes."""
     plain = text.replace(RAISE, "").translate(_PLAIN)
     return " ".join(plain.split())
 
 
 class _Line:
-    """A line on its way; places are in digit heights, the first baseline at 0."""
+    """A line under construction; positions are in digit heights, the first baseline at y = 0."""
 
     def __init__(self, style: Style, rng: Rng, pitch: float) -> None:
         self._style, self._rng, self._pitch = style, rng, pitch
@@ -351,7 +351,7 @@ class _Line:
         self._curve = rng.normal(0, 0.012) if style.drift else 0.0
         self._small = rng.uniform(0.48, 0.7)
         by_hand = not isinstance(style.source, FontGlyphs)
-        if isinstance(style.source, FontGlyphs):  # in a wide font the gap in a number is wide too
+        if isinstance(style.source, FontGlyphs):  # spaces in numbers follow the width of the font
             space = style.source.space * style.stretch * rng.uniform(0.9, 1.4)
         else:
             space = rng.uniform(0.33, 0.95)
@@ -361,7 +361,7 @@ class _Line:
         self._crossed += "7" if by_hand and rng.random() < 0.15 else ""
 
     def add(self, char: str) -> None:
-        """Adds a character, a space, or the start or the end of what is raised."""
+        """Adds a character or a space, or starts or ends a raised part."""
         if char == RAISE:
             self._raise()
         elif char in (" ", GAP):
@@ -393,7 +393,7 @@ class _Line:
             return
         place = np.array([self._x, self._y])
         ink, matrix, step = _place(glyph, self._style, place, self._angle, self._size, self._rng)
-        if self._pitch:  # the character stands in the middle of its box
+        if self._pitch:  # centre the character in its box
             matrix[0, 2] += self._pitch * (len(self._glyphs) + 0.5) - self._x - step / 2
             step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
@@ -403,7 +403,7 @@ class _Line:
 
 
 def _crossed(char: str, ink: Ink) -> Ink:
-    """A zero or a seven with a stroke through it."""
+    """The ink of a zero or seven with a stroke through it."""
     if min(ink.shape) < 12:
         return ink
     height, width = ink.shape

@@ -1,4 +1,4 @@
-"""Text on displays: of segments, of dots, and as screens set it."""
+"""Text on displays: seven and fourteen segments, dot matrix, and screens."""
 
 from __future__ import annotations
 
@@ -36,49 +36,49 @@ from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
-# What is lit for each character, by kind of display.
+# Display → character → lit segments or dots.
 _LIT: dict[str, dict[str, str]] = {}
 for _row in load_table(Path(__file__).with_suffix(".csv")):
     _LIT.setdefault(_row["display"], {})[_row["char"]] = _row["lit"]
 # Segments: a is the top bar, b to f follow clockwise, g is the middle bar.
 SEVEN = _LIT["seven"]
-# Segments: a to f as above; G and g the halves of the middle bar; h, i, j from the top left, top
-# and top right to the middle; k, l, m from the middle to the bottom left, bottom and right.
+# Segments: a to f as above; G and g are the left and right half of the middle bar; h, i, j lead
+# from the top left, top and top right to the middle; k, l, m to the bottom left, bottom and right.
 FOURTEEN = _LIT["fourteen"]
-# Five columns of a character, from the left, in hexadecimal; the lowest bit is the top row.
+# The five columns of a character, from the left, as bytes; the lowest bit is the top row.
 DOTS = {char: bytes.fromhex(lit) for char, lit in _LIT["dots"].items()}
 
 
 class Segment(NamedTuple):
-    """An outline, float64[n, 2] in digit heights, baseline at 0, and whether it is lit."""
+    """One segment or dot: outline float64[n, 2] in digit heights, baseline at 0; lit or not."""
 
     outline: Points
     lit: bool
 
 
 class Panel(NamedTuple):
-    """What a display shows."""
+    """The content of a display."""
 
-    segments: tuple[Segment, ...]  # all segments or dots
-    extent: Extent  # of the digits, those that are off included
-    text: str  # what can be read
+    segments: tuple[Segment, ...]  # all segments or dots, also unlit ones
+    extent: Extent  # of what is lit, at least a digit's height
+    text: str  # the readable text
 
 
 class Segments(NamedTuple):
-    """How segments are made."""
+    """Geometry of the segments of a display."""
 
-    width: float  # of a digit, in its heights, from outer edge to outer edge
+    width: float  # of a digit between the outer edges, in digit heights
     thick: float  # of a segment, in digit heights
-    gap: float  # between segments
+    gap: float  # between segments, in digit heights
     ends: str  # ``pointed``, ``mitred``, ``round`` or ``square``
     slant: float  # shift to the right per height
     pitch: float  # from one digit to the next, in digit heights
-    # Whether 6 and 9 have one, 7 a hook: as on the other kind of display.
+    # Whether the 6 and the 9 have a tail and the 7 a hook; displays differ.
     tails: tuple[bool, bool, bool]
 
 
 def draw_segments(rng: Rng) -> Segments:
-    """Chooses how the segments of a display are made."""
+    """Random geometry of the segments of a display."""
     width = rng.uniform(0.45, 0.66)
     thick = rng.uniform(0.075, 0.2)
     return Segments(
@@ -93,7 +93,7 @@ def draw_segments(rng: Rng) -> Segments:
 
 
 def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
-    """Lays out a text on a display of seven segments; points and colons stand between digits."""
+    """Lays out a text on a seven-segment display; points and colons are between the digits."""
     segments, x = list[Segment](), 0.0
     tight = rng.random() < 0.5
     dot = how.thick * rng.uniform(0.9, 1.3)
@@ -114,7 +114,7 @@ def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
 
 
 def fourteen_segments(text: str, how: Segments) -> Panel:
-    """Lays out letters and digits on a display of fourteen segments."""
+    """Lays out letters and digits on a fourteen-segment display."""
     how = how._replace(thick=min(how.thick, 0.13))
     segments, x = list[Segment](), 0.0
     outlines = _fourteen(how)
@@ -130,13 +130,13 @@ def fourteen_segments(text: str, how: Segments) -> Panel:
 
 
 def dot_matrix(text: str, rng: Rng) -> Panel:
-    """Lays out a text of dots, five by seven a character."""
+    """Lays out a text on a dot matrix of five by seven dots per character."""
     segments, x = list[Segment](), 0.0
     step = 1 / 7
     wide = step * rng.uniform(0.8, 1.1)
     size = step * rng.uniform(0.55, 1.05)
     round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
-    # Next to letters a plain zero would be an O.
+    # Next to letters a plain zero would look like an O.
     slashed = rng.random() < 0.3 or any(char.isalpha() for char in text)
     slant = 0.0 if rng.random() < 0.8 else rng.uniform(0.05, 0.2)
     for char in text:
@@ -163,9 +163,9 @@ def _panel(text: str, segments: Sequence[Segment], slant: float) -> Panel:
 
 
 def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> Plane:
-    """Draws a display as it is photographed, or printed in ink, as a date of dots on a package.
+    """Draws a photographed display, or one printed in ink, such as a date in dots on a package.
 
-    Gives float32[h, w, 3].
+    Returns float32[h, w, 3].
     """
     lit, unlit = cover(panel.segments, view)
     kind = rng.random()
@@ -183,7 +183,7 @@ def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> 
 
 
 def cover(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
-    """How much of each pixel is covered by lit segments and by unlit ones; uint8[h, w] each."""
+    """Coverage of each pixel by lit segments and by unlit ones; uint8[h, w] each."""
     factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
     fine, size = view.finer(factor), (view.width, view.height)
     lit, unlit = fine.mask(), fine.mask()
@@ -204,10 +204,10 @@ def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
 
 
 def _outlines(how: Segments) -> dict[str, Points]:
-    """The seven segments of a digit whose left bottom corner is the origin."""
+    """The seven segments of a digit, with the bottom left corner of the digit at the origin."""
     t, w = how.thick, how.width
     left, right, top, middle, bottom = t / 2, w - t / 2, -1 + t / 2, -0.5, -t / 2
-    # Both ends, and the direction to the inside of the digit where there is one.
+    # Both ends, and the direction to the inside of the digit; None for the middle bar.
     parts = {
         "a": ((left, top), (right, top), (0.0, 1.0)),
         "b": ((right, top), (right, middle), (-1.0, 0.0)),
@@ -225,11 +225,11 @@ def _outlines(how: Segments) -> dict[str, Points]:
 
 
 def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
-    """The outline of a segment between two corners of the digit's skeleton."""
+    """The outline of a segment between two points of the digit's skeleton."""
     along = (q - p) / np.hypot(*(q - p))
     across = np.array([-along[1], along[0]])
     half, gap = how.thick / 2, how.gap
-    if inside is not None:  # a trapezium: long outside, short inside
+    if inside is not None:  # a trapezium: long outer edge, short inner edge
         out = -inside
         upright = abs(along[1]) > 0.5
         first = half - gap if not upright or _outer(p) else -gap
@@ -262,7 +262,7 @@ def _fourteen(how: Segments) -> dict[str, Points]:
     thin = how._replace(thick=t * 0.8, ends="square" if how.ends == "mitred" else how.ends)
 
     def inner(x: float, y: float) -> Points:
-        """The point on the way from the centre to a corner where a diagonal ends."""
+        """The end of a diagonal, on the way from the centre to a corner."""
         return centre + (np.array([x, y]) - centre) * (0.62 + 0.2)
 
     ends = {
@@ -291,13 +291,13 @@ def _flat_plane(colour: object, view: CameraView) -> Plane:
 
 
 def _flat(lit: Ink, view: CameraView, rng: Rng) -> Plane:
-    """Drawn in one colour on another, as in print or on a screen."""
+    """One colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
     return tinted(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
 
 
 def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
-    """Dark on a gray or green ground with a shadow, or bright on blue or black."""
+    """Liquid crystal: dark on a gray or green ground, often with a shadow, or bright on dark."""
     kind = rng.random()
     base = rng.uniform(95, 225) if rng.random() < 0.8 else rng.uniform(45, 95)
     tint = np.array([0.0, 0.0, 0.0])
@@ -330,7 +330,7 @@ _LIGHTS = [
 
 
 def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
-    """Of segments that do not shine: grey, a dim shade of those that do, or white plastic."""
+    """The colour of unlit segments: grey, a dim shade of the lit colour, or white plastic."""
     kind = rng.random()
     if kind < 0.4:
         off = ground + rng.uniform(8, 60)
@@ -342,7 +342,7 @@ def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
 
 
 def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
-    """Bright on dark with a glow; overexposed in some, so that the light turns white."""
+    """Light-emitting diodes: bright on dark, often with a glow; some overexposed to white."""
     colour = np.array([*pick(rng, _LIGHTS)]) * rng.uniform(0.8, 1.0, 3)
     ground = rng.uniform(0, 55) + rng.normal(0, 5, 3)
     if rng.random() < 0.3:
@@ -363,7 +363,7 @@ def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
 
 
 def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
-    """A frame around the display that shows at the edges of the crop."""
+    """Adds a frame around the display, visible at the edges of the crop."""
     x0, y0, x1, y1 = np.array(extent) + rng.uniform(0.08, 0.5, 4) * (-1, -1, 1, 1)
     mask = view.mask()
     view.fill(mask, rectangle(x0, y0, x1, y1), bits=6)
@@ -372,7 +372,7 @@ def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
 
 
 def _reflection(plane: Plane, rng: Rng) -> Plane:
-    """A bright band or spot on the glass."""
+    """Adds a bright band on the glass."""
     height, width = plane.shape[:2]
     mask = np.zeros((height, width), np.float32)
     x, lean = rng.uniform(-0.1, 1.0) * width, rng.normal(0, 1.0) * height
@@ -383,19 +383,19 @@ def _reflection(plane: Plane, rng: Rng) -> Plane:
     return np.asarray(plane + (soft * rng.uniform(8, 60))[:, :, None], np.float32)
 
 
-_SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels
+_SMALLEST, _LARGEST = 10, 40  # font size, in pixels
 
 
 def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, str, float]:
     """Draws a text at its final size on flat colour.
 
-    Gives float32[h, w, 3], what can be read, and the height of a digit in pixels.
+    Returns float32[h, w, 3], the label, and the height of a digit in pixels.
     """
     size = round(log_uniform(rng, _SMALLEST, _LARGEST))
     font = source.font(size)
     text = _known(text, source)
     while font.getlength(text) > WIDEST / HEIGHT * 1.3 * size and len(text) > 1:
-        text = text[:-1]  # the widest crop holds no more
+        text = text[:-1]  # too long for the widest crop
     lit = _set(text, font, rng)
     digit = max(5, font.getbbox("0")[3] - font.getbbox("0")[1])
     paper, ink = readable_colours(rng)
@@ -406,17 +406,17 @@ def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, st
 
 
 def _known(text: str, source: FontGlyphs) -> str:
-    """What of a text the Latin font has, in capitals if it has no others."""
-    rng = np.random.default_rng(0)  # a font draws a character always the same
+    """The characters of a text that the Latin font has, in capitals if it has no lower case."""
+    rng = np.random.default_rng(0)  # fonts do not use it
     plain = cased(text.replace(RAISE, "").replace(GAP, "    "), source)
     drawn = set(CHARACTERS["latin"] + MORE)
     return "".join(c for c in plain if c == " " or (c in drawn and source.glyph(c, rng))).strip()
 
 
 def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
-    """The text with margins; float32[h, w, 3], 0..1, the same for all colours or shifted."""
+    """The text with margins; float32[h, w, 3], 0..1, gray or with colour fringes."""
     kind = rng.random()
-    # Some programs set letter by letter at whole pixels, some spread a text by one each.
+    # Some programs set each letter at a whole pixel, some add a pixel after each letter.
     count = len(text) + 1
     steps = rng.choice([0, 1], count) if rng.random() < 0.5 else np.full(count, 1)
     spread = steps if rng.random() < 0.2 else None
@@ -428,7 +428,7 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     plane = np.pad(ink, ((above, below), (left, right))).astype(np.float32) / np.float32(255)
     if kind < 0.8:
         return np.repeat(plane[:, :, None], 3, axis=2)
-    # Colours stand side by side on the screen: each sees the text shifted by a third of a pixel.
+    # Subpixel rendering: red and blue see the text shifted by a third of a pixel.
     mixed = [(np.roll(plane, by, axis=1) + 2 * plane) / 3 for by in (-1, 0, 1)]
     return np.stack(mixed, axis=2).astype(np.float32)
 
@@ -436,10 +436,10 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
 def _drawn(
     text: str, font: ImageFont.FreeTypeFont, mode: str, spread: npt.NDArray[np.int_] | None
 ) -> Ink:
-    """The ink of a text, as high as it and a zero are; uint8[h, w].
+    """The ink of a text, cropped to its width and to the rows of the text and a zero; uint8[h, w].
 
-    With a spread, int[n], each of at most n characters begins at a whole pixel and has so many more
-    behind it.
+    With ``spread``, int[n], each of up to n characters starts at a whole pixel and is followed by
+    that many extra pixels.
     """
     pad = 4
     x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))

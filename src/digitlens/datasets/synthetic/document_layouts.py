@@ -1,4 +1,4 @@
-"""Layouts of documents: what stands where on a table, a receipt, a form, a sign."""
+"""Layouts of documents: tables, receipts, running text, letters, words and forms."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _WIDEST, _HIGHEST = 1000, 1400
 
 
 class Desk:
-    """What a document is drawn with: fonts and handwriting, chance, look, colours and a page."""
+    """The tools of a document: styles, random generator, look, colours and the page."""
 
     def __init__(self, styles: Styles, rng: Rng) -> None:
-        """Chooses look and colours."""
+        """Draws look and colours."""
         self.styles, self.rng = styles, rng
         self.look = str(rng.choice(("screen", "scan", "photo"), p=(0.45, 0.3, 0.25)))
         self.colours = _palette(self.look, rng)  # float32[3] each, by name
-        self.filled = self.look == "screen"  # the page goes on beyond the picture, as scenes do
-        self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))  # until it is opened
+        self.filled = self.look == "screen"  # the page extends beyond the picture, as scenes do
+        self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))  # a placeholder until ``open``
         self._mode = "1" if self.look == "screen" and rng.random() < 0.06 else "L"
 
     def open(self, width: float, height: float, ground: Plane | None = None) -> PrintedPage:
-        """Starts a page of so many pixels, on paper unless there is another ground."""
+        """Starts a page of about this size in pixels, on paper unless ``ground`` is given."""
         size = min(_WIDEST, max(160, round(width))), min(_HIGHEST, max(100, round(height)))
         if ground is None:
             paper = self.colours["paper"]
@@ -48,11 +48,11 @@ class Desk:
         return self.canvas
 
     def size(self, low: float, high: float) -> float:
-        """A length between two, small ones as likely as large ones."""
+        """A random length from ``low`` to ``high``, uniform in the logarithm."""
         return log_uniform(self.rng, low, high)
 
     def type(self, digit: float, *, handwritten: bool = False) -> Type:
-        """A font that has letters, with digits so many pixels high."""
+        """A random font with letters, with digits about ``digit`` pixels high."""
         fonts = self.styles.fonts.handwritten if handwritten else self.styles.fonts.printed
         font = pick(self.rng, fonts)
         for _ in range(9):
@@ -62,7 +62,7 @@ class Desk:
         return Type(font, digit, fine, mode=self._mode)
 
     def pen(self, digit: float, *, letters: bool = False) -> Writing:
-        """Handwriting with digits so many pixels high."""
+        """Random handwriting with digits about ``digit`` pixels high."""
         return Writing(self.styles.by_hand(self.rng, letters=letters), digit, self.rng)
 
 
@@ -75,14 +75,14 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
     rule, pen = between(paper, ink, rng.uniform(0.15, 1)), ink
     if rng.random() >= 0.3:
         other = rng.uniform(0, 150, 3).astype(np.float32)
-        if float(np.abs(other - paper).mean()) > 90:  # it can be told from the paper
+        if float(np.abs(other - paper).mean()) > 90:  # enough contrast
             pen = other
     named = {"paper": paper, "ink": ink, "rule": rule, "pen": pen}
     return {**named, "light": paper, "shade": between(paper, ink, 0.12)}
 
 
 def _column(rng: Rng) -> tuple[Grammar, float]:
-    """What stands in the cells of one column, and how it is aligned."""
+    """The grammar of the cells of one column, and their alignment."""
     low, high = sorted(int(v) for v in rng.integers(1, 6, 2))
     places, point = int(rng.integers(1, 4)), pick(rng, "..,")
     sign, end = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
@@ -104,7 +104,7 @@ def _column(rng: Rng) -> tuple[Grammar, float]:
 
 
 def draw_table(desk: Desk) -> None:
-    """A table with a header or none, rules of every usual sort or none."""
+    """A table, with or without a header and rules."""
     rng = desk.rng
     face = desk.type(desk.size(7, 40))
     head = face if rng.random() < 0.5 else desk.type(face.digit * rng.uniform(0.9, 1.3))
@@ -160,7 +160,7 @@ def _table_rules(desk: Desk, edges: Sequence[float], top: float, pitch: float, r
 
 
 def draw_receipt(desk: Desk) -> None:
-    """What a till prints: items and prices, totals, tax, a date, a card's last digits."""
+    """A receipt: items and prices, totals, tax, a date, the last digits of a card."""
     rng = desk.rng
     face = desk.type(desk.size(7, 20))
     wide = face.digit * rng.uniform(20, 34)
@@ -179,7 +179,7 @@ def draw_receipt(desk: Desk) -> None:
         return start + (name.upper() if upper else name), price()
 
     def add(share: float, left: str, right: str) -> None:
-        """Adds a row to so many of the receipts."""
+        """Adds a row to a fraction of the receipts."""
         if rng.random() < share:
             rows.append((left, right))
 
@@ -226,7 +226,7 @@ def _separator(desk: Desk, face: Typesetter, x: float, width: float, y: float) -
 def _flow(
     desk: Desk, face: Typesetter, words: list[str], place: tuple[float, float, float], pitch: float
 ) -> float:
-    """Sets words in lines of a width, from x and y on; returns the next line's baseline."""
+    """Sets words in lines at ``place`` (x, y, width); returns the next line's baseline."""
     x, y, width = place
     line = ""
     for word in [*words, ""]:
@@ -317,7 +317,7 @@ def draw_letter(desk: Desk) -> None:
 
 
 def draw_words(desk: Desk) -> None:
-    """Text without any digit: prose, capitals that look like digits, letters by hand."""
+    """Text without digits: prose, letters that look like digits, handwritten words."""
     rng, kind = desk.rng, desk.rng.random()
     if kind < 0.45:
         _paragraphs(desk, 0.0, handwritten=rng.random() < 0.3)
@@ -336,7 +336,7 @@ def draw_words(desk: Desk) -> None:
 
 
 def draw_form(desk: Desk) -> None:
-    """Labelled fields, boxes and combs, filled by hand or in print, a few left empty."""
+    """A form of labelled fields, boxes and combs, filled in by hand or print, a few empty."""
     rng = desk.rng
     small = desk.type(desk.size(7, 13))
     digit = max(small.digit * rng.uniform(1.1, 2.2), 12.0)
@@ -371,7 +371,7 @@ _FIELDS: tuple[Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.seria
 def _field(
     desk: Desk, face: Typesetter, place: tuple[float, float, float], style: int, layer: str
 ) -> None:
-    """One field: a comb, a box, a line or nothing around what stands in it."""
+    """Draws one field: its text in a comb, in a box, on a line, or bare."""
     rng, canvas, (x, y, end) = desk.rng, desk.canvas, place
     digit, filled = face.digit, rng.random() < 0.88
     if end - x < 3 * digit:
@@ -402,7 +402,7 @@ def _field(
 
 Layout = Callable[[Desk], None]
 
-# Share of all documents and how each kind is laid out.
+# Fraction of all documents, and the layout, of each kind.
 LAYOUTS: dict[str, tuple[float, Layout]] = {
     "table": (0.16, draw_table),
     "receipt": (0.12, draw_receipt),

@@ -1,7 +1,7 @@
-"""Draws documents from a seed: tables, receipts, forms, signs and pages without any number.
+"""Draws documents from a seed: tables, receipts, forms, signs and pages without numbers.
 
-Each comes with the box of every digit and with every line of text. What stands on them is laid out
-in ``document_layouts`` and here, where they are coloured, scanned or photographed.
+Each has labels: the box of every digit and every line of text. Layouts are in ``document_layouts``
+and here; this module also colours, scans or photographs the page.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M
 
 
 def draw_price(desk: Desk) -> None:
-    """Price tags on a shelf, their cents often small and high."""
+    """Price tags on a shelf, often with raised cents."""
     rng = desk.rng
     digit, count = desk.size(20, 75), int(rng.integers(1, 4))
     big, small = desk.type(digit), desk.type(max(7.5, digit * rng.uniform(0.14, 0.3)))
@@ -77,13 +77,13 @@ def _within(
     wide: float,
     align: float = 1,
 ) -> bool:
-    """Puts a text that starts or ends at a place if it is no wider than it may be."""
+    """Puts a text at a position unless it is wider than ``wide``; returns whether it did."""
     run = face.run(text)
     return run.width < 0.95 * wide and desk.canvas.put(run, *place, align=align)
 
 
 def draw_label(desk: Desk) -> None:
-    """A plate or label with serial numbers, ratings and a frame."""
+    """A plate or label with serial numbers and ratings, often framed."""
     rng = desk.rng
     face, pitch = desk.type(desk.size(8, 36)), rng.uniform(1.6, 2.6)
     pitch *= face.digit
@@ -109,7 +109,7 @@ def draw_label(desk: Desk) -> None:
 
 
 def draw_pack(desk: Desk) -> None:
-    """A date, a lot or a time, printed in dots or stamped on a package."""
+    """A date, lot number or time, printed on a package in dots or type."""
     rng = desk.rng
     digit = desk.size(9, 40)
     face: Typesetter = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
@@ -166,7 +166,7 @@ def draw_display(desk: Desk) -> None:
 def _panel(
     desk: Desk, text: str, how: displays.Segments, place: tuple[float, float, float]
 ) -> None:
-    """Paints one display with its top left corner at a place; takes down what it shows."""
+    """Paints one display with its top left corner at ``place`` (x, y, digit); records its text."""
     rng, (x, y, digit) = desk.rng, place
     panel = displays.seven_segments(text, how, rng)
     low, high = np.array(panel.extent).reshape(2, 2)
@@ -215,7 +215,7 @@ def draw_sign(desk: Desk) -> None:
 
 
 def draw_calendar(desk: Desk) -> None:
-    """One month, a few, or the whole year."""
+    """A calendar of one month, a few, or the whole year."""
     rng = desk.rng
     columns, rows = ((1, 1), (1, 1), (2, 1), (3, 1), (4, 3), (3, 4))[int(rng.integers(6))]
     face = desk.type(desk.size(7, 40 / columns) if columns > 1 else desk.size(8, 32))
@@ -242,7 +242,7 @@ def _month(
     week: Sequence[str],
     looks: tuple[bool, float],
 ) -> None:
-    """The days of a week and of a month; the looks say whether in boxes, and how aligned."""
+    """Draws the days of the week and month; ``looks`` is (boxed, alignment in the cell)."""
     rng, canvas, (boxed, align) = desk.rng, desk.canvas, looks
     start, days = int(rng.integers(7)), int(rng.choice([28, 30, 31]))
     marked = int(rng.integers(7, 40))
@@ -257,7 +257,7 @@ def _month(
 
 
 def draw_sudoku(desk: Desk) -> None:
-    """A square of nine by nine with some of its digits, a part of them by hand."""
+    """A Sudoku grid with some of its digits, sometimes part of them handwritten."""
     rng = desk.rng
     face = desk.type(desk.size(11, 44))
     pen = desk.pen(face.digit)
@@ -280,7 +280,7 @@ def draw_sudoku(desk: Desk) -> None:
 
 
 def draw_clutter(desk: Desk) -> None:
-    """Surfaces, scenes, edges and scribbles without any text."""
+    """Surfaces, scenes and scribbles without text."""
     rng = desk.rng
     canvas = _scene(desk, desk.size(200, 900), desk.size(120, 700))
     if rng.random() < 0.25:
@@ -290,7 +290,7 @@ def draw_clutter(desk: Desk) -> None:
 
 
 def _outdoors(width: int, height: int, rng: Rng) -> Plane:
-    """Light that changes slowly, noise at all scales as in photographs, rows of windows or bars."""
+    """A gradient with noise at all scales, as in photographs, and often rows of rectangles."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + 0.5
@@ -308,7 +308,7 @@ def _outdoors(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _windows(plane: Plane, rng: Rng) -> None:
-    """Rows of rectangles, as windows, bricks, fences and shelves have them."""
+    """Draws rows of rectangles, like windows, bricks, fences and shelves."""
     height, width = plane.shape[:2]
     pitch = np.exp(rng.uniform(np.log(8), np.log(120), 2))
     filled = rng.uniform(0.2, 0.95, 2)
@@ -322,7 +322,7 @@ def _windows(plane: Plane, rng: Rng) -> None:
 
 
 def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
-    """Opens a page on a wall, a shelf or a blurred scene that goes on beyond the picture."""
+    """Opens a page on a wall, paper or scene that extends beyond the picture."""
     size = min(1000, max(160, round(width))), min(1000, max(100, round(height)))
     colour: Colour = readable_colours(desk.rng)[0]
     kind = desk.rng.random()
@@ -334,7 +334,7 @@ def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
     return desk.open(*size, ground=ground)
 
 
-# Share of all documents and how each kind is laid out.
+# Fraction of all documents, and the layout, of each kind.
 _SCENES: dict[str, tuple[float, Layout]] = {
     "price": (0.04, draw_price),
     "label": (0.05, draw_label),
@@ -349,8 +349,8 @@ _SCENES: dict[str, tuple[float, Layout]] = {
 
 _LAYOUTS = document_layouts.LAYOUTS | _SCENES
 KINDS = {name: share for name, (share, _) in _LAYOUTS.items()}
-NO_DIGITS = frozenset({"words", "clutter"})  # kinds on which there is no digit
-_CUT = 0.05  # share of documents whose edges are cut off
+NO_DIGITS = frozenset({"words", "clutter"})  # kinds without digits
+_CUT = 0.05  # fraction of documents that are shifted, so that edges are cut off
 
 
 class SyntheticDocument(NamedTuple):
@@ -359,17 +359,17 @@ class SyntheticDocument(NamedTuple):
     pixels: Pixels  # uint8[H, W, 3]
     # float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open, in the order of the lines.
     boxes: Boxes
-    # int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
+    # int8[N]; 0 to 9, or -1 for "ignore": cut digits, a lone letter O.
     values: Values
-    lines: tuple[TextRow, ...]  # every line of text; cells of a table are lines of their own
-    kind: str  # a name in ``KINDS``
+    lines: tuple[TextRow, ...]  # every line of text; each cell of a table is a line
+    kind: str  # for example a key of ``KINDS``
 
 
 class DocumentMaker(Maker):
-    """Draws documents; the same seed, number and kind give the same document."""
+    """Draws documents; the same seed, number and kind produce the same document."""
 
     def document(self, number: int, *, kind: str | None = None) -> SyntheticDocument:
-        """Draws one document, of a kind in ``KINDS`` or any; ValueError for other kinds."""
+        """Draws one document of the given kind or a random one; ValueError unless in ``KINDS``."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         desk = Desk(self._styles, rng)
         _LAYOUTS[kind][1](desk)
@@ -377,7 +377,7 @@ class DocumentMaker(Maker):
 
 
 def pictured(desk: Desk, kind: str) -> SyntheticDocument:
-    """Shows the page that is laid out on a screen, scans it or photographs it; tells its kind."""
+    """Renders the laid-out page as a screenshot, scan or photograph, with its labels."""
     canvas, rng = desk.canvas, desk.rng
     plane, height, width = _coloured(desk), canvas.height, canvas.width
     matrix = _view(desk)
@@ -402,7 +402,7 @@ def _coloured(desk: Desk) -> Plane:
             plane = papers.inked(plane, cover, colour, rng)
             continue
         share = cover[:, :, None].astype(np.float32) / 255
-        if fringes and name == "ink":  # red and blue are a third of a pixel off
+        if fringes and name == "ink":  # subpixels: red and blue are shifted by a third of a pixel
             share = np.repeat(share, 3, axis=2)
             for channel, by in ((0, 1), (2, -1)):
                 moved = np.roll(share[:, :, channel], by, axis=1)
@@ -412,7 +412,7 @@ def _coloured(desk: Desk) -> Plane:
 
 
 def _view(desk: Desk) -> Matrix:
-    """From the page to the picture: as it is, turned a little, in perspective, or cut."""
+    """The homography from page to picture: identity, a slight rotation, perspective, or a shift."""
     rng, width, height = desk.rng, desk.canvas.width, desk.canvas.height
     view = np.eye(3)
     if desk.look == "scan" and rng.random() < 0.5:
@@ -431,9 +431,9 @@ def _view(desk: Desk) -> Matrix:
 
 
 def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
-    """The page through a homography, on whatever it lies on."""
+    """The page through a homography, on a table or the background of a scanner."""
     height, width = plane.shape[:2]
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2 counts from centres of pixels
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2's origin is a pixel's centre
     centred = np.linalg.inv(half) @ matrix @ half
     size, border = (width, height), cv2.BORDER_REPLICATE
     seen = cv2.warpPerspective(plane, centred, size, flags=cv2.INTER_LINEAR, borderMode=border)

@@ -1,4 +1,4 @@
-"""Draws labelled lines of text from a seed, to train the line recogniser with."""
+"""Draws labelled lines of text from a seed, for training the line recogniser."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Line(NamedTuple):
     """A labelled line crop."""
 
     pixels: Pixels  # uint8[48, W, 3], RGB; W is a multiple of 8 from 32 to 512
-    text: str  # what a careful reader reads on it; empty where there is no text
-    kind: str  # a name in ``KINDS``
+    text: str  # the label; empty if there is no text
+    kind: str  # a key of ``KINDS``
 
 
 class Drawing(NamedTuple):
@@ -36,10 +36,10 @@ class Drawing(NamedTuple):
 
 
 class LineMaker(Maker):
-    """Draws lines; the same seed, number and kind give the same line."""
+    """Draws lines; the same seed, number and kind produce the same line."""
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
-        """Draws one line, of a kind in ``KINDS`` or any; ValueError for other kinds."""
+        """Draws one line of the given kind or a random one; ValueError unless in ``KINDS``."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         drawing = _KINDS[kind][1](self._styles, rng)
         pixels = camera.finish(camera.photograph(drawing.plane, drawing.digit, rng), rng)
@@ -47,7 +47,7 @@ class LineMaker(Maker):
 
 
 def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
-    """Draws a crop of something that is no text, about half of them cut from photographs."""
+    """Draws a crop without text; half of them are cut from photographs, if there are any."""
     height = camera.HEIGHT if rng.random() < 0.7 else int(rng.integers(12, camera.HEIGHT))
     wide = min(40.0, 4.0 + rng.exponential(11))
     width = max(1, round(camera.STEP * wide * height / camera.HEIGHT))
@@ -106,7 +106,7 @@ def _rules(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _scribbles(width: int, height: int, rng: Rng) -> Plane:
-    """Scribbles larger than the crop, so that none stands there like a character."""
+    """Scribbles larger than the crop, so that none resembles a character."""
     paper, ink = papers.draw_colours(rng)
     canvas = Canvas(max(width, 150), 150, np.eye(3))
     papers.draw_scribbles(canvas, rng)
@@ -116,7 +116,7 @@ def _scribbles(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _specks(width: int, height: int, rng: Rng) -> Plane:
-    """Blots and dirt, solid and broader than a stroke, so that none could be a character."""
+    """Blots and dirt, solid and broader than a stroke, so that none resembles a character."""
     paper, colour = papers.draw_colours(rng)
     ink = np.zeros((height, width), np.uint8)
     for _ in range(int(rng.integers(1, 4))):
@@ -133,7 +133,7 @@ def _specks(width: int, height: int, rng: Rng) -> Plane:
 
 _DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles, _specks)
 _SHARES = (0.17, 0.27, 0.13, 0.17, 0.13, 0.13)
-_PHOTO = 0.5  # share of photographs
+_PHOTO = 0.5  # fraction of photographs
 
 
 _Draw = Callable[[Styles, Rng], Drawing]
@@ -155,11 +155,11 @@ def _text(
     *,
     style_first: bool = False,
 ) -> tuple[float, _Draw]:
-    """A kind of line that is written in a style, on paper or on another ground."""
+    """A kind of line with text in a style, on paper (``Looks``) or on another ground."""
     show = partial(put_on_paper, looks=ground) if isinstance(ground, Looks) else ground
 
     def draw(styles: Styles, rng: Rng) -> Drawing:
-        # Which of the two is drawn first belongs to what a seed stands for.
+        # The order of the two draws determines the lines of a seed.
         early = style(styles, rng) if style_first else None
         text = grammar(rng)
         written = lay_out(text, early or style(styles, rng), rng)
@@ -192,7 +192,7 @@ def _amount_style(styles: Styles, rng: Rng) -> Style:
 
 
 def _tile(styles: Styles, rng: Rng) -> Drawing:
-    """A digit as it is in MNIST, on its square, a part of it, or cut close to its ink."""
+    """A digit of MNIST: its whole tile, a part of it, or cropped close to the ink."""
     tile, value = styles.tile(rng)
     if rng.random() < 0.5:
         cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
@@ -275,7 +275,7 @@ _CELL_TEXT = _either(0.85, texts.digit, lambda rng: texts.digits(rng, 2))
 _CELL_STYLE = _by_hand_or_printed(0.35)
 _LETTERED = partial(Styles.by_hand, letters=True)
 
-# Share of all lines and how each kind is drawn.
+# Fraction of all lines, and the generator, of each kind. The names are part of the seed.
 _KINDS: dict[str, tuple[float, _Draw]] = {
     "hand digit": _text(0.065, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
     "tile": (0.06, _tile),

@@ -1,4 +1,4 @@
-"""Lines on paper and on things: rules and boxes, wheels of counters, plates, signs and forms."""
+"""Lines on paper and on objects: rules and boxes, counter wheels, plates, signs and forms."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ from digitlens.datasets.synthetic.texts import digits
 
 @dataclass(frozen=True)
 class Looks:
-    """What a line is written on and what stands about it."""
+    """The background and surroundings of a line; floats are fractions of the lines."""
 
-    checks: bool = False  # the paper has fine lines most often
-    scene: float = 0.06  # share on anything but paper
-    rules: float = 0.15  # share with an underline or with rules above and below
-    boxed: float = 0.05  # share in a box, with separators between the characters in some
-    neighbours: float = 0.15  # share with a part of other lines above or below
-    relief: float = 0.0  # share embossed or engraved
-    stamped: float = 0.05  # share whose ink is uneven
-    scanned: float = 0.0  # share in grey on light paper, as a scanner gives it
+    checks: bool = False  # the paper usually has fine lines, like a check
+    scene: float = 0.06  # on a surface other than paper
+    rules: float = 0.15  # with an underline or rules above and below
+    boxed: float = 0.05  # in a box
+    neighbours: float = 0.15  # with parts of other lines above or below
+    relief: float = 0.0  # embossed or engraved
+    stamped: float = 0.05  # with uneven ink
+    scanned: float = 0.0  # grey on light paper, as from a scanner
 
 
 def put_on_paper(written: Written, view: CameraView, rng: Rng, looks: Looks) -> tuple[Plane, str]:
-    """Draws a line on paper: float32[h, w, 3], and the text that can be read on it."""
+    """Draws a line on paper; returns float32[h, w, 3] and the readable text."""
     canvas, printed = view.canvas(), view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     _decorate(canvas, printed, written, view, rng, looks)
@@ -77,7 +77,7 @@ def put_on_paper(written: Written, view: CameraView, rng: Rng, looks: Looks) -> 
 def _decorate(
     canvas: Canvas, printed: Canvas, written: Written, view: CameraView, rng: Rng, looks: Looks
 ) -> None:
-    """Rules, boxes, separators and the edges of other lines."""
+    """Draws rules, boxes and the edges of other lines."""
     thin = max(1, round(view.digit * rng.uniform(0.02, 0.07)))
     for x0, x1 in written.raised:
         if rng.random() < 0.5:
@@ -107,7 +107,7 @@ def _underline(canvas: Canvas, written: Written, view: CameraView, rng: Rng, thi
 
 
 def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) -> None:
-    """Feet of the line above and heads of the line below: at most a third of their height."""
+    """Draws the bottom of a line above and the top of a line below, about a third at most."""
     digits = [glyph for glyph in written.glyphs if glyph.ink is not None and glyph.char.isalnum()]
     if not digits:
         return
@@ -130,7 +130,7 @@ def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) ->
 
 
 def draw_ground(view: CameraView, rng: Rng) -> tuple[Plane, Colour, Colour]:
-    """Paper that hides no writing, with its colour and one for the ink."""
+    """Paper on which text is readable, its colour, and a colour for the ink."""
     paper, ink = readable_colours(rng)
     plane = draw_paper(view.width, view.height, paper, rng)
     return calmer(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
@@ -138,7 +138,7 @@ def draw_ground(view: CameraView, rng: Rng) -> tuple[Plane, Colour, Colour]:
 
 def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Looks) -> Plane:
     scanned = rng.random() < looks.scanned
-    if scanned:  # light paper and dark ink, both grey
+    if scanned:  # both are grey
         paper_colour = np.full(3, rng.uniform(150, 245), np.float32)
         ink_colour = np.full(3, rng.uniform(20, 95), np.float32)
     else:
@@ -148,7 +148,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
     height, width = writing.shape
     paper = draw_paper(width, height, paper_colour, rng, patterned=looks.checks)
     if rng.random() < looks.scene:
-        # A scene with little contrast about one colour, so that writing on it can be read.
+        # A scene of low contrast around one colour, so that text on it is readable.
         scene = draw_paper(width, height, paper_colour, rng, wild=True)
         texture = (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35))
         paper = np.asarray(paper_colour + texture)
@@ -167,7 +167,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
 
 
 def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
-    """Paper and ink: in every third case clearly dark on light, else any pair far enough apart."""
+    """Colours of paper and ink: a third clearly dark on light, else any pair of enough contrast."""
     if rng.random() > 0.35:
         least = 30 if rng.random() < 0.15 else 55
         for _ in range(8):
@@ -180,21 +180,21 @@ def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
 
 
 def _contrast(paper: Colour, ink: Colour) -> float:
-    """How far two colours are apart, in gray levels; colour counts for half of brightness."""
+    """Contrast in gray levels, at least 1; the difference of a single channel counts half."""
     off = ink - paper
     bright = abs(float(np.array([0.299, 0.587, 0.114], np.float32) @ off))
     return max(1.0, bright, 0.5 * float(np.abs(off).max()))
 
 
 def calmer(paper: Plane, colour: Colour, most: float) -> Plane:
-    """A paper whose texture varies by so many gray levels at most (standard deviation)."""
+    """The paper with its texture reduced to a standard deviation of at most ``most`` levels."""
     texture = paper - colour
     level = float(texture.std())
     return paper if level <= most else np.asarray(colour + texture * (most / level), np.float32)
 
 
 def _uneven(ink: Ink, rng: Rng) -> Ink:
-    """Ink of a stamp: missing in spots."""
+    """The ink of a stamp: patchy."""
     height, width = ink.shape
     small = rng.standard_normal((max(2, height // 4), max(2, width // 4)), np.float32)
     field = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
@@ -203,7 +203,7 @@ def _uneven(ink: Ink, rng: Rng) -> Ink:
 
 
 def _relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
-    """Embossed or engraved in a surface of one colour: lit edges on one side, dark on the other."""
+    """Relief in a surface of one colour, embossed or engraved: edges light on one side only."""
     height, width = ink.shape
     colour = np.clip(colour, 50, 205).astype(np.float32)
     surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
@@ -217,10 +217,10 @@ def _relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
 
 
 def draw_material(ink: Ink, rng: Rng) -> Plane:
-    """Ink of uint8[h, w] as people photograph it: float32[h, w, 3] before the light.
+    """Draws ink uint8[h, w] on a random material; float32[h, w, 3] before the light.
 
-    On boards, whiteboards, lined paper, patterns and labels, in pencil, sprayed or embossed; part
-    of another stroke may come in from an edge.
+    Chalk, whiteboard, pencil, lined paper, patterns, embossing, spray paint or a label; a part of
+    another stroke may enter from an edge.
     """
     if rng.random() < 0.2:
         ink = _with_other_stroke(ink, rng)
@@ -228,7 +228,7 @@ def draw_material(ink: Ink, rng: Rng) -> Plane:
 
 
 def _with_other_stroke(ink: Ink, rng: Rng) -> Ink:
-    """The end of a stroke that comes in from an edge, where there is nothing else."""
+    """Adds the end of a stroke that enters from an edge, if it stays clear of other ink."""
     height, width = ink.shape
     start = np.array([rng.choice([-0.05, 1.05]), rng.uniform(0, 1)])
     start = start[:: int(rng.choice([1, -1]))]
@@ -242,7 +242,7 @@ def _with_other_stroke(ink: Ink, rng: Rng) -> Ink:
 
 
 def _grained(ink: Ink, low: float, rng: Rng) -> Plane:
-    """How much ink stays on a rough ground: float32[h, w], 0..1, in the valleys ``low`` of it."""
+    """Coverage of ink on a rough ground: float32[h, w], 0..1, at least ``low`` of the ink."""
     height, width = ink.shape
     grain = noise_field(width, height, max(height, width) / rng.uniform(1, 4), rng)
     hold = np.clip(0.8 + grain * rng.uniform(0.2, 0.6), low, 1)
@@ -250,7 +250,7 @@ def _grained(ink: Ink, low: float, rng: Rng) -> Plane:
 
 
 def _chalk(ink: Ink, rng: Rng) -> Plane:
-    """Chalk on a board that was wiped before."""
+    """Chalk on a wiped blackboard."""
     height, width = ink.shape
     board = pick(rng, ((30, 60, 45), (25, 28, 32), (60, 65, 70), (25, 40, 70)))
     plane = np.asarray(board + rng.normal(0, 8, 3) + np.zeros((height, width, 1)), np.float32)
@@ -261,7 +261,7 @@ def _chalk(ink: Ink, rng: Rng) -> Plane:
 
 
 def _whiteboard(ink: Ink, rng: Rng) -> Plane:
-    """A marker on a glossy board, what was wiped off still to be seen, a lamp in it."""
+    """A marker on a glossy whiteboard with traces of wiped ink, sometimes a lamp's reflection."""
     height, width = ink.shape
     plane = np.asarray(rng.uniform(205, 250) + rng.normal(0, 4, 3) + np.zeros((height, width, 1)))
     pens = ((25, 25, 30), (25, 45, 140), (185, 30, 35), (20, 110, 60))
@@ -281,7 +281,7 @@ def _whiteboard(ink: Ink, rng: Rng) -> Plane:
 
 
 def _pencil(ink: Ink, rng: Rng) -> Plane:
-    """Pencil on white paper, faint in some."""
+    """Pencil on white paper, sometimes faint."""
     height, width = ink.shape
     paper = as_colour(rng.uniform(195, 252) + rng.normal(0, 5, 3))
     plane = calmer(draw_paper(width, height, paper, rng), paper, 6)
@@ -290,7 +290,7 @@ def _pencil(ink: Ink, rng: Rng) -> Plane:
 
 
 def _lined(ink: Ink, rng: Rng) -> Plane:
-    """Exercise paper: ruled or squared, in blue or gray, with a red margin in some."""
+    """Exercise paper: ruled or squared, in blue or gray, sometimes with a red margin."""
     height, width = ink.shape
     paper = as_colour(rng.uniform(215, 253) + rng.normal(0, 5, 3))
     rules, margin = Canvas(width, height, np.eye(3)), Canvas(width, height, np.eye(3))
@@ -314,7 +314,7 @@ def _lined(ink: Ink, rng: Rng) -> Plane:
 
 
 def _patterned(ink: Ink, rng: Rng) -> Plane:
-    """Cloth, wrapping paper, wood: stripes, dots, checks or grain, calm enough to be read on."""
+    """Cloth or wrapping paper: stripes, dots or checks of low contrast, so that ink is readable."""
     height, width = ink.shape
     paper, pen = readable_colours(rng)
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -343,7 +343,7 @@ def _sprayed(ink: Ink, rng: Rng) -> Plane:
 
 
 def _labelled(ink: Ink, rng: Rng) -> Plane:
-    """A label, card or sign with clutter about it."""
+    """A label, card or sign on clutter."""
     paper, pen = readable_colours(rng)
     (x, y), tall, wide = _reach(ink)
     pad = tall * rng.uniform(0.15, 0.8, 4)
@@ -355,7 +355,7 @@ def _labelled(ink: Ink, rng: Rng) -> Plane:
 
 
 def _reach(ink: Ink) -> tuple[tuple[int, int], int, int]:
-    """Left and top edge of what is drawn, height and width; half the picture if nothing."""
+    """The box of the ink: (left, top), height, width; the middle of the picture if none."""
     height, width = ink.shape
     x, y, wide, tall = cv2.boundingRect((ink > FAINT).view(np.uint8))
     return ((x, y), tall, wide) if wide else ((width // 4, height // 4), height // 2, width // 2)
@@ -367,9 +367,9 @@ _MATERIALS = (_chalk, _whiteboard, _pencil, _lined, _patterned, _embossed, _spra
 class Wheel(NamedTuple):
     """One wheel of a counter."""
 
-    value: int  # the digit that shows more
-    glyphs: list[PlacedGlyph]  # it, and those above and below it
-    roll: float  # how far it stands from the middle, in digit heights
+    value: int  # the digit that is mostly visible
+    glyphs: list[PlacedGlyph]  # that digit, and those above and below it
+    roll: float  # its distance from the middle of the window, in digit heights
 
 
 class Counter(NamedTuple):
@@ -377,20 +377,20 @@ class Counter(NamedTuple):
 
     wheels: tuple[Wheel, ...]  # from left to right
     pitch: float  # from one wheel to the next, in digit heights
-    turn: float  # from one digit of a wheel to the next
-    window: tuple[float, float]  # width and height of a window
-    joined: bool  # one window for all
-    reds: int  # so many of the last wheels have another colour
+    turn: float  # from one digit of a wheel to the next, in digit heights
+    window: tuple[float, float]  # width and height of a window, in digit heights
+    joined: bool  # whether all wheels share one window
+    reds: int  # number of wheels in another colour, at the right
     extent: Extent  # of all windows
 
     @property
     def text(self) -> str:
-        """What it shows."""
+        """The digits shown."""
         return "".join(str(wheel.value) for wheel in self.wheels)
 
 
 def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
-    """Chooses what a counter shows: one wheel or three to eight, the last ones on their way."""
+    """A random counter of one or three to eight wheels, the last two often between digits."""
     count = 1 if rng.random() < 0.35 else int(rng.integers(3, 9))
     text = digits(rng, count)
     if count > 3 and rng.random() < 0.5:
@@ -412,7 +412,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
 
 
 def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
-    """Draws housing, wheels, digits and the edges of the windows."""
+    """Draws a counter: housing, wheels, digits and the edges of the windows."""
     housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
     plane = draw_paper(view.width, view.height, as_colour(housing), rng)
     dark = as_colour(rng.uniform(5, 55) + rng.normal(0, 4, 3))
@@ -437,7 +437,7 @@ def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
 
 
 def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
-    """Draws a plate with a margin on a wall, flat or in relief, its rim or screws now and then."""
+    """Draws a plate on a wall, sometimes with a rim or raised characters."""
     canvas = view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     plate, ink = _sign_colours(rng)
@@ -460,7 +460,7 @@ def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
 
 
 def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
-    """Draws a digit in a cell of a grid whose rules show at some of the edges."""
+    """Draws a text in a cell of a grid, with rules at some of the edges."""
     canvas, rules = view.canvas(), view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     x0, y0, x1, y1 = written.extent
@@ -480,7 +480,7 @@ def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
 
 
 def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tuple[Plane, str]:
-    """Draws characters in the boxes of a form, or on a comb with strokes between them."""
+    """Draws characters in the boxes of a form, or on a comb with ticks between them."""
     canvas, rules = view.canvas(), view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     count = len(written.glyphs)
@@ -509,7 +509,7 @@ def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tup
 
 
 def draw_wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
-    """A wheel that shows a digit so far from the middle, and those next to it; see ``Counter``."""
+    """A wheel with ``value`` at ``roll`` digit heights from the middle, and the adjacent digits."""
     glyphs: list[PlacedGlyph] = []
     for step in (0, 1, -1):
         written = lay_out(str((value + step) % 10), style, rng)
@@ -550,7 +550,7 @@ def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
 
 
 def _rounded(counter: Counter, view: CameraView, rng: Rng) -> Plane:
-    """The shading of a cylinder: darker above and below; float32[h, w, 1]."""
+    """The shading of a cylinder, darker at the top and bottom; float32[h, w, 1]."""
     middle = (counter.extent[2] / 2, -0.5, 1)
     at = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
     half = np.float32(view.digit * counter.window[1] / 2)
@@ -560,7 +560,7 @@ def _rounded(counter: Counter, view: CameraView, rng: Rng) -> Plane:
 
 
 def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
-    """A shadow or a bright rim along the edges of the windows."""
+    """Adds a dark or bright rim along the edges of the windows."""
     if rng.random() < 0.35:
         return plane
     size = max(1, round(view.digit * rng.uniform(0.03, 0.1)))

@@ -1,4 +1,4 @@
-"""Draws whole pages from a seed: writing on paper under some light, and where each digit is."""
+"""Draws whole pages from a seed: text on paper under some light, with the box of each digit."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ from digitlens.datasets.synthetic.texts import digit
 _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
 _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
 SMALLEST = 8.0  # height of a digit, in pixels
-_GREEK = "αβλμπψω"  # those of a pen that are no digit
-_CLEAR = 0.8  # likeness to digits below which a careful reader takes nothing for one
+_GREEK = "αβλμπψω"  # handwritten Greek letters unlike any digit
+_CLEAR = 0.8  # likeness below which nobody would take a character for a digit
 _FOREIGN = "".join(glyphs.CHARACTERS[script] for script in glyphs.FOREIGN)
 
 
 def _digits(rng: Rng, length: int) -> str:
-    if rng.random() < 0.12:  # runs as in 777
+    if rng.random() < 0.12:  # runs, such as 777
         return digit(rng) * length
     return "".join(digit(rng) for _ in range(length))
 
 
 def _number(rng: Rng) -> str:
-    """One to eleven digits, some with a mark or a space before, after or among them."""
+    """A number of one to eleven digits, some with a mark or space before, after or inside."""
     length = int(rng.choice(_LENGTHS[0], p=_LENGTHS[1]))
     text = _digits(rng, length)
     if rng.random() < 0.15:  # amounts often end in zeros
@@ -69,7 +69,7 @@ def _number(rng: Rng) -> str:
 
 
 def _amount(rng: Rng) -> str:
-    """Three to seven digits, as written in the field of a check."""
+    """An amount of three to seven digits, as written in the field of a check."""
     length = int(rng.choice(_AMOUNTS[0], p=_AMOUNTS[1]))
     text = _digits(rng, length)
     if rng.random() < 0.4:
@@ -85,7 +85,7 @@ def _amount(rng: Rng) -> str:
 
 
 def _word(source: glyphs.GlyphSource, rng: Rng) -> str:
-    """Up to eight letters of one script, and a mark behind them now and then."""
+    """One to eight letters of one script, sometimes followed by a mark."""
     length = int(rng.integers(1, 9))
     foreign = "".join(c for c in source.letters if c not in glyphs.LATIN + glyphs.MARKS)
     if foreign and rng.random() < 0.3:
@@ -120,7 +120,7 @@ Layout = Callable[[Canvas, Styles, Rng], None]
 
 
 def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """One digit, from a fifth of the frame to all of it."""
+    """One digit, from a fifth to nearly all of the frame's height."""
     style = styles.digit_style(rng)
     char = digit(rng)
     glyph = style.source.glyph(char, rng)
@@ -136,14 +136,14 @@ def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_tile(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """One tile of MNIST as it is, enlarged until it fills the frame."""
+    """One tile of MNIST, enlarged to fill the frame."""
     tile, value = styles.tile(rng)
     scale = np.diag((canvas.width / tile.shape[1], canvas.height / tile.shape[0]))
     canvas.put(tile, np.column_stack([scale, np.zeros(2)]), value)
 
 
 def draw_numbers(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """One to five lines of numbers in one style, as large as they fit or smaller."""
+    """One to five lines of numbers in one style, as large as fits or smaller."""
     style = styles.digit_style(rng)
     lines = int(rng.choice([1, 2, 3, 4, 5], p=[0.5, 0.2, 0.15, 0.1, 0.05]))
     numbers = [_number(rng) for _ in range(lines)]
@@ -164,7 +164,7 @@ def draw_numbers(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """One number that fills its field, tightly written, with dots, dashes and an underline."""
+    """One number that fills its field, often tight, with marks and sometimes an underline."""
     style = styles.digit_style(rng)
     if rng.random() < 0.5:
         style = replace(style, gap=rng.uniform(-0.22, 0.02))
@@ -183,7 +183,7 @@ def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """A table: rules or none, a digit or a short number in many of its cells."""
+    """A table, with or without rules, with a digit or short number in many of its cells."""
     two_styles = [styles.digit_style(rng) for _ in range(2)]
     rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
     cell = min(canvas.width / columns, canvas.height / rows) * rng.uniform(0.75, 1.35)
@@ -210,7 +210,7 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """Lines of words, marks and numbers, small to middling."""
+    """Lines of words, marks and numbers, of small to medium size."""
     style = styles.word_style(rng)
     height = log_uniform(rng, SMALLEST, 40)
     pitch = height * rng.uniform(1.4, 2.4)
@@ -227,7 +227,7 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """Digits, letters and marks of different styles and sizes, where there is room."""
+    """Digits, letters and marks of different styles and sizes, at random free positions."""
     largest = log_uniform(rng, 16, 90)
     share = rng.uniform(0.3, 1)
     for _ in range(int(rng.integers(3, 30))):
@@ -245,7 +245,7 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """Letters, words, foreign letters and marks, large or small; no digit."""
+    """Letters, words, foreign letters and marks of any size, without digits."""
     style = styles.word_style(rng)
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
     words = [_word(style.source, rng) for _ in range(lines)]
@@ -266,14 +266,14 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def draw_held(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """A lone digit or a short number as large or small, and wherever, as a camera sees it."""
+    """A lone digit or short number of any size and position, as held in front of a camera."""
     choices = (styles.digit_style, styles.by_hand, styles.quick, styles.printed)
     text = _digits(rng, 1 if rng.random() < 0.6 else int(rng.integers(2, 7)))
     _write_alone(canvas, text, pick(rng, choices)(rng), rng)
 
 
 def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """One sign or a few that are no digits: of foreign scripts, symbols, letters, drawings."""
+    """One or a few characters that are not digits: foreign scripts, symbols, letters, drawings."""
     kind = rng.random()
     if kind < 0.25:
         _draw_doodle(canvas, rng)
@@ -297,7 +297,7 @@ def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 
 
 def _draw_doodle(canvas: Canvas, rng: Rng) -> None:
-    """A shape, a tick, an arrow, a scribble."""
+    """Draws a shape, such as a tick or an arrow, or a scribble."""
     ink = crop(inks.draw_shape(rng) if rng.random() < 0.7 else inks.draw_scribble(rng))
     height, left, top = _frame(canvas, ink.shape[1] / ink.shape[0], rng)
     scale = height / ink.shape[0]
@@ -311,10 +311,10 @@ def _write_alone(canvas: Canvas, text: str, style: Style, rng: Rng) -> None:
 
 
 def _frame(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]:
-    """Height, left and top edge of what stands alone and is so many times as wide as high."""
+    """Random height, left and top of a lone object of the given width per height."""
     fits = min(canvas.height, canvas.width / width)
     kind = rng.random()
-    if kind < 0.25:  # cropped tight
+    if kind < 0.25:  # tightly cropped
         height = fits * rng.uniform(0.85, 1.03)
     elif kind < 0.55:  # far away
         height = max(SMALLEST + 4, fits * log_uniform(rng, 0.06, 0.3))
@@ -328,7 +328,7 @@ def _frame(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]
 
 @cache
 def _told_apart(source: glyphs.FontGlyphs, signs: str) -> str:
-    """The signs of a font that look like no digit, neither its own nor one that pens draw."""
+    """The signs of a font that resemble no digit, neither the font's own nor handwritten ones."""
     digits = (*glyphs.DIGITS, *sorted(glyphs.LIKE_DIGITS))
     own = [source.glyphs[char].ink for char in digits if char in source.glyphs]
     looks = inks.blurred([*own, *inks.written_digits()])
@@ -348,9 +348,9 @@ def _middling(rng: Rng) -> float:
     return rng.beta(2.5, 2.5)
 
 
-SIDE = 192  # of a page, in pixels, unless asked otherwise
+SIDE = 192  # default side of a page, in pixels
 SMALLEST_SIDE = 64
-_ENLARGED = 0.22  # share of pages that are drawn small, of the kinds that may be
+_ENLARGED = 0.22  # fraction of pages that are drawn small and enlarged, of the kinds that may be
 
 
 class Page(NamedTuple):
@@ -358,32 +358,32 @@ class Page(NamedTuple):
 
     pixels: Pixels  # uint8[H, W, 3]
     boxes: Boxes  # float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open
-    # int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
+    # int8[N]; 0 to 9, or -1 for "ignore": cut digits, a lone letter O.
     values: Values
 
 
 @dataclass(frozen=True)
 class PageKind:
-    """One kind of page: what is written on it, how often it is drawn, and what befalls it."""
+    """One kind of page: its text, its frequency and its appearance."""
 
-    share: float  # of all pages, when no kind is asked for
-    layout: Layout | None  # what is written; None leaves the page empty
-    strips: float = 0.0  # share that is wider than high, as cut from a form
-    # At most how many times those that are drawn small are enlarged; 0 for none.
+    share: float  # fraction of all pages when no kind is requested
+    layout: Layout | None  # writes the text; None leaves the page empty
+    strips: float = 0.0  # fraction that is wider than high, like a strip cut from a form
+    # Largest factor by which pages that are drawn small are enlarged; 0 for never.
     enlarged: float = 0.0
-    scribbled: float = 0.1  # share with scribbles under the writing
-    ruled: float = 0.0  # share that gets rules when it would have none by the share of all kinds
-    scene: float = 0.05  # share that is on anything but paper
-    checks: bool = False  # the paper has fine lines most often, as a check
-    plain: bool = False  # nothing befalls it: one ink on flat paper, as drawn on a screen
-    soiled: bool = False  # dust, hairs, stains and the like, and the other side often shows through
-    # What it is instead of a paper, from the ink uint8[h, w]; before the light.
+    scribbled: float = 0.1  # fraction with scribbles under the text
+    ruled: float = 0.0  # fraction with rules, in addition to the fraction of all kinds
+    scene: float = 0.05  # fraction on a surface other than paper
+    checks: bool = False  # the paper usually has fine lines, like a check
+    plain: bool = False  # without camera, light or dirt: one ink on flat paper, as on a screen
+    soiled: bool = False  # dust, hairs, stains, and often text of the other side showing through
+    # Draws a material instead of paper, from the ink uint8[h, w]; before the light.
     ground: Callable[[Ink, Rng], Plane] | None = None
 
 
-# Every second page shows one digit or a few lines of numbers, what people read most. Words,
-# scribbles and empty pages teach what is no digit; the others what digits stand next to. Those with
-# the share 0 are drawn only if asked for.
+# Half of the pages show one digit or a few lines of numbers, the most common input. Words,
+# scribbles and empty pages are negatives; the others show what surrounds digits. Kinds with a share
+# of 0 are drawn only on request.
 KINDS: dict[str, PageKind] = {
     "single": PageKind(0.24, draw_single, enlarged=6.0, scribbled=0.04),
     "numbers": PageKind(0.26, draw_numbers, strips=0.3, enlarged=3.0),
@@ -409,12 +409,12 @@ KINDS: dict[str, PageKind] = {
 
 
 class PageMaker(Maker):
-    """Draws pages; the same seed, number, side and kind give the same page."""
+    """Draws pages; the same seed, number, side and kind produce the same page."""
 
     def page(self, number: int, *, side: int = SIDE, kind: str | None = None) -> Page:
-        """Draws one page, so many pixels wide and high, of a kind in ``KINDS`` or of any.
+        """Draws one square page of ``side`` pixels, of the given kind or a random one.
 
-        Raises ValueError where the side is below ``SMALLEST_SIDE``, or there is no such kind.
+        Raises ValueError if ``side`` is below ``SMALLEST_SIDE`` or ``kind`` is not in ``KINDS``.
         """
         if side < SMALLEST_SIDE:
             raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")
@@ -478,7 +478,7 @@ class PageMaker(Maker):
         return light(soil(page, rng) if kind.soiled else page, rng)
 
     def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
-        """The paper with writing of its other side."""
+        """The paper with text of its other side showing through."""
         back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
         draw_paragraph(back, self._styles, rng)
         ghost = blur(back.ink[:, ::-1].astype(np.float32) / 255, 1.5)
@@ -486,7 +486,7 @@ class PageMaker(Maker):
 
 
 def _view(width: int, height: int, rng: Rng) -> Matrix:
-    """A homography: none, a turn, or a modest perspective."""
+    """A homography: identity, a rotation, or a moderate perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
     angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45))

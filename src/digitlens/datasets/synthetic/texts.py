@@ -1,7 +1,7 @@
-"""Grammars of what is written on a line: numbers of every usual form, words, and both together.
+"""Grammars of the text on a line: numbers in all common notations, words, and both together.
 
-Two control characters shape the writing and are no part of the label: ``GAP`` stands for a wide
-space, as between the columns of a table, and ``RAISE`` starts and ends what stands small and high.
+Two control characters affect the layout and are not part of the label: ``GAP`` is a wide space, as
+between the columns of a table, and ``RAISE`` starts and ends a small raised part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RAISE = "\v"
 
 
 _TABLES = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
-_SHARES: dict[str, dict[str, float]] = _TABLES.pop("shares")  # of grammars, by what they are for
+_SHARES: dict[str, dict[str, float]] = _TABLES.pop("shares")  # weights of grammars, by kind of text
 WORDS: dict[str, tuple[str, ...]] = {kind: tuple(text.split()) for kind, text in _TABLES.items()}
 
 
@@ -32,7 +32,7 @@ _SHAPES = "OIlSZBgqoisz"
 
 
 def digits(rng: Rng, length: int) -> str:
-    """So many digits; runs and zeros are a little more frequent than by chance."""
+    """``length`` digits; runs and trailing zeros are slightly more frequent than by chance."""
     kind = rng.random()
     if kind < 0.06:
         return str(rng.integers(10)) * length
@@ -44,13 +44,13 @@ def digits(rng: Rng, length: int) -> str:
 
 
 def natural(rng: Rng, low: int, high: int) -> str:
-    """A number of low to high digits that has no leading zero unless it is 0."""
+    """An integer of ``low`` to ``high`` digits, with leading zeros removed."""
     text = digits(rng, int(rng.integers(low, high + 1))).lstrip("0")
     return text or "0"
 
 
 def integer(rng: Rng) -> str:
-    """A whole number of 1 to 8 digits, short ones more often; some have leading zeros."""
+    """An integer of 1 to 8 or 10 digits, mostly short; some have leading zeros."""
     shares = [0.1, 0.22, 0.22, 0.18, 0.1, 0.08, 0.05, 0.03, 0.02]
     length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 10], p=shares))
     return digits(rng, length) if rng.random() < 0.4 else natural(rng, length, length)
@@ -69,7 +69,7 @@ def decimal(rng: Rng) -> str:
 
 
 def thousands(rng: Rng) -> str:
-    """A number with its thousands grouped by comma, point, space or apostrophe."""
+    """A number with thousands separators: comma, point, space or apostrophe."""
     sign, point = pick(rng, [",.", ".,", " ,", "'.", ",.", " ."])
     groups = int(rng.choice([1, 2, 3], p=[0.7, 0.25, 0.05]))
     text = natural(rng, 1, 3) + "".join(sign + digits(rng, 3) for _ in range(groups))
@@ -83,7 +83,7 @@ def plain(rng: Rng) -> str:
 
 
 def signed(rng: Rng) -> str:
-    """A number with a sign, before or behind it, or in brackets as accountants write it."""
+    """A number with a leading or trailing sign, or in brackets as in accounting."""
     text, kind = plain(rng), rng.random()
     if kind < 0.55:
         return "-" + text
@@ -108,7 +108,7 @@ def temperature(rng: Rng) -> str:
 
 
 def money(rng: Rng) -> str:
-    """An amount with its currency before or behind it."""
+    """An amount with its currency before or after it."""
     kind = rng.random()
     text = plain(rng) if kind < 0.3 else natural(rng, 1, 4) + pick(rng, "..,") + digits(rng, 2)
     if kind > 0.9:
@@ -120,14 +120,14 @@ def money(rng: Rng) -> str:
 
 
 def raised_price(rng: Rng) -> str:
-    """A price whose cents stand small and high."""
+    """A price with small raised cents."""
     point = pick(rng, ["", ".", ",", "."])
     text = natural(rng, 1, 3) + point + RAISE + digits(rng, 2) + RAISE
     return pick(rng, ["", "", "$", "€", "£"]) + text + pick(rng, ["", "", "", "€", "-"])
 
 
 def date(rng: Rng) -> str:
-    """A date in one of the usual forms."""
+    """A date in one of the common notations."""
     day, month = int(rng.integers(1, 32)), int(rng.integers(1, 13))
     year = int(rng.integers(1900, 2040))
     kind = rng.random()
@@ -165,7 +165,7 @@ def phone(rng: Rng) -> str:
 
 
 def grouped(rng: Rng) -> str:
-    """Groups of digits, as on cards and in account numbers, some with letters before them."""
+    """Groups of digits, as in card and account numbers, some after a country code."""
     size, count = int(rng.choice([2, 3, 4, 4, 5])), int(rng.integers(2, 5))
     sign = pick(rng, [" ", " ", "-", "."])
     start = pick(rng, ["", "", "", "DE" + digits(rng, 2) + " ", "CH" + digits(rng, 2) + " "])
@@ -173,7 +173,7 @@ def grouped(rng: Rng) -> str:
 
 
 def serial(rng: Rng) -> str:
-    """Digits and capital letters mixed: serial numbers, licence plates, articles."""
+    """Digits and capital letters mixed: serial, licence plate and article numbers."""
     kind = rng.random()
     if kind < 0.3:
         start = "".join(pick(rng, UPPER) for _ in range(int(rng.integers(1, 4))))
@@ -183,27 +183,27 @@ def serial(rng: Rng) -> str:
     if kind < 0.65:
         name = "".join(pick(rng, UPPER) for _ in range(2))
         return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
-    signs = "ABCDEFGHJKLMNPQRTUVWXYZ" + "0123456789" * 3  # no O, I, S: few could tell them apart
+    signs = "ABCDEFGHJKLMNPQRTUVWXYZ" + "0123456789" * 3  # no O, I, S: too similar to 0, 1, 5
     text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
     cut = int(rng.integers(1, len(text)))
     return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]
 
 
 def dimension(rng: Rng) -> str:
-    """Sizes, as 12 x 34."""
+    """Dimensions, such as 12 x 34."""
     sign = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
     text = sign.join(natural(rng, 1, 4) for _ in range(2 if rng.random() < 0.75 else 3))
     return text + (" " + pick(rng, WORDS["units"]) if rng.random() < 0.25 else "")
 
 
 def span(rng: Rng) -> str:
-    """From one number to another."""
+    """A range or ratio of two numbers."""
     sign = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
     return natural(rng, 1, 4) + sign + natural(rng, 1, 4)
 
 
 def fraction(rng: Rng) -> str:
-    """A fraction, some with a whole number before it."""
+    """A fraction, sometimes a mixed number."""
     whole = natural(rng, 1, 2) + " " if rng.random() < 0.3 else ""
     return whole + natural(rng, 1, 2) + "/" + natural(rng, 1, 2)
 
@@ -225,7 +225,7 @@ def isbn(rng: Rng) -> str:
 
 
 def enumerated(rng: Rng) -> str:
-    """What numbers sections, steps, notes and articles."""
+    """A number of a section, step, note or article."""
     n = natural(rng, 1, 2)
     forms = (f"{n}.", f"{n})", f"({n})", f"§{n}", f"§ {n}", f"{n}.{digit(rng)}", f"#{n}")
     forms += (f"{n}.{digit(rng)}.{digit(rng)}", f"*{n}", f"{n}:", f"{n}*", f"[{n}]", f"-{n}-")
@@ -233,7 +233,7 @@ def enumerated(rng: Rng) -> str:
 
 
 def marked(rng: Rng) -> str:
-    """A number with a mark that is rare elsewhere."""
+    """A number with a mark that is rare in the other grammars."""
     a, b = natural(rng, 1, 4), natural(rng, 1, 3)
     forms = (f"§{a}", f"§ {a}", f"#{a}", f"*{a}", f"*{a}*", f"({a})", f"{a}×{b}", f"{a} × {b}")  # noqa: RUF001
     forms += (f"{a}÷{b}", f"{a} ÷ {b}", f"={a}", f"{a}°", f"+{a}", f"{a}*{b}", f"({a}-{b})")
@@ -242,7 +242,7 @@ def marked(rng: Rng) -> str:
 
 
 def equation(rng: Rng) -> str:
-    """A sum, a difference, a product or a quotient, with or without its result."""
+    """A sum, difference, product or quotient, with or without its result."""
     a, b = int(rng.integers(1, 100)), int(rng.integers(1, 100))
     sign, result = (
         ("+", a + b),
@@ -267,7 +267,7 @@ def table_row(rng: Rng) -> str:
 
 
 def receipt(rng: Rng) -> str:
-    """Words and a price far to the right, or some other line of a receipt."""
+    """A line of a receipt, such as words with a price far to the right."""
     words = " ".join(word(rng) for _ in range(int(rng.integers(1, 3))))
     words = words.upper() if rng.random() < 0.4 else words
     price = natural(rng, 1, 3) + pick(rng, ".,") + digits(rng, 2)
@@ -282,7 +282,7 @@ def receipt(rng: Rng) -> str:
 
 
 def labelled(rng: Rng) -> str:
-    """A word that says what the number behind it is."""
+    """A label followed by a number."""
     value = pick(rng, (integer, plain, money, serial, date, integer))(rng)
     return pick(rng, WORDS["labels"]) + pick(rng, [" ", " ", ": ", ":"]) + value
 
@@ -295,7 +295,7 @@ def phrase(rng: Rng) -> str:
 
 
 def word(rng: Rng) -> str:
-    """A word: a common one, or letters; small, capital, or with a capital first."""
+    """A common word or random letters; lower case, upper case or capitalised."""
     kind = rng.random()
     if kind < 0.7:
         text = pick(rng, WORDS["words"])
@@ -318,18 +318,18 @@ def words(rng: Rng) -> str:
 
 
 def shapes(rng: Rng) -> str:
-    """Letters that look like digits, in a word that has no digit."""
+    """A word without digits, of letters that look like digits."""
     text = "".join(pick(rng, "OISZBGloiszgqb") for _ in range(int(rng.integers(2, 6))))
     return text.upper() if rng.random() < 0.6 else text.lower()
 
 
 def letter(rng: Rng) -> str:
-    """One letter; those that look like a digit more often."""
+    """One letter; those that look like a digit are more frequent."""
     return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER)
 
 
 def pointed(rng: Rng) -> str:
-    """A small picture, such as an arrow, alone or with words and numbers."""
+    """An icon, such as an arrow, alone or with words and numbers."""
     icon, gap, kind = pick(rng, tuple(ICON_FORMS)), pick(rng, ["", " ", " ", "  "]), rng.random()
     if kind < 0.2:
         return icon * int(rng.integers(1, 4))
@@ -339,14 +339,14 @@ def pointed(rng: Rng) -> str:
 
 
 def foreign(rng: Rng) -> str:
-    """A word of Greek or Cyrillic letters, a number behind it now and then."""
+    """A word of Greek or Cyrillic letters, sometimes followed by a number."""
     letters = pick(rng, ["αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ", "бвгджийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"])
     text = "".join(pick(rng, letters) for _ in range(int(rng.integers(1, 8))))
     return text + (" " + natural(rng, 1, 4) if rng.random() < 0.35 else "")
 
 
 def hand_number(rng: Rng) -> str:
-    """What people write by hand: plain digits, dates, amounts and other numbers."""
+    """A number as written by hand: plain digits, dates, amounts and others."""
     if rng.random() >= 0.35:
         return _HAND(rng)
     shares = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
@@ -354,13 +354,13 @@ def hand_number(rng: Rng) -> str:
 
 
 def amount(rng: Rng) -> str:
-    """What stands in the amount field of a check; a slash would be a 1 as many write it."""
+    """The amount field of a check; without a slash alone, which could be a handwritten 1."""
     length = int(rng.choice([2, 3, 4, 5, 6, 7], p=[0.1, 0.27, 0.28, 0.2, 0.1, 0.05]))
     text = digits(rng, length)
     if rng.random() < 0.35:
         zeros = min(length - 1, int(rng.integers(1, 4)))
         text = text[: length - zeros] + "0" * zeros
-    elif rng.random() < 0.12:  # strokes side by side, of which none may be lost
+    elif rng.random() < 0.12:  # adjacent strokes, each of which must be read
         run, at = int(rng.integers(2, 4)), int(rng.integers(length))
         text = (text[:at] + "1" * run + text[at:])[:length]
     if length > 3 and rng.random() < 0.35:
@@ -380,7 +380,7 @@ def amount(rng: Rng) -> str:
 
 
 def lone_letters(rng: Rng) -> str:
-    """One letter, now and then two or three, none of which could be a digit alone."""
+    """One letter, sometimes two or three, none of which could be a digit."""
     latin = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuvwxyABDHKMRTXY"
     letters = latin if rng.random() < 0.6 else "αβγδεθλμπσφψωβγδ"
     count = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))
@@ -397,20 +397,20 @@ _NAMED = {grammar.__name__: grammar for grammar in _GRAMMARS}
 
 
 def _mixture(kind: str) -> Grammar:
-    """The grammars that ``words.toml`` names for a kind of text, each as often as its share."""
+    """The mixture of grammars that ``words.toml`` specifies for a kind of text, with weights."""
     grammars = [(share, _NAMED[name]) for name, share in _SHARES[kind].items()]
     return lambda rng: pick_by_share(rng, grammars)(rng)
 
 
 _HAND = _mixture("hand")
-print_number = _mixture("print")  # as it is set in print
-print_words = _mixture("print_words")  # most of them with a number
-hand_words = _mixture("hand_words")  # some with a number
-only_words = _mixture("only_words")  # and letters, without any number
+print_number = _mixture("print")  # numbers in print
+print_words = _mixture("print_words")  # printed words, most with a number
+hand_words = _mixture("hand_words")  # handwritten words, some with a number
+only_words = _mixture("only_words")  # words and letters without numbers
 
 
 def display(rng: Rng) -> str:
-    """What a display of digits shows; a space is a position that is off."""
+    """The text of a digit display; a space is a position that is off."""
     kind = rng.random()
     shares = [0.16, 0.18, 0.2, 0.2, 0.1, 0.08, 0.04, 0.04]
     length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8], p=shares))
@@ -435,14 +435,14 @@ def display(rng: Rng) -> str:
 
 
 def expiry(rng: Rng) -> str:
-    """What is printed in dots on a package: a date, a lot, a time."""
+    """The text printed in dots on a package: a date, a lot number or a time."""
     kind = rng.random()
     text = date(rng).upper() if kind < 0.6 else serial(rng) if kind < 0.85 else time(rng)
     return pick(rng, ["", "", "EXP ", "LOT ", "L", "BB "]) + text
 
 
 def plate(rng: Rng) -> str:
-    """What a plate of a house, a vehicle or a door shows."""
+    """The text of a plate on a house, a vehicle or a door."""
     kind = rng.random()
     if kind < 0.5:
         return natural(rng, 1, 4)
@@ -452,6 +452,6 @@ def plate(rng: Rng) -> str:
 
 
 def comb(rng: Rng) -> str:
-    """What fills the boxes of a form, one character each."""
+    """The text in the boxes of a form, one character each."""
     text = digits(rng, int(rng.integers(2, 11)))
     return text if rng.random() < 0.85 else serial(rng).replace(" ", "")

@@ -1,7 +1,7 @@
-"""A page that characters are stamped on one by one, so that the ink of every digit is known.
+"""Typesetting on a page character by character, so that the ink of every digit is known.
 
-Text is set at its final size: by Pillow on whole pixels as screens do it, with a third of a pixel
-between the places a character can take as in scans, in dots, or by hand.
+Text is set at its final size: by Pillow at whole pixels as on screens, at thirds of a pixel as in
+scans, in dots, or by hand.
 """
 
 from __future__ import annotations
@@ -41,60 +41,60 @@ from digitlens.datasets.synthetic.drawing import (
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs, font_ink
 from digitlens.datasets.synthetic.texts import RAISE
 
-SCAN = 3  # places in a pixel where a character of a scan can start
-_LEAST = 5  # height of a digit that can be read, in pixels
-_RAISED = 0.58  # height of what stands small and high
+SCAN = 3  # positions per pixel where a character of a scan can start
+_LEAST = 5  # least height of a readable digit, in pixels
+_RAISED = 0.58  # relative size of raised text
 
 
 class Stamp(NamedTuple):
     """One character of a run."""
 
-    char: str  # what it is
+    char: str
     mask: Ink | None  # uint8[h, w] of its ink; None for a space
     x: int  # of the mask's left edge, in pixels from the start of the run
-    y: int  # of its top edge, from the baseline, downwards
-    # float64[n, 2]; points about the ink of a digit, or the corners of another character, in pixels
-    # of the mask.
+    y: int  # of its top edge, in pixels below the baseline
+    # float64[n, 2]; points around the ink of a digit, or the corners of the box of another
+    # character, in pixels of the mask.
     outline: Points
 
 
 def stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
-    """A character with its outline."""
+    """A stamp with the outline of its mask."""
     return Stamp(char, mask, x, y, np.zeros((0, 2)) if mask is None else _outline(char, mask))
 
 
 class Run(NamedTuple):
-    """A text that stands on one line."""
+    """A text on one line."""
 
-    stamps: tuple[Stamp, ...]  # its characters
+    stamps: tuple[Stamp, ...]
     width: float  # in pixels
     digit: float  # height of a digit, in pixels
 
     def moved(self, x: float, y: float = 0.0) -> Run:
-        """The same text so many pixels further right and down."""
+        """The text shifted by pixels to the right and down, and its width grown by ``x``."""
         by_x, by_y = round(x), round(y)
         stamps = tuple(s._replace(x=s.x + by_x, y=s.y + by_y) for s in self.stamps)
         return Run(stamps, self.width + by_x, self.digit)
 
 
 class Typesetter(Protocol):
-    """Sets text in one size."""
+    """Sets text at one size."""
 
-    digit: float
+    digit: float  # height of a digit, in pixels
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text; with a pitch every character takes so many pixels."""
+        """Sets a text; ``pitch`` is a fixed width per character in pixels, 0 for their own."""
         ...
 
 
 class Type:
-    """A font in one size."""
+    """A font at one size."""
 
     def __init__(self, source: FontGlyphs, digit: float, fine: int = 1, *, mode: str = "L") -> None:
-        """Opens the font, its digits about so many pixels high.
+        """Opens the font with digits about ``digit`` pixels high.
 
-        A character can start at ``fine`` places in a pixel, 1 or ``SCAN``. In mode ``1`` letters
-        have steps, in ``L`` not.
+        A character can start at ``fine`` positions per pixel, 1 or ``SCAN``. Mode ``L`` is
+        antialiased, ``1`` is not.
         """
         self._source, self._fine, self._mode = source, fine, mode
         glyph = source.glyphs["0"]
@@ -105,7 +105,7 @@ class Type:
         self._reduced: dict[tuple[str, int], Stamp] = {}
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text; characters that the font lacks are left out."""
+        """Sets a text without the characters that the font lacks."""
         stamps, x, high = list[Stamp](), 0.0, False
         for char in cased(text, self._source):
             if char == RAISE:
@@ -147,7 +147,7 @@ class Type:
         return self._reduced[key]
 
 
-_NO_CHOICE = np.random.default_rng(0)  # a font draws a character always the same
+_NO_CHOICE = np.random.default_rng(0)  # fonts do not use it
 
 
 class Dots:
@@ -159,7 +159,7 @@ class Dots:
         self._rng = rng
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text in capitals; a zero among letters has a stroke."""
+        """Sets a text in capitals; zeros are slashed if the text has letters."""
         step = self.digit / 7 * self._aspect
         slashed = any(char.isalpha() for char in text)
         stamps = list[Stamp]()
@@ -191,7 +191,7 @@ class Writing:
         self.digit, self._style, self._rng = digit, style, rng
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Writes a text of some twenty characters at most."""
+        """Writes a text of up to about twenty characters."""
         written = lay_out(text, self._style, self._rng, pitch=pitch / self.digit)
         stamps = list[Stamp]()
         for glyph in written.glyphs:
@@ -211,14 +211,14 @@ class Writing:
 class TextRow(NamedTuple):
     """A line of text."""
 
-    text: str  # what can be read
-    # float32[4, 2]; corners in pixels, from the top left of the text clockwise. They may lie
-    # outside the page where text is cut.
+    text: str  # the readable text
+    # float32[4, 2]; corners in pixels, clockwise from the top left of the text. They may lie
+    # outside the page if the text is cut.
     quad: Boxes
 
 
 class Labels(NamedTuple):
-    """What is on a page: see ``Document``."""
+    """The labels of a page, as in ``SyntheticDocument``."""
 
     boxes: Boxes
     values: Values
@@ -232,10 +232,10 @@ class _Char(NamedTuple):
 
 
 class PrintedPage:
-    """A page while it is drawn."""
+    """A page under construction."""
 
     def __init__(self, ground: Plane) -> None:
-        """Takes what the ink is put on, float32[h, w, 3], which may be painted on."""
+        """Stores the background, float32[h, w, 3], which may be painted on in place."""
         self.ground = ground
         self.height, self.width = ground.shape[:2]
         self.layers: dict[str, Ink] = {}  # uint8[h, w] each, by the name of its colour
@@ -249,9 +249,9 @@ class PrintedPage:
         return self.layers[name]
 
     def put(self, run: Run, x: float, y: float, layer: str = "ink", align: float = 0.0) -> bool:
-        """Puts a text on the page if there is room for all of it, and says whether there was.
+        """Puts a text on the page if all of it fits; returns whether it did.
 
-        ``align`` is the share of the text that is left of x: 0, 0.5 or 1; y is its baseline.
+        ``align`` is the fraction of the text left of ``x``: 0, 0.5 or 1; ``y`` is the baseline.
         """
         left, base = round(x - align * run.width), round(y)
         spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
@@ -266,9 +266,9 @@ class PrintedPage:
         return True
 
     def note(self, chars: Sequence[tuple[str, Points]]) -> None:
-        """Takes down a line that is painted on the ground: characters with outlines of their ink.
+        """Records a line painted on the background: (character, outline of its ink) pairs.
 
-        An outline is float64[n, 2], in pixels of the page; a space has no points.
+        An outline is float64[n, 2] in pixels of the page, without points for a space.
         """
         row = [_Char(c, p, int(c) if c in DIGITS else None) if len(p) else None for c, p in chars]
         sides = np.concatenate([p for _, p in chars])
@@ -285,12 +285,12 @@ class PrintedPage:
         cv2.rectangle(self.layer("rule"), a, b, 255, thick)
 
     def fill(self, x0: float, y0: float, x1: float, y1: float, colour: Colour | Plane) -> None:
-        """Paints a rectangle of the ground."""
+        """Paints a rectangle on the background."""
         a, b = (max(0, round(v)) for v in (x0, y0))
         self.ground[b : max(0, round(y1)), a : max(0, round(x1))] = colour
 
     def labels(self, matrix: Matrix, width: int, height: int) -> Labels:
-        """What is seen of the page in a picture of so many pixels, through a homography."""
+        """The labels of the page in a picture of the given size, through a homography."""
         boxes, values, lines = list[Points](), list[int](), list[TextRow]()
         frame = np.array([width, height, width, height], float)
         for row in self._rows:
@@ -321,7 +321,7 @@ class PrintedPage:
 
 
 def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
-    """The characters of a run that starts at a point of the page."""
+    """The characters of a run that starts at ``start`` on the page."""
     words = "".join(" " if s.mask is None else s.char for s in run.stamps).split(" ")
     lone = [len(word) == 1 for word in words for _ in f"{word} "]
     chars = list[_Char | None]()

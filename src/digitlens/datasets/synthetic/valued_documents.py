@@ -1,7 +1,7 @@
-"""Draws documents whose values are known, not only digits: receipts, price tags and statements.
+"""Draws documents with known values, not only digits: receipts, price tags and statements.
 
-Each is written as one country writes, with its marks, its currency and its form of dates. In
-``OTHERS`` is what such documents lack: lone numbers, lists of all kinds, and digits far apart.
+Each uses the conventions of one country: separators, currency and date format. ``OTHERS`` adds what
+such documents lack: lone numbers, lists of all kinds, and widely spaced digits.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from digitlens.datasets.synthetic.texts import RAISE, WORDS, digits, natural
 from digitlens.datasets.synthetic.typesetting import Labels, TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
-BY_HAND = 0.25  # share of the documents
-OVERWRITTEN = 0.25  # of the smaller of two digits on different lines, that the larger may cover
+BY_HAND = 0.25  # fraction of handwritten documents
+OVERWRITTEN = 0.25  # largest overlap of digits on different lines, as a fraction of the smaller
 
 
 class Habit(NamedTuple):
-    """How a country writes: marks, a currency, whether that stands before, the form of dates."""
+    """The notation of one country."""
 
-    decimal: str
-    group: str
-    sign: str
-    before: bool
-    day: str
+    decimal: str  # decimal separator
+    group: str  # thousands separator
+    sign: str  # currency
+    before: bool  # whether the currency precedes the number
+    day: str  # strftime format of dates
 
 
 HABITS = (
@@ -47,15 +47,15 @@ HABITS = (
 
 
 class ValuedDocument(NamedTuple):
-    """A document, and what stands on it."""
+    """A document with its labels."""
 
-    kind: str  # ``receipts``, ``price tags`` or ``statements``, and whether by hand
+    kind: str  # a key of ``DRAWN`` or other kinds, with ", by hand" if handwritten
     pixels: Pixels  # uint8[H, W, 3]
-    values: tuple[Value, ...]  # what its numbers say, in any order
+    values: tuple[Value, ...]  # of its numbers, in any order
     lines: tuple[TextRow, ...]  # each line of text
 
 
-# Lays out a document, by hand or not, and gives the values of its numbers while it is drawn.
+# Draws a document, by hand or not, and yields the values of its numbers while drawing.
 Drawn = Callable[[Desk, Habit, bool], Iterator[Value]]
 
 
@@ -66,10 +66,10 @@ def draw_valued(
     by_hand: float = BY_HAND,
     kinds: Mapping[str, Drawn] | None = None,
 ) -> ValuedDocument:
-    """The same document for the same numbers: receipts, price tags and statements in turn.
+    """Draws document ``number`` of a seed, reproducibly; the kinds take turns.
 
-    The seed is that of all documents; ``by_hand`` is the share of those that are handwritten. Other
-    kinds, such as ``OTHERS``, are drawn in turn too.
+    ``by_hand`` is the fraction of handwritten documents; ``kinds`` replaces receipts, price tags
+    and statements, for example by ``OTHERS``.
     """
     kinds = kinds or DRAWN
     kind = list(kinds)[number % len(kinds)]
@@ -86,7 +86,7 @@ def draw_valued(
 
 
 def _is_readable(desk: Desk, shown: SyntheticDocument) -> bool:
-    """Whether the picture holds all digits of its page, and none was written over another line."""
+    """Whether the picture shows all digits of its page, and no line was written over another."""
     canvas = desk.canvas
     drawn = canvas.labels(np.eye(3), canvas.width, canvas.height)
     is_whole = int((shown.values >= 0).sum()) == int((drawn.values >= 0).sum())
@@ -94,7 +94,7 @@ def _is_readable(desk: Desk, shown: SyntheticDocument) -> bool:
 
 
 def _is_overwritten(drawn: Labels) -> bool:
-    """Whether digits of two lines share much of a box: nobody can tell them apart there."""
+    """Whether digits of two lines overlap so much that they are illegible."""
     counts = [sum(map(str.isdecimal, line.text)) for line in drawn.lines]
     line = np.repeat(np.arange(len(counts)), counts)
     x0, y0, x1, y1 = drawn.boxes.T
@@ -106,7 +106,7 @@ def _is_overwritten(drawn: Labels) -> bool:
 
 
 def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:
-    """An amount with two decimals as it is written, and its value."""
+    """An amount with two decimals, as text and as value."""
     cents = round(100 * float(np.exp(rng.uniform(np.log(low), np.log(high)))))
     whole = f"{cents // 100:,}".replace(",", habit.group)
     return f"{whole}{habit.decimal}{cents % 100:02}", Decimal(cents) / 100
@@ -119,7 +119,7 @@ def _priced(text: str, habit: Habit) -> str:
 def _face(
     desk: Desk, by_hand: bool, pen: tuple[float, float], font: tuple[float, float]
 ) -> tuple[float, Typesetter]:
-    """A height for digits, between the two of a pen or of a font, and what writes them so high."""
+    """A random digit height within the range of the pen or font, and a typesetter of that size."""
     digit = desk.size(*(pen if by_hand else font))
     return digit, desk.pen(digit) if by_hand else desk.type(digit)
 
@@ -148,7 +148,7 @@ def draw_receipt(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
 
 
 def draw_tag(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
-    """A price, its cents now and then small and high, and a price per kilogram."""
+    """A price, sometimes with raised cents, and a price per kilogram."""
     rng = desk.rng
     digit = desk.size(30, 90)
     big = desk.pen(digit) if by_hand else desk.type(digit)
@@ -168,7 +168,7 @@ def draw_tag(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
 
 
 def draw_statement(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
-    """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
+    """Dates and amounts in columns; debits have a leading or trailing minus, or brackets."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (16, 36), (10, 22))
     pitch, rows = digit * rng.uniform(1.8, 3), int(rng.integers(3, 12))
@@ -202,7 +202,7 @@ def draw_lone(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
 
 
 def draw_list(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
-    """Numbers of any kind below each other, as in notes; one in three has a word before it."""
+    """A list of numbers of any kind, as in notes; one in three follows a word."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (18, 44), (11, 40))
     rows = [_any_number(rng, habit) for _ in range(int(rng.integers(2, 9)))]
@@ -217,7 +217,7 @@ def draw_list(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
 
 
 def _any_number(rng: Rng, habit: Habit) -> tuple[str, Value]:
-    """Half are integers, the others prices, decimals, percentages, dates and times."""
+    """A number as text and value: integers (half), prices, decimals, percentages, dates, times."""
     kind, text = rng.random(), natural(rng, 1, 7)
     if kind < 0.15:
         text, value = _money(rng, habit, 0.3, 9000)
@@ -238,9 +238,9 @@ def _any_number(rng: Rng, habit: Habit) -> tuple[str, Value]:
 
 
 def draw_wide(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
-    """Digits 0.5 to 2 heights apart: one number to a line, in a comb or not, or many numbers.
+    """Digits 0.5 to 2 heights apart: one number per line, in a comb or not, or many numbers.
 
-    Of many, each has one digit or several close together, and the numbers are so far apart.
+    Many numbers on a line have one digit or several close digits each, and are that far apart.
     """
     rng = desk.rng
     digit, face = _face(desk, by_hand, (16, 36), (11, 32))
