@@ -224,7 +224,7 @@ def _noisy(plane: Plane, level: float, rng: Rng) -> Plane:
 
 
 HEIGHT = 48  # of a line crop, in pixels
-STEP = 8  # of which its width is a multiple
+STEP = 8  # the width of a line crop is a multiple of it
 NARROWEST, WIDEST = 32, 512
 
 

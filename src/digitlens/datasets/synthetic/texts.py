@@ -354,7 +354,7 @@ def hand_number(rng: Rng) -> str:
 
 
 def amount(rng: Rng) -> str:
-    """The amount field of a check; without a slash alone, which could be a handwritten 1."""
+    """The amount field of a check; without a lone slash, which could be a handwritten 1."""
     length = int(rng.choice([2, 3, 4, 5, 6, 7], p=[0.1, 0.27, 0.28, 0.2, 0.1, 0.05]))
     text = digits(rng, length)
     if rng.random() < 0.35:

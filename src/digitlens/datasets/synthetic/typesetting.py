@@ -41,7 +41,7 @@ from digitlens.datasets.synthetic.drawing import (
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs, font_ink
 from digitlens.datasets.synthetic.texts import RAISE
 
-SCAN = 3  # positions per pixel where a character of a scan can start
+SCAN = 3  # start positions of a character per pixel in scans
 _LEAST = 5  # least height of a readable digit, in pixels
 _RAISED = 0.58  # relative size of raised text
 
