@@ -163,8 +163,8 @@ def load_emnist(path: Path) -> Pictures:
     else:
         if _IMAGES not in file.name:
             raise DataError(f"{file}: expected {_IMAGES} in the file name, to find the labels")
-        beside = _beside(file, _IMAGES, _LABELS)
-        images, labels = (read_idx(each, _BUDGET) for each in (file, beside))
+        paired = _paired_file(file, _IMAGES, _LABELS)
+        images, labels = (read_idx(each, _BUDGET) for each in (file, paired))
     if images.shape != (len(labels), 28, 28) or not len(labels):
         raise DataError(
             f"{file}: expected tiles of 28 x 28 pixels and one label each, "
@@ -175,9 +175,9 @@ def load_emnist(path: Path) -> Pictures:
     return Pictures(upright, _labels(labels.astype(np.float64), 0, str(path)))
 
 
-def _beside(file: Path, part: str, other: str) -> Path:
-    beside = file.with_name(file.name.replace(part, other))
-    return find_file(beside, (beside.name,))
+def _paired_file(file: Path, part: str, other: str) -> Path:
+    paired = file.with_name(file.name.replace(part, other))
+    return find_file(paired, (paired.name,))
 
 
 def load_svhn(path: Path) -> Pictures:
@@ -202,14 +202,14 @@ def load_svhn(path: Path) -> Pictures:
 def load_ardis(path: Path) -> Pictures:
     """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and the labels next to it."""
     file = find_file(path, ("ARDIS_test_2828.csv", "ARDIS_train_2828.csv"))
-    beside = _beside(file, "2828", "labels")
+    paired = _paired_file(file, "2828", "labels")
     table = read_table(read_file(file, _BUDGET), 28**2, file.name)
     images = _images(table, 0, 255, 28, file.name)
-    rows = read_table(read_file(beside, _BUDGET), 10, beside.name)
-    labels = _labels_from_one_hot(rows, beside.name)
+    rows = read_table(read_file(paired, _BUDGET), 10, paired.name)
+    labels = _labels_from_one_hot(rows, paired.name)
     if len(labels) != len(images):
         raise DataError(
-            f"{file} has {len(images):,} rows and {beside.name} {len(labels):,}: "
+            f"{file} has {len(images):,} rows and {paired.name} {len(labels):,}: "
             "expected two files of the same part"
         )
     return Pictures(images, labels)

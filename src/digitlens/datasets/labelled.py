@@ -35,7 +35,7 @@ _ZIP_BYTES = 500_000_000
 _LIST_BYTES = 20_000_000  # of labels.csv
 _TILE_BYTES = 65_536  # of one PNG file; 28 x 28 pixels need less than a kilobyte
 _PICTURE_BYTES = 100_000_000  # of one picture
-_TOLD = 5  # problems listed in a message
+_LISTED = 5  # problems listed in a message
 _NO_DIGIT = "none"  # label of a picture without digits, as written by the page
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
@@ -178,17 +178,17 @@ def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
     listing = _fetch(source, LABELS, _LIST_BYTES)
     if isinstance(listing, str):
         names = sorted(entry.name for entry in source.root.iterdir())
-        found = ", ".join(names[:_TOLD]) or "nothing"
+        found = ", ".join(names[:_LISTED]) or "nothing"
         raise DataError(f"{source.name}: {listing}: {_EXPECTED}; found {found}")
     return listing, _rows(source, listing)
 
 
 def _refuse(source: _Source, problems: list[str]) -> None:
     if problems:
-        told = [f"\n  {problem}" for problem in problems[:_TOLD]]
-        if len(problems) > _TOLD:
-            told.append(f"\n  and {len(problems) - _TOLD:,} more")
-        raise DataError(f"{source.name}: correct or remove these rows of {LABELS}:{''.join(told)}")
+        rows = [f"\n  {problem}" for problem in problems[:_LISTED]]
+        if len(problems) > _LISTED:
+            rows.append(f"\n  and {len(problems) - _LISTED:,} more")
+        raise DataError(f"{source.name}: correct or remove these rows of {LABELS}:{''.join(rows)}")
 
 
 def _fetch(source: _Source, name: str, most: int) -> bytes | str:

@@ -104,10 +104,10 @@ def load_mnist(
 def local_sources(data_dir: Path | str | None = None) -> list[Source]:
     """The sources on this machine: the user's folder, if one is set, then the cache."""
     named = data_dir or os.environ.get("DIGITLENS_DATA")
-    theirs = named_folder_sources(Path(named).expanduser(), FILES) if named else []
+    users = named_folder_sources(Path(named).expanduser(), FILES) if named else []
     cache = mnist_folder()
     empty = Source(f"cache {cache}", FILES, fetch=lambda _: (), on_disk=True)
-    return [*theirs, *folder_sources(cache, FILES), empty]
+    return [*users, *folder_sources(cache, FILES), empty]
 
 
 @dataclass(frozen=True)
