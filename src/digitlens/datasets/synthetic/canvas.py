@@ -151,7 +151,7 @@ class Style:
     source: GlyphSource
     slant: float = 0.0  # horizontal shift per pixel of height
     stretch: float = 1.0  # factor for widths
-    weight: int = 0  # pixels that strokes are dilated by, at about 70 pixels per character
+    weight: int = 0  # pixels of dilation, at about 70 per character; negative erodes
     # Extra space between characters, in digit heights; if negative, they may touch.
     gap: float = 0.0
     drift: float = 0.0  # standard deviation of the height above the baseline, in digit heights
