@@ -156,6 +156,11 @@ def test_graphs_nested_without_end_are_refused(tmp_path):
     assert "too deep" in refused(tmp_path, message(7, graph))
 
 
+def test_graphs_with_names_that_are_not_utf_8_are_refused(tmp_path):
+    graph = model().SerializeToString().replace(b"\x12\x01N", b"\x12\x01\xff")
+    assert "'utf-8' codec can't decode" in refused(tmp_path, graph)
+
+
 def message(field, content):
     """A field whose value is a message, in the encoding of Protocol Buffers."""
     size, length = len(content), bytearray()

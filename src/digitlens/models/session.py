@@ -57,7 +57,10 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     source = str(graph) if isinstance(graph, Path) else graph
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        for port in (*session.get_inputs(), *session.get_outputs()):
+            _ = port.name, port.shape  # names that are not UTF-8 fail only when they are read
+        return session
     except Exception as error:  # onnxruntime's own errors share no public base class
         if lacks_memory(error):
             raise MemoryError from error
