@@ -54,7 +54,7 @@ def constrain(
     """Chooses the most probable number that satisfies the constraints.
 
     Args:
-        view: What was seen on the page.
+        view: The view of the page.
         layout: The reading without constraints.
         size: Width and height of the page.
         thresholds: See ``judge``.

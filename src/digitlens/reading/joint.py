@@ -40,7 +40,7 @@ class Sudoku:
 
     Attributes:
         cells: int64[9, 9]; 0 is an empty cell.
-        confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
+        confidence: float64[9, 9]; probability of each cell, given the rules and all candidates.
         solution: int64[9, 9]; the completed grid if there is exactly one, else None.
     """
 
@@ -206,7 +206,7 @@ class Total:
 
     Attributes:
         values: The number of each cell, followed by their sum.
-        confidence: Probability of all values, given that they add up and what was seen.
+        confidence: Probability of all values, given that they add up.
         changed: Indices of cells that do not have their most probable value; the total is the last.
         satisfied: Whether the values add up; if not, each is the most probable one of its cell.
     """

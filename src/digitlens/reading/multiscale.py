@@ -48,7 +48,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ScaleView:
-    """What the digit detector found on one copy of a page."""
+    """The digit detector's predictions for one copy of a page."""
 
     predictions: DigitPredictions  # in pixels of the copy
     page: tuple[int, int]  # width and height of the page
@@ -67,7 +67,7 @@ class ScaleView:
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found on a page."""
+    """All detections on a page."""
 
     lines: list[TextLine]  # lines of text
     digits: Candidates  # possible digits

@@ -104,7 +104,7 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
 
 
 def _is_lone(read: Sequence[RecognizedLine]) -> bool:
-    """Whether all there is surely reads as one upright character: a 1 is no line on its side."""
+    """Whether there is only one confident upright character: a 1 is not a line on its side."""
     confidence = [value for each in read for value in each.symbols.confidence]
     return len(confidence) == 1 and confidence[0] > _FLUENT
 
