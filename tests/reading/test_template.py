@@ -130,7 +130,7 @@ def test_a_picture_is_found_where_it_lies(how):
 
 
 def test_a_blank_reference_is_refused():
-    with pytest.raises(TemplateError, match="expected 8 distinct points or more, found 0"):
+    with pytest.raises(TemplateError, match="expected at least 8 distinct points, found 0"):
         Reference(np.full((100, 100), 240, np.uint8))
 
 
