@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Items taken from the stream per worker: the one in progress, and others whose results wait for a
 # slower one. With 2, a 12-megapixel photo among drawings stalls the other worker.
 AHEAD = 4
-_SOON = 1.0  # seconds to wait for the exit of a worker process
+_EXIT_TIMEOUT = 1.0  # seconds to wait for the exit of a worker process
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -248,7 +248,7 @@ class _Worker:
 
     def join(self) -> None:
         """Waits up to a second for its exit."""
-        self._process.join(_SOON)
+        self._process.join(_EXIT_TIMEOUT)
 
 
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
@@ -257,12 +257,12 @@ def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and kills it
     with suppress(EOFError, OSError):  # the parent is gone
         prepared = _attempt(prepare)
-        _tell(connection, Done(error=prepared.error))
+        _send(connection, Done(error=prepared.error))
         while not prepared.error:
-            _tell(connection, _attempt(partial(prepared.result(), connection.recv())))
+            _send(connection, _attempt(partial(prepared.result(), connection.recv())))
 
 
-def _tell(connection: Connection, done: Done[object]) -> None:
+def _send(connection: Connection, done: Done[object]) -> None:
     try:
         connection.send(done)
     except (AttributeError, TypeError, PicklingError):

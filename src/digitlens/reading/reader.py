@@ -211,7 +211,7 @@ class DigitReader:
         expected, known = _expectation(expect), Notation.of(**notation)
         if expected:
             expected = expected.written_with(known.decimal)
-        there = partial(_another, self._models, self._folder, self.thresholds, expected, notation)
+        there = partial(_in_worker, self._models, self._folder, self.thresholds, expected, notation)
         here = partial(self.read, expect=expected, **notation)
         pool = ProcessPool(here, there, workers or cores())
         done = ordered_map(pool, images, workers)
@@ -338,7 +338,7 @@ def _quietly(work: Callable[[], None]) -> None:
         work()
 
 
-def _another(
+def _in_worker(
     models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],

@@ -57,13 +57,13 @@ FORMAT = 1
 SHARD = 1000  # pictures: 10 to 25 s of drawings, some minutes of photos of 12 megapixels
 SPLITS, LEAST = 64, 16  # maximum shards of a small source, and minimum pictures of each
 PATIENCE = 60.0  # seconds after which a lease that was not renewed expires
-_SIGNS = 3  # renewals of a lease within that time
+_RENEWALS = 3  # renewals of a lease within that time
 _FETCHING = 8  # threads that fetch pictures: 160 a second at 50 ms each
 _MISSES = 32  # claims in a row lost to others after which free shards are listed again
 _PAUSES = 0.1, 5.0  # seconds: first and longest pause while there is nothing to do
-_CAREFUL = 3  # from this lease of a shard on, the picture being read is recorded
-_TELLING = 0.5  # seconds between progress reports of a process
-_LOOKING = 5.0  # seconds: minimum interval of progress checks, else 20 times their duration
+_RECORD_FROM = 3  # from this lease of a shard on, the picture being read is recorded
+_REPORT_INTERVAL = 0.5  # seconds between progress reports of a process
+_CHECK_INTERVAL = 5.0  # seconds: minimum interval of progress checks, else 20 times their duration
 _SPARE = 4  # deaths of processes allowed without a shard done, in addition to one per process
 _GRACE = 30.0  # seconds for processes to finish a picture and release their lease
 _NAMELESS = re.compile(r"^image(#\d+)?: ")
@@ -252,7 +252,7 @@ class Lease:
     @contextmanager
     def kept(self, patience: float) -> Generator[None]:
         """Renews the lease during the block, and releases it afterwards."""
-        renewing = Thread(target=self._renew, args=(patience / _SIGNS,), daemon=True)
+        renewing = Thread(target=self._renew, args=(patience / _RENEWALS,), daemon=True)
         renewing.start()
         try:
             yield
@@ -392,7 +392,7 @@ class ShardWorker:
         self._store, self._source = open_store(job.destination), open_store(job.source)
         self._queue = ShardQueue(self._store, job.patience)
         self._reader = RowReader(job.options)
-        self._tally, self._told = Tally(), time.monotonic()
+        self._tally, self._reported = Tally(), time.monotonic()
 
     def run(self) -> None:
         """Works until all shards are done or it is stopped."""
@@ -406,8 +406,8 @@ class ShardWorker:
             elif self._queue.finished or self._stopped(pause):
                 break
             else:
-                pause = min(2 * pause, longest, self._job.patience / _SIGNS)
-        self._say(Tally(), now=True)
+                pause = min(2 * pause, longest, self._job.patience / _RENEWALS)
+        self._report(Tally(), now=True)
 
     def _work(self, lease: Lease) -> None:
         if lease.task == LISTING:
@@ -424,23 +424,23 @@ class ShardWorker:
                 elif k in lease.lost:
                     found = [error_row(name, WorkerError("a worker process died reading it"))]
                 else:
-                    if lease.number >= _CAREFUL:
+                    if lease.number >= _RECORD_FROM:
                         lease.at = k
                         lease.renew()
                     found = self._reader.rows(name, done.result())
                 rows += found
-                self._say(Tally(1, sum(row["status"] == "error" for row in found)))
+                self._report(Tally(1, sum(row["status"] == "error" for row in found)))
         if self._store.create(_part_name(lease.task), _parquet(rows)):
-            self._say(Tally(shards=1))
+            self._report(Tally(shards=1))
         self._queue.done.add(lease.task)
         for k in range(1, lease.number):
             self._store.delete(replace(lease, number=k).name)
 
-    def _say(self, more: Tally, *, now: bool = False) -> None:
+    def _report(self, more: Tally, *, now: bool = False) -> None:
         self._tally = Tally(*map(sum, zip(self._tally, more, strict=True)))
-        if now or time.monotonic() - self._told > _TELLING:
+        if now or time.monotonic() - self._reported > _REPORT_INTERVAL:
             self._tell(self._tally)
-            self._tally, self._told = Tally(), time.monotonic()
+            self._tally, self._reported = Tally(), time.monotonic()
 
 
 @dataclass
@@ -480,7 +480,7 @@ def run_batch(
             start = time.monotonic()
             if start >= due:
                 queue.look()
-                due = start + max(_LOOKING, 20 * (time.monotonic() - start))
+                due = start + max(_CHECK_INTERVAL, 20 * (time.monotonic() - start))
             status.done, status.total = len(queue.done), queue.total
             tell(status)
     queue.look()
@@ -501,7 +501,7 @@ class _Processes:
 
     def tallies(self) -> Iterator[Tally]:
         """Yields the latest reports of processes; replaces processes that died."""
-        for connection in wait(list(self.running), _TELLING):
+        for connection in wait(list(self.running), _REPORT_INTERVAL):
             assert isinstance(connection, Connection)
             try:
                 said = connection.recv()

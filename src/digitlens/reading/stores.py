@@ -131,14 +131,14 @@ class _CloudStore:
             import obstore  # noqa: PLC0415
             from obstore.store import from_url  # noqa: PLC0415
         self._api, self._address = obstore, address
-        with self._telling():
+        with self._translated_errors():
             self._store: ObjectStore = from_url(
                 address, retry_config={"max_retries": 8, "retry_timeout": _PATIENCE}
             )
 
     def create(self, name: str, content: bytes) -> bool:
         for _ in range(_TRIES):
-            with self._telling(name):
+            with self._translated_errors(name):
                 try:
                     self._api.put(self._store, name, content, mode="create", use_multipart=False)
                 except self._api.exceptions.AlreadyExistsError:
@@ -150,38 +150,38 @@ class _CloudStore:
         raise DataError(f"{self._address}: {name} cannot be written: reported to exist but missing")
 
     def put(self, name: str, content: bytes) -> None:
-        with self._telling(name):
+        with self._translated_errors(name):
             self._api.put(self._store, name, content, use_multipart=False)
 
     def get(self, name: str) -> bytes:
         denied = self._api.exceptions.PermissionDeniedError
-        with self._telling(name):
+        with self._translated_errors(name):
             try:
                 return bytes(self._api.get(self._store, name).bytes())
             except (FileNotFoundError, denied) as error:
                 raise UnreadableError(_line(error)) from error
 
     def has(self, name: str) -> bool:
-        with self._telling(name), suppress(FileNotFoundError):
+        with self._translated_errors(name), suppress(FileNotFoundError):
             return bool(self._api.head(self._store, name))
         return False
 
     def delete(self, name: str) -> None:
-        with self._telling(name), suppress(FileNotFoundError):
+        with self._translated_errors(name), suppress(FileNotFoundError):
             self._api.delete(self._store, name)
 
     def written(self, folder: str = "") -> dict[str, float]:
-        with self._telling(folder):
+        with self._translated_errors(folder):
             found = self._api.list_with_delimiter(self._store, folder or None)["objects"]
         return {Path(each["path"]).name: each["last_modified"].timestamp() for each in found}
 
     def names(self, after: str = "") -> Iterator[str]:
-        with self._telling():
+        with self._translated_errors():
             for each in chain.from_iterable(self._api.list(self._store, offset=after or None)):
                 yield each["path"]
 
     @contextmanager
-    def _telling(self, name: str = "") -> Generator[None]:
+    def _translated_errors(self, name: str = "") -> Generator[None]:
         """Turns the store's errors into a DataError of one line."""
         try:
             yield

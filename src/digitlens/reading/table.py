@@ -60,7 +60,7 @@ _LEVEL = 0.3  # minimum vertical overlap of a component with its line, as a frac
 _SMALL = 0.5  # components lower than this fraction of a cell's highest get no line of their own
 _WHOLE = 1.2  # components up to this multiple of the table's median height are one character
 _APART = 0.6  # text heights: gap that, like a space, separates texts of a table without rules
-_LOOKED_AT = 12  # number of cells with most ink that decide the orientation of a table
+_DECISIVE = 12  # number of cells with most ink that decide the orientation of a table
 _CLEAR = 0.85  # coherence above which text is upright
 _BLANK = 0.999  # confidence that a cell without ink is empty
 _MOSTLY = 0.5  # fraction of numbers above which a column is numeric
@@ -212,7 +212,7 @@ def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
             ink = Counter[int]()
             for number, line in found:
                 ink[number] += int(line.width * line.height)
-            chosen = {number for number, _ in ink.most_common(_LOOKED_AT)}
+            chosen = {number for number, _ in ink.most_common(_DECISIVE)}
         lines = [line for number, line in found if number in chosen]
         looks.append(recognize(turned, lines, recognizer))
         is_lone = [bool(re.fullmatch(r"\d", each.symbols.text)) for each in looks[0]]

@@ -47,11 +47,11 @@ _SHAKE = 2  # pixels of a cell: maximum movement of the camera
 _SEEN = 0.25  # minimum fraction of the reference that must be on the picture
 
 # Appearance of wheels, learnt from clear pictures of the same meter.
-_APART = np.arange(22, 50, 2.0)  # rows: possible distances from one digit to the next
+_PITCHES = np.arange(22, 50, 2.0)  # rows: possible distances from one digit to the next
 _STEPS, _NEAR = 12, 3  # steps from one digit to the next; how many around a digit show it whole
-_ASIDE = 0, -1, 1, -2, 2, -3, 3  # columns: possible offsets of a wheel from the centre of its cell
+_SHIFTS = 0, -1, 1, -2, 2, -3, 3  # columns: possible offsets of a wheel from the centre of its cell
 _PICTURES = 24  # approximate number of the latest pictures averaged for each digit
-_TELLS = 10.0  # half the number of pixels with independent errors
+_INDEPENDENT = 10.0  # half the number of pixels with independent errors
 _UNKNOWN = 0.9  # correlation assumed for a digit not seen yet
 _BLIND = 1e-3  # fraction of pictures of a wheel that carry no information
 
@@ -370,7 +370,7 @@ class Drum:
     def __init__(self) -> None:
         self._digits = np.zeros((10, *CELL), np.float32)
         self._counts = np.zeros(10)
-        self._fits = np.zeros(len(_APART))
+        self._fits = np.zeros(len(_PITCHES))
         self._views: Floats | None = None
 
     @property
@@ -402,7 +402,7 @@ class Drum:
         if not known.any():
             return np.ones((len(look), 10)), np.ones((len(look), 10))
         if self._views is None:
-            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _APART])
+            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _PITCHES])
         shifted = _flat(_shifted(look)).reshape(-1, len(look), look[0].size)
         fits = _likely(np.abs(self._views @ shifted[:, -1].T).max(axis=2), known)  # [T, P]
         self._fits += np.log(np.exp(fits - fits.max()).mean(axis=1))
@@ -420,15 +420,15 @@ def _likely(alike: Floats, known: npt.NDArray[np.bool_]) -> Matrix:
 
     Light, contrast and noise are unknown. Positions not learnt are at most as likely as the best.
     """
-    likely = -_TELLS * np.log(1 - np.minimum(alike, 0.999) ** 2)
+    likely = -_INDEPENDENT * np.log(1 - np.minimum(alike, 0.999) ** 2)
     best = likely[:, known].max(axis=1, keepdims=True)
-    likely[:, ~known] = np.minimum(best, -_TELLS * np.log(1 - _UNKNOWN**2))
+    likely[:, ~known] = np.minimum(best, -_INDEPENDENT * np.log(1 - _UNKNOWN**2))
     return likely
 
 
 def _shifted(look: Pixels) -> Pixels:
     """uint8[S N, H, W]: wheels shifted to both sides, one block of N per shift."""
-    return np.concatenate([np.roll(look, aside, axis=2) for aside in _ASIDE])
+    return np.concatenate([np.roll(look, aside, axis=2) for aside in _SHIFTS])
 
 
 def _flat(cells: Floats | Pixels) -> Floats:
