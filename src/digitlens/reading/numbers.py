@@ -50,11 +50,11 @@ class Spot:
     confidence: float  # its probability, 0..1
     box: Box  # on the page
     place: int = -1  # index of its place if it is a digit; -1 for any other character
-    # A character next to it that may have been missed, with its probability; also the missing
-    # partner of a bracket.
+    # A character next to it that may have been missed, or a bracket's partner; its probability.
     missed: tuple[str, float] = ("", 0.0)
     in_text: bool = False  # on a number's first: whether its line has anything else
-    apart: bool = False  # on a number's first: whether more than spaces and .,'- come before it
+    # On a number's first: whether more than spaces and .,'- separate it from the number before.
+    apart: bool = False
     # A mark behind it, followed by nothing but spaces up to the next number or the line's end.
     trail: Spot | None = field(default=None, compare=False)
     # float32[T, C]; posteriors of its part of the line, if it has one.
