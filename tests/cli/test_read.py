@@ -407,9 +407,9 @@ def test_fewer_digits_than_expected_are_noted(run, note, blank, scan):
     [
         ("--expect", "abc", "expected a number of digits from 1 to 99, or a pattern"),
         ("--expect", "", "expected a number of digits from 1 to 99, or a pattern"),
-        ("--expect", "[3-1]", "[3-1] is no set of digits"),
+        ("--expect", "[3-1]", "[3-1] is not a set of digits"),
         ("--expect", "range 5..3", "expected bounds in ascending order"),
-        ("--expect", "4; one of 12,15", "no number can keep 4; one of 12,15"),
+        ("--expect", "4; one of 12,15", "no number can satisfy 4; one of 12,15"),
         ("--target-error", "5", "for percent write 5%"),
         ("--target-error", "few", "expected a share such as 0.1% or 0.001"),
         ("--decimal", ";", "--decimal"),

@@ -86,13 +86,13 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
 ):
     def call(pool, task):
         if task.path.endswith("8.pdf"):
-            raise WorkerError("the process that read it came to an end")
+            raise WorkerError("the worker process died")
         return work(pool, task)
 
     work = ProcessPool.__call__
     monkeypatch.setattr(ProcessPool, "__call__", call)
     result = said(capsys, files[:1], read_paths.ReadSettings())
-    assert "8.pdf#2: the process that read it came to an end\n" in result.err
+    assert "8.pdf#2: the worker process died\n" in result.err
     assert len(result.out.splitlines()) == 9
     assert at_once
 

@@ -94,7 +94,7 @@ def test_a_template_is_written_and_tried(run, form, tmp_path):
         (["a=1,2,9,9,kind=dial"], "regions.a.kind: expected counter"),
         (["a=1,2,9,9,one of 12, 15,digits=99"], "regions.a.digits"),
         (["a=310,165,550,225"] * 2, "regions.a: named twice"),
-        ([], "shows too little"),
+        ([], "too few features"),
     ],
 )
 def test_a_wrong_region_or_picture_is_told_before_anything_is_written(

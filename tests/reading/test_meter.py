@@ -90,7 +90,7 @@ def test_what_does_not_fit_has_no_candidates():
     found = interpret(region(), reading(digit(0, 0), digit(4, 1)))
     assert found.candidates == ()
     assert found.reason == "expected 3 digits, found 2"
-    assert interpret(region("number"), reading()).reason == "no digits were found"
+    assert interpret(region("number"), reading()).reason == "no digits found"
 
 
 def test_a_number_has_its_value_and_its_alternatives():

@@ -257,7 +257,7 @@ def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
     ShardWorker(job, never).run()
     assert is_whole(bucket)
     errors = {row["path"]: row["error"] for row in rows_of(bucket) if row["status"] == "error"}
-    assert errors == {"13.png": "a process that read it came to an end"}
+    assert errors == {"13.png": "a worker process died reading it"}
 
 
 def test_a_picture_that_is_gone_is_an_error_and_a_store_that_fails_is_none(

@@ -55,8 +55,8 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "regions: expected a table"),
-        ("title = 1\n[regions.a]\nbox = [0, 0, 9, 9]", "title: is no key"),
+        ("", "regions: expected at least one table"),
+        ("title = 1\n[regions.a]\nbox = [0, 0, 9, 9]", "title: unknown"),
         ("time = 3\n[regions.a]\nbox = [0, 0, 9, 9]", "time: expected a format"),
         ("time = '%m-%m'\n[regions.a]\nbox = [0, 0, 9, 9]", "time: expected a format"),
         ("[regions.a]", r"regions.a.box: expected x0, y0, x1, y1 .* found \(\)"),
@@ -68,10 +68,10 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
         ("[regions.a]\nbox = [0, 0, 9, 9]\nexpect = '[9-1]'", "regions.a.expect: "),
         ("[regions.a]\nbox = [0, 0, 9, 9]\nmost_per_hour = 0", "a.most_per_hour: expected a num"),
         ("[regions.a]\nbox = [0, 0, 9, 9]\nmost_per_hour = inf", "a.most_per_hour: expected a num"),
-        ("[regions.a]\nbox = [0, 0, 9, 9]\nlength = 4", "regions.a.length: is no key"),
+        ("[regions.a]\nbox = [0, 0, 9, 9]\nlength = 4", "regions.a.length: unknown"),
         ("[regions.'a b']\nbox = [0, 0, 9, 9]", "regions.a b: expected a name"),
-        ("regions", "is no TOML file"),
-        ("a = " + "[" * 5000, "is no TOML file"),
+        ("regions", "is not a TOML file"),
+        ("a = " + "[" * 5000, "is not a TOML file"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_key(folder, text, told):
@@ -130,7 +130,7 @@ def test_a_picture_is_found_where_it_lies(how):
 
 
 def test_a_blank_reference_is_refused():
-    with pytest.raises(TemplateError, match="expected 8 distinct points or more, found 0"):
+    with pytest.raises(TemplateError, match="expected at least 8 distinct points, found 0"):
         Reference(np.full((100, 100), 240, np.uint8))
 
 

@@ -125,7 +125,7 @@ def test_a_file_that_may_not_be_read_is_a_row_and_tried_again(place, monkeypatch
         patch.setattr("pathlib.Path.read_bytes", refuse)
         (row,) = watch.look(place.paths(), patient=False)
         assert row.status == "error"
-        assert row.reason == "cannot be read (Permission denied): it is tried again"
+        assert row.reason == "cannot be read (Permission denied); will be retried"
         assert list(watch.look(place.paths(), patient=False)) == []
         assert watch.unread == {"a.jpg"}
     with monkeypatch.context() as patch, place.watched() as (watch, _):

@@ -106,15 +106,15 @@ def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"expect": "04"}, "it is no number of digits"),
+        ({"expect": "04"}, "it is not a number of digits"),
         ({"expect": ""}, "0 places"),
         ({"expect": "#" * 100}, "100 places"),
         ({"expect": "#" * 500}, "at most 400 characters, found 500"),
         ({"expect": ["luhn"] * 9}, "at most 8 constraints, found 9"),
         ({"expect": ["luhn", ";".join(["luhn"] * 9)]}, "at most 8 constraints, found 10"),
-        ({"expect": ["one of 1.2, 12", "range 1..2"], "decimal": ","}, "no number can keep"),
+        ({"expect": ["one of 1.2, 12", "range 1..2"], "decimal": ","}, "no number can satisfy"),
         ({"expect": "range 5..3"}, "ascending order"),
-        ({"expect": ["4", "one of 12, 15"]}, "no number can keep 4; one of 12, 15"),
+        ({"expect": ["4", "one of 12, 15"]}, "no number can satisfy 4; one of 12, 15"),
         ({"target_error": "NaN"}, "above 0 and below 1"),
         ({"target_error": "7"}, "for percent write 7%"),
         ({"target_error": "0.0001"}, "the least that the curve can promise"),

@@ -1,1 +1,1 @@
-"""From a picture to its numbers: detection, recognition, fusion, layout."""
+"""From a picture to its numbers: detection, recognition, fusion and layout."""

@@ -1,6 +1,6 @@
-"""Finds rows and columns of a table without rules, by how its texts are aligned.
+"""Finds rows and columns of a table without rules, from the alignment of its texts.
 
-Knows boxes only, as ``reading_order`` does.
+Knows boxes only, like ``reading_order``.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from digitlens.imaging.quantile import median
 from digitlens.imaging.ruling import Grid
 from digitlens.reading.reading_order import Boxes, lines_of
 
-_SHEARS = np.linspace(-0.2, 0.2, 21)  # how far columns lean, by their height
-_NARROWS = np.linspace(-0.2, 0.2, 17)  # how much narrower the page is at its foot than at its head
-_BIN = 1 / 6  # heights of the texts: precision at which columns are told apart
-_BINS = 2000  # at most
-_GAP, _LEAST_GAP = 0.5, 0.2  # heights between two columns; the same if their number is known ...
-_NARROW_GAP, _ROWS = 0.3, 4  # ... and with so many rows: spaces between words are seldom in line
-_ACROSS = 0.04  # of the rows may reach over a gap, as headings do
+_SHEARS = np.linspace(-0.2, 0.2, 21)  # slants of columns tried, as fractions of their height
+_NARROWS = np.linspace(-0.2, 0.2, 17)  # relative changes of width from top to bottom tried
+_BIN = 1 / 6  # text heights: resolution along rows
+_BINS = 2000  # maximum number of bins along rows
+_GAP, _LEAST_GAP = 0.5, 0.2  # text heights: minimum gap between columns; if their number is known
+_NARROW_GAP, _ROWS = 0.3, 4  # the same from this many rows on, where word spaces seldom align
+_ACROSS = 0.04  # fraction of rows that may cross a gap, such as headings
 _MANY = 0.5  # the same if the number of columns is known
 
 Doubles = npt.NDArray[np.float64]
 
 
 def align(boxes: Boxes, rows: int | None = None, columns: int | None = None) -> Grid | None:
-    """Finds the cells of a table by the texts in them.
+    """Finds the cells of a table from the boxes of its texts.
 
-    Rows are lines of texts; the slope of the page is taken from them. Then columns may lean, and
-    meet somewhere, as on a photo: of some hundred ways, the one in which texts cover each other
-    most, seen from above, shows the gaps between columns best.
+    Rows are lines of texts, which also give the slope of the page. Columns may lean and converge,
+    as on a photo: of some hundred combinations, the one with the largest overlap of texts when
+    projected along the columns shows the gaps between them best.
 
     Args:
-        boxes: float[N, 4]; the texts on the page, none of them in two columns.
-        rows: How many rows there are, if that is known.
-        columns: How many columns there are, if that is known.
+        boxes: float[N, 4]; the texts on the page, none of them spanning two columns.
+        rows: Number of rows, if known.
+        columns: Number of columns, if known.
 
     Returns:
-        The cells; None if there is no such table, or, where nothing is known, less than two rows
-        and two columns.
+        The cells; None if there is no table with these rows and columns, or, if both are unknown,
+        none with at least two of each.
     """
     lines = lines_of(boxes)
     least = 1 if columns else 2
@@ -69,7 +69,7 @@ def align(boxes: Boxes, rows: int | None = None, columns: int | None = None) -> 
 
 
 def _turn(middles: Doubles, lines: list[list[int]]) -> Doubles:
-    """float64[2, 2]: from the page to axes along its rows and across them."""
+    """float64[2, 2]: rotation from the page to axes along and across its rows."""
     slopes = [
         float((part[:, 1] @ part[:, 0]) / (part[:, 0] @ part[:, 0]))
         for part in (middles[line] - middles[line].mean(axis=0) for line in lines if len(line) > 1)
@@ -79,26 +79,26 @@ def _turn(middles: Doubles, lines: list[list[int]]) -> Doubles:
 
 
 def _straight(u: Doubles, v: Doubles, shear: Doubles | float, narrow: Doubles | float) -> Doubles:
-    """Places along rows as they are where columns are upright; ``v`` in heights of all rows."""
+    """Positions along rows with columns made upright; ``v`` in fractions of the table's height."""
     return np.asarray(u / (1 + narrow * v) - shear * v, np.float64)
 
 
 def _slant(
     u: Doubles, v: Doubles, half: Doubles, units: tuple[float, float]
 ) -> tuple[float, float]:
-    """How columns lean and meet: so that the squares of what covers each place are largest."""
+    """Shear and narrowing of columns that maximise the sum of squared coverage along rows."""
     step, reach = units
     shear, narrow = (part.reshape(-1, 1) for part in np.meshgrid(_SHEARS * reach, _NARROWS))
     across = _straight(u, v, shear, narrow)
     covered = _covered(across - half, across + half, step)
     score = (covered**2).sum(axis=1)
-    bend = np.abs(shear[:, 0]) / reach + np.abs(narrow[:, 0])  # of equal ones, the straightest
+    bend = np.abs(shear[:, 0]) / reach + np.abs(narrow[:, 0])  # on a tie, the straightest wins
     best = int(np.argmax(score * (1 - 0.01 * bend)))
     return float(shear[best, 0]), float(narrow[best, 0])
 
 
 def _covered(left: Doubles, right: Doubles, step: float) -> Doubles:
-    """float64[K, bins]: how many of float64[K, N] stretches cover each step of each of K ways."""
+    """float64[K, bins]: number of the N intervals, float64[K, N], that cover each bin, K times."""
     first = left.min(axis=1, keepdims=True)
     step = max(step, float((right.max(axis=1) - first[:, 0]).max()) / _BINS)
     begin, end = ((ends - first) / step for ends in (left, right))
@@ -113,7 +113,7 @@ def _covered(left: Doubles, right: Doubles, step: float) -> Doubles:
 def _gaps(
     left: Doubles, right: Doubles, unit: float, rows: int, columns: int | None
 ) -> list[float]:
-    """Middles of the gaps between columns."""
+    """Centres of the gaps between columns."""
     step = _BIN * unit / 2
     covered = _covered(left[None], right[None], step)[0]
     step = max(step, float(right.max() - left.min()) / _BINS)

@@ -1,6 +1,6 @@
-"""Reads many things at once: in threads and in order, or in processes that take over.
+"""Ordered parallel map over a stream: in threads, or in processes once they are ready.
 
-Knows what is done with a thing, in threads and processes, but no pictures.
+Knows the work to do for each item, but nothing of pictures.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-# Things that are taken from the stream for each worker: one that it works on, and others whose
-# results wait for one that takes longer. With two, a 12-megapixel photo among drawings makes the
-# other worker wait.
+# Items taken from the stream per worker: the one in progress, and others whose results wait for a
+# slower one. With 2, a 12-megapixel photo among drawings stalls the other worker.
 AHEAD = 4
-_SOON = 1.0  # seconds
+_EXIT_TIMEOUT = 1.0  # seconds to wait for the exit of a worker process
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -35,13 +34,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Done(Generic[Result]):
-    """What came of a thing: a value, or what was raised."""
+    """The outcome for an item: a value or an exception."""
 
     value: Result | None = None
     error: BaseException | None = None
 
     def result(self) -> Result:
-        """The value; raises what was raised."""
+        """Returns the value, or raises the exception."""
         if self.error:
             raise self.error
         return self.value  # type: ignore[return-value]
@@ -50,20 +49,20 @@ class Done(Generic[Result]):
 def ordered_map(
     work: Callable[[Thing], Result], things: Iterable[Thing], workers: int | None = None
 ) -> Generator[tuple[Thing, Done[Result]]]:
-    """Works on each thing; things are taken, and results given, in the caller's thread.
+    """Applies a function to each item of a stream, several at once; yields results in order.
 
-    No more than ``AHEAD`` things for each worker are taken before their results are asked for,
-    however long the stream. With one worker there are no threads: each thing is worked on when its
-    result is asked for.
+    Items are taken and results yielded in the caller's thread, with at most ``AHEAD`` items per
+    worker in flight, however long the stream. With one worker there are no threads: each item is
+    processed when its result is requested.
 
     Args:
-        work: What is done with each; called from several threads at once.
-        things: Any number.
-        workers: Threads; None takes one for each core.
+        work: The function; called from several threads at once.
+        things: The items; any number.
+        workers: Number of threads; None uses one per core.
 
     Yields:
-        Each thing with what came of it. Closing or interrupting the generator ends the work: what
-        has not been begun never is, and what has been is not waited for.
+        Each item with its outcome. Closing or interrupting the generator stops the work: items not
+        yet started are dropped, and those in progress are not waited for.
 
     Raises:
         ValueError: ``workers`` is less than one.
@@ -80,7 +79,7 @@ def _alone(
     for thing in things:
         done = _attempt(partial(work, thing))
         yield thing, done
-        del thing, done  # gone before the next is taken
+        del thing, done  # freed before the next item is taken
 
 
 def _together(
@@ -88,7 +87,7 @@ def _together(
 ) -> Generator[tuple[Thing, Done[Result]]]:
     coming = iter(things)
     first = list(islice(coming, 2))
-    if len(first) < 2:  # the only one needs no threads, which take 20 ms to load
+    if len(first) < 2:  # a single item needs no threads, whose modules take 20 ms to load
         yield from _alone(work, first)
         return
     coming = chain(first, coming)
@@ -115,23 +114,23 @@ def _together(
 def _attempt(work: Callable[[], Result]) -> Done[Result]:
     try:
         return Done(work())
-    except Exception as error:  # whatever it is, it belongs to this piece of work
+    except Exception as error:  # any error is part of this item's outcome
         return Done(error=error)
 
 
 class WorkerError(DigitlensError):
-    """A process came to an end before its work did."""
+    """A worker process died during its work."""
 
 
 class ProcessPool(Generic[Thing, Result]):
-    """Works on things in other processes, as soon as they are ready.
+    """Runs a function in worker processes, as soon as they are ready.
 
-    Until a process is ready, and for what cannot be sent to one, the work is done here. Things and
-    results are pickled on their way; nothing is written to files. Safe to use from several threads,
-    of which each keeps one process busy.
+    Until a process is ready, and for items that cannot be pickled, the function runs in this
+    process. Items and results are pickled in transit; nothing is written to files. Safe to use from
+    several threads, each of which keeps one process busy.
 
     Attributes:
-        size: Number of other processes.
+        size: Number of worker processes.
     """
 
     def __init__(
@@ -140,13 +139,13 @@ class ProcessPool(Generic[Thing, Result]):
         prepare: Callable[[], Callable[[Thing], Result]],
         size: int,
     ) -> None:
-        """Starts nothing yet.
+        """Starts no process yet; see ``start``.
 
         Args:
-            work: What is done with each thing in this process.
-            prepare: Called once in each other process, gives what is done with each thing there;
-                can be pickled.
-            size: Number of other processes.
+            work: The function for items handled in this process.
+            prepare: Called once in each worker process; returns the function for items handled
+                there. Must be picklable.
+            size: Number of worker processes.
         """
         self._work = work
         self._prepare = prepare
@@ -156,17 +155,17 @@ class ProcessPool(Generic[Thing, Result]):
         self._idle: list[_Worker] = []
 
     def start(self) -> None:
-        """Starts the processes, unless they were started; does not wait until they are ready."""
+        """Starts the processes if needed; does not wait until they are ready."""
         if not self._workers:
             self._workers = [_Worker(self._prepare) for _ in range(self.size)]
             self._idle = self._workers.copy()
 
     def __call__(self, thing: Thing) -> Result:
-        """What comes of a thing.
+        """Returns the result for an item.
 
         Raises:
-            WorkerError: The process that worked on it came to an end; the next go on without it.
-            Exception: What the work raised, here or there.
+            WorkerError: The process working on it died; later items do without that process.
+            Exception: Whatever the function raised, in this or a worker process.
         """
         worker = self._free()
         if worker is None:
@@ -182,7 +181,7 @@ class ProcessPool(Generic[Thing, Result]):
         return done.result()
 
     def close(self) -> None:
-        """Ends the processes at once, whatever they do."""
+        """Kills the processes at once."""
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
@@ -202,68 +201,68 @@ class ProcessPool(Generic[Thing, Result]):
 
 
 class _Worker:
-    """A process that does one thing after another, and ends when nobody can ask it for more."""
+    """A process that handles one item after another, and exits when its parent is gone."""
 
     def __init__(self, prepare: Callable[[], Callable[[Any], object]]) -> None:
         self._connection, self._process = start_process(_serve, prepare)
         self._ready = self._begun = False
 
     def ready(self) -> bool:
-        """Whether it has begun to wait for things, or come to an end."""
+        """Whether it has started waiting for items, or exited."""
         self._ready = self._ready or self._connection.poll()
         return self._ready
 
     def send(self, thing: object) -> bool:
-        """Sends it something to work on, unless that cannot be sent.
+        """Sends it an item; returns False if the item cannot be pickled.
 
         Raises:
-            Exception: Why it has not begun.
-            EOFError, OSError: It has come to an end.
+            Exception: The error with which its preparation failed.
+            EOFError, OSError: It has exited.
         """
         if not self._begun:
             self.receive().result()
             self._begun = True
         try:
             self._connection.send(thing)
-        except (AttributeError, TypeError, PicklingError):  # an open file, say
+        except (AttributeError, TypeError, PicklingError):  # an open file, for example
             return False
         return True
 
     def receive(self) -> Done[Any]:
-        """What came of the last piece of work."""
+        """Waits for the outcome of the last item."""
         return self._connection.recv()
 
     def end(self) -> str:
-        """Says what became of it."""
+        """Waits for its exit; returns the error message about it."""
         self.join()
         code = self._process.exitcode
         how = f"signal {-code}" if code and code < 0 else f"exit code {code}"
         return (
-            f"the process that read it came to an end ({how}): if memory ran out, read with fewer "
-            'workers; a script has to ask for processes below  if __name__ == "__main__":'
+            f"the worker process died ({how}): if memory ran out, use fewer workers; a script must "
+            'start its processes under  if __name__ == "__main__":'
         )
 
     def kill(self) -> None:
-        """Ends it."""
+        """Kills the process."""
         self._process.kill()
 
     def join(self) -> None:
-        """Waits for its end, which is near."""
-        self._process.join(_SOON)
+        """Waits up to a second for its exit."""
+        self._process.join(_EXIT_TIMEOUT)
 
 
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
     import signal  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent is interrupted, and ends it
-    with suppress(EOFError, OSError):  # nobody is there any more
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and kills it
+    with suppress(EOFError, OSError):  # the parent is gone
         prepared = _attempt(prepare)
-        _tell(connection, Done(error=prepared.error))
+        _send(connection, Done(error=prepared.error))
         while not prepared.error:
-            _tell(connection, _attempt(partial(prepared.result(), connection.recv())))
+            _send(connection, _attempt(partial(prepared.result(), connection.recv())))
 
 
-def _tell(connection: Connection, done: Done[object]) -> None:
+def _send(connection: Connection, done: Done[object]) -> None:
     try:
         connection.send(done)
     except (AttributeError, TypeError, PicklingError):
@@ -274,25 +273,25 @@ def _tell(connection: Connection, done: Done[object]) -> None:
 def start_process(
     serve: Callable[[Connection, Any], None], what: object
 ) -> tuple[Connection, SpawnProcess]:
-    """Starts a process that Ctrl-C does not reach, and gives our end of a connection to it.
+    """Starts a process that ignores Ctrl-C; returns the parent's end of a connection, and it.
 
-    ``serve`` is called there, with the other end and what it is about.
+    The process calls ``serve`` with the other end of the connection and ``what``.
     """
-    import multiprocessing  # noqa: PLC0415  (few pictures can do without)
+    import multiprocessing  # noqa: PLC0415  (not needed for few pictures)
 
-    # A forked process would inherit locks that threads of this one hold.
+    # A forked process would inherit locks held by threads of this one.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, what), daemon=True)
     with _uninterrupted():
         process.start()
-    theirs.close()  # so that its end is the end of the connection
+    theirs.close()  # so that the connection closes when the process exits
     return ours, process
 
 
 @contextmanager
 def _uninterrupted() -> Generator[None]:
-    """Ctrl-C waits within the block, and never reaches processes that are started in it."""
+    """Delays Ctrl-C until the end of the block, and blocks it in processes started in it."""
     import signal  # noqa: PLC0415
 
     if not hasattr(signal, "pthread_sigmask"):  # Windows
@@ -300,7 +299,7 @@ def _uninterrupted() -> Generator[None]:
         return
     from multiprocessing import resource_tracker  # noqa: PLC0415
 
-    resource_tracker.ensure_running()  # which lets Ctrl-C through again
+    resource_tracker.ensure_running()  # started before, as it unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

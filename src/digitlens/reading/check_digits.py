@@ -1,4 +1,4 @@
-"""Check digits as automata: numbers whose last characters follow from the others.
+"""Check digits as automata: numbers that contain characters computed from the others.
 
 Luhn (ISO/IEC 7812-1), EAN and GTIN, ISBN (ISO 2108), IBAN (ISO 13616), and the pure systems of
 ISO/IEC 7064. Each is a ``constraints.Constraint``.
@@ -14,7 +14,7 @@ from functools import cache
 from digitlens.alphabet import DIGITS
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LONGEST = 24  # characters of a number whose length is not known
+LONGEST = 24  # maximum characters of a number of unknown length
 
 # Structures of the national part of an IBAN: digits (n), letters (a) or both (c).
 _IBANS: dict[str, str] = dict(
@@ -36,13 +36,13 @@ State = Hashable
 
 @dataclass(frozen=True)
 class _Weighted:
-    """A number whose last digit checks it: Luhn (ISO/IEC 7812) or EAN, GTIN and ISBN-13."""
+    """A number whose last digit is a check digit: Luhn (ISO/IEC 7812) or EAN, GTIN and ISBN-13."""
 
     text: str
-    # What each digit is worth in every second place, counted from the last but one.
+    # The weighted value of each digit at every second position, starting with the last but one.
     weighed: tuple[int, ...]
-    lengths: tuple[int, ...] = ()  # how many digits it may have; empty for any number from two on
-    prefixes: tuple[str, ...] = ()  # what it may begin with; empty for anything
+    lengths: tuple[int, ...] = ()  # allowed numbers of digits; empty for two or more
+    prefixes: tuple[str, ...] = ()  # allowed beginnings; empty for any
 
     marks = ""
     start = (0, 0, 0, "")  # digits, sum, sum if one more digit follows, prefix
@@ -64,15 +64,15 @@ class _Weighted:
 
 @dataclass(frozen=True)
 class _Modular:
-    """A number checked by a pure system of ISO/IEC 7064: mod 11-2, mod 37-2 or mod 97-10."""
+    """A number with a check digit of a pure system of ISO/IEC 7064: mod 11-2, 37-2 or 97-10."""
 
     text: str
     modulus: int  # the first number of the system's name
-    radix: int  # the second one
-    signs: str  # the characters in the order of what they are worth
-    extra: str = ""  # the last of them, that only the check character may be
+    radix: int  # the second number of its name
+    signs: str  # the characters, ordered by value
+    extra: str = ""  # the last of them, allowed as the check character only
 
-    start = (0, 0, False)  # characters, remainder, whether the extra one was there
+    start = (0, 0, False)  # characters, remainder, whether the extra one was read
 
     @property
     def marks(self) -> str:
@@ -91,7 +91,7 @@ class _Modular:
 
 @dataclass(frozen=True)
 class _Isbn10:
-    """An ISBN of ten characters, of which the last may be an X."""
+    """An ISBN of ten characters; the last may be an X."""
 
     text: str = "isbn-10"
 
@@ -136,7 +136,7 @@ class _Iban:
 
 @cache
 def _national(country: str) -> str:
-    """The kind of each character after the check digits."""
+    """The kind of each character after the check digits: ``n``, ``a`` or ``c``."""
     parts = re.findall(r"(\d+)([nac])", _IBANS[country])
     return "".join(kind * int(count) for count, kind in parts)
 

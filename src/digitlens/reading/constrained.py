@@ -1,8 +1,8 @@
-"""Reads a number again in the light of what is known of it.
+"""Decodes a number again under the constraints that are known of it.
 
-The places of digits, with what all networks together say of them, and the posteriors of the lines
-that they stand on make up one sequence of steps, page by page; constrained CTC decoding finds the
-most probable number in it, see ``decode.search``. Lone digits without a line go the same way.
+The places of digits, with their fused probabilities, and the posteriors of their lines form one
+sequence of steps per page; constrained CTC decoding finds the most probable number in it, see
+``decode.search``. Lone digits without a line are treated the same way.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from digitlens.reading.numbers import Spot, characters_of
 from digitlens.reading.recognize import RecognizedLine
 from digitlens.results import Box, Character, Constrained, Digit
 
-_LEAST = 1e-6  # probability from which a character is considered at a step
-_FAINT = 1e-3  # probability of a character from which a step between characters counts
-_BELIEVED = 1e-6  # odds, against the best path, from which what is known is believed ...
-_MISTAKEN = 0.02  # ... and share of pictures on which it does not hold
-_ENDS = ".,"  # marks that may stand behind a number and are none of it
-_HALF = 0.25  # heights: half the width of a digit that has no box
+_LEAST = 1e-6  # minimum probability of a character considered at a step
+_FAINT = 1e-3  # probability of a character above which a step between characters counts
+_BELIEVED = 1e-6  # minimum odds, against the best path, of all numbers that satisfy constraints
+_MISTAKEN = 0.02  # prior probability that the constraints do not hold for a picture
+_ENDS = ".,"  # marks that may follow a number without belonging to it
+_HALF = 0.25  # line heights: half the width of a digit without a box
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A step for the search, and what it stands for."""
+    """A step of the search and its position on the page."""
 
     step: Step
-    place: int  # its number; -1 for none
-    line: int  # its number
+    place: int  # index of its place; -1 for none
+    line: int  # index of its line
     column: float  # in the line's crop
 
 
@@ -51,19 +51,19 @@ def constrain(
     thresholds: dict[str, float],
     expected: Expectation,
 ) -> tuple[Layout, Constrained]:
-    """Chooses the most probable number that keeps what is known of it.
+    """Chooses the most probable number that satisfies the constraints.
 
     Args:
-        view: What was seen on the page.
-        layout: What is read there without constraints.
+        view: The view of the page.
+        layout: The reading without constraints.
         size: Width and height of the page.
         thresholds: See ``judge``.
-        expected: What is known.
+        expected: The constraints.
 
     Returns:
-        The layout with the digits of this number, others rejected, and what was decided. If
-        nothing seen keeps the constraints, all stays as it was read, but is unsure. A digit that
-        has no place, but only posteriors, has a number beyond those of the places.
+        The layout with the digits of this number and all others rejected, and the decision. If
+        no likely number satisfies the constraints, the layout is unchanged, but unsure. A digit
+        with posteriors only has an index past the last place.
     """
     seen = _steps(view, layout, expected.marks)
     found = search([each.step for each in seen], expected)
@@ -81,7 +81,7 @@ def constrain(
         step: (
             char,
             (1 - mistaken) * _share(found, char, step) / held
-            # Mistaken or not, it is what was read without.
+            # If the constraints do not hold, the unconstrained reading supports it as well.
             + (mistaken * dict(seen[step].step.chars)[char] if same else 0),
         )
         for char, step in zip(best.text, best.steps, strict=True)
@@ -103,7 +103,7 @@ def constrain(
 
 
 def _steps(view: View, layout: Layout, marks: str) -> list[_Seen]:
-    """What is seen on a page, in reading order."""
+    """The steps of a page, in reading order."""
     found: list[_Seen] = []
     lines, done = view.scores.places.line, set[int]()
     for row in layout.places:
@@ -120,7 +120,7 @@ def _steps(view: View, layout: Layout, marks: str) -> list[_Seen]:
 
 
 def _of_place(view: View, place: int, marks: str) -> _Seen:
-    """The step of a place: the digits by all networks, else what the recogniser reads there."""
+    """The step of a place: fused probabilities of digits, the recogniser's of other characters."""
     places = view.scores.places
     line, symbol = int(places.line[place]), int(places.symbol[place])
     read, chances = view.lines[line], view.probabilities[place].astype(float)
@@ -140,9 +140,9 @@ def _of_place(view: View, place: int, marks: str) -> _Seen:
 def _step(
     chars: Iterable[tuple[str, float]], *, joined: bool = False, in_word: bool = False
 ) -> Step:
-    """A step; letters and marks cost nothing outside the number, if they are those of a word.
+    """A step; skipping the letters and marks of a word outside the number costs nothing.
 
-    Next to digits only points and commas do not count: they end sentences, but a sign is a sign.
+    Next to digits that holds for points and commas only: they end sentences, other marks do not.
     """
     likely = tuple((char, chance) for char, chance in chars if chance >= _LEAST)
     blank = max(0.0, 1 - sum(chance for _, chance in likely))
@@ -153,7 +153,7 @@ def _step(
 
 
 def _alphabet(said: Floats, marks: str) -> Floats:
-    """float32[..., 10 + marks]: digits, then letters, large and small alike, and marks."""
+    """float32[..., 10 + marks]: digits, then marks and letters, both cases of a letter added up."""
     columns = [said[..., CLASS_OF[char]] for char in DIGITS + marks]
     for number, char in enumerate(marks, len(DIGITS)):
         if char.lower() != char:
@@ -162,14 +162,14 @@ def _alphabet(said: Floats, marks: str) -> Floats:
 
 
 def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list[_Seen]:
-    """The steps of places, and all else that the posteriors of their line may hold."""
+    """The steps of places, and those of all other possible characters of their line."""
     line, signs = known[0].line, DIGITS + marks
     said = _alphabet(read.posteriors, marks)
     best = read.posteriors.argmax(axis=1)
     centres = np.array([each.column for each in known], np.float32)
     runs = np.pad(best != BLANK, 1)
     taken = runs[:-2] | runs[1:-1] | runs[2:]
-    for column in centres:  # a place that the recogniser has no character for, too
+    for column in centres:  # also places for which the recogniser has no character
         middle = int(column / STRIDE)
         taken[max(0, middle - 1) : middle + 2] = True
     found, words = list(known), _in_words(read.symbols.text)
@@ -191,13 +191,13 @@ def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list
 
 
 def _in_words(text: str) -> set[int]:
-    """The characters of a line's words that have no digit."""
+    """Indices of the characters in words without digits."""
     words = (each for each in re.finditer(r"[^ :]+", text) if not re.search(r"\d", each[0]))
     return {place for word in words for place in range(*word.span())}
 
 
 def _again(posteriors: Floats, best: npt.NDArray[np.intp], middle: int) -> float:
-    """How much rather a character stands twice than once: by the blanks within its run."""
+    """Odds that a character stands twice instead of once, from the blanks within its run."""
     middle = min(middle, len(best) - 1)
     value, odds = best[middle], 0.0
     for way in (-1, 1):
@@ -209,7 +209,7 @@ def _again(posteriors: Floats, best: npt.NDArray[np.intp], middle: int) -> float
 
 
 def _without(seen: Sequence[_Seen], layout: Layout) -> str:
-    """What is read without constraints, in the characters that they know."""
+    """The unconstrained reading, in the alphabet of the constraints."""
     text, digits = "", layout.digits
     for each in seen:
         if each.place >= 0 and digits[each.place].status != "rejected":
@@ -221,14 +221,14 @@ def _without(seen: Sequence[_Seen], layout: Layout) -> str:
 
 
 def _share(found: Sequence[Hypothesis], char: str, step: int) -> float:
-    """The odds of all hypotheses in which a character is seen at a step."""
+    """The total odds of the hypotheses with a character at a step."""
     return sum(
         each.odds for each in found if (char, step) in zip(each.text, each.steps, strict=True)
     )
 
 
 def _doubted(layout: Layout, expected: str) -> Layout:
-    """The same, but unsure: nothing that is seen keeps the constraints."""
+    """Marks all digits as unsure, as no likely number satisfies the constraints."""
     reason = f"no number found that is as expected: {expected}"
 
     def doubted(digit: Digit) -> Digit:
@@ -246,7 +246,7 @@ def _fitted(
     chosen: dict[int, tuple[str, float]],
     judged: Callable[[Digit, str, float], Digit],
 ) -> Layout:
-    """The digits that were chosen, in their lines; those without a place get one that is new."""
+    """The chosen digits in their lines; those without a place get a new one."""
     known = {seen[step].place: answer for step, answer in chosen.items() if seen[step].place >= 0}
     places = [list(row) for row in layout.places]
     lines = [
@@ -263,7 +263,7 @@ def _fitted(
 
 
 def _position(places: list[list[int]], seen: Sequence[_Seen], step: int) -> tuple[int, int]:
-    """The row and position of a digit without a place: next to a place on the same line."""
+    """Row and position of a digit without a place: next to a place on the same line."""
     line = seen[step].line
     for near in (*range(step - 1, -1, -1), *range(step + 1, len(seen))):
         if seen[near].line == line and seen[near].place >= 0:
@@ -275,7 +275,7 @@ def _position(places: list[list[int]], seen: Sequence[_Seen], step: int) -> tupl
 def _judged(
     digit: Digit, char: str, sure: float, *, thresholds: dict[str, float], decided: str
 ) -> Digit:
-    """A digit as it is in the light of what is known; rejected if it is none of the number's."""
+    """A digit under the constraints; rejected if it is not part of the number."""
     was_rejected = digit.status == "rejected"
     if not char or char not in DIGITS:
         reason = digit.reason if was_rejected else "more than the digits that were expected"
@@ -299,7 +299,7 @@ def _new_digit(view: View, size: tuple[int, int], seen: _Seen) -> Digit:
 
 
 def _box(view: View, size: tuple[int, int], seen: _Seen) -> Box:
-    """Where a step is on the page: that of its place, else around its column."""
+    """The box of a step on the page: that of its place, else one around its column."""
     if 0 <= seen.place < len(view.scores):
         return page_box(view.scores.boxes[seen.place], *size)
     read = view.lines[seen.line]
@@ -313,7 +313,7 @@ def _box(view: View, size: tuple[int, int], seen: _Seen) -> Box:
 def _kept(
     numbers: Sequence[Sequence[Sequence[Spot]]], digits: Mapping[int, Digit]
 ) -> list[list[list[Spot]]]:
-    """Numbers with their marks and the digits as they are now; none if a digit was in none."""
+    """Numbers with their marks and updated digits; empty if some digit is in none of them."""
 
     def now(spot: Spot) -> Spot | None:
         if spot.place < 0:
@@ -345,7 +345,7 @@ def _digits_alone(layout: Layout) -> list[list[list[Spot]]]:
 
 
 def _spelled(spots: Sequence[Spot], written: str) -> list[Spot]:
-    """The characters of a number, with those marks of a list of values that were not read."""
+    """The characters of a number, with marks of the listed value that were not read added."""
     left, found = list(spots), list[Spot]()
     for char in written:
         if left and left[0].char == char:

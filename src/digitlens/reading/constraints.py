@@ -1,8 +1,8 @@
-"""What is known of a number before it is read, as automata over its characters.
+"""Constraints on a number, known before it is read, as automata over its characters.
 
-A constraint takes a number character by character and says at each whether one that begins so can
-still be right; decoding leaves out what cannot, see ``decode.search``. Each constraint has an
-alphabet, the ten digits and its own letters and marks, and does not see other characters.
+A constraint consumes a number character by character and rejects each prefix that no valid number
+begins with; decoding drops these, see ``decode.search``. The alphabet of a constraint is the ten
+digits and its own letters and marks; it ignores other characters.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ALLOWED = (
 )
 
 _INFINITE = Decimal("Infinity")
-_TRIED = 200_000  # steps after which constraints are taken not to contradict each other
-_BOUNDS = 4096  # bounds that are remembered
+_TRIED = 200_000  # maximum steps of the search for a contradiction; none found means none
+_BOUNDS = 4096  # size of the cache of bounds
 ANY = tuple(range(10))
 _PATTERNS = (
     "expected a number of digits from 1 to 99, or a pattern: # is any digit, 7 is that digit, "
@@ -37,14 +37,14 @@ _PATTERNS = (
     "as in ####-##, 20## or [0-2]#:[0-5]#"
 )
 
-_MOST = 99  # places
+_MOST = 99  # maximum digits of a pattern
 _PIECE = re.compile(r"\[([^\[\]]*)\]|([0-9])|(#)|([^\[\]])")
 _SET = re.compile(r"(?:[0-9](?:-[0-9])?)+")
 State = Hashable
 
 
 class Constraint(Automaton, Protocol):
-    """An automaton over the characters of a number, that a user can write."""
+    """An automaton over the characters of a number, with a textual form for users."""
 
     @property
     def text(self) -> str:
@@ -53,35 +53,35 @@ class Constraint(Automaton, Protocol):
 
     @property
     def marks(self) -> str:
-        """The letters and marks of its alphabet; digits belong to each."""
+        """The letters and marks of its alphabet, which always contains the digits."""
         ...
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a number looks like: the places of its digits."""
+    """The number of digits and the digits allowed at each position."""
 
-    places: tuple[tuple[int, ...], ...]  # for each place the digits allowed there, ascending
-    text: str = field(default="a pattern", compare=False)  # as a user wrote it
+    places: tuple[tuple[int, ...], ...]  # for each position the allowed digits, ascending
+    text: str = field(default="a pattern", compare=False)  # as the user wrote it
 
-    marks = ""  # this and what follows: see ``Constraint``
+    marks = ""  # this and the following members: see ``Constraint``
     start = 0
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Reads a pattern as a user writes it.
+        """Parses a pattern as users write it.
 
-        ``4`` is four digits, whichever they are. In anything but a whole number, ``#`` is any
-        digit, a digit is that digit, ``[0-3]`` and ``[159]`` are one of a set, and other signs are
-        printed but not read: ``####-##``, ``20##``, ``# ### ###``, ``[0-2]#:[0-5]#``.
+        ``4`` means any four digits. In anything but a whole number, ``#`` is any digit, a digit is
+        itself, ``[0-3]`` and ``[159]`` are one of a set, and other signs are printed but not read:
+        ``####-##``, ``20##``, ``# ### ###``, ``[0-2]#:[0-5]#``.
 
         Raises:
-            ValueError: It is no such pattern; the message says what is allowed.
+            ValueError: The text is not a pattern; the message lists what is allowed.
         """
         text = text.strip()
         if re.fullmatch("[0-9]+", text):
             if text[0] == "0" or len(text) > 2:
-                raise _refused(text, "it is no number of digits")
+                raise _refused(text, "it is not a number of digits")
             return cls((ANY,) * int(text), text)
         places = tuple(filter(None, _pieces(text)))
         if not 1 <= len(places) <= _MOST:
@@ -90,27 +90,27 @@ class Pattern:
 
     @property
     def described(self) -> str:
-        """How many digits it has, and what it looks like."""
+        """The number of digits, and the pattern if it is more than that."""
         digits = "1 digit" if len(self.places) == 1 else f"{len(self.places)} digits"
         return digits if self.text.isdecimal() else f"{digits} as in {self.text}"
 
     def step(self, state: int, char: str) -> int | None:
-        """The number of places filled after one more digit; None if it may not stand there."""
+        """The number of positions filled after one more digit; None if it is not allowed there."""
         fits = state < len(self.places) and int(char) in self.places[state]
         return state + 1 if fits else None
 
     def accepts(self, state: int) -> bool:
-        """Whether all places are filled."""
+        """Whether all positions are filled."""
         return state == len(self.places)
 
 
 def _pieces(text: str) -> Iterable[tuple[int, ...]]:
-    """Each place as what is allowed there, and each printed sign as an empty place."""
+    """Yields the digits allowed at each position, and an empty tuple for each printed sign."""
     position = 0
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None or not piece[0].isprintable():
-            raise _refused(text, f"{text[position]!r} cannot stand at position {position + 1}")
+            raise _refused(text, f"{text[position]!r} is not allowed at position {position + 1}")
         position = piece.end()
         if piece[1] is not None:
             yield _set(text, piece[1])
@@ -123,7 +123,7 @@ def _pieces(text: str) -> Iterable[tuple[int, ...]]:
 def _set(text: str, inside: str) -> tuple[int, ...]:
     ranges = [(int(part[0]), int(part[-1])) for part in re.findall("[0-9](?:-[0-9])?", inside)]
     if not _SET.fullmatch(inside) or any(first > last for first, last in ranges):
-        raise _refused(text, f"[{inside}] is no set of digits")
+        raise _refused(text, f"[{inside}] is not a set of digits")
     return tuple(sorted({value for first, last in ranges for value in range(first, last + 1)}))
 
 
@@ -133,37 +133,37 @@ def _refused(text: str, reason: str) -> ValueError:
 
 @dataclass(frozen=True)
 class Expectation:
-    """Everything that is known of a number: constraints that all hold.
+    """All constraints on a number, which hold together.
 
     Attributes:
         constraints: At least one.
 
     Raises:
-        ValueError: No number can keep all of them.
+        ValueError: No number can satisfy all of them.
     """
 
     constraints: tuple[Constraint, ...]
 
     def __post_init__(self) -> None:
-        """Looks for a number that keeps all constraints."""
+        """Checks that some number satisfies all constraints."""
         if not self.constraints:
             raise ValueError(f"{ALLOWED}; found nothing")
         try:
             possible = _is_possible(self)
-        except ValueError:  # the bounds of two ranges have nothing in common
+        except ValueError:  # the ranges do not overlap
             possible = False
         if not possible:
             raise ValueError(
-                f"no number can keep {self.text}: expected constraints that do not contradict "
+                f"no number can satisfy {self.text}: expected constraints that do not contradict "
                 "each other; leave one out"
             )
 
     @classmethod
     def of(cls, expect: Expect) -> Expectation | None:
-        """What is meant by the option ``expect``, one constraint or several; None for none.
+        """Parses the option ``expect``: one constraint or several; None for none.
 
         Raises:
-            ValueError: A text is no constraint, or they contradict each other.
+            ValueError: A text is not a constraint, or constraints contradict each other.
         """
         if expect is None or isinstance(expect, Expectation):
             return expect
@@ -180,19 +180,19 @@ class Expectation:
 
     @cached_property
     def marks(self) -> str:
-        """Letters and marks that any constraint knows."""
+        """Letters and marks in the alphabet of any constraint."""
         return "".join(sorted({mark for each in self.constraints for mark in each.marks}))
 
     @property
     def spells(self) -> bool:
-        """Whether it knows how the number is written, not only its digits."""
+        """Whether it determines how the number is written, not only its digits."""
         return any(each.marks or isinstance(each, _OneOf) for each in self.constraints)
 
     @cached_property
     def _automata(self) -> tuple[Constraint, ...]:
-        """The constraints, all ranges as one: 1,234 is not 1.234 in one range and 1234 in another.
+        """The constraints, with all ranges merged, so that 1,234 has one value in all of them.
 
-        Raises ValueError where the ranges have nothing in common.
+        Raises ValueError if the ranges do not overlap.
         """
         ranges = [each for each in self.constraints if isinstance(each, _Range)]
         if len(ranges) < 2:
@@ -209,7 +209,7 @@ class Expectation:
         return tuple(each.start for each in self._automata)
 
     def step(self, state: tuple[State, ...], char: str) -> tuple[State, ...] | None:
-        """The state after one more character; None if no number goes on so."""
+        """The state after one more character; None if no valid number continues with it."""
         states: list[State] = []
         for each, here in zip(self._automata, state, strict=True):
             after = each.step(here, char) if char in DIGITS or char in each.marks else here
@@ -223,24 +223,24 @@ class Expectation:
         return all(each.accepts(here) for each, here in zip(self._automata, state, strict=True))
 
     def written_with(self, mark: str) -> Expectation:
-        """The same where it is known which mark is decimal; nothing changes if that is empty.
+        """The same constraints for a known decimal mark; unchanged if ``mark`` is empty.
 
         Raises:
-            ValueError: Then no number can keep all of them.
+            ValueError: No number written with this mark can satisfy all of them.
         """
         known = tuple(
             replace(each, decimal=mark) if mark and isinstance(each, _Range) else each
             for each in self.constraints
         )
-        # Looking for contradictions takes its time, and this is asked for each picture.
+        # Called for each picture: avoid the slow search for contradictions.
         return self if known == self.constraints else Expectation(known)
 
     def broken(self, text: str) -> tuple[Constraint, ...]:
-        """The constraints that a number does not keep."""
+        """The constraints that a number does not satisfy."""
         return tuple(each for each in self.constraints if not keeps(each, text))
 
     def written(self, text: str) -> str:
-        """A number as a list of allowed values writes it, else as it is."""
+        """A number as written in a list of allowed values, or unchanged without one."""
         lists = (each for each in self.constraints if isinstance(each, _OneOf))
         return next((each.written(text) for each in lists), text)
 
@@ -249,7 +249,7 @@ Expect = str | Constraint | Expectation | Sequence[str | Constraint] | None
 
 
 def keeps(constraint: Constraint, text: str) -> bool:
-    """Whether a number, as it is written, keeps a constraint."""
+    """Whether a number, as written, satisfies a constraint."""
     state: State | None = constraint.start
     for char in text:
         if char in DIGITS or char in constraint.marks:
@@ -260,7 +260,7 @@ def keeps(constraint: Constraint, text: str) -> bool:
 
 
 def _is_possible(automaton: Expectation) -> bool:
-    """Whether any number is accepted, as far as can be seen in a moment."""
+    """Whether any number is accepted; True if a limited search does not decide."""
     stack: list[tuple[State, ...]] = [automaton.start]
     seen = set(stack)
     alphabet = (automaton.marks + DIGITS)[::-1]
@@ -280,16 +280,16 @@ def _is_possible(automaton: Expectation) -> bool:
 
 @dataclass(frozen=True)
 class _Range:
-    """A number with a value from one bound to another, with or without decimals.
+    """A number with a value between two bounds, with or without decimals.
 
-    Either of ``.`` and ``,`` may be the decimal mark, and the other one group digits by three; what
-    can be read both ways keeps the range if one of both values does.
+    Either of ``.`` and ``,`` may be the decimal mark and the other one group digits by three; an
+    ambiguous number satisfies the range if one of its two values does.
     """
 
-    low: Decimal | None  # the least value; None for no bound
-    high: Decimal | None  # the largest one
+    low: Decimal | None  # the minimum; None if unbounded
+    high: Decimal | None  # the maximum; None if unbounded
     text: str
-    decimal: str = ".,"  # which marks may be decimal
+    decimal: str = ".,"  # possible decimal marks
 
     def __post_init__(self) -> None:
         """Checks the order of the bounds."""
@@ -314,9 +314,9 @@ class _Range:
         return low <= Decimal(amount.digits).scaleb(-max(0, amount.decimals)) <= high
 
     def _may_become(self, amount: _Amount) -> bool:
-        """Whether the number can go on to a value in the range."""
+        """Whether the number can be continued to a value in the range."""
         low, high = _bounds(self.low, self.high, amount.negative, max(0, amount.decimals))
-        first, end = amount.digits, amount.digits + 1  # with more digits, from first to before end
+        first, end = amount.digits, amount.digits + 1  # half-open range with more digits appended
         more = 0 if amount.decimals >= 0 else LONGEST - amount.length
         while end <= low and more:
             first, end, more = 10 * first, 10 * end, more - 1
@@ -327,7 +327,7 @@ class _Range:
 def _bounds(
     low: Decimal | None, high: Decimal | None, negative: bool, decimals: int | None = None
 ) -> tuple[Any, Any]:
-    """Between which values a number lies, without its sign; whole ones in units of a decimal."""
+    """Bounds of a number's absolute value; if ``decimals`` is given, in units of that decimal."""
     ends = (-_INFINITE if low is None else low, _INFINITE if high is None else high)
     ends = (-ends[1], -ends[0]) if negative else ends
     if decimals is None:
@@ -337,11 +337,11 @@ def _bounds(
 
 
 class _Amount(NamedTuple):
-    """A number so far, if one of two marks is the decimal mark."""
+    """The beginning of a number, for one of the possible decimal marks."""
 
-    mark: str
-    digits: int = 0  # as one whole number
-    length: int = 0  # digits
+    mark: str  # the decimal mark
+    digits: int = 0  # all digits as one whole number
+    length: int = 0  # number of digits
     negative: bool = False
     decimals: int = -1  # digits after the decimal mark; -1 before it
     group: int = -1  # digits after the last grouping mark; -1 before the first
@@ -352,7 +352,7 @@ class _Amount(NamedTuple):
         return self.length > 0 and self.decimals != 0 and self.group in {-1, 3}
 
     def step(self, char: str) -> _Amount | None:
-        """The number with one more character; None if it is none."""
+        """The number with one more character; None if that is not a number."""
         if char in DIGITS:
             if self.decimals >= 0:
                 more = self._replace(decimals=self.decimals + 1)
@@ -374,16 +374,16 @@ class _Amount(NamedTuple):
 
 @dataclass(frozen=True)
 class _OneOf:
-    """One of some values, each as it may be written.
+    """One of several values, as written in the list.
 
-    The marks in them need not be read, unless two values have the same digits and letters.
+    Their marks need not be read, unless two values have the same digits and letters.
     """
 
-    values: tuple[str, ...]  # the values, without spaces around them
+    values: tuple[str, ...]  # without surrounding spaces
     text: str
 
     def __post_init__(self) -> None:
-        """Checks that there are values, and that all of them can be read."""
+        """Checks that there are values and that the recogniser's alphabet covers them."""
         known = DIGITS + LETTERS + ALL_MARKS
         wrong = {sign for value in self.values for sign in value if sign not in known}
         if wrong or not self.values or not all(any(map(str.isalnum, v)) for v in self.values):
@@ -393,7 +393,7 @@ class _OneOf:
 
     @cached_property
     def _keys(self) -> dict[str, str]:
-        """From what has to be read to the value."""
+        """Maps the characters that must be read to the value."""
         bare = {"".join(filter(str.isalnum, value)): value for value in self.values}
         return bare if len(bare) == len(self.values) else {each: each for each in self.values}
 
@@ -420,14 +420,14 @@ class _OneOf:
         return state in self._keys
 
     def written(self, text: str) -> str:
-        """The value that was read, as it is in the list."""
+        """The value as written in the list."""
         key = "".join(char for char in text if char in DIGITS or char in self.marks)
         return self._keys.get(key, text)
 
 
 @dataclass(frozen=True)
 class _AnyOf:
-    """A number that keeps at least one of several constraints."""
+    """A number that satisfies at least one of several constraints."""
 
     text: str
     several: tuple[Constraint, ...]
@@ -480,17 +480,17 @@ _WORDS = re.compile(r"(?:range|after|one of|mod|iso ?7064|luhn|ean|isbn|iban|>=|
 
 
 def parse(text: str) -> Constraint:
-    """Reads a constraint as a user writes it.
+    """Parses a constraint as users write it.
 
     ``4`` and ``####-##`` are patterns, see ``Pattern.parse``; ``range 0..500``, ``range ..500``,
-    ``>= 7`` and ``<= 9.5`` bound the value, ``after 1234.5`` and ``after 1234.5 by 20`` say what a
-    meter showed last and how far it can have gone, ``one of 12, 15, 18`` lists values (with ``|``
-    between those that have a comma); ``luhn``, ``ean``, ``ean-8``, ``ean-13``, ``isbn``,
+    ``>= 7`` and ``<= 9.5`` bound the value; ``after 1234.5`` and ``after 1234.5 by 20`` give the
+    previous value of a meter and its largest possible increase; ``one of 12, 15, 18`` lists values
+    (separated by ``|`` if they contain commas); ``luhn``, ``ean``, ``ean-8``, ``ean-13``, ``isbn``,
     ``isbn-10``, ``isbn-13``, ``iban``, ``mod 11-2``, ``mod 37-2`` and ``mod 97-10`` (ISO/IEC 7064)
     are check digits.
 
     Raises:
-        ValueError: It is none; the message says what is allowed.
+        ValueError: The text is not a constraint; the message lists what is allowed.
     """
     text = " ".join(text.split(SPACE)).strip()
     plain = text.lower().replace("iso 7064", "").replace("iso7064", "").strip()
@@ -505,7 +505,7 @@ def parse(text: str) -> Constraint:
 
 
 def parse_all(text: str) -> tuple[Constraint, ...]:
-    """Reads one constraint, or several with ``;`` between them; a pattern may have one in it.
+    """Parses one constraint or several separated by ``;``, which a lone pattern may contain.
 
     Raises:
         ValueError: See ``parse``.

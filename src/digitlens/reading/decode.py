@@ -1,8 +1,8 @@
-"""Decodes what the line recogniser says of each step along a line into characters.
+"""Decodes the line recogniser's posteriors for each step along a line into characters.
 
 Best-path decoding of a CTC network (A. Graves et al., "Connectionist temporal classification", ICML
-2006): the most probable class of each step, repetitions joined, blanks dropped. Where something is
-known of the number, ``search`` looks for the most probable one that agrees.
+2006): the most probable class of each step, repetitions collapsed, blanks dropped. Under
+constraints, ``search`` finds the most probable number that satisfies them.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ import numpy.typing as npt
 from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, MARKS, OTHER, SPACE
 from digitlens.imaging.quantile import median
 
-STRIDE = 8  # columns of a line crop that each step of the posteriors covers
+STRIDE = 8  # columns of a line crop covered by one step of the posteriors
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
-WIDTH = 32  # prefixes that a search follows
-_SLIGHT = 1e-6  # odds below which a prefix is not followed
-SPACED = f"{DIGITS}.,:/%$€£"  # what may have a space beside it that is none
-LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
-# What is known of print before any is seen, in heights of digits; how many pairs that counts as.
-_GAP = 0.13  # between two digits of a number ...
-_GAPS = 2.0
-_SIDES = 1.0  # ... whichever character is beside it
-_ADDED = 0.44  # what a space adds: 0.23 in narrow print, 0.9 where all characters are as wide
-_BLANKS = 20.0
-_SPREAD = 0.15  # of gaps in numbers ...
-_SPREADS = 5.0
-_UNEVEN = 0.06  # ... and how much more of spaces
-_TAILS = 4.0  # degrees of freedom: whole pixels make some gaps far wider than others
-_WIDE = 0.35  # heights more than usual that are a space at first
-_FARTHEST = 1.2  # heights: wider gaps say no more of the width of spaces
-_STRAY = 0.1  # square of heights: gaps further off say no more of the spread
-_SEEN = 7.0  # logits: most that the recogniser's word counts
-_HEARD = 0.05  # probability of a space below which there is none: of 11 such, 10 were none
-_ROUNDS = 5
-_RARE = 100.0  # how many times rarer a letter is in a number than the recogniser was taught
+WIDTH = 32  # beam width: prefixes kept by a search
+_SLIGHT = 1e-6  # minimum odds of a prefix kept
+SPACED = f"{DIGITS}.,:/%$€£"  # characters next to which a space may be misread
+LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # letters and ``OTHER``
+# Priors of the spacing model in digit heights, and their weights in pairs of characters.
+_GAP = 0.13  # digit heights: prior gap between two digits of a number
+_GAPS = 2.0  # pairs: weight of _GAP
+_SIDES = 1.0  # pairs: weight of the prior of 0 for what each character adds to the gap
+_ADDED = 0.44  # digit heights: prior width of a space; 0.23 in narrow print, 0.9 in monospaced
+_BLANKS = 20.0  # pairs: weight of _ADDED
+_SPREAD = 0.15  # digit heights: prior spread of gaps inside numbers
+_SPREADS = 5.0  # pairs: weight of _SPREAD
+_UNEVEN = 0.06  # digit heights: additional spread of spaces
+_TAILS = 4.0  # degrees of freedom of Student's t: whole pixels make some gaps far wider
+_WIDE = 0.35  # digit heights above the median: gaps initially taken for spaces
+_FARTHEST = 1.2  # digit heights: cap on gaps when estimating the width of spaces
+_STRAY = 0.1  # digit heights squared: cap on deviations when estimating the spread
+_SEEN = 7.0  # logits: cap on the recogniser's evidence for or against a space
+_HEARD = 0.05  # minimum probability of a space by the recogniser: of 11 below, 10 were none
+_ROUNDS = 5  # iterations of expectation maximisation
+_RARE = 100.0  # how many times rarer letters are in numbers than in the training data
 # Words of digits, marks and letters that look like digits; one or two capitals may end longer ones.
 _LIKE_NUMBER = rf"[\dOoIl{re.escape(MARKS)}]+"
 _NUMERIC = re.compile(
     rf"(?<!\S)(?=\S*\d)(?:{_LIKE_NUMBER}(?!\S)|(?=\S*\d\S*\d){_LIKE_NUMBER}(?=[A-Z]{{1,2}}(?!\S)))"
 )
-_LETTER = re.compile(r"[Oo]|[Il](?=\W?[\dOo])")  # after a number, l is a litre
-# Words of digits and marks, one of them inside numbers, and lone letters before some of these.
+_LETTER = re.compile(r"[Oo]|[Il](?=\W?[\dOo])")  # after a number, l means litre
+# Words of digits and marks, one of .,:/'- among them, with single letters before some of these.
 _LONE = re.compile(r"(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)")
-_DIGITS_EACH = 2  # such letter, at least
+_DIGITS_EACH = 2  # minimum digits of such a word per letter
 _DIGIT_LIKE = {
     char: (digit, chars) for digit, chars in (("0", "Oo"), ("1", "Il")) for char in chars
 }
-# All that a part of a line with a number may say.
-_WRITTEN = DIGITS + MARKS + SPACE + "eECF"  # what a number may be written with
+# Alphabet of ``likely_texts`` and ``text_odds``.
+_WRITTEN = DIGITS + MARKS + SPACE + "eECF"  # characters that numbers are written with
 _CLASSES = [CLASS_OF[char] for char in _WRITTEN]
 _PLACE = {char: k for k, char in enumerate(_WRITTEN)}
-_SIGNS = slice(0, len(DIGITS + MARKS))  # of these, what counts before and after a number as well
-_POSSIBLE = 1e-3  # probability from which a character is looked at
-_EMPTY = 0.999  # probability of a blank from which a step says nothing
-_NEVER = 1e-6  # least probability of a character
+_SIGNS = slice(0, len(DIGITS + MARKS))  # the part of it that also counts outside a number
+_POSSIBLE = 1e-3  # probability above which a character is considered
+_EMPTY = 0.999  # probability of a blank above which a step carries no information
+_NEVER = 1e-6  # minimum probability of a character
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,8 +70,8 @@ class Symbols:
     """The characters of one line, from left to right."""
 
     text: str  # K characters; ``OTHER_SIGN`` for those that are not in the alphabet
-    posteriors: Floats  # float32[K, C]; of each, at the step that is surest of it
-    centres: Floats  # float32[K]; where each stands, in columns of the line crop
+    posteriors: Floats  # float32[K, C]; of each character at its most confident step
+    centres: Floats  # float32[K]; position of each in columns of the line crop
 
     def __len__(self) -> int:
         return len(self.text)
@@ -83,7 +83,7 @@ class Symbols:
 
 
 def decode(posteriors: Floats) -> Symbols:
-    """The most probable path through float32[T, C], of which class 0 is the blank."""
+    """The most probable path through posteriors, float32[T, C]; class 0 is the blank."""
     best = posteriors.argmax(axis=1)
     begins = np.flatnonzero((best != BLANK) & (best != np.r_[BLANK, best[:-1]]))
     ends = np.flatnonzero((best != BLANK) & (best != np.r_[best[1:], BLANK])) + 1
@@ -99,10 +99,10 @@ def decode(posteriors: Floats) -> Symbols:
 
 
 def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
-    """Posteriors, float32[T, C], with digits where letters that look like them stand in a number.
+    """Posteriors, float32[T, C], with digits instead of similar letters inside numbers.
 
-    What is said of the digit counts ``_RARE`` times as much there: the recogniser was taught codes
-    with letters too, more often than they are met.
+    There the digit's probability counts ``_RARE`` times as much: the training data has more codes
+    with letters than real pictures do.
     """
     changed = posteriors
     for place in _digit_like(symbols.text):
@@ -119,7 +119,7 @@ def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
 
 
 def _digit_like(text: str) -> Iterator[int]:
-    """Where in the numbers of a line letters stand that look like digits, or any lone ones."""
+    """Indices of letters in numbers that look like digits, and of single letters in numbers."""
     for word in _NUMERIC.finditer(text):
         yield from (word.start() + found.start() for found in _LETTER.finditer(word[0]))
     for word in _LONE.finditer(text):
@@ -129,7 +129,7 @@ def _digit_like(text: str) -> Iterator[int]:
 
 
 def _run(posteriors: Floats, step: int) -> slice:
-    """The steps around one with the same most probable class."""
+    """The run of steps around one with the same most probable class."""
     best = posteriors.argmax(axis=1)
     others = np.flatnonzero(best != best[step])
     after = int(np.searchsorted(others, step))
@@ -138,21 +138,21 @@ def _run(posteriors: Floats, step: int) -> slice:
 
 
 def _middle(strength: Sequence[float], begin: int) -> float:
-    """The mean of steps from ``begin`` on, in steps, weighed by their strength."""
+    """The centre of steps from ``begin`` on, weighted by their strength, in steps."""
     return sum((begin + 0.5 + k) * each for k, each in enumerate(strength)) / sum(strength)
 
 
 class DigitEvidence(NamedTuple):
-    """What the recogniser says of a digit at one place."""
+    """The recogniser's evidence for a digit at one position."""
 
-    mass: float  # that there is a digit, 0..1
-    given: float  # the same if there is a character at all
-    numeric: float  # the same if that is no letter, as on a line of numbers
-    values: Floats  # float32[10]; which digit, if there is one
+    mass: float  # probability of a digit, 0..1
+    given: float  # the same, given that there is a character
+    numeric: float  # the same, given a character that is not a letter, as on a line of numbers
+    values: Floats  # float32[10]; which digit, given that there is one
 
 
 def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidence:
-    """What a line's posteriors, float32[T, C], say of a digit between two columns of its crop."""
+    """Evidence in a line's posteriors, float32[T, C], for a digit between columns of its crop."""
     first = min(max(0, int(begin / STRIDE)), len(posteriors) - 1)
     last = min(max(first + 1, int(np.ceil(end / STRIDE))), len(posteriors))
     digits = posteriors[first:last, DIGIT_CLASSES]
@@ -172,21 +172,21 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
 def space_chances(
     gaps: npt.NDArray[np.floating], sides: npt.NDArray[np.integer], said: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """How likely a space parts two characters, for all pairs of neighbours on a page.
+    """Probabilities of a space between two characters, for all pairs of neighbours on a page.
 
-    Print of one font leaves the same paper beside each character, and a space has one width. Both
-    are estimated from the page by expectation maximisation, so that a gap is judged by what the two
-    characters beside it leave without a space, and with one. Student's t keeps few pairs, or uneven
-    ones as by hand, from saying much.
+    In one font each character has its own side bearings, and a space has one width. Both are
+    estimated from the page by expectation maximisation, so a gap is compared with what its two
+    characters leave without a space and with one. Student's t limits the influence of few or
+    uneven pairs, such as handwritten ones.
 
     Args:
-        gaps: float[N]; between the ink of both, in heights of digits.
-        sides: int[2, N]; which of ``SPACED`` is on the left, and on the right.
+        gaps: float[N]; between the ink of both characters, in digit heights.
+        sides: int[2, N]; indices in ``SPACED`` of the left and the right character.
         said: float[N]; probability of a space by the recogniser.
     """
     odds = np.log(np.maximum(said, 1e-9) / np.maximum(1 - said, 1e-9)).clip(-_SEEN, _SEEN)
     left, right = sides
-    behind, before = np.zeros((2, len(SPACED)))  # what each character leaves more than is usual
+    behind, before = np.zeros((2, len(SPACED)))  # what each character adds to the usual gap
     usual = float(median(gaps))
     spaces = (gaps > usual + _WIDE).astype(float)
     for _ in range(_ROUNDS):
@@ -209,18 +209,18 @@ def space_chances(
 def _mean_by(
     sides: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], values: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """float64[S]: the weighted mean of values for each of ``SPACED``, drawn towards 0."""
+    """float64[S]: the weighted mean of values for each of ``SPACED``, shrunk towards 0."""
     total, count = (np.bincount(sides, each, len(SPACED)) for each in (weights * values, weights))
     return total / (count + _SIDES)
 
 
 def _log_density(away: npt.NDArray[np.floating], spread: float) -> npt.NDArray[np.float64]:
-    """Of Student's t with a squared scale, but for a constant."""
+    """Log density of Student's t with squared scale ``spread``, up to a constant."""
     return -np.log(spread) / 2 - (_TAILS + 1) / 2 * np.log1p(away**2 / (_TAILS * spread))
 
 
 class Automaton(Protocol):
-    """Says of a number, character by character, whether it can still be right."""
+    """Decides character by character whether a text can still become an accepted number."""
 
     @property
     def start(self) -> Any:
@@ -228,7 +228,7 @@ class Automaton(Protocol):
         ...
 
     def step(self, state: Any, char: str) -> Any:
-        """The state after one more character; None if no number goes on so."""
+        """The state after one more character; None if no accepted number continues with it."""
         ...
 
     def accepts(self, state: Any) -> bool:
@@ -237,57 +237,57 @@ class Automaton(Protocol):
 
 
 class Step(NamedTuple):
-    """What is seen at one place along a line."""
+    """The probabilities at one position along a line."""
 
-    chars: tuple[tuple[str, float], ...]  # the characters that it may be, with their probabilities
-    blank: float  # probability that it is none of the alphabet, inside a number
-    outside: float  # the same before and after a number: letters and marks there do not count
-    joined: bool = False  # whether it goes on with the character of the step before, as CTC has it
+    chars: tuple[tuple[str, float], ...]  # possible characters and their probabilities
+    blank: float  # probability of no character inside a number
+    outside: float  # probability of being skipped before or after a number
+    joined: bool = False  # whether an equal character continues that of the step before, as in CTC
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a line may say."""
+    """A possible text of a line."""
 
     text: str  # its characters
-    odds: float  # how many times as probable it is as the best path without an automaton
-    steps: tuple[int, ...]  # for each character the step at which it is seen
+    odds: float  # its probability over that of the best path without an automaton
+    steps: tuple[int, ...]  # for each character the index of its step
 
 
 class _Prefix:
-    """A beginning of a number: its state, and how probable it is by how it ends."""
+    """A prefix of a number: the state of its automaton and its probabilities by how it ends."""
 
     __slots__ = ("after", "blank", "last", "state", "steps", "top")
 
     def __init__(self, state: Any) -> None:
         self.state = state
-        self.blank = self.last = self.after = 0.0  # on a blank, on its last character, before both
+        self.blank = self.last = self.after = 0.0  # on a blank, on its last character, past its end
         self.steps: tuple[int, ...] = ()
-        self.top = 0.0  # what speaks most for these steps
+        self.top = 0.0  # the highest probability offered for these steps
 
     @property
     def mass(self) -> float:
         whole = self.blank + self.last
-        return whole if whole > self.after else self.after  # max takes twice as long
+        return whole if whole > self.after else self.after  # max() takes twice as long
 
     def offer(self, chance: float, steps: tuple[int, ...]) -> None:
-        """Takes other steps if more speaks for them."""
+        """Replaces the steps if the new ones are more probable."""
         if chance > self.top:
             self.top, self.steps = chance, steps
 
 
 def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> list[Hypothesis]:
-    """What a line says, as far as an automaton lets it: CTC prefix beam search.
+    """The numbers of a line that an automaton accepts, by CTC prefix beam search.
 
     The algorithm is that of A. Hannun et al., "First-pass large vocabulary continuous speech
     recognition using bi-directional recurrent DNNs" (2014), after A. Graves (2006), without the
-    prefixes that cannot become an accepted number. The most probable prefix of each state of the
-    automaton stays in the beam, so that a check digit far on can still be right.
+    prefixes that cannot become an accepted number. The beam also keeps the most probable prefix of
+    other states of the automaton, so that a check digit much later can still be right.
 
     Args:
         steps: From left to right.
-        automaton: Which numbers there can be.
-        width: Prefixes that are followed.
+        automaton: Accepts the allowed numbers.
+        width: Beam width: the number of prefixes kept.
 
     Returns:
         Accepted numbers, the most probable one first.
@@ -307,7 +307,7 @@ def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> l
 
 
 def _scaled(step: Step) -> Step:
-    """The same with 1 for what is most probable; long numbers do not get too improbable."""
+    """Scales the highest probability of a step to 1, so that long numbers do not underflow."""
     top = max([step.outside, *[chance for _, chance in step.chars]])
     chars = tuple([(char, chance / top) for char, chance in step.chars])
     return Step(chars, step.blank / top, step.outside / top, step.joined)
@@ -320,7 +320,7 @@ def _extended(
     automaton: Automaton,
     states: dict[str, Any],
 ) -> dict[str, _Prefix]:
-    """All beginnings after one step more; ``states`` remembers what the automaton said of them."""
+    """All prefixes after one more step; ``states`` caches the automaton's state of each."""
     found: dict[str, _Prefix] = {}
     chars, blank, outside, joined = step
     for text, old in beam.items():
@@ -356,7 +356,7 @@ def _extended(
 
 
 def _pruned(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
-    """The most probable beginnings, and of each state of the automaton the most probable one."""
+    """The most probable prefixes, and the best of those in up to 2 x width of other states."""
     if len(beam) <= width:
         return beam
     likely = [(prefix.mass, text, prefix) for text, prefix in beam.items()]
@@ -375,19 +375,19 @@ class _Anything:
 
     start = 0
 
-    def step(self, state: int, char: str) -> int:  # noqa: ARG002  (of all characters)
+    def step(self, state: int, char: str) -> int:  # noqa: ARG002  (any character)
         return state
 
-    def accepts(self, state: int) -> bool:  # noqa: ARG002  (everywhere)
+    def accepts(self, state: int) -> bool:  # noqa: ARG002  (any state)
         return True
 
 
 def likely_texts(posteriors: Floats, width: int) -> list[Hypothesis]:
-    """What the part of a line that holds a number may say, the most probable text first.
+    """Possible texts of the part of a line that holds a number, the most probable one first.
 
     Args:
-        posteriors: float32[T, C]; letters and spaces count before and after the number only.
-        width: Prefixes that are followed; at most so many texts are found.
+        posteriors: float32[T, C]; skipping letters and spaces around the number costs nothing.
+        width: Beam width, which is also the maximum number of texts.
     """
     said, outside = posteriors[:, _CLASSES].astype(float), _outside(posteriors).tolist()
     blank = posteriors[:, BLANK].tolist()
@@ -403,9 +403,9 @@ def likely_texts(posteriors: Floats, width: int) -> list[Hypothesis]:
 
 
 def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """float64[N]: how likely the recogniser finds each text, all of them multiplied by one number.
+    """float64[N]: the probability of each text by the recogniser, up to a common factor.
 
-    The forward algorithm of CTC, see ``likely_texts``.
+    The CTC forward algorithm; for ``posteriors`` see ``likely_texts``.
     """
     count = max(map(len, texts))
     inner, outer = len(_WRITTEN), len(_WRITTEN) + 1  # blanks inside a number and around it
@@ -414,14 +414,14 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
     for row, text in zip(labels, texts, strict=True):
         row[1 : 2 * len(text) : 2] = [_PLACE[char] for char in text]
         row[2 * len(text)] = outer
-    skips = np.zeros(labels.shape)  # where a blank between two characters may be left out
+    skips = np.zeros(labels.shape)  # where the blank between two characters may be skipped
     skips[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
     blanks = np.stack([posteriors[:, BLANK], _outside(posteriors)], axis=1)
     said = np.concatenate([posteriors[:, _CLASSES], blanks], axis=1)
     said = np.maximum(said, _NEVER).astype(float)
     said /= said.max(axis=1, keepdims=True)
     first, *others = said[_telling(posteriors)][:, labels]
-    framed = np.zeros((len(texts), 2 * count + 3))  # two more at the left, which nothing reaches
+    framed = np.zeros((len(texts), 2 * count + 3))  # two more on the left, which stay 0
     before, beside, paths = framed[:, :-2], framed[:, 1:-1], framed[:, 2:]
     paths[:, :2] = first[:, :2]
     for chances in others:
@@ -432,12 +432,12 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
 
 
 def _telling(posteriors: Floats) -> npt.NDArray[np.bool_]:
-    """bool[T]: the first step, and those but the first of a run of certain blanks."""
+    """bool[T]: all steps but the repeated ones in runs of certain blanks."""
     blank, telling = posteriors[:, BLANK], np.ones(len(posteriors), bool)
     telling[1:] = np.minimum(blank[1:], blank[:-1]) <= _EMPTY
     return telling
 
 
 def _outside(posteriors: Floats) -> Floats:
-    """float32[T]: that a step is neither a digit nor a mark."""
+    """float32[T]: probability that a step is neither a digit nor a mark."""
     return np.maximum(1 - posteriors[:, _CLASSES[_SIGNS]].sum(axis=1), _NEVER)

@@ -1,9 +1,9 @@
-"""How likely a number is right as it was read, and what it is more likely to be.
+"""Estimates how likely a number was read correctly, and what else it may be.
 
-Knows the characters of a page's numbers, where they stand and what else each may be. A page writes
-its numbers alike, above all those below each other, so that one which is written otherwise, or has
-no value, may have lost a mark or have one too many. The weights are fitted on generated documents
-by ``training.doubts``, and lie in ``doubt.json``.
+Knows the characters of a page's numbers, their positions and their alternatives. The numbers of a
+page are usually written alike, above all those in one column, so a number in another form, or
+without a value, may have a missing or an extra mark. The weights are fitted on generated documents
+by ``training.doubts`` and stored in ``doubt.json``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from digitlens.reading.notation import CURRENCIES, ONE_MARK, UNKNOWN, Notation, 
 from digitlens.reading.numbers import Spot, number_spans
 from digitlens.results import Box, Digit
 
-# Logarithms of the odds of other digits by all networks, of digits left out, and of the whole text
-# by the recogniser, against what was read; how many characters were left out and put in.
+# Log odds, against what was read, of changed digits (fused), of dropped digits, and of the whole
+# text by the recogniser; numbers of dropped and of inserted characters.
 COSTS: tuple[str, ...] = ("digits", "dropped", "recognizer", "drops", "inserts")
 CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
@@ -50,44 +50,44 @@ SIGNS = (
 CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
 SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")
 BARE = re.compile(r"\D*\d(?: ?\d){2,}\D*")  # a number without a mark
-_NO_DECIMAL = re.compile(r"\D*0\d+[.,]\d{3,}\D*")  # but a date of which a mark was missed
-_RUN_ON = re.compile(r"\D*[1-9]\d{0,2}([.,])\d{5}\D*")  # the mark behind the group was missed
-_DECIMALS = {",": ".", ".": ","}  # decimal mark by the mark between groups
-_AMOUNT = re.compile(r"\D*(?:0|[1-9]\d{0,4})\d\d\D*")  # as many digits as an amount has, no mark
+_NO_DECIMAL = re.compile(r"\D*0\d+[.,]\d{3,}\D*")  # not a decimal but a date with a mark missed
+_RUN_ON = re.compile(r"\D*[1-9]\d{0,2}([.,])\d{5}\D*")  # the mark after the group was missed
+_DECIMALS = {",": ".", ".": ","}  # decimal mark by grouping mark
+_AMOUNT = re.compile(r"\D*(?:0|[1-9]\d{0,4})\d\d\D*")  # as many digits as an amount, no mark
 _CURRENCY = frozenset(CURRENCIES)
-_PRICES = 1.5  # log share of a column, see ``support``: about half of six, or one more
-CENTS_FROM = 0.5  # probability from which digits without a mark are taken for cents
-_ODDS = 8  # other digits that a number is looked at with ...
-_LEAST = 1e-3  # ... and the odds from which two of them at once
-_UNSEEN = 1e-5  # odds of a text that the recogniser does not see at all
-_NEVER = 1e-6  # least probability
-_WIDTH = 12  # texts that the recogniser finds likely
-_FORMS = 2  # in which a number is looked at, of those that others on its page have
-_PRIOR = 0.1  # share of one way to write numbers, before any is seen ...
-_TRUSTS = 2.0, 1.0  # ... which counts like so many numbers of the page, or of a column
-_ALIGNED = 1.0  # heights: how far the ends of numbers in a column are apart at most
-_BELOW = 0.6  # heights: how far numbers are apart, at least, that stand below each other
-_FAR = 2.5  # heights: of neighbours further away it does not matter where they stand
-_USUAL = -4.0  # logarithm of the doubt about characters that are clear
-_LOOSE = 0.2  # heights: of gaps inside numbers that are wider they may part a number
-_GRID = 0.4  # heights: how far the middles of numbers in a column of a grid are apart at most
-_MATES = 3  # numbers above and below one that leave no doubt that it is in a grid
-_EDGE = 0.12  # heights: how far ends of numbers that are aligned are from a straight line
-_ENDS = 12  # nearest numbers of a column of which the ends are looked at
-_STEEP = 0.15  # most that the edge of a column goes sideways
-_YEARS = range(1900, 2061)
+_PRICES = 1.5  # column support from which unmarked amounts have cents: about 3 or 4 of 6 numbers
+CENTS_FROM = 0.5  # probability from which the last two digits without a mark are cents
+_ODDS = 8  # number of changes of single characters that are tried
+_LEAST = 1e-3  # odds above which two of these changes are combined
+_UNSEEN = 1e-5  # minimum odds of a text by the recogniser
+_NEVER = 1e-6  # minimum probability
+_WIDTH = 12  # beam width: maximum texts of the recogniser that are tried
+_FORMS = 2  # number of forms of other numbers on the page that are tried
+_PRIOR = 0.1  # prior fraction of numbers in one form
+_TRUSTS = 2.0, 1.0  # weights of that prior in numbers: on the page, and in a column
+_ALIGNED = 1.0  # digit heights: maximum distance between the ends of numbers in a column
+_BELOW = 0.6  # digit heights: minimum vertical distance between numbers in a column
+_FAR = 2.5  # digit heights: cap on the distance to neighbours
+_USUAL = -4.0  # log doubt of clear characters
+_LOOSE = 0.2  # digit heights: median gap inside numbers above which they may have been split
+_GRID = 0.4  # digit heights: maximum offset between the centres in a column of a grid
+_MATES = 3  # characters above and below one that make a grid certain
+_EDGE = 0.12  # digit heights: maximum distance of aligned ends from a straight edge
+_ENDS = 12  # number of nearest ends of a column that are considered
+_STEEP = 0.15  # maximum slope of the edge of a column, sideways over down
+_YEARS = range(1900, 2061)  # plausible years of dates
 _REASONS = {
     "characters": "not all of its characters are clear",
     "missed": "a character may have been missed",
-    "rivals": "it may be written otherwise",
-    "none": "not written as numbers are",
-    "column": "others in its column are written otherwise",
-    "outlier": "other numbers here are written otherwise",
-    "date_outlier": "other dates here are written otherwise",
-    "near": "characters here stand far apart",
+    "rivals": "another reading is likely too",
+    "none": "not the usual form of a number",
+    "column": "written differently from others in its column",
+    "outlier": "written differently from other numbers here",
+    "date_outlier": "written differently from other dates here",
+    "near": "characters here are far apart",
     "lone": "may be a digit of a wider number",
     "uneven": "its digits differ in height",
-    "short": "others in its column go on further",
+    "short": "others in its column extend further",
 }
 
 Floats = npt.NDArray[np.float64]
@@ -96,18 +96,18 @@ Floats = npt.NDArray[np.float64]
 class Rewriting(NamedTuple):
     """A number with some of its characters changed."""
 
-    # For each of its characters what it is now: empty if dropped, with a mark that was put behind.
+    # The new text of each character: empty if dropped, with a mark inserted after it.
     chars: tuple[str, ...]
-    features: tuple[float, ...]  # by ``CHANGES``
+    features: tuple[float, ...]  # named by ``CHANGES``
 
     @property
     def text(self) -> str:
-        """As it is written then."""
+        """The new text."""
         return "".join(self.chars)
 
     @property
     def odds(self) -> float:
-        """How likely it is by its characters alone, against what was read."""
+        """Odds from its characters alone, against what was read; at most 1."""
         return exp(min(sum(self.features[: COSTS.index("drops")]), 0.0))
 
 
@@ -116,16 +116,16 @@ Weights = Mapping[str, Sequence[float]]
 
 @cache
 def shipped() -> Weights:
-    """Fitted weights: ``changes``, and with a constant first ``signs``, ``cents``, ``sizes``."""
+    """Shipped weights: ``changes``, and with the bias first ``signs``, ``cents``, ``sizes``."""
     path = Path(__file__).with_name("doubt.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 @lru_cache(4096)
 def form(text: str, known: Notation = UNKNOWN) -> str:
-    """How a number is written, by what is known of it: mark and decimals, or the form of a date.
+    """The form of a number under a notation: mark and decimals, or the form of a date.
 
-    The same for all numbers that are written alike; ``none`` for what has no value.
+    The same for all numbers that are written alike; ``none`` for a text without value.
     """
     found = [each for each in meanings(text) if each.fits(known)]
     several = any(ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text))
@@ -143,7 +143,7 @@ def form(text: str, known: Notation = UNKNOWN) -> str:
 
 
 class PageNumbers:
-    """The numbers of a page, and where they stand."""
+    """The numbers of a page and their positions."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class PageNumbers:
         known: Notation = UNKNOWN,
         fitted: Weights | None = None,
     ) -> None:
-        """Measures them, by the characters of each; without weights, those shipped are taken."""
+        """Measures numbers, given as their characters; ``fitted`` defaults to ``shipped``."""
         self.known = known
         self.fitted = shipped() if fitted is None else fitted
         self.numbers = numbers
@@ -164,17 +164,17 @@ class PageNumbers:
         inside = np.array([gap for number in numbers for gap in _gaps(number)])
         self.loose = min(max(float(median(inside)), 0.0), 1.0) if len(inside) else 0.0
         self._supports: dict[tuple[int, str], tuple[float, float]] = {}
-        # Of each number all others and those of its column, and how much these count.
+        # For each number the masks of all others and of its column, with the weight of each.
         self._others: dict[int, tuple[tuple[npt.NDArray[np.bool_], float], ...]] = {}
         self.cents = [self._cents(number) for number in range(len(numbers))]
 
     def _cents(self, number: int) -> float:
-        """How likely the last two digits of a number are cents, without a mark that was read."""
+        """Probability that the last two digits of a number without a mark are cents."""
         signs = self.cents_signs(number)
         return _logistic(self.fitted["cents"], signs) if signs else 0.0
 
     def cents_signs(self, number: int) -> tuple[float, ...]:
-        """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
+        """Features for cents without a mark, named by ``CENTS``; empty if there can be none."""
         if not unmarked(self.numbers[number]):
             return ()
         geometry = raised_chance(self.numbers[number], self.fitted)
@@ -184,7 +184,7 @@ class PageNumbers:
         return odds, float(page > 0), max(page, 0.0), min(page, 0.0), min(column, 0.0)
 
     def is_priced(self, number: int) -> bool:
-        """Whether a number without a mark is an amount, and others say that those have cents.
+        """Whether a number without a mark is an amount that should have cents, as others do.
 
         It has a currency or begins with 0 and others have decimals, or most in its column do.
         """
@@ -196,11 +196,11 @@ class PageNumbers:
         return any((page > 0 and is_money) or column > _PRICES for page, column in supports)
 
     def support(self, number: int, way: str) -> tuple[float, float]:
-        """How many others are written in one way, on the page and in its column.
+        """Support of other numbers for a form, on the page and in the number's column.
 
-        As logarithms of their shares, against the share when nothing else is known.
+        Each is the log of the fraction of numbers in this form over its prior.
         """
-        if (number, way) not in self._supports:  # rewritings of a number share few ways
+        if (number, way) not in self._supports:  # rewritings of a number have few forms
             if number not in self._others:
                 page, column = np.arange(len(self.forms)) != number, self._column(number)
                 sums = (float(self.chances[others].sum()) for others in (page, column))
@@ -214,7 +214,7 @@ class PageNumbers:
         return self._supports[number, way]
 
     def _column(self, number: int) -> npt.NDArray[np.bool_]:
-        """Which numbers stand above or below another and begin or end where it does."""
+        """bool[N]: numbers above or below another that begin or end where it does."""
         x0, y0, x1, y1 = self.boxes.T
         height = self.heights[number]
         below = np.abs(y0 + y1 - y0[number] - y1[number]) / 2 > _BELOW * height
@@ -222,7 +222,7 @@ class PageNumbers:
         return np.asarray(below & (ends <= _ALIGNED * height))
 
     def _outlier(self, number: int, own: str) -> tuple[float, float]:
-        """How far other quantities of the page agree on what this one is not; other dates."""
+        """How far other quantities of the page agree on another form than ``own``; other dates."""
         is_date = own[0].isdigit()
         ways = {way for way in self.forms.tolist() if way[0].isdigit() == is_date} - {own, "none"}
         usual = max((self.support(number, way)[0] for way in ways), default=0.0)
@@ -230,10 +230,10 @@ class PageNumbers:
         return away * (not is_date), away * is_date
 
     def short(self, number: int) -> float:
-        """Whether a number with decimals ends before the edge that others of its column share.
+        """How far a number with decimals ends before the edge shared by its column, 0 to 1.
 
-        0 to 1; 0 for other numbers, where not three and half of those around it share an edge, or
-        where it is on one. What is lost at an end, as a minus behind an amount, leaves such a gap.
+        0 for other numbers, if fewer than three or half of those around it share an edge, or if it
+        is on one. A character lost at an end, such as a minus after an amount, leaves such a gap.
         """
         if self.forms[number][0] not in ".,":
             return 0.0
@@ -251,7 +251,7 @@ class PageNumbers:
         return float(np.clip(max(gaps, default=0.0) / _EDGE - 1, 0, 1))
 
     def in_grid(self, number: int) -> float:
-        """How far a lone character stands in a grid, above or below other ones, 0 to 1."""
+        """How likely a lone character is in a grid, above or below others, 0 to 1."""
         if self.lengths[number] > 1:
             return 0.0
         x0, _, x1, _ = self.boxes.T
@@ -260,9 +260,9 @@ class PageNumbers:
         return min(int(mates.sum()), _MATES) / _MATES
 
     def near(self, number: int, *, alone: bool = False) -> float:
-        """Heights to the nearest number on the same line, or lone character if ``alone``.
+        """Distance, in digit heights, to the nearest number on the same line; at most ``_FAR``.
 
-        At most ``_FAR``.
+        With ``alone``, to the nearest lone character.
         """
         x0, y0, x1, y1 = self.boxes.T
         lower = np.minimum(y1 - y0, y1[number] - y0[number])
@@ -274,7 +274,7 @@ class PageNumbers:
         return min(max(nearest, 0.0), _FAR)
 
     def with_next(self, number: int) -> str:
-        """A number and its neighbour, if those may be one; empty if not."""
+        """The joint text of a number and its neighbour, if they may be one; else empty."""
         for left, right in ((number, number + 1), (number - 1, number)):
             if left >= 0 and right < len(self.texts):
                 gap = (self.boxes[right][0] - self.boxes[left][2]) / self.heights[number]
@@ -284,9 +284,9 @@ class PageNumbers:
         return ""
 
     def signs(self, number: int, chosen: Rewriting, chance: float) -> tuple[float, ...]:
-        """What speaks for and against a number, by ``SIGNS``.
+        """Features of whether a number is right, named by ``SIGNS``.
 
-        It is taken for one of its rewritings, with a chance of that; see ``likelihoods``.
+        ``chosen`` is the accepted rewriting and ``chance`` its probability; see ``likelihoods``.
         """
         spots = self.numbers[number]
         heights = [spot.box.height for spot in spots if spot.place >= 0]
@@ -309,9 +309,9 @@ class PageNumbers:
         )
 
     def rewritings(self, number: int, digits: Mapping[int, Digit]) -> list[Rewriting]:
-        """A number as it was read, first, and all that it is looked at as well.
+        """All texts considered for a number; the first is the one that was read.
 
-        Digits are by their place, see ``Spot``.
+        ``digits`` are indexed by place, see ``Spot``.
         """
         spots = self.numbers[number]
         chars = tuple(spot.char for spot in spots)
@@ -335,18 +335,18 @@ class PageNumbers:
         ]
 
     def _usual_forms(self, number: int) -> list[str]:
-        """Forms with marks that other numbers of the page have, most of its column first."""
+        """The forms with marks best supported by other numbers, those of its column first."""
         ways = {way for way in self.forms.tolist() if not way[0].isalpha()}
         support = {way: self.support(number, way)[::-1] for way in sorted(ways)}
         likely = [way for way in support if max(support[way]) > 0 and way != self.forms[number]]
         return nlargest(_FORMS, likely, key=support.__getitem__)
 
     def _in_form(self, number: int, way: str) -> Chars:
-        """A number in a form; as it was read if its length does not fit."""
+        """A number rewritten in a form; unchanged if its length does not fit."""
         spots = self.numbers[number]
         now = [spot.char for spot in spots]
         core = [k for k, spot in enumerate(spots) if spot.place >= 0]
-        if way[0] in ".,":  # decimals behind a mark
+        if way[0] in ".,":  # decimals after a mark
             rest = len(core) - int(way[1:])
             group = _RUN_ON.fullmatch(self.texts[number])
             run_on = group and way == f"{_DECIMALS[group[1]]}2"
@@ -366,20 +366,20 @@ class PageNumbers:
         return tuple(now)
 
     def has_usual_mark(self, text: str) -> bool:
-        """Whether a number has no other decimal mark than more than half of the page's numbers."""
+        """Whether a number's decimal mark, if any, is on at least half of the marked numbers."""
         marks = [way[0] for way in self.forms.tolist() if way[0] in {".", ","}]
         mark = form(text, self.known)[0]
         return mark not in {".", ","} or 2 * marks.count(mark) >= len(marks)
 
     def likelihoods(self, rewritings: Sequence[Rewriting]) -> Floats:
-        """float64[N]: how likely each rewriting of a number is, of all of them together."""
+        """float64[N]: the probability of each rewriting of a number; they sum to 1."""
         features = np.array([each.features for each in rewritings])
         scores = features @ np.array(self.fitted["changes"])
         odds = np.exp(scores - scores.max())
         return np.asarray(odds / odds.sum())
 
     def right_chance(self, signs: Sequence[float]) -> float:
-        """How likely a number is right, by its ``signs``."""
+        """Probability that a number is right, from its ``signs``."""
         return _logistic(self.fitted["signs"], signs)
 
     def _features(self, number: int, text: str) -> tuple[float, ...]:
@@ -391,7 +391,7 @@ class PageNumbers:
 
 
 def say_why(signs: Sequence[float], fitted: Weights) -> str:
-    """What speaks most against a number, in a few words."""
+    """The strongest evidence against a number, in a few words."""
     parts = zip(SIGNS, fitted["signs"][1:], signs, strict=True)
     usual = {"characters": _USUAL, "rivals": _USUAL}
     against = {name: weight * (sign - usual.get(name, 0.0)) for name, weight, sign in parts}
@@ -399,30 +399,30 @@ def say_why(signs: Sequence[float], fitted: Weights) -> str:
 
 
 def unmarked(spots: Sequence[Spot]) -> list[Box]:
-    """The digits of a number of three or more without a mark; none for other numbers."""
+    """The boxes of the digits of a number with three or more and no mark; else empty."""
     text = "".join(spot.char for spot in spots)
     return [spot.box for spot in spots if spot.place >= 0] if BARE.fullmatch(text) else []
 
 
 def raised_chance(spots: Sequence[Spot], fitted: Weights | None = None) -> float:
-    """How likely the last two digits of a number are cents, by size and height.
+    """Probability that the last two digits of a number are cents, from their size and position.
 
-    0 for a number with a mark, or of less than three digits.
+    0 for a number with a mark or with fewer than three digits.
     """
     boxes = unmarked(spots)
     return _logistic((fitted or shipped())["sizes"], sizes(boxes)) if boxes else 0.0
 
 
 def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:
-    """How the last two digits of a number differ from the others, by ``SIZES``.
+    """Differences of the last two digits of a number from the others, named by ``SIZES``.
 
-    Each of the two is measured alone, since ink of the digit before may be in its box.
+    Each of the two is measured separately, as its box may contain ink of the digit before.
     """
     x0, y0, x1, y1 = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).T
     x, count = (x0 + x1) / 2, len(boxes) - 2
     right, down = x[:-2] - x[:-2].mean(), (y0 + y1)[:-2] / 2
     slope = float(right @ down) / max(float(right @ right), 1.0) if count > 1 else 0.0
-    slope = min(max(slope, -0.2), 0.2) * (1 - 1 / count)  # two digits do not say much
+    slope = min(max(slope, -0.2), 0.2) * (1 - 1 / count)  # two digits are weak evidence
     y0, y1 = y0 - slope * x, y1 - slope * x
     heights, widths = y1 - y0, x1 - x0
     whole = float(median(heights[:-2]))
@@ -438,16 +438,16 @@ def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:
 
 
 def read_chance(spots: Sequence[Spot]) -> float:
-    """That all characters are right and none was missed, by each of them alone."""
+    """Probability that all characters are right and none was missed, if independent."""
     chance = max((spot.missed[1] for spot in spots), default=0.0)
     return prod(spot.confidence for spot in spots) * (1 - chance)
 
 
-Chars = tuple[str, ...]  # for each character of a number what it is now, see ``Rewriting``
+Chars = tuple[str, ...]  # the new text of each character of a number, see ``Rewriting``
 
 
 def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterator[Chars]:
-    """A number with one or two digits that are others, or characters that are none at all."""
+    """A number with one or two digits changed or characters dropped."""
     likely: list[tuple[float, int, str]] = []
     for k, spot in enumerate(spots):
         likely.append(((1 - spot.confidence) / max(spot.confidence, _NEVER), k, ""))
@@ -467,9 +467,9 @@ def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterator[Cha
 def _seen(
     spots: Sequence[Spot], steps: npt.NDArray[np.float32], owners: Sequence[int]
 ) -> Iterator[Chars]:
-    """What the recogniser may see, once with digits as all networks have them where it can be.
+    """Likely texts by the recogniser, each also with fused digits where it agrees with the best.
 
-    Steps, float32[T, C], are those of all characters, ``owners`` the character of each.
+    ``steps``, float32[T, C], are the posteriors; ``owners`` has the character of each step.
     """
     first: Chars = ()
     for text in likely_texts(steps, _WIDTH):
@@ -487,7 +487,7 @@ def _seen(
 def _costs(
     spots: Sequence[Spot], now: Chars, digits: Mapping[int, Digit], seen: float | None
 ) -> tuple[float, ...]:
-    """What was changed, by ``COSTS``; what no recogniser saw is as likely as its characters."""
+    """Costs of a rewriting, named by ``COSTS``; ``seen``: log odds by the recogniser, if any."""
     other = dropped = unseen = 0.0
     drops = inserts = 0
     for spot, char in zip(spots, now, strict=True):
@@ -506,12 +506,12 @@ def _costs(
 
 
 def own_digit(spot: Spot, chars: str) -> str:
-    """The digit of a place among the characters that it is now; empty if there is none."""
+    """The digit that a place has in its new text; empty if there is none."""
     return spot.char if spot.char in chars else digits_of(chars)[:1]
 
 
 def _digit_odds(digit: Digit, value: int) -> float:
-    """Of another value, against that which was read; what it is leaves them little room."""
+    """Odds of another value against the one read, scaled to fit the digit's confidence."""
     top, sure = digit.probabilities[digit.value], max(digit.confidence, _NEVER)
     scale = min(sure / max(top, _NEVER), (1 - sure) / max(1 - top, _NEVER))
     return scale * digit.probabilities[value] / sure
@@ -528,15 +528,15 @@ def _logistic(fitted: Sequence[float], features: Sequence[float]) -> float:
 
 
 def _gaps(spots: Sequence[Spot]) -> list[float]:
-    """Between the characters of a number, in heights of its digits."""
+    """Gaps between the characters of a number, in digit heights."""
     height = max(_height(spots), 1.0)
     return [(right.box.x0 - left.box.x1) / height for left, right in pairwise(spots)]
 
 
 def _edge(ends: Floats, down: Floats) -> tuple[int, float]:
-    """The straight line on which most ends of a column are: how many, and where it is at 0.
+    """The straight line through most ends of a column: how many, and its position at 0.
 
-    Ends and how far down they are, float64[N], are measured from a number, in its heights.
+    Horizontal and vertical offsets of the ends, float64[N], are from a number, in digit heights.
     """
     first, second = np.triu_indices(len(ends), 1)
     steady = np.abs(ends[second] - ends[first]) < _STEEP * np.abs(down[second] - down[first])

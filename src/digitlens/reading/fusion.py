@@ -1,4 +1,4 @@
-"""Fusion: the scores of digit detector, line recogniser and classifier made one probability."""
+"""Fuses the scores of digit detector, line recogniser and classifier into one probability."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from digitlens.reading.places import UNSEEN, Places
 from digitlens.results import Outputs
 
 NETWORKS = ("detector", "recognizer", "classifier")
-POOL = (0.3, 1.0, 0.3)  # weights of their logarithms before they are fitted
+POOL = (0.3, 1.0, 0.3)  # weights of the networks' log probabilities before fitting
 CONTEXT = 20  # columns of ``context``
-_VALUE, _EXISTENCE = ("first", "second", "third"), ("exists", "existing")  # layers of each answer
+_VALUE, _EXISTENCE = ("first", "second", "third"), ("exists", "existing")  # layers by output
 LAYERS = (*_VALUE, *_EXISTENCE)
-_LEAST = 1e-4  # no network alone can rule a digit out
-_DOUBT = 0.02  # a tile may be cut wrongly: what is no digit there may be one on the page
-_USUAL = 28.0  # pixels: height of a digit that is neither small nor large
+_LEAST = 1e-4  # minimum probability, so that no network alone can rule a digit out
+_DOUBT = 0.02  # minimum of the classifier's digit probability, as a tile may be cut wrongly
+_USUAL = 28.0  # pixels: height of a medium-sized digit
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Scores(Columns):
-    """What the three networks say of N places."""
+    """The outputs of the three networks for N places."""
 
-    places: Places  # where, and what detector and recogniser say
-    classifier: Floats  # float32[N, 10]; which digit, by the classifier of tiles
-    is_digit: Floats  # float32[N]; that it is a digit at all, by the same
+    places: Places  # positions, and the outputs of detector and recogniser
+    classifier: Floats  # float32[N, 10]; which digit, by the tile classifier
+    is_digit: Floats  # float32[N]; probability that it is a digit, by the tile classifier
 
     @classmethod
     def of(cls, places: Places, said: Outputs) -> Scores:
-        """Puts together what was found with what the classifier says of its tiles."""
+        """Combines places with the classifier's outputs for their tiles."""
         probabilities = np.asarray(said.probabilities, np.float32)
         digit = np.ones(len(places), np.float32) if said.digit is None else said.digit
         return cls(places, probabilities, np.asarray(digit, np.float32))
@@ -51,47 +51,47 @@ class Scores(Columns):
 
     @property
     def boxes(self) -> Floats:
-        """float32[N, 4]; on the page."""
+        """float32[N, 4]: x0, y0, x1, y1 on the page."""
         return self.places.boxes
 
     @property
     def strength(self) -> Floats:
-        """float32[N]: the higher of both scores that a digit is there."""
+        """float32[N]: the higher of detector's and recogniser's probability of a digit."""
         return np.maximum(self.places.objectness, self.places.mass)
 
 
 class Fused(NamedTuple):
-    """What all networks together say of N places."""
+    """The fused outputs for N places."""
 
     probabilities: Floats  # float32[N, 10]; which digit; rows sum to 1
-    # float32[N]; that a digit is there and has its most probable value, calibrated.
+    # float32[N]; calibrated probability that there is a digit and that its top value is right.
     confidence: Floats
-    existence: Floats  # float32[N]; that there is a digit at all
+    existence: Floats  # float32[N]; probability that there is a digit
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """A small network, fitted on generated pictures, that weighs what the others say.
+    """A small network, fitted on generated pictures, that combines the outputs of the others.
 
-    It scores each value by what is said of that one and of the whole place, with ``POOL`` as a
-    start and two hidden layers; and by what is said of the most probable one whether there is a
-    digit at all.
+    The score of a value is the ``pool``-weighted sum of its log probabilities plus the output of
+    a network with two hidden layers on these and the context of the place. A second one decides
+    from those of the most probable value whether there is a digit.
     """
 
-    pool: tuple[float, ...] = POOL  # weights of the three networks' logarithms for a value
-    # float64[inputs + 1, outputs] each, the constants in the last row; empty before they are fitted
+    pool: tuple[float, ...] = POOL  # weights of the three networks' log probabilities
+    # float64[inputs + 1, outputs] each, with the biases in the last row; empty before fitting
     layers: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    # From raw confidence to the probability of being right; None before.
+    # Maps raw confidence to the probability of being right; None before it is fitted.
     calibration: Calibration | None = None
-    # Which share of digits is stated at which confidence, and how many are wrong.
+    # Coverage and error rate at each confidence threshold; None before it is measured.
     risk: RiskCoverage | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fusion:
-        """What ``as_dict`` gave.
+        """Restores a fusion from ``as_dict``.
 
         Raises:
-            ModelError: It is damaged.
+            ModelError: The values are damaged.
         """
         try:
             pool = tuple(float(weight) for weight in values.get("pool", POOL))
@@ -108,14 +108,14 @@ class Fusion:
             raise ModelError(f"the fusion of the line reader is damaged: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
-        """The weights as JSON-ready values."""
+        """The fitted values in JSON-ready form."""
         layers = {name: layer.tolist() for name, layer in self.layers.items()}
         more = {"calibration": self.calibration, "risk": self.risk}
         fitted = {name: each.as_dict() for name, each in more.items() if each}
         return {"pool": list(self.pool), "layers": layers, **fitted}
 
     def fuse(self, scores: Scores) -> Fused:
-        """What all networks together say of places."""
+        """Fuses the scores of all places."""
         logs = opinions(scores)
         sums, existence = logs @ np.array(self.pool), scores.strength
         if self.layers and len(scores):
@@ -134,7 +134,7 @@ class Fusion:
     def _layers(
         self, names: Sequence[str], values: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """What comes out of layers of the network, the negative left out between two of them."""
+        """Applies layers of the network, with ReLU between them."""
         for number, name in enumerate(names):
             layer = self.layers[name]
             values = (np.maximum(values, 0) if number else values) @ layer[:-1] + layer[-1]
@@ -142,12 +142,12 @@ class Fusion:
 
 
 def opinions(scores: Scores) -> Floats:
-    """Logarithms of what each network says of each value, float32[N, 10, 3]."""
+    """float32[N, 10, 3]: log probability of each value by each network."""
     return _log(scores.digits).transpose(0, 2, 1)
 
 
 def context(scores: Scores) -> Floats:
-    """What is said of a place as a whole, float32[N, CONTEXT], each column of a size near 1."""
+    """float32[N, CONTEXT]: features of each place as a whole, scaled to about 1."""
     places = scores.places
     seen = places.objectness > UNSEEN
     highest = np.sort(_log(scores.digits), axis=2)[:, :, -2:]
@@ -170,27 +170,27 @@ def context(scores: Scores) -> Floats:
 
 
 def inputs(logs: Floats, around: Floats) -> npt.NDArray[np.float64]:
-    """What the network sees, float64[..., 3 + CONTEXT]: ``opinions`` on values, and ``context``."""
+    """Inputs of the network, float64[..., 3 + CONTEXT]: ``opinions`` on values, and ``context``."""
     around = np.broadcast_to(around, (*logs.shape[:-1], CONTEXT))
     return np.concatenate([logs / 3, around], axis=-1, dtype=np.float64)
 
 
 def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]]) -> None:
-    """Raises ValueError where weights do not fit each other."""
+    """Raises ValueError if the shapes of weights do not match or weights are not finite."""
     if len(pool) != len(NETWORKS):
-        raise ValueError(f"expected {len(NETWORKS)} numbers as pool, found {len(pool)}")
+        raise ValueError(f"expected a pool of {len(NETWORKS)} numbers, found {len(pool)}")
     for names in (_VALUE, _EXISTENCE) if layers else ():
         before = len(NETWORKS) + CONTEXT
         for name in names:
             layer = layers[name]
             if layer.ndim != 2 or len(layer) != before + 1 or not np.isfinite(layer).all():
                 sides = " x ".join(map(str, layer.shape))
-                raise ValueError(f"expected {before + 1} rows of numbers as {name}, found {sides}")
+                raise ValueError(f"expected {before + 1} rows of numbers in {name}, found {sides}")
             before = layer.shape[1]
 
 
 def _size(scores: Scores) -> Floats:
-    """0 for a digit of usual height, 1 for one four times as high, -1 for one a quarter so high."""
+    """0 for a digit of 28 pixels, 1 for one four times as high, -1 for a quarter; at most 1.5."""
     height = scores.boxes[:, 3] - scores.boxes[:, 1]
     return np.clip(np.log2(np.maximum(height, 1) / _USUAL) / 2, -1, 1.5).astype(np.float32)
 

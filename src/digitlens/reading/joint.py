@@ -1,7 +1,7 @@
-"""Decides the cells of a table together: by the rules of Sudoku, or by a column and its total.
+"""Decides the cells of a table jointly: by the rules of Sudoku, or by a column and its total.
 
-Both take what was seen of each cell as probabilities and find the most probable whole that keeps
-the rule; neither knows pictures.
+Both find the most probable set of values that satisfies the rule, given probabilities for each
+cell; neither knows pictures.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy.typing as npt
 from digitlens.results import Alternative
 from digitlens.tabular import Cell, Table
 
-_LEAST = 1e-6  # no cell is surer than this of what it is not
-_BREAKS = 1e-3  # of what is seen, so much breaks the rule: a page is not what it was said to be
-_SEVERAL = 1e-3  # of the puzzles, so many have several solutions
-_NODES = 3000  # grids looked into, after which a puzzle is given up
-_STEPS = 20_000  # of the solver for one grid ...
-_EFFORT = 250_000  # ... and for all grids, once to find one and once for how sure it is
-_SUMS = 5000  # partial sums of a column that are followed
+_LEAST = 1e-6  # minimum probability of any value of a cell
+_BREAKS = 1e-3  # prior probability that a page breaks the rule it is said to obey
+_SEVERAL = 1e-3  # prior probability that a puzzle has several solutions
+_NODES = 3000  # maximum grids examined per puzzle
+_STEPS = 20_000  # maximum solver steps per grid
+_EFFORT = 250_000  # maximum solver steps to find the grid, and again for its confidence
+_SUMS = 5000  # maximum partial sums kept per column
 
 Values = npt.NDArray[np.int64]
-Domains = tuple[int, ...]  # for each of 81 cells a bit for each value that it may have
+Domains = tuple[int, ...]  # for each of 81 cells a bit mask of its possible values
 
 _UNITS = [(cell // 9, 9 + cell % 9, 18 + cell // 27 * 3 + cell % 9 // 3) for cell in range(81)]
 _ALL = (1 << 10) - 1
@@ -36,11 +36,11 @@ _ALL = (1 << 10) - 1
 
 @dataclass(frozen=True)
 class Sudoku:
-    """The cells of a Sudoku that can be true together.
+    """The most probable consistent cells of a Sudoku.
 
     Attributes:
         cells: int64[9, 9]; 0 is an empty cell.
-        confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
+        confidence: float64[9, 9]; probability of each cell, given the rules and all candidates.
         solution: int64[9, 9]; the completed grid if there is exactly one, else None.
     """
 
@@ -50,20 +50,20 @@ class Sudoku:
 
 
 def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
-    """Reads all cells at once: no digit twice in a row, column or box, and there is a solution.
+    """Decides all cells jointly: no digit twice in a row, column or box, and solvable.
 
-    Best-first branch and bound over what the cells may be, exact: the first grid that keeps the
-    rules is the most probable one. A grid with several solutions is possible but unlikely, as
-    puzzles are made to have one.
+    Exact best-first branch and bound over the values of cells: the first grid that obeys the rules
+    is the most probable one. A grid with several solutions is possible but unlikely, as puzzles
+    are made to have one.
 
     Args:
-        probabilities: float[9, 9, 10]; of each cell, index 0 that it is empty, then of 1 to 9.
+        probabilities: float[9, 9, 10]; for each cell, index 0 is empty, 1 to 9 are the digits.
 
     Returns:
-        None where no grid keeps the rules, or none was found with a limited effort.
+        None if no grid obeys the rules, or none was found within the effort limit.
 
     Raises:
-        ValueError: The shape is another one, or a number is no probability.
+        ValueError: The shape differs, or a number is negative or not finite.
     """
     seen = np.asarray(probabilities, np.float64)
     if seen.shape != (9, 9, 10) or not np.isfinite(seen).all() or (seen < 0).any():
@@ -74,7 +74,7 @@ def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
     if found is None:
         return None
     cells, cost, solution = found
-    held = 1 / (1 + _BREAKS * math.exp(min(cost, 100)))  # the rules hold at all
+    held = 1 / (1 + _BREAKS * math.exp(min(cost, 100)))  # probability that the rules hold
     check = _Effort(_EFFORT)
     sure = np.array([_given_others(cells, cell, shares[cell], check) for cell in range(81)])
     return Sudoku(cells.reshape(9, 9), held * sure.reshape(9, 9), solution)
@@ -82,16 +82,16 @@ def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
 
 @dataclass
 class _Effort:
-    left: int  # steps of the solver
+    left: int  # remaining solver steps
 
 
 def _best_grid(
     seen: npt.NDArray[np.float64], effort: _Effort
 ) -> tuple[Values, float, Values | None] | None:
-    """The cheapest grid that keeps the rules, its cost, and its solution if it has only one."""
+    """The cheapest grid that obeys the rules, its cost, and its solution if it is unique."""
     costs: list[list[float]] = seen.tolist()
     ranked = [sorted(range(10), key=row.__getitem__) for row in costs]
-    number = count()  # of equal costs, the grid that was found first
+    number = count()  # of equal costs, the grid found first is taken
     start: Domains = (_ALL,) * 81
     heap: list[tuple[float, int, Domains, Values | None]] = [(0.0, next(number), start, None)]
     for _ in range(_NODES):
@@ -105,12 +105,12 @@ def _best_grid(
         solutions = [] if conflict else _solutions(cells, effort)
         if len(solutions) == 1:
             return np.array(cells), cost, np.array(solutions[0]).reshape(9, 9)
-        if solutions:  # possible, and so are others that have only one
+        if solutions:  # several: possible, but competes with grids that have one
             costly = cost - math.log(_SEVERAL)
             heapq.heappush(heap, (costly, next(number), domains, np.array(cells)))
         for cell, part in _others(domains, cells, conflict or range(81)):
             value = next(v for v in ranked[cell] if part[cell] >> v & 1)
-            more = costs[cell][value] - costs[cell][cells[cell]]  # all others stay as they are
+            more = costs[cell][value] - costs[cell][cells[cell]]  # all other cells keep their value
             heapq.heappush(heap, (cost + more, next(number), part, None))
     return None
 
@@ -118,7 +118,7 @@ def _best_grid(
 def _others(
     domains: Domains, cells: Sequence[int], among: Iterable[int]
 ) -> Iterable[tuple[int, Domains]]:
-    """Parts, without overlap, of the grids in which one of some cells changes, and which one."""
+    """Disjoint domains in which one of some cells changes its value, and which cell."""
     fixed = list(domains)
     for cell in among:
         left = fixed[cell] & ~(1 << cells[cell])
@@ -139,8 +139,8 @@ def _conflict(cells: Sequence[int]) -> tuple[int, int] | None:
 
 
 def _solutions(cells: Sequence[int], effort: _Effort) -> list[list[int]]:
-    """Up to two ways to fill the empty cells of a grid without conflicts."""
-    used = [1] * 27  # for each unit a bit for each digit that it has; 0 is none
+    """Up to two solutions of a grid without conflicts."""
+    used = [1] * 27  # for each unit a bit mask of its digits; bit 0 is always set
     for cell, value in enumerate(cells):
         for unit in _UNITS[cell] if value else ():
             used[unit] |= 1 << value
@@ -155,7 +155,7 @@ def _solutions(cells: Sequence[int], effort: _Effort) -> list[list[int]]:
 def _fill(
     cells: list[int], used: list[int], empty: set[int], found: list[list[int]], effort: _Effort
 ) -> None:
-    """Tries the cell with the fewest choices first; adds to ``found`` until there are two."""
+    """Fills the cell with the fewest choices first; adds up to two solutions to ``found``."""
     if not effort.left:
         return
     effort.left -= 1
@@ -186,7 +186,7 @@ def _fill(
 def _given_others(
     cells: Values, cell: int, shares: npt.NDArray[np.float64], effort: _Effort
 ) -> float:
-    """How probable a cell is if all others are right, among the values that keep the rules."""
+    """Probability of a cell's value among those that obey the rules if all others are right."""
     kept = float(shares[cells[cell]])
     total = kept
     for value in np.flatnonzero(shares > _SEVERAL):
@@ -195,20 +195,20 @@ def _given_others(
             other[cell] = value
             grid = other.tolist()
             solutions = 0 if _conflict(grid) else len(_solutions(grid, effort))
-            solutions = solutions if effort.left else max(solutions, 1)  # not known to have none
+            solutions = solutions if effort.left else max(solutions, 1)  # undecided: assume one
             total += float(shares[value]) * (0, 1, _SEVERAL)[solutions]
     return kept / total
 
 
 @dataclass(frozen=True)
 class Total:
-    """Numbers of a column that add up to its total.
+    """The numbers of a column that add up to its total.
 
     Attributes:
-        values: The number of each cell, and last their sum.
-        confidence: Probability of the whole, given that it adds up and what was seen.
-        changed: Cells that are not what is most probable by itself; the total is the last.
-        satisfied: Whether they add up; if not, each has its most probable value.
+        values: The number of each cell, followed by their sum.
+        confidence: Probability of all values, given that they add up.
+        changed: Indices of cells that do not have their most probable value; the total is the last.
+        satisfied: Whether the values add up; if not, each is the most probable one of its cell.
     """
 
     values: tuple[Decimal, ...]
@@ -217,17 +217,17 @@ class Total:
     satisfied: bool
 
 
-Candidates = Sequence[tuple[Decimal, float]]  # what a cell may be, and how probable that is
-# For each partial sum the probability of the best way to it, of all ways, and the candidates of
-# the best one.
+Candidates = Sequence[tuple[Decimal, float]]  # possible values of a cell and their probabilities
+# For each partial sum the probability of the best path to it, that of all paths, and the indices
+# of the candidates on the best path.
 Sums = dict[Decimal, tuple[float, float, tuple[int, ...]]]
 
 
 def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
-    """Chooses among what each cell and the total may be so that the column adds up.
+    """Chooses the most probable values of cells and total with which the column adds up.
 
-    Dynamic programming over partial sums, exact as long as there are at most some thousand; beyond,
-    the most probable ones are followed. What a cell may be is in any order.
+    Dynamic programming over partial sums: exact up to 5000 sums; beyond that only the most
+    probable ones are kept. The candidates of a cell may be in any order.
 
     Raises:
         ValueError: A cell has no candidate, or a probability is not from 0 to 1.
@@ -257,7 +257,7 @@ def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
 
 
 def _added(sums: Sums, column: Candidates) -> Sums:
-    """Adds one of a cell's candidates to each partial sum."""
+    """Adds each of a cell's candidates to each partial sum."""
     added: Sums = {}
     for partial, (top, mass, path) in sums.items():
         for place, (value, chance) in enumerate(column):
@@ -272,10 +272,9 @@ def _added(sums: Sums, column: Candidates) -> Sums:
 
 
 def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) -> Table:
-    """Gives each cell the digit that it has in the most probable grid that keeps the rules.
+    """Sets each cell to its digit in the most probable grid that obeys the rules.
 
-    For the chances of cells see ``solve_sudoku``. From a confidence of ``sure`` on, one is not
-    doubtful.
+    For ``chances`` see ``solve_sudoku``; cells with a confidence below ``sure`` are unsure.
     """
     solved = solve_sudoku(chances)
     if solved is None:
@@ -292,7 +291,7 @@ def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) ->
 def _decided(cell: Cell, digit: int, confidence: float, sure: float) -> Cell:
     text = str(digit) if digit else ""
     value = Decimal(digit) if digit else None
-    if text == cell.text:  # a rule makes no cell less sure than it is by itself
+    if text == cell.text:  # a rule does not lower the confidence of an unchanged cell
         confidence = max(confidence, cell.confidence)
     doubt = "" if confidence >= sure else f"{100 * confidence:.0f} % sure"
     alone, others = "", cell.alternatives
@@ -312,9 +311,9 @@ def _decided(cell: Cell, digit: int, confidence: float, sure: float) -> Cell:
 
 
 def apply_total(table: Table, sure: float) -> Table:
-    """Makes each column of numbers add up to its last row, where what was seen allows it.
+    """Makes each column of numbers add up to its last row, if the candidates allow it.
 
-    From a confidence of ``sure`` on, a cell is not doubtful.
+    Changed cells with a confidence below ``sure`` are unsure.
     """
     rows = [list(row) for row in table.rows]
     kept = True
@@ -339,7 +338,7 @@ def apply_total(table: Table, sure: float) -> Table:
 
 
 def _choices(cell: Cell) -> Candidates:
-    """What a cell may be; nothing if it is not a number."""
+    """The candidates of a cell; empty if it is not a number."""
     if not isinstance(cell.value, Decimal):
         return []
     others = ((each.value, each.probability) for each in cell.alternatives)
@@ -348,7 +347,7 @@ def _choices(cell: Cell) -> Candidates:
 
 
 def _summed(cell: Cell, new: Decimal | None, confidence: float, sure: float) -> Cell:
-    """A cell of a column that adds up, if it has a new value then."""
+    """A cell of a column that adds up, with its new value, if it has one."""
     status = "number" if confidence >= sure else "unsure"
     if new is None:
         decided = status == "number" and cell.status == "unsure"

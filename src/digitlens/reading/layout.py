@@ -1,4 +1,4 @@
-"""Layout: digits judged and put in lines, and the numbers on each line with their marks."""
+"""Layout: decides which places are digits, orders them in lines, and forms each line's numbers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from digitlens.results import Box, Character, Digit
 
 @dataclass(frozen=True)
 class View:
-    """What was found on a page and read there, before it is judged."""
+    """Everything detected and read on a page, before places are judged."""
 
     detections: Detections  # text lines and digits
     lines: list[RecognizedLine]  # the lines that were read
     scores: Scores  # of the N places that may hold a digit
-    tiles: npt.NDArray[np.uint8]  # uint8[N, 28, 28]; each place as the classifier saw it
-    probabilities: npt.NDArray[np.float32]  # float32[N, 10]; which digit, by all networks
-    confidence: npt.NDArray[np.float32]  # float32[N]; that there is this digit, calibrated
-    existence: npt.NDArray[np.float32]  # float32[N]; that there is a digit at all
+    tiles: npt.NDArray[np.uint8]  # uint8[N, 28, 28]; the classifier's input for each place
+    probabilities: npt.NDArray[np.float32]  # float32[N, 10]; which digit, fused
+    confidence: npt.NDArray[np.float32]  # float32[N]; probability of that digit, calibrated
+    existence: npt.NDArray[np.float32]  # float32[N]; probability of any digit
 
     @cached_property
     def isolated(self) -> npt.NDArray[np.bool_]:
-        """bool[N]: lone marks too small for the digit detector, without text of their size."""
+        """bool[N]: lone characters that the digit detector missed, without text of their size."""
         places = self.scores.places
         isolated = (places.lone > 0) & (places.objectness <= UNSEEN)
         if isolated.any():
@@ -47,7 +47,7 @@ class View:
 
     @cached_property
     def rings(self) -> npt.NDArray[np.bool_]:
-        """bool[N]: lone zeros that may be rings around something, as a face."""
+        """bool[N]: lone zeros that may be rings, as they enclose other ink, such as a face."""
         rings = (self.scores.places.lone > 0) & (self.probabilities.argmax(axis=1) == 0)
         for place in np.flatnonzero(rings):
             rings[place] = encloses(self.tiles[place] >= _STROKE)
@@ -55,14 +55,14 @@ class View:
 
 
 _STROKE = 64  # level of a tile from which a pixel is ink
-_SIZES = 2  # text is of the size of a mark whose line is up to so many times as high or as low
-_WORD = 2  # characters of a text at least, ...
-_LEGIBLE = 0.5  # ... and their confidence on average
-_NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb ...
-_LEVEL = 0.4  # ... and least share of the lower digit beside it that its next one has
-_READ = 0.3  # that a digit is there, least of one that is read among ...
-_OTHERS = 2  # ... so many digits at least
-_MISSABLE = f"{DIGITS}.,'-()/:"
+_SIZES = 2  # maximum ratio of line heights at which text has the size of a lone character
+_WORD = 2  # minimum characters of text
+_LEGIBLE = 0.5  # mean confidence above which characters are text
+_NEAR = 1.2  # digit heights: maximum gap inside a number found as two lines, as in comb fields
+_LEVEL = 0.4  # minimum vertical overlap of the digits next to it, as a fraction of the lower
+_READ = 0.3  # minimum existence of a digit read on a line with _OTHERS clear digits
+_OTHERS = 2  # minimum number of clear digits on that line
+_MISSABLE = f"{DIGITS}.,'-()/:"  # characters that may have been missed
 _WATCHED = [CLASS_OF[char] for char in _MISSABLE]
 _NONE = ("", 0.0)
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
@@ -72,22 +72,22 @@ _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 class Layout:
     """Digits and characters in reading order, line by line."""
 
-    lines: tuple[tuple[Digit, ...], ...]  # digits, rejected ones among them
-    # The numbers of the same lines as they are written; see ``Reading``.
+    lines: tuple[tuple[Digit, ...], ...]  # digits, including rejected ones
+    # The numbers of the same lines as written; see ``Reading``.
     characters: tuple[tuple[Character, ...], ...]
-    places: tuple[tuple[int, ...], ...]  # for each digit of ``lines`` the number of its place
+    places: tuple[tuple[int, ...], ...]  # for each digit of ``lines`` the index of its place
     # The numbers of the same lines, each as its characters.
     numbers: tuple[tuple[list[Spot], ...], ...] = ()
 
     @property
     def digits(self) -> dict[int, Digit]:
-        """All digits by the numbers of their places."""
+        """All digits by the index of their place."""
         pairs = (zip(*each, strict=True) for each in zip(self.places, self.lines, strict=True))
         return {place: digit for line in pairs for place, digit in line}
 
 
 def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
-    """Judges places and puts them in order; size: width and height; thresholds: see ``judge``."""
+    """Judges and orders places; ``size``: width and height; ``thresholds``: see ``judge``."""
     scores = view.scores
     digits = _judged(view, size, thresholds)
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
@@ -114,18 +114,18 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
 def read_spots(
     view: View, size: tuple[int, int], thresholds: dict[str, float]
 ) -> tuple[list[Digit], list[list[Spot]]]:
-    """All digits of a view as ``arrange`` judges them, and for each line all characters."""
+    """All digits of a view as judged by ``arrange``, and all characters of each line."""
     digits = _judged(view, size, thresholds)
     return digits, [_spots(number, view, digits, size) for number in range(len(view.lines))]
 
 
 def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> list[Digit]:
-    """Rejected where there hardly is a digit, else sure or not by its confidence; all places.
+    """Judges all places: rejected if there hardly is a digit, else sure or unsure by confidence.
 
-    What hardly has a value, either, is a digit where it surely is one, and on a line where another
-    one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
-    but read as one among others. An isolated mark may be dust: it is unsure at most, and so is a
-    ring. The exponent of a unit, as in m³, is rejected.
+    A digit with an unclear value is kept, as dropping it would make a number ten times smaller.
+    On a line with other digits a lower existence is enough, and a still lower one among several
+    digits without letters. An isolated character may be dust, so it is at most unsure; the same
+    holds for a ring. The exponent of a unit, as in m³, is rejected.
     """
     places, least = view.scores.places, thresholds["reject"]
     others = np.bincount(places.line[view.confidence >= least], minlength=len(view.lines))
@@ -155,7 +155,7 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
 
 
 def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:
-    """Rows of digits, those joined of which a text line holds digits, each from left to right."""
+    """Rows of digits from left to right; rows that share a text line are merged."""
     found: list[list[int]] = []
     for row in rows:
         lines = set(scores.places.line[row].tolist())
@@ -172,7 +172,7 @@ def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:
 
 
 def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, int]) -> list[Spot]:
-    """The characters of a line: digits as they were judged, the others as they were read."""
+    """The characters of a line: digits as judged, others as read."""
     read, places = view.lines[number], view.scores.places
     here = np.flatnonzero(places.line == number)
     known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
@@ -201,7 +201,7 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
 
 
 def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
-    """The strongest digit or mark beside each symbol, where nothing was read or a space."""
+    """The strongest digit or mark next to each symbol, at steps read as blank or space."""
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
     mass = read.posteriors[:, _WATCHED] * quiet[:, None]
@@ -232,7 +232,7 @@ def _numbers_in(
 ) -> list[list[Spot]]:
     """The numbers whose first digit is in a row, from left to right.
 
-    Parts of a number that was found as several lines, as in a comb, are put together.
+    Joins the parts of a number that was found as several lines, as in comb fields.
     """
     first = {_first_place(number): number for number in numbers}
     found: list[list[Spot]] = []
@@ -247,14 +247,14 @@ def _numbers_in(
 def _starts(
     rows: Sequence[Sequence[int]], numbers: Sequence[list[Spot]], scores: Scores
 ) -> set[int]:
-    """The digits that begin a number; the first of each row begins one in any case."""
+    """Indices of places that begin a number; the first of each row always does."""
     starts = {_first_place(number) for number in numbers}
     for row in rows:
         apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
         lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
         heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
         gaps = (boxes[1:, 0] - boxes[:-1, 2]) / np.minimum(heights[1:], heights[:-1])
-        # Those of a line above or below are in between where two lines lean towards each other.
+        # Digits of the line above or below are in between if two lines converge.
         level = np.minimum(boxes[1:, 3], boxes[:-1, 3]) - np.maximum(boxes[1:, 1], boxes[:-1, 1])
         level /= np.minimum(heights[1:], heights[:-1])
         near = np.flatnonzero((lines[1:] != lines[:-1]) & (gaps < _NEAR) & (level > _LEVEL))
@@ -269,7 +269,7 @@ def _first_place(number: Sequence[Spot]) -> int:
 def _insert(
     rows: list[list[int]], written: list[list[list[Spot]]], index: int, digits: Sequence[Digit]
 ) -> None:
-    """Puts a rejected digit into the row that it is on, or one of its own."""
+    """Inserts a rejected digit into its row, or into a new one."""
     box = digits[index].box
     middle = (box.y0 + box.y1) / 2
     for row in rows:
@@ -293,15 +293,15 @@ def judge(
     thresholds: dict[str, float],
     tile: npt.NDArray[np.uint8] | None = None,
 ) -> Digit:
-    """Makes an answer of one candidate.
+    """Makes a ``Digit`` from the fused scores of one place.
 
     Args:
-        existence: That a digit is there, 0..1.
-        probabilities: float32[10]; which one.
-        confidence: Calibrated probability that there is this digit.
-        box: Where it stands.
-        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
-        tile: uint8[28, 28]; what the classifier was shown.
+        existence: Probability of any digit, 0..1.
+        probabilities: float32[10]; which digit.
+        confidence: Calibrated probability of the most probable digit.
+        box: Its position on the page.
+        thresholds: Confidence below which it is unsure (``digit``) or rejected (``reject``).
+        tile: uint8[28, 28]; the classifier's input.
     """
     second, first = np.argsort(probabilities)[-2:].tolist()
     chances = tuple(probabilities.tolist())
@@ -315,7 +315,7 @@ def judge(
 
 
 def page_box(box: Floats, width: int, height: int) -> Box:
-    """A box, float32[4], in whole pixels that lies on a page of a width and height."""
+    """Rounds a box, float32[4], to whole pixels and clips it to a page."""
     left, top, right, bottom = (round(side) for side in box.tolist())
     x0, y0 = _within(left, 0, width - 1), _within(top, 0, height - 1)
     return Box(x0, y0, _within(right, x0 + 1, width), _within(bottom, y0 + 1, height))

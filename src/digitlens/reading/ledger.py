@@ -1,12 +1,12 @@
-"""The log of readings: a CSV file or an SQLite database that only grows, a picture at a time.
+"""The log of readings: an append-only CSV file or SQLite database, written picture by picture.
 
-All rows of a picture are written at once and reach the disk before the next picture: after a kill
-a picture is there whole, or it is not and is read again. After a power cut the last rows of a CSV
-file may be missing, never a half of one. One process writes to a log at a time.
+All rows of a picture are written together and reach the disk before the next picture: after a kill
+a picture is either complete, or missing and read again. After a power cut the last rows of a CSV
+file may be missing, but never half a row. Only one process writes to a log at a time.
 
-Readings can be posted to a webhook or an MQTT broker too, each in its order, again until it
-arrives. What was delivered is a number in a file next to the log: what the log has after it is the
-queue. A reading may arrive twice, after a kill in the wrong moment; its ``id`` is the same then.
+Readings can also be posted to a webhook or an MQTT broker, in order, with retries until delivered.
+A file next to the log has the number of the last row delivered; all later rows are the queue. After
+a kill at the wrong moment a reading may be delivered twice, with the same ``id``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from digitlens.tabular import csv_of
 
 DATABASES = (".sqlite", ".sqlite3", ".db")
 LOCKED_PATIENCE = 5.0  # seconds to wait for a database that another program has locked
-PATIENCE = 10.0  # seconds for one reading to arrive
-_PAUSES = (5.0, 300.0)  # seconds until the next try: the first, which doubles, and the longest
-_AT_ONCE = 50  # readings, until pictures are looked at again
+PATIENCE = 10.0  # seconds: timeout for the delivery of one reading
+_PAUSES = (5.0, 300.0)  # seconds before a retry: the first, doubled each time, and the longest
+_AT_ONCE = 50  # maximum readings delivered before the folder is checked again
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 Post = Callable[[Mapping[str, Any]], None]
@@ -44,39 +44,39 @@ Post = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Row:
-    """What was read in one region of a picture, as text."""
+    """The reading of one region of a picture, as text."""
 
     time: str  # when the picture was taken, ISO 8601 with its zone
-    picture: str  # its path from the watched folder, ``/`` between folders
-    modified: str  # when its file was written, as ``time``
-    sha256: str  # of the file
-    region: str = ""  # name in the template; empty where the picture could not be read at all
-    value: str = ""  # what is stored as the value; empty unless the status is ``value``
-    unit: str = ""  # of the value
+    picture: str  # its path relative to the watched folder, with ``/`` as separator
+    modified: str  # when its file was written, in the same format
+    sha256: str  # hash of the file
+    region: str = ""  # name in the template; empty if the picture could not be read at all
+    value: str = ""  # the accepted value; empty unless the status is ``value``
+    unit: str = ""  # unit of the value
     status: str = ""  # see ``Verdict``; ``error`` for a picture that could not be read
     reason: str = ""  # why there is no value
-    text: str = ""  # the digits, as read
-    read: str = ""  # what they would say; also where that is no value
-    confidence: str = ""  # of that, 0 to 1
+    text: str = ""  # the digits as read
+    read: str = ""  # their value, even if it was not accepted
+    confidence: str = ""  # probability of ``read``, 0 to 1
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
 class LockedError(Exception):
-    """The log cannot be written now; later perhaps."""
+    """The log cannot be written now; a retry may succeed."""
 
 
 @contextmanager
 def open_ledger(path: Path) -> Generator[Ledger]:
-    """Opens a log of readings, or begins one; no other process may until the block ends.
+    """Opens or creates a log of readings; locks it against other processes until the block ends.
 
     Args:
-        path: Ends in ``.csv``, or ``.sqlite``, ``.sqlite3`` or ``.db``.
+        path: A file with the suffix ``.csv``, ``.sqlite``, ``.sqlite3`` or ``.db``.
 
     Raises:
-        DataError: It ends in anything else, is something else, or cannot be opened, as while
-            another process has it open.
+        DataError: The suffix is another one, the file is not a log, or it cannot be opened, for
+            example because another process has it open.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", *DATABASES):
@@ -101,12 +101,12 @@ def open_ledger(path: Path) -> Generator[Ledger]:
 
 
 class CsvLedger:
-    """A CSV file with a header, a line for each row."""
+    """A log as a CSV file with a header and one line per row."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file, and cuts off what a power cut left; see ``open_ledger``."""
+        """Opens or creates the file, without lines torn by a power cut; see ``open_ledger``."""
         self._path = path
-        self._torn: int | None = None  # where the file ended before rows that were not written
+        self._torn: int | None = None  # length of the file before a write that failed
         header = csv_of([COLUMNS]).encode()
         start = b""
         with suppress(FileNotFoundError), path.open("rb") as file:
@@ -124,7 +124,7 @@ class CsvLedger:
         self._count = sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """Every row with its number, which grows."""
+        """Every row with its number, in ascending order."""
         with self._path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file)
             next(lines)
@@ -132,20 +132,20 @@ class CsvLedger:
                 yield number, Row(*(line + [""] * len(COLUMNS))[: len(COLUMNS)])
 
     def append(self, rows: Sequence[Row]) -> int:
-        """Writes the rows of one picture, all of them or none; gives the number of the last.
+        """Writes all rows of one picture or none; returns the number of the last.
 
-        Raises LockedError where it cannot be written now.
+        Raises LockedError if the log cannot be written now.
         """
         lines = ([" ".join(text.splitlines()) for text in astuple(row)] for row in rows)
         try:
             self._write(csv_of(lines).encode())
-        except OSError as error:  # as when a spreadsheet has it open
+        except OSError as error:  # for example, a spreadsheet has it open
             raise LockedError(f"{self._path}: {error.strerror or error}") from error
         self._count += len(rows)
         return self._count
 
     def _write(self, content: bytes) -> None:
-        # Unbuffered: what did not fit would be written again when the file is cut or closed.
+        # Unbuffered: a buffer would write the rest again when the file is truncated or closed.
         with self._path.open("ab", buffering=0) as file:
             if self._torn is not None:
                 file.truncate(self._torn)
@@ -155,14 +155,14 @@ class CsvLedger:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except OSError:  # a full disk: no half of a picture stays
+            except OSError:  # a full disk: keep no part of a picture
                 file.truncate(self._torn)
                 raise
             self._torn = None
 
 
 def _whole(file: BinaryIO) -> int:
-    """Bytes up to the end of the last line that has one and holds no zeros of a power cut."""
+    """Bytes up to the end of the last complete line without zero bytes left by a power cut."""
     whole = end = 0
     for line in file:
         end += len(line)
@@ -172,7 +172,7 @@ def _whole(file: BinaryIO) -> int:
 
 
 class _SqliteLedger:
-    """The same as a table ``readings``, which is made if there is none."""
+    """A log as the table ``readings`` of an SQLite database, which is created if missing."""
 
     def __init__(self, path: Path, base: sqlite3.Connection) -> None:
         self._path, self._base = path, base
@@ -205,18 +205,18 @@ Ledger: TypeAlias = CsvLedger | _SqliteLedger
 
 @dataclass
 class Delivery:
-    """The way to one receiver."""
+    """The queue of one receiver."""
 
-    name: str  # what to call it, without its password; no two receivers share one
+    name: str  # its address without password; unique among receivers
     post: Post  # delivers one reading, or raises ``OSError``
-    sent: int | None = None  # number of the last row that was delivered
+    sent: int | None = None  # number of the last row delivered
     waiting: deque[tuple[int, Row]] = field(default_factory=deque)  # rows with their numbers
     _pause: float = _PAUSES[0]
     _next: float = 0.0
     _failing: bool = False
 
     def flush(self) -> bool:
-        """Delivers what waits, as far as it can at once; gives whether anything was delivered."""
+        """Delivers queued readings until one fails; returns whether any was delivered."""
         if time.monotonic() < self._next:
             return False
         for count in range(_AT_ONCE):
@@ -236,7 +236,7 @@ class Delivery:
         return True
 
     def _wait(self, error: Exception) -> None:
-        if not self._failing:  # said once
+        if not self._failing:  # reported once
             count = len(self.waiting)
             waits = "1 reading waits" if count == 1 else f"{count} readings wait"
             note(f"digitlens: {self.name}: cannot be reached ({error}): {waits} to be posted later")
@@ -249,7 +249,7 @@ class Deliveries:
     """All receivers of a log."""
 
     def __init__(self, log: Path, receivers: list[Delivery]) -> None:
-        """Takes up where an earlier run ended; to new receivers nothing old is posted."""
+        """Resumes after an earlier run; new receivers get no earlier readings."""
         self._path = log.with_name(f"{log.name}.sent.json")
         self.receivers = receivers
         try:
@@ -259,28 +259,28 @@ class Deliveries:
         except (OSError, ValueError) as error:
             raise DataError(f"{self._path}: cannot be read ({error}): remove it") from error
         for each in receivers:
-            # Names had no mark of a query once.
+            # Names written by earlier versions lack the hash of the query.
             each.sent = known.get(each.name, known.get(each.name.partition("?")[0]))
 
     def begin(self, number: int, row: Row) -> None:
-        """Queues a row of the log that an earlier run wrote, if it was not delivered."""
+        """Queues a row written to the log by an earlier run, unless it was delivered."""
         for each in self.receivers:
             if each.sent is not None and number > each.sent:
                 each.waiting.append((number, row))
 
     def begun(self, last: int) -> None:
-        """Says that the log has ended, with this number."""
+        """Ends the replay of the log; ``last`` is the number of its last row."""
         for each in self.receivers:
             each.sent = last if each.sent is None else min(last, each.sent)  # the log may be new
         self._keep()
 
     def add(self, last: int, rows: list[Row]) -> None:
-        """Queues rows that were written, of which the last has this number."""
+        """Queues rows that were written; ``last`` is the number of the last one."""
         for each in self.receivers:
             each.waiting.extend(enumerate(rows, last - len(rows) + 1))
 
     def flush(self) -> int:
-        """Delivers what can be delivered; gives how many readings still wait."""
+        """Delivers what can be delivered; returns the number of readings still queued."""
         delivered = [each.flush() for each in self.receivers]
         if any(delivered):
             self._keep()
@@ -292,7 +292,7 @@ class Deliveries:
 
 
 def message(number: int, row: Row) -> dict[str, Any]:
-    """A reading as JSON-ready values; ``value`` is None unless it is one."""
+    """A reading as JSON-ready values; ``value`` is None unless it was accepted."""
     values = asdict(row) | {"value": row.value or None}
     return {"id": number, **values, "confidence": float(row.confidence or 0)}
 
@@ -304,7 +304,7 @@ def webhook(url: str) -> Delivery:
         url: ``http://`` or ``https://``, then ``[user:password@]host[:port]`` and a path.
 
     Raises:
-        ValueError: It is no such address.
+        ValueError: The address has another form.
     """
     parts = _parts(url, ("http", "https"))
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -323,22 +323,22 @@ def webhook(url: str) -> Delivery:
 
 
 class _Refused(HTTPRedirectHandler):
-    """A redirection is an error: what follows it is a request without the reading."""
+    """Makes redirects an error, as the redirected request would not contain the reading."""
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> None:
-        """No request follows."""
+        """Returns no request."""
 
 
 def mqtt(url: str) -> Delivery:
-    """Publishes each reading as a JSON object, in a topic that ends in the name of its region.
+    """Publishes each reading as a JSON object, to a topic that ends in the name of its region.
 
     Args:
         url: ``mqtt://[user:password@]host[:port]/topic``, or ``mqtts://`` for TLS.
 
     Raises:
-        ValueError: It is no such address.
+        ValueError: The address has another form.
         MissingExtraError: The extra ``mqtt`` is not installed.
     """
     parts = _parts(url, tuple(_PORTS))
@@ -363,7 +363,7 @@ def mqtt(url: str) -> Delivery:
             sent = client.publish(place, json.dumps(reading), qos=1)
             sent.wait_for_publish(PATIENCE)
             if not sent.is_published():
-                raise TimeoutError("it does not acknowledge")
+                raise TimeoutError("the broker did not acknowledge the message")
         except RuntimeError as error:
             raise OSError(str(error)) from error
         finally:
@@ -377,11 +377,11 @@ def _parts(url: str, schemes: tuple[str, ...]) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(f"expected an address that begins with {schemes[0]}://, found {url!r}")
-    _ = parts.port  # raises ValueError for what is none
+    _ = parts.port  # raises ValueError if it is invalid
     return parts
 
 
 def _shown(parts: SplitResult) -> str:
-    """The address without a password; a mark stands for a query, which may hold one too."""
+    """The address without a password; a hash replaces the query, which may contain one too."""
     mark = sha256(parts.query.encode())[:8] if parts.query else ""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=mark).geturl()

@@ -1,10 +1,10 @@
-"""Reads the regions of a template, and decides by all pictures what each of them shows.
+"""Reads the regions of a template, and decides their values from a series of pictures.
 
-A counter is a hidden Markov model: its state is the value and whether the last wheel stands between
-two digits; it stays, turns on, or flows at most as fast as the region allows. Each picture says how
-likely each state is. A picture is decided by those before and after it (forward and backward
-messages: L. Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989). What is read of
-half a digit is often wrong; how the meter's own digits look on clear pictures tells it better.
+A counter is a hidden Markov model: its state is the value and whether the last wheel is between two
+digits; it rests, starts or ends a turn, or advances at most as fast as the region allows. Each
+picture gives a likelihood for each state, and is decided together with those before and after it
+(forward and backward messages: L. Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77,
+1989). Half digits are often misread, so the appearance of the meter's own digits is used as well.
 """
 
 from __future__ import annotations
@@ -41,44 +41,44 @@ Status = Literal["value", "doubtful", "rejected", "error"]
 
 Floats = npt.NDArray[np.float64]
 
-WAIT = 15  # later pictures that a doubtful one waits for; 8 do nearly as well, 30 no better
-LIKELY = 0.99  # probability that a value has to have, by all pictures
-CLEAR = 0.95  # the same of a region without history, which one picture decides
-_PATIENCE = 1.0  # hours that a doubtful picture waits at most
-_KEPT = 24  # candidates of a picture
-_SURE = 0.998  # confidence of all digits of a counter, from which it is looked at once
-_MOVED = 1 / 3  # heights of a region by which it is looked at again above and below
-_OUTSIDE = 0.3  # of the height of what is seen there: digits above or below it are of other lines
-_HEIGHTS = 96, 960  # pixels, of the crop of a region
+WAIT = 15  # maximum later pictures a doubtful one waits for; 8 do nearly as well, 30 no better
+LIKELY = 0.99  # minimum probability of a value, given all pictures
+CLEAR = 0.95  # the same for a region without history, which one picture decides
+_PATIENCE = 1.0  # hours: longest wait of a doubtful picture
+_KEPT = 24  # maximum candidates of a picture
+_SURE = 0.998  # confidence of all digits of a counter from which one crop is enough
+_MOVED = 1 / 3  # region heights: shift of the crops above and below
+_OUTSIDE = 0.3  # crop heights: digits this close to the far edge belong to other lines
+_HEIGHTS = 96, 960  # pixels: minimum and maximum height of a region's crop
 
-# What a wheel looks like. The confidence in a whole digit p is distributed as p^(SHARP - 1): 0.98
-# is already rare, and the rule between two digits, where any digit may be read, in all looks.
+# Likelihood of a wheel. The confidence p in a whole digit has a density proportional to
+# p^(SHARP - 1): 0.98 is already rare, and between two digits any digit may be read in all crops.
 _SHARP = 200
-_GLARE = 0.1  # share of whole digits that do not
-_MISREAD = 0.2  # share of looks above and below at which half a digit is taken for another one
-_MISTAKEN = 0.5  # the same, of looks at the middle
-_RARE = 1e-6  # of the likeliest, from which a text is considered
-_TEMPER = 0.5  # exponent of what wheels between digits say: pictures of one place err alike
+_GLARE = 0.1  # fraction of whole digits that do not follow this density
+_MISREAD = 0.2  # probability that half a digit is misread in a crop above or below
+_MISTAKEN = 0.5  # the same in the crop of the middle
+_RARE = 1e-6  # minimum probability of a text, relative to the likeliest
+_TEMPER = 0.5  # exponent for wheels between digits, as pictures of one position err alike
 
-# How a counter goes on.
-_RESTS = 0.4  # probability that nothing flows from a picture to the next
-_TURNS = 0.05  # probability that a wheel begins or ends to stand between digits
-_BETWEEN = 0.4  # probability that it does, after a jump
-_STRAY = 0.02  # probability that a picture says nothing, or something else
-_FLOOR = 1e-3  # of that, for any one value
-_SUPPORT = 0.01  # of what a picture says most, that it has to say of its value
-_STEEP, _EVEN = 14.0, 0.75  # pictures that are alike by x speak for rest by exp(14 (x - 0.75))
+# State transitions of a counter.
+_RESTS = 0.4  # probability that the value rests between two pictures
+_TURNS = 0.05  # probability that a resting wheel starts or ends a position between digits
+_BETWEEN = 0.4  # probability that the last wheel is between digits after a jump
+_STRAY = 0.02  # probability that a picture is uninformative or wrong
+_FLOOR = 1e-3  # likelihood of every value on such a picture
+_SUPPORT = 0.01  # minimum likelihood of the chosen value, relative to the picture's likeliest
+_STEEP, _EVEN = 14.0, 0.75  # a similarity x of pictures favours rest by exp(14 (x - 0.75))
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a region may say.
+    """A possible reading of a region.
 
     Attributes:
-        text: As it is written.
-        value: What that is; None where it is no value.
+        text: As written.
+        value: Its value; None if it has none.
         probability: 0 to 1.
-        between: So much of that is for a last wheel between two digits, of which this is the lower.
+        between: The part of the probability for a last wheel between this digit and the next.
     """
 
     text: str
@@ -89,14 +89,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RegionReading:
-    """What was read in a region.
+    """The reading of a region on one picture.
 
     Attributes:
         region: The region.
-        candidates: What it may say, likeliest first; none where nothing fits.
+        candidates: Possible readings, likeliest first; empty if none is valid.
         reason: Why there are none.
-        look: uint8[N, 32, 24]; the wheels of a counter, small; None where it is none.
-        wheels: What was read of each of these.
+        look: uint8[N, 32, 24]; pictures of a counter's wheels; None for other regions.
+        wheels: The likelihoods of each wheel.
     """
 
     region: Region
@@ -110,16 +110,16 @@ class TemplateReader:
     """Reads pictures of one form or meter."""
 
     def __init__(self, template: Template, reader: DigitReader | None = None) -> None:
-        """Looks at the reference picture.
+        """Prepares the reference picture.
 
         Args:
-            template: What is to be read.
+            template: The reference and its regions.
             reader: Reads the regions; None makes one.
 
         Raises:
             MissingExtraError: The extra ``template`` is not installed.
             ModelError: See ``DigitReader``.
-            TemplateError: The reference shows too little to be found on other pictures.
+            TemplateError: The reference has too few features to be found on other pictures.
         """
         self.template = template
         self._reference = Reference(template.page)
@@ -127,20 +127,20 @@ class TemplateReader:
         self._wheels: dict[str, Box] = {}
 
     def read(self, image: Source) -> dict[str, RegionReading]:
-        """Reads every region of a picture, straightened, by its name.
+        """Straightens and reads every region of a picture; returns readings by region name.
 
         Args:
             image: See ``load_image``.
 
         Raises:
             ImageError: The picture cannot be decoded.
-            TemplateError: It does not show what the reference shows.
+            TemplateError: It does not show the same object as the reference.
         """
         page, found = self._registered(image)
         return {region.name: self._region(page, region, found) for region in self.template.regions}
 
     def looks(self, image: Source) -> dict[str, Page]:
-        """How the wheels of every counter look, unread, by its name: uint8[N, 32, 24]; see read."""
+        """Pictures of every counter's wheels by name, uint8[N, 32, 24], not read; see ``read``."""
         page, found = self._registered(image)
         counters = (region for region in self.template.regions if region.kind == "counter")
         return {region.name: self._look(page, region, found) for region in counters}
@@ -161,7 +161,7 @@ class TemplateReader:
         return found.cells(page, self._wheels[region.name], region.digits)
 
     def _found_wheels(self, region: Region) -> Box:
-        """The box of a counter, as wide as its wheels are by the digits of the reference."""
+        """The box of a counter, with the width of its wheels measured on the reference."""
         page = self.template.page
         x0, y0, x1, y1 = region.pixels(page)
         crop = self._crop(page, region, Registration(np.eye(3), 1.0))
@@ -183,7 +183,7 @@ class TemplateReader:
         sure = min((digit.confidence for digit in reading.digits), default=0.0)
         beside = None
         if sure < _SURE and len(reading.digits) == region.digits:
-            # Of a wheel between two digits, one is whole when it is looked at above, one below.
+            # If a wheel is between two digits, the crops above and below show one whole digit each.
             above, below = (
                 self._reader.read(self._crop(page, region, found, moved))
                 for moved in (-_MOVED, _MOVED)
@@ -192,7 +192,7 @@ class TemplateReader:
         return replace(interpret(region, reading, beside), look=self._look(page, region, found))
 
     def _crop(self, page: Page, region: Region, found: Registration, moved: float = 0) -> Page:
-        """A region, or what is so many of its heights below it, straightened."""
+        """A straightened region, shifted down by ``moved`` of its heights."""
         x0, y0, x1, y1 = region.pixels(self.template.page)
         down = moved * (y1 - y0)
         least, most = _HEIGHTS
@@ -203,15 +203,15 @@ class TemplateReader:
 def interpret(
     region: Region, reading: Reading, beside: tuple[Reading, Reading] | None = None
 ) -> RegionReading:
-    """What a region may say, by a reading of its crop.
+    """The possible readings of a region, from a reading of its crop.
 
-    Readings of crops a little above and below tell what wheels between two digits show.
+    ``beside``: readings of crops a little above and below, for wheels between two digits.
     """
     digits = reading.digits
     if region.digits and len(digits) != region.digits:
         return RegionReading(region, (), f"expected {region.digits} digits, found {len(digits)}")
     if not digits:
-        return RegionReading(region, (), "no digits were found")
+        return RegionReading(region, (), "no digits found")
     if region.kind == "number" and not region.digits:
         return _number(region, reading)
     chances = [_chances(digit) for digit in digits]
@@ -230,7 +230,7 @@ def interpret(
 
 
 def _number(region: Region, reading: Reading) -> RegionReading:
-    """The only number of a reading."""
+    """The candidates of a region that shows one number."""
     if len(reading.numbers) != 1:
         told = f"expected one number, found {len(reading.numbers)}: {reading.text!r}"
         return RegionReading(region, (), told)
@@ -242,11 +242,11 @@ def _number(region: Region, reading: Reading) -> RegionReading:
         for each in (first, *number.alternatives)
         if isinstance(each.value, Decimal)
     ]
-    return RegionReading(region, tuple(found), "" if found else f"{number.text!r} is no number")
+    return RegionReading(region, tuple(found), "" if found else f"{number.text!r} is not a number")
 
 
 def _chances(digit: Digit) -> Floats:
-    """float64[10]; what a digit may be, with probabilities that sum to 1."""
+    """float64[10]: probabilities of a digit's values, which sum to 1."""
     chances = np.array(digit.probabilities)
     chances[digit.value] = 0
     chances *= (1 - digit.confidence) / max(float(chances.sum()), 1e-9)
@@ -255,9 +255,9 @@ def _chances(digit: Digit) -> Floats:
 
 
 def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
-    """float64[10]; what stands where a digit was seen, by a reading of what is above or below.
+    """float64[10]: probabilities of a digit's values in the crop above or below.
 
-    Of what is above, other lines are in the upper part, else in the lower one.
+    Ignores other lines in the upper part of the crop above, and the lower part of the one below.
     """
     middle, edge = (digit.box.x0 + digit.box.x1) / 2, _OUTSIDE * reading.height
     for other in (each for line in reading.lines for each in line):
@@ -270,14 +270,14 @@ def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
 
 
 class SeenWheel(NamedTuple):
-    """How likely it is to see what was seen of a wheel."""
+    """The likelihoods of a wheel's observation."""
 
-    whole: Floats  # float64[10]; where it shows a digit
-    between: Floats  # float64[10]; where it shows half of a digit and half of the next one
+    whole: Floats  # float64[10]; if it shows a whole digit
+    between: Floats  # float64[10]; if it shows half of a digit and half of the next one
 
     @classmethod
     def seen(cls, here: Floats, above: Floats, below: Floats) -> SeenWheel:
-        """By looks at the middle, and at what is a little above and below."""
+        """Likelihoods from the probabilities, float64[10], of the three crops."""
         whole = (1 - _GLARE) * _SHARP * here ** (_SHARP - 1) + _GLARE * here
         either = (here + np.roll(here, -1)) / 2
         upper, lower = _blurred(above, _MISREAD), np.roll(_blurred(below, _MISREAD), -1)
@@ -293,11 +293,11 @@ def _blurred(chances: Floats, share: float) -> Floats:
 
 
 def _candidates(region: Region, wheels: Sequence[SeenWheel]) -> tuple[Candidate, ...]:
-    """What some wheels may say, likeliest first.
+    """The possible texts of a counter, likeliest first.
 
-    A wheel goes on to its next digit exactly while the one to its right goes from 9 to 0.
+    A wheel turns to its next digit exactly while the one to its right turns from 9 to 0.
     """
-    # From the right; whether the last wheel stands between two digits, and the newest goes 9 to 0.
+    # From the right: text, likelihood, whether the last wheel turns, whether the newest carries.
     texts = [("", 1.0, False, False)]
     for place, (whole, between) in enumerate(reversed(wheels)):
         longer = (
@@ -323,15 +323,15 @@ def _candidates(region: Region, wheels: Sequence[SeenWheel]) -> tuple[Candidate,
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a reading."""
+    """The decision about a reading."""
 
-    # ``value``: it is stored as one; ``doubtful``: not sure enough; ``rejected``: it contradicts
-    # what was read before, or does not fit.
+    # ``value``: accepted; ``doubtful``: not sure enough; ``rejected``: it contradicts earlier
+    # readings or is not possible.
     status: Status
-    # The likeliest candidate of those that are possible, else of all; None without any.
+    # The likeliest of the possible candidates, else of all; None without any.
     read: Candidate | None
     value: Decimal | None = None  # the value; None unless the status is ``value``, and for codes
-    reason: str = ""  # why it is not a value; empty for one
+    reason: str = ""  # why it was not accepted; empty for ``value``
 
 
 class _Picture(NamedTuple):
@@ -339,15 +339,15 @@ class _Picture(NamedTuple):
 
     when: datetime  # when it was taken
     found: RegionReading
-    rest: float  # how much likelier it is to see this, after the picture before, at rest
+    rest: float  # likelihood ratio of this look, after the picture before, for a meter at rest
 
 
 class History:
-    """What was read of a region so far, and the pictures that wait to be decided."""
+    """The readings of a region so far, and the pictures that are not decided yet."""
 
     def __init__(self, region: Region, wait: int = WAIT) -> None:
-        """Nothing was read; a doubtful picture will wait for so many later ones, 0 for none."""
-        self.last: tuple[datetime, Decimal] | None = None  # time and value that were stored last
+        """Starts empty; a doubtful picture waits for up to ``wait`` later ones."""
+        self.last: tuple[datetime, Decimal] | None = None  # time and value accepted last
         self._region, self._wait = region, wait
         self._stray = _STRAY if wait else _STRAY / 4
         self._pictures: deque[_Picture] = deque()
@@ -357,22 +357,22 @@ class History:
 
     @property
     def waiting(self) -> int:
-        """How many pictures are not decided."""
+        """Number of pictures that are not decided."""
         return len(self._pictures)
 
     def remember(self, when: datetime, value: Decimal) -> None:
-        """Takes a value that was stored earlier."""
+        """Restores a value accepted by an earlier run."""
         if self.last is None or when >= self.last[0]:
             self.last = when, value
             self._start = when, {value: np.array([1 - _BETWEEN, _BETWEEN])}
 
     def recall(self, look: Page, text: str) -> None:
-        """Takes how the wheels of a picture looked that was stored earlier, and what it said."""
+        """Relearns the look of wheels from a picture read by an earlier run, and its text."""
         self._drum.learn(look, text)
         self._drum.see(look)
 
     def see(self, found: RegionReading, when: datetime) -> None:
-        """Takes one more picture, to be decided."""
+        """Adds the next picture to be decided."""
         rest = 1.0
         if self._look is not None and found.look is not None and not self._drum.is_known:
             likeness = alike(self._look[-1], found.look[-1])
@@ -385,9 +385,9 @@ class History:
         self._pictures.append(_Picture(when, found, rest))
 
     def settle(self, *, last: bool = False) -> Verdict | None:
-        """Decides about the oldest picture that was seen; None if it is better to wait for others.
+        """Decides the oldest picture; returns None if it should wait for later ones.
 
-        ``last`` is whether no others will come.
+        ``last`` is whether no more pictures will follow.
         """
         head = self._pictures[0]
         if not head.found.candidates or not self._region.has_history:
@@ -408,7 +408,7 @@ class History:
             after /= after.sum()
         both = (messages * after).reshape(2, -1)
         whole, between = both / both.sum()
-        # Halfway to a value is that value too.
+        # A wheel halfway to a value counts for that value too.
         chances = whole + between + np.append(0.0, between[:-1]) * self._follow(values)
         if not self._start:
             chances = chances * (1 - self._stray ** len(pictures))
@@ -430,24 +430,24 @@ class History:
         return verdict
 
     def _unit(self, values: Sequence[Decimal]) -> Decimal:
-        """The least difference of two values."""
+        """The smallest difference between two values."""
         if self._region.kind == "counter":
             return Decimal(1).scaleb(-self._region.decimals)
         return Decimal(1).scaleb(min(int(each.as_tuple().exponent) for each in values))
 
     def _counts(self, values: Sequence[Decimal]) -> Floats:
-        """float64[N]; values in units from the first."""
+        """float64[N]: differences from the first value, in units."""
         unit = self._unit(values)
         return np.array([float((each - values[0]) / unit) for each in values])
 
     def _follow(self, values: Sequence[Decimal]) -> Floats:
-        """float64[N]; 1 where a value is the next one after that before it."""
+        """float64[N]: 1 if a value is one unit above the one before it, else 0."""
         return np.append(0.0, np.diff(self._counts(values)) == 1)
 
     def _begin(
         self, head: _Picture, values: Sequence[Decimal], start: dict[Decimal, Floats]
     ) -> Floats:
-        """float64[2 N]; what is likely before anything is seen of a picture."""
+        """float64[2 N]: probability of each state before a picture is seen."""
         if not self._start:
             return np.repeat([1 - _BETWEEN, _BETWEEN], len(values)) / len(values)
         known = np.array([start.get(value, np.zeros(2)) for value in values]).T.ravel()
@@ -456,14 +456,14 @@ class History:
         return known @ self._step(self._start[0], head, values)
 
     def _seen(self, found: RegionReading, values: Sequence[Decimal]) -> Floats:
-        """float64[2 N]; how likely a picture is, where the last wheel is whole, and between two."""
+        """float64[2 N]: likelihood of a picture with the last wheel whole, then between digits."""
         known = {
             each.value: (each.probability - each.between, each.between) for each in found.candidates
         }
         return np.array([known.get(value, (0.0, 0.0)) for value in values]).T.ravel()
 
     def _step(self, before: datetime, here: _Picture, values: Sequence[Decimal]) -> Floats:
-        """float64[2 N, 2 N]; how likely each state is after each other one."""
+        """float64[2 N, 2 N]: transition weights from each state to each other."""
         hours, counts = _hours(before, here.when), self._counts(values)
         moved = counts[None] - counts[:, None]
         most = np.inf
@@ -481,7 +481,7 @@ class History:
     def _verdict(
         self, head: _Picture, values: Sequence[Decimal], chances: Floats, seen: Floats
     ) -> Verdict:
-        """What becomes of a picture, by the chances of each value and what is seen of it."""
+        """Decides a picture from the probability of each value and its own likelihoods."""
         is_likely = bool(chances.max() >= LIKELY)
         place = int((chances >= LIKELY).argmax() if is_likely else chances.argmax())
         whole, between = seen.reshape(2, -1)
@@ -493,10 +493,10 @@ class History:
         value = values[place]
         read = Candidate(self._text(head.found, value), value, float(chances[place]))
         back = self._goes_back(head, value)
-        if is_likely and back <= 1:  # 1: a wheel on its way
+        if is_likely and back <= 1:  # 1: a wheel between two digits
             return Verdict("value", read, self.last[1] if back and self.last else value)
         if is_likely and self.last:
-            told = f"{read.text} is less than {self.last[1]} before"
+            told = f"{read.text} is less than the previous value {self.last[1]}"
             return Verdict("doubtful", read, reason=told)
         second = chances.copy()
         second[place] = 0
@@ -505,7 +505,7 @@ class History:
         return Verdict("doubtful", read, reason=told)
 
     def _goes_back(self, head: _Picture, value: Decimal) -> int:
-        """By how many units a value is less than the last one, where it should not be."""
+        """Units by which a value is below the last one of a monotone region; else 0."""
         if not self.last or not self._region.monotone or head.when < self.last[0]:
             return 0
         return max(0, int((self.last[1] - value) / self._unit([value])))
@@ -517,7 +517,7 @@ class History:
 
     def _against(self, candidate: Candidate, when: datetime) -> str:
         if self.last is None:
-            return f"{candidate.text} is what one picture alone shows"
+            return f"{candidate.text} is on one picture only"
         before, value = self.last
         return (
             f"{candidate.text} is {candidate.value} {self._region.unit}".rstrip()
@@ -526,7 +526,7 @@ class History:
 
 
 def _alone(found: RegionReading) -> Verdict:
-    """What becomes of a picture that no other one says anything of."""
+    """Decides a picture without the evidence of others."""
     if not found.candidates:
         return Verdict("doubtful", None, reason=found.reason)
     best = found.candidates[0]
@@ -538,7 +538,7 @@ def _alone(found: RegionReading) -> Verdict:
 
 
 def _values(pictures: Sequence[_Picture]) -> set[Decimal]:
-    """What pictures may say; what is hardly possible on each is left out."""
+    """The possible values of pictures, without those that are improbable on all of them."""
     return {
         each.value
         for picture in pictures

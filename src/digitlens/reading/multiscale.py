@@ -1,7 +1,7 @@
-"""At which scales a page is looked at, and what is found there: digits and lines of text.
+"""Multi-scale detection of digits and text lines on a page.
 
-Two networks share the work. The digit detector finds what is large in the frame, down to a lone
-stroke, on small copies of the page. The line detector finds text, which may need a large copy.
+Two networks share the work. The digit detector finds digits that are large in the frame, even a
+lone stroke, on small copies of the page. The line detector finds text, which may need a large copy.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from digitlens.models.networks import CELL, DigitDetector, DigitPredictions, Lin
 from digitlens.reading.nms import Candidates, fuse_boxes
 from digitlens.reading.text_lines import TextLine, find_lines
 
-DIGIT_SCALES = (96, 192)  # longest side of the page in copies for digits, in pixels
-LINE_SCALES = (640, 2560)  # the same, for lines: of the first copy, and at most
-LIKELY = 0.15  # score of a digit from which a line of its own is read for it
+DIGIT_SCALES = (96, 192)  # pixels: longest side of the copies for the digit detector
+LINE_SCALES = (640, 2560)  # pixels: longest side of the first and the largest copy for lines
+LIKELY = 0.15  # minimum score for a digit to get a line of its own
 LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to about this
-_SURE = 0.5  # score from which a digit explains the ink in its box
-_ONLY = 0.4  # the same, of the likeliest one where none is sure
-_AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
-_INNER = 6  # parts of a side: so near to the middle of a 0 there is paper
-_FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
-_HIGH = 48.0  # pixels: on copies with digits as high as this the line detector sees them well
-_COARSEST = 192  # pixels: on smaller copies the corners of lines are too far off
-_DETAIL = 320  # pixels: longest side of the copy that is searched for anything fine
-_BESIDE = 0.5  # heights of a digit: what is as near to its side, its line has ...
-_ABOVE = 0.25  # ... and what is as near above and below
-_ENLARGED = 2.0  # times its own size: a page shows no more in larger copies
-_LEAST = 64  # pixels: shorter side from which a copy need not be enlarged
-_SMALL = 18.0  # pixels: lower lines are looked for again on a larger copy ...
-_WANTED = 26.0  # ... in which they are so high; their height is known to a few pixels
-_TILE = 1024  # pixels: sides of the parts in which a large copy is looked at
-_OVERLAP = 96  # pixels that two parts share, half of which each sees better
-_MARGIN = 16  # pixels of paper around a copy: text at the edge of a picture has none
+_SURE = 0.5  # minimum score for a digit to explain the ink in its box
+_ONLY = 0.4  # the same for the highest-scoring digit if none reaches _SURE
+_AROUND = 0.1  # digit heights: how far ink may extend beyond its box
+_INNER = 6  # a 0 with text within 1/6 of its sides from its centre is a ring
+_FAINT = 0.2  # fraction of the strongest contrast above which a pixel is ink
+_HIGH = 48.0  # pixels: digit height at which the line detector works well
+_COARSEST = 192  # pixels: smaller copies locate the corners of lines too coarsely
+_DETAIL = 320  # pixels: longest side of the copy searched for fine detail
+_BESIDE = 0.5  # digit heights: detail this close to the left or right belongs to its line
+_ABOVE = 0.25  # digit heights: detail this close above or below belongs to its line
+_ENLARGED = 2.0  # maximum enlargement: larger copies show no more
+_LEAST = 64  # pixels: a page is enlarged to find lines only if a side is shorter than this
+_SMALL = 18.0  # pixels: lines lower than this are searched again on a larger copy
+_WANTED = 26.0  # pixels: line height aimed at there; heights are known to a few pixels
+_TILE = 1024  # pixels: side of the parts into which a large copy is split
+_OVERLAP = 96  # pixels shared by neighbouring parts; each is used for half of them
+_MARGIN = 16  # pixels of paper added around a copy, as text at the edge has none
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -48,18 +48,18 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ScaleView:
-    """What the digit detector found on one copy of a page."""
+    """The digit detector's predictions for one copy of a page."""
 
     predictions: DigitPredictions  # in pixels of the copy
     page: tuple[int, int]  # width and height of the page
 
     def candidates(self) -> Candidates:
-        """What was found, in page pixels; what lies beyond the edge of the page is left out."""
+        """Candidates in page pixels, without those centred beyond the edge of the page."""
         found, (width, height) = self.predictions, self.page
         scale = np.array([width / found.size[1], height / found.size[0]] * 2, np.float32)
         boxes = found.boxes * scale
         seen = found.boxes[:, 3] - found.boxes[:, 1]
-        # The model sees strokes at the edge go on where it makes a picture larger: no digits.
+        # The detector pads its input by repeating the edge; strokes continued there are no digits.
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
         there = np.flatnonzero(((middle >= 0) & (middle <= (width, height))).all(axis=1))
         return Candidates(found.score, found.probabilities, boxes, seen)[there]
@@ -67,17 +67,17 @@ class ScaleView:
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found on a page."""
+    """All detections on a page."""
 
     lines: list[TextLine]  # lines of text
-    digits: Candidates  # places that may hold a digit
-    views: list[ScaleView]  # the copies of the page on which the digits were found
+    digits: Candidates  # possible digits
+    views: list[ScaleView]  # the copies of the page searched for digits
 
 
 def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections:
-    """Finds text lines and digits, whatever their size.
+    """Finds text lines and digits of any size.
 
-    A page that shows one digit and nothing else has no lines that could say more.
+    Skips the line detector on a page that shows a single digit and nothing else.
     """
     reduced = reduced_page(page)
     found, views, explained = find_digits(page, digits, reduced)
@@ -92,14 +92,14 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
 def find_digits(
     page: Page, detector: DigitDetector, reduced: Image.Image | None = None
 ) -> tuple[Candidates, list[ScaleView], bool]:
-    """Finds what may be digits on a page, on copies of several sizes.
+    """Finds possible digits on copies of a page in several sizes.
 
-    Copies that are mostly enlargement are left out, except the first, and so are those after one
-    that shows nothing but digits.
+    Skips all copies but the first that would at least double the page, and those after a copy that
+    shows nothing but digits.
 
     Returns:
-        Candidates without doubles, the copies they come from, and whether the last one, reduced,
-        shows nothing but digits.
+        Candidates without duplicates, the copies they come from, and whether the last copy, not
+        enlarged, shows nothing but digits.
     """
     height, width = page.shape[:2]
     longest = max(height, width)
@@ -115,8 +115,8 @@ def find_digits(
 
 
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
-    """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits, or of one."""
-    # A row of paper: to take one pixel from all, three bytes at a time, takes longer.
+    """Whether all ink of a picture, uint8[H, W, 3], lies in the boxes of confident digits."""
+    # Subtracting a whole row of paper is faster than broadcasting one pixel of three bytes.
     away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
     sure = found.score >= _SURE
     if not sure.any():
@@ -127,13 +127,13 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
 
 
 def _holds_ink(contrast: Pixels, box: Floats) -> bool:
-    """Whether a 0 on uint8[H, W] is a ring around something: it encloses other ink."""
+    """Whether a 0 on uint8[H, W] is a ring that encloses other ink."""
     x0, y0, x1, y1 = np.clip(np.rint(box), 0, [*contrast.shape[::-1]] * 2).astype(int).tolist()
     return encloses(_ink(contrast)[y0:y1, x0:x1])
 
 
 def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
-    """Digits but for each 0 that is a ring, as of a button or clock: text is in its middle."""
+    """Drops each 0 with text in its middle: a ring, such as that of a button or clock."""
     if not lines:
         return digits
     middles = np.array([line.quad.mean(axis=0) for line in lines])
@@ -145,7 +145,7 @@ def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
 
 
 def _lies_in(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:
-    """Whether there is contrast in uint8[H, W], and all of it in boxes or so many heights away."""
+    """Whether uint8[H, W] has contrast, all of it in boxes or within given heights of them."""
     ink = _ink(contrast)
     for x0, y0, x1, y1 in boxes.tolist():
         aside, over = 1 + beside * (y1 - y0), 1 + above * (y1 - y0)
@@ -159,13 +159,13 @@ def _ink(contrast: Pixels) -> npt.NDArray[np.bool_]:
 
 
 def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -> int:
-    """Longest side of the first copy on which to look for lines, in pixels.
+    """Longest side of the first copy to search for lines, in pixels.
 
-    Where nothing is fine but what lies in sure digits or next to them, they say how large it has
-    to be: a few large digits on paper, be it in half a shadow, need no more than a small one.
+    If all fine detail lies in or next to confident digits, their height decides the size: a few
+    large digits on paper, even half in shadow, need only a small copy.
 
     Args:
-        reduced: A copy of the page that shows all that the copy may.
+        reduced: The page with at least the detail of the copy to be made, see ``reduced_page``.
         size: Width and height of the page.
         found: Digits, in pixels of the page.
     """
@@ -181,9 +181,9 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
 
 
 def _steps(picture: Pixels) -> Pixels:
-    """How far each pixel of uint8[H, W, 3] is from those to the left of it and above: uint8[H, W].
+    """uint8[H, W]: largest difference of each pixel of uint8[H, W, 3] from those left and above.
 
-    The largest difference of all channels.
+    The maximum over all channels.
     """
     steps = np.zeros(picture.shape[:2], np.uint8)
     steps[:, 1:] = _apart(picture[:, 1:], picture[:, :-1])
@@ -200,10 +200,10 @@ def _apart(one: Pixels, other: Pixels) -> Pixels:
 def find_text(page: Page, detector: LineDetector, first: int = LINE_SCALES[0]) -> list[TextLine]:
     """Finds text lines on ever larger copies, as long as more than a quarter of them are small.
 
-    The cost of a copy grows with its area. So each is as large as the lines on the one before ask
-    for, at most twice the page; where none were found, that is tried once. ``first`` is the longest
-    side of the first copy; where that is a smaller one than usual and shows none, it counts for
-    nothing.
+    The cost of a copy grows with its area, so its size follows from the height of the lines on the
+    copy before, up to twice the page; if the usual first copy shows no lines, one larger copy is
+    tried. ``first`` is the longest side of the first copy; if it is below the usual size and shows
+    no lines, the search starts again at the usual size.
     """
     longest, shortest = max(page.shape[:2]), min(page.shape[:2])
     size, (usual, most) = first, LINE_SCALES
@@ -230,7 +230,7 @@ def _lines_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine
 
 
 def _text_map(copy: Pixels, detector: LineDetector) -> Floats:
-    """The text map of a copy, put together of those of its parts, so that no line is cut."""
+    """The text map of a copy, assembled from overlapping parts so that no line is cut."""
     height, width = copy.shape[:2]
     text = np.empty((-(-height // CELL), -(-width // CELL)), np.float32)
     parts = [(down, across) for down in _parts(height) for across in _parts(width)]
@@ -242,10 +242,10 @@ def _text_map(copy: Pixels, detector: LineDetector) -> Floats:
 
 
 def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
-    """Overlapping parts of one side, all of it if it is short enough.
+    """Splits one side into overlapping parts, or returns all of it if it is short enough.
 
     Returns:
-        Start and end of each, and how many of its first cells the part before it sees better.
+        Start and end of each part, and how many of its first cells the part before it provides.
     """
     if length <= _TILE * 1.25:
         return [((0, length), 0)]
@@ -258,11 +258,11 @@ def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
 
 
 def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
-    """A picture, uint8[H, W, 3], with a margin of the colour that most of its edge has."""
+    """A picture, uint8[H, W, 3], with a margin in the median colour of its edge."""
     height, width = picture.shape[:2]
     out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
     colour = paper_colour(picture)
-    # The edges alone: to repeat three bytes takes five times as long as to copy a picture.
+    # Only the margins: filling with a colour of three bytes takes five times as long as a copy.
     out[:margin], out[margin + height :] = colour, colour
     out[:, :margin], out[:, margin + width :] = colour, colour
     out[margin : margin + height, margin : margin + width] = picture
@@ -270,23 +270,23 @@ def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
 
 
 def paper_colour(picture: Pixels) -> Pixels:
-    """uint8[3]: the colour that most of the edge of a picture uint8[H, W, 3] has."""
+    """uint8[3]: the median colour of the edge of a picture uint8[H, W, 3]."""
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     return median(edge.T.astype(np.float32)).astype(np.uint8)
 
 
 def scaled(page: Page, scale: float) -> Pixels:
-    """A copy of a page in colour, averaged where it shrinks; at a scale of 1 perhaps itself."""
-    if scale != 1:  # gray as gray, which takes a seventh of the memory
+    """A colour copy of a page, averaged if it shrinks; at scale 1 possibly the page itself."""
+    if scale != 1:  # a gray page is resized as gray, in a seventh of the memory
         page = _resized(Image.fromarray(page), scale, (page.shape[1], page.shape[0]))
     return np.repeat(page[:, :, None], 3, axis=2) if page.ndim == 2 else page
 
 
 def reduced_page(page: Page) -> Image.Image:
-    """A copy that still has all that the copies for digits show."""
+    """A smaller copy of a page that keeps all the detail of the copies for digits."""
     factor = max(page.shape[:2]) // LARGEST
     if factor > 1:
-        # In bands of some 64 rows, whose memory is used again: 20 ms less for 12 megapixels.
+        # In bands of about 64 rows, which reuse their memory: saves 20 ms for 12 megapixels.
         rows = factor * max(1, 64 // factor)
         bands = [page[start : start + rows] for start in range(0, len(page), rows)]
         reduced = [np.asarray(Image.fromarray(band).reduce(factor)) for band in bands]
@@ -295,7 +295,7 @@ def reduced_page(page: Page) -> Image.Image:
 
 
 def _resized(picture: Image.Image, scale: float, size: tuple[int, int]) -> Pixels:
-    """A picture at a scale of the size that its page has."""
+    """Resizes a picture to its page's width and height times a scale."""
     width, height = (max(1, round(side * scale)) for side in size)
     grows = width > picture.width
     method = Image.Resampling.BICUBIC if grows else Image.Resampling.BOX

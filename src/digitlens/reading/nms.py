@@ -1,4 +1,4 @@
-"""Non-maximum suppression: boxes from several scales made one candidate for each place."""
+"""Non-maximum suppression: fuses boxes from several scales into one candidate per position."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-_SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
-_WITHIN = 0.75  # share of the smaller box inside the larger: a part of the same digit
-_SMALL, _LARGE = 24.0, 120.0  # pixels in a copy: heights between which a digit is seen best
-_LEAST_WEIGHT = 0.3
+_SAME = 0.4  # IoU above which two boxes are the same digit
+_WITHIN = 0.75  # fraction of the smaller box inside the larger above which it is a part of it
+_SMALL, _LARGE = 24.0, 120.0  # pixels in a copy: best range of digit heights for the detector
+_LEAST_WEIGHT = 0.3  # minimum of scale_weight
 
 
 class Columns:
-    """Of a frozen dataclass whose fields have a row for each of N things: arrays or columns."""
+    """Base of frozen dataclasses whose fields, arrays or columns, all have N rows."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))
@@ -31,17 +31,17 @@ class Columns:
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
-        """The things of one or several, one after the other."""
+        """Concatenates the rows of several instances."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
         return cls(*map(_joined, columns))
 
 
 @dataclass(frozen=True)
 class Candidates(Columns):
-    """Places that may hold a digit."""
+    """Positions that may hold a digit."""
 
-    score: Floats  # float32[N]; how surely a digit is there, 0..1
-    probabilities: Floats  # float32[N, 10]; which one
+    score: Floats  # float32[N]; confidence that there is a digit, 0..1
+    probabilities: Floats  # float32[N, 10]; which digit
     boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in page pixels
     seen: Floats  # float32[N]; height in pixels of the copy that showed it best
 
@@ -52,9 +52,9 @@ def _joined(parts: tuple[Any, ...]) -> Any:
 
 
 def fuse_boxes(found: Candidates) -> Candidates:
-    """One candidate for each place, from the scale that shows it best; values from all scales.
+    """Keeps one candidate per position, from its best scale, with probabilities of all scales.
 
-    Those that are left do not overlap much, and go from high to low score.
+    The remaining candidates hardly overlap and are sorted by descending score.
     """
     weight = found.score * scale_weight(found.seen)
     order = np.argsort(-weight, kind="stable")
@@ -77,13 +77,13 @@ def fuse_boxes(found: Candidates) -> Candidates:
 
 
 def scale_weight(seen: Floats) -> Floats:
-    """How far a scale is to be trusted with digits of these heights in pixels; 0.3 to 1."""
+    """Weight, 0.3 to 1, of detections with these heights in pixels of the copy."""
     small, large = seen / _SMALL, _LARGE / np.maximum(seen, 1)
     return np.clip(np.minimum(small, large), _LEAST_WEIGHT, 1).astype(np.float32)
 
 
 def _agreed(probabilities: Floats, weight: Floats) -> Floats:
-    """The geometric mean, each scale counting as much as it is trusted."""
+    """The geometric mean of probabilities, weighted by scale."""
     logs = (weight[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
     chances = np.exp((logs - logs.max()) / max(float(weight.sum()), 1e-6))
     return (chances / chances.sum()).astype(np.float32)
@@ -91,7 +91,7 @@ def _agreed(probabilities: Floats, weight: Floats) -> Floats:
 
 def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
     """Intersection of a box with each of float32[N, 4], over their union and over the smaller."""
-    # Side by side: products and limits along rows of two take five times as long.
+    # Per coordinate: reducing along rows of two takes five times as long.
     (left, top, right, bottom), (x0, y0, x1, y1) = box, boxes.T
     wide = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
     common = wide * np.maximum(np.minimum(bottom, y1) - np.maximum(top, y0), 0)

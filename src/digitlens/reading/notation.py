@@ -1,6 +1,6 @@
-"""How numbers and dates are written, and all that a text may say by it.
+"""Notation of numbers and dates, and all values that a text may have.
 
-Knows texts alone, neither pages nor other numbers.
+Knows single texts only, neither pages nor other numbers.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from digitlens.results import Kind, Value
 
 CURRENCIES = "$€£¥"
-SIGNS = f"{CURRENCIES}§#"  # that stand before a number
-LONG = 10  # digits: a plain run of so many is a code, as in a phone number or a bar code
-_PIVOT = 69  # two digits of a year: below, 20xx, as POSIX has it
+SIGNS = f"{CURRENCIES}§#"  # signs before a number
+LONG = 10  # digits: this many or more without marks are a code, such as a phone number or bar code
+_PIVOT = 69  # two-digit years below this are 20xx, others 19xx, as in POSIX
 
-# Countries by decimal mark, grouping mark and the order of dates (Unicode CLDR).
+# Locales by decimal mark, grouping mark and order of dates (Unicode CLDR).
 _COUNTRIES = {
     ".,MDY": "en_US en_PH",
     ".,DMY": "en_GB en_AU en_IE en_IN en_NZ en_SG es_MX he_IL hi_IN ms_MY th_TH",
@@ -45,27 +45,27 @@ class NotationOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written, as far as it is known."""
+    """How numbers are written, as far as known."""
 
-    decimal: str = ""  # the decimal mark, point or comma; empty if it is not known
-    # The mark between groups of three digits: one of ``.,'`` or a space; empty if it is not known.
+    decimal: str = ""  # the decimal mark, point or comma; empty if unknown
+    # The mark between groups of three digits: one of ``.,'`` or a space; empty if unknown.
     grouping: str = ""
-    order: str = ""  # of dates: ``DMY``, ``MDY`` or ``YMD``; empty if it is not known
-    likely: str = ""  # the order of dates that goes first where it is not known
+    order: str = ""  # order of dates: ``DMY``, ``MDY`` or ``YMD``; empty if unknown
+    likely: str = ""  # the preferred order of dates if ``order`` is unknown
 
     @classmethod
     def of(
         cls, decimal: str | None = None, grouping: str | None = None, locale: str | None = None
     ) -> Notation:
-        """Checks what is known.
+        """Makes a notation from marks and a locale.
 
         Args:
-            decimal: ``"."`` or ``","``; goes before what the locale says.
-            grouping: One of ``". , '"`` or a space; goes before what the locale says.
+            decimal: ``"."`` or ``","``; overrides the locale.
+            grouping: One of ``". , '"`` or a space; overrides the locale.
             locale: Such as ``"de_DE"`` or ``"en"``, see ``LOCALES``.
 
         Raises:
-            ValueError: A mark is none of these, both are the same, or the locale is not known.
+            ValueError: A mark is none of these, both are the same, or the locale is unknown.
         """
         habits = _habits(locale) if locale else ("", "", "")
         grouping = _plain(grouping)
@@ -76,7 +76,7 @@ class Notation:
         if decimal and decimal == grouping:
             raise ValueError(f"decimal, grouping: expected two marks, found {decimal!r} for both")
         other = {".": ",", ",": "."}
-        # A mark that is given displaces the same one in the other part of the locale.
+        # A given mark that the locale uses in the other role swaps the two.
         point = decimal or (other[grouping] if grouping in other else habits[0])
         group = grouping or (other[point] if point and habits[1] == point else habits[1])
         return cls(point, group, habits[2])
@@ -90,7 +90,7 @@ def _plain(mark: str | None) -> str | None:
 
 
 def _habits(locale: str) -> tuple[str, str, str]:
-    """Decimal mark, grouping mark and order of dates; a language alone says what all its share."""
+    """Decimal mark, grouping mark and order of dates of a locale or a language."""
     name = locale.split(".", maxsplit=1)[0].replace("-", "_")
     language, _, country = name.partition("_")
     name = f"{language.lower()}_{country.upper()}" if country else language.lower()
@@ -107,15 +107,15 @@ def _habits(locale: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Meaning:
-    """One way to read a text."""
+    """One interpretation of a text."""
 
-    value: Value | None  # what it says
+    value: Value | None  # None for a code without value
     kind: Kind  # see ``Number``
     unit: str = ""  # see ``Number``
-    notation: Notation = Notation()  # what has to be so for this to be meant
+    notation: Notation = Notation()  # the notation that this interpretation requires
 
     def fits(self, known: Notation) -> bool:
-        """Whether it goes with what is known."""
+        """Whether it is compatible with a known notation."""
         ours, grouping = self.notation, known.grouping if self.notation.grouping in ".," else ""
         pairs = (ours.decimal, known.decimal), (ours.order, known.order), (ours.grouping, grouping)
         return all(not one or not other or one == other for one, other in pairs)
@@ -130,13 +130,13 @@ LIKE_DATE = re.compile(r"(?:\d{4}|\d{1,2})([-/.])\d{1,2}\1\d{2,4}")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _FRACTION = re.compile(r"(0|[1-9]\d{0,2})/([1-9]\d{0,2})")
 _SCIENTIFIC = re.compile(r"(\d+(?:[.,]\d+)?)[eE]([+-]?\d{1,3})")
-ONE_MARK = re.compile(r"\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}")  # 1.234.56: one was misread
+ONE_MARK = re.compile(r"\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}")  # 1.234.56: a mark was misread
 _ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", "YMD")}
 
 
 @lru_cache(4096)
 def meanings(text: str) -> tuple[Meaning, ...]:
-    """All that a text of ``number_spans`` may say, the likeliest first; a code if it is nothing."""
+    """All meanings of a text of ``number_spans``, the likeliest first; a code if it has none."""
     parts = _PARTS.fullmatch(text)
     sign = _sign(parts["lead"], parts["trail"]) if parts else None
     if parts is None or sign is None:
@@ -157,7 +157,7 @@ def meanings(text: str) -> tuple[Meaning, ...]:
 
 
 def _sign(lead: str, trail: str) -> int | None:
-    """1 or -1; None if there are too many signs or units around a number."""
+    """The sign of a number, 1 or -1; None if it has too many signs, brackets or units."""
     around = lead + trail
     brackets = (lead.count("("), trail.count(")"))
     signs = [char for char in around if char in "+-"]
@@ -177,7 +177,7 @@ def _signed(meaning: Meaning, sign: int, unit: str) -> Meaning:
 
 
 def _quantities(core: str) -> Iterator[Meaning]:
-    """What a text of digits and marks may amount to."""
+    """The meanings of a text of digits and marks."""
     if core.isdecimal():
         is_code = len(core) >= LONG or (len(core) > 1 and core[0] == "0")
         yield Meaning(Decimal(core), "code" if is_code else "integer")
@@ -193,7 +193,7 @@ def _quantities(core: str) -> Iterator[Meaning]:
 
 
 def _marked(core: str, decimal: str) -> Iterator[Meaning]:
-    """What digits with points, commas and apostrophes amount to, by the decimal mark."""
+    """The meaning of digits with grouping and decimal marks, for one decimal mark."""
     whole, mark, rest = core.partition(decimal)
     other = "," if decimal == "." else "."
     group = next((char for char in f"{other}' " if char in whole), "")
@@ -204,7 +204,7 @@ def _marked(core: str, decimal: str) -> Iterator[Meaning]:
         return
     if (mark and not rest.isdecimal()) or (whole and not group and not whole.isdecimal()):
         return
-    if not mark and group in {"'", " "}:  # whatever the decimal mark is
+    if not mark and group in {"'", " "}:  # the same for both decimal marks: yield it once
         if decimal == ".":
             yield Meaning(Decimal(re.sub(r"\D", "", whole)), "integer", "", Notation("", group))
         return
@@ -222,7 +222,7 @@ def _time(found: re.Match[str]) -> Meaning:
 
 
 def _dates(core: str) -> Iterator[Meaning]:
-    """Each date that a text may be, once."""
+    """Yields each possible date of a text once."""
     parts, seen = re.split("[-/.]", core), dict[date, str]()
     mark = core[len(parts[0])]
     for order in _ORDERS[mark]:

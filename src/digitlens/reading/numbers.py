@@ -1,6 +1,6 @@
-"""Which characters of a line belong to its numbers: digits, and the marks that stand with them.
+"""Decides which characters of a line belong to its numbers: digits and the marks next to them.
 
-Words are dropped, and letters that stand in a number part it, except the exponent of ``6.022e23``.
+Drops words. Letters inside a number split it, except the exponent of ``6.022e23``.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from digitlens.alphabet import MARKS, OTHER_SIGN
 from digitlens.reading.notation import CURRENCIES, ONE_MARK, SIGNS
 from digitlens.results import Box, Character
 
-# A sign, bracket or currency before the first digit, unless it hangs on a word as in ``No-12``.
+# A sign, bracket or currency before the first digit, unless attached to a word as in ``No-12``.
 _LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
 # Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
 _BEHIND = r"-(?![\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\)"
-# Of two prices in a row, each has its own currency, on the side where the first one has it.
+# Of two adjacent prices, each has its own currency, on the same side as the first.
 _PRICED = rf"(?:(?<![^\s(])[-+(]*|(?<=\d))[{CURRENCIES}] ?[-+(]*{_BODY}(?:{_BEHIND})*"
 _TRAIL = rf"(?:{_BEHIND}|[{CURRENCIES}]| [{CURRENCIES}](?!\d))*"
 _NUMBER = re.compile(f"{_PRICED}|{_LEAD}{_BODY}{_TRAIL}")
-# Two amounts with decimals that no space parts, as on a tag with an old and a new price.
+# Two amounts with decimals and no space between them, as on a tag with an old and a new price.
 _RUN_TOGETHER = re.compile(r"(\D*\d+([.,])\d\d)\d+\2\d\d\D*")
-# The first of two times or dates that a hyphen joins, as in opening hours.
+# The first of two times or dates joined by a hyphen, as in opening hours.
 _RANGE = re.compile(
     r"\d{1,2}:\d\d(?=-\d{1,2}:\d\d$)"
     r"|\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)(?=-\d{1,2}\1\d{1,2}\1(?:\d{4}|\d\d)$)"
 )
-# Units whose exponent is a digit, but no number.
+# Units with a digit as exponent, which is not a number.
 _POWER = re.compile(r"(?<![A-Za-z])[cdkm]?m[23](?![\dA-Za-z])")
 _TRAILING = re.compile(r"[.,/:-] *(?=\d|$)")
-# A minus alone on its line but for the number.
+# A minus and a space before or behind a number, at the start or end of the line.
 _SIGN_BEFORE = re.compile(r" *(-) +$")
 _SIGN_BEHIND = re.compile(r" +(-) *$")
 
@@ -46,23 +46,23 @@ Floats = npt.NDArray[np.float32]
 class Spot:
     """A character of a line, in reading order."""
 
-    char: str  # one character; ``OTHER_SIGN`` for what is none of the alphabet, or was rejected
-    confidence: float  # of it, 0..1
+    char: str  # one character; ``OTHER_SIGN`` if outside the alphabet, or a rejected digit
+    confidence: float  # its probability, 0..1
     box: Box  # on the page
-    place: int = -1  # number of the place that it is the digit of; -1 for any other character
-    # What may stand beside it and was not taken as part of the number, with its probability; a
-    # bracket without partner is.
+    place: int = -1  # index of its place if it is a digit; -1 for any other character
+    # A character next to it that may have been missed, or a bracket's partner; its probability.
     missed: tuple[str, float] = ("", 0.0)
-    in_text: bool = False  # of the first one, whether something else stands on its line
-    apart: bool = False  # whether more than a space and marks are between it and the number before
-    # A mark behind it, with nothing but a space between that and the next number or the line's end.
+    in_text: bool = False  # on a number's first: whether its line has anything else
+    # On a number's first: whether more than spaces and .,'- separate it from the number before.
+    apart: bool = False
+    # A mark behind it, followed by nothing but spaces up to the next number or the line's end.
     trail: Spot | None = field(default=None, compare=False)
-    # float32[T, C]; what the recogniser says of its part of the line, if it has one.
+    # float32[T, C]; posteriors of its part of the line, if it has one.
     steps: Floats | None = field(default=None, compare=False, repr=False)
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
-    """Half-open spans of the numbers of a line, without brackets that have no partner."""
+    """Half-open spans of the numbers of a line, without unmatched brackets."""
     spans: list[tuple[int, int]] = []
     for match in _NUMBER.finditer(text):
         begin, end = _balanced(text, *match.span())
@@ -78,12 +78,12 @@ def number_spans(text: str) -> list[tuple[int, int]]:
 
 
 def exponents_in(text: str) -> list[int]:
-    """Where the exponents of units are in a text."""
+    """Indices of the exponents of units in a text."""
     return [match.end() - 1 for match in _POWER.finditer(text)]
 
 
 def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
-    """The characters of each number on a line; its digits are those that a place stands for."""
+    """The characters of each number on a line; only characters with a place are digits."""
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )
@@ -91,7 +91,7 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
 
 
 def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
-    """The characters of a number; the first and last know of what stands beside them."""
+    """The characters of a number; the first and last record what is next to them."""
     number = list(spots[begin:end])
     number[0] = _reaching(number[0], spots[max(0, begin - 1) : begin], before=True)
     number[-1] = _reaching(number[-1], spots[end : end + 1], before=False)
@@ -121,7 +121,7 @@ def _reaching(spot: Spot, beside: Sequence[Spot], *, before: bool) -> Spot:
 
 
 def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:
-    """The characters of a line of numbers, with a space between two of them."""
+    """The characters of a line of numbers, with spaces between numbers."""
     characters: list[Character] = []
     for number in numbers:
         if characters:
@@ -137,7 +137,7 @@ def _between(left: Box, right: Box) -> Box:
 
 
 def _balanced(text: str, begin: int, end: int) -> tuple[int, int]:
-    """Drops brackets at the ends of a number that have no partner, and spaces left over."""
+    """Drops unmatched brackets at the ends of a number."""
     number = text[begin:end]
     while number.startswith("(") and number.count("(") > number.count(")"):
         begin, number = begin + 1, number[1:]

@@ -1,4 +1,4 @@
-"""Orientation: which way up a page is, by which way its lines read best; quarter turns of boxes."""
+"""Page orientation, from the quarter turn after which its lines read best; turning boxes back."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine
 from digitlens.results import Box, Character, Digit, Number
 
-_FLUENT = 0.97  # mean confidence of characters from which a page is upright
-_BETTER = 1.3  # times the evidence of the page as it is
-_CERTAIN = 0.98  # mean confidence from which what stands on its head may be read
-_SURER = 0.03  # by which it has to be surer than what stands upright
-_FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page ...
-_BOTH = set("01689.,:-+%() ")  # ... nor do any number of those that are alike either way up
-_COHERENT = 0.5  # of what confident characters in lines of two or more make up: it is text
-_LEAST = 1.5  # evidence of two characters: one alone turns no page
-_LINES = 6  # longest lines that are read in other turns
-_STACKED = 1.5  # times as high as wide: lines that may be one on its side
-_LONG = 2.0  # times as high as wide, or as wide as high: text, no lone character
+_FLUENT = 0.97  # mean confidence of characters above which a page is upright
+_BETTER = 1.3  # evidence after a quarter turn must exceed this multiple of that as found
+_CERTAIN = 0.98  # minimum mean confidence of text read upside down
+_SURER = 0.03  # minimum gain in mean confidence from turning a page upside down
+_FEW = 4  # minimum characters to turn a page upside down, as turned digits resemble digits (1609)
+_BOTH = set("01689.,:-+%() ")  # characters that also read upside down: alone they turn no page
+_COHERENT = 0.5  # coherence above which lines are text
+_LEAST = 1.5  # minimum evidence, about two characters: one alone turns no page
+_LINES = 6  # how many of the largest lines are read in other orientations
+_STACKED = 1.5  # height over width above which stacked lines may be one line on its side
+_LONG = 2.0  # ratio of sides above which a line is text, not a lone character
 
 
 def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer) -> int:
-    """After how many quarter turns, counter-clockwise, a page seems to read clearly better.
+    """Number of counter-clockwise quarter turns after which a page reads clearly better.
 
-    Gives 1 to 3, or 0 where no turn is better than the lines as they were read.
+    Returns 1 to 3, or 0 if no turn is clearly better than the page as it was read.
     """
     found = [each for each in read if each.line.score] or list(read)
     some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
@@ -42,11 +42,11 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
     turns = (1, 3) if 2 * tall > sum(map(_area, lines)) else (2,)
     whole = _around(lines)
     if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
-        # Characters that lie on their side one above the other may have been found one by one.
+        # Text on its side may have been found as single characters, one above the other.
         lines, turns = [whole], (1, 3)
     is_narrow = lines[0].width < _LONG * lines[0].height
     if turns == (2,) and is_narrow and len(some) == 1 and len(some[0].symbols) == 1:
-        return 0  # a lone character, which is not several on their head
+        return 0  # a lone character
     turned = {
         turn: recognize(page, [_turned(line, turn) for line in lines], recognizer) for turn in turns
     }
@@ -56,10 +56,10 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
 
 
 def clearest_turn(looks: Sequence[Sequence[RecognizedLine]]) -> int:
-    """The turn, 1 to 3, after which the same parts of a page read clearly better; 0 for none.
+    """The turn, 1 to 3, after which parts of a page read clearly better; 0 if none does.
 
-    Their lines are given after 0 to 3 quarter turns, found anew after each: text that lies on its
-    side falls apart into lone characters.
+    ``looks`` has the lines of these parts after 0 to 3 quarter turns, detected separately each
+    time, as text on its side falls apart into lone characters.
     """
     best = max(range(1, len(looks)), key=lambda turn: evidence(looks[turn]))
     is_read = coherence(looks[best]) > _COHERENT
@@ -67,7 +67,7 @@ def clearest_turn(looks: Sequence[Sequence[RecognizedLine]]) -> int:
 
 
 def coherence(read: Sequence[RecognizedLine]) -> float:
-    """Mean evidence of a character, 0 to 1; lines without any count as a character that is none."""
+    """Mean evidence per character, 0 to 1; a line without characters counts as one."""
     return evidence(read) / max(sum(max(len(each.symbols), 1) for each in read), 1)
 
 
@@ -76,7 +76,7 @@ def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[Recognized
 
 
 def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
-    """Whether numbers, or words, read without a doubt on their head, and not as they stand."""
+    """Whether numbers or words read confidently upside down, and clearly better than upright."""
     sure, text = _fluency(turned), "".join(each.symbols.text for each in turned)
     letters = sum(char.isalpha() for char in text)
     natural = letters >= _FEW or (not letters and not _BOTH.issuperset(text))
@@ -85,16 +85,16 @@ def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[Recogniz
 
 
 def evidence(read: Sequence[RecognizedLine]) -> float:
-    """How well lines read: the squares of all confidences above one half, of lines of two or more.
+    """How well lines read: the sum of squares of confidences above 0.5.
 
-    A lone character reads as something in most turns.
+    Lines of one character do not count: a lone character reads as something in most orientations.
     """
     sure = [each.symbols.confidence for each in read if len(each.symbols) > 1]
     return float(sum((part[part > 0.5] ** 2).sum() for part in sure))
 
 
 def _fluency(read: Sequence[RecognizedLine]) -> float:
-    """Mean confidence of all characters; 0 for a line that is turned, or has none."""
+    """Mean confidence of all characters; a tall or empty line counts as one character of 0."""
     none = np.zeros(1, np.float32)
     sure = [
         each.symbols.confidence if len(each.symbols) and not _as_found(each.line).is_tall else none
@@ -104,7 +104,7 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
 
 
 def _is_lone(read: Sequence[RecognizedLine]) -> bool:
-    """Whether all there is surely reads as one upright character: a 1 is no line on its side."""
+    """Whether there is only one confident upright character: a 1 is not a line on its side."""
     confidence = [value for each in read for value in each.symbols.confidence]
     return len(confidence) == 1 and confidence[0] > _FLUENT
 
@@ -114,19 +114,19 @@ def _area(line: TextLine) -> float:
 
 
 def _around(lines: Sequence[TextLine]) -> TextLine:
-    """The upright box around lines, as one."""
+    """The upright box around all lines, as one line."""
     points = np.concatenate([line.quad for line in lines])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return TextLine(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32), 0.0)
 
 
 def _as_found(line: TextLine) -> TextLine:
-    """A line without the paper that was added to a narrow one."""
+    """A line without the paper added around a narrow one."""
     return line if line.found is None else TextLine(line.found, line.score)
 
 
 def _turned(line: TextLine, turn: int) -> TextLine:
-    """The same part of the page, its text going as it will after quarter turns of the page."""
+    """The same part of the page, with the reading direction of the page after quarter turns."""
     return replace(line, quad=np.roll(line.quad, -turn, axis=0))
 
 
@@ -135,20 +135,20 @@ Boxed = TypeVar("Boxed", Digit, Character, Number)
 
 
 def turned_page(page: Page, turn: int) -> Page:
-    """A page after quarter turns, counter-clockwise."""
+    """A page after counter-clockwise quarter turns."""
     return np.ascontiguousarray(np.rot90(page, turn))
 
 
 def turned_back(
     lines: tuple[tuple[Boxed, ...], ...], turn: int, width: int, height: int
 ) -> tuple[tuple[Boxed, ...], ...]:
-    """The boxes of a turned page on the page as it was.
+    """Maps boxes on a turned page to the original page.
 
     Args:
-        lines: Digits, characters or numbers on the turned page; not the digits of numbers.
-        turn: Its quarter turns, counter-clockwise.
-        width: Of the page as it was.
-        height: Of the page as it was.
+        lines: Digits, characters or numbers on the turned page; the digits of numbers stay.
+        turn: Counter-clockwise quarter turns of the page.
+        width: Width of the original page in pixels.
+        height: Height of the original page in pixels.
     """
     if not turn:
         return lines
@@ -165,7 +165,7 @@ def _box_back(box: Box, turn: int, width: int, height: int) -> Box:
 
 
 def points_back(points: Points, turn: int, width: int, height: int) -> Points:
-    """Points, float64 or int[..., 2], of a turned page on it as it was; see ``turned_back``."""
+    """Maps points, float64 or int[..., 2], to the original page; see ``turned_back``."""
     x, y = points[..., 0], points[..., 1]
     back = [(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turn]
     return np.stack(back, axis=-1)

@@ -1,4 +1,4 @@
-"""Places that may hold a digit: what the digit detector found and the recogniser read, matched."""
+"""Places that may hold a digit: detected digits matched with recognised characters."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, DigitEvidence, digit
 from digitlens.reading.nms import Candidates, Columns, overlaps
 from digitlens.reading.recognize import RecognizedLine, on_line
 
-NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place
-UNSEEN = 1e-4  # score of what the digit detector did not find
-_ALONE = 0.15  # score from which a digit counts that the recogniser has no character for
-_SHARED = 0.2  # columns that a digit and its character share, of all that they cover
-_SURE = 0.5  # confidence of characters, and score of digits, that leave little doubt
-_MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
-_DOUBLE = 0.45  # overlap of two boxes over their union: one place
-_WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
-_SEVERAL = 3  # sure digits within a box: it is around a column of them, and is none
+NOTHING, DIGIT, MARK = range(3)  # what the recogniser reads at a place
+UNSEEN = 1e-4  # objectness of places that the digit detector did not find
+_ALONE = 0.15  # score above which a detected digit without a recognised character is kept
+_SHARED = 0.2  # minimum IoU, along columns, of a digit and its character
+_SURE = 0.5  # confidence of characters, and score of digits, above which they are trusted
+_MAY_BE = 0.05  # probability of a digit above which a character is a place
+_DOUBLE = 0.45  # IoU above which two boxes are one place
+_WITHIN = 0.7  # fraction of the smaller box inside the larger above which it is part of it
+_SEVERAL = 3  # a box around this many confident digits is not a digit
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Places(Columns):
-    """Places that may hold a digit, with what detector and recogniser say."""
+    """Places that may hold a digit, with the outputs of detector and recogniser."""
 
     boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 on the page
-    objectness: Floats  # float32[N]; that a digit is there, by the digit detector
-    detector: Floats  # float32[N, 10]; which one
-    mass: Floats  # float32[N]; that a digit is there, by the line recogniser
-    given: Floats  # float32[N]; the same if there is a character at all
-    numeric: Floats  # float32[N]; the same if that is no letter
-    recognizer: Floats  # float32[N, 10]; which one
-    line: npt.NDArray[np.intp]  # int[N]; number of the line that it is on
-    symbol: npt.NDArray[np.intp]  # int[N]; which of the line's characters it is, -1 for none
+    objectness: Floats  # float32[N]; probability of a digit by the digit detector
+    detector: Floats  # float32[N, 10]; which digit, by the digit detector
+    mass: Floats  # float32[N]; probability of a digit by the line recogniser
+    given: Floats  # float32[N]; the same, given that there is a character
+    numeric: Floats  # float32[N]; the same, given a character that is not a letter
+    recognizer: Floats  # float32[N, 10]; which digit, by the line recogniser
+    line: npt.NDArray[np.intp]  # int[N]; index of its line
+    symbol: npt.NDArray[np.intp]  # int[N]; index of its character on the line; -1 for none
     # int[N]; what the recogniser reads there: ``NOTHING``, ``DIGIT`` or ``MARK``, which is any
     # other character.
     reads: npt.NDArray[np.intp]
-    fluency: Floats  # float32[N]; how sure the recogniser is of its line's characters on average
-    letters: Floats  # float32[N]; share of letters among the characters of its word
-    lone: Floats  # float32[N]; 1 where it is the only character of its line, else 0
-    # float32[N]; score of the line by the line detector, 0 for a line made up of digits.
+    fluency: Floats  # float32[N]; mean confidence of the recognised characters on its line
+    letters: Floats  # float32[N]; fraction of letters in its word
+    lone: Floats  # float32[N]; 1 if it is the only character of its line, else 0
+    # float32[N]; score of its line by the line detector; 0 for a line formed from digits.
     text: Floats
 
 
 def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
-    """All places where detector or recogniser see a digit, those of both only once."""
+    """All places with a detected or recognised digit; those with both appear once."""
     rows = [row for number, line in enumerate(lines) for row in _on_one(number, line, digits)]
     columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
     places = Places(
@@ -64,7 +64,7 @@ def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
     return places[_apart(places, strength)]
 
 
-# The types of the columns of ``Places``, and the sizes of those with more than one dimension.
+# Types of the columns of ``Places``, and the second dimension of those that have one.
 _FLOAT, _INT = (np.float32,), (np.intp,)
 _BOX, _CHANCES = (np.float32, 4), (np.float32, 10)
 _COLUMNS: tuple[tuple[Any, ...], ...] = (
@@ -74,7 +74,7 @@ _COLUMNS: tuple[tuple[Any, ...], ...] = (
 
 
 def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> list[tuple[Any, ...]]:
-    """The rows of ``Places`` on one line."""
+    """The rows of ``Places`` for one line."""
     symbols = read.symbols
     here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
     spans = _spans(read, here.boxes)
@@ -113,7 +113,7 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> list[tuple
 
 
 def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
-    """int[N]: how many characters have their middle well inside each span: of two it is neither."""
+    """int[N]: number of confident characters centred well inside each span."""
     centres = read.symbols.centres[read.symbols.confidence > _SURE]
     margin = 0.15 * (spans[:, 1:] - spans[:, :1])
     inside = (centres > spans[:, :1] + margin) & (centres < spans[:, 1:] - margin)
@@ -129,11 +129,10 @@ def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
 
 
 def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDArray[np.intp]:
-    """int[N]: the character of each digit, the surest digits choosing first; -1 for none.
+    """int[N]: the character matched to each digit, highest score first; -1 for none.
 
-    Of the characters that share columns with a digit it takes that which shares most, and of two
-    that share much the one that is read as the same digit. Spans, float32[N, 2], are the first and
-    last column of each digit.
+    A digit is matched to the free character with the highest sum of overlap in columns and
+    agreement on its value. Spans, float32[N, 2], are the first and last column of each digit.
     """
     partner = np.full(len(spans), -1, np.intp)
     free = np.ones(len(read.symbols), bool)
@@ -155,7 +154,7 @@ def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDAr
 
 
 def _without_symbols(read: RecognizedLine) -> Floats:
-    """The posteriors of a line, nothing where they make up its characters."""
+    """The posteriors of a line, set to 0 around its characters."""
     rest = read.posteriors.copy()
     steps = np.rint(read.symbols.centres / STRIDE - 0.5).astype(int)
     for step in (steps - 1, steps, steps + 1):
@@ -174,7 +173,7 @@ def _reads(read: RecognizedLine, symbol: int) -> int:
 
 
 def _letters_around(text: str) -> list[float]:
-    """The share of letters in the word of each character; the last one is for no character."""
+    """Fraction of letters in the word of each character; the last entry is for no character."""
     shares: list[float] = []
     for word in text.split(" "):
         shares += [sum(map(str.isalpha, word)) / max(1, len(word))] * len(word) + [0.0]
@@ -182,13 +181,13 @@ def _letters_around(text: str) -> list[float]:
 
 
 def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
-    """Which places are left when those that overlap a stronger one are dropped.
+    """Indices of the places left after dropping those that overlap a stronger one.
 
-    Two characters of one line are two, however much their boxes overlap. A place with several sure
-    digits inside is dropped itself.
+    Two characters of one line are kept however much their boxes overlap. A place with several
+    confident digits inside is dropped itself.
     """
     left = np.ones(len(places), bool)
-    # A box around digits hides them from the detector: those read on text that was found count too.
+    # A box around digits hides them from the detector, so digits read on detected text count too.
     seen = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
     sure = seen & (places.mass > _SURE)
     areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)
@@ -199,7 +198,7 @@ def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np
             both &= bool(places.symbol[index] >= 0)
             under = ~both & ((union > _DOUBLE) | (part > _WITHIN))
             inside = places.boxes[left & sure & under & (areas < areas[index])]
-            is_one = len({*map(tuple, inside.tolist())}) < _SEVERAL  # one may be on two lines
+            is_one = len({*map(tuple, inside.tolist())}) < _SEVERAL  # a digit may be on two lines
             left &= ~under | (not is_one)
             left[index] = is_one
     return np.flatnonzero(left)

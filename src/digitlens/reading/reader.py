@@ -1,4 +1,4 @@
-"""The reader: detects lines and digits, recognises, fuses, puts in order; says what is unsure."""
+"""The reader: detects, recognises, fuses and orders digits, and marks those it is unsure of."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """A reading and all that led to it.
+    """A reading with its intermediate results.
 
     Attributes:
-        page: uint8[H, W] or uint8[H, W, 3]; upright by its metadata.
-        turn: Quarter turns, counter-clockwise, after which the page was read.
-        view: What was seen on the turned page.
-        reading: The answer, in coordinates of the page.
-        places: For each digit of the reading's lines the number of its place in ``view``; one that
-            was expected and is but in the posteriors of a line has none, but a number beyond.
+        page: uint8[H, W] or uint8[H, W, 3]; upright according to its metadata.
+        turn: Quarter turns, counter-clockwise, applied to the page before reading.
+        view: Detections, recognised lines and scores of the turned page.
+        reading: The result, in coordinates of the page before the turn.
+        places: For each digit of the reading's lines, the index of its place in ``view``; a digit
+            that a constraint added from a line's posteriors has an index past the last place.
     """
 
     page: Page
@@ -56,12 +56,12 @@ class ReadResult:
 
     @property
     def turned(self) -> Page:
-        """The page as it was read: after the turn."""
+        """The page after the turn, as it was read."""
         return turned_page(self.page, self.turn)
 
 
 class DigitReader:
-    """Pictures in, readings out; loads its models once, safe to use from several threads."""
+    """Reads pictures; loads its models once and is safe to use from several threads."""
 
     def __init__(
         self,
@@ -75,19 +75,19 @@ class DigitReader:
         """Loads the models.
 
         Args:
-            model: The classifier of tiles: name of a shipped model, a model folder, a run folder,
+            model: The tile classifier: the name of a shipped model, a model folder, a run folder
                 or its bundle.
-            pages: The digit detector, in the same ways.
-            lines: Folder of the line reader: line detector, recogniser, fusion weights. None takes
-                that of the model if it has one, else the shipped one.
-            target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and
-                below 1; decides from which confidence on they have it. None takes the shipped
-                threshold.
-            threads: Threads for one picture; 0 takes one per core.
+            pages: The digit detector, given in the same ways.
+            lines: Folder of the line reader: line detector, recogniser and fusion weights. None
+                uses the model's own line reader if it has one, else the shipped one.
+            target_error: Highest acceptable error rate among digits with status ``digit``, between
+                0 and 1 exclusive; sets the confidence threshold of that status. None keeps the
+                shipped threshold.
+            threads: Threads per picture; 0 uses one per core.
 
         Raises:
             ModelError: A model is missing, damaged or of a newer format.
-            ValueError: The models cannot promise so few errors.
+            ValueError: ``target_error`` is out of range or lower than the models can guarantee.
         """
         tiles, finder = open_roles(model, pages)
         self._models = (tiles.folder, finder.folder)
@@ -106,14 +106,14 @@ class DigitReader:
             self.thresholds = self.at(target_error).thresholds
 
     def at(self, target_error: float) -> DigitReader:
-        """The same reader and models, sure where at most such a share of that is wrong.
+        """Returns a reader with the same models and the threshold for another target error.
 
         Args:
-            target_error: As for a new reader.
+            target_error: See the constructor.
 
         Raises:
             ModelError: The reader was never calibrated.
-            ValueError: It cannot promise so few errors.
+            ValueError: ``target_error`` is out of range or lower than the models can guarantee.
         """
         if self.fusion.risk is None:
             raise ModelError(
@@ -137,18 +137,17 @@ class DigitReader:
         Args:
             image: A path, bytes, a binary file object, a Pillow image or an array, see
                 ``load_image``.
-            expect: What is known of the number, one thing or several: how many digits, as in
-                ``"4"``, a pattern such as ``"####-##"``, ``"range 0..500"``,
-                ``"one of 12, 15, 18"``, ``"luhn"`` and others, see ``constraints.parse``. The most
-                probable number that keeps all of it is the answer, and ``Reading.constrained``
-                says what it changed.
-            notation: How numbers are written, where that is known: ``decimal=","``,
-                ``grouping="."`` or ``locale="de_DE"``, see ``Notation.of``. Otherwise it is taken
-                from the page, and what can be read in two ways is unsure.
+            expect: One or several constraints on the number: its digit count, as in ``"4"``, a
+                pattern such as ``"####-##"``, ``"range 0..500"``, ``"one of 12, 15, 18"``,
+                ``"luhn"`` and others, see ``constraints.parse``. The result is the most probable
+                number that satisfies all of them; ``Reading.constrained`` reports what changed.
+            notation: How numbers are written, if known: ``decimal=","``, ``grouping="."`` or
+                ``locale="de_DE"``, see ``Notation.of``. Otherwise it is inferred from the page,
+                and ambiguous numbers are unsure.
 
         Raises:
             ImageError: The picture cannot be decoded.
-            ValueError: ``expect`` is no constraint, or it or ``notation`` contradicts itself.
+            ValueError: ``expect`` is not a constraint, or it or ``notation`` contradicts itself.
         """
         return self.examine(image, expect=expect, **notation).reading
 
@@ -184,20 +183,20 @@ class DigitReader:
         on_error: Callable[[Source, DigitlensError], object] | None = None,
         **notation: Unpack[NotationOptions],
     ) -> Iterator[Reading | None]:
-        """Reads a stream of pictures of any length, several at once and a few ahead, in its order.
+        """Reads a stream of pictures of any length in order, several at once and a few ahead.
 
         Memory does not grow with the stream. To stop early, close the iterator or leave the loop.
 
         Args:
-            images: Pictures, see ``load_image``. Paths or bytes are decoded when their turn comes.
+            images: Pictures, see ``load_image``. Paths and bytes are decoded when they are read.
             expect: As in ``read``.
-            workers: Threads, each with a picture; None takes one a core. With one, nothing is read
-                ahead.
-            processes: Each worker is a process that loads the models for itself, which pays from
-                some hundred pictures on; threads read until they have. What a script does has to
-                stand below ``if __name__ == "__main__":``, see ``multiprocessing``.
-            on_error: Called with a picture that cannot be read, and why, when its turn comes; its
-                reading is None, and the others follow. Without it the error is raised there.
+            workers: Number of threads, each reading one picture at a time; None uses one per core.
+                With one worker nothing is read ahead.
+            processes: Use worker processes instead of threads. Each loads its own models, which
+                pays off from a few hundred pictures; threads read until they are ready. A script
+                must keep its code under ``if __name__ == "__main__":``, see ``multiprocessing``.
+            on_error: Called in stream order with each unreadable picture and its error; the
+                picture's reading is None and the stream continues. Without it the error is raised.
             notation: As in ``read``.
 
         Yields:
@@ -205,14 +204,14 @@ class DigitReader:
 
         Raises:
             ImageError: A picture cannot be decoded; those before it have been read.
-            DigitlensError: A process came to an end, for lack of memory say.
-            ValueError: ``expect`` is no constraint, ``expect`` or ``notation`` contradict
-                themselves, or ``workers`` is less than one.
+            DigitlensError: A worker process died, for example for lack of memory.
+            ValueError: ``expect`` is not a constraint, ``expect`` or ``notation`` contradicts
+                itself, or ``workers`` is less than one.
         """
         expected, known = _expectation(expect), Notation.of(**notation)
         if expected:
             expected = expected.written_with(known.decimal)
-        there = partial(_another, self._models, self._folder, self.thresholds, expected, notation)
+        there = partial(_in_worker, self._models, self._folder, self.thresholds, expected, notation)
         here = partial(self.read, expect=expected, **notation)
         pool = ProcessPool(here, there, workers or cores())
         done = ordered_map(pool, images, workers)
@@ -225,7 +224,7 @@ class DigitReader:
         expect: Expect = None,
         **notation: Unpack[NotationOptions],
     ) -> ReadResult:
-        """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
+        """Reads one picture, keeping intermediate results and not copying arrays; see ``read``."""
         expected, known = _expectation(expect), Notation.of(**notation)
         page = load_image(image, copy=False)
         view, turn = self.upright(page)
@@ -266,19 +265,19 @@ class DigitReader:
         expect: Literal["sudoku", "total"] | None = None,
         **notation: Unpack[NotationOptions],
     ) -> Table:
-        """Reads the table of a picture cell by cell; of several, the largest.
+        """Reads the largest table on a picture, cell by cell.
 
         Args:
             image: As for ``read``.
-            grid: Rows and columns, if they are known.
-            columns: How many columns there are, if only that is known.
-            expect: ``sudoku``: the cells are one, 9 by 9, and keep its rules. ``total``: in each
-                column of numbers the last row is the sum of those above.
+            grid: Numbers of rows and columns, if known.
+            columns: Number of columns, if only that is known.
+            expect: ``sudoku``: the table is a 9 x 9 Sudoku and obeys its rules. ``total``: in each
+                column of numbers the last row is the sum of the rows above.
             notation: As for ``read``.
 
         Raises:
             ImageError: The picture cannot be decoded, or has no such table.
-            ValueError: An argument is out of range, or they contradict each other.
+            ValueError: An argument is out of range, or arguments contradict each other.
         """
         from digitlens.reading.table import TableOptions, read_table  # noqa: PLC0415
 
@@ -286,13 +285,13 @@ class DigitReader:
         return read_table(self, image, options)
 
     def upright(self, page: Page) -> tuple[View, int]:
-        """What is seen on a page after the quarter turns after which it reads best."""
+        """Turns a page to the orientation in which it reads best; returns its view and the turn."""
         view = self.analyze(page)
         turn = best_turn(view.lines, page, self.recognizer)
         return (self.analyze(turned_page(page, turn)), turn) if turn else (view, 0)
 
     def _detect(self, page: Page) -> Detections:
-        """Finds digits and lines; the first time, another thread opens the recogniser meanwhile."""
+        """Finds digits and lines; on first use, opens the recogniser in a thread meanwhile."""
         if self.recognizer.is_open:
             return detect(page, self.finder, self.detector)
         opening = Thread(target=_quietly, args=(self.recognizer.open,))
@@ -303,7 +302,7 @@ class DigitReader:
             opening.join()
 
     def analyze(self, page: Page, where: Sequence[TextLine] | None = None) -> View:
-        """Finds and reads what is on a page as it lies; all of its lines if they are known."""
+        """Detects and reads a page without turning it; ``where``: all its lines, if known."""
         if where is None:
             found = self._detect(page)
             lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)
@@ -313,7 +312,7 @@ class DigitReader:
         return self.judge(page, found, lines)
 
     def judge(self, page: Page, found: Detections, lines: list[RecognizedLine]) -> View:
-        """What is found and read on a page, brought together; see ``analyze``."""
+        """Matches detections with recognised lines, classifies and fuses; see ``analyze``."""
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
@@ -329,24 +328,24 @@ def _expectation(expect: Expect) -> Expectation | None:
 
 
 def _within(number: Number, expected: Expectation) -> Number:
-    """A number of which the alternatives keep what is known, too."""
+    """A number with only those alternatives that satisfy the constraints."""
     kept = (each for each in number.alternatives if not expected.broken(each.text))
     return replace(number, alternatives=tuple(kept))
 
 
 def _quietly(work: Callable[[], None]) -> None:
-    with suppress(ModelError):  # the next use of the graph raises it again
+    with suppress(ModelError):  # raised again at the next use of the graph
         work()
 
 
-def _another(
+def _in_worker(
     models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],
     expected: Expectation | None,
     notation: NotationOptions,
 ) -> Callable[[Source], Reading]:
-    """What a reader like this one does in another process."""
+    """Loads a reader in a worker process and returns its read function."""
     reader = DigitReader(models[0], pages=models[1], lines=lines, threads=1)
     reader.thresholds = thresholds
     return partial(reader.read, expect=expected, **notation)
@@ -376,18 +375,18 @@ def read(
     expect: Expect = None,
     **notation: Unpack[NotationOptions],
 ) -> Reading:
-    """Reads the numbers on one picture; loads the models at the first call and keeps them.
+    """Reads the numbers on one picture; loads the models on the first call and keeps them.
 
     Args:
         image: A path, bytes, a binary file object, a Pillow image or an array, see ``load_image``.
         model: Name of a shipped model, a model folder, or a run folder.
-        expect: What is known of the number, as in ``"4"``, ``"####-##"`` or ``"range 0..500"``.
-        notation: How numbers are written, as in ``decimal=","`` or ``locale="de_DE"``.
+        expect: Constraints on the number, such as ``"4"``, ``"####-##"`` or ``"range 0..500"``.
+        notation: How numbers are written, such as ``decimal=","`` or ``locale="de_DE"``.
 
     Raises:
         ImageError: The picture cannot be decoded.
         ModelError: The model is missing, damaged or of a newer format.
-        ValueError: ``expect`` is no constraint, or it or ``notation`` contradicts itself.
+        ValueError: ``expect`` is not a constraint, or it or ``notation`` contradicts itself.
     """
     return _reader(str(model)).read(image, expect=expect, **notation)
 

@@ -1,4 +1,4 @@
-"""Recognises lines: those that the line detector found, and those that lone digits make up."""
+"""Recognises text lines: those of the line detector, and lines formed from lone digits."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from digitlens.reading.nms import Candidates
 from digitlens.reading.reading_order import lines_of
 from digitlens.reading.text_lines import TextLine
 
-_MARGIN = 0.12  # heights: paper around a line that digits make up
-_APART = 2.0  # heights: a wider gap between digits begins a new line
-_LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
-_USUAL = 0.1 * HEIGHT, 0.9 * HEIGHT  # rows of a character whose ink is not found
-_BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
-_NARROW = 0.7  # heights: width that a line has at least ...
-_GROWN = 1.25  # ... after a narrower one was grown by this factor
-_SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
-_STROKES = 3  # most lines that may be found in one digit and be its strokes
-_MUCH = 8192  # columns of all lines, from which on only parts with digits are read
-_WHOLE = 3  # longest lines that are read whole even then
-SPOTTED = 0.1  # probability of a digit from which its part of a line is read
-_SPACE = 0.3  # probability of a space from which a part may end there
-_CONTEXT = 4  # steps between a digit and such a space, at least
-# CTC parts two equal characters by a blank: of crowded ones a step is too wide for both, and one is
-# lost. Stretched, more of them are read, if not always better: only that counts which has more.
-_DENSE = 2.5  # steps for each character read, below which a line is crowded
-_STRETCH = 1.5  # how many times as wide it is read again ...
-_DOUBTED = 0.9  # ... if this is more than the confidence of some digit
-_LOWEST = 0.3  # heights of a line: what is found of a digit's ink is more, else it is not all
-_EDGE = 3  # rows at the upper and at the lower edge of a crop
-_ALIKE = 16  # levels of each channel: colours that differ by less are one
-_INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
+_MARGIN = 0.12  # line heights: paper added around a line formed from digits
+_APART = 2.0  # digit heights: a wider gap between digits begins a new line
+_LOWER, _HIGHER = 0.4, 1.4  # line heights: range of heights of the digits on a line
+_USUAL = 0.1 * HEIGHT, 0.9 * HEIGHT  # rows: extent of a character whose ink is not found
+_BAND = slice(6, 42)  # rows with a line's own ink, without that of lines above and below
+_NARROW = 0.7  # line heights: narrower lines get paper around them, up to this width
+_GROWN = 1.25  # growth factor of the sides of a narrow line
+_SHARED = 0.3  # a digit with more than this fraction of its box on lines gets no line of its own
+_STROKES = 3  # maximum number of lines in one digit that may be its strokes
+_MUCH = 8192  # columns of all lines above which only parts with digits are read
+_WHOLE = 3  # how many of the largest lines are read whole even then
+SPOTTED = 0.1  # probability of a digit above which its part of a line is read
+_SPACE = 0.3  # probability of a space above which a part may end there
+_CONTEXT = 4  # steps: minimum distance between a digit and such a space
+# CTC separates equal characters by a blank, so it loses one if a step is as wide as both. A crowded
+# line is read again, stretched, and that reading is used only if it has more digits.
+_DENSE = 2.5  # steps per character below which a line is crowded
+_STRETCH = 1.5  # factor by which it is stretched
+_DOUBTED = 0.9  # a line is stretched only if the confidence of some digit is below this
+_LOWEST = 0.3  # line heights: if the ink found for a digit is lower, some of it was missed
+_EDGE = 3  # rows at the top and at the bottom edge of a crop
+_ALIKE = 16  # levels of each channel: colours that differ by less are the same
+_INK = 0.35  # fraction of the strongest contrast in a line above which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -52,17 +52,17 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class RecognizedLine:
-    """A line and what the recogniser says of it."""
+    """A line and the recogniser's output for it."""
 
-    line: TextLine  # where it stands
-    crop: Pixels  # uint8[48, W, 3]; what the network saw
+    line: TextLine  # its position on the page
+    crop: Pixels  # uint8[48, W, 3]; the network's input
     posteriors: Floats  # float32[W / 8, C]
     symbols: Symbols  # its characters
-    columns: float | None = None  # of the crop that show the line; None for those of a whole one
+    columns: float | None = None  # columns of the crop that show it; None for ``columns_of``
 
     @cached_property
     def spans(self) -> Floats:
-        """float32[K, 2]: first and last column of each character in the crop; a space has none."""
+        """float32[K, 2]: first and last column of each character's ink; spaces have one column."""
         inked: npt.NDArray[np.bool_] = self.ink[_BAND].max(axis=0)
         inked[int(np.ceil(self.shown)) :] = False
         centres = self.symbols.centres
@@ -84,7 +84,7 @@ class RecognizedLine:
 
     @cached_property
     def boxes(self) -> Floats:
-        """float32[K, 4]: the box of each character on the page, around its ink."""
+        """float32[K, 4]: the box around each character's ink on the page."""
         across, down = _axes(self.line)
         x, y = self.spans[:, [0, 0, 1, 1], None], self.rows[:, [0, 1, 0, 1], None]
         wide, high = self.scale
@@ -93,7 +93,7 @@ class RecognizedLine:
 
     @cached_property
     def ink(self) -> npt.NDArray[np.bool_]:
-        """bool[48, W]: where the crop differs from its paper."""
+        """bool[48, W]: pixels of the crop that differ from its paper."""
         red, green, blue = np.abs(self.crop - self.paper).transpose(2, 0, 1)
         away = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
         strongest = float(quantile(away, 0.98))
@@ -101,7 +101,7 @@ class RecognizedLine:
 
     @cached_property
     def paper(self) -> Floats:
-        """float32[3]: the median colour of the crop, or of its edges if more pixels are like that.
+        """float32[3]: the median colour of the crop, or of its edges if more pixels have that.
 
         Bold, blurred ink and its halo may cover more of a crop than paper does.
         """
@@ -116,7 +116,7 @@ class RecognizedLine:
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Columns and rows of the crop for each pixel of the page; long lines are squeezed."""
+        """Columns and rows of the crop per pixel of the page; long lines are squeezed."""
         return self.shown / max(self.line.width, 1e-3), HEIGHT / max(self.line.height, 1e-3)
 
     @property
@@ -125,7 +125,7 @@ class RecognizedLine:
         return columns_of(self.line) if self.columns is None else self.columns
 
     def place(self, points: Floats) -> Floats:
-        """Where points x, y of the page are in the crop: columns and rows; float32[N, 2] both."""
+        """Maps points x, y of the page to columns and rows of the crop; float32[N, 2] both."""
         places = np.stack(_along(self.line, points), axis=1).astype(np.float32)
         return places * np.array(self.scale, np.float32)
 
@@ -136,7 +136,7 @@ def recognize(
     recognizer: LineRecognizer,
     spotter: DigitSpotter | None = None,
 ) -> list[RecognizedLine]:
-    """Reads lines; where there is much text, those parts of it that the spotter sees digits in."""
+    """Reads lines; of much text, only the parts in which the spotter finds digits."""
     shown = [LineCrop(line, crop_line(page, line.quad), columns_of(line)) for line in lines]
     if spotter and sum(each.crop.shape[1] for each in shown) > _MUCH:
         spots = _rows_of([each.crop for each in shown], spotter.spots)
@@ -153,7 +153,7 @@ def recognize(
 
 
 def _is_crowded(read: RecognizedLine) -> bool:
-    """Whether a line with a digit in doubt may have more of them than its crop has steps for."""
+    """Whether a line with a doubtful digit has too few steps per character to separate digits."""
     text, sure = read.symbols.text, read.symbols.confidence
     dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
     pairs = zip(text, sure.tolist(), strict=True)
@@ -166,11 +166,11 @@ def _stretched(page: Page, read: RecognizedLine) -> LineCrop:
 
 
 class LineCrop(NamedTuple):
-    """A line, or a part of one, as the recogniser sees it."""
+    """A line, or a part of one, as input of the recogniser."""
 
     line: TextLine
     crop: Pixels  # uint8[48, W, 3]
-    columns: float  # how many of the crop show it; the rest is gray
+    columns: float  # number of columns that show the line; the rest is gray
 
 
 def _decoded(shown: LineCrop, posteriors: Floats) -> RecognizedLine:
@@ -181,12 +181,12 @@ def _decoded(shown: LineCrop, posteriors: Floats) -> RecognizedLine:
 
 
 def columns_of(line: TextLine, stretch: float = 1.0) -> float:
-    """How many columns of its crop show a line."""
+    """Number of columns of its crop that show a line."""
     return min(WIDEST, stretch * line.width * HEIGHT / max(line.height, 1e-3))
 
 
 def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
-    """The lines of a page, with spaces in and between numbers where its print has them too."""
+    """Adds and removes spaces in and between the numbers of a page, based on its print."""
     found = list(lines)
     pairs = [(number, pair) for number, line in enumerate(found) for pair in _pairs(line)]
     if not pairs:
@@ -201,13 +201,13 @@ def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
 
 
 class _Pair(NamedTuple):
-    """Two characters of a line with at most a space between them, one of them a digit."""
+    """Two characters of a line with at most a space between them, at least one of them a digit."""
 
-    gap: float  # between their ink, in heights of the digits on the line
-    sides: tuple[int, int]  # which of ``SPACED`` they are
+    gap: float  # between their ink, in digit heights of the line
+    sides: tuple[int, int]  # their indices in ``SPACED``
     space: float  # probability of a space by the recogniser
-    is_parted: bool  # whether one was read
-    between: tuple[int, int]  # the first step between their middles, and the one after the last
+    is_parted: bool  # whether a space was read
+    between: tuple[int, int]  # half-open range of steps between their centres
 
 
 def _pairs(read: RecognizedLine) -> Iterator[_Pair]:
@@ -230,7 +230,7 @@ def _pairs(read: RecognizedLine) -> Iterator[_Pair]:
 
 
 def _with_space(posteriors: Floats, between: tuple[int, int], chance: float) -> Floats:
-    """Posteriors, float32[T, C], with another probability of a space in some of their steps."""
+    """Posteriors, float32[T, C], with a new probability of a space in a range of steps."""
     changed = posteriors.copy()
     part, space = changed[slice(*between)], CLASS_OF[SPACE]
     if chance < 0.5:
@@ -246,7 +246,7 @@ def _with_space(posteriors: Floats, between: tuple[int, int], chance: float) -> 
 def _rows_of(
     crops: Sequence[Pixels], network: Callable[[Sequence[Pixels]], list[Floats]]
 ) -> list[Floats]:
-    """What a network says of the steps of each crop, float32[W / 8, C] each."""
+    """The output of a network for the steps of each crop, float32[W / 8, C] each."""
     rows: dict[int, Floats] = {}
     batches = batch_lines(crops)
     said = network([batch for _, batch in batches])
@@ -257,10 +257,10 @@ def _rows_of(
 
 
 def parts_with_digits(lines: Sequence[LineCrop], spots: Sequence[Floats]) -> list[LineCrop]:
-    """Cuts lines down to words with digits and those next to them.
+    """Cuts lines down to words with digits and the words next to them.
 
-    The longest lines stay whole: they tell which way up the page is. For ``spots`` of each line see
-    ``DigitSpotter.spots``.
+    The largest lines stay whole, as they decide the orientation of the page. ``spots`` has the
+    output of ``DigitSpotter.spots`` for each line.
     """
     areas = [line.width * line.height for line, *_ in lines]
     whole = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE]
@@ -272,7 +272,7 @@ def parts_with_digits(lines: Sequence[LineCrop], spots: Sequence[Floats]) -> lis
 
 
 def _part(whole: LineCrop, first: int, last: int) -> LineCrop:
-    """A part of a line, from one step to before another."""
+    """The part of a line from one step up to, but not including, another."""
     line, crop, columns = whole
     ends = np.minimum([STEP * first, STEP * last], columns)
     left, right = line.quad[[0, 3]], line.quad[[1, 2]]
@@ -287,7 +287,7 @@ def _part(whole: LineCrop, first: int, last: int) -> LineCrop:
 def near_digits(spots: Floats) -> list[tuple[int, int]]:
     """Parts of a line with digits, from a space before them to one after them.
 
-    Gives the first step of each part and the one after its last, from float32[T, 2] of a line; see
+    Returns half-open ranges of steps, given a line's spots, float32[T, 2]; see
     ``DigitSpotter.spots``.
     """
     digits, spaces = np.flatnonzero(spots[:, 0] > SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
@@ -301,7 +301,7 @@ def near_digits(spots: Floats) -> list[tuple[int, int]]:
 
 
 def line_proposals(found: Detections) -> list[TextLine]:
-    """The lines to read: detected ones, and one for each group of digits that is on none."""
+    """The lines to read: detected ones, and one for each group of digits outside of them."""
     digits = found.digits[found.digits.score > LIKELY]
     digits = digits[_held(digits.boxes, found.lines) <= _STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
@@ -311,7 +311,7 @@ def line_proposals(found: Detections) -> list[TextLine]:
 
 
 def with_paper(line: TextLine) -> TextLine:
-    """A line that is as narrow as a stroke, with paper around it: alone it would be an edge."""
+    """Adds paper around a line as narrow as a stroke, which else would be an edge of its crop."""
     if line.width > _NARROW * line.height:
         return line
     across, down = _axes(line)
@@ -324,14 +324,14 @@ def with_paper(line: TextLine) -> TextLine:
 
 
 def _held(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.intp]:
-    """int[N]: of how many lines each box holds the middle; the paper between two is no digit."""
+    """int[N]: number of lines whose centre is in each box; several mean paper between lines."""
     middles = np.array([line.quad.mean(axis=0) for line in lines]).reshape(-1, 2)
     inside = (middles > boxes[:, None, :2]) & (middles < boxes[:, None, 2:])
     return np.asarray(np.count_nonzero(inside[:, :, 0] & inside[:, :, 1], axis=1), np.intp)
 
 
 def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
-    """Which boxes of the page, float32[N, 4], are of a size with a line, their middle on it."""
+    """bool[N]: which boxes, float32[N, 4], are centred on a line and have a fitting height."""
     x, y = _along(line, (boxes[:, :2] + boxes[:, 2:]) / 2)
     heights = boxes[:, 3] - boxes[:, 1]
     inside = (x > 0) & (x < line.width) & (y > 0) & (y < line.height)
@@ -339,7 +339,7 @@ def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
 
 
 def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
-    """bool[N]: which boxes are to some part on lines; what they show is read there."""
+    """bool[N]: which boxes lie partly on lines, where their content is read."""
     covered = np.zeros(len(boxes))
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     for line in lines:
@@ -355,7 +355,7 @@ def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
 
 
 def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
-    """Whether a line is but a stroke of a digit that is larger."""
+    """Whether a line is only a stroke of a larger digit."""
     x0, y0 = line.quad.min(axis=0)
     x1, y1 = line.quad.max(axis=0)
     area = max(1e-3, (x1 - x0) * (y1 - y0))
@@ -368,7 +368,7 @@ def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
 
 
 def _groups(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
-    """Digits that stand together on a line."""
+    """Splits digits into groups that stand together on a line."""
     for line in lines_of(boxes):
         x0, y0, x1, y1 = boxes[line].T
         pairs = np.stack([(y1 - y0)[1:], (y1 - y0)[:-1]])
@@ -378,7 +378,7 @@ def _groups(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
 
 
 def _line_of(boxes: Floats) -> TextLine:
-    """A line around boxes, from left to right, along the direction in which they go on."""
+    """A line around boxes ordered from left to right, in the direction from first to last."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     across = np.array([1.0, 0.0])
     if len(boxes) > 1:
@@ -387,7 +387,7 @@ def _line_of(boxes: Floats) -> TextLine:
             across = way / np.hypot(*way)
     down = np.array([-across[1], across[0]])
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
-    if abs(across[1]) > 0.02:  # of a turned line the corners of upright boxes reach too far
+    if abs(across[1]) > 0.02:  # the corners of upright boxes extend beyond a slanted line
         halves = (boxes[:, 2:] - boxes[:, :2]) / 2
         steps = [-across * halves[:, :1], across * halves[:, :1]]
         steps += [-down * halves[:, 1:], down * halves[:, 1:]]
@@ -411,7 +411,7 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
 
 
 def _along(line: TextLine, points: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], ...]:
-    """How far points, float32[N, 2], are from a line's top left, along it and across it."""
+    """Distances of points, float32[N, 2], from a line's top left, along it and across it."""
     away = points - line.quad[0]
     return tuple(away @ axis for axis in _axes(line))
 
@@ -419,9 +419,9 @@ def _along(line: TextLine, points: npt.NDArray[np.floating]) -> tuple[npt.NDArra
 def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     """float32[K, 2]: first and last column of each character, from the columns with ink, bool[W].
 
-    Strokes that touch, in columns, are one run. A run with one character is its own; one with
-    several is cut where the middle between two of them is, but one of them has a run beside it that
-    is no other's. A lone character has all runs near it, as both sides of a ring.
+    A run is a range of adjacent columns with ink; each character owns the run nearest its centre.
+    A run with several owners is cut midway between their centres, but first gives one of them to
+    each free run nearby. A lone character owns all nearby runs, such as both sides of a ring.
     """
     edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
     begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
@@ -429,7 +429,7 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     spans = np.stack([np.maximum(centres - reach, 0), centres + reach], axis=1)
     if not len(begins) or not len(centres):
         return spans.astype(np.float32)
-    # Of each character the run that it lies in, else the nearest.
+    # The index of each character's run: the one that it lies in, else the nearest.
     away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
     owner = away.argmin(axis=1)
     beside = away.min(axis=0) <= reach
@@ -452,9 +452,9 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
 
 
 def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """float64[K, 2]: first and last row of each character's ink, by its rows with ink, bool[48, K].
+    """float64[K, 2]: first and last row of each character's ink, from bool[48, K]: rows with ink.
 
-    That of lines above and below is left out.
+    Ignores the ink of lines above and below.
     """
     framed = np.pad(inked.T, ((0, 0), (1, 1)))
     steps = np.flatnonzero(framed[:, 1:] != framed[:, :-1])

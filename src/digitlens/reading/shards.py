@@ -1,15 +1,15 @@
-"""Any number of pictures read by any number of machines into Parquet, each picture exactly once.
+"""Reads any number of pictures on any number of machines into Parquet, each picture exactly once.
 
-The source is listed once, in shards. Each process takes shards from the destination and writes what
-it read of one as a file; what is known of the work lies next to these, in ``_batch``:
+The source is listed once, split into shards. Each process claims shards at the destination and
+writes the rows of each as one file; the state of the job is next to these files, in ``_batch``:
 
-- ``run.json``: what is read and with what; a machine that would do otherwise is refused.
-- ``shards/ID.json``: names of pictures; ``listed.json``: how many shards there are, once known.
-- ``leases/ID.N``: who works on a shard, written anew while it does. One that is older than the
-  patience of all is taken over by who creates the next, N + 1; ``clock`` tells the store's time.
+- ``run.json``: source, options and models; a machine with different ones is refused.
+- ``shards/ID.json``: names of pictures; ``listed.json``: the number of shards, once known.
+- ``leases/ID.N``: the owner of a shard, rewritten while it works. A lease older than the patience
+  is taken over by whoever creates the next one, N + 1; ``clock`` gives the store's time.
 
-The first to create ``part-ID.parquet`` has read the shard, so that a process which was only slow,
-and whose lease was taken over, does no harm.
+A shard is done by whoever creates ``part-ID.parquet`` first, so a process that was merely slow, and
+whose lease was taken over, does no harm.
 """
 
 from __future__ import annotations
@@ -51,27 +51,27 @@ Row: TypeAlias = dict[str, Any]
 STATE = "_batch"
 RUN, LISTED, CLOCK = f"{STATE}/run.json", f"{STATE}/listed.json", f"{STATE}/clock"
 SHARDS, LEASES = f"{STATE}/shards", f"{STATE}/leases"
-LISTING = "listing"  # the lease of whoever lists the source
+LISTING = "listing"  # task of the lease for listing the source
 FORMAT = 1
 
 SHARD = 1000  # pictures: 10 to 25 s of drawings, some minutes of photos of 12 megapixels
-SPLITS, LEAST = 64, 16  # few pictures are cut into up to so many shards, of no fewer pictures
-PATIENCE = 60.0  # seconds
-_SIGNS = 3  # of life within that time
-_FETCHING = 8  # threads; with 50 ms for a picture from the store, 160 of them a second
-_MISSES = 32  # shards in a row that others have: time to look again which are free
-_PAUSES = 0.1, 5.0  # seconds; the first and the longest, when there is nothing to do
-_CAREFUL = 3  # from this lease of a shard on, it is noted which picture is read
-_TELLING = 0.5  # seconds
-_LOOKING = 5.0  # seconds, at least, and 20 times as long as it takes
-_SPARE = 4  # processes that may come to an end without a shard done, besides one for each core
-_GRACE = 30.0  # seconds until a picture is read and a lease given back
+SPLITS, LEAST = 64, 16  # maximum shards of a small source, and minimum pictures of each
+PATIENCE = 60.0  # seconds after which a lease that was not renewed expires
+_RENEWALS = 3  # renewals of a lease within that time
+_FETCHING = 8  # threads that fetch pictures: 160 a second at 50 ms each
+_MISSES = 32  # claims in a row lost to others after which free shards are listed again
+_PAUSES = 0.1, 5.0  # seconds: first and longest pause while there is nothing to do
+_RECORD_FROM = 3  # from this lease of a shard on, the picture being read is recorded
+_REPORT_INTERVAL = 0.5  # seconds between progress reports of a process
+_CHECK_INTERVAL = 5.0  # seconds: minimum interval of progress checks, else 20 times their duration
+_SPARE = 4  # deaths of processes allowed without a shard done, in addition to one per process
+_GRACE = 30.0  # seconds for processes to finish a picture and release their lease
 _NAMELESS = re.compile(r"^image(#\d+)?: ")
 
 
 @dataclass(frozen=True)
 class RowOptions:
-    """With what pictures are read; each as the option of that name, see ``DigitReader``."""
+    """Options for reading pictures, with the names that ``DigitReader`` uses."""
 
     model: str = "default"
     pages: str = "pages"
@@ -80,7 +80,7 @@ class RowOptions:
     notation: NotationOptions = field(default_factory=NotationOptions)
 
     def identity(self) -> Row:
-        """What makes answers the same or not: options, version and models, JSON-ready."""
+        """Everything that results depend on: options, version and models, JSON-ready."""
         tiles, finder = open_roles(self.model, self.pages)
         cards = [tiles.card, finder.card, load_line_card(lines_of(tiles.folder))]
         models = sha256(json.dumps([asdict(card) for card in cards]).encode())
@@ -94,14 +94,14 @@ class RowOptions:
 
 
 class RowReader:
-    """Reads pictures into rows of a table, also what cannot be read; one thread."""
+    """Reads pictures into rows of a table, with rows for errors as well; uses one thread."""
 
     def __init__(self, options: RowOptions | None = None) -> None:
         """Loads the models.
 
         Raises:
-            ModelError: A model is missing or damaged, or cannot promise so few errors.
-            ValueError: What is expected is no constraint.
+            ModelError: A model is missing, damaged, or cannot guarantee the target error.
+            ValueError: ``expect`` is not a constraint.
         """
         self._options = options or RowOptions()
         asked = self._options
@@ -114,12 +114,12 @@ class RowReader:
             raise ModelError(f"the target error cannot be kept: {error}") from error
 
     def rows(self, path: str, content: bytes) -> list[Row]:
-        """A row for each page of a file, see ``schema``; one if it cannot be opened."""
+        """One row per page of a file, see ``schema``; a single error row if it cannot be opened."""
         try:
             with open_document(BytesIO(content)) as document:
                 count = document.count
                 return [self._page(path, document, number) for number in range(1, count + 1)]
-        except Exception as error:  # whatever it is, it belongs to this picture
+        except Exception as error:  # any error is part of this file's result
             return [error_row(path, error)]
 
     def _page(self, path: str, document: Document, number: int) -> Row:
@@ -127,7 +127,7 @@ class RowReader:
         try:
             page, notation = document.page(number), self._options.notation
             reading = self._reader.read(page, expect=self._expected, **notation)
-        except Exception as error:  # the other pages are read nevertheless
+        except Exception as error:  # the other pages are still read
             return error_row(path, error, number)
         numbers, digits = reading.numbers, reading.digits
         doubtful = any(each.status == "unsure" for each in (*numbers, *digits))
@@ -145,18 +145,18 @@ class RowReader:
 
 
 def error_row(path: str, error: Exception, page: int = 1) -> Row:
-    """The row of what could not be read, and why."""
+    """The row of a page that could not be read, with the error."""
     known = _NAMELESS.sub("", str(error))
     said = known if isinstance(error, DigitlensError) else f"{type(error).__name__}: {known}"
     return {"path": _utf8(path), "page": page, "status": "error", "error": _utf8(said)}
 
 
 def _utf8(text: str) -> str:
-    return os.fsencode(text).decode(errors="replace")  # a folder may have names that are no text
+    return os.fsencode(text).decode(errors="replace")  # file names may be invalid UTF-8
 
 
 def schema() -> Any:
-    """The columns of a table of readings, as pyarrow has them."""
+    """The pyarrow schema of a table of readings."""
     with needs_extra("cloud", "a batch"):
         import pyarrow as arrow  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ def schema() -> Any:
 
 
 def table_of_rows(rows: Sequence[Row]) -> Any:
-    """Rows as a table of pyarrow."""
+    """Rows as a pyarrow table."""
     import pyarrow as arrow  # noqa: PLC0415
 
     return arrow.Table.from_pylist(list(rows), schema=schema())
@@ -186,26 +186,26 @@ def _parquet(rows: Sequence[Row]) -> bytes:
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What is to be read, and where rows go; folders or addresses."""
+    """The source and destination of a batch, as folders or addresses, and its options."""
 
-    source: str  # pictures below it are read, in folders too, but nothing hidden
-    destination: str  # gets a Parquet file for each shard
+    source: str  # searched for pictures recursively, without hidden files and folders
+    destination: str  # receives one Parquet file per shard
     options: RowOptions = field(default_factory=RowOptions)
-    shard: int = SHARD  # most pictures of one
-    patience: float = PATIENCE  # seconds, after which a lease that was not renewed is taken over
+    shard: int = SHARD  # maximum pictures per shard
+    patience: float = PATIENCE  # seconds after which a lease that was not renewed is taken over
 
     def agree(self) -> Store:
-        """The destination, once it says that it is for this job.
+        """Opens the destination and checks that it is for this job.
 
         Raises:
-            DataError: It is for another one, or there are no pictures.
+            DataError: It belongs to another job, or there are no pictures.
         """
         schema()
         store = open_store(self.destination)
         ours = {"source": self.source.rstrip("/"), **self.options.identity()}
         if not store.has(RUN):
             if next(picture_names(open_store(self.source)), None) is None:
-                raise DataError(f"{self.source}: no pictures found, told by how names end")
+                raise DataError(f"{self.source}: no pictures found, judging by file names")
             store.create(RUN, json.dumps(ours, indent=1).encode())
         theirs = json.loads(store.get(RUN))
         if others := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
@@ -218,52 +218,52 @@ class BatchJob:
 
 
 def picture_names(source: Store, after: str = "") -> Iterator[str]:
-    """Names of pictures in ascending order, from behind one on; nothing hidden."""
+    """Names of pictures after a given one in ascending order; hidden ones are skipped."""
     names = source.names(after)
     return (name for name in names if names_picture(name) and "/." not in f"/{name}")
 
 
 @dataclass
 class Lease:
-    """A shard that is ours as long as we write so now and then, which a thread does."""
+    """Ownership of a shard, which a thread has to renew regularly."""
 
-    store: Store  # the destination, where the lease is already
-    task: str  # which shard
-    number: int  # how many had it before, and one
-    lost: Sequence[int] = ()  # pictures that were being read when processes came to an end
-    at: int | None = None  # the picture that is read next, if it is noted
+    store: Store  # the destination, where the lease exists already
+    task: str  # ID of the shard, or ``LISTING``
+    number: int  # 1 for the first lease of the shard, and so on
+    lost: Sequence[int] = ()  # indices of pictures on which processes died
+    at: int | None = None  # index of the picture being read, if recorded
     _over: Event = field(default_factory=Event)
 
     @property
     def name(self) -> str:
-        """What it is called in the store."""
+        """Its name in the store."""
         return f"{LEASES}/{self.task}.{self.number}"
 
     @property
     def content(self) -> bytes:
-        """Who has it, and what is known of the work."""
+        """Owner and progress as JSON."""
         who = f"{socket.gethostname()}:{os.getpid()}"
         return json.dumps({"who": who, "at": self.at, "lost": self.lost}).encode()
 
     def renew(self) -> None:
-        """Says that we live."""
+        """Rewrites the lease, so that it does not expire."""
         self.store.put(self.name, self.content)
 
     @contextmanager
     def kept(self, patience: float) -> Generator[None]:
-        """Renews it while the block lasts, and gives it back after that."""
-        renewing = Thread(target=self._renew, args=(patience / _SIGNS,), daemon=True)
+        """Renews the lease during the block, and releases it afterwards."""
+        renewing = Thread(target=self._renew, args=(patience / _RENEWALS,), daemon=True)
         renewing.start()
         try:
             yield
         finally:
             self._over.set()
-            renewing.join()  # it would write the lease again
+            renewing.join()  # otherwise it might rewrite the lease
             self.store.delete(self.name)
 
     def _renew(self, seconds: float) -> None:
         while not self._over.wait(seconds):
-            with suppress(DataError):  # if it stays so, others take over
+            with suppress(DataError):  # if it keeps failing, others take over
                 self.renew()
 
 
@@ -273,21 +273,21 @@ def _part_name(task: str) -> str:
 
 @dataclass
 class ShardQueue:
-    """The shards of a destination, taken one by one."""
+    """The shards of a destination, claimed one by one."""
 
     store: Store
     patience: float = PATIENCE
-    done: set[str] = field(default_factory=set[str])  # those that are known to be read
-    total: int | None = None  # how many there are; None while they are listed
+    done: set[str] = field(default_factory=set[str])  # shards known to be read
+    total: int | None = None  # number of shards; None while the source is being listed
     _free: list[str] = field(default_factory=list[str])
 
     @property
     def finished(self) -> bool:
-        """Whether all that there is was read."""
+        """Whether all shards were read."""
         return self.total is not None and len(self.done) >= self.total
 
     def look(self) -> list[str]:
-        """Finds out which shards are done; gives all others."""
+        """Updates which shards are done; returns all others."""
         if self.total is None and self.store.has(LISTED):
             self.total = json.loads(self.store.get(LISTED))["shards"]
         if self.total is None:
@@ -299,13 +299,13 @@ class ShardQueue:
         return [task for task in known if task not in self.done]
 
     def claim(self) -> Lease | None:
-        """A shard that nobody has, or whose owner is gone; None if there is none now."""
+        """Claims a shard that is free or whose lease expired; None if there is none now."""
         if not self._free:
             left, held = self.look(), self._leases()
             self._free = [task for task in left if task not in held]
-            random.shuffle(self._free)  # so that machines do not all want the same
+            random.shuffle(self._free)  # so that machines do not compete for the same shard
             if self.total is None and LISTING not in held:
-                self._free.append(LISTING)  # and is taken first
+                self._free.append(LISTING)  # claimed first, as ``pop`` takes the last
             now = self._now() if held else 0.0
             for task, (number, written) in held.items():
                 if now - written > self.patience and (lease := self._succeed(task, number)):
@@ -320,23 +320,23 @@ class ShardQueue:
         lease = Lease(self.store, task, number, lost)
         if not self.store.create(lease.name, lease.content):
             return None
-        if self.store.has(LISTED if task == LISTING else _part_name(task)):  # done meanwhile
+        if self.store.has(LISTED if task == LISTING else _part_name(task)):  # done by now
             for k in range(1, number + 1):
                 self.store.delete(Lease(self.store, task, k).name)
             return None
         return lease
 
     def _succeed(self, task: str, number: int) -> Lease | None:
-        """Takes over from an owner that is gone, with what it was about to read, if it said so."""
+        """Takes over an expired lease, recording the picture its owner was reading, if known."""
         try:
             said = json.loads(self.store.get(Lease(self.store, task, number).name))
-        except UnreadableError:  # given back just now
+        except UnreadableError:  # released in the meantime
             return None
         lost = [*said["lost"], *([] if said["at"] is None else [said["at"]])]
         return self._take(task, number + 1, lost)
 
     def _leases(self) -> dict[str, tuple[int, float]]:
-        """The last lease of each shard that has one, and when it was written."""
+        """Number and time of writing of the latest lease of each shard that has one."""
         found: dict[str, tuple[int, float]] = {}
         for name, written in self.store.written(LEASES).items():
             task, _, number = name.rpartition(".")
@@ -344,7 +344,7 @@ class ShardQueue:
         return found
 
     def _now(self) -> float:
-        """The store's time: machines may have another."""
+        """The store's time; the clocks of machines may differ."""
         self.store.put(CLOCK, b"")
         return self.store.written(STATE)[CLOCK.rpartition("/")[2]]
 
@@ -354,7 +354,7 @@ def _shard_id(number: int) -> str:
 
 
 def list_source(store: Store, source: Store, size: int, stopped: Callable[[], bool]) -> None:
-    """Lists the pictures of a source in shards, from where another left off."""
+    """Lists the pictures of a source in shards, continuing from where another process stopped."""
     made = sorted(store.written(SHARDS))
     last = json.loads(store.get(f"{SHARDS}/{made[-1]}"))[-1] if made else ""
     names, number = picture_names(source, last), len(made)
@@ -364,14 +364,14 @@ def list_source(store: Store, source: Store, size: int, stopped: Callable[[], bo
     names = chain(first, names)
     while content := list(islice(names, size)):
         new = store.create(f"{SHARDS}/{_shard_id(number)}.json", json.dumps(content).encode())
-        if stopped() or not new:  # another one lists
+        if stopped() or not new:  # another process is listing
             return
         number += 1
     store.create(LISTED, json.dumps({"shards": number}).encode())
 
 
 class Tally(NamedTuple):
-    """What a process did since it last said so."""
+    """The work of a process since its last report."""
 
     pictures: int = 0
     errors: int = 0
@@ -387,15 +387,15 @@ class ShardWorker:
         stopped: Callable[[float], bool],
         tell: Callable[[Tally], None] = lambda _: None,
     ) -> None:
-        """Loads the models; ``stopped`` waits for some seconds, and gives whether to stop."""
+        """Loads the models; ``stopped`` waits up to some seconds and returns whether to stop."""
         self._job, self._stopped, self._tell = job, stopped, tell
         self._store, self._source = open_store(job.destination), open_store(job.source)
         self._queue = ShardQueue(self._store, job.patience)
         self._reader = RowReader(job.options)
-        self._tally, self._told = Tally(), time.monotonic()
+        self._tally, self._reported = Tally(), time.monotonic()
 
     def run(self) -> None:
-        """Works until nothing is left to do for anyone, or it is stopped."""
+        """Works until all shards are done or it is stopped."""
         pause, longest = _PAUSES
         while not self._stopped(0):
             lease = self._queue.claim()
@@ -406,8 +406,8 @@ class ShardWorker:
             elif self._queue.finished or self._stopped(pause):
                 break
             else:
-                pause = min(2 * pause, longest, self._job.patience / _SIGNS)
-        self._say(Tally(), now=True)
+                pause = min(2 * pause, longest, self._job.patience / _RENEWALS)
+        self._report(Tally(), now=True)
 
     def _work(self, lease: Lease) -> None:
         if lease.task == LISTING:
@@ -422,52 +422,52 @@ class ShardWorker:
                 if isinstance(done.error, UnreadableError):
                     found = [error_row(name, done.error)]
                 elif k in lease.lost:
-                    found = [error_row(name, WorkerError("a process that read it came to an end"))]
+                    found = [error_row(name, WorkerError("a worker process died reading it"))]
                 else:
-                    if lease.number >= _CAREFUL:
+                    if lease.number >= _RECORD_FROM:
                         lease.at = k
                         lease.renew()
                     found = self._reader.rows(name, done.result())
                 rows += found
-                self._say(Tally(1, sum(row["status"] == "error" for row in found)))
+                self._report(Tally(1, sum(row["status"] == "error" for row in found)))
         if self._store.create(_part_name(lease.task), _parquet(rows)):
-            self._say(Tally(shards=1))
+            self._report(Tally(shards=1))
         self._queue.done.add(lease.task)
         for k in range(1, lease.number):
             self._store.delete(replace(lease, number=k).name)
 
-    def _say(self, more: Tally, *, now: bool = False) -> None:
+    def _report(self, more: Tally, *, now: bool = False) -> None:
         self._tally = Tally(*map(sum, zip(self._tally, more, strict=True)))
-        if now or time.monotonic() - self._told > _TELLING:
+        if now or time.monotonic() - self._reported > _REPORT_INTERVAL:
             self._tell(self._tally)
-            self._tally, self._told = Tally(), time.monotonic()
+            self._tally, self._reported = Tally(), time.monotonic()
 
 
 @dataclass
 class BatchStatus:
-    """How far a job is."""
+    """The progress of a job."""
 
-    pictures: int = 0  # read by this machine, now
-    errors: int = 0  # rows of these that are errors
-    done: int = 0  # shards that were read by any machine at any time
-    total: int | None = None  # all shards; None while the source is listed
+    pictures: int = 0  # pictures read by this machine in this run
+    errors: int = 0  # error rows among these
+    done: int = 0  # shards read by any machine in any run
+    total: int | None = None  # number of shards; None while the source is being listed
 
 
 def run_batch(
     job: BatchJob, workers: int, tell: Callable[[BatchStatus], None] = lambda _: None
 ) -> BatchStatus:
-    """Works on a job with processes, together with other machines, until all is done.
+    """Works on a job with several processes, together with other machines, until it is done.
 
-    Interrupted, processes finish their picture and give their shards back.
+    If interrupted, processes finish their picture and release their shards.
 
     Args:
-        job: What is to do.
+        job: The job.
         workers: Number of processes, each with one thread.
-        tell: Is told now and then how far it is.
+        tell: Called regularly with the progress.
 
     Raises:
-        DataError: The destination is for another job, a store cannot be reached, or no pictures.
-        WorkerError: Processes come to an end again and again.
+        DataError: The destination has another job, a store is unreachable, or there is no picture.
+        WorkerError: Processes keep dying.
         ModelError: See ``RowReader``.
     """
     queue, status, due = ShardQueue(job.agree()), BatchStatus(), time.monotonic()
@@ -480,7 +480,7 @@ def run_batch(
             start = time.monotonic()
             if start >= due:
                 queue.look()
-                due = start + max(_LOOKING, 20 * (time.monotonic() - start))
+                due = start + max(_CHECK_INTERVAL, 20 * (time.monotonic() - start))
             status.done, status.total = len(queue.done), queue.total
             tell(status)
     queue.look()
@@ -489,7 +489,7 @@ def run_batch(
 
 
 class _Processes:
-    """The processes of a machine; at the end of the block they are asked to end."""
+    """The worker processes of a machine; they are asked to stop at the end of the block."""
 
     def __init__(self, job: BatchJob, number: int) -> None:
         self._job, self._number, self._ends = job, number, 0
@@ -500,8 +500,8 @@ class _Processes:
         self.running[connection] = process
 
     def tallies(self) -> Iterator[Tally]:
-        """What was done in the last moments; for a process that is lost another is started."""
-        for connection in wait(list(self.running), _TELLING):
+        """Yields the latest reports of processes; replaces processes that died."""
+        for connection in wait(list(self.running), _REPORT_INTERVAL):
             assert isinstance(connection, Connection)
             try:
                 said = connection.recv()
@@ -520,7 +520,7 @@ class _Processes:
         self._ends += 1
         if self._ends > self._number + _SPARE:
             raise WorkerError(
-                "processes come to an end again and again: if memory runs out, take fewer --workers"
+                "worker processes keep dying: if memory runs out, use fewer --workers"
             )
         self.start()
 
@@ -540,9 +540,9 @@ class _Processes:
 
 
 def _serve(connection: Connection, job: BatchJob) -> None:
-    """A process: works until it is told to stop, or nobody is there any more."""
+    """The main function of a process: works until it is told to stop or its parent is gone."""
     ending = Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent is interrupted, and says so
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and passes it on
 
     def end(_number: int, _frame: object) -> None:
         ending.set()
@@ -553,7 +553,7 @@ def _serve(connection: Connection, job: BatchJob) -> None:
         return ending.is_set() or connection.poll(seconds)
 
     def tell(what: Tally | Exception) -> None:
-        with suppress(OSError):  # nobody is there any more
+        with suppress(OSError):  # the parent is gone
             connection.send(what)
 
     try:

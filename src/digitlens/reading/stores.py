@@ -1,7 +1,7 @@
-"""Where batches read from and write to: a folder, or part of a bucket, with what both can do.
+"""Storage that batches read from and write to: a folder or part of a bucket, with one interface.
 
-All that several machines agree on rests on ``create``: of those that create the same name, exactly
-one succeeds. The store's clock says how old a thing is, never that of a machine.
+All coordination between machines rests on ``create``: of those that create the same name, exactly
+one succeeds. The age of an object is measured by the store's clock, never by that of a machine.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _CLOUD = re.compile(r"(s3a?|gs|az|abfss?)://.+")
-_TRIES = 5  # to create a name that is not there
-_PATIENCE = timedelta(seconds=60)  # with a store that does not answer
+_TRIES = 5  # attempts to create a name that is reported to exist but does not
+_PATIENCE = timedelta(seconds=60)  # how long requests to an unresponsive store are retried
 
 
 class UnreadableError(DigitlensError):
-    """A single thing is not there, or may not be read."""
+    """A single object is missing or access to it is denied."""
 
 
 def open_store(place: str) -> Store:
-    """The store at a path of a folder, which need not be there, or an address.
+    """Opens the store at the path of a folder, which need not exist, or at an address.
 
     Raises:
-        MissingExtraError: An address, and the extra ``cloud`` is not installed.
-        DataError: Nothing is known of such an address.
+        MissingExtraError: It is an address, and the extra ``cloud`` is not installed.
+        DataError: Addresses of this kind are not supported.
     """
     if "://" not in place:
         return FolderStore(Path(place))
@@ -46,18 +46,18 @@ def open_store(place: str) -> Store:
 
 
 class FolderStore:
-    """Things by names with slashes between folders, in a folder that has to know hard links.
+    """Objects in a folder on a file system with hard links; names have slashes between folders.
 
-    Several machines may share it. Each method raises DataError where the store cannot be reached or
-    does not allow it; so do those of a bucket, which are alike.
+    Several machines may share it. Each method raises DataError if the store cannot be reached or
+    denies the operation; the methods of a bucket do the same.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Makes nothing yet."""
+        """Creates nothing yet."""
         self._folder = folder
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a thing that is not there yet; False where it is, whoever wrote it."""
+        """Writes a new object; returns False if it exists, no matter who wrote it."""
         path = self._folder / name
         temporary = path.with_name(f".new-{uuid4().hex}")
         try:
@@ -66,12 +66,12 @@ class FolderStore:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.link(temporary, path)  # unlike to rename, it fails where something has the name
+            os.link(temporary, path)  # unlike a rename, it fails if the name exists
         except OSError as error:
             if isinstance(error, FileExistsError) and path.is_file():
                 return False
             raise DataError(
-                f"{path} cannot be written ({error.strerror or error}): name another --out, on a "
+                f"{path} cannot be written ({error.strerror or error}): choose another --out on a "
                 "file system with hard links"
             ) from error
         finally:
@@ -80,7 +80,7 @@ class FolderStore:
         return True
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes a thing, whole, over what was there."""
+        """Writes an object atomically, replacing an existing one."""
         try:
             with atomic_path(self._folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -88,7 +88,7 @@ class FolderStore:
             raise DataError(f"{self._folder / name} cannot be written ({error})") from error
 
     def get(self, name: str) -> bytes:
-        """What is in a thing; raises UnreadableError where it is not there or not ours to read."""
+        """The content of an object; raises UnreadableError if it is missing or access is denied."""
         try:
             return (self._folder / name).read_bytes()
         except (FileNotFoundError, PermissionError) as error:
@@ -97,25 +97,25 @@ class FolderStore:
             raise DataError(f"{self._folder / name} cannot be read ({error})") from error
 
     def has(self, name: str) -> bool:
-        """Whether there is such a thing."""
+        """Whether an object exists."""
         return (self._folder / name).exists()
 
     def delete(self, name: str) -> None:
-        """Removes a thing, if it is there."""
+        """Removes an object, if it exists."""
         (self._folder / name).unlink(missing_ok=True)
 
     def written(self, folder: str = "") -> dict[str, float]:
-        """The names right below a folder, and when each was written, in the store's seconds."""
+        """The names directly in a folder, with the time of writing in the store's seconds."""
         found: dict[str, float] = {}
         with suppress(FileNotFoundError), os.scandir(self._folder / folder) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # gone meanwhile
+                with suppress(FileNotFoundError):  # deleted in the meantime
                     if entry.is_file() and not entry.name.startswith("."):
                         found[entry.name] = entry.stat().st_mtime
         return found
 
     def names(self, after: str = "") -> Iterator[str]:
-        """All names, in folders too, ascending, from behind one on; no links to folders."""
+        """All names after a given one in ascending order, recursively; links are not followed."""
         found: list[str] = []
         for place, _, names in os.walk(self._folder):
             below = Path(place).relative_to(self._folder)
@@ -124,65 +124,65 @@ class FolderStore:
 
 
 class _CloudStore:
-    """The same below an address in a cloud; who asks is taken from the variables of its tools."""
+    """The same below a cloud address; credentials come from the environment of its tools."""
 
     def __init__(self, address: str) -> None:
         with needs_extra("cloud", address.partition(":")[0] + "://"):
             import obstore  # noqa: PLC0415
             from obstore.store import from_url  # noqa: PLC0415
         self._api, self._address = obstore, address
-        with self._telling():
+        with self._translated_errors():
             self._store: ObjectStore = from_url(
                 address, retry_config={"max_retries": 8, "retry_timeout": _PATIENCE}
             )
 
     def create(self, name: str, content: bytes) -> bool:
         for _ in range(_TRIES):
-            with self._telling(name):
+            with self._translated_errors(name):
                 try:
                     self._api.put(self._store, name, content, mode="create", use_multipart=False)
                 except self._api.exceptions.AlreadyExistsError:
-                    # So it is told, too, that another write was under way, which may have failed.
+                    # Also raised if a concurrent write was in progress, which may have failed.
                     if self.has(name):
                         return False
                 else:
                     return True
-        raise DataError(f"{self._address}: {name} cannot be written: it is said to be there")
+        raise DataError(f"{self._address}: {name} cannot be written: reported to exist but missing")
 
     def put(self, name: str, content: bytes) -> None:
-        with self._telling(name):
+        with self._translated_errors(name):
             self._api.put(self._store, name, content, use_multipart=False)
 
     def get(self, name: str) -> bytes:
         denied = self._api.exceptions.PermissionDeniedError
-        with self._telling(name):
+        with self._translated_errors(name):
             try:
                 return bytes(self._api.get(self._store, name).bytes())
             except (FileNotFoundError, denied) as error:
                 raise UnreadableError(_line(error)) from error
 
     def has(self, name: str) -> bool:
-        with self._telling(name), suppress(FileNotFoundError):
+        with self._translated_errors(name), suppress(FileNotFoundError):
             return bool(self._api.head(self._store, name))
         return False
 
     def delete(self, name: str) -> None:
-        with self._telling(name), suppress(FileNotFoundError):
+        with self._translated_errors(name), suppress(FileNotFoundError):
             self._api.delete(self._store, name)
 
     def written(self, folder: str = "") -> dict[str, float]:
-        with self._telling(folder):
+        with self._translated_errors(folder):
             found = self._api.list_with_delimiter(self._store, folder or None)["objects"]
         return {Path(each["path"]).name: each["last_modified"].timestamp() for each in found}
 
     def names(self, after: str = "") -> Iterator[str]:
-        with self._telling():
+        with self._translated_errors():
             for each in chain.from_iterable(self._api.list(self._store, offset=after or None)):
                 yield each["path"]
 
     @contextmanager
-    def _telling(self, name: str = "") -> Generator[None]:
-        """Makes a line of what the store says."""
+    def _translated_errors(self, name: str = "") -> Generator[None]:
+        """Turns the store's errors into a DataError of one line."""
         try:
             yield
         except (self._api.exceptions.BaseError, FileNotFoundError, ValueError) as error:

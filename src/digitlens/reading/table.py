@@ -1,4 +1,4 @@
-"""Reads a table cell by cell: finds its cells by rules or by alignment, and what stands in each."""
+"""Reads a table cell by cell: finds its cells by rules or by alignment, and reads each of them."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ from digitlens.tabular import Cell, Table
 if TYPE_CHECKING:
     from digitlens.reading.reader import DigitReader
 
-MOST = 250  # rows or columns
-_LOW = 0.25  # of the usual height of a cell: one without any higher or wider drawing is empty ...
-_SHARE, _TINY = 0.5, 0.1  # ... or of its largest drawings, where all print is small, down to this
-_SPECK = 0.002  # of the square of that height: smaller drawings are dust
+MOST = 250  # maximum rows or columns
+_LOW = 0.25  # cell heights: minimum height or width of a component in a cell with content
+_SHARE, _TINY = 0.5, 0.1  # for small print: relative to its components; at least, in cell heights
+_SPECK = 0.002  # squared cell heights: components with a smaller area are dust
 _FINE = 48  # pixels: height of cells down to which a picture is reduced to find ink
-_AT_EDGE = 0.12  # of a cell: what reaches no further into it is left of a rule, too
-_FLAT, _LONG = 0.15, 0.6  # of a cell: a drawing so flat and so long is what is left of a rule
-_INSIDE = 0.6  # of a drawing: with so much in one cell, all of it belongs there
-_PART = 0.2  # of a drawing that is in several cells: with less, it does not reach into one
-_PAPER = 0.15  # heights of a line: paper around it
-_LOWEST = 1.2  # of the least height or width of a drawing: a line is taken to be so high at least
-_SEEN = 0.9  # score of a line: as the line detector gives clear ones
-_LEVEL = 0.3  # of the height of a drawing that is level with its line
-_SMALL = 0.5  # of the highest drawing of a cell: a lower one has no line of its own
-_WHOLE = 1.2  # of the usual height of a table's drawings: what is no higher is one character
-_APART = 0.6  # heights: gap between two texts of a table without rules, as is any space
-_LOOKED_AT = 12  # cells with most ink, by which it is told how a table lies
-_CLEAR = 0.85  # coherence of text that lies as it is read
+_AT_EDGE = 0.12  # fraction of a cell: components wholly this close to an edge are rule remains
+_FLAT, _LONG = 0.15, 0.6  # fractions of a cell: flatter and longer components are rule remains
+_INSIDE = 0.6  # a component with this fraction in one cell belongs wholly to it
+_PART = 0.2  # minimum fraction of a component that counts as part of a cell
+_PAPER = 0.15  # line heights: paper added around a line
+_LOWEST = 1.2  # minimum height of a line, relative to the minimum size of its components
+_SEEN = 0.9  # score given to a line, as the line detector gives clear ones
+_LEVEL = 0.3  # minimum vertical overlap of a component with its line, as a fraction of its height
+_SMALL = 0.5  # components lower than this fraction of a cell's highest get no line of their own
+_WHOLE = 1.2  # components up to this multiple of the table's median height are one character
+_APART = 0.6  # text heights: gap that, like a space, separates texts of a table without rules
+_DECISIVE = 12  # number of cells with most ink that decide the orientation of a table
+_CLEAR = 0.85  # coherence above which text is upright
 _BLANK = 0.999  # confidence that a cell without ink is empty
-_MOSTLY = 0.5  # of the cells of a column, from which on it is one of numbers
+_MOSTLY = 0.5  # fraction of numbers above which a column is numeric
 _NUMERIC = re.compile(r"[^A-Za-z]*\d[^A-Za-z]*")  # a text with digits and without letters
-_FAINT = 1e-3  # probability of digits from which a letter in a column of numbers may be one
+_FAINT = 1e-3  # probability of digits from which a letter in a numeric column may be one
 _SURE = 0.8  # confidence of each character from which words are not doubtful
 
 _UNKNOWN = Notation()
@@ -79,7 +79,7 @@ _PILED = "the characters stand one above the other: turn the picture if it lies 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What is known of a table; see ``DigitReader.read_table``."""
+    """The known properties of a table; see ``DigitReader.read_table``."""
 
     grid: Shape | None = None
     columns: int | None = None
@@ -96,24 +96,24 @@ class TableOptions:
         if self.expect not in {None, "sudoku", "total"}:
             raise ValueError(f"expected the rules 'sudoku' or 'total', found {self.expect!r}")
         if self.expect == "sudoku" and (self.grid not in {None, (9, 9)} or self.columns):
-            raise ValueError("a Sudoku has 9 rows and 9 columns: leave the grid out")
+            raise ValueError("a Sudoku has 9 rows and 9 columns: omit grid and columns")
 
     @property
     def shape(self) -> Shape | None:
-        """Rows and columns, if both are known."""
+        """Numbers of rows and columns, if both are known."""
         return (9, 9) if self.expect == "sudoku" else self.grid
 
 
 @dataclass(frozen=True)
 class _SeenTable:
-    """The cells of a table and what was seen in them, before it is judged."""
+    """The cells of a table and their characters, before values are decided."""
 
     quads: Doubles  # float64[R, C, 4, 2]; the cells on the page, clockwise from the top left
     contents: Contents  # the characters of the cells with ink, line by line
-    digits: list[Digit]  # those of the view, judged
-    places: dict[Place, list[int]]  # of the digits of cells, rejected ones too, their numbers
-    view: View  # what was seen on the picture that was read
-    letters: dict[Place, str]  # what was read in cells whose letters were taken for digits
+    digits: list[Digit]  # all digits of the view, judged
+    places: dict[Place, list[int]]  # indices of each cell's digits, including rejected ones
+    view: View  # the view of the straightened picture
+    letters: dict[Place, str]  # the original text of cells whose letters were read as digits
 
     @property
     def shape(self) -> Shape:
@@ -132,7 +132,7 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     height, width = page.shape[:2]
     made = reader.classifier.name, reader.classifier.sha256
     rows = tuple(tuple(cells[r, c] for c in range(seen.shape[1])) for r in range(seen.shape[0]))
-    if not ruled and options.shape is None:  # what made a row of nothing was no text
+    if not ruled and options.shape is None:  # a row without content was found by mistake
         rows = tuple(row for row in rows if any(cell.status != "empty" for cell in row))
     if not rows:
         raise ImageError(_no_table(page, options))
@@ -145,7 +145,7 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
 
 
 def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
-    """Straightens a table, turned as it reads best, and reads each line of ink of each cell."""
+    """Straightens a table, turns it as it reads best, and reads each line of ink in each cell."""
     picture, upright = straighten(page, grid)
     if ruled:
         picture = without_rules(picture, upright)
@@ -168,7 +168,7 @@ def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTa
 def _without_letters(
     lines: Sequence[RecognizedLine], cells: Sequence[Place]
 ) -> tuple[list[RecognizedLine], dict[Place, str]]:
-    """Lines of columns of numbers, in which letters that may be digits are; what these were."""
+    """Reads letters in numeric columns as digits where possible; returns the old texts as well."""
     full, numeric = Counter[int](), Counter[int]()
     for line, (row, column) in zip(lines, cells, strict=True):
         is_number = bool(_NUMERIC.fullmatch(line.symbols.text))
@@ -185,7 +185,7 @@ def _without_letters(
 
 
 def _digits_in(line: RecognizedLine) -> RecognizedLine | None:
-    """A line read without letters; None where some of them can hardly be digits."""
+    """A line decoded without letters; None if some of them can hardly be digits."""
     mass = line.symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1)
     is_letter = line.symbols.posteriors.argmax(axis=1) >= LETTER_CLASSES.start
     rest = line.posteriors.copy()
@@ -198,7 +198,7 @@ def _digits_in(line: RecognizedLine) -> RecognizedLine | None:
 
 
 def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
-    """After how many quarter turns, counter-clockwise, the cells with most ink read best."""
+    """Number of counter-clockwise quarter turns after which the cells with most ink read best."""
     looks: list[list[RecognizedLine]] = []
     chosen: set[int] = set()
     for turn in range(4):
@@ -212,7 +212,7 @@ def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
             ink = Counter[int]()
             for number, line in found:
                 ink[number] += int(line.width * line.height)
-            chosen = {number for number, _ in ink.most_common(_LOOKED_AT)}
+            chosen = {number for number, _ in ink.most_common(_DECISIVE)}
         lines = [line for number, line in found if number in chosen]
         looks.append(recognize(turned, lines, recognizer))
         is_lone = [bool(re.fullmatch(r"\d", each.symbols.text)) for each in looks[0]]
@@ -223,17 +223,17 @@ def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
 
 
 def _turned(picture: Page, grid: Grid, turn: int) -> tuple[Page, Grid]:
-    """A straightened table after quarter turns, counter-clockwise."""
+    """A straightened table after counter-clockwise quarter turns."""
     turned = turned_page(picture, turn)
     nodes = points_back(grid.nodes, -turn % 4, turned.shape[1], turned.shape[0])
     return turned, replace(grid, nodes=nodes).turned(turn)
 
 
 def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]:
-    """The lines of ink in upright cells of a page without rules, with row and column of each."""
+    """The lines of ink in upright cells of a page without rules, with the cell of each line."""
     columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
     usual = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
-    # Reduced, grainy strokes hold together.
+    # Reducing the picture keeps grainy strokes connected.
     factor = max(1, int(usual / _FINE))
     gray = np.asarray(Image.fromarray(with_dark_ink(page, grid.ink)).reduce(factor))
     parts = connected_components(ink_mask(gray))
@@ -258,14 +258,14 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
 
 
 def _least(cells: Iterable[list[list[float]]], usual: float) -> float:
-    """How high or wide a drawing is at least in cells that are not empty."""
+    """Minimum height or width, in pixels, of a component in a cell that is not empty."""
     sizes = [max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes) for boxes in cells]
     print_ = float(np.percentile(sizes, 90)) if sizes else 0.0
     return min(_LOW * usual, max(_TINY * usual, _SHARE * print_))
 
 
 def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
-    """Whether a drawing is what is left of a rule: long and thin, or all of it at an edge."""
+    """Whether a component is the remains of a rule: long and thin, or wholly at an edge."""
     wide, high = box[2] - box[0], box[3] - box[1]
     width, height = cell[2] - cell[0], cell[3] - cell[1]
     edge = _AT_EDGE * min(width, height)
@@ -277,7 +277,7 @@ def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
 
 
 def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, float, float]]:
-    """The cells that a drawing is in, along one side: number, begin and end there."""
+    """The cells that a component extends over along one side: index, begin and end in each."""
     spans = [
         (k, max(first, float(edges[k])), min(last, float(edges[k + 1])))
         for k in range(len(edges) - 1)
@@ -292,10 +292,10 @@ def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, fl
 
 
 def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
-    """The lines that drawings of one cell, float64[N, 4], make up, from top to bottom.
+    """Groups the components of one cell, float64[N, 4], into lines from top to bottom.
 
-    A line has a drawing that is at least ``low`` pixels high or wide: dust makes none. Up to a
-    height of ``high``, drawings above each other are parts of one broken character.
+    A cell without a component of at least ``low`` pixels in height or width has only dust. Up to a
+    height of ``high``, components above each other are parts of one broken character.
     """
     heights, widths = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
     if max(heights.max(), widths.max()) < low:
@@ -321,7 +321,7 @@ def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
 
 
 def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
-    """The cells of a table without rules, by the texts that stand in rows and columns."""
+    """The cells of a table without rules, from texts aligned in rows and columns."""
     view, turn = _upright(reader, page)
     boxes = [box for line in view.lines for box in _texts(line)]
     rows, columns = options.shape or (None, options.columns)
@@ -334,9 +334,9 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
 
 
 def _upright(reader: DigitReader, page: Page) -> tuple[View, int]:
-    """What is seen on a page after the quarter turns after which it reads best.
+    """The view of a page after the quarter turns with which it reads best, and their number.
 
-    Small print on its side may be found character by character, each of which reads as something.
+    Small print on its side may be found as single characters, which read as something in any turn.
     """
     view, turn = reader.upright(page)
     if turn or 2 * sum(len(line.symbols) == 1 for line in view.lines) <= len(view.lines):
@@ -347,20 +347,20 @@ def _upright(reader: DigitReader, page: Page) -> tuple[View, int]:
 
 
 def _no_table(page: Page, options: TableOptions) -> str:
-    """Why there is no table as expected, and what to do."""
+    """The error message if no table is found: what was expected, what was found, what to do."""
     wanted = f" of {options.columns} columns" if options.columns else ""
     if options.shape:
         wanted = " of {} rows and {} columns".format(*options.shape)
     there = find_grid(page) if wanted else None
     found = "one of {} rows and {} columns".format(*there.shape) if there else "none"
     return (
-        f"expected a table{wanted}, found {found}: rules have to be seen from side to side, or "
-        "numbers to stand in rows and columns; show nothing else, or say how many there are"
+        f"expected a table{wanted}, found {found}: its rules must be visible from edge to edge, or "
+        "its numbers aligned in rows and columns; show only the table, or give its size"
     )
 
 
 def _texts(line: RecognizedLine) -> Iterator[Doubles]:
-    """The boxes, float64[4], of the texts of a line between spaces and wide gaps."""
+    """Yields the box, float64[4], of each text of a line, split at spaces and wide gaps."""
     boxes = line.boxes.astype(np.float64)
     text: Doubles | None = None
     for char, box in zip(line.symbols.text, boxes, strict=True):
@@ -378,7 +378,7 @@ def _texts(line: RecognizedLine) -> Iterator[Doubles]:
 
 
 def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
-    """What each cell says, with the marks that the table uses."""
+    """The value of each cell, in the notation of the table."""
     rows = [(place, numbers_on(line)) for place, lines in seen.contents.items() for line in lines]
     owners = {
         seen.digits[spot.place].box: place
@@ -435,9 +435,9 @@ def _cell(seen: _SeenTable, place: Place, numbers: Sequence[Number]) -> Cell:
 
 
 def _checked(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Cell]:
-    """Words below the first row of a column of numbers are doubtful: an O may be a 0."""
+    """Marks words below the first row of a numeric column as unsure: an O may be a 0."""
     for c in range(shape[1]):
-        head = cells[0, c].kind is None  # names the column, or is empty
+        head = cells[0, c].kind is None  # the first cell is a heading or empty
         full = [(r, c) for r in range(head, shape[0]) if cells[r, c].text]
         numeric = sum(cells[place].kind is not None for place in full)
         if numeric <= _MOSTLY * len(full):
@@ -450,7 +450,7 @@ def _checked(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Ce
 
 
 def _chances(seen: _SeenTable) -> Doubles:
-    """float64[R, C, 10]: of each cell that it is empty, then which digit stands there."""
+    """float64[R, C, 10]: for each cell the probability that it is empty, then of 1 to 9."""
     chances = np.full((*seen.shape, 10), (1 - _BLANK) / 9)
     chances[..., 0] = _BLANK
     for place in seen.contents:

@@ -1,10 +1,10 @@
-"""Templates: a reference picture, named regions of it, and where it lies on a new picture.
+"""Templates: a reference picture with named regions, and its registration with new pictures.
 
-TOML files say what is known of each region. Points that look alike on both pictures are matched
-(ORB: E. Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011) and a homography
-is fitted to them that bears wrong matches (MAGSAC++: D. Barath et al., CVPR 2020). Whether it is
-the same thing at all is judged by what is seen there. How a picture is read is not known here, but
-how the wheels of a counter look: ``Drum``.
+A TOML file describes the regions. Keypoints of both pictures are matched (ORB: E. Rublee et al.,
+"ORB: an efficient alternative to SIFT or SURF", ICCV 2011), and a homography robust to wrong
+matches is fitted to them (MAGSAC++: D. Barath et al., CVPR 2020). The similarity of the registered
+pictures decides whether both show the same object. Knows nothing of reading, except how the wheels
+of a counter look: ``Drum``.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from digitlens.reading.constraints import Expectation
 Kind = Literal["counter", "number", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_MOST_DIGITS = 18
+_MOST_DIGITS = 18  # maximum digits of a region
 _KEYS = ("picture", "time", "regions")
 EXTRA = "template"
-ALIKE = 0.5  # similarity from which it is the same thing: seldom below 0.75, another one up to 0.3
-_SIDE = 1280  # pixels that points are looked for on, along the longer side
-_POINTS = 2000
-_DISTINCT = 0.8  # D. Lowe's ratio test: the best match is so much nearer than the second
-_OFF = 3.0  # pixels that a point may be off its place
-_FEW = 8  # matches, below which there is nothing to fit
-_COARSE = 160  # pixels, the longer side of the copies that are compared
-_BLUR = 6.0  # pixels, over which their light is evened out
-_FAINT = 4.0  # variance of a gray level, below which there is nothing to see
-CELL = 32, 24  # pixels, height and width of a cell
-_SHAKE = 2  # pixels of a cell by which the camera moves at most
-_SEEN = 0.25  # share of the reference that has to be on the picture
+ALIKE = 0.5  # minimum similarity: the same object has seldom less than 0.75, others up to 0.3
+_SIDE = 1280  # pixels: longest side of the copy searched for keypoints
+_POINTS = 2000  # maximum number of keypoints
+_DISTINCT = 0.8  # D. Lowe's ratio test: maximum ratio of the best and second-best distance
+_OFF = 3.0  # pixels of the copy: reprojection error up to which a match is an inlier
+_FEW = 8  # minimum number of keypoints, and of matches
+_COARSE = 160  # pixels: longest side of the copies that are compared
+_BLUR = 6.0  # pixels: sigma of the blur that normalises their light
+_FAINT = 4.0  # squared gray levels: variance added to it, so that noise is not amplified
+CELL = 32, 24  # pixels: height and width of a cell
+_SHAKE = 2  # pixels of a cell: maximum movement of the camera
+_SEEN = 0.25  # minimum fraction of the reference that must be on the picture
 
-# How a wheel looks, by clear pictures of the same meter.
-_APART = np.arange(22, 50, 2.0)  # rows from one digit to the next
-_STEPS, _NEAR = 12, 3  # from one digit to the next, and so many at which it still shows whole
-_ASIDE = 0, -1, 1, -2, 2, -3, 3  # columns that a wheel is off the middle of its share
-_PICTURES = 24  # that a digit is known by: the mean of so many of the last ones, about
-_TELLS = 10.0  # half of the pixels that err on their own
-_UNKNOWN = 0.9  # correlation that a digit that was never seen has
-_BLIND = 1e-3  # share of looks that say nothing
+# Appearance of wheels, learnt from clear pictures of the same meter.
+_PITCHES = np.arange(22, 50, 2.0)  # rows: possible distances from one digit to the next
+_STEPS, _NEAR = 12, 3  # steps from one digit to the next; how many around a digit show it whole
+_SHIFTS = 0, -1, 1, -2, 2, -3, 3  # columns: possible offsets of a wheel from the centre of its cell
+_PICTURES = 24  # approximate number of the latest pictures averaged for each digit
+_INDEPENDENT = 10.0  # half the number of pixels with independent errors
+_UNKNOWN = 0.9  # correlation assumed for a digit not seen yet
+_BLIND = 1e-3  # fraction of pictures of a wheel that carry no information
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Matrix = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 _Y, _X = np.mgrid[-1 : 1 : CELL[0] * 1j, -1 : 1 : CELL[1] * 1j].reshape(2, -1)
-# float64[H W, 6]; light that changes smoothly: an orthonormal basis.
+# float32[H W, 6]; an orthonormal basis of smooth changes of light.
 _LIGHT = np.linalg.qr(np.stack([_X**0, _X, _Y, _X * _X, _X * _Y, _Y * _Y], axis=1))[0].astype(
     np.float32
 )
@@ -69,22 +69,21 @@ _LIGHT = np.linalg.qr(np.stack([_X**0, _X, _Y, _X * _X, _X * _Y, _Y * _Y], axis=
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the reference picture, and what is known of what stands there.
+    """A region of the reference picture and the properties of its content.
 
     Attributes:
         name: Letters, digits, ``-`` and ``_``.
         box: x0, y0, x1, y1 in pixels of the reference, or fractions of its sides if all are at
             most 1.
-        kind: ``counter``: wheels or segments that count on, a given number of digits, the last of
-            which may stand between two; ``number``: a number, its value is that of its text;
-            ``code``: digits and marks that have no value.
-        expect: What is known of the text, see ``digitlens read --expect``.
-        digits: How many digits there are; 0 if that is not known.
-        decimals: So many of the digits are decimals, though no mark is printed.
-        unit: Of the value.
-        monotone: Whether a value is never less than one before; as a counter, unless told
-            otherwise.
-        most_per_hour: The most that the value changes in an hour; None if that is not known.
+        kind: ``counter``: wheels or segments that count up, with a fixed number of digits, the last
+            of which may be between two positions; ``number``: a number with the value of its text;
+            ``code``: digits and marks without a value.
+        expect: Constraints on the text, see ``digitlens read --expect``.
+        digits: Number of digits; 0 if unknown.
+        decimals: How many of the digits are decimals, without a printed mark.
+        unit: Unit of the value.
+        monotone: Whether the value never decreases; in a file the default for counters is true.
+        most_per_hour: The largest change of the value in an hour; None if unknown.
     """
 
     name: str
@@ -99,7 +98,7 @@ class Region:
 
     @property
     def has_history(self) -> bool:
-        """Whether earlier values say anything about the next one."""
+        """Whether earlier values constrain later ones."""
         return self.monotone or self.most_per_hour is not None
 
     def pixels(self, page: Page) -> Box:
@@ -117,8 +116,8 @@ class Template:
     Attributes:
         regions: At least one.
         page: The reference; uint8[H, W] or uint8[H, W, 3].
-        time: How the name of a picture, without suffix, says when it was taken, as ``strptime``
-            has it; empty where the time of the file counts.
+        time: ``strptime`` format of the time in a picture's file name, without suffix; empty to use
+            the time of the file.
     """
 
     regions: tuple[Region, ...]
@@ -130,8 +129,8 @@ def load_template(path: str | os.PathLike[str]) -> Template:
     """Reads a template and its picture.
 
     Raises:
-        TemplateError: It cannot be read, or some of it is not as expected; the message lists all
-            of that, each with its key.
+        TemplateError: It cannot be read or is invalid; the message lists all problems, each with
+            its key.
     """
     path = Path(path)
     try:
@@ -140,22 +139,22 @@ def load_template(path: str | os.PathLike[str]) -> Template:
         raise TemplateError(f"{path}: no such file: make one with  digitlens template") from error
     except OSError as error:
         raise TemplateError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or nested without end
-        raise TemplateError(f"{path}: is no TOML file ({error})") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or nested too deeply
+        raise TemplateError(f"{path}: is not a TOML file ({error})") from error
     return parse_template(content, path)
 
 
 def parse_template(content: Mapping[str, Any], path: Path) -> Template:
-    """Checks what a template's file has; see ``load_template``.
+    """Checks the content of a template file; see ``load_template``.
 
     Args:
-        content: As TOML is parsed.
-        path: Of the file: its picture lies next to it, and errors begin with it.
+        content: The parsed TOML.
+        path: The file: its picture is relative to its folder, and errors begin with it.
     """
-    problems = [f"{key}: is no key; expected {_list(_KEYS)}" for key in content if key not in _KEYS]
+    problems = [f"{key}: unknown; expected {_list(_KEYS)}" for key in content if key not in _KEYS]
     tables = content.get("regions")
     if not isinstance(tables, Mapping) or not tables:
-        problems.append(f"regions: expected a table [regions.NAME] or more, found {tables!r}")
+        problems.append(f"regions: expected at least one table [regions.NAME], found {tables!r}")
         tables = {}
 
     def made(make: Callable[..., Any], *values: Any) -> Any:
@@ -170,7 +169,7 @@ def parse_template(content: Mapping[str, Any], path: Path) -> Template:
         x1, y1 = region.pixels(page)[2:]
         if x1 > page.shape[1] or y1 > page.shape[0]:
             problems.append(
-                f"regions.{region.name}.box: expected to lie on the picture, which has "
+                f"regions.{region.name}.box: expected a box within the picture of "
                 f"{page.shape[1]} x {page.shape[0]} pixels, found {list(region.box)}"
             )
     if problems:
@@ -179,19 +178,19 @@ def parse_template(content: Mapping[str, Any], path: Path) -> Template:
 
 
 def write_template(picture: str, regions: Sequence[Region], time: str = "") -> str:
-    """The text of a template's file.
+    """The text of a template file.
 
     Args:
-        picture: Path of the reference picture, from the folder of the file.
-        regions: Those of the picture.
+        picture: Path of the reference picture, relative to the folder of the file.
+        regions: Regions of that picture.
         time: See ``Template``.
 
     Raises:
-        TemplateError: Two regions have one name.
+        TemplateError: Two regions have the same name.
     """
     names = [region.name for region in regions]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise TemplateError(f"regions.{twice[0]}: named twice, expected a name for each region")
+        raise TemplateError(f"regions.{twice[0]}: named twice; give each region a unique name")
     lines = [f"picture = {_toml(picture)}"]
     lines += [f"time = {_toml(time)}"] if time else []
     for region in regions:
@@ -205,10 +204,10 @@ def write_template(picture: str, regions: Sequence[Region], time: str = "") -> s
 
 
 def make_region(name: str, values: Any) -> Region:
-    """Checks the values of one region, by their names in the file.
+    """Makes a region from the keys and values of its table in the file.
 
     Raises:
-        TemplateError: Some are not as expected; the message lists all, each with its key.
+        TemplateError: Some values are invalid; the message lists all of them, each with its key.
     """
     key = f"regions.{name}"
     if not _NAME.fullmatch(name):
@@ -217,7 +216,7 @@ def make_region(name: str, values: Any) -> Region:
         raise TemplateError(f"{key}: expected a table, found {values!r}")
     defaults: dict[str, Any] = {field.name: field.default for field in fields(Region)[1:]}
     defaults |= {"box": (), "monotone": values.get("kind") == "counter"}
-    problems = [f"{k}: is no key; expected {_list([*defaults])}" for k in values.keys() - defaults]
+    problems = [f"{k}: unknown; expected {_list([*defaults])}" for k in values.keys() - defaults]
     known: dict[str, Any] = {each: values.get(each, usual) for each, usual in defaults.items()}
     if problems := problems + _wrong(known):
         raise TemplateError("; ".join(f"{key}.{problem}" for problem in problems))
@@ -237,7 +236,7 @@ def _page(name: Any, path: Path) -> Page:
 def _time(text: Any) -> str:
     try:
         datetime.strptime(datetime.now().strftime(text), text)
-    except (TypeError, ValueError, re.error) as error:  # the last: a part that is there twice
+    except (TypeError, ValueError, re.error) as error:  # re.error: a directive appears twice
         raise TemplateError(
             f"time: expected a format such as %Y-%m-%d_%H%M, found {text!r}"
         ) from error
@@ -245,7 +244,7 @@ def _time(text: Any) -> str:
 
 
 def _wrong(values: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the values of a region, each text beginning with its key."""
+    """The problems with the values of a region, each beginning with its key."""
     digits, most = values["digits"], values["most_per_hour"]
     least = 1 if values["kind"] == "counter" else 0
     many = digits if _is_count(digits, 1, _MOST_DIGITS) else _MOST_DIGITS
@@ -294,27 +293,27 @@ def _toml(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Registration:
-    """Where the reference lies."""
+    """The position of the reference on a picture."""
 
     matrix: Matrix  # float64[3, 3]; from pixels of the reference to those of the picture
-    # Correlation of both where they overlap, light evened out; -1 to 1, and -1 where no place was
-    # found.
+    # Correlation of both where they overlap, with normalised light, -1 to 1; -1 if the reference
+    # was not found.
     similarity: float
 
     @property
     def matches(self) -> bool:
-        """Whether the picture shows the same as the reference."""
+        """Whether the picture shows the same object as the reference."""
         return self.similarity >= ALIKE
 
     def quad(self, box: Box) -> Floats:
-        """The corners of a box of the reference, x0, y0, x1, y1, on the picture; float32[4, 2]."""
+        """float32[4, 2]: the corners on the picture of a box of the reference, x0, y0, x1, y1."""
         x0, y0, x1, y1 = box
         corners = np.array([[x0, y0, 1], [x1, y0, 1], [x1, y1, 1], [x0, y1, 1]])
         x, y, w = self.matrix @ corners.T
         return np.stack([x / w, y / w], axis=1).astype(np.float32)
 
     def cells(self, page: Page, box: Box, count: int) -> Pixels:
-        """uint8[N, 32, 24]; the parts of a box of the reference, side by side, on the picture."""
+        """uint8[N, 32, 24]: a box of the reference on the picture, split into N cells."""
         import cv2  # noqa: PLC0415  (an extra)
 
         x0, y0, x1, y1 = box
@@ -327,17 +326,17 @@ class Registration:
 
 
 class Reference:
-    """A picture that others are registered with."""
+    """A picture with which others are registered."""
 
     def __init__(self, page: Page) -> None:
-        """Looks for its points; raises TemplateError where there are too few."""
+        """Finds its keypoints; raises TemplateError if there are too few."""
         self._gray = _gray(page)
         self._points, self._marks = _points(self._gray)
         if len(self._points) < _FEW:
             raise TemplateError(
-                "the reference picture shows too little to be found on others: expected "
-                f"{_FEW} distinct points or more, found {len(self._points)}: take a sharp picture "
-                "with more of what is around the digits"
+                f"the reference picture has too few features: expected at least {_FEW} distinct "
+                f"points, found {len(self._points)}: take a sharp picture that shows more of the "
+                "surroundings of the digits"
             )
 
     def register(self, page: Page) -> Registration:
@@ -363,24 +362,24 @@ class Reference:
 
 
 class Drum:
-    """How the digits of a counter look, by its own clear pictures: all wheels bear the same ones.
+    """Appearance of a counter's digits, the same on all wheels, learnt from its clear pictures.
 
-    What a wheel between two digits shows is put together of both.
+    The appearance of a wheel between two digits is composed from both.
     """
 
     def __init__(self) -> None:
         self._digits = np.zeros((10, *CELL), np.float32)
         self._counts = np.zeros(10)
-        self._fits = np.zeros(len(_APART))
+        self._fits = np.zeros(len(_PITCHES))
         self._views: Floats | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether each digit was seen."""
+        """Whether every digit was learnt."""
         return bool(self._counts.all())
 
     def learn(self, look: Pixels, text: str) -> None:
-        """Takes the wheels of a picture that says this, but for those that may be on their way."""
+        """Learns from a picture with a known text: its wheels, except those that may be turning."""
         self._views = None
         for cell, digit, right in zip(look[:-1], map(int, text), text[1:], strict=False):
             if right not in "09":
@@ -391,19 +390,19 @@ class Drum:
                 self._digits[digit] += (new - self._digits[digit]) / count
 
     def see(self, look: Pixels) -> tuple[Matrix, Matrix]:
-        """How much likelier wheels are to look so where they show a digit, and half of two.
+        """Relative likelihoods of wheels if they show a digit, and if they are between two.
 
         Args:
-            look: uint8[N, 32, 24].
+            look: uint8[N, 32, 24]; the wheels.
 
         Returns:
-            float64[N, 10] twice; 1 is average. Of two digits, it is that of the first one.
+            float64[N, 10] twice, 1 on average; the second is indexed by the lower digit.
         """
         known = np.repeat((self._counts > 0) & (np.roll(self._counts, -1) > 0), _STEPS)
         if not known.any():
             return np.ones((len(look), 10)), np.ones((len(look), 10))
         if self._views is None:
-            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _APART])
+            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _PITCHES])
         shifted = _flat(_shifted(look)).reshape(-1, len(look), look[0].size)
         fits = _likely(np.abs(self._views @ shifted[:, -1].T).max(axis=2), known)  # [T, P]
         self._fits += np.log(np.exp(fits - fits.max()).mean(axis=1))
@@ -417,23 +416,23 @@ class Drum:
 
 
 def _likely(alike: Floats, known: npt.NDArray[np.bool_]) -> Matrix:
-    """float64[N, P]; log-likelihoods of places of a wheel, by correlations with what they show.
+    """float64[N, P]: log-likelihoods of wheel positions, from correlations with their appearance.
 
-    Light, contrast and noise are not known. What was never seen is as likely as the likeliest.
+    Light, contrast and noise are unknown. Positions not learnt are at most as likely as the best.
     """
-    likely = -_TELLS * np.log(1 - np.minimum(alike, 0.999) ** 2)
+    likely = -_INDEPENDENT * np.log(1 - np.minimum(alike, 0.999) ** 2)
     best = likely[:, known].max(axis=1, keepdims=True)
-    likely[:, ~known] = np.minimum(best, -_TELLS * np.log(1 - _UNKNOWN**2))
+    likely[:, ~known] = np.minimum(best, -_INDEPENDENT * np.log(1 - _UNKNOWN**2))
     return likely
 
 
 def _shifted(look: Pixels) -> Pixels:
-    """uint8[S N, H, W]; wheels, moved to both sides."""
-    return np.concatenate([np.roll(look, aside, axis=2) for aside in _ASIDE])
+    """uint8[S N, H, W]: wheels shifted to both sides, one block of N per shift."""
+    return np.concatenate([np.roll(look, aside, axis=2) for aside in _SHIFTS])
 
 
 def _flat(cells: Floats | Pixels) -> Floats:
-    """float32[N, H W]; without light that changes smoothly, of length 1, digits positive."""
+    """float32[N, H W]: cells without smooth changes of light, of length 1, with positive digits."""
     flat = cells.reshape(len(cells), -1).astype(np.float32)
     flat = flat - flat @ _LIGHT @ _LIGHT.T
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
@@ -441,10 +440,10 @@ def _flat(cells: Floats | Pixels) -> Floats:
 
 
 def _turned(digits: Floats, apart: float) -> Floats:
-    """float32[10 S, H, W]; what a wheel shows at each step from a digit to the next one."""
+    """float32[10 S, H, W]: appearance of a wheel at each step from a digit to the next one."""
     rows, middle = np.arange(CELL[0]), (CELL[0] - 1) / 2
     here = rows + np.arange(_STEPS)[:, None] / _STEPS * apart  # rows of this digit
-    after = here - apart  # of the next one
+    after = here - apart  # rows of the next digit
     is_next = np.abs(after - middle) < np.abs(here - middle)
     row = np.where(is_next, after, here).clip(0, CELL[0] - 1).round().astype(int)
     views = np.where(is_next[..., None], np.roll(digits, -1, axis=0)[:, row], digits[:, row])
@@ -452,7 +451,7 @@ def _turned(digits: Floats, apart: float) -> Floats:
 
 
 def alike(one: Pixels, other: Pixels) -> float:
-    """Correlation of two cells, -1 to 1, however the camera shook between them."""
+    """Correlation of two cells, -1 to 1, at the best shift within the shake of the camera."""
     import cv2  # noqa: PLC0415  (an extra)
 
     middle = one[_SHAKE:-_SHAKE, _SHAKE:-_SHAKE]
@@ -467,7 +466,7 @@ def _gray(page: Page) -> Pixels:
 
 
 def _points(gray: Pixels) -> tuple[Floats, Pixels]:
-    """Points, float32[N, 2], and what describes each, uint8[N, 32]."""
+    """Keypoints, float32[N, 2], and their descriptors, uint8[N, 32]."""
     import cv2  # noqa: PLC0415  (an extra)
 
     scale = min(1.0, _SIDE / max(gray.shape))
@@ -482,7 +481,7 @@ def _points(gray: Pixels) -> tuple[Floats, Pixels]:
 
 
 def _is_seen_from_the_front(matrix: Matrix, gray: Pixels) -> bool:
-    """Whether the reference stays a convex quad, and is neither mirrored nor a dot."""
+    """Whether the reference maps to a convex quad that is neither mirrored nor degenerate."""
     height, width = gray.shape
     x, y, w = matrix @ np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])
     if (w <= 0).any():
@@ -495,7 +494,7 @@ def _is_seen_from_the_front(matrix: Matrix, gray: Pixels) -> bool:
 
 
 def _similarity(ours: Pixels, theirs: Pixels, matrix: Matrix) -> float:
-    """Correlation of small copies, the light of both evened out; see ``Registration``."""
+    """Correlation of small copies with normalised light; see ``Registration``."""
     import cv2  # noqa: PLC0415  (an extra)
 
     height, width = ours.shape
@@ -518,7 +517,7 @@ def _similarity(ours: Pixels, theirs: Pixels, matrix: Matrix) -> float:
 
 
 def _evened(gray: Pixels) -> Floats:
-    """What differs from what is about it, in standard deviations, uint8[H, W] → float32[H, W]."""
+    """Local contrast in standard deviations: uint8[H, W] → float32[H, W]."""
     import cv2  # noqa: PLC0415  (an extra)
 
     plane = gray.astype(np.float32)

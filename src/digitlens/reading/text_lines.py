@@ -1,8 +1,8 @@
 """From a text map to text lines: rotated rectangles with a score; knows nothing of characters.
 
 The post-processing of DB (Liao et al., "Real-time scene text detection with differentiable
-binarization", 2020). All lines are worked on at once, which takes a few dozen array operations a
-page instead of a few dozen a line.
+binarization", 2020), for all lines at once: a few dozen array operations per page instead of per
+line.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-TALL = 1.5  # a line higher than so many times its width may be a lone character or turned text
-MOST = 3000  # lines of one map, the largest first
-LEAST_SIDE = 1.5  # cells; thinner spots are noise
-UPRIGHT_SLACK = 1.1  # an upright box is taken if it has at most so many times the smallest area
-_ACROSS, _ALONG = 6, 32  # points of a line at which the map is looked up for its score
-_THRESHOLD = 0.3  # probability from which a cell belongs to a line's core
+TALL = 1.5  # height over width above which a line may be a lone character or turned text
+MOST = 3000  # maximum lines of one map; the largest are kept
+LEAST_SIDE = 1.5  # cells: thinner components are noise
+UPRIGHT_SLACK = 1.1  # an upright box is used if its area is at most this times the smallest
+_ACROSS, _ALONG = 6, 32  # sample points across and along a line for its score
+_THRESHOLD = 0.3  # probability above which a cell belongs to a line's core
 _LEAST_SCORE = 0.5  # lines with a lower mean probability are dropped
-_UNCLIP = 1.6  # a core's sides move out by so many times its area over its perimeter
+_UNCLIP = 1.6  # a core's sides move out by this times its area over its perimeter
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class TextLine:
     """A line of text on a page."""
 
     # float32[4, 2]; x, y in pixels of the page, top-left, top-right, bottom-right and bottom-left
-    # in reading direction. May reach over the edge of the page.
+    # in reading direction. May extend beyond the page.
     quad: Floats
     score: float  # mean of the text map in the line's core, 0..1
-    # float32[4, 2]; the quad as it was found, if paper was added to it, else None.
+    # float32[4, 2]; the quad before paper was added around it; None if none was.
     found: Floats | None = None
 
     @property
@@ -52,20 +52,20 @@ class TextLine:
 
     @property
     def is_tall(self) -> bool:
-        """Whether it can be a lone character or text that is turned by a right angle."""
+        """Whether it may be a lone character or text turned by a right angle."""
         return self.height > TALL * self.width
 
 
 @dataclass(frozen=True)
 class Rectangles(Columns):
-    """Rectangles with their axes, of which the first is at most 45° from horizontal."""
+    """Rotated rectangles whose first axis is at most 45° from horizontal."""
 
     centre: Doubles  # float64[N, 2]; x, y
     axis: Doubles  # float64[N, 2]; unit vector along the width, pointing right
     size: Doubles  # float64[N, 2]; width and height
 
     def points(self, along: Doubles, across: Doubles) -> Doubles:
-        """Points, float64[N, P, 2], given as shares -0.5..0.5 of each one's width and height."""
+        """Points, float64[N, P, 2], at fractions -0.5..0.5 of each rectangle's width and height."""
         right = self.axis * self.size[:, :1]
         down = np.stack([-self.axis[:, 1], self.axis[:, 0]], axis=1) * self.size[:, 1:]
         steps = right[:, None] * along[:, None] + down[:, None] * across[:, None]
@@ -73,11 +73,11 @@ class Rectangles(Columns):
 
 
 def find_lines(text_map: Floats, scale: float) -> list[TextLine]:
-    """Finds the text lines of a page, in the order of their first cell from the top.
+    """Finds the text lines of a page, ordered by their topmost cell.
 
     Args:
-        text_map: float32[h, w], see ``LineDetector.text_map``; it has the cores of lines.
-        scale: Pixels of the page a side of each cell of the map.
+        text_map: float32[h, w], probability of a line's core, see ``LineDetector.text_maps``.
+        scale: Side of a cell of the map, in page pixels.
     """
     rectangles = core_rectangles(text_map > _THRESHOLD)
     scores = _scores(text_map, rectangles)
@@ -93,7 +93,7 @@ def find_lines(text_map: Floats, scale: float) -> list[TextLine]:
 
 
 def core_rectangles(mask: npt.NDArray[np.bool_]) -> Rectangles:
-    """The smallest rectangles round the connected parts of bool[h, w], but for those of noise."""
+    """The smallest rectangles around the connected components of bool[h, w], without noise."""
     components = connected_components(mask)
     sides = components.boxes[:, 2:] - components.boxes[:, :2]
     kept = np.flatnonzero(sides.min(axis=1) >= LEAST_SIDE)
@@ -107,13 +107,13 @@ def core_rectangles(mask: npt.NDArray[np.bool_]) -> Rectangles:
 
 
 def smallest_rectangles(left: Ints, right: Ints, tops: Ints) -> Rectangles:
-    """The rectangle of the least area round each part: one of its sides is a side of the hull.
+    """The rectangle of least area around each part; it shares a side with the convex hull.
 
     Args:
         left: int[R]; first cell of each row of each part, part after part.
-        right: int[R]; the one after the last.
-        tops: int[N + 1, 2]; index in ``left`` where each part starts, and the row it starts at.
-            The last one is R and means nothing else.
+        right: int[R]; the cell after the last one of each row.
+        tops: int[N + 1, 2]; index in ``left`` where each part starts, and its first row of the
+            map. The last index is R; the last row is unused.
     """
     points, part = _hulls(left, right, tops)
     count = len(tops) - 1
@@ -130,9 +130,9 @@ def smallest_rectangles(left: Ints, right: Ints, tops: Ints) -> Rectangles:
 
 
 def upright_where_near(rectangles: Rectangles, boxes: Doubles) -> Rectangles:
-    """Takes the upright box, float64[N, 4], instead of a rectangle that is hardly smaller.
+    """Replaces rectangles that are hardly smaller than their upright box, float64[N, 4], by it.
 
-    A short line, such as a lone digit, has no direction that its outline could tell.
+    The outline of a short line, such as a lone digit, does not determine a direction.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     near = sides.prod(axis=1) <= UPRIGHT_SLACK * rectangles.size.prod(axis=1)
@@ -191,10 +191,10 @@ def _hulls(left: Ints, right: Ints, tops: Ints) -> tuple[Doubles, Ints]:
 
 
 def _convex(x: Ints, y: Ints, part: Ints) -> Ints:
-    """Indices of the points that stand out to the right, in chains with rising y.
+    """Indices of the points on the right side of the hull, of chains with increasing y.
 
-    A point that is not right of the line between its neighbours is no corner of the hull, whatever
-    becomes of them, so that all such points can go at once.
+    A point that is not to the right of the line between its neighbours is not on the hull, even if
+    they are dropped too, so all such points are dropped at once.
     """
     kept = np.arange(len(x))
     while len(kept) > 2:
@@ -211,12 +211,12 @@ def _convex(x: Ints, y: Ints, part: Ints) -> Ints:
 def _extents(
     points: Doubles, directions: Doubles, part: Ints, starts: Ints
 ) -> tuple[Doubles, Doubles]:
-    """How far the points of a part reach along and across each of its directions.
+    """Extents of the points of a part along and across each of its directions.
 
     Returns:
-        float64[P, 2] twice: the least and the largest.
+        The minima and the maxima, float64[P, 2] each.
     """
-    counts = np.bincount(part, minlength=len(starts))[part]  # points that each edge is held to
+    counts = np.bincount(part, minlength=len(starts))[part]  # points projected on each edge
     ends = np.cumsum(counts)
     firsts = ends - counts
     other = np.arange(counts.sum()) - np.repeat(firsts - starts[part], counts)
@@ -228,7 +228,7 @@ def _extents(
 
 
 def _rectangles(directions: Doubles, low: Doubles, high: Doubles) -> Rectangles:
-    """Turns each rectangle by quarters until its first axis points right."""
+    """Turns each rectangle by right angles until its first axis points right."""
     ux, uy = directions.T
     middle, size = (low + high) / 2, high - low
     centre = np.stack(
@@ -241,7 +241,7 @@ def _rectangles(directions: Doubles, low: Doubles, high: Doubles) -> Rectangles:
 
 
 def _scores(text_map: Floats, rectangles: Rectangles) -> Doubles:
-    """The mean of the map in each rectangle, from points on a grid."""
+    """The mean of the map in each rectangle, sampled on a grid."""
     along = (np.arange(_ALONG) + 0.5) / _ALONG - 0.5
     across = (np.arange(_ACROSS) + 0.5) / _ACROSS - 0.5
     points = rectangles.points(np.tile(along, _ACROSS), np.repeat(across, _ALONG))

@@ -1,7 +1,7 @@
-"""What the numbers on a page say: their values, by the marks and the order that the page uses.
+"""Values of the numbers on a page, from the marks and the order of dates that the page uses.
 
-Knows characters and where they stand, but no networks. A number that can be read in two ways, such
-as ``1.234``, is settled by what is known, then by the other numbers of the page; else it is unsure.
+Knows characters and their positions, but no networks. An ambiguous number, such as ``1.234``, is
+decided by the known notation, then by the other numbers of the page; otherwise it is unsure.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from digitlens.results import Alternative, Box, Digit, Number, told
 if TYPE_CHECKING:
     from digitlens.results import Value
 
-_ALTERNATIVES = 5
-_EVEN = (0.1,) * 10  # probabilities of a digit that was not looked at
-SURE_MARK = 0.8  # confidence of a mark from which it is taken as read
-SURE = 0.9  # confidence of a number from which it may be stated as sure
-_NARROW = 0.9  # heights: gap between parts that may be one number ...
-_WIDE = 1.5  # ... and behind a currency without cents
-_SMALL = 0.85  # height of cents behind a mark, against the whole number, that they stay below
-_FLAT = 0.01  # probability of cents by size and height below which all digits are of one size
-_EITHER = 0.05  # probability from which, and up to which rest, cents without a mark are in doubt
+_ALTERNATIVES = 5  # maximum alternatives of a number
+_EVEN = (0.1,) * 10  # probabilities of a digit without a place
+SURE_MARK = 0.8  # confidence from which a mark is trusted
+SURE = 0.9  # confidence from which a number may be sure
+_NARROW = 0.9  # digit heights: maximum gap between parts that may be one number
+_WIDE = 1.5  # digit heights: the same after a currency sign, or with a mark between the parts
+_SMALL = 0.85  # maximum height of cents after a mark, relative to the whole part
+_FLAT = 0.01  # probability of cents, by size, below which all digits are of one size
+_EITHER = 0.05  # cents without a mark are doubtful between this probability and 1 minus it
 
 _OTHER_MARK = "most numbers here have another decimal mark"
-_HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits before a space ...
-_TAIL = re.compile(r"\d{3}(?:\D.*)?")  # ... and behind it
+_HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits before a space
+_TAIL = re.compile(r"\d{3}(?:\D.*)?")  # a group of digits after a space
 
 _LESS_THAN_ONE = re.compile(r"\D*0\d\d\D*")
 _PADDED = re.compile(r"\D*0\d{3,}\D*")  # zeros before a whole number: a code, never a price
@@ -60,24 +60,24 @@ _CENTS = re.compile(rf"\d\d(?: ?[{CURRENCIES}])?")
 
 @dataclass(frozen=True)
 class Piece:
-    """The characters of one number, and what they may mean."""
+    """The characters of one number and its possible meanings."""
 
     spots: tuple[Spot, ...]  # from left to right
     text: str  # as written
-    raised: float = 0.0  # how likely its last two digits are cents, by their size and height
-    cents: float = 0.0  # the same, by how the page writes numbers as well
-    priced: bool = False  # whether others show that a mark was missed before its cents
-    joined: str = ""  # what it would be with its neighbour, if both may be one number
+    raised: float = 0.0  # probability that its last two digits are cents, by size and position
+    cents: float = 0.0  # the same, also by how the page writes numbers
+    priced: bool = False  # whether other numbers suggest a missed mark before its cents
+    joined: str = ""  # its text joined with its neighbour's, if both may be one number
     doubt: str = ""  # why it may be something else
 
     @classmethod
     def of(cls, spots: Sequence[Spot], fitted: Weights | None = None) -> Piece:
-        """The number that these characters are; for ``fitted`` see ``numbers_of``."""
+        """Makes the number of some characters; for ``fitted`` see ``numbers_of``."""
         text, raised = "".join(spot.char for spot in spots), raised_chance(spots, fitted)
         return cls(tuple(spots), text, raised, raised)
 
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
-        """What it may mean, or another text in its place; the likeliest first."""
+        """The meanings of its text, or of another text in its place; the likeliest first."""
         text = text or self.text
         if self.cents < _EITHER or not BARE.fullmatch(text) or _PADDED.fullmatch(text):
             return meanings(text)
@@ -86,8 +86,8 @@ class Piece:
         prices = tuple(replace(each, notation=Notation()) for each in found)
         if self.raised >= CENTS_FROM and self.cents > 1 - _EITHER:
             return prices
-        # A code among prices has no decimals: digits of one size are first of all what they show,
-        # but for 0 and cents, and in columns of decimals.
+        # A code among prices has no decimals: digits of one size are first taken as they are,
+        # except 0 followed by two digits, and amounts that others show to have decimals.
         differ = self.raised >= _FLAT or _LESS_THAN_ONE.fullmatch(text)
         are_cents = self.priced or (differ and self.cents >= CENTS_FROM)
         return prices + meanings(text) if are_cents else meanings(text) + prices
@@ -101,15 +101,14 @@ def numbers_of(
     as_read: bool = False,
     fitted: Weights | None = None,
 ) -> tuple[Number, ...]:
-    """What the numbers of a page say.
+    """The numbers of a page with their values.
 
     Args:
         rows: For each line its numbers, each as its characters.
-        digits: By their place, see ``Spot``.
-        notation: What is known of how they are written; the rest is taken from numbers that can be
-            read in one way only, if these agree.
-        as_read: Whether the characters are decided, as by constraints, whatever others look like.
-        fitted: Weights of doubt; None takes the shipped ones.
+        digits: Digits by place, see ``Spot``.
+        notation: The known notation; the rest is inferred from unambiguous numbers if they agree.
+        as_read: Whether the characters are final, for example decided by constraints.
+        fitted: Weights of doubt; None uses the shipped ones.
     """
     known, pieces = pieces_of(rows, notation, fitted)
     page = PageNumbers([piece.spots for piece in pieces], notation, fitted)
@@ -125,14 +124,14 @@ def pieces_of(
     notation: Notation = UNKNOWN,
     fitted: Weights | None = None,
 ) -> tuple[Notation, list[Piece]]:
-    """How a page writes numbers, as far as it tells, and its numbers; see ``numbers_of``."""
+    """The notation of a page, as far as it is clear, and its numbers; see ``numbers_of``."""
     parts = [[Piece.of(number, fitted) for number in row] for row in rows]
     known = _settled(notation, [piece for row in parts for piece in row])
     return known, [piece for row in parts for piece in _joined(row, known, fitted)]
 
 
 def _settled(notation: Notation, pieces: Sequence[Piece]) -> Notation:
-    """What is known, and what all numbers agree on that have one meaning only."""
+    """The known notation, completed by what all numbers with a single meaning agree on."""
     decimals: set[str] = set()
     orders: set[str] = set()
     for piece in pieces:
@@ -147,9 +146,9 @@ def _settled(notation: Notation, pieces: Sequence[Piece]) -> Notation:
 
 
 def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> list[Piece]:
-    """The numbers of a line, put together where a narrow gap does not part what belongs together.
+    """The numbers of a line, with parts joined that belong together despite a narrow gap.
 
-    Those that may belong together know what they would be then.
+    Parts that only may belong together keep their joint text as ``joined``.
     """
     found: list[Piece] = []
     for piece in row:
@@ -185,7 +184,7 @@ def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> li
 
 
 def _around_mark(left: Piece, mark: Spot, right: Piece, fitted: Weights | None) -> Piece | None:
-    """Two parts with a mark between them as one number: a date, or a price with small cents."""
+    """Joins two parts with a mark between them to a date, a time or a price with small cents."""
     if not mark.char:
         return None
     both = Piece.of((*left.spots, mark, *right.spots), fitted)
@@ -209,7 +208,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _contradict(left: Piece, right: Piece, known: Notation) -> bool:
-    """Whether one of two has no value, or is not written as is known."""
+    """Whether one of two parts has no value or contradicts the notation, or their marks differ."""
     parts = (left.meanings(), right.meanings())
     fits = all(any(each.value is not None and each.fits(known) for each in part) for part in parts)
     marks = {part[0].notation.decimal for part in parts} - {""}
@@ -217,17 +216,17 @@ def _contradict(left: Piece, right: Piece, known: Notation) -> bool:
 
 
 def _gap(left: Sequence[Spot], right: Sequence[Spot]) -> float:
-    """Between two numbers of a line, in heights of the higher one."""
+    """The gap between two numbers of a line, in heights of the higher one."""
     return (right[0].box.x0 - left[-1].box.x1) / max(_height(left), _height(right))
 
 
 def _height(spots: Sequence[Spot]) -> int:
-    """Of the highest digit, in pixels."""
+    """The height of the highest digit, in pixels."""
     return max(spot.box.height for spot in spots if spot.place >= 0)
 
 
 def _weakest(spots: Sequence[Spot]) -> float:
-    """The confidence of the least sure mark."""
+    """The lowest confidence of a mark; 1 if there is none."""
     return min((spot.confidence for spot in spots if spot.place < 0), default=1.0)
 
 
@@ -239,7 +238,7 @@ def _number(
     known: Notation,
     as_read: bool,
 ) -> Number:
-    """A number as it most likely is, and what else it may be."""
+    """The most likely text and value of a number, with its alternatives."""
     rewritings = page.rewritings(number, digits)
     joined, doubt, why = piece.joined, piece.doubt, ""
     if as_read:
@@ -267,7 +266,7 @@ def _number(
         reason = f"read as {piece.text}"
     elif not reason and right < SURE and why:
         reason = _doubtful_mark(piece.spots) or why
-    # Of two that may be one number, each is as likely as both together.
+    # If two numbers may be one, each alone is as likely as both together.
     share = right * (0.5 if joined and doubt else 1.0) / len(found)
     others = [Alternative(best.text, each.value, share) for each in found[1:]]
     if joined:
@@ -290,7 +289,7 @@ def _number(
 
 
 def _likeliest(others: Sequence[Alternative], room: float) -> tuple[Alternative, ...]:
-    """The most probable ones, each text and value once, with what is left of all probability."""
+    """The most probable alternatives, each once, scaled so that all fit in ``room``."""
     once: dict[tuple[str, Value | None], Alternative] = {}
     for each in sorted(others, key=lambda each: -each.probability):
         once.setdefault((each.text, each.value), each)
@@ -300,13 +299,13 @@ def _likeliest(others: Sequence[Alternative], room: float) -> tuple[Alternative,
 
 
 def _in_brackets(piece: Piece) -> list[tuple[str, float]]:
-    """A number in the brackets of which only one was seen."""
+    """The number in brackets, if only one bracket was read."""
     missed, chance = max((spot.missed for spot in piece.spots), key=lambda each: each[1])
     return [(f"({piece.text})", chance)] if missed in {"(", ")"} else []
 
 
 def _digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -> tuple[Digit, ...]:
-    """The digits of a number as they most likely are; those without a place are unsure."""
+    """The digits of the most likely text; those without a place are unsure."""
     found: list[Digit] = []
     for spot, chars in zip(piece.spots, best.chars, strict=True):
         own = own_digit(spot, chars) if spot.place >= 0 else ""
@@ -325,7 +324,7 @@ def _digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -> tuple
 def _chosen(
     text: str, found: tuple[Meaning, ...], known: Notation
 ) -> tuple[tuple[Meaning, ...], str]:
-    """The meanings that go with what is known, and what is doubtful about them."""
+    """The meanings compatible with the known notation, and what is doubtful about them."""
     fitting = tuple(each for each in found if each.fits(known))
     if known.likely:
         fitting = tuple(sorted(fitting, key=lambda each: each.notation.order != known.likely))
@@ -343,7 +342,7 @@ def _chosen(
 
 
 def _aside(text: str, found: tuple[Meaning, ...]) -> tuple[tuple[Meaning, ...], str]:
-    """In a text brackets need not be a minus: ``4.5 (872)``, ``(212) 555``, unless of an amount."""
+    """Adds the positive value of a number in brackets amid text: ``4.5 (872)``, ``(212) 555``."""
     value = found[0].value
     if not (text.startswith("(") and isinstance(value, Decimal)) or found[0].unit:
         return found, ""

@@ -1,7 +1,7 @@
-"""Watches a folder: reads each picture once by a template, keeps a log, and posts what is new.
+"""Watches a folder: reads each picture once with a template, logs and posts the readings.
 
-The log is the memory: which pictures were read, and what the last values were, is taken from it. A
-file that may not be read now is a row, and is tried again each time.
+The log is the only state: the pictures already read and the last values are restored from it. A
+file that cannot be opened gets a row in the log and is retried each time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from digitlens.progress import note
 from digitlens.reading.ledger import Deliveries, Ledger, LockedError, Row
 from digitlens.reading.meter import WAIT, History, RegionReading, TemplateReader, Verdict
 
-_SHOWN = 3  # pictures of the log that show a digit, by which it is known after a start
-SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
+_SHOWN = 3  # pictures of the log per digit from which its look is relearnt after a start
+SETTLED = 2.0  # seconds without a change after which a file is considered complete
 
 
 class Watch:
-    """Reads the pictures of a folder that are new since the last time."""
+    """Reads the new pictures of a folder."""
 
     def __init__(
         self,
@@ -37,28 +37,28 @@ class Watch:
         deliveries: Deliveries,
         wait: int = WAIT,
     ) -> None:
-        """Takes up where the log ends; raises DataError where a row of it has no time.
+        """Resumes from the log; raises DataError if a row of it has no valid time.
 
-        Pictures arrive in ``folder``, and readings go to ``deliveries`` too; ``wait``: ``History``.
+        Pictures arrive in ``folder``; readings also go to ``deliveries``; ``wait``: ``History``.
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
         regions = reader.template.regions
         self._histories = {region.name: History(region, wait) for region in regions}
         self._held: deque[_Held] = deque()
-        self._known: set[tuple[str, str]] = set()  # picture with its time, and with its hash
-        self._refused: set[tuple[str, str]] = set()  # the same of files that could not be opened
-        self._torn: set[tuple[str, str]] = set()  # hash and region, of a picture half in the log
-        self._seen: dict[str, tuple[int, int]] = {}  # time and size, when it was last looked at
+        self._known: set[tuple[str, str]] = set()  # pictures by name and time, by name and hash
+        self._refused: set[tuple[str, str]] = set()  # the same for files that could not be opened
+        self._torn: set[tuple[str, str]] = set()  # hash and region of a picture half in the log
+        self._seen: dict[str, tuple[int, int]] = {}  # time and size of files at the last check
         self._unwritten: deque[list[Row]] = deque()
-        self._is_locked = False  # the log, when it was last written
-        # By region and digit, the newest rows with a value that has it.
+        self._is_locked = False  # whether the log was locked at the last write
+        # By region and digit, the newest rows with a value that contains the digit.
         self._shown: dict[tuple[str, str], deque[Row]] = {}
         self.unread: set[str] = set()  # names of pictures that could not be read so far
         self._recall()
 
     def _recall(self) -> None:
-        """Takes from the log what was read, and queues what was not delivered."""
+        """Restores known pictures and values from the log, and queues undelivered rows."""
         last, newest = 0, list[Row]()
         for last, row in self._ledger.rows():
             if newest and _pairs(newest[0]) != _pairs(row):
@@ -76,18 +76,18 @@ class Watch:
                     self._shown.setdefault((row.region, digit), deque(maxlen=_SHOWN)).append(row)
         regions = {row.region for row in newest}
         if regions and "" not in regions and self._histories.keys() - regions:
-            # The power failed between the rows of a picture: it is read again, for the others.
+            # A power cut left only some rows of the last picture: read it again for the others.
             self._known -= {pair for row in newest for pair in _pairs(row)}
             self._torn = {(row.sha256, row.region) for row in newest}
         self._deliveries.begun(last)
 
     def _relearn(self) -> None:
-        """Looks once more at pictures of the log, so that digits of the counters are known."""
+        """Relearns the look of the counters' digits from pictures of the log."""
         counters = {each.name for each in self._reader.template.regions if each.kind == "counter"}
         rows = {row for (name, _), rows in self._shown.items() if name in counters for row in rows}
         self._shown.clear()
         for row in sorted(rows, key=lambda each: each.time):
-            with suppress(OSError, DigitlensError):  # gone, or another one
+            with suppress(OSError, DigitlensError):  # the file is gone or was replaced
                 content = (self._folder / row.picture).read_bytes()
                 if sha256(content) == row.sha256:
                     self._histories[row.region].recall(
@@ -95,17 +95,17 @@ class Watch:
                     )
 
     def look(self, paths: Iterable[str], *, patient: bool) -> Iterator[Row]:
-        """Reads those of some pictures that are new, the oldest first; writes and posts them.
+        """Reads those pictures that are new, the oldest first; logs and posts the readings.
 
-        A doubtful one waits for later ones, and those after it with it.
+        A doubtful picture, and all after it, wait for later ones.
 
         Args:
-            paths: Of pictures in the folder.
-            patient: Whether to leave files that may still be written for the next time, and to let
+            paths: Paths of pictures in the folder.
+            patient: Whether to skip files that may still be written until the next call, and to let
                 doubtful pictures wait for others.
 
         Yields:
-            What was decided.
+            The rows of decided pictures.
         """
         new = (found for path in paths if (found := self._new(path, patient=patient)))
         for when, modified, path in sorted(new):
@@ -115,7 +115,7 @@ class Watch:
             yield from self._decided(last=True)
 
     def _decided(self, *, last: bool = False) -> Iterator[Row]:
-        """Decides about pictures in their order, up to the first that waits."""
+        """Decides pictures in order, up to the first that has to wait."""
         while self._held:
             held = self._held[0]
             for found in held.found[len(held.rows) :]:
@@ -131,7 +131,7 @@ class Watch:
                 yield from held.rows
 
     def write(self) -> int:
-        """Writes what is not written yet; gives how many pictures still are not."""
+        """Writes pending rows to the log; returns the number of pictures still pending."""
         try:
             while self._unwritten:
                 last = self._ledger.append(self._unwritten[0])
@@ -139,16 +139,16 @@ class Watch:
             self._is_locked = False
         except LockedError as error:
             if not self._is_locked:
-                note(f"digitlens: {error}: readings wait and are written later")
+                note(f"digitlens: {error}: readings will be written later")
             self._is_locked = True
         return len(self._unwritten)
 
     def _new(self, path: str, *, patient: bool) -> tuple[datetime, str, str] | None:
-        """When a picture was taken and its file written; None if it is not to be read now."""
+        """Times when a picture was taken and its file written; None if it is not to be read now."""
         try:
             found = Path(path).stat()
         except OSError:
-            return None  # gone meanwhile
+            return None  # deleted in the meantime
         stamp = found.st_mtime_ns, found.st_size
         before, self._seen[path] = self._seen.get(path), stamp
         written = datetime.fromtimestamp(found.st_mtime_ns // 1000 / 1e6, UTC)
@@ -171,26 +171,26 @@ class Watch:
         return " ".join(os.fsencode(name).decode(errors="replace").splitlines())
 
     def _read(self, path: str, when: datetime, modified: str) -> None:
-        """Reads a picture, to be decided, unless it was read before."""
+        """Reads a picture and queues it for a decision, unless it was read before."""
         name = self._name(path)
         told = when.isoformat(timespec="seconds"), name, modified
         self._relearn()
         try:
             content = Path(path).read_bytes()
         except FileNotFoundError:
-            return  # gone meanwhile
+            return  # deleted in the meantime
         except OSError as error:
             self.unread.add(name)
             if (name, modified) not in self._refused:
                 self._refused.add((name, modified))
-                reason = f"cannot be read ({error.strerror or error}): it is tried again"
+                reason = f"cannot be read ({error.strerror or error}); will be retried"
                 self._held.append(_unread((*told, ""), "error", reason))
             return
         self.unread.discard(name)
         digest = sha256(content)
         known = (name, digest) in self._known
         self._known |= {(name, modified), (name, digest)}
-        if known:  # only touched
+        if known:  # same content with a new time
             return
         try:
             found = self._reader.read(content)
@@ -206,19 +206,19 @@ class Watch:
         self._held.append(_Held((*told, digest), new, []))
 
 
-Told = tuple[str, str, str, str]  # of a picture: time, name, time of the file, hash
+Told = tuple[str, str, str, str]  # time, name, time of the file and hash of a picture
 
 
 class _Held(NamedTuple):
     """A picture whose rows are not all decided."""
 
     told: Told
-    found: list[RegionReading]  # in its regions
-    rows: list[Row]  # of the first of these
+    found: list[RegionReading]  # readings of its regions
+    rows: list[Row]  # rows of the first of these, which are decided
 
 
 def _unread(told: Told, status: str, reason: str) -> _Held:
-    """A picture on which no region could be read."""
+    """A picture of which no region could be read."""
     return _Held(told, [], [Row(*told, status=status, reason=reason)])
 
 
@@ -240,7 +240,7 @@ def _row(told: Told, found: RegionReading, verdict: Verdict) -> Row:
 
 
 def _pairs(row: Row) -> set[tuple[str, str]]:
-    """What a picture is known again by: its name with its time, and with its hash."""
+    """The keys that identify a picture: its name with its time, and with its hash."""
     return {(row.picture, row.modified), (row.picture, row.sha256)}
 
 
@@ -250,7 +250,7 @@ def _time(text: str, number: int) -> datetime:
     except ValueError as error:
         raise DataError(
             f"row {number} of the log: expected a time as in 2026-01-31T12:00:00+00:00, found "
-            f"{text!r}: mend it, or give another file to --out"
+            f"{text!r}: correct it, or give another file to --out"
         ) from error
 
 

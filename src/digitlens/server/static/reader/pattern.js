@@ -22,7 +22,7 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 export function parsePattern(written) {
   const text = String(written).trim();
   if (/^[0-9]+$/.test(text)) {
-    if (text[0] === '0' || text.length > 2) throw refused(text, 'it is no number of digits');
+    if (text[0] === '0' || text.length > 2) throw refused(text, 'it is not a number of digits');
     return range(Number(text)).map(() => ANY);
   }
   const places = [...pieces(text)].filter((place) => place.length);
@@ -39,7 +39,7 @@ function* pieces(text) {
     const [piece, set, digit, any] = PIECE.exec(text) ?? [''];
     if (!piece || UNPRINTABLE.test(piece)) {
       const found = String.fromCodePoint(text.codePointAt(position));
-      throw refused(text, `'${found}' cannot stand at position ${position + 1}`);
+      throw refused(text, `'${found}' is not allowed at position ${position + 1}`);
     }
     if (set !== undefined) yield setOf(text, set);
     else if (any) yield ANY;
@@ -52,7 +52,7 @@ function setOf(text, inside) {
     Number(part[0]), Number(part.at(-1)),
   ]);
   if (!SET.test(inside) || ranges.some(([first, last]) => first > last)) {
-    throw refused(text, `[${inside}] is no set of digits`);
+    throw refused(text, `[${inside}] is not a set of digits`);
   }
   return ANY.filter((value) => ranges.some(([first, last]) => first <= value && value <= last));
 }
