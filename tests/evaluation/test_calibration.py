@@ -31,7 +31,7 @@ def columns(answers):
 
 
 def overconfident(n, seed=0):
-    """Confidences whose probability of being right is known, and lower than they say."""
+    """Confidences, whether each is right, and the true probability, which is lower."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(4, 3, n)
     probability = 1 / (1 + np.exp(-0.5 * logits))
@@ -40,7 +40,7 @@ def overconfident(n, seed=0):
 
 
 @given(ANSWERS, st.integers(3, 25))
-def test_any_answers_give_a_rising_table_that_keeps_the_order(answers, knots):
+def test_fitted_table_rises_strictly_for_any_answers(answers, knots):
     confidence, right = columns(answers)
     table = fit_calibration(confidence, right, knots)
     assert 2 <= len(table.confidence) <= knots
@@ -49,13 +49,13 @@ def test_any_answers_give_a_rising_table_that_keeps_the_order(answers, knots):
     assert answer.dtype == np.float32
     assert (np.diff(answer) >= 0).all()
     assert 0 < answer[0] < answer[-1] < 1
-    apart = 1 / (1 + np.exp(-np.arange(-16, 16, 0.25)))  # those that differ stay apart
+    apart = 1 / (1 + np.exp(-np.arange(-16, 16, 0.25)))  # different inputs stay different
     assert (np.diff(table.apply(apart)) > 0).all()
     assert Calibration.from_dict(json.loads(json.dumps(table.as_dict()))) == table
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-def test_the_order_of_the_answers_does_not_matter(answers, random):
+def test_fit_does_not_depend_on_the_order_of_the_answers(answers, random):
     shuffled = answers.copy()
     random.shuffle(shuffled)
     one, other = (fit_calibration(*columns(each)) for each in (answers, shuffled))
@@ -63,7 +63,7 @@ def test_the_order_of_the_answers_does_not_matter(answers, random):
     assert one.probability == pytest.approx(other.probability)
 
 
-def test_known_probabilities_are_found():
+def test_fit_recovers_known_probabilities():
     table = fit_calibration(*overconfident(20_000)[:2])
     confidence, right, probability = overconfident(20_000, seed=1)
     found = table.apply(confidence)
@@ -73,7 +73,7 @@ def test_known_probabilities_are_found():
     assert calibration_error(equal_width_bins(confidence, right)) > 0.05
 
 
-def test_what_is_calibrated_stays_nearly_as_it_is_and_what_is_against_the_truth_becomes_flat():
+def test_calibrated_confidence_is_kept_and_anticorrelated_confidence_becomes_flat():
     confidence = np.random.default_rng(0).random(20_000).astype(np.float32)
     right = np.random.default_rng(1).random(20_000) < confidence
     asked = np.linspace(0.05, 0.95, 19)
@@ -83,7 +83,7 @@ def test_what_is_calibrated_stays_nearly_as_it_is_and_what_is_against_the_truth_
     assert found == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_end_of_the_axis_adds_next_to_nothing():
+def test_knot_at_the_end_of_the_axis_adds_almost_nothing():
     confidence = np.full(998, 0.9, np.float32)
     table = fit_calibration(confidence, np.ones(998, bool))
     assert table.apply(np.ones(1)) == pytest.approx(0.999, abs=0.0002)
@@ -103,22 +103,22 @@ def test_the_end_of_the_axis_adds_next_to_nothing():
         *((np.full(n, 0.9), np.zeros(n, bool), [0.9], [1 / (n + 2)]) for n in (1, 10, 1000)),
     ],
 )
-def test_few_levels_give_the_share_that_is_right_and_are_never_certain(
+def test_few_confidence_levels_give_the_smoothed_accuracy_never_certainty(
     confidence, right, asked, expected
 ):
     table = fit_calibration(confidence.astype(np.float32), right)
     assert table.apply(np.array(asked, np.float32)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_lucky_run_at_the_top_is_not_taken_for_certainty():
+def test_lucky_run_at_the_top_does_not_become_certainty():
     confidence = np.linspace(0.5, 0.99, 1000).astype(np.float32)
-    right = np.arange(1000) % 100 != 30  # 1 % wrong, and none among the surest 69
-    # A block of 69 right ones alone would say 98.6 %, after one below 98.5 %: too few to tell.
+    right = np.arange(1000) % 100 != 30  # 1 % wrong, none of them among the most confident 69
+    # A block of 69 right answers alone gives 98.6 %, the block below it 98.5 %: too few to tell.
     found = fit_calibration(confidence, right).apply(confidence[[10, 500, 990]])
     assert found == pytest.approx(991 / 1002, abs=0.001)
 
 
-def test_lines_go_through_the_table():
+def test_interpolation_passes_through_the_table():
     assert TABLE.apply(np.array(TABLE.confidence)) == pytest.approx(TABLE.probability)
     assert TABLE.apply(np.array([0.0, 1.0])) == pytest.approx([0.2, 0.8])
     assert 0.2 < TABLE.apply(np.array([0.3]))[0] < 0.4
@@ -161,12 +161,12 @@ def test_wrong_answers_are_refused(confidence, right, message):
         ({"confidence": [0.1, 0.2], "probability": [0.2, 0.2]}, "before, found 0.2, 0.2"),
     ],
 )
-def test_a_damaged_table_says_what_is_wrong(values, message):
+def test_damaged_table_is_refused_with_the_reason(values, message):
     with pytest.raises(ValueError, match=message):
         Calibration.from_dict(values)
 
 
-def test_the_weights_that_drew_the_answers_are_found_and_finite_where_these_part_cleanly():
+def test_logistic_fit_recovers_the_weights_and_is_finite_on_separable_data():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(20_000, 2))
     right = rng.random(len(features)) < logistic((0.5, 2.0, -1.0), features)
@@ -178,7 +178,7 @@ def test_the_weights_that_drew_the_answers_are_found_and_finite_where_these_part
 
 
 def drawn(count, weights, seed=0):
-    """Opinions, and values drawn from what the weights make of them."""
+    """Log probabilities of several voters, and values drawn from their weighted pool."""
     rng = np.random.default_rng(seed)
     logs = np.log(rng.dirichlet(np.full(10, 0.3), (count, len(weights))) + 1e-3)
     logs = logs.transpose(0, 2, 1)
@@ -192,18 +192,18 @@ def drawn(count, weights, seed=0):
     [(6000, (0.8, 0.3), 0), (4000, (0.9, 0.0), 1)],
     ids=["both know something", "one knows nothing"],
 )
-def test_the_weights_that_values_were_drawn_with_are_found(count, weights, seed):
+def test_pool_fit_recovers_the_weights(count, weights, seed):
     assert fit_pool(*drawn(count, weights, seed)) == pytest.approx(weights, abs=0.06)
 
 
-def test_voters_that_always_agree_share_the_weight():
+def test_identical_voters_share_the_weight():
     logs, truth = drawn(2000, (0.8,), seed=2)
     first, second = fit_pool(np.repeat(logs, 2, axis=2), truth)
     assert first == pytest.approx(second)
     assert first + second == pytest.approx(0.8, abs=0.08)
 
 
-def test_rows_are_probabilities_however_sure_the_voters_are():
+def test_pooled_rows_sum_to_one_for_very_confident_voters():
     logs = np.log(np.eye(10)[:, :, None].clip(1e-4)) * 1000
     found = pooled((2.0,), logs)
     assert found.sum(axis=1) == pytest.approx(1)
@@ -217,7 +217,7 @@ def softmax(logits):
 
 
 def probabilities_drawn(n=3000, sharpness=2.0, bias=0.0, seed=0):
-    """Probabilities sharper than they should be, with too much of the last digit."""
+    """Labels, overconfident probabilities biased towards the last digit, and the true ones."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, 10))
     honest = softmax(logits)
@@ -225,7 +225,7 @@ def probabilities_drawn(n=3000, sharpness=2.0, bias=0.0, seed=0):
     return labels, softmax(sharpness * (logits + bias * (np.arange(10) == 9))), honest
 
 
-def test_the_temperature_is_the_one_with_the_lowest_loss():
+def test_fitted_temperature_minimises_the_loss():
     labels, probabilities, honest = probabilities_drawn()
     scaled = fit_temperature(labels, probabilities)(probabilities)
     logits = np.log(probabilities)
@@ -237,7 +237,7 @@ def test_the_temperature_is_the_one_with_the_lowest_loss():
 
 
 @pytest.mark.parametrize("name", SCALINGS)
-def test_every_scaling_gives_probabilities_of_lower_loss(name):
+def test_every_scaling_lowers_the_loss(name):
     labels, probabilities, _ = probabilities_drawn(bias=0.7)
     scaled = SCALINGS[name](labels, probabilities)(probabilities)
     np.testing.assert_allclose(scaled.sum(axis=1), 1)
@@ -246,7 +246,7 @@ def test_every_scaling_gives_probabilities_of_lower_loss(name):
         np.testing.assert_array_equal(scaled.argmax(axis=1), probabilities.argmax(axis=1))
 
 
-def test_a_constant_for_each_digit_takes_away_the_bias_to_one():
+def test_vector_scaling_removes_the_bias_towards_a_digit():
     labels, probabilities, honest = probabilities_drawn(bias=0.7)
     scaled = SCALINGS["vector"](labels, probabilities)(probabilities)
     assert np.abs(scaled - honest).mean() < 0.01
@@ -259,16 +259,16 @@ def test_probabilities_of_zero_are_scaled_too():
         assert np.isfinite(fit(labels, probabilities)(probabilities)).all()
 
 
-def test_only_what_the_data_asks_for_is_worth_it():
+def test_scaling_gains_only_on_miscalibrated_data():
     labels, probabilities, honest = probabilities_drawn(800, bias=2.0)
     scores = compare_scalings(labels, probabilities, folds=2)
     assert list(scores) == list(SCALINGS)
     assert scores["vector"].nll < scores["temperature"].nll < log_loss(labels, probabilities)
     for score in compare_scalings(labels, honest, folds=2).values():
-        assert score.gain < 2 * score.error  # nothing to gain where all is well
+        assert score.gain < 2 * score.error  # nothing to gain on calibrated data
 
 
-def test_the_same_seed_gives_the_same_scores_and_too_few_tiles_are_refused():
+def test_scores_depend_only_on_the_seed_and_too_few_tiles_are_refused():
     labels, probabilities, _ = probabilities_drawn(100)
     scores = [compare_scalings(labels, probabilities, folds=2, seed=s) for s in (1, 1, 2)]
     assert scores[0] == scores[1] != scores[2]

@@ -79,12 +79,12 @@ def test_class_scores_and_averages_agree_with_scikit_learn(case):
 @given(scored(), st.sampled_from([np.float32, np.float64]))
 def test_log_loss_agrees_with_scikit_learn(case, dtype):
     truth, probabilities = case[0], case[1].astype(dtype)
-    # scikit-learn wants the classes in the truth or named, and rows that sum to 1 in its own type.
+    # scikit-learn needs all classes in the truth or listed, and rows that sum to 1 in their dtype.
     expected = reference.log_loss(truth, probabilities, labels=DIGITS)
     assert metrics.log_loss(truth, probabilities) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_log_loss_of_a_sure_mistake_is_finite_and_of_certainty_is_zero():
+def test_log_loss_of_a_certain_mistake_is_finite_and_of_a_certain_hit_zero():
     sure = np.eye(10, dtype=np.float32)[[3, 3]]
     assert metrics.log_loss(np.array([4, 4]), sure) == pytest.approx(-np.log(2**-23))
     assert str(metrics.log_loss(np.array([3, 3]), sure)) == "0.0"
@@ -112,7 +112,7 @@ def test_calibration_agrees_with_a_loop_over_the_bins(case, bins):
 
 
 @given(st.integers(1, 10**6), st.data())
-def test_wilson_interval_agrees_with_scipy_and_holds_the_share(n, data):
+def test_wilson_interval_agrees_with_scipy_and_contains_the_proportion(n, data):
     right = data.draw(st.integers(0, n))
     expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
     low, high = metrics.wilson_interval(right, n)
@@ -120,13 +120,13 @@ def test_wilson_interval_agrees_with_scipy_and_holds_the_share(n, data):
     assert 0 <= low <= right / n <= high <= 1
 
 
-def test_wilson_interval_of_nothing_is_everything_and_more_right_than_there_are_refused():
+def test_wilson_interval_of_no_data_is_0_to_1_and_more_right_than_n_is_refused():
     assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
     with pytest.raises(ValueError, match="right = 11, n = 10"):
         metrics.wilson_interval(11, 10)
 
 
-def test_confused_pairs_are_ordered_without_the_diagonal_and_without_zeros():
+def test_confused_pairs_are_sorted_and_omit_the_diagonal_and_zeros():
     truth = np.array([4, 4, 7, 1, 1, 1, 1], np.uint8)
     predicted = np.array([9, 9, 1, 7, 1, 1, 1], np.uint8)
     confusion = metrics.confusion_matrix(truth, predicted)
@@ -146,9 +146,7 @@ def test_confused_pairs_are_ordered_without_the_diagonal_and_without_zeros():
         ([1, 1], [-1, 1], "found -1 to 1"),
     ],
 )
-def test_labels_that_are_not_digits_and_probabilities_of_another_shape_are_refused(
-    truth, predicted, message
-):
+def test_wrong_labels_and_shapes_are_refused(truth, predicted, message):
     with pytest.raises(ValueError, match=message):
         metrics.confusion_matrix(np.array(truth, np.int64), np.array(predicted, np.int64))
     with pytest.raises(ValueError, match=r"\[2, 10\], found \[2, 9\]"):
@@ -161,7 +159,7 @@ ANSWERS = st.lists(
 
 
 def drawn(n=2000, seed=0):
-    """Labels that follow their probabilities."""
+    """Labels drawn from the returned probabilities."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, (n, 10))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -174,26 +172,26 @@ def columns(pairs):
     return np.array(confidence), np.array(right)
 
 
-def test_brier_is_that_of_scikit_learn_summed_over_the_digits():
+def test_brier_score_is_scikit_learns_summed_over_the_digits():
     labels, probabilities = drawn()
     each = [brier_score_loss(labels == k, probabilities[:, k]) for k in range(10)]
     assert brier_score(labels, probabilities) == pytest.approx(sum(each))
 
 
 @given(ANSWERS, st.integers(0, 100))
-def test_risk_is_that_of_ties_in_any_order_on_average(pairs, seed):
+def test_risk_curve_averages_over_the_order_of_ties(pairs, seed):
     confidence, right = columns(pairs)
     curve = risk_curve(confidence, right)
     order = np.random.default_rng(seed).permutation(len(right))
     np.testing.assert_allclose(risk_curve(confidence[order], right[order]), curve)
     assert curve[-1] == pytest.approx(1 - right.mean())
-    for threshold in np.unique(confidence):  # where no tie is cut the curve is plain counting
+    for threshold in np.unique(confidence):  # at whole groups of ties, the curve is plain counting
         stated = confidence >= threshold
         assert curve[stated.sum() - 1] == pytest.approx((~right[stated]).mean())
 
 
 @given(ANSWERS)
-def test_no_mistake_is_among_what_is_covered_at_zero_errors(pairs):
+def test_coverage_at_zero_contains_no_mistake(pairs):
     confidence, right = columns(pairs)
     covered = coverage_at_zero(confidence, right)
     surest = np.argsort(-confidence, kind="stable")[: round(covered * len(right))]
@@ -202,7 +200,7 @@ def test_no_mistake_is_among_what_is_covered_at_zero_errors(pairs):
 
 
 @given(ANSWERS, st.integers(1, 20))
-def test_bins_hold_all_answers_in_equal_parts(pairs, bins):
+def test_equal_mass_bins_split_the_answers_evenly(pairs, bins):
     confidence, right = columns(pairs)
     rows = equal_mass_bins(confidence, right, bins)
     counts = [row.count for row in rows]
@@ -226,7 +224,7 @@ def test_scores_of_known_answers():
     assert json.loads(json.dumps(asdict(found)))["n"] == 4
 
 
-def test_the_mean_counts_each_set_the_same():
+def test_mean_uncertainty_weights_each_set_equally():
     one, other = (measure_uncertainty(*drawn(n, seed=n)) for n in (10, 200))
     mean = mean_uncertainty([one, other])
     assert mean.n == 210
@@ -246,7 +244,7 @@ def test_the_mean_counts_each_set_the_same():
         ("77", "17", 1, "01"),
     ],
 )
-def test_characters_are_aligned_at_the_fewest_edits(truth, read, edits, right):
+def test_characters_are_aligned_with_the_fewest_edits(truth, read, edits, right):
     assert aligned(truth, read) == (edits, [flag == "1" for flag in right])
 
 
@@ -258,11 +256,11 @@ def test_characters_are_aligned_at_the_fewest_edits(truth, read, edits, right):
         ("", "1", []),
     ],
 )
-def test_what_is_replaced_stands_for_what_was_there(truth, read, pairs):
+def test_substituted_characters_are_paired(truth, read, pairs):
     assert alignment(truth, read) == pairs
 
 
-def test_pairs_are_the_cheapest_in_order_and_what_is_far_stays_without():
+def test_cheapest_pairs_keep_the_order_and_leave_distant_items_unpaired():
     far = float("inf")
     assert cheapest_pairs([[0.9, 0.1], [far, 0.2]], [0.5, 1]) == [(0, 0), (1, 1)]
     assert cheapest_pairs([[0.9, 0.1], [far, far]], [0.5, 1]) == [(0, 1)]
@@ -271,7 +269,7 @@ def test_pairs_are_the_cheapest_in_order_and_what_is_far_stays_without():
 TILES = np.zeros((30, 28, 28), np.uint8)
 
 
-def test_medians_and_the_slowest_twentieth():
+def test_speed_is_the_median_and_the_95th_percentile():
     speed = Speed(single=(0.001,) * 19 + (1.0,), batch=(0.1, 0.2, 9.0), batch_size=100)
     assert speed.one == 0.001
     assert speed.slow == pytest.approx(0.95, abs=0.01)

@@ -28,7 +28,7 @@ LABELS = np.arange(200) % 10
 
 
 def fake_outputs(tiles):
-    """Sure of bright tiles, and of their value; the more a tile is dark, the less."""
+    """Outputs whose confidence grows with the brightness of the tile."""
     bright = tiles.mean(axis=(1, 2)) / 255
     values = tiles[:, 0, 0] % 10
     probabilities = np.full((len(tiles), 10), 0.0, np.float32) + (1 - bright[:, None]) / 10
@@ -45,7 +45,7 @@ def tiles_of(level, count=200):
 
 @given(SCORES, SCORES)
 @settings(max_examples=40)
-def test_both_measures_are_those_of_scikit_learn(digits, negatives):
+def test_auroc_and_fpr95_agree_with_scikit_learn(digits, negatives):
     truth = np.r_[np.ones(len(digits)), np.zeros(len(negatives))]
     scores = np.r_[digits, negatives]
     assert auroc(digits, negatives) == pytest.approx(roc_auc_score(truth, scores))
@@ -54,7 +54,7 @@ def test_both_measures_are_those_of_scikit_learn(digits, negatives):
     assert detect(digits, negatives).fpr95 == pytest.approx(expected)
 
 
-def test_near_1_the_maximum_is_compared_by_what_the_others_get():
+def test_maximum_probabilities_near_1_are_ranked_by_the_remainder():
     probabilities = np.full((2, 10), 1e-12, np.float32)
     probabilities[0, 0], probabilities[1, 0] = 1, 1
     probabilities[1, 1] = 1e-10
@@ -62,7 +62,7 @@ def test_near_1_the_maximum_is_compared_by_what_the_others_get():
     assert first > second
 
 
-def test_a_classifier_allows_the_scores_that_its_graph_has_outputs_for():
+def test_available_scores_depend_on_the_outputs_of_the_graph():
     outputs = fake_outputs(tiles_of(250))
     only = Outputs(outputs.probabilities)
     assert list(scores_for(only, LABELS)) == ["maximum probability"]
@@ -81,7 +81,7 @@ def test_a_classifier_allows_the_scores_that_its_graph_has_outputs_for():
         scores_for(outputs, LABELS)["energy"](only)
 
 
-def test_every_score_tells_dark_tiles_from_bright_ones():
+def test_every_score_separates_dark_tiles_from_bright_ones():
     scores = scores_for(fake_outputs(tiles_of(250)), LABELS)
     negatives = {"dark": tiles_of(20), "bright": tiles_of(250, 50)}
     table, found = measure_scores(scores, fake_outputs, tiles_of(250), negatives)
@@ -94,7 +94,7 @@ def test_every_score_tells_dark_tiles_from_bright_ones():
     assert json.loads(json.dumps(asdict(table["energy"]["dark"])))["fpr95"] == 0
 
 
-def test_the_score_with_the_best_mean_is_recommended():
+def test_score_with_the_best_mean_is_recommended():
     good, fair, poor = (Detection(1, auroc, 0.5) for auroc in (0.99, 0.9, 0.7))
     assert recommended({"a": {"x": good, "y": poor}, "b": {"x": fair, "y": fair}}) == "b"
     assert recommended({"first": {"x": fair}, "second": {"x": fair}}) == "first"
@@ -109,12 +109,12 @@ FEATURES = (CENTRES[FITTED_LABELS] + RNG.normal(0, 1, (600, 6)) @ RNG.normal(0, 
 OTHERS = RNG.normal(0, 9, (40, 6)).astype("f4")
 
 
-def test_class_means_are_those_of_scikit_learns_covariance():
+def test_class_mean_distances_agree_with_scikit_learns_covariance():
     fitted = fit_class_means(FEATURES, FITTED_LABELS)
     means = np.stack(
         [FEATURES.astype(np.float64)[digit == FITTED_LABELS].mean(axis=0) for digit in range(10)]
     )
-    # Theirs adds up to one: it is smaller by 1 + 0.001.
+    # scikit-learn's weights sum to one, so its covariance is smaller by a factor of 1.001.
     shared = ShrunkCovariance(shrinkage=0.001 / 1.001, assume_centered=True)
     shared.fit(FEATURES.astype(np.float64) - means[FITTED_LABELS])
     apart = OTHERS[:, None] - means
@@ -122,11 +122,11 @@ def test_class_means_are_those_of_scikit_learns_covariance():
     np.testing.assert_allclose(fitted(OTHERS), np.sqrt(squares / 1.001), rtol=1e-5)
 
 
-def test_features_that_never_vary_do_no_harm_and_a_digit_without_tiles_has_no_mean():
+def test_constant_features_are_harmless_and_a_digit_without_tiles_is_refused():
     flat = np.hstack([FEATURES, np.full((600, 2), 3, np.float32)])
     fitted = fit_class_means(flat, FITTED_LABELS)
     assert np.isfinite(fitted(flat)).all()
-    moved = flat + np.eye(8, dtype=np.float32)[7]  # what never varied does now
+    moved = flat + np.eye(8, dtype=np.float32)[7]  # the constant feature changes
     assert fitted(moved).min() > fitted(flat).max()
     with pytest.raises(ValueError, match="all ten digits"):
         fit_class_means(FEATURES, FITTED_LABELS % 9)
@@ -139,7 +139,7 @@ NEGATIVES = {
 
 
 def probabilities_of(tiles):
-    """Sure of what has much ink on the left; the value is any."""
+    """Probabilities of a 3 that grow with the ink in the left half."""
     ink = tiles[:, :, :14].mean(axis=(1, 2)) / 255
     chances = np.full((len(tiles), 10), 0.05, np.float32)
     chances[:, 3] += 10 * ink
@@ -151,7 +151,7 @@ def plain(tiles):
 
 
 def with_digit(tiles):
-    """A graph that knows noise by its few dark pixels, and takes black tiles for digits."""
+    """A graph that rejects noise for its few dark pixels and accepts black tiles as digits."""
     dark = (tiles < 40).mean(axis=(1, 2))
     return Outputs(probabilities_of(tiles), digit=dark.astype(np.float32))
 
@@ -165,7 +165,7 @@ def _few(monkeypatch):
     monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 20)
 
 
-def test_with_probabilities_alone_nothing_is_chosen_and_uncertainty_measured(small_split):
+def test_graph_with_only_probabilities_gets_no_choice_of_score(small_split):
     found = measure_rejection(plain, small_split, NEGATIVES, never)
     assert found.recommended == "maximum probability"
     assert list(found.scores) == ["maximum probability"]
@@ -185,11 +185,11 @@ def test_with_probabilities_alone_nothing_is_chosen_and_uncertainty_measured(sma
     assert set(values["uncertainty"]) == {"clean", "corrupted"}
 
 
-def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
+def test_score_is_chosen_on_other_tiles_than_it_is_reported_on(small_split):
     def choice(negatives):
         return lambda: Choice(small_split, small_split.tiles, {"as in training": negatives})
 
-    # What is there to choose by decides, not what is quoted: there black tiles are easy.
+    # The negatives of the choice decide, not those of the report.
     by_noise = measure_rejection(with_digit, small_split, NEGATIVES, choice(NEGATIVES["noise"]))
     assert by_noise.recommended == "digit"
     by_black = measure_rejection(with_digit, small_split, NEGATIVES, choice(NEGATIVES["black"]))
@@ -198,9 +198,9 @@ def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
     assert by_black.scores == by_noise.scores
 
 
-def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(small_split):
+def test_external_score_is_measured_everywhere_and_never_recommended(small_split):
     def bright(tiles):
-        """Knows digits by what noise lacks: more ink than black, less than noise."""
+        """Scores by closeness to the mean ink of digits: more than black, less than noise."""
         ink = tiles.mean(axis=(1, 2)).astype(np.float64)
         return -np.abs(ink - small_split.tiles.mean())
 
@@ -217,4 +217,4 @@ def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(s
     alone = measure_rejection(plain, *given, never, others=others, scaling=True)
     assert list(alone.scores) == ["maximum probability", "ink"]
     assert alone.recommended == "maximum probability"
-    assert "temperature" in alone.scaling  # ways to calibrate are compared when asked for
+    assert "temperature" in alone.scaling  # scalings are compared on request

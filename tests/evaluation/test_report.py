@@ -23,7 +23,7 @@ from digitlens.evaluation.report import (
 
 
 def split_of(labels):
-    """Tiles that say their label in the corner pixel."""
+    """Tiles with their label in the corner pixel."""
     labels = np.array(labels, np.uint8)
     tiles = np.zeros((len(labels), 28, 28), np.uint8)
     tiles[:, 0, 0] = labels
@@ -43,7 +43,7 @@ def corner_reader(confidence=0.91, mistaken=()):
     return predict_proba
 
 
-def test_report_of_a_reader_that_mistakes_fours():
+def test_report_of_a_classifier_that_misreads_fours():
     report = evaluate(corner_reader(mistaken=[4]), split_of([0, 1, 2, 3, 4, 4, 5, 6, 7, 8]))
     assert (report.n, report.score.errors, report.accuracy) == (10, 2, 0.8)
     assert report.interval == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
@@ -58,7 +58,7 @@ def test_report_of_a_reader_that_mistakes_fours():
     assert report.without_label_errors is None
 
 
-def test_report_as_json_lists_the_wrong_ones_and_not_all_predictions():
+def test_json_report_lists_mistakes_and_omits_probabilities():
     info = ModelInfo("corner", "ab" * 32, {"pixels": "byte"})
     report = evaluate(
         corner_reader(mistaken=[4]), split_of([1, 4, 1]), model=info, data_name="corners"
@@ -75,7 +75,7 @@ def test_report_as_json_lists_the_wrong_ones_and_not_all_predictions():
     assert "probabilities" not in found
 
 
-def test_score_without_known_label_errors_leaves_exactly_these_tiles_out(monkeypatch):
+def test_known_label_errors_are_left_out_of_the_second_score(monkeypatch):
     split = split_of([1, 4, 1, 4])
     monkeypatch.setattr(module, "MNIST_TEST_SHA256", data_sha256(split))
     monkeypatch.setattr(module, "MNIST_TEST", (1, 2))
@@ -85,7 +85,7 @@ def test_score_without_known_label_errors_leaves_exactly_these_tiles_out(monkeyp
     assert report.as_dict()["without_label_errors"]["left_out"] == [1, 2]
 
 
-def test_long_splits_are_given_in_chunks(monkeypatch):
+def test_long_splits_are_predicted_in_chunks(monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 4)
     sizes, labels = [], [3, 1, 4, 1, 5, 9, 2, 6, 5]
     read = corner_reader()
@@ -118,7 +118,7 @@ def test_answers_that_are_not_probabilities_are_refused(answer, message):
         evaluate(lambda _: answer, split_of([1, 2]))
 
 
-def test_rounded_probabilities_are_accepted_and_an_empty_split_refused():
+def test_rounded_probabilities_are_accepted_and_an_empty_split_is_refused():
     check_probabilities(row().astype(np.float16), 2)
     with pytest.raises(DataError, match="empty"):
         evaluate(corner_reader(), split_of([]))
@@ -131,7 +131,7 @@ def test_data_hash_changes_with_tiles_labels_and_order():
 
 
 @pytest.mark.mnist
-def test_mnist_test_set_is_known_and_its_label_errors_left_out(mnist):
+def test_mnist_test_set_is_recognised_and_its_label_errors_left_out(mnist):
     test = mnist.test
     assert data_sha256(test) == MNIST_TEST_SHA256
     places = iter(np.split(np.eye(10, dtype=np.float32)[test.labels], 10))
@@ -150,7 +150,7 @@ def test_mnist_test_set_is_known_and_its_label_errors_left_out(mnist):
 
 @pytest.fixture
 def data():
-    """Tiles whose first pixel is their digit when they are framed, and one more when not."""
+    """Tiles whose first pixel is their digit if framed, and one more if not."""
     labels = np.array([0, 1, 2, 2, 8], np.uint8)
     tiles = np.zeros((5, 28, 28), np.uint8)
     tiles[:, 0, 0] = labels
@@ -158,11 +158,11 @@ def data():
 
 
 def by_first_pixel(tiles):
-    read = np.where(tiles[:, 0, 0] == 8, 3, tiles[:, 0, 0])  # an 8 is taken for a 3
+    read = np.where(tiles[:, 0, 0] == 8, 3, tiles[:, 0, 0])  # an 8 is read as a 3
     return np.eye(10, dtype=np.float32)[read]
 
 
-def test_framed_and_unframed_are_scored_apart_also_in_json(data):
+def test_framed_and_unframed_tiles_are_scored_separately(data):
     found = measure_transfer(by_first_pixel, data, model=ModelInfo("model", "abc"))
     assert found.data is data
     assert (found.framed.n, found.framed.score.errors) == (5, 1)
@@ -189,7 +189,7 @@ def split(draw_bars):
 
 
 def read_bars(tiles):
-    """Probabilities by the ink in each of ten pairs of columns."""
+    """Probabilities from the ink in each of ten pairs of columns."""
     ink = tiles[:, :, :20].reshape(len(tiles), 28, 10, 2).sum(axis=(1, 3), dtype=np.float64)
     odds = np.exp((ink - ink.max(axis=1, keepdims=True)) / 1000)
     return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -220,7 +220,7 @@ def test_every_corruption_and_sweep_is_measured_on_corrupted_tiles(found, split)
     assert accuracy["translate"] < 0.5
 
 
-def test_curves_start_from_what_is_usual(found):
+def test_sweeps_are_perfect_at_the_usual_value(found):
     for curve in found.curves:
         shares = dict(zip(curve.values, [score.accuracy for score in curve.scores], strict=True))
         assert shares[curve.usual] == 1
@@ -228,7 +228,7 @@ def test_curves_start_from_what_is_usual(found):
     assert rotation.scores[0].accuracy < 0.9
 
 
-def test_means_over_all_and_over_those_that_training_did_not_show(found):
+def test_means_over_all_corruptions_and_over_those_unseen_in_training(found):
     shares = {row.name: row.score.accuracy for row in found.corruptions}
     assert found.mean_accuracy == pytest.approx(sum(shares.values()) / 15)
     for name in ("rotate", "shot_noise", "impulse_noise"):
@@ -237,7 +237,7 @@ def test_means_over_all_and_over_those_that_training_did_not_show(found):
     assert found.mean_accuracy_apart == pytest.approx(sum(shares.values()) / 12)
 
 
-def test_without_a_recipe_nobody_knows_what_training_showed(split, report):
+def test_overlap_with_training_is_unknown_without_a_recipe(split, report):
     steps = []
     ask = lambda tiles: steps.append(len(tiles)) or read_bars(tiles)  # noqa: E731
     found = measure_robustness(ask, split, report, curve_tiles=5)
@@ -247,7 +247,7 @@ def test_without_a_recipe_nobody_knows_what_training_showed(split, report):
     assert {score.n for curve in found.curves for score in curve.scores} == {5}
 
 
-def test_json_has_everything_but_the_answers(found):
+def test_robustness_json_omits_only_the_probabilities(found):
     values = json.loads(json.dumps(found.as_dict()))
     assert values["model"]["name"] == values["data"]["name"] == "bars"
     assert values["mean_accuracy"] == pytest.approx(found.mean_accuracy, abs=1e-6)

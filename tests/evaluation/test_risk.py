@@ -25,19 +25,19 @@ def columns(answers):
 
 
 def drawn(n=20_000, seed=0):
-    """Confidences that are the probability of being right, most of them near 1."""
+    """Calibrated confidences, most of them near 1, and whether each is right."""
     rng = np.random.default_rng(seed)
     probability = (1 / (1 + np.exp(-rng.normal(6, 3, n)))).astype(np.float32)
     return probability, rng.random(n) < probability
 
 
 @given(ANSWERS, st.integers(0, 20), st.integers(2, 60))
-def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
+def test_every_point_of_the_curve_matches_plain_counting(answers, missed, points):
     confidence, right = columns(answers)
     total = int(right.sum()) + missed or 1
     curve = risk_coverage(confidence, right, total, points)
     assert len(curve.threshold) <= points
-    assert curve.threshold[-1] == confidence.min()  # everything stated is always a point
+    assert curve.threshold[-1] == confidence.min()  # stating everything is always a point
     for i, threshold in enumerate(curve.threshold):
         stated = confidence >= threshold
         wrong = int((stated & ~right).sum())
@@ -51,7 +51,7 @@ def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
 
 
 @given(ANSWERS)
-def test_a_threshold_keeps_its_target_and_so_do_all_that_were_tested_before(answers):
+def test_threshold_meets_its_target_and_so_do_all_tested_before_it(answers):
     confidence, right = columns(answers)
     curve = risk_coverage(confidence, right, len(right))
     rate = curve.upper
@@ -71,7 +71,7 @@ def test_a_threshold_keeps_its_target_and_so_do_all_that_were_tested_before(answ
 
 
 @pytest.mark.parametrize("target", [0, 1, -0.1, 1.5, float("nan")])
-def test_impossible_targets_are_refused(target):
+def test_targets_outside_0_to_1_are_refused(target):
     with pytest.raises(ValueError, match="above 0 and below 1"):
         RiskCoverage.from_dict(GOOD).threshold_for(target)
 
@@ -79,11 +79,11 @@ def test_impossible_targets_are_refused(target):
 @pytest.mark.parametrize(
     ("wrong", "stated", "bound"), [(0, 59, 0.0495), (0, 299, 0.00997), (1, 10, 0.3942), (5, 5, 1)]
 )
-def test_the_bound_is_that_of_clopper_and_pearson(wrong, stated, bound):
+def test_bound_is_clopper_pearson(wrong, stated, bound):
     assert binomial_bound(wrong, stated) == pytest.approx(bound, abs=1e-4)
 
 
-def test_the_bound_holds_on_other_answers_where_the_measured_risk_does_not():
+def test_bound_holds_on_new_answers_where_the_measured_risk_does_not():
     others, right = drawn(400_000, seed=99)
     bounded, measured = [], []
     for seed in range(20):
@@ -95,7 +95,7 @@ def test_the_bound_holds_on_other_answers_where_the_measured_risk_does_not():
     assert max(measured) > 0.01
 
 
-def test_fifty_points_are_close_to_all_of_them():
+def test_fifty_points_approximate_the_full_curve():
     confidence, right = drawn(3000)
     few = risk_coverage(confidence, right, len(right))
     every = risk_coverage(confidence, right, len(right), points=2 * len(right))
@@ -107,7 +107,7 @@ def test_fifty_points_are_close_to_all_of_them():
         assert every_at - 0.04 <= few_at <= every_at
 
 
-def test_a_perfect_reader_promises_what_its_number_of_digits_can():
+def test_perfect_reader_is_limited_by_its_number_of_digits():
     curve = risk_coverage(np.linspace(0.5, 1, 4000).astype(np.float32), np.ones(4000, bool), 4000)
     assert curve.coverage[-1] == 1
     assert not curve.risk.any()
@@ -127,7 +127,7 @@ def test_a_perfect_reader_promises_what_its_number_of_digits_can():
     ],
     ids=["constant", "one answer", "all wrong", "specks do not make up for missed digits"],
 )  # fmt: skip
-def test_a_constant_confidence_is_one_point(
+def test_constant_confidence_gives_one_point(
     confidence, right, total, coverage, kept, refused, message
 ):
     curve = risk_coverage(confidence, right, total)
@@ -181,7 +181,7 @@ def test_wrong_answers_are_refused(confidence, right, total, message):
         ({"wrong": [0, 5]}, "no more wrong than stated"),
     ],
 )
-def test_a_damaged_curve_says_what_is_wrong(change, message):
+def test_damaged_curve_is_refused_with_the_reason(change, message):
     with pytest.raises(ValueError, match=message):
         RiskCoverage.from_dict(GOOD | change)
     with pytest.raises(ValueError, match=r"expected a curve .* found \[\]"):
@@ -199,7 +199,7 @@ def test_a_damaged_curve_says_what_is_wrong(change, message):
         ("99.9%", 0.999),
     ],
 )
-def test_targets_are_shares_or_percent(text, share):
+def test_targets_are_fractions_or_percentages(text, share):
     assert parse_target(text) == share
 
 
@@ -223,12 +223,12 @@ def test_targets_are_shares_or_percent(text, share):
         ("inf%", "found inf"),
     ],
 )
-def test_other_targets_are_refused(text, message):
+def test_malformed_targets_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_target(text)
 
 
 @pytest.mark.parametrize(("target", "needed"), [(0.005, 598), (0.001, 2995), (0.01, 299), (0.5, 5)])
-def test_so_many_digits_promise_a_rate_and_one_less_does_not(target, needed):
+def test_digits_needed_is_the_smallest_sufficient_number(target, needed):
     assert digits_needed(target) == needed
     assert binomial_bound(0, needed) <= target < binomial_bound(0, needed - 1)

@@ -29,7 +29,7 @@ def test_mcnemar_is_the_binomial_test(first, second):
     assert mcnemar(first, second) == mcnemar(second, first)
 
 
-def test_mcnemar_of_whole_data_sets_is_exact():
+def test_mcnemar_is_exact_for_large_counts():
     assert mcnemar(0, 0) == 1.0
     assert mcnemar(5, 5) == 1.0
     assert mcnemar(0, 6) == 2 / 64
@@ -37,23 +37,23 @@ def test_mcnemar_of_whole_data_sets_is_exact():
     assert mcnemar(0, 60000) == 0.0  # smaller than any float
 
 
-def test_holm_is_as_in_its_paper_and_in_order():
+def test_holm_matches_the_paper_and_keeps_the_order():
     # Sorted 0.01, 0.02, 0.03, 0.2: times 4, 3, 2, 1, never falling.
     assert holm([0.2, 0.01, 0.03, 0.02]) == pytest.approx([0.2, 0.04, 0.06, 0.06])
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
 
 
-def test_tangos_interval_is_as_published():
+def test_tango_interval_matches_published_values():
     # Approval of a prime minister by 1,600 people asked twice (Agresti, Categorical Data Analysis).
     assert difference_interval(150, 86, 1600) == pytest.approx((0.0214, 0.0590), abs=5e-5)
-    # Without a tile on which they differ: z squared by n and z squared.
+    # If the models differ on no tile, the ends are ±z² / (n + z²).
     end = Z95**2 / (50 + Z95**2)
     assert difference_interval(0, 0, 50) == pytest.approx((-end, end))
 
 
 @given(COUNTS, COUNTS, st.integers(1, 2000))
-def test_the_interval_holds_what_the_score_test_does_not_reject(first, second, same):
+def test_interval_contains_what_the_score_test_does_not_reject(first, second, same):
     n = first + second + same
     low, high = difference_interval(first, second, n)
     found = (first - second) / n
@@ -61,13 +61,13 @@ def test_the_interval_holds_what_the_score_test_does_not_reject(first, second, s
     for end in (low, high):
         assert abs(tango_score(first, second, n, end)) == pytest.approx(Z95, rel=1e-6)
     assert difference_interval(second, first, n) == pytest.approx((-high, -low), abs=1e-9)
-    if first != second:  # where it leaves 0 out is where McNemar's test without correction rejects
+    if first != second:  # it excludes 0 where McNemar's test without correction rejects
         rejected = abs(first - second) / (first + second) ** 0.5 > Z95
         assert rejected == (not low <= 0 <= high)
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 200), st.floats(-0.5, 0.5))
-def test_the_score_is_that_of_the_most_likely_probabilities(first, second, same, difference):
+def test_score_uses_the_maximum_likelihood_probabilities(first, second, same, difference):
     n = first + second + same
 
     def unlikely(share):
@@ -89,7 +89,7 @@ TILES = Split(np.repeat(LABELS, 784).reshape(100, 28, 28), LABELS)
 
 
 def report(wrong, confidence=0.9, split=TILES):
-    """Of a model that reads the next digit on the tiles whose index is in ``wrong``."""
+    """Report of a model that reads the next digit on the tiles with an index in ``wrong``."""
     read = split.labels.astype(int)
     read[list(wrong)] = (read[list(wrong)] + 1) % 10
     answers = np.full((len(read), 10), (1 - confidence) / 9, np.float32)
@@ -131,7 +131,7 @@ def test_each_pair_is_counted_and_tested(three):
         ([([5], 0.9), ([5], 0.9)], []),
     ],
 )
-def test_disagreements_come_with_the_surest_first(wrong, indices):
+def test_disagreements_between_the_most_confident_come_first(wrong, indices):
     answers = {str(number): report(*one) for number, one in enumerate(wrong)}
     found = compare("tiles", answers, dict.fromkeys(answers, Facts()))
     assert found.disagreements().tolist() == indices
@@ -140,7 +140,7 @@ def test_disagreements_come_with_the_surest_first(wrong, indices):
         assert (pair.both_wrong, pair.p, pair.p_holm, pair.difference) == (1, 1.0, 1.0, 0.0)
 
 
-def test_json_has_runs_pairs_every_disagreement_and_fields_that_differ(three):
+def test_json_has_runs_pairs_disagreements_and_recipe_differences(three):
     different = {"epochs": [9, 3, None], "widths": [[4, 8], [4, 8], None]}
     assert three.recipe_differences() == different
     told = json.loads(json.dumps(three.as_dict()))
@@ -154,7 +154,7 @@ def test_json_has_runs_pairs_every_disagreement_and_fields_that_differ(three):
     assert first == {"index": 1, "truth": 1, "read": {"good": 2, "fair": 1, "poor": 2}}
 
 
-def test_other_tiles_and_single_models_are_refused():
+def test_reports_on_different_tiles_and_single_models_are_refused():
     other = Split(TILES.tiles[:50], TILES.labels[:50])
     for reports in ({"a": report([1])}, {"a": report([1]), "b": report([1], split=other)}):
         with pytest.raises(ValueError, match="at least two reports on the same tiles"):

@@ -1,4 +1,4 @@
-"""What tests of pictures share: figures that tell what they show."""
+"""Fixtures of the visualization tests: tiles, reports, and the figures that were drawn."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def tiles():
 
 @pytest.fixture(scope="session")
 def reported(tiles):
-    """A report on them, with those misread that are given with what they are read as."""
+    """Makes a report on the tiles from a dict of the misread ones: index → read as."""
 
     def make(misread):
         read = LABELS.copy()
@@ -41,7 +41,7 @@ def report(reported):
 
 @pytest.fixture(scope="session")
 def history():
-    """A training of three epochs, of which the second validates best."""
+    """History of three epochs; the second has the lowest validation loss."""
     return [
         {
             "epoch": epoch,
@@ -59,13 +59,13 @@ def history():
 
 @pytest.fixture
 def texts():
-    """What is written into axes."""
+    """Returns the texts drawn in given axes."""
     return lambda axes: [text.get_text() for text in axes.texts if text.get_text()]
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that were made, in order."""
+    """The figures created so far, in order."""
     made = []
 
     class Kept(Figure):

@@ -22,7 +22,7 @@ TILE = np.zeros((28, 28), np.uint8)
 TILE[4:24, 12:16] = 255
 
 
-def test_what_speaks_for_the_answer_is_blue_and_for_the_other_orange():
+def test_evidence_for_the_answer_is_blue_and_against_it_orange():
     evidence = np.zeros((28, 28), np.float32)
     evidence[2, 3], evidence[20, 20] = 1, -1
     picture = blended(TILE, evidence).astype(int)
@@ -33,7 +33,7 @@ def test_what_speaks_for_the_answer_is_blue_and_for_the_other_orange():
     assert (blended(TILE, 0 * evidence) == blended(TILE, 0 * evidence)[..., :1]).all()
 
 
-def test_the_patch_is_framed():
+def test_changed_patch_is_framed():
     framed = marked(Counterfactual("add", 3, (4, 12), 0.1, 9, 0.7, TILE))
     rows, columns = np.nonzero((framed == AGAINST).all(axis=2))
     assert (rows.min(), columns.min()) == (15, 47)
@@ -76,7 +76,7 @@ def story():
 
 
 class Reader(HTMLParser):
-    """What is on a page: tags still open, ids, addresses and text."""
+    """Parses a page into open tags, ids, addresses and text."""
 
     def __init__(self, text):
         super().__init__()
@@ -98,7 +98,7 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
+def test_page_loads_nothing_and_escapes_its_input(story):
     text = page(story, [np.zeros((40, 60, 3), np.uint8)] * 9)
     read = Reader(text)
     assert not read.open
@@ -122,7 +122,7 @@ def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
     assert "prefers-color-scheme: dark" in text
 
 
-def test_its_pictures_are_pictures_and_it_is_written(tmp_path, story):
+def test_page_is_written_and_its_images_decode(tmp_path, story):
     write_page(tmp_path / "sub" / "a.html", story)
     text = page(story)
     assert (tmp_path / "sub" / "a.html").read_text("utf-8") == text

@@ -1,4 +1,4 @@
-"""What is shown below a cell: pictures of a fitting size, and curves that move in their place."""
+"""Notebook output: images of a suitable size, and curves that are updated in place."""
 
 import io
 
@@ -11,7 +11,7 @@ from digitlens.visualization.theme import canvas
 
 
 class Place:
-    """Stands for the place of an output that can be drawn anew."""
+    """Stands in for IPython's display handle, whose output can be updated."""
 
     def __init__(self):
         self.images = []
@@ -22,7 +22,7 @@ class Place:
 
 @pytest.fixture
 def displayed(monkeypatch, tmp_path):
-    """What is displayed, as (image, place); files may be left in no other folder than this."""
+    """What is displayed, as (image, handle); checks that no temporary file is left behind."""
     found = []
 
     def display(image, *, display_id=False):
@@ -39,7 +39,7 @@ def opened(image):
     return Pillow.open(io.BytesIO(image.data)).convert("RGB")
 
 
-def test_a_figure_function_is_given_its_path_after_its_arguments(displayed):
+def test_figure_function_receives_the_path_after_its_arguments(displayed):
     def draw(what, path, *, most=0):
         with canvas(path, 4, 2) as figure:
             figure.text(0, 0, f"{what} {most}")
@@ -55,7 +55,7 @@ def test_a_figure_function_is_given_its_path_after_its_arguments(displayed):
     assert wide.width == notebook.WIDEST
 
 
-def test_tiles_stand_in_rows_with_their_texts(displayed, drawn):
+def test_tiles_are_shown_in_rows_with_their_titles(displayed, drawn):
     tiles = np.zeros((5, 28, 28), np.uint8)
     notebook.show_tiles(tiles, list("abcde"), columns=3, red=[False, True])
     (figure,) = drawn
@@ -67,14 +67,14 @@ def test_tiles_stand_in_rows_with_their_texts(displayed, drawn):
 
 
 @pytest.mark.parametrize(("side", "shown", "kept"), [(100, 100, 100), (3000, 640, 1280)])
-def test_a_picture_is_shrunk_and_never_enlarged(displayed, side, shown, kept):
+def test_large_picture_is_shrunk_and_small_one_not_enlarged(displayed, side, shown, kept):
     notebook.show_page(np.zeros((side, side, 3), np.uint8))
     ((image, _),) = displayed
     assert image.width == shown
     assert opened(image).size == (kept, kept)
 
 
-def test_curves_move_in_their_place(displayed):
+def test_live_curves_are_updated_in_place(displayed):
     live = notebook.LiveCurves()
     for epoch in (1, 2, 3):
         live({"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 2 / epoch})

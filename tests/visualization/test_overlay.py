@@ -30,7 +30,7 @@ def count(picture, colour):
 
 @pytest.mark.parametrize("size", [(1, 1), (28, 28), (300, 40), (40, 900), (4000, 3000)])
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_pages_of_all_sizes_are_drawn_at_a_size_to_look_at(size, channels):
+def test_pages_of_all_sizes_are_drawn_at_a_viewable_size(size, channels):
     blank = np.full((size[1], size[0], *channels), 200, np.uint8)
     picture = draw_reading(blank, reading(digit((0, 0, *size)), size=size))
     assert picture.dtype == np.uint8
@@ -38,7 +38,7 @@ def test_pages_of_all_sizes_are_drawn_at_a_size_to_look_at(size, channels):
     assert 800 < max(picture.shape) < 2600
 
 
-def test_the_picture_itself_is_in_the_drawing():
+def test_drawing_contains_the_picture_unchanged():
     colours = np.random.default_rng(0).integers(0, 256, (900, 1000, 3), dtype=np.uint8)
     picture = draw_reading(colours, reading(size=(1000, 900)))
     y, x = next(
@@ -64,13 +64,13 @@ def drawn(status, background=WHITE, box=BOX):
 
 
 def at(picture, x, y):
-    """Row and column on the drawing of a point of the page, which is drawn twice its size."""
+    """Row and column in the drawing of a point on the page, which is drawn at twice its size."""
     margin = (picture.shape[1] - 800) // 2
     return margin + 2 * y, margin + 2 * x
 
 
 def on_the_left_side(picture, colour):
-    """bool; for each pixel along the left side of the box, whether its line is there."""
+    """bool[N], for each pixel along the left side of the box: whether the line covers it."""
     top, left = at(picture, BOX[0], BOX[1] + 10)
     bottom, _ = at(picture, BOX[0], BOX[3] - 10)
     return (picture[top:bottom, left - 14 : left + 4] == colour).all(axis=2).any(axis=1)
@@ -78,7 +78,7 @@ def on_the_left_side(picture, colour):
 
 @pytest.mark.parametrize("background", [BLACK, WHITE, RANDOM])
 @pytest.mark.parametrize("status", COLOURS)
-def test_each_status_has_its_own_colour_and_line_with_a_white_rim(background, status):
+def test_each_status_has_its_own_colour_and_line_style_with_a_white_rim(background, status):
     picture = drawn(status, background)
     assert {name for name, other in COLOURS.items() if count(picture, other) > 20} == {status}
     share = on_the_left_side(picture, COLOURS[status]).mean()
@@ -87,7 +87,7 @@ def test_each_status_has_its_own_colour_and_line_with_a_white_rim(background, st
 
 
 @pytest.mark.parametrize("status", COLOURS)
-def test_only_what_is_rejected_is_crossed_out_and_has_no_label(status):
+def test_only_rejected_digits_are_crossed_out_and_unlabelled(status):
     picture = drawn(status)
     y, x = at(picture, (BOX[0] + BOX[2]) // 2, (BOX[1] + BOX[3]) // 2)
     middle = picture[y - 4 : y + 4, x - 4 : x + 4]
@@ -96,16 +96,16 @@ def test_only_what_is_rejected_is_crossed_out_and_has_no_label(status):
     assert bool(count(picture[: top - 20], COLOURS[status])) == (status != "rejected")
 
 
-def test_of_many_rejected_the_likeliest_are_drawn():
+def test_only_the_likeliest_of_many_rejected_digits_are_drawn():
     boxes = [(8 * k, 8 * row, 8 * k + 6, 8 * row + 6) for k in range(40) for row in range(20)]
     many = [digit(box, "rejected", confidence=0.1 + k / 10_000) for k, box in enumerate(boxes)]
     assert count(draw_reading(page(), reading(*many)), RED) < 40 * 200
     first, last = (draw_reading(page(), reading(*part)) for part in (many[:800], many[-40:]))
-    height = 600  # the words below count all of them
+    height = 600  # the text below counts all of them
     assert np.array_equal(first[:height], last[:height])
 
 
-def test_a_box_is_drawn_around_the_digit_and_its_label_above():
+def test_box_is_drawn_around_the_digit_and_label_above_it():
     picture = draw_reading(page(), reading(digit((100, 100, 200, 250))))
     margin = (picture.shape[1] - 800) // 2
     rows, columns = np.nonzero((picture == GREEN).all(axis=2))
@@ -115,7 +115,7 @@ def test_a_box_is_drawn_around_the_digit_and_its_label_above():
     assert margin + 100 < rows.min() < margin + 200 - 15
 
 
-def test_labels_hide_no_neighbour_where_there_is_room():
+def test_labels_cover_no_neighbour_if_there_is_room():
     row = [digit((20 + 34 * k, 150, 50 + 34 * k, 190)) for k in range(10)]
     blank = page()
     for one in row:
@@ -124,7 +124,7 @@ def test_labels_hide_no_neighbour_where_there_is_room():
     assert count(marked, (77, 77, 77)) > 0.99 * count(bare, (77, 77, 77))
 
 
-def test_where_it_is_crowded_labels_of_sure_digits_are_short():
+def test_labels_of_sure_digits_are_short_on_a_crowded_page():
     def green(gap):
         boxes = [
             (20 + 16 * k, 40 + gap * row, 34 + 16 * k, 60 + gap * row)
@@ -136,13 +136,13 @@ def test_where_it_is_crowded_labels_of_sure_digits_are_short():
     assert green(22) < 0.95 * green(42)
 
 
-def test_tiny_digits_are_enlarged_until_they_can_be_read():
+def test_tiny_digits_are_enlarged_to_a_legible_size():
     wide = (1600, 1200)
     picture = draw_reading(page(wide), reading(digit((100, 100, 108, 112)), size=wide))
     assert 2900 < picture.shape[1] < 3400
 
 
-def test_many_lines_of_text_are_cut():
+def test_long_text_is_truncated():
     lines = [(digit((10, 4 * k, 12, 4 * k + 3)),) for k in range(70)]
     one, six, seventy = (
         draw_reading(page(), Reading(tuple(lines[:n]), 400, 300, "model", "0" * 64)).shape[0]
@@ -151,15 +151,15 @@ def test_many_lines_of_text_are_cut():
     assert one < six < seventy < six + (six - one) / 2
 
 
-def test_an_empty_reading_is_drawn_too_and_one_of_another_page_refused():
+def test_empty_reading_is_drawn_and_one_of_another_page_size_refused():
     picture = draw_reading(page(), reading())
     assert count(picture, GREEN) == count(picture, AMBER) == count(picture, RED) == 0
-    assert (picture < 60).any()  # the words below
+    assert (picture < 60).any()  # the text below
     with pytest.raises(ValueError, match="expected a page of 400 x 300 pixels"):
         draw_reading(page((300, 400)), reading())
 
 
-def test_the_file_holds_the_drawing_and_the_page_stays_as_it_was(tmp_path):
+def test_file_holds_the_drawing_and_the_page_is_not_modified(tmp_path):
     target = tmp_path / "new" / "folder" / "page.png"
     blank, answer = page(), reading(digit((100, 100, 200, 250)))
     write_reading(target, blank, answer)
@@ -181,12 +181,12 @@ def place(boxes, size=(30, 20), area=AREA):
 
 
 def common(one, other):
-    """Area that two rectangles have in common."""
+    """Area of the intersection of two rectangles."""
     low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
     return float(np.clip(high - low, 0, None).prod())
 
 
-def test_a_label_alone_is_centred_above_its_box_or_below_at_the_upper_edge():
+def test_lone_label_is_centred_above_its_box_or_below_it_at_the_top_edge():
     places, free = place([(400, 300, 440, 360)])
     assert places.tolist() == [[405, 277, 435, 297]]
     assert free.tolist() == [True]
@@ -196,7 +196,7 @@ def test_a_label_alone_is_centred_above_its_box_or_below_at_the_upper_edge():
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (960, 0), (0, 740), (960, 740)])
-def test_labels_stay_inside(corner):
+def test_labels_stay_inside_the_picture(corner):
     x, y = corner
     [label], free = place([(x, y, x + 40, y + 60)], (120, 20))
     assert 0 <= label[0] < label[2] <= AREA[0]
@@ -219,7 +219,7 @@ def test_labels_stay_inside(corner):
         ),
     ],
 )
-def test_labels_cover_neither_boxes_nor_each_other_or_say_that_there_is_no_room(boxes, size, room):
+def test_labels_overlap_nothing_if_there_is_room_and_are_flagged_otherwise(boxes, size, room):
     places, free = place(boxes, size)
     assert len({tuple(label) for label in places.tolist()}) == len(boxes)
     assert (free == room).all()

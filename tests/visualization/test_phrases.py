@@ -69,7 +69,7 @@ def test_nothing_is_certain_or_impossible(share, said):
     assert phrases.percent(share) == said
 
 
-def test_what_was_read_and_how():
+def test_headline_and_description_of_how_a_page_was_read():
     assert phrases.headline(story()) == "Read: 4"
     assert phrases.headline(story(reading=EMPTY)) == "No digits were read"
     assert phrases.how(story()) == [
@@ -88,7 +88,7 @@ def test_what_was_read_and_how():
     ]
 
 
-def test_why_nothing_was_read():
+def test_reason_for_an_empty_reading_is_given():
     blank = story(reading=EMPTY, digits=(), lines=())
     assert "the strongest was 0.07 of 1, and only what reaches 0.15" in phrases.how(blank)[2]
     rejected = replace(blank, rejected=(account(),), left_out=(0, 2))
@@ -96,7 +96,7 @@ def test_why_nothing_was_read():
     assert phrases.how(replace(blank, lines=("abc",)))[2] == "No character on them is a digit."
 
 
-def test_what_each_network_said():
+def test_opinions_list_each_networks_scores():
     assert [said for _, _, said in phrases.opinions(account())] == [
         "a digit is there: 80 %; 4 (90 %), 9 (9 %)",
         "a digit is there: 90 %; 4 (90 %), 9 (9 %); the line reads “4”",
@@ -107,7 +107,7 @@ def test_what_each_network_said():
     assert few[1][2] == "no character there; the line is empty"
 
 
-def test_why_this_one_and_not_the_other():
+def test_reasons_for_the_answer_and_against_the_runner_up():
     said = phrases.why(account(attributions=reasons()))
     assert said == [
         "All three networks say 4.",
@@ -126,7 +126,7 @@ def test_why_this_one_and_not_the_other():
     assert one[0] == "The only network that saw it says 4."
 
 
-def test_why_it_is_none():
+def test_reasons_for_rejecting_a_candidate():
     digit = replace(account().digit, status="rejected", confidence=0.14, reason="hardly a digit")
     given = account(digit=digit, exists=(0.3, 0.2, 0.1))
     assert (
@@ -137,14 +137,14 @@ def test_why_it_is_none():
     assert "has 14 %: too little to be read" in said
 
 
-def test_what_was_found():
+def test_found_phrase_of_a_sure_and_an_unsure_digit():
     sure = "A 4, 97 % sure; 30 x 60 pixels at column 10, row 20."
     assert phrases.found(account()) == sure
     unsure = replace(account().digit, status="unsure", reason="60 % sure, could be 9 (30 %)")
     assert "doubtful: 60 % sure, could be 9" in phrases.found(account(digit=unsure))
 
 
-def test_training_digits_are_counted_and_how_usual_it_is_is_said():
+def test_similar_digits_are_counted_and_typicality_described():
     said = phrases.similar_digits(account(alike=alike(0.43, 4, 4, 9)))
     assert said[0] == "2 of the 3 training digits most like it are 4s."
     assert said[1].startswith("The nearest 4 is 0.10 away, the nearest 9 is 0.10 away")
@@ -172,12 +172,12 @@ def test_training_digits_are_counted_and_how_usual_it_is_is_said():
         (change("thin", 1), "strokes 1 px thinner"),
     ],
 )
-def test_changes_are_said(given, said):
+def test_counterfactuals_are_described(given, said):
     assert phrases.counterfactual(given) == said
     assert phrases.outcome(given) == "9 (62 %)"
 
 
-def test_what_changes_nothing_and_whose_answer_it_is():
+def test_changes_without_effect_and_a_classifier_that_disagrees_are_mentioned():
     assert phrases.counterfactuals(account()) == []
     (nothing,) = phrases.counterfactuals(account(attributions=reasons()))
     assert nothing.startswith("Nothing that was tried changes the answer: erasing a patch")

@@ -50,7 +50,7 @@ def blue_columns(picture):
     return np.flatnonzero((picture == BLUE).all(axis=2).any(axis=0))
 
 
-def test_tiles_are_shown_as_they_are():
+def test_tiles_are_drawn_pixel_for_pixel():
     tile = np.random.default_rng(0).integers(0, 256, (1, 28, 28), dtype=np.uint8)
     picture = sheet(3, tile=tile)
     large = np.repeat(np.repeat(tile[0], 3, 0), 3, 1)
@@ -63,7 +63,7 @@ def test_tiles_are_shown_as_they_are():
     assert len(found) == 1
 
 
-def test_the_likeliest_digit_has_a_high_bar_further_right_for_a_higher_digit():
+def test_likeliest_digit_has_the_tallest_bar_at_its_position():
     starts = [blue_columns(sheet(value)).min() for value in range(10)]
     assert np.all(np.diff(starts) == 12)
     unsure = draw_tiles(
@@ -72,7 +72,7 @@ def test_the_likeliest_digit_has_a_high_bar_further_right_for_a_higher_digit():
     assert (unsure == BLUE).all(axis=2).sum() < 0.6 * (sheet(0) == BLUE).all(axis=2).sum()
 
 
-def test_an_empty_sheet_says_so_and_too_many_are_counted():
+def test_empty_sheet_has_a_notice_and_omitted_tiles_are_counted():
     assert (sheet() < 100).any()
     shown, more = (sheet(*[1] * count) for count in (MOST, MOST + 7))
     assert shown.shape[0] < more.shape[0] < 1.05 * shown.shape[0]
@@ -86,7 +86,7 @@ def cell(sheet: np.ndarray, row: int, column: int) -> np.ndarray:
     return sheet[top : top + CELL, left : left + CELL]
 
 
-def test_each_digit_has_a_row_of_its_tiles_which_the_seed_decides(small_split):
+def test_samples_have_a_row_per_digit_and_depend_on_the_seed(small_split):
     sheet = np.asarray(draw_samples(small_split, per_digit=5))
     ink = [[(cell(sheet, row, column) < 128).mean() for column in range(5)] for row in range(10)]
     assert sheet.shape[2] == 3
@@ -115,27 +115,27 @@ def count(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((pixels == colour).all(axis=2).sum())
 
 
-def test_pages_stand_side_by_side_in_rows():
+def test_pages_are_laid_out_in_rows():
     grays = range(10, 100, 10)
     sheet = np.asarray(draw_pages([page_with((10, 20, 30, 40), 7, gray) for gray in grays]))
     assert sheet.shape == (2 * 64 + 3 * SAMPLE_GAP, 8 * 64 + 9 * SAMPLE_GAP, 3)
     for number, gray in enumerate(grays):
-        assert (on_sheet(sheet, number)[45:] == gray).all()  # below what is framed
+        assert (on_sheet(sheet, number)[45:] == gray).all()  # below the frame
     assert (on_sheet(sheet, 9) == SAMPLE_PAPER).all()
 
 
-def test_a_frame_goes_around_the_box_and_leaves_the_ink_alone():
+def test_frame_surrounds_the_box_and_covers_no_ink():
     page = page_with((10, 20, 30, 40), 7)
     marked = on_sheet(np.asarray(draw_pages([page])))
     frame = marked[19:41, 9:31].copy()
     frame[1:-1, 1:-1] = DIGIT
     assert (frame == DIGIT).all()
     assert (marked[22:40, 10:30] == 0).all()
-    assert marked[8:18, 9:20, 1].max() > 100  # the value stands above
+    assert marked[8:18, 9:20, 1].max() > 100  # the value is written above
     assert (page.pixels == 0).all()
 
 
-def test_frames_of_what_may_be_read_or_not_are_red_and_stay_on_the_page():
+def test_frames_of_optional_digits_are_red_and_frames_stay_on_the_page():
     marked = on_sheet(np.asarray(draw_pages([page_with((10, 20, 30, 40), -1)])))
     assert count(marked, MAYBE) == 2 * 22 + 2 * 20
     assert count(marked, DIGIT) == 0
@@ -153,7 +153,7 @@ def _counts(picture):
     return int(blue), int((picture == 255).all(axis=2).sum())
 
 
-def test_tiles_are_white_and_drawings_blue_side_by_side_and_too_many_are_said_to_be():
+def test_redrawn_tiles_are_blue_beside_the_white_originals_and_limited_in_number():
     picture = draw_redrawn(TILES, TILES, ["7"] * 5, ["error 0.1"] * 5)
     assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
     assert _counts(picture) == (5 * 112**2, 5 * 112**2)
@@ -169,7 +169,7 @@ def test_tiles_are_white_and_drawings_blue_side_by_side_and_too_many_are_said_to
 
 
 THRESHOLDS = {"digit": 0.6, "reject": 0.3}
-SCORES = (0.95, 0.5, 0.2)  # of what stands at the left, in the middle and at the right
+SCORES = (0.95, 0.5, 0.2)  # of the left, middle and right digit
 
 
 def scale_view(size, page):
@@ -184,7 +184,7 @@ def scale_view(size, page):
 
 @pytest.fixture
 def examined(view_of):
-    """Makes a page on which a digit is found, a doubtful one, and one that is rejected."""
+    """Makes the result of reading a page with a sure, an unsure and a rejected digit."""
 
     def examined(*, turn=0, count=3, size=(200, 100)):
         width, height = size
@@ -210,7 +210,7 @@ def picture(path):
         return np.array(image)
 
 
-def test_the_folder_holds_each_step_and_the_numbers_say_what_led_to_the_answer(tmp_path, examined):
+def test_folder_holds_a_picture_per_step_and_the_scores_as_json(tmp_path, examined):
     examination, folder = examined(), tmp_path / "new" / "page"
     view = examination.view
     others = {"detector": chances(5, 1, 2), "objectness": view.confidence / 2}
@@ -241,7 +241,7 @@ def test_the_folder_holds_each_step_and_the_numbers_say_what_led_to_the_answer(t
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
-def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_path, turn, examined):
+def test_turned_page_is_explained_upright_and_answered_as_given(tmp_path, turn, examined):
     examination = examined(turn=turn)
     told = written(tmp_path, examination)
     assert told["turn"] == turn
@@ -251,12 +251,12 @@ def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_pat
     assert [one["box"] for one in told["places"]] == [one.box.as_list() for one in line]
     assert picture(tmp_path / "1-page.png").shape == examination.page.shape
     boxes = picture(tmp_path / "4-places.png")
-    assert boxes.shape[1] > boxes.shape[0]  # lies as it was read
+    assert boxes.shape[1] > boxes.shape[0]  # in the orientation in which it was read
     answer = draw_reading(examination.page, examination.reading)
     assert np.array_equal(picture(tmp_path / "6-answer.png"), answer)
 
 
-def test_all_places_are_drawn_before_judging_and_nothing_found_is_explained_too(tmp_path, examined):
+def test_all_candidates_are_drawn_and_an_empty_page_is_explained_too(tmp_path, examined):
     def blue(count):
         told = written(tmp_path, examined(count=count))
         assert len(told["places"]) == count
@@ -270,7 +270,7 @@ def test_all_places_are_drawn_before_judging_and_nothing_found_is_explained_too(
     assert len(list(tmp_path.iterdir())) == 9
 
 
-def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch, examined):
+def test_tiles_are_shown_as_the_classifier_received_them(tmp_path, monkeypatch, examined):
     examination, shown = examined(), []
     tiles = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     monkeypatch.setattr(
@@ -280,7 +280,7 @@ def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch, exami
     assert np.array_equal(shown[0], tiles)
 
 
-def test_large_pages_are_copied_smaller_and_other_files_stay(tmp_path, examined):
+def test_large_pages_are_scaled_down_and_other_files_kept(tmp_path, examined):
     for name in ("2-heat-1024.png", "mine.png"):
         (tmp_path / name).write_bytes(b"old")
     written(tmp_path, examined(size=(4000, 300)))
@@ -290,7 +290,7 @@ def test_large_pages_are_copied_smaller_and_other_files_stay(tmp_path, examined)
     assert "2-heat-1024.png" not in names
 
 
-def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch, examined):
+def test_interruption_leaves_only_complete_files(tmp_path, monkeypatch, examined):
     save = Image.Image.save
 
     def interrupted(self, path, **options):
@@ -312,7 +312,7 @@ def brightness(picture):
     return picture.astype(float).mean(axis=2)
 
 
-def test_the_map_shines_where_the_score_is_high_and_the_picture_shows_elsewhere():
+def test_heatmap_is_bright_at_high_scores_and_shows_the_picture_elsewhere():
     heat = np.zeros((50, 50), np.float32)
     heat[10:14, 30:34] = 0.9
     picture = draw_heat(np.full((200, 200, 3), 255, np.uint8), (200, 200), heat, "Look 1")
@@ -331,7 +331,7 @@ def test_the_map_shines_where_the_score_is_high_and_the_picture_shows_elsewhere(
 
 
 @pytest.mark.parametrize("size", [(192, 5), (5, 192), (191, 107), (1, 1)])
-def test_looks_of_all_sizes_are_drawn(size):
+def test_heatmaps_of_all_sizes_are_drawn(size):
     width, height = size
     heat = np.full((-(-height // 4), -(-width // 4)), 0.5, np.float32)
     picture = draw_heat(np.zeros((3 * height, 3 * width, 3), np.uint8), size, heat, "a long title")

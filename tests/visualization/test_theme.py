@@ -52,7 +52,7 @@ WHITE = np.array([0.95047, 1, 1.08883])
 
 
 def lab(colour, seen_by):
-    """CIELAB of a colour as it looks to somebody (CIE 15:2004)."""
+    """CIELAB of a colour as seen by the given kind of vision (CIE 15:2004)."""
     values = np.array(to_rgb(colour))
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     share = TO_XYZ @ np.clip(seen_by @ linear, 0, 1) / WHITE
@@ -66,7 +66,7 @@ def themed(request):
         yield chosen
 
 
-def test_text_and_hues_have_contrast_to_their_ground(themed):
+def test_text_and_hues_contrast_with_the_background(themed):
     for text in (themed.ink, themed.soft):
         assert style.contrast(text, themed.ground) >= 4.5
         assert style.contrast(text, themed.pale) >= 4.5
@@ -76,20 +76,20 @@ def test_text_and_hues_have_contrast_to_their_ground(themed):
 
 
 @pytest.mark.parametrize("eyes", SEEN_BY)
-def test_hues_stay_apart_whoever_looks(themed, eyes):
+def test_hues_are_distinguishable_with_colour_vision_deficiency(themed, eyes):
     hues = [
         lab(hue, SEEN_BY[eyes]) for hue in (themed.blue, themed.orange, themed.green, themed.red)
     ]
     assert min(np.linalg.norm(one - other) for one, other in combinations(hues, 2)) >= 20
 
 
-def test_contrast_and_distance_are_those_of_their_sources():
+def test_contrast_and_lab_match_published_values():
     assert style.contrast("black", "white") == pytest.approx(21)
     assert style.contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
     assert lab("#FF0000", SEEN_BY["all"]) == pytest.approx([53.24, 80.09, 67.20], abs=0.02)
 
 
-def test_a_theme_ends_with_its_block_and_another_is_refused():
+def test_theme_lasts_for_its_block_and_an_unknown_one_is_refused():
     with style.themed("dark"):
         assert style.theme() is style.DARK
     assert style.theme() is style.LIGHT
@@ -97,7 +97,7 @@ def test_a_theme_ends_with_its_block_and_another_is_refused():
         pass
 
 
-def test_tiles_begin_at_the_ground_and_end_far_from_it(themed):
+def test_tile_colours_run_from_the_background_to_high_contrast(themed):
     tiles = themed.tiles
     assert style.contrast(tiles(0), themed.ground) == pytest.approx(1)
     assert style.contrast(tiles(255), themed.ground) > 15
@@ -135,13 +135,13 @@ NAMES = (
 
 @pytest.mark.usefixtures("themed")
 @pytest.mark.parametrize("name", NAMES)
-def test_everything_written_is_readable_and_inside(name, figures, drawn, tmp_path, monkeypatch):
+def test_all_text_is_readable_and_inside_the_figure(name, figures, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.touch())  # takes seconds
     figures[name](tmp_path / "figure.png")
     (figure,) = drawn
     figure.set_dpi(50)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what stands around a text is not to move into its place
+    figure.set_layout_engine("none")  # else hiding the texts moves their neighbours
     places = list(_places(figure))
     for text, _ in places:
         text.set_visible(False)
@@ -157,7 +157,7 @@ def test_everything_written_is_readable_and_inside(name, figures, drawn, tmp_pat
 
 
 def _places(figure):
-    """Each text that is drawn, with the pixels that it takes."""
+    """Yields each drawn text with its bounding box in pixels."""
     ticks = [
         label
         for axes in figure.axes
@@ -171,7 +171,7 @@ def _places(figure):
 
 
 def _beyond(axis):
-    """Labels of ticks that are not drawn, since they lie beyond the ends of their axis."""
+    """Yields labels of ticks beyond the ends of the axis, which are not drawn."""
     low, high = sorted(axis.get_view_interval())
     for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
         if not low <= tick.get_loc() <= high:
@@ -179,9 +179,7 @@ def _beyond(axis):
 
 
 @pytest.mark.parametrize("suffix", style.SUFFIXES)
-def test_a_dark_figure_is_the_same_file_whenever_it_is_drawn(
-    suffix, figures, tmp_path, monkeypatch
-):
+def test_dark_figure_is_reproducible_byte_for_byte(suffix, figures, tmp_path, monkeypatch):
     monkeypatch.setattr(style, "DPI", 40)
     made = [tmp_path / f"{number}{suffix}" for number in range(2)]
     for path in made:
