@@ -1,4 +1,4 @@
-"""Benchmarks import each other by name, from their own folder."""
+"""Adds the benchmarks' folder to the import path, since they import each other by name."""
 
 import sys
 import threading
@@ -12,7 +12,7 @@ sys.path.append(str(BENCHMARKS))
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a body that begins with a digit with that status; closes on an empty one."""
+    """Answers with the status at the start of the body; closes the connection if it is empty."""
 
     protocol_version = "HTTP/1.1"
 

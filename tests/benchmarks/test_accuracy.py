@@ -1,4 +1,4 @@
-"""The accuracy benchmark: kept runs are not trained again, and tables say what was found."""
+"""The accuracy benchmark: stored runs are not retrained, and tables match their records."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def mnist() -> Mnist:
 
 @pytest.fixture(scope="module")
 def runs(mnist, tmp_path_factory) -> list[Path]:
-    """Trained where ``work_off`` looks for them."""
+    """Runs trained into the folders in which ``work_off`` looks for them."""
     folder = tmp_path_factory.mktemp("runs")
     recipes = [dataclasses.replace(RECIPE, seed=seed) for seed in (0, 1)]
     names = [f"best-{one.seed}-{accuracy.digest(one)}" for one in recipes]
@@ -44,12 +44,12 @@ def runs(mnist, tmp_path_factory) -> list[Path]:
     return [accuracy.trained("best", one, mnist, folder / name) for one, name in both]
 
 
-def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
+def test_stored_run_is_not_retrained(mnist, runs, monkeypatch):
     monkeypatch.setattr(accuracy, "train_run", None)
     assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 
-def test_the_first_seeds_come_before_the_second():
+def test_queue_is_ordered_by_seed_first():
     assert accuracy.queue(["a:2", "b", "c:3"]) == [
         *(("a", 0), ("b", 0), ("c", 0)),
         *(("a", 1), ("c", 1), ("c", 2)),
@@ -58,7 +58,7 @@ def test_the_first_seeds_come_before_the_second():
 
 @pytest.fixture
 def small(monkeypatch):
-    """All recipes are small, but for the seed."""
+    """Makes every published recipe the small one, apart from the seed."""
     recipes = {"": RECIPE}
     monkeypatch.setattr(
         accuracy, "published", lambda _, seed: dataclasses.replace(recipes[""], seed=seed)
@@ -66,7 +66,9 @@ def small(monkeypatch):
     return recipes
 
 
-def test_what_has_a_record_is_trained_nowhere_again(mnist, runs, tmp_path, monkeypatch, small):
+def test_recorded_recipe_is_not_retrained_in_another_folder(
+    mnist, runs, tmp_path, monkeypatch, small
+):
     jobs, folder = [("best", 0), ("best", 1)], runs[0].parents[1]
     accuracy.work_off(jobs, folder, tmp_path / "record", mnist)
     names = {path.name for path in (tmp_path / "record").iterdir()}
@@ -84,7 +86,7 @@ def test_what_has_a_record_is_trained_nowhere_again(mnist, runs, tmp_path, monke
         accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
 
 
-def test_the_table_has_the_runs_of_recipes_as_they_are(mnist, runs, tmp_path, small):
+def test_table_has_only_runs_of_the_current_recipes(mnist, runs, tmp_path, small):
     for seed, model in enumerate(runs):
         recipe = dataclasses.replace(RECIPE, seed=seed)
         accuracy.keep(tmp_path / f"best-{seed}.json", recipe, mnist, lambda model=model: model)
@@ -97,18 +99,18 @@ def test_the_table_has_the_runs_of_recipes_as_they_are(mnist, runs, tmp_path, sm
     assert list(accuracy.summaries(tmp_path)) == []
 
 
-def test_a_field_that_is_as_usual_does_not_tell_recipes_apart():
+def test_default_fields_do_not_change_the_digest():
     plain = dataclasses.replace(Recipe(), seed=3)
     assert accuracy.digest(plain) != accuracy.digest(Recipe())
     assert accuracy.digest(plain) == accuracy.digest(dataclasses.replace(plain, mixup=0.0))
 
 
-def test_the_committed_table_is_that_of_the_committed_runs():
+def test_committed_table_matches_the_committed_runs():
     rows = accuracy.summaries(accuracy.RECORD)
     assert harness.table(accuracy.RECIPES, rows) == (accuracy.RECORD / "recipes.md").read_text()
 
 
-def test_seeds_are_summed_up(mnist, runs):
+def test_summary_over_seeds(mnist, runs):
     rows = [accuracy.score(model, mnist, seed) for seed, model in enumerate(runs)]
     rows = [row | {"processor": "P", "device": "cpu, float32, 1 threads"} for row in rows]
     found = accuracy.summary("best", rows)
@@ -118,7 +120,7 @@ def test_seeds_are_summed_up(mnist, runs):
     assert found["machine"] == "P, cpu, float32"
 
 
-def test_tables_of_the_command_line_in_markdown():
+def test_command_line_tables_are_rendered_as_markdown():
     table = table_of(("corruption", "accuracy"), [("shot noise", Text("90.00%")), ("fog", "")])
     lines = ["| corruption | accuracy |", "| --- | --- |", "| shot noise | 90.00% |", "| fog |  |"]
     assert accuracy.markdown([table, table]).splitlines() == [*lines, "", *lines]

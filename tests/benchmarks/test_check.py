@@ -1,4 +1,4 @@
-"""Two records of speed compared, on records made up here."""
+"""The comparison of two speed records, on made-up ones."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ def write(folder, figures, **about):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Compares two mappings of figures; gives the exit code."""
+    """Compares two dicts of figures and returns the exit code."""
 
     def compare(old, new, *options, about=None):
         paths = [write(tmp_path / "old", old), write(tmp_path / "new", new, **(about or {}))]
@@ -49,24 +49,24 @@ ERRORS = {"spread": 0.0, "unit": "errors"}
     [
         # A standard error of 0.05 each: three of the difference are 0.21, which is 2.1 %.
         *((10, 10.4, {}, "same"), (10, 10.6, {}, "worse"), (10, 9.4, {}, "better")),
-        # Ten times the spread, and chance alone does as much.
+        # With ten times the spread, this can be chance.
         *((10, 10.6, {"spread": 5}, "same"), (10, 12.2, {"spread": 5}, "worse")),
         *((10, 20, MORE, "better"), (10, 5, MORE, "worse")),
-        # What was measured once needs a larger difference.
+        # A single measurement needs a larger difference.
         *((10, 11.9, {"spread": None}, "same"), (10, 12.1, {"spread": None}, "worse")),
         *((10, 11.9, {"n": 1}, "same"), (10, 12.1, {"n": 1}, "worse")),
-        # Accuracy needs no margin beside chance.
+        # Accuracy needs no margin in addition to chance.
         *((99.15, 99.0, SHARE, "worse"), (99.15, 99.12, SHARE, "same")),
-        # What was nothing may become something.
+        # A zero may become nonzero.
         *((0, 0, ERRORS, "same"), (0, 2, ERRORS, "worse")),
     ],
 )
-def test_a_difference_counts_beyond_both_chance_and_five_per_cent(old, new, about, expected):
+def test_difference_counts_beyond_both_chance_and_five_per_cent(old, new, about, expected):
     assert verdict(seconds(old, **about), seconds(new, **about)) == expected
 
 
 @given(st.floats(0.01, 1e6), st.floats(0.01, 1e6), st.floats(0, 1e3), st.integers(1, 1000))
-def test_what_is_worse_one_way_is_never_worse_the_other_way(old, new, spread, n):
+def test_swapped_records_are_never_both_worse_or_both_better(old, new, spread, n):
     there = verdict(seconds(old, spread=spread, n=n), seconds(new, spread=spread, n=n))
     back = verdict(seconds(new, spread=spread, n=n), seconds(old, spread=spread, n=n))
     assert (there, back) not in {("worse", "worse"), ("better", "better")}
@@ -100,7 +100,7 @@ def test_what_is_worse_one_way_is_never_worse_the_other_way(old, new, spread, n)
     ],
     ids=["slower", "faster", "gone and new", "another unit", "a peer"],
 )
-def test_the_exit_code_says_whether_something_got_slower(run, capsys, old, new, code, lines):
+def test_exit_code_is_1_if_a_figure_got_worse_or_is_gone(run, capsys, old, new, code, lines):
     assert run(old, new) == code
     out = capsys.readouterr().out
     assert all(line in out for line in lines)
@@ -108,7 +108,7 @@ def test_the_exit_code_says_whether_something_got_slower(run, capsys, old, new, 
 
 @pytest.mark.parametrize("other", [{"processor": "Q"}, {"cores": 4}, {"threads": 1}])
 @pytest.mark.parametrize("anyway", [False, True])
-def test_another_machine_is_refused_unless_asked_for(run, capsys, other, anyway):
+def test_another_machine_is_refused_without_anyway(run, capsys, other, anyway):
     options = ["--anyway"] if anyway else []
     assert run({"a": seconds(1)}, {"a": seconds(1)}, *options, about=other) == (0 if anyway else 2)
     said = capsys.readouterr()
@@ -116,7 +116,7 @@ def test_another_machine_is_refused_unless_asked_for(run, capsys, other, anyway)
     assert next(iter(other)) in said.err
 
 
-def test_other_versions_and_a_busy_machine_are_said(run, capsys):
+def test_other_versions_and_a_busy_machine_are_reported(run, capsys):
     about = {"load": 1.5, "versions": {"numpy": "3"}}
     assert run({"a": seconds(1)}, {"a": seconds(1)}, about=about) == 0
     said = capsys.readouterr().err
@@ -128,12 +128,12 @@ def test_other_versions_and_a_busy_machine_are_said(run, capsys):
     ("figures", "said"),
     [([], "no record of speed"), ({"a": {"value": 1}}, "missing 4 required positional arguments")],
 )
-def test_what_is_no_record_is_named(run, capsys, figures, said):
+def test_malformed_record_is_reported(run, capsys, figures, said):
     assert run({"a": seconds(1)}, figures) == 2
     assert said in capsys.readouterr().err
 
 
-def test_a_record_that_is_not_there_is_named(monkeypatch, tmp_path, capsys):
+def test_missing_record_is_reported(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["check.py", str(tmp_path), str(tmp_path)])
     assert check.main() == 2
     assert "speed.json cannot be read" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from digitlens.models.bundle import DEFAULT
 from digitlens.models.session import cores
 
 
-def test_who_is_timed():
+def test_all_contenders_are_timed():
     entries = classifying.entries(["mine=default"])
     assert next(iter(entries.values())) == ("digitlens", "default", "default", cores())
     assert {entry.kind for entry in entries.values()} == set(worker.CONTENDERS)
@@ -20,7 +20,7 @@ def test_who_is_timed():
     assert "pages" not in {entry.model for entry in entries.values()}
 
 
-def test_digitlens_is_asked_in_a_process_of_its_own(tmp_path, small_split, monkeypatch):
+def test_digitlens_is_timed_in_its_own_process(tmp_path, small_split, monkeypatch):
     path = tmp_path / "tiles.npz"
     np.savez(path, tiles=small_split.tiles[:20], labels=small_split.labels[:20])
     entry = classifying.Entry("digitlens", "mine", DEFAULT, 1)
@@ -50,7 +50,7 @@ RESULTS = {
 }
 
 
-def test_figures_have_the_times_of_all_cores_of_one_and_ratios_to_peers():
+def test_figures_have_all_core_and_one_core_times_and_ratios_to_peers():
     found = {row.name: row for row in classifying.figures(RESULTS)}
     assert {name: row.value for name, row in found.items() if name.endswith("ratio")} == {
         "classifying.swift.one_tile.torch.ratio": pytest.approx(4),
@@ -67,7 +67,7 @@ def test_figures_have_the_times_of_all_cores_of_one_and_ratios_to_peers():
     }
 
 
-def test_the_report_compares_with_keras():
+def test_report_compares_with_keras():
     record = {"date": "2000-01-01", "processor": "P", "cores": 2, "load": 0.1, "rounds": 3}
     text = classifying.report(record | {"results": RESULTS, "missing": {"X": "not there"}})
     assert "| ours | 100 | 400 |  | 100.0 x | 10.0 x |" in text

@@ -10,7 +10,7 @@ import harness
 
 @pytest.fixture(autouse=True)
 def own_font(monkeypatch):
-    """Pillow's own font: nothing is fetched."""
+    """Uses Pillow's built-in font, so that nothing is downloaded."""
 
     def font(_family, *, height=0, size=0):
         return ImageFont.load_default(size or 1.4 * height)
@@ -33,7 +33,7 @@ def result(there, text):
         ("Room 101B", "Room 101", 1, 1, 0),
     ],
 )
-def test_numbers_count_wherever_they_stand(there, read, right, digits, not_there):
+def test_numbers_count_in_any_order(there, read, right, digits, not_there):
     scores = drawn.summary([result(there, read)])
     assert (scores["right"], scores["digits"], scores["not_there"]) == (right, digits, not_there)
 

@@ -21,7 +21,7 @@ import worker
         ("hello world - /", []),
     ],
 )
-def test_numbers_of_a_text(text, numbers):
+def test_numbers_are_extracted_from_text(text, numbers):
     assert harness.numbers(text) == numbers
 
 
@@ -30,7 +30,7 @@ def test_only_digits_are_kept():
 
 
 @pytest.mark.parametrize(("reply", "text", "digits"), [("No. 7", "No. 7", "7"), (None, "?", "?")])
-def test_an_error_of_the_peer_is_never_right(tmp_path, reply, text, digits):
+def test_error_of_a_peer_counts_as_wrong(tmp_path, reply, text, digits):
     def answer(question):
         assert np.load(question["page"]).shape == (2, 3)
         said = {"error": "too small"} if reply is None else {"text": reply}
@@ -41,7 +41,7 @@ def test_an_error_of_the_peer_is_never_right(tmp_path, reply, text, digits):
     assert (said.text, said.digits) == (text, digits)
 
 
-def test_the_best_mode_by_the_first_measure_then_the_next_stands_beside_digitlens():
+def test_table_shows_the_peers_best_mode_with_ties_broken_by_the_next_measure():
     ours, columns = {"digitlens": {"a": 1, "b": 0}}, ("group | a", "{group} | {a}")
     modes = {"default": (0.5, 1), "line": (0.5, 2), "digits": (0.4, 3)}
     scores = ours | {mode: {"a": a, "b": b} for mode, (a, b) in modes.items()}
@@ -53,7 +53,7 @@ def test_the_best_mode_by_the_first_measure_then_the_next_stands_beside_digitlen
 
 
 @pytest.mark.parametrize(("digits", "text"), [(False, "B11"), (True, "811")])
-def test_greedy_decoding_with_and_without_letters(digits, text):
+def test_greedy_decoding(digits, text):
     characters = ["blank", *"0123456789", "B"]
     best = ["B", "B", "blank", "1", "blank", "1", "1"]
     posteriors = np.zeros((len(best), len(characters)), np.float32)
@@ -63,6 +63,6 @@ def test_greedy_decoding_with_and_without_letters(digits, text):
     assert worker.decode(posteriors, characters, digits) == text
 
 
-def test_gray_and_colour_are_given_as_opencv_has_them():
+def test_images_are_converted_to_bgr():
     assert worker.to_bgr(np.full((1, 2), 7, np.uint8)).tolist() == [[[7] * 3] * 2]
     assert worker.to_bgr(np.array([[[1, 2, 3]]], np.uint8)).tolist() == [[[3, 2, 1]]]

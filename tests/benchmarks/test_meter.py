@@ -5,16 +5,16 @@ from PIL import ImageFont
 import meter
 
 
-def test_what_the_wheels_show_is_right():
+def test_reading_of_the_digit_wheels_is_right():
     assert meter.right(1234567, 1234567.4)
     assert meter.right(1234568, 1234567.4)
     assert not meter.right(1234566, 1234567.4)
     assert not meter.right(1234567, None)
 
 
-def test_some_pictures_are_read_without_an_error(tmp_path):
+def test_simulated_pictures_are_read_without_a_wrong_value(tmp_path):
     font = ImageFont.load_default(40)
-    minutes = [600, *range(660, 675, 3)]  # one of the dead camera; then the sun shines
+    minutes = [600, *range(660, 675, 3)]  # one from the dead camera, then daylight
     told = meter.measure(meter.simulate(font, minutes=minutes), tmp_path, font)
     stored, wrong = re.search(r"(\d+) stored .*, (\d+) wrong", told).groups()
     assert told.startswith("6 pictures, 5 of the living camera")

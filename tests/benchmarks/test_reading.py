@@ -19,7 +19,7 @@ START = {"name": "drawing", "figure": "cold_start", "milliseconds": [200, 300, 2
          "cpu_milliseconds": 195.0, "megabytes": 86.5}  # fmt: skip
 
 
-def test_pictures_have_the_size_that_is_asked_for():
+def test_pictures_have_the_requested_size():
     assert reading.photo(64, 48).shape == (48, 64, 3)
     tile = reading.tile("3")
     assert (tile.shape, tile.dtype) == ((28, 28), np.uint8)
@@ -27,7 +27,7 @@ def test_pictures_have_the_size_that_is_asked_for():
     assert not tile[:3].any()
 
 
-def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
+def test_page_times_and_memory_are_recorded(monkeypatch, tmp_path, capsys):
     note = reading.photo(600, 350)
     small = [
         harness.Case("tile", "a tile", reading.tile("3"), "3"),
@@ -48,7 +48,7 @@ def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
     assert figures["reading.note"]["n"] == 2
 
 
-def test_each_program_costs_something():
+def test_start_of_each_program_has_time_and_memory():
     hello = (("-c", "print('hello')"), "hello\n", "")
     started = {"hello": hello, "pass": (("-c", "pass"), "", "")}
     first, second = reading.measure_starts(started, Path(sys.executable), 2)
@@ -61,13 +61,13 @@ def test_each_program_costs_something():
 
 
 @pytest.mark.parametrize("program", ["print('other')", "raise SystemExit(3)"])
-def test_a_wrong_answer_is_not_timed(program):
+def test_wrong_answer_is_not_timed(program):
     wrong = (("-c", program), "hello\n", "")
     with pytest.raises(SystemExit, match="wrong: expected 'hello"):
         reading.measure_starts({"wrong": wrong}, Path(sys.executable), 1)
 
 
-def test_what_is_read_is_there_and_the_kinds_of_a_folder_are_labelled(tmp_path):
+def test_input_files_exist_and_drawn_folders_are_labelled(tmp_path):
     started = reading.programs(tmp_path).values()
     assert "cold_start" in {figure for *_, figure in started}
     files = [part for arguments, *_ in started for part in arguments if "/" in part]
@@ -80,7 +80,7 @@ def test_what_is_read_is_there_and_the_kinds_of_a_folder_are_labelled(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot limit a process")
-def test_a_folder_is_read_with_each_number_of_cores(monkeypatch, tmp_path):
+def test_folder_is_read_with_each_number_of_cores(monkeypatch, tmp_path):
     def cost(command, cores):
         said = "".join(f"{path}\t7\n" for path in sorted(Path(command[-1]).iterdir()))
         return {"wall": 1000.0, "cpu": 500.0 * cores, "megabytes": 30.0 * cores, "said": said}
@@ -100,7 +100,7 @@ def test_without_affinity_no_folder_is_measured(monkeypatch, tmp_path):
         reading.measure_folder(tmp_path, 2, 1)
 
 
-def test_tables_and_figures_have_all_parts():
+def test_report_and_figures_cover_all_parts():
     two = {**FOLDER, "cores": 2, "speed": [20.0, 10.0, 16.0], "gain": 1.6, "busy": 0.9}
     two["right"] = 0.995
     wrong = {**PAGE, "name": "photo", "figure": "photo", "right": False, "megabytes": 321.4}
@@ -122,14 +122,14 @@ def test_tables_and_figures_have_all_parts():
     assert values["reading.folder.scaling"] == (1.6, 1)
 
 
-def test_costs_and_throughput_follow_from_processor_time(monkeypatch, tmp_path):
+def test_cost_and_throughput_follow_from_processor_time(monkeypatch, tmp_path):
     def run(place, command, *_, **__):
         pictures = len(list(place.iterdir())) - 1
         each = 0.01 if pictures > 20 else 0.1
         return next(noise) + each * pictures * (1.25 if command == "batch" else 1)
 
     noise = cycle([0.7, 0.5])
-    small = reading.drawing("7")  # large ones take seconds
+    small = reading.drawing("7")  # large pictures take seconds
     monkeypatch.setattr(reading, "photo", lambda *_: small)
     monkeypatch.setattr(reading, "busy", run)
     monkeypatch.setattr(reading, "cores", lambda: 2)

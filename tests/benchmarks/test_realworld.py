@@ -17,7 +17,7 @@ def result(label, text, *confidences, full=None, marked="", ms=5):
     return harness.Result(harness.Case("multi", "file", None, label, full), "digitlens", said)
 
 
-def test_promises_say_how_many_stated_digits_are_wrong():
+def test_promises_table_has_the_error_rate_of_stated_digits():
     rows = [result("12", "12", 0.9, 0.99), result("3", "8", 0.95)]
     text = realworld.promises(rows, {"a": 0.9, "b": 0.99, "c": None})
     assert [line.split(" | ")[:3] for line in text.splitlines()[2:]] == [
@@ -28,11 +28,11 @@ def test_promises_say_how_many_stated_digits_are_wrong():
     assert set(realworld.thresholds()) >= {"at least 99 % confidence", "at most 0.5 % wrong"}
 
 
-def test_sure_counts_the_digits_stated_with_high_confidence():
+def test_sure_counts_the_high_confidence_digits():
     assert realworld.sure([result("12", "13", 0.995, 0.992), result("5", "5", 0.9)]) == (2, 1)
 
 
-def test_exact_needs_the_lines_and_digits_do_not():
+def test_line_breaks_matter_for_exact_but_not_for_digits():
     found = result("12\n34", "1234")
     assert not realworld.exact(found)
     assert realworld.summary([found])["digits"] == 1
@@ -53,7 +53,7 @@ def test_summary():
         ("sudoku; crop=1,2,3,4", False),
     ],
 )
-def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
+def test_full_text_of_a_note_ends_before_its_crop(note, full):
     found = "MFG 06.10.2015 / EXP 06.10.2016" if full else None
     assert harness.full_text(note) == found
 
@@ -67,13 +67,13 @@ def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
         ("06102013", "06.10.2013", False),
     ],
 )
-def test_marks_count_where_they_are_known(text, marked, marks):
+def test_marks_are_scored_if_the_full_text_is_known(text, marked, marks):
     known = result("06102015", text, full="Mfg. 06.10.2015", marked=marked)
     assert realworld.marks(known) is marks
     assert realworld.marks(result("1", "1")) is None
 
 
-def test_the_best_mode_of_the_peer_stands_beside_the_reader():
+def test_table_shows_the_best_mode_of_the_peer():
     said = [("digitlens", "13"), ("default", ""), ("line", "12"), ("digits", "12")]
     scores = {
         name: realworld.summary([result("12", text, ms=ms)]) for ms, (name, text) in enumerate(said)
@@ -82,7 +82,7 @@ def test_the_best_mode_of_the_peer_stands_beside_the_reader():
     assert f"| counter wheels | 1 {row}\n" in realworld.table({"meter": scores})
 
 
-def test_a_folder_is_read_and_recorded(tmp_path, monkeypatch, capsys):
+def test_folder_is_read_and_recorded(tmp_path, monkeypatch, capsys):
     rows = [("note.jpg", "multi", "2048", "pen"), ("corner.png", "single", "4", "pen")]
     rows += [("labels.csv", "reject", "", "no picture")]
     with (tmp_path / "labels.csv").open("w", newline="") as stream:

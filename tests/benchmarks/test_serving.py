@@ -21,7 +21,7 @@ def load(*arguments, **options):
     return outcome
 
 
-def test_clients_ask_again_as_soon_as_they_are_answered(port):
+def test_clients_send_the_next_request_once_answered(port):
     outcome = load(port, [shot(b"200")], 1, 1.0)
     summary = outcome.summary()
     assert summary["answered"] > 0
@@ -29,7 +29,7 @@ def test_clients_ask_again_as_soon_as_they_are_answered(port):
     assert outcome.bodies == {"a": b"200"}
 
 
-# At a rate so many requests are due, however slow they are.
+# A rate fixes the number of requests, however slow the answers are.
 @pytest.mark.parametrize(
     ("shots", "answered", "refused", "errors"),
     [
@@ -44,14 +44,14 @@ def test_clients_ask_again_as_soon_as_they_are_answered(port):
         ),
     ],
 )
-def test_whatever_is_answered_otherwise_is_an_error(port, shots, answered, refused, errors):
+def test_unexpected_answers_are_errors(port, shots, answered, refused, errors):
     outcome = load(port, shots, 2, 0.2, rate=20)
     summary = outcome.summary()
     assert (summary["answered"], summary["refused"]) == (answered, refused)
     assert set(summary["errors"]) == set(errors)
 
 
-def test_a_rate_asks_at_its_own_pace_and_rounds_add_up(port):
+def test_rate_sets_the_pace_and_rounds_add_up(port):
     outcome = load(port, [shot(b"200")], 4, 0.3, rate=100)
     assert len(outcome.seconds) == 30
     assert outcome.elapsed >= 0.29
@@ -60,7 +60,7 @@ def test_a_rate_asks_at_its_own_pace_and_rounds_add_up(port):
     assert outcome.elapsed >= 0.38
 
 
-def test_drawings_are_tiles_enlarged_in_both_polarities():
+def test_drawings_are_enlarged_tiles_in_both_polarities():
     tile = np.zeros((28, 28), np.uint8)
     tile[10:18, 10:18] = 255
     bright, dark = (load_image(serving.png(tile, dark=dark)) for dark in (False, True))
@@ -69,20 +69,20 @@ def test_drawings_are_tiles_enlarged_in_both_polarities():
     assert bright[0, 0] == dark[140, 140] == 0
 
 
-def test_a_bomb_claims_more_than_is_decoded():
+def test_bomb_claims_more_pixels_than_are_decoded():
     bomb = serving.bomb(serving.png(np.zeros((28, 28), np.uint8), dark=True))
     assert len(bomb) < 2000
     with pytest.raises(ImageError, match="pixels"):
         load_image(bomb)
 
 
-def test_bad_requests_are_bad_in_different_ways():
+def test_bad_requests_differ():
     shots = serving.bad_shots(serving.png(np.zeros((28, 28), np.uint8), dark=True))
     assert all(one.bad for one in shots)
     assert len({one.name for one in shots}) == len({one.body for one in shots}) == 6
 
 
-def test_a_report_has_a_line_for_each_load():
+def test_report_has_a_line_per_load():
     row = {"per_second": 100.2, "p50_ms": 3.2, "p99_ms": 9.9, "refused": 4, "errors": {"x": 2}}
     record = {
         **{"processor": "P", "cores": 2, "clients": 32, "date": "2026-11-21", "load": 0.1},
@@ -108,7 +108,7 @@ def test_a_report_has_a_line_for_each_load():
     ]
 
 
-def test_a_server_that_does_not_start_gives_the_reason(tmp_path, monkeypatch):
+def test_server_that_fails_to_start_reports_the_reason(tmp_path, monkeypatch):
     script = tmp_path / "fail.py"
     script.write_text("import sys; sys.exit('no such port')")
     monkeypatch.setattr(serving, "WORKER", script)
@@ -126,18 +126,18 @@ def shots(*bodies):
     return [serving.Shot("a", body, "/", "text/plain") for body in bodies]
 
 
-def test_a_load_tells_what_was_refused_rightly_from_errors(server):
+def test_load_distinguishes_proper_refusals_from_errors(server):
     asked = shots(b"200", b"429 later", b"429", b"500")
     row = serving.one(server, asked, serving.Spell(1, 0.2), 20)
     assert (row["answered"], row["full"], row["gone"], row["wrong"]) == (1, 1, 0, 2)
     assert row["errors"]["picture: 429 without Retry-After"] == 1
     assert row["first"] > 0
-    assert row["slope"] is None  # of so short a time
+    assert row["slope"] is None  # too short a run
     row = serving.one(server, shots(b"200"), serving.Spell(0, 0.1), 0)
     assert row["rate"] == row["per_second"] > 0
 
 
-def test_a_signal_is_sent_in_the_middle_and_closed_ports_are_no_errors(monkeypatch, server):
+def test_signal_is_sent_during_the_load_and_closed_ports_are_no_errors(monkeypatch, server):
     told = []
     monkeypatch.setattr(os, "kill", lambda *both: told.append(both))
     spell = serving.Spell(1, 0.1, signal.SIGTERM)
@@ -146,7 +146,7 @@ def test_a_signal_is_sent_in_the_middle_and_closed_ports_are_no_errors(monkeypat
     assert (row["gone"], row["wrong"]) == (5, 0)
 
 
-def test_the_report_has_a_line_for_each_load_and_names_errors():
+def test_soak_report_has_a_line_per_load_and_lists_errors():
     row = {
         **{"minutes": 60.0, "rate": 9.6, "answered": 100, "p50_ms": 9.2, "p99_ms": 99.9},
         **{"full": 3, "gone": 0, "wrong": 2, "first": 450.0, "last": 451.2, "slope": None},

@@ -1,4 +1,4 @@
-"""The run of all benchmarks of speed, on small scripts that stand for them."""
+"""The run of all speed benchmarks, on small scripts that stand in for them."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def ratio(name, value):
 
 @pytest.fixture
 def scripts(tmp_path, monkeypatch):
-    """A folder in which benchmarks are looked for; takes their texts."""
+    """Writes benchmark scripts from their texts; returns the output folder."""
     monkeypatch.setattr(speed, "HERE", tmp_path)
 
     def write(**texts):
@@ -37,7 +37,7 @@ def scripts(tmp_path, monkeypatch):
     return write
 
 
-def test_figures_of_all_benchmarks_come_into_one_record(scripts):
+def test_figures_of_all_benchmarks_are_merged(scripts):
     folder = scripts(one=WRITES, two=WRITES)
     about, figures = speed.run_all(["one", "two"], folder, {**ABOUT})
     assert about["failed"] == {}
@@ -45,10 +45,10 @@ def test_figures_of_all_benchmarks_come_into_one_record(scripts):
     assert [figure.value for figure in figures] == [3, 3]
 
 
-def test_none_is_skipped_silently(scripts):
+def test_failed_benchmarks_are_reported(scripts):
     failing = "import sys; sys.exit(3)"
     folder = scripts(one=WRITES, fails=failing, silent="")
-    (folder / "fails.json").write_text(json.dumps({"figures": [1]}))  # of an earlier run
+    (folder / "fails.json").write_text(json.dumps({"figures": [1]}))  # from an earlier run
     names = ["missing", "fails", "silent", "one"]
     about, figures = speed.run_all(names, folder, {**ABOUT})
     assert [figure.name for figure in figures] == ["one.time"]
@@ -58,7 +58,7 @@ def test_none_is_skipped_silently(scripts):
 
 
 @pytest.mark.parametrize(("name", "code"), [("one", 0), ("fails", 1)])
-def test_the_exit_code_says_whether_all_succeeded(scripts, monkeypatch, name, code):
+def test_exit_code_is_1_if_a_benchmark_failed(scripts, monkeypatch, name, code):
     folder = scripts(one=WRITES, fails="import sys; sys.exit(3)")
     monkeypatch.setattr(speed, "BENCHMARKS", (name,))
     monkeypatch.setattr(sys, "argv", ["speed.py", "--out", str(folder)])
@@ -66,7 +66,7 @@ def test_the_exit_code_says_whether_all_succeeded(scripts, monkeypatch, name, co
     assert (folder / "speed.json").is_file()
 
 
-def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
+def test_summary_has_ratios_and_lists_what_is_missing(monkeypatch):
     rows = (
         ("training", "training.seconds", {"Keras": "keras", "X": "none"}),
         ("reading", "reading.time", {}),
@@ -85,13 +85,13 @@ def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
 @pytest.mark.parametrize(
     ("value", "text"), [(0.01234, "0.0123"), (61.26, "61.3"), (412345.6, "412,346"), (0, "0")]
 )
-def test_numbers_have_three_digits_or_whole_thousands_and_shares_two_decimals(value, text):
+def test_numbers_have_three_significant_digits_and_percentages_two_decimals(value, text):
     assert speed.number(value) == text
     share = harness.Figure("a", 99.1534, 0.0778, 30, "%", "higher")
     assert speed.measured(share) == "99.15 ± 0.08 %"
 
 
-def test_the_results_get_the_table_of_the_newest_record(tmp_path):
+def test_results_page_gets_the_table_of_the_newest_record(tmp_path):
     readme = tmp_path / "results.md"
     old = "a\n<!-- table: benchmarks/records/2026-11-21_speed/summary.md -->\n| old |\n<!-- end -->"
     other = "\n<!-- table: benchmarks/records/2026-11-21_peers/peers.md -->\n| b |\n<!-- end -->\n"

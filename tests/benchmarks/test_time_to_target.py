@@ -1,4 +1,4 @@
-"""The benchmark of time to accuracy: who is asked for what, and what is made of it."""
+"""The time-to-accuracy benchmark: which runs it starts, and the table it prints."""
 
 import sys
 
@@ -10,7 +10,7 @@ import training
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What each process is asked for; all say the same, made up."""
+    """The arguments of each process; the processes return made-up rows."""
     found = []
 
     def say(who, wanted, _options, _missing):
@@ -27,7 +27,7 @@ def asked(monkeypatch):
     return found
 
 
-def test_each_target_has_its_recipe_and_seeds_and_the_first_has_peers(asked, monkeypatch, capsys):
+def test_each_target_has_its_recipe_and_seeds_and_the_first_one_peers(asked, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["time_to_target.py", "--seeds", "3", "0", "1"])
     timing.main()
     assert asked == [

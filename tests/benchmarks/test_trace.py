@@ -1,4 +1,4 @@
-"""Calls of a small package, whose folders are known."""
+"""The trace of calls, on a small package with known folders."""
 
 import importlib.util
 import sys
@@ -11,13 +11,15 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "trace.py"
 
 @pytest.fixture(scope="module")
 def trace():
-    spec = importlib.util.spec_from_file_location("trace_of_reading", SCRIPT)  # not that of Python
+    spec = importlib.util.spec_from_file_location(
+        "trace_of_reading", SCRIPT
+    )  # not Python's ``trace``
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_calls_of_a_folder_are_counted_in_their_order(trace, tmp_path):
+def test_calls_are_traced_in_order_within_the_folder(trace, tmp_path):
     names = {}
     for place in ("a/one.py", "a/two.py", "b/one.py"):
         file = tmp_path / "package" / place
@@ -34,7 +36,7 @@ def test_calls_of_a_folder_are_counted_in_their_order(trace, tmp_path):
     assert trace.changes_of_folder([]) == 0
 
 
-def test_a_reading_crosses_modules(trace, monkeypatch, capsys):
+def test_reading_crosses_modules(trace, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["trace.py"])
     trace.main()
     modules, changes = (int(line.split()[-1]) for line in capsys.readouterr().out.splitlines())

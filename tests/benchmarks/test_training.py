@@ -1,4 +1,4 @@
-"""The benchmark of training: its processes on small data, and what is made of what they say."""
+"""The training benchmark: its processes on small data, and the summary of their rows."""
 
 import sys
 
@@ -14,14 +14,14 @@ from digitlens.datasets.mnist import Mnist, Split
 
 @pytest.fixture
 def data(tmp_path, draw_bars):
-    """Tiles that are easily told apart: each digit's bar has a place of its own."""
+    """Easily separable tiles: each digit has a bar at its own position."""
     labels = (np.arange(370) % 10).astype(np.uint8)
     split = Split(draw_bars(labels), labels)
     return harness.save_tiles(tmp_path, Mnist(split, Split(split.tiles[:50], labels[:50])), 320)
 
 
 def record(**changes):
-    """What a run says, made up."""
+    """A made-up record of a run."""
     seeds = [
         {"seed": seed, "seconds": seconds, "parameters": 1000}
         | {"test_accuracy": accuracy, "epochs": 3}
@@ -41,7 +41,7 @@ def record(**changes):
     return found
 
 
-def test_a_peer_is_timed_until_it_is_there_and_ours_over_all_seeds():
+def test_peer_is_timed_until_the_target_and_digitlens_over_all_seeds():
     found = record()["summary"]
     keras, ours = found["keras"], found["digitlens"]
     assert (keras["seconds"]["mean"], keras["ratio"], keras["epochs"]) == (20, 10, 2)
@@ -64,7 +64,7 @@ KERAS = [{"epoch": 1, "seconds": 10.0, "test_accuracy": 0.98}, {"versions": "k",
     ],
     ids=["the peer", "digitlens"],
 )
-def test_who_does_not_get_there_has_no_ratio(changes, row):
+def test_contender_that_misses_the_target_has_no_ratio(changes, row):
     found = record(**changes)
     names = [figure.name for figure in training.figures(found["summary"])]
     assert "training.keras.memory" in names
@@ -72,7 +72,7 @@ def test_who_does_not_get_there_has_no_ratio(changes, row):
     assert row in training.report(found).splitlines()
 
 
-def test_figures_are_those_of_a_record():
+def test_figures_match_the_record():
     named = {figure.name: figure for figure in training.figures(record()["summary"])}
     assert named["training.seconds"].spread == 1.0
     assert named["training.accuracy"].value == pytest.approx(99.0333, abs=1e-3)
@@ -82,7 +82,7 @@ def test_figures_are_those_of_a_record():
     assert not named["training.keras.ratio"].peer
 
 
-def test_the_report_says_what_was_found_and_what_was_not():
+def test_report_lists_results_and_unavailable_peers():
     found = record(missing={"pytorch": "no torch"}, changes=["epochs=1"])
     lines = training.report(found).splitlines()
     assert lines[0].endswith("load before 0.1, epochs=1.")
@@ -91,13 +91,13 @@ def test_the_report_says_what_was_found_and_what_was_not():
     assert lines[-1] == "- pytorch: not available, no torch"
 
 
-def test_without_any_result_there_is_still_a_report():
+def test_report_without_any_result():
     found = record(parts=[[]], peers={"keras": []}, missing={"digitlens": "why"})
     assert training.figures(found["summary"]) == []
     assert training.report(found).splitlines()[-1] == "- digitlens: not available, why"
 
 
-def test_transforms_and_network_are_what_the_documentation_describes():
+def test_transforms_and_network_match_the_pytorch_example():
     pixels, labels = worker.transformed([(np.array([[0, 255, 51]], np.uint8), 7)])
     assert pixels.dtype == torch.float32
     assert torch.allclose(pixels, (torch.tensor([[[[0, 1, 0.2]]]]) - 0.1307) / 0.3081)
@@ -106,7 +106,7 @@ def test_transforms_and_network_are_what_the_documentation_describes():
 
 
 @pytest.mark.parametrize(("epochs", "until"), [(9, 0.2), (1, 1.1)])
-def test_a_peer_stops_at_the_accuracy_that_is_asked_for_or_after_its_epochs(data, epochs, until):
+def test_peer_stops_at_the_target_accuracy_or_after_its_epochs(data, epochs, until):
     threads = torch.get_num_threads()
     *rows, about, memory = worker.train("pytorch", threads, data, epochs, until)
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
@@ -116,7 +116,7 @@ def test_a_peer_stops_at_the_accuracy_that_is_asked_for_or_after_its_epochs(data
     assert memory.keys() == {"memory_mb"}
 
 
-def test_a_process_that_fails_gives_its_reason(monkeypatch, tmp_path):
+def test_failed_process_reports_its_reason(monkeypatch, tmp_path):
     failing = tmp_path / "worker.py"
     failing.write_text("import sys; sys.exit('no such thing')")
     monkeypatch.setattr(harness, "WORKER", failing)
@@ -127,7 +127,7 @@ def test_a_process_that_fails_gives_its_reason(monkeypatch, tmp_path):
     assert missing == {"keras": "no such thing"}
 
 
-def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
+def test_seeds_run_before_between_and_after_the_peers(monkeypatch):
     asked = []
 
     def attempt(who, wanted, _options, _missing):
@@ -142,7 +142,7 @@ def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
     assert asked == [ours[0], ("pytorch", ()), ours[1], ("keras", ()), ours[2]]
 
 
-def test_a_worker_trains_the_seeds_that_it_is_asked_for(monkeypatch, data):
+def test_worker_trains_the_requested_seeds(monkeypatch, data):
     monkeypatch.setattr("digitlens.cli.tables.use_patient_threads", lambda: None)
     with np.load(data) as tiles:
         split = Split(tiles["train_tiles"], tiles["train_labels"])

@@ -1,4 +1,4 @@
-"""How values are compared with those that stand on a page."""
+"""The comparison of values read with those on the page."""
 
 from datetime import date
 from decimal import Decimal
@@ -29,11 +29,11 @@ def number(text, value, confidence=0.99, *others, reason=""):
         (["5", "5"], [number("5", "5")] * 3, (2, 2, 2, 3, 1, 0)),
     ],
 )
-def test_values_are_compared_wherever_they_stand(there, numbers, counts):
+def test_values_are_compared_in_any_order(there, numbers, counts):
     assert tuple(values.compare(list(map(Decimal, there)), numbers)[0].values()) == counts
 
 
-def test_a_summary_counts_all_pages():
+def test_summary_counts_all_pages():
     there = Decimal("12.50"), date(2021, 4, 27)
     found = [values.compare(there, [number("12.50", "12.50", 0.97)])] * 2
     row = values.summary("receipts", found)
@@ -50,5 +50,5 @@ def test_a_summary_counts_all_pages():
         ({"label": "1", "note": "full text: 4.20 / -7; crop", "kind": "amount"}, ["4.20", "-7"]),
     ],
 )
-def test_what_stands_on_a_picture_is_taken_from_its_note_or_label(row, there):
+def test_true_values_come_from_the_note_or_label(row, there):
     assert list(values.real_values({"file": "x", **row})) == list(map(Decimal, there))

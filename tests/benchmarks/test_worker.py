@@ -1,4 +1,4 @@
-"""Processes that answer in lines of JSON, and what peers do in them."""
+"""Worker processes that answer in lines of JSON, and the peers that run in them."""
 
 import json
 import subprocess
@@ -28,20 +28,20 @@ def fake():
         yield harness.Worker([sys.executable, "-c", FAKE, "fake", "2"], stack)
 
 
-def test_a_worker_answers_each_question(fake):
+def test_worker_answers_each_request(fake):
     assert fake.reply()["versions"] == "fake 1.0 with 2 threads"
     assert fake.ask({"tiles": 1})["seconds"] == [0.5]
     assert fake.ask({"tiles": 2})["seconds"] == [0.5, 0.5]
 
 
-def test_a_worker_that_ends_says_why(fake):
+def test_worker_that_ends_reports_the_reason(fake):
     fake.reply()
     for _ in range(2):
         with pytest.raises(harness.UnavailableError, match=r"^is too few$"):
             fake.ask({"tiles": 0})
 
 
-def test_peers_that_are_unavailable_are_named():
+def test_unavailable_peers_are_listed_with_the_reason():
     def fail():
         raise harness.UnavailableError("not installed")
 
@@ -50,7 +50,7 @@ def test_peers_that_are_unavailable_are_named():
     assert missing == {"bad": "not installed"}
 
 
-def test_an_environment_is_made_once_and_only_for_packages(tmp_path, monkeypatch):
+def test_environment_is_created_once_and_only_for_packages(tmp_path, monkeypatch):
     assert harness.environment((), tmp_path) == sys.executable
     (tmp_path / "thing==1").mkdir()
     (tmp_path / "thing==1" / ".installed").touch()
@@ -64,7 +64,7 @@ def test_an_environment_is_made_once_and_only_for_packages(tmp_path, monkeypatch
     assert not (tmp_path / "thing==2" / ".installed").exists()
 
 
-def test_boxes_side_by_side_are_one_line():
+def test_adjacent_boxes_form_one_line():
     def box(x, y):
         return [[x, y], [x + 9, y], [x + 9, y + 10], [x, y + 10]]
 
@@ -73,7 +73,7 @@ def test_boxes_side_by_side_are_one_line():
     assert worker.boxes_to_lines([]) == []
 
 
-def test_what_a_peer_raises_is_its_answer():
+def test_exception_of_a_peer_is_its_answer():
     def read(page, kind):
         raise ValueError(f"{kind} of {page.size} pixels")
 
@@ -82,7 +82,7 @@ def test_what_a_peer_raises_is_its_answer():
     assert answer["milliseconds"] >= 0
 
 
-def test_all_rows_of_a_worker_or_the_reason():
+def test_rows_returns_all_rows_or_raises_the_reason():
     def rows(code):
         with ExitStack() as stack:
             return harness.Worker([sys.executable, "-c", code], stack).rows()
@@ -92,7 +92,7 @@ def test_all_rows_of_a_worker_or_the_reason():
         rows("exit('no such thing')")
 
 
-def test_a_worker_speaks_json_alone():
+def test_worker_prints_only_json_to_stdout():
     code = """
 import worker
 worker.TASKS["epochs"] = lambda count: (print("a library") or {"epoch": int(count)},)
@@ -106,7 +106,7 @@ worker.main()
     assert done.stderr == "a library\n"
 
 
-def test_a_worker_says_how_good_it_is_and_times_as_many_calls_as_asked(monkeypatch):
+def test_worker_measures_accuracy_and_times_the_requested_calls(monkeypatch):
     tiles = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
     asked = []
 
