@@ -1,4 +1,4 @@
-"""What several test folders need: MNIST or a stand-in for it, drawn pages, what a reader saw."""
+"""Shared fixtures: MNIST or a stand-in, drawn pages, made-up views of a reader, models."""
 
 import contextlib
 import functools
@@ -26,13 +26,13 @@ with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hy
     settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=30)
     settings.load_profile("digitlens")
 
-# torch reads the source of its 500 ONNX functions anew for each export: 1.1 of 2.6 s, sixty times.
+# torch rereads its 500 ONNX functions in each of sixty exports: 1.1 of 2.6 s each without a cache.
 with contextlib.suppress(ImportError, AttributeError):
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
 
-# Seven-segment digits on a 28 x 28 tile: rows and columns of each segment, and who lights which.
+# Seven-segment digits on a 28 x 28 tile: rows and columns of each segment, and segments by digit.
 SEGMENTS = {
     "a": (slice(4, 7), slice(9, 19)),
     "g": (slice(13, 16), slice(9, 19)),
@@ -106,7 +106,7 @@ def printed():
 
 @pytest.fixture
 def grain():
-    """Noise of a camera on a page: uint8, clipped."""
+    """Adds camera noise to a page: uint8, clipped."""
     random = np.random.default_rng(0)
 
     def grain(page, deviation=3.0):
@@ -117,18 +117,18 @@ def grain():
 
 @pytest.fixture(scope="session")
 def view_of():
-    """Makes what a reader saw on a page: see ``_view_of``."""
+    """Makes a reader's view of a page: see ``_view_of``."""
     return _view_of
 
 
 def _view_of(boxes, score, chances, views=()):
-    """Digits in boxes, of which all networks think alike, on lines whose crops are blank.
+    """A view with digits in the given boxes, equal scores of all networks, and blank line crops.
 
     Args:
-        boxes: [N, 4]; with a gap wider than they are high, another number begins.
-        score: [N]; that a digit is there, and how sure all is.
-        chances: [N, 10]; which digit.
-        views: Copies of the page.
+        boxes: [N, 4]; a gap wider than the height of a box starts another number.
+        score: [N]; probability that a digit is there, used for every confidence.
+        chances: [N, 10]; probabilities of the digits.
+        views: Scaled copies of the page.
     """
     from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
     from digitlens.reading.layout import View  # noqa: PLC0415
@@ -171,7 +171,7 @@ def _view_of(boxes, score, chances, views=()):
 
 
 def _line_of(boxes, chances):
-    """A line that reads as the most probable digits, and the place of each among its characters."""
+    """A line that reads as the most probable digits, and the index of each in its text."""
     from digitlens.alphabet import CLASS_OF, CLASSES  # noqa: PLC0415
     from digitlens.reading.decode import Symbols  # noqa: PLC0415
     from digitlens.reading.recognize import RecognizedLine  # noqa: PLC0415
@@ -198,7 +198,7 @@ def _line_of(boxes, chances):
 
 @pytest.fixture(scope="session")
 def shallow():
-    """The line recogniser with each kind of block once: to trace all thirteen takes seconds."""
+    """The line recogniser with one block of each kind: tracing all thirteen takes seconds."""
     from torch import nn  # noqa: PLC0415  (not in the core environment)
 
     from digitlens.training.page_networks import Block, LineNetwork  # noqa: PLC0415
@@ -213,7 +213,7 @@ def shallow():
 
 @pytest.fixture
 def interruptible():
-    """Processes that a test starts hear Ctrl-C, also where the tests run in the background."""
+    """Processes started by the test receive Ctrl-C, even if the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -221,13 +221,13 @@ def interruptible():
 
 @pytest.fixture(scope="module")
 def browser():
-    """A real browser, for a module: while it is there, no other event loop may run."""
+    """A real browser, per module: no other event loop may run while it is open."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  (not in the core environment)
 
     path = shutil.which("/usr/bin/chromium") or shutil.which("chromium")
     if not path:
         pytest.skip("no Chromium: these tests need a real browser")
-    # With a camera that shows a test picture.
+    # With a fake camera that shows a test picture.
     arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
     with sync_playwright() as engine:
         chromium = engine.chromium.launch(executable_path=path, args=arguments)
@@ -242,7 +242,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def hosted():
-    """Serves a folder as any static host would: a context with the host's address."""
+    """Context manager that serves a folder as a static host and yields its address."""
 
     @contextlib.contextmanager
     def hosted(folder):
@@ -257,7 +257,7 @@ def hosted():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty working folder, and for MNIST forty bars of which the first is labelled wrong."""
+    """An empty working folder, and forty bars in place of MNIST, the first one mislabelled."""
     labels = np.arange(40, dtype=np.uint8) % 10
     tiles = bars(labels)
     labels[0] = 9
@@ -269,7 +269,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def bundle(tmp_path, graph):
-    """Writes a model that reads bars, with what its card shall say, and gives its folder."""
+    """Writes a model that reads bars, with the given card fields, and returns its folder."""
 
     def make(**changes):
         from digitlens.models.bundle import Card, write_bundle  # noqa: PLC0415
@@ -282,7 +282,7 @@ def bundle(tmp_path, graph):
 
 
 def bars(digits):
-    """A tile for each digit: a bright bar, two columns wide, further right for a larger one."""
+    """A tile for each digit: a bright bar, two columns wide, further right for larger digits."""
     tiles = np.zeros((len(digits), 28, 28), np.uint8)
     for tile, digit in zip(tiles, digits, strict=True):
         tile[:, 2 * digit : 2 * digit + 2] = 255
@@ -296,13 +296,13 @@ def draw_bars():
 
 @pytest.fixture(scope="session")
 def weights():
-    """float32[784, 10]; the column of each digit adds up its bar."""
+    """float32[784, 10]; the column of each digit sums the pixels of its bar."""
     return (bars(range(10)).reshape(10, 784).T / 255).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
 def bar_graph(weights):
-    """Makes a graph: tiles of some shape and type → weights → scores, softmax or not."""
+    """Makes a graph: tiles of a given shape and dtype → weights → softmax or another last node."""
     given = weights
 
     def make(shape=("N", 28, 28), dtype="uint8", *, weights=given, last="Softmax", entry="tiles"):
@@ -338,7 +338,7 @@ def bar_graph(weights):
 
 @pytest.fixture(scope="session")
 def graph(bar_graph, weights):
-    """Makes the bytes of a graph that reads bars, all digits but some."""
+    """Makes the bytes of a graph that reads bars, blind to the given digits."""
 
     def make(blind: Sequence[int] = (), last: str = "Softmax") -> bytes:
         seeing = weights / 1000
@@ -354,7 +354,7 @@ def make_model():
 
 
 def onnx_model(nodes, inputs, outputs, constants):
-    """A graph of nodes as a model, with constants by name."""
+    """An ONNX model of the given nodes, with constants by name."""
     from onnx import helper, numpy_helper  # noqa: PLC0415  (slow to load)
 
     kept = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -364,7 +364,7 @@ def onnx_model(nodes, inputs, outputs, constants):
 
 @pytest.fixture
 def small_disk():
-    """Lets files grow up to a size; what is written beyond it fails as on a full disk."""
+    """Limits the size of files; writing beyond it fails as on a full disk."""
     resource = pytest.importorskip("resource")
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))

@@ -1,11 +1,11 @@
-"""The characters that the line recogniser tells apart."""
+"""The alphabet of the line recogniser."""
 
 import pytest
 
 from digitlens import alphabet
 
 
-def test_each_character_has_a_class_of_its_own_after_the_blank():
+def test_each_character_has_its_own_class_after_the_blank():
     assert len(set(alphabet.ALPHABET)) == len(alphabet.ALPHABET)
     assert sorted(alphabet.CLASS_OF.values()) == list(range(1, alphabet.CLASSES))
     assert len(alphabet.CHARACTERS) == alphabet.CLASSES
@@ -17,5 +17,5 @@ CASES = {"": [], "09": [1, 10], "ß7": [*OTHER, 8], alphabet.OTHER_SIGN: OTHER}
 
 
 @pytest.mark.parametrize(("text", "classes"), CASES.items())
-def test_characters_beyond_the_alphabet_are_other(text, classes):
+def test_characters_outside_the_alphabet_are_encoded_as_other(text, classes):
     assert alphabet.encode(text) == classes

@@ -1,4 +1,4 @@
-"""The structure that ARCHITECTURE.md promises: layers, homes of heavy libraries, no cycles."""
+"""The structure described in ARCHITECTURE.md: layers, homes of heavy libraries, no cycles."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ import pytest
 ARCHITECTURE = Path(__file__).parents[1] / "ARCHITECTURE.md"
 SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 
-# From the bottom up; a module imports its own layer or a lower one.
+# From the bottom up; a module imports only its own layer and lower ones.
 LAYERS = [
     ("errors",),
     ("results", "tabular", "files", "progress", "alphabet"),
@@ -89,7 +89,7 @@ MODULES = _modules()
 
 @cache
 def _imports(name: str) -> set[str]:
-    """Full names of what a module imports anywhere, except for type checkers only."""
+    """Full names of all imports in a module, except those for type checkers only."""
     tree = MODULES[name]
     skipped = {
         id(inner)
@@ -128,12 +128,12 @@ def _layer(name: str) -> str:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name])
 def test_imports_point_down(name):
-    # The root is everybody's: only its version is taken from it, and it loads nothing itself.
+    # Every layer may import the root: it holds only the version and loads nothing itself.
     for other in _own_imports(name) - {""}:
         assert RANK[_layer(other)] <= RANK[_layer(name)], f"{name} imports {other}"
 
 
-def test_evaluation_knows_neither_models_nor_readers():
+def test_evaluation_imports_neither_models_nor_reading():
     for name in MODULES:
         if _layer(name) == "evaluation":
             layers = {_layer(other) for other in _own_imports(name)}
@@ -156,7 +156,7 @@ def test_there_are_no_cycles():
 
 
 @pytest.mark.parametrize("library", HOMES)
-def test_heavy_libraries_stay_at_home(library):
+def test_heavy_libraries_are_imported_only_in_their_homes(library):
     users = {
         name for name in MODULES if any(full.split(".")[0] == library for full in _imports(name))
     }
@@ -166,21 +166,21 @@ def test_heavy_libraries_stay_at_home(library):
         assert not users & set(NO_TORCH)
 
 
-def test_sub_packages_are_a_docstring_and_nothing_else():
+def test_sub_package_inits_hold_only_a_docstring():
     for path in SOURCE.glob("*/__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert len(body) == 1, path
         assert isinstance(body[0], ast.Expr), path
 
 
-def test_every_module_says_its_purpose_and_keeps_to_600_lines():
+def test_every_module_has_a_docstring_and_at_most_600_lines():
     for name, tree in MODULES.items():
         assert ast.get_docstring(tree), f"{name} has no purpose line"
     for path in SOURCE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
 
 
-def test_no_two_modules_and_no_two_public_classes_share_a_name():
+def test_module_names_and_public_class_names_are_unique():
     homes = [(name.rpartition(".")[2], name) for name in MODULES]
     homes += [
         (node.name, name)
@@ -221,7 +221,7 @@ def test_nothing_is_called_utils():
         ("import digitlens.training.recipe", "torch onnxruntime PIL"),
     ],
 )
-def test_importing_loads_nothing_heavy(statement, unwanted):
+def test_importing_loads_no_heavy_library(statement, unwanted):
     program = f"{statement}; import sys; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -22,7 +22,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_lists_every_command_and_each_explains_itself():
+def test_help_lists_every_command_and_each_has_its_own_help():
     done = _run("--help")
     assert done.returncode == 0
     assert all(f" {command} " in done.stdout for command in COMMANDS)
@@ -36,7 +36,7 @@ def test_version():
     assert _run("--version").stdout == f"digitlens {__version__}\n"
 
 
-def test_an_error_is_one_line_and_exit_code_1_and_misuse_2(tmp_path, monkeypatch):
+def test_errors_are_one_line_with_exit_code_1_and_misuse_has_exit_code_2(tmp_path, monkeypatch):
     done = _run("evaluate", "--model", str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stdout == ""
@@ -49,14 +49,14 @@ def test_an_error_is_one_line_and_exit_code_1_and_misuse_2(tmp_path, monkeypatch
     assert _run("read", "--no-such-option").returncode == 2
 
 
-def test_importing_writes_nothing(tmp_path):
+def test_importing_writes_no_file(tmp_path):
     program = "import digitlens, digitlens.cli.main"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("way", [["data"], ["read", "x.png"]])
-def test_a_lack_of_memory_is_one_line_and_a_mistake_of_ours_is_none(monkeypatch, way):
+def test_out_of_memory_is_reported_in_one_line_and_a_bug_with_its_traceback(monkeypatch, way):
     def fails(*_, **__):
         raise error
 

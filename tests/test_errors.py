@@ -1,4 +1,4 @@
-"""A missing package is told in one line that names the extra."""
+"""Errors: a missing package names its extra, and out-of-memory errors are recognised."""
 
 import importlib
 
@@ -7,7 +7,7 @@ import pytest
 from digitlens.errors import DigitlensError, MissingExtraError, lacks_memory, needs_extra
 
 
-def test_a_missing_package_names_its_extra():
+def test_missing_package_names_its_extra():
     with (
         pytest.raises(MissingExtraError, match=r"'no_such_package'.*digitlens\[plots\]"),
         needs_extra("plots"),
@@ -15,12 +15,12 @@ def test_a_missing_package_names_its_extra():
         importlib.import_module("no_such_package")
 
 
-def test_a_missing_module_of_our_own_is_a_bug_and_says_so():
+def test_missing_module_of_digitlens_itself_is_not_blamed_on_an_extra():
     with pytest.raises(ModuleNotFoundError, match=r"digitlens\.nothing"), needs_extra("plots"):
         importlib.import_module("digitlens.nothing")
 
 
-def test_every_error_is_a_digitlens_error():
+def test_missing_extra_error_is_a_digitlens_error():
     assert issubclass(MissingExtraError, DigitlensError)
 
 
@@ -34,5 +34,5 @@ def test_every_error_is_a_digitlens_error():
         (ValueError("expected 4"), False),
     ],
 )
-def test_a_lack_of_memory_is_known_by_its_words(error, lacks):
+def test_out_of_memory_is_recognised_by_its_message(error, lacks):
     assert lacks_memory(error) == lacks

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files are written completely or not at all."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from digitlens.files import (
 )
 
 
-def test_a_file_and_its_folders_are_made_and_others_may_read_it(tmp_path):
+def test_file_and_its_folders_are_created_with_the_usual_permissions(tmp_path):
     write_bytes(tmp_path / "a" / "b.bin", b"123")
     assert (tmp_path / "a" / "b.bin").read_bytes() == b"123"
     (tmp_path / "plain").touch()
@@ -28,7 +28,7 @@ def test_a_file_and_its_folders_are_made_and_others_may_read_it(tmp_path):
     assert modes[0] == modes[1]
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_error_leaves_only_the_old_file(tmp_path):
     path = tmp_path / "x.txt"
     write_bytes(path, b"old")
 
@@ -43,27 +43,27 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
+def test_temporary_file_keeps_the_suffix_and_the_folder(tmp_path):
     with atomic_path(tmp_path / "plot.png") as temporary:
         assert temporary.suffix == ".png"
         assert temporary.parent == tmp_path
 
 
 @pytest.mark.parametrize("name", ["taken/x.csv", "x" * 300 + ".csv", "taken/deep/x.csv"])
-def test_an_error_names_the_file_that_was_asked_for(tmp_path, name):
+def test_error_names_the_requested_file(tmp_path, name):
     (tmp_path / "taken").touch()
     with pytest.raises(OSError, match=r"x\.csv") as caught:
         write_bytes(tmp_path / name, b"")
     assert caught.value.filename == str(tmp_path / name)
 
 
-def test_a_folder_in_the_place_of_a_file_is_named_itself(tmp_path):
+def test_folder_at_the_path_of_a_file_is_named_in_the_error(tmp_path):
     with pytest.raises(IsADirectoryError) as caught:
         write_bytes(tmp_path, b"")
     assert (caught.value.filename, caught.value.filename2) == (str(tmp_path), None)
 
 
-def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
+def test_json_is_readable_and_keeps_non_ascii_characters(tmp_path):
     value = {"name": "größe [1,  2]", "rows": [[1, -2.5], [3e-7]], "empty": [], "texts": ["1", "2"]}
     write_json(tmp_path / "x.json", value)
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
@@ -72,18 +72,18 @@ def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
     assert json.loads(text) == value
 
 
-def test_a_name_that_cannot_be_is_no_file(tmp_path):
+def test_overlong_name_is_not_a_file(tmp_path):
     (tmp_path / "x").touch()
     assert is_file(tmp_path / "x")
     assert not is_file(tmp_path)
     assert not is_file(tmp_path / ("x" * 5000))
 
 
-def test_sha256_is_the_known_one():
+def test_sha256_matches_the_known_value():
     assert sha256(b"abc").startswith("ba7816bf8f01cfea")
 
 
-def test_the_environment_may_name_the_cache_or_it_is_the_users(monkeypatch, tmp_path):
+def test_cache_folder_comes_from_the_environment_or_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path))
     assert cache_folder("mnist") == tmp_path / "mnist"
     monkeypatch.setenv("DIGITLENS_CACHE", "~/digits")
@@ -99,7 +99,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="locks of files that may b
 
 
 @posix
-def test_what_a_killed_write_left_is_taken_over(tmp_path):
+def test_leftover_of_a_killed_write_is_reused(tmp_path):
     with atomic_path(tmp_path / "x.txt") as temporary:
         name = temporary.name
     (tmp_path / name).write_bytes(b"half of something long")
@@ -112,7 +112,7 @@ def test_what_a_killed_write_left_is_taken_over(tmp_path):
 
 
 @posix
-def test_two_that_write_a_file_at_once_do_not_share_the_temporary_one(tmp_path):
+def test_concurrent_writes_use_different_temporary_files(tmp_path):
     path = tmp_path / "x.txt"
     with atomic_path(path) as one:
         one.write_bytes(b"one")
@@ -124,7 +124,7 @@ def test_two_that_write_a_file_at_once_do_not_share_the_temporary_one(tmp_path):
 
 
 @posix
-def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+def test_symlink_at_the_temporary_path_is_not_followed(tmp_path):
     with atomic_path(tmp_path / "x.txt") as temporary:
         pass
     (tmp_path / "precious").write_bytes(b"mine")
@@ -135,7 +135,7 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
 
 
 @posix
-def test_a_temporary_folder_is_empty_and_taken_over_unless_it_is_in_use(tmp_path):
+def test_temporary_folder_is_empty_and_reused_unless_in_use(tmp_path):
     with temporary_folder(tmp_path / "site") as one, temporary_folder(tmp_path / "site") as two:
         assert one != two
     assert list(tmp_path.iterdir()) == []
@@ -149,7 +149,7 @@ def test_a_temporary_folder_is_empty_and_taken_over_unless_it_is_in_use(tmp_path
 
 
 @posix
-def test_a_folder_is_locked_until_the_block_ends_and_keeps_no_file(tmp_path):
+def test_folder_is_locked_for_the_block_and_no_lock_file_remains(tmp_path):
     with locked(tmp_path) as first, locked(tmp_path) as second:
         assert (first, second) == (True, False)
     with locked(tmp_path) as later, locked(tmp_path / "gone") as gone:

@@ -1,4 +1,4 @@
-"""The short way to ``digitlens read FILES`` says and does what the long one does."""
+"""The fast path of ``digitlens read FILES`` behaves exactly like the full parser."""
 
 import os
 import signal
@@ -32,12 +32,12 @@ def run(*arguments, long=False, **options):
         (["--jso", "a"], False),
     ],
 )
-def test_files_take_the_short_way_and_anything_else_is_left_to_the_parser(arguments, short):
+def test_plain_files_take_the_fast_path_and_anything_else_the_parser(arguments, short):
     assert are_files(arguments) == short
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--csv"]])
-def test_both_ways_say_the_same(tmp_path, flags):
+def test_fast_path_and_parser_print_the_same(tmp_path, flags):
     Image.new("L", (64, 64), 255).save(tmp_path / "blank.png")
     files = [EXAMPLES / "drawing.png", tmp_path / "none.png", tmp_path / "blank.png"]
     short, long = run(*flags, *files), run(*flags, *files, long=True)
@@ -53,7 +53,7 @@ UNNEEDED = {
 }
 
 
-def test_neither_parser_nor_colours_nor_threads_are_loaded():
+def test_fast_path_loads_no_parser_colours_or_threads():
     program = (
         "import os, sys; from digitlens import __main__;"
         "end = lambda outcome: sys.exit(outcome or ' '.join(sys.modules));"
@@ -67,12 +67,12 @@ def test_neither_parser_nor_colours_nor_threads_are_loaded():
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interruption_ends_it_at_once(tmp_path):
+def test_interruption_ends_reading_at_once(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
     command = [sys.executable, "-m", "digitlens", "read", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.readline()  # it reads
+        process.stdout.readline()  # reading has begun
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
@@ -81,7 +81,7 @@ def test_an_interruption_ends_it_at_once(tmp_path):
     assert time.monotonic() - start < 5
 
 
-def test_whoever_has_enough_of_the_answers_is_not_told_of_it(tmp_path):
+def test_closed_pipe_prints_no_error(tmp_path):
     for number in range(200):
         os.link(EXAMPLES / "drawing.png", tmp_path / f"{number}.png")
     command = [sys.executable, "-m", "digitlens", "read", str(tmp_path)]
@@ -92,8 +92,8 @@ def test_whoever_has_enough_of_the_answers_is_not_told_of_it(tmp_path):
     assert process.returncode == 1
 
 
-# Runs ``digitlens read`` with a hook that ends the process where a file is written, in any way, or
-# a connection is opened; afterwards tells the most memory that it held.
+# Runs ``digitlens read`` with an audit hook that ends the process if any file is written or changed
+# or a connection is opened.
 WATCHED = """
 import os, sys
 def watch(event, arguments):

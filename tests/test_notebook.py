@@ -1,6 +1,6 @@
-"""The committed notebooks: the cells of their sources, all run, nothing of a machine in them.
+"""The committed notebooks match their sources, are fully executed and contain no machine details.
 
-That they run is shown by ``make test``, which executes them from top to bottom.
+``make test`` executes them from top to bottom.
 """
 
 import base64
@@ -26,7 +26,7 @@ MACHINE = re.compile(r"/(home|root|tmp|work|Users|var|usr)/|\b\d{1,3}(\.\d{1,3})
 
 
 class Notebook:
-    """A notebook as it is committed."""
+    """A notebook as committed."""
 
     def __init__(self, name):
         self.name, self.path = name, FOLDER / f"{name}.ipynb"
@@ -42,7 +42,7 @@ def notebook(request):
     return Notebook(request.param)
 
 
-def test_it_has_the_cells_of_its_source(notebook):
+def test_cells_match_the_source(notebook):
     """Else run ``make notebook``."""
     written = [
         (cell.cell_type, cell.source)
@@ -51,7 +51,7 @@ def test_it_has_the_cells_of_its_source(notebook):
     assert [(cell["cell_type"], "".join(cell["source"])) for cell in notebook.cells] == written
 
 
-def test_every_cell_has_run_in_order_and_without_complaint(notebook):
+def test_every_cell_has_run_in_order_without_errors_or_warnings(notebook):
     assert [cell["execution_count"] for cell in notebook.code] == list(
         range(1, len(notebook.code) + 1)
     )
@@ -59,7 +59,7 @@ def test_every_cell_has_run_in_order_and_without_complaint(notebook):
     assert {output.get("name", "stdout") for output in notebook.outputs} == {"stdout"}
 
 
-def test_nothing_tells_of_a_machine_or_a_time(notebook):
+def test_outputs_contain_no_machine_details_or_times(notebook):
     printed = "\n".join("".join(output.get("text", "")) for output in notebook.outputs)
     assert printed
     assert not MACHINE.search(printed), MACHINE.search(printed)
@@ -67,7 +67,7 @@ def test_nothing_tells_of_a_machine_or_a_time(notebook):
     assert not any("execution" in cell["metadata"] for cell in notebook.cells)
 
 
-def test_its_pictures_can_be_seen_and_are_small_enough_together(notebook):
+def test_pictures_are_visible_and_the_file_is_small(notebook):
     assert notebook.path.stat().st_size < LARGEST
     shown = [output["data"] for output in notebook.outputs if "data" in output]
     assert len(shown) >= LEAST[notebook.name][0]
@@ -78,7 +78,7 @@ def test_its_pictures_can_be_seen_and_are_small_enough_together(notebook):
             assert high - low > 50, "an empty picture"
 
 
-def test_every_link_leads_somewhere(notebook):
+def test_every_link_has_a_target(notebook):
     headings = {
         line.lstrip("# ").replace(" ", "-")
         for line in notebook.text.splitlines()

@@ -1,4 +1,4 @@
-"""What is around the package holds together: workflows, forms, container, hooks, one version."""
+"""The project files are consistent: workflows, issue forms, container, hooks, one version."""
 
 import re
 import tomllib
@@ -24,10 +24,10 @@ def parsed(path):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_is_bounded_and_calls_what_there_is(path):
+def test_workflow_has_timeouts_and_calls_existing_make_targets(path):
     workflow = parsed(path)
     assert workflow["name"]
-    assert workflow[True]  # YAML reads the key `on` as a truth value
+    assert workflow[True]  # YAML parses the key `on` as true
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 90
@@ -40,12 +40,12 @@ def test_a_workflow_is_bounded_and_calls_what_there_is(path):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_an_action_is_pinned_to_a_commit_and_its_version_is_said(path):
+def test_actions_are_pinned_to_a_commit_with_the_version_as_comment(path):
     used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
     assert all(re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in used)
 
 
-def test_a_release_signs_the_hash_of_every_file_of_weights():
+def test_release_signs_the_hashes_of_the_weights():
     release = parsed(GITHUB / "workflows/release.yml")["jobs"]["build"]
     steps = [step.get("with", {}) for step in release["steps"]]
     (signed,) = [step["subject-checksums"] for step in steps if "subject-checksums" in step]
@@ -53,7 +53,7 @@ def test_a_release_signs_the_hash_of_every_file_of_weights():
     assert release["permissions"]["attestations"] == "write"
 
 
-def test_every_python_that_is_promised_is_tested_on_every_system():
+def test_every_supported_python_is_tested_on_every_system():
     matrix = parsed(GITHUB / "workflows/tests.yml")["jobs"]["test"]["strategy"]["matrix"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     said = " ".join(project["classifiers"])
@@ -62,7 +62,7 @@ def test_every_python_that_is_promised_is_tested_on_every_system():
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
-def test_an_issue_form_has_what_a_form_needs(path):
+def test_issue_form_is_complete(path):
     form = parsed(path)
     assert form["name"]
     assert form["description"]
@@ -71,12 +71,12 @@ def test_an_issue_form_has_what_a_form_needs(path):
     assert all(field["attributes"]["label"] for field in form["body"])
 
 
-def test_every_kind_of_dependency_is_watched():
+def test_dependabot_watches_every_kind_of_dependency():
     watched = {each["package-ecosystem"] for each in parsed(GITHUB / "dependabot.yml")["updates"]}
     assert watched == {"pip", "npm", "github-actions", "docker"}
 
 
-def test_the_container_serves_as_an_ordinary_user_and_says_whether_it_is_well():
+def test_container_serves_as_an_unprivileged_user_and_has_a_healthcheck():
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
     steps = [(name, rest) for name, rest in lines]
@@ -90,14 +90,14 @@ def test_the_container_serves_as_an_ordinary_user_and_says_whether_it_is_well():
     assert all("slim" in rest for name, rest in steps if name == "FROM")
 
 
-def test_the_composed_server_is_for_this_machine_alone_and_can_write_nothing():
+def test_compose_service_is_local_and_read_only():
     (service,) = parsed("compose.yaml")["services"].values()
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
 
 
-def test_what_an_image_is_built_from_is_let_in():
+def test_dockerignore_admits_the_build_inputs():
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {"src", "pyproject.toml", "constraints.txt", project["readme"]}
@@ -106,14 +106,14 @@ def test_what_an_image_is_built_from_is_let_in():
     assert all((ROOT / name).exists() for name in needed)
 
 
-def test_hooks_run_the_ruff_of_the_constraints():
+def test_hooks_use_the_ruff_version_of_the_constraints():
     repos = parsed(".pre-commit-config.yaml")["repos"]
     (ruff,) = [repo["rev"] for repo in repos if "ruff" in repo["repo"]]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     assert f"ruff=={ruff.removeprefix('v')}\n" in constraints
 
 
-def test_the_version_stands_in_one_place():
+def test_version_is_defined_in_one_place():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["dynamic"] == ["version"]
     assert project["tool"]["hatch"]["version"]["path"] == "src/digitlens/__init__.py"
@@ -121,5 +121,5 @@ def test_the_version_stands_in_one_place():
     assert "version" not in parsed("CITATION.cff")
 
 
-def test_the_citation_has_what_the_format_asks_for():
+def test_citation_has_the_required_fields():
     assert {"cff-version", "message", "title", "authors"} <= parsed("CITATION.cff").keys()

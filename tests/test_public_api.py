@@ -1,11 +1,11 @@
-"""What is promised to be importable from the root, exactly."""
+"""The public names that can be imported from the root."""
 
 import importlib.metadata
 
 import digitlens
 
 
-def test_all_is_exactly_this():
+def test_all_lists_exactly_the_public_names():
     assert digitlens.__all__ == [
         "Box",
         "Classifier",
@@ -20,11 +20,11 @@ def test_all_is_exactly_this():
     ]
 
 
-def test_every_public_name_can_be_had_and_has_a_docstring():
+def test_every_public_name_is_importable_and_has_a_docstring():
     for name in set(digitlens.__all__) - {"__version__"}:
         assert getattr(digitlens, name).__doc__
     assert set(digitlens.__all__) == set(dir(digitlens))
 
 
-def test_the_version_is_that_of_the_package():
+def test_version_matches_the_package_metadata():
     assert digitlens.__version__ == importlib.metadata.version("digitlens")

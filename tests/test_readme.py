@@ -1,4 +1,4 @@
-"""The README keeps its word: examples give what they show, options exist, tables are records."""
+"""The README is correct: examples run as shown, options exist, tables match their records."""
 
 import doctest
 import re
@@ -20,11 +20,11 @@ TABLE = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
-def test_it_is_read_in_a_few_minutes():
+def test_readme_is_short():
     assert len(README.splitlines()) <= 120
 
 
-def test_the_python_example_gives_what_it_shows(monkeypatch):
+def test_python_examples_run_as_shown(monkeypatch):
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert blocks
@@ -34,7 +34,7 @@ def test_the_python_example_gives_what_it_shows(monkeypatch):
         assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
 
 
-def test_five_commands_are_shown_and_the_others_by_example():
+def test_readme_shows_five_commands_and_usage_more():
     names = {command.split()[1] for command in COMMAND.findall(README)}
     assert names == {"read", "serve", "train", "evaluate", "explain"}
     assert names < {command.split()[1] for command in COMMAND.findall(USAGE)}
@@ -48,24 +48,24 @@ def test_every_option_shown_exists(command):
 
 @cache
 def shown_help(name):
-    """What a command says of itself."""
+    """The help text of a command."""
     return CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
 
 
 @pytest.mark.parametrize("text", [README, RESULTS, ACCURACY], ids=["README", "results", "accuracy"])
-def test_every_table_is_that_of_its_record(text):
+def test_every_table_matches_its_record(text):
     tables = TABLE.findall(text)
     assert tables
     for record, table in tables:
         assert table == (ROOT / record).read_text(encoding="utf-8")
 
 
-def test_the_speeds_are_those_of_the_newest_record():
+def test_speed_table_is_from_the_newest_record():
     newest = max((ROOT / "benchmarks/records").glob("*_speed"))
     assert f"<!-- table: benchmarks/records/{newest.name}/summary.md -->" in RESULTS
 
 
-def test_every_link_leads_somewhere():
+def test_every_relative_link_has_a_target():
     targets = [target for target in LINK.findall(README) if "://" not in target]
     assert targets
     assert all((ROOT / target).exists() for target in targets)

@@ -1,4 +1,4 @@
-"""Boxes, digits and readings: what they refuse and what they tell."""
+"""Boxes, digits and readings: validation, text and JSON."""
 
 import json
 import re
@@ -23,24 +23,24 @@ def _reading(*lines: tuple[Digit, ...]) -> Reading:
 
 
 @pytest.mark.parametrize("corners", [(5, 0, 5, 9), (0, 9, 5, 9), (6, 0, 5, 9)])
-def test_a_box_without_area_is_refused(corners):
+def test_box_without_area_is_refused(corners):
     with pytest.raises(ValueError, match=f"found {list(corners)}".replace("[", r"\[")):
         Box(*corners)
 
 
-def test_a_box_measures_itself():
+def test_box_width_height_and_list():
     box = Box(2, 3, 7, 13)
     assert (box.width, box.height, box.as_list()) == (5, 10, [2, 3, 7, 13])
 
 
-def test_a_digit_needs_ten_probabilities_and_a_value_among_them():
+def test_digit_needs_ten_probabilities_and_a_value_from_0_to_9():
     with pytest.raises(ValueError, match="expected 10 probabilities, found 9"):
         Digit(1, 0.5, (0.1,) * 9, Box(0, 0, 1, 1))
     with pytest.raises(ValueError, match="expected a digit from 0 to 9, found 10"):
         Digit(10, 0.5, (0.1,) * 10, Box(0, 0, 1, 1))
 
 
-def test_the_tile_of_a_digit_is_neither_compared_nor_told():
+def test_tile_of_a_digit_is_not_compared_or_serialised():
     bare, with_tile = _digit(7), replace(_digit(7), tile=np.zeros((28, 28), np.uint8))
     assert with_tile == bare
     assert hash(with_tile) == hash(bare)
@@ -61,7 +61,7 @@ def test_percent_is_rounded_down_and_never_100(confidence, percent):
     assert Digit(3, confidence, (0.1,) * 10, Box(0, 0, 1, 1)).percent == percent
 
 
-def test_text_joins_lines_and_leaves_out_what_was_rejected():
+def test_text_joins_lines_and_omits_rejected_digits():
     reading = _reading(
         (_digit(4), _digit(0, "unsure"), _digit(8, "rejected")),
         (_digit(1, "rejected"),),
@@ -72,7 +72,7 @@ def test_text_joins_lines_and_leaves_out_what_was_rejected():
 
 
 def _line(text: str) -> tuple[Digit, ...]:
-    """Digits of a line; one after a space starts a number, one before an x is rejected."""
+    """Digits of a line; one after a space starts a number, one followed by an x is rejected."""
     return tuple(
         _digit(int(char), "rejected" if mark == "x" else "digit", starts=space == " ")
         for space, char, mark in re.findall(r"( ?)(\d)(x?)", text)
@@ -88,14 +88,14 @@ def _line(text: str) -> tuple[Digit, ...]:
     ],
     ids=["without gaps", "a gap splits a line", "the gap before what was rejected stays"],
 )
-def test_a_line_is_a_number_or_several_with_a_gap_between(lines, numbers, text):
+def test_gaps_split_a_line_into_numbers(lines, numbers, text):
     reading = _reading(*map(_line, lines))
     assert reading.numbers_digits == numbers
     assert reading.text == text
     assert reading.digits_only == text.replace(" ", "")
 
 
-def test_characters_are_the_text_with_its_marks():
+def test_text_with_characters_includes_the_marks():
     box = Box(0, 0, 1, 1)
     lines = ("-12.5 7", "", "3/4")
     written = tuple(tuple(Character(char, 0.9, box) for char in line) for line in lines)
@@ -118,7 +118,7 @@ def test_characters_are_the_text_with_its_marks():
         (time(23, 59), "23:59:00"),
     ],
 )
-def test_a_value_is_told_as_text_that_loses_nothing(value, text):
+def test_value_is_serialised_as_lossless_text(value, text):
     box = Box(0, 0, 9, 9)
     number = Number("12", value, "code", "", box, (_digit(1), _digit(2)), 0.5)
     other = Alternative("13", value, 0.25)
@@ -129,13 +129,13 @@ def test_a_value_is_told_as_text_that_loses_nothing(value, text):
     assert (told["box"], told["status"], told["confidence"]) == ([0, 0, 9, 9], "number", 0.5)
 
 
-def test_an_empty_reading_is_an_answer():
+def test_empty_reading_has_empty_fields():
     assert _reading().text == ""
     assert _reading().numbers == ()
     assert _reading().digits == ()
 
 
-def test_a_reading_goes_through_json():
+def test_reading_is_serialised_to_json():
     reading = _reading((_digit(4), _digit(8, "rejected"), _digit(2, starts=True)))
     told = json.loads(json.dumps(reading.as_dict()))
     assert (told["text"], told["digits_only"]) == ("4 2", "42")

@@ -1,4 +1,4 @@
-"""Tables as records, CSV and JSON, and as files of every form."""
+"""Tables as records, CSV and JSON, and as files of every format."""
 
 import csv
 import gc
@@ -51,7 +51,7 @@ ROWS = (
 TABLE = Table(ROWS, 100, 80, "drawn", "0" * 64)
 
 
-def test_the_header_names_the_columns():
+def test_header_names_the_columns():
     assert TABLE.shape == (3, 5)
     assert TABLE.has_header
     assert TABLE.columns == ("Day", "at", "paid", "share", "column 5")
@@ -66,7 +66,7 @@ def test_the_header_names_the_columns():
     assert TABLE.values[1][1] is None
 
 
-def test_without_words_above_there_is_no_header():
+def test_table_without_words_in_the_first_row_has_no_header():
     table = Table(ROWS[1:], 100, 80, "drawn", "")
     assert not table.has_header
     assert table.columns[:2] == ("column 1", "column 2")
@@ -76,12 +76,12 @@ def test_without_words_above_there_is_no_header():
     assert not Table((), 1, 1, "", "").has_header
 
 
-def test_csv_has_the_texts():
+def test_csv_contains_the_cell_texts():
     rows = list(csv.reader(io.StringIO(TABLE.to_csv())))
     assert rows == [[each.text for each in row] for row in ROWS]
 
 
-def test_json_has_all(tmp_path):
+def test_json_contains_the_whole_table(tmp_path):
     write_table(tmp_path / "table.json", TABLE)
     told = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert told == TABLE.as_dict()
@@ -89,7 +89,7 @@ def test_json_has_all(tmp_path):
     assert told["rows"][2][2]["alternatives"][0]["text"] == "37"
 
 
-def test_excel_has_numbers_dates_and_doubts(tmp_path):
+def test_excel_has_typed_values_and_marks_unsure_cells(tmp_path):
     write_table(tmp_path / "table.xlsx", TABLE)
     sheet = load_workbook(tmp_path / "table.xlsx").active
     values = [[each.value for each in row] for row in sheet.iter_rows()]
@@ -106,7 +106,7 @@ def test_excel_has_numbers_dates_and_doubts(tmp_path):
     assert sheet["C2"].comment is None
 
 
-def test_parquet_has_a_type_for_each_column(tmp_path):
+def test_parquet_columns_are_typed(tmp_path):
     write_table(tmp_path / "table.parquet", TABLE)
     table = parquet.read_table(tmp_path / "table.parquet")
     assert table.column_names == list(TABLE.columns)
@@ -128,7 +128,7 @@ FAR = Table(
 )
 
 
-def test_what_a_form_cannot_hold_is_text(tmp_path):
+def test_values_a_format_cannot_hold_are_written_as_text(tmp_path):
     write_table(tmp_path / "table.xlsx", FAR)
     sheet = load_workbook(tmp_path / "table.xlsx").active
     values = [[each.value for each in row] for row in sheet.iter_rows()]
@@ -140,12 +140,12 @@ def test_what_a_form_cannot_hold_is_text(tmp_path):
     assert columns["column 3"] == [date(1850, 1, 1), None]
 
 
-def test_a_file_of_another_form_is_refused(tmp_path):
+def test_unknown_file_format_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"expected a file that ends in .csv, .json, .parquet or"):
         write_table(tmp_path / "table.ods", TABLE)
 
 
-def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
+def test_failure_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "table.xlsx"
     path.write_bytes(b"before")
 
@@ -159,7 +159,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_told_once(tmp_path, small_disk, monkeypatch):
+def test_full_disk_is_reported_once(tmp_path, small_disk, monkeypatch):
     told = []
     monkeypatch.setattr("sys.unraisablehook", told.append)
     small_disk(500)

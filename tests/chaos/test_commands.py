@@ -1,4 +1,4 @@
-"""What is compared after a disturbance: a torn file and a lost row do not pass for whole ones."""
+"""The comparison of results after a disturbance detects torn files and lost rows."""
 
 import sqlite3
 from contextlib import closing
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.train
         ("model.json", '{"format": 1}\n', "model"),
     ],
 )
-def test_a_torn_file_is_found(tmp_path, name, content, error):
+def test_torn_file_is_detected(tmp_path, name, content, error):
     (tmp_path / name).write_text(content)
     with pytest.raises(Exception, match=error):
         contents(tmp_path)
 
 
-def test_results_are_what_files_say_without_times_and_temporary_files(tmp_path):
+def test_contents_omit_times_and_temporary_files(tmp_path):
     (tmp_path / "a.json").write_text('{"loss": 1, "seconds": 3}\n')
     (tmp_path / ".a-0.json").write_text("{")
     with closing(sqlite3.connect(tmp_path / "log.sqlite")) as base:

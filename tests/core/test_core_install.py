@@ -1,6 +1,6 @@
-"""The wheel with its core dependencies alone reads pictures: no torch, no OpenCV, no SciPy.
+"""The wheel reads pictures with its core dependencies alone: no torch, no OpenCV, no SciPy.
 
-`make test` runs this in an environment that has nothing but the wheel and pytest.
+`make test` runs this in an environment with only the wheel and pytest.
 """
 
 import csv
@@ -17,7 +17,7 @@ import digitlens
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SITE = Path(sysconfig.get_path("purelib"))
-# What pip and the tests need is not part of the product.
+# Packages of pip and the tests do not count towards the installed size.
 TOOLS = {"pip", "setuptools", "wheel", "pytest", "pluggy", "iniconfig"}
 LIMIT_MB = 215
 
@@ -27,7 +27,7 @@ def _run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
-def test_digitlens_comes_from_the_wheel():
+def test_digitlens_is_imported_from_the_wheel():
     assert SITE in Path(digitlens.__file__).parents
 
 
@@ -50,7 +50,7 @@ def test_every_example_is_read_without_torch(tmp_path):
     assert len(done.stdout.splitlines()) >= len(expected)
 
 
-def test_what_a_user_drew_is_drawn_again_without_matplotlib(tmp_path):
+def test_drawing_is_reconstructed_without_matplotlib(tmp_path):
     done = _run("reconstruct", EXAMPLES / "drawing.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "7  99 % sure" in done.stdout
@@ -61,7 +61,7 @@ def test_what_a_user_drew_is_drawn_again_without_matplotlib(tmp_path):
     ("command", "extra"),
     [("train", "train"), ("tune --search epochs=1..3", "tune"), ("batch . --out rows", "cloud")],
 )
-def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, tmp_path):
+def test_command_that_needs_an_extra_names_it_in_one_line(command, extra, tmp_path):
     done = _run(*command.split(), cwd=tmp_path)
     assert done.returncode == 1
     assert f"pip install 'digitlens[{extra}]'" in done.stderr
@@ -70,7 +70,7 @@ def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, t
 
 
 @pytest.mark.parametrize("start", [b"%PDF-1.7\n", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"])
-def test_a_format_that_needs_more_names_the_extra_and_the_others_are_read(start, tmp_path):
+def test_format_that_needs_an_extra_names_it_and_other_files_are_read(start, tmp_path):
     (tmp_path / "scan").write_bytes(start)
     done = _run("read", "scan", EXAMPLES / "blank.jpg", cwd=tmp_path)
     assert done.returncode == 1
@@ -82,8 +82,8 @@ def test_a_format_that_needs_more_names_the_extra_and_the_others_are_read(start,
         digitlens.read(tmp_path / "scan")
 
 
-def test_the_installed_size_stays_within_its_limit():
-    """Sums what each distribution recorded as its own, byte-compiled files included."""
+def test_installed_size_stays_within_its_limit():
+    """Sums the files recorded by each distribution, byte-compiled ones included."""
     total = 0
     for package in distributions(path=[str(SITE)]):
         if package.metadata["Name"].lower() not in TOOLS:
@@ -92,7 +92,7 @@ def test_the_installed_size_stays_within_its_limit():
     assert total / 1e6 < LIMIT_MB, f"{total / 1e6:.0f} MB installed"
 
 
-def test_the_model_and_the_licences_are_in_the_wheel():
+def test_wheel_contains_the_model_and_the_licences():
     names = {str(entry) for entry in distribution("digitlens").files or []}
     assert "digitlens/models/pretrained/default/model.onnx" in names
     assert "digitlens/datasets/mnist_writers.npz" in names

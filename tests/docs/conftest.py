@@ -1,4 +1,4 @@
-"""What runs the pages of the documentation: a shell that keeps what is heavy loaded."""
+"""A shell that runs the commands of documentation pages, in process to import once."""
 
 import contextlib
 import io
@@ -22,11 +22,11 @@ from digitlens.training import tile_networks as network
 from digitlens.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-# Lines that are not run: they would change the environment that the tests run in, or never end.
+# Commands that are not run: they would change the test environment, or never end.
 SKIPPED = re.compile(r"(pip|npm) install |digitlens serve$")
-TRAINING = "digitlens train --recipe fast"  # run once, for all pages together
+TRAINING = "digitlens train --recipe fast"  # run once for all pages
 RUN = "runs/fast-1"
-# What is heavy to import is imported once: these run in this process, unless a shell is needed.
+# These commands run in this process, to import heavy libraries once, unless they need a shell.
 HERE = re.compile(r"digitlens |python \w+\.py")
 SHELL, QUOTED = set("|&;<>$`"), re.compile(r"'[^']*'")
 
@@ -38,12 +38,12 @@ class Shell:
         self.trained, self.servers = trained, []
 
     def prepare(self, text: str) -> None:
-        """Puts in place what a page begins with: the run that the tutorial trains."""
+        """Copies the tutorial's run into the folder if the page uses it without training it."""
         if RUN in text and f"$ {TRAINING}\n" not in text:
             shutil.copytree(self.trained()[0], RUN)
 
     def run(self, command: str) -> str:
-        """What a command printed on both streams."""
+        """Runs a command and returns its stdout and stderr."""
         if SKIPPED.match(command):
             return ""
         if command == TRAINING:
@@ -84,7 +84,7 @@ class Shell:
         raise AssertionError(f"{command} does not answer")
 
     def stop(self) -> None:
-        """Ends the servers."""
+        """Stops the servers."""
         for process in self.servers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -97,7 +97,7 @@ def environment() -> dict[str, str]:
 
 
 def in_process(command: list[str]) -> str:
-    """What ``digitlens`` or a script printed on both streams."""
+    """Runs ``digitlens`` or a script in this process and returns its stdout and stderr."""
     name, *arguments = command
     found = [sorted(map(str, Path().glob(part))) if "*" in part else [part] for part in arguments]
     arguments = [part for parts in found for part in parts]
@@ -114,13 +114,13 @@ def run_script(arguments: list[str]) -> None:
     """Runs a file as ``python FILE`` would."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", arguments)
-        with contextlib.suppress(SystemExit):  # of the parser, also after success
+        with contextlib.suppress(SystemExit):  # raised by the argument parser, also on success
             runpy.run_path(arguments[0], run_name="__main__")
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The run that most pages speak of, and what its training printed."""
+    """The run that most pages use, and the output of its training."""
     folder = tmp_path_factory.mktemp("docs")
     with contextlib.chdir(folder):
         printed = in_process(shlex.split(TRAINING))
@@ -129,13 +129,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def shell(request, tmp_path, monkeypatch):
-    """A shell in a folder with the examples; it trains only for pages that need a run."""
+    """A shell in a folder with the examples; trains only for pages that need a run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    # A page adds an architecture, for itself alone.
+    # One page registers an architecture, which must not leak into other tests.
     monkeypatch.setattr(network, "ARCHITECTURES", dict(network.ARCHITECTURES))
     monkeypatch.setattr(Recipe, "choices", dict(Recipe.choices))
-    monkeypatch.syspath_prepend(tmp_path)  # a script of a page is imported by the next block
+    monkeypatch.syspath_prepend(tmp_path)  # blocks import scripts of the same page
     shutil.copytree(ROOT / "examples", "examples")
     runs = Shell(lambda: request.getfixturevalue("trained"))
     yield runs

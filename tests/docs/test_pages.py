@@ -1,8 +1,8 @@
-"""The documentation keeps its word: what a page shows is run, and gives what is shown.
+"""The code blocks of the documentation run and print what the pages show.
 
-Blocks of a page are run from top to bottom in a folder of its own: ``console`` (a line after ``$``
-is a command; what follows is compared with what it prints, see ``matches``), ``pycon``, ``python``,
-and files (blocks with a title), which are written. All other blocks are only read.
+The blocks of a page run from top to bottom in a separate folder: ``console`` (a line after ``$`` is
+a command; the lines below are compared with its output, see ``matches``), ``pycon``, ``python``,
+and files (blocks with a title), which are written. All other blocks are ignored.
 """
 
 import doctest
@@ -17,7 +17,7 @@ import typer.main
 from digitlens.cli.main import app
 
 DOCS = Path(__file__).parents[2] / "docs"
-BEFORE = ("FRAMING.md", "LOG.md", "cost.md")  # papers, which show no commands to try
+BEFORE = ("FRAMING.md", "LOG.md", "cost.md")  # papers without commands
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.name not in BEFORE)
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 READ_ONLY = {"text", "csv", "ini", "dockerfile"}
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.mnist, pytest.mark.train]
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, the file that it is if any, and its text."""
+    """A fenced block: its language, its file name if it has a title, and its text."""
 
     language: str
     title: str
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def steps_of(text: str) -> list[tuple[str, str]]:
-    """The commands of a console block, each with what it shall print."""
+    """The commands of a console block, each with its expected output."""
     lines = text.replace("\\\n", "").splitlines()
     steps: list[tuple[str, str]] = []
     for line in lines:
@@ -61,10 +61,10 @@ def steps_of(text: str) -> list[tuple[str, str]]:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Whether a text is the one shown.
+    """Whether a command printed the expected text.
 
-    ``...`` stands for anything, alone in a line for lines or none, and numbers with decimals, which
-    depend on the machine, may be off by a tenth.
+    ``...`` matches anything, on a line of its own any number of lines. Decimal numbers, which
+    depend on the machine, may differ by 10 %.
     """
     shown, printed = (
         "\n" + "\n".join(line.rstrip() for line in text.strip().splitlines())
@@ -80,7 +80,7 @@ def matches(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_what_a_page_shows_is_so(page, shell):
+def test_code_blocks_of_a_page_run_and_print_what_it_shows(page, shell):
     shell.prepare(page.read_text(encoding="utf-8"))
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks_of(page):
@@ -118,7 +118,7 @@ def test_output_is_compared_line_by_line():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_what_is_only_mentioned_exists(page):
+def test_commands_and_options_mentioned_on_a_page_exist(page):
     commands = typer.main.get_command(app).commands
     for said in re.findall(r"`digitlens ([a-z]+[^`\n]*)`", page.read_text(encoding="utf-8")):
         name = said.split()[0]

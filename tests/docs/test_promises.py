@@ -1,4 +1,4 @@
-"""Every promise names the tests that hold it, and those tests are there."""
+"""Every promise names the tests that enforce it, and those tests exist."""
 
 import ast
 import re
@@ -16,13 +16,13 @@ ROWS = [
 NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT)
 
 
-def test_every_promise_is_held_by_something():
+def test_every_promise_names_a_test():
     assert len(ROWS) > 20
     assert all(len(row) == 2 and "`" in row[1] for row in ROWS)
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=[name or path for path, name in NAMED])
-def test_a_test_that_holds_a_promise_is_there(path, name):
+def test_tests_named_by_promises_exist(path, name):
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     functions = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
     assert not name or name in functions

@@ -1,4 +1,4 @@
-"""The modules of ``fuzz/`` import each other by name, from their own folder."""
+"""Adds ``fuzz/`` to the import path, since its modules import each other by name."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""A short attack in every test run; ``make fuzz`` is the long one.
+"""A short fuzzing run in every test run; ``make fuzz`` is the long one.
 
-Whatever a target raises but ``DigitlensError`` fails here, with the input as ``found``.
+Any exception of a target other than ``DigitlensError`` fails a test; ``found`` is the input.
 """
 
 import json
@@ -15,12 +15,12 @@ from targets import TARGETS, attempt
 
 COUNTS = {"reader": 3, "documents": 20, "api": 40}  # the slow ones
 COUNT = 150
-LONGEST = 10  # seconds of a processor for one input
+LONGEST = 10  # CPU seconds for one input
 
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.filterwarnings("ignore")
-def test_nothing_but_our_own_errors_comes_out(name):
+def test_malformed_input_raises_only_digitlens_errors(name):
     seeds = seeds_of(TARGETS[name][1])
     taken = 0
     for found in [
@@ -30,10 +30,10 @@ def test_nothing_but_our_own_errors_comes_out(name):
         begun = time.process_time()
         taken += attempt(name, found)
         assert time.process_time() - begun < LONGEST
-    assert taken  # not all is refused at the gate
+    assert taken  # some inputs are accepted
 
 
-def test_inputs_are_the_same_each_time_and_bounded():
+def test_inputs_are_reproducible_and_bounded():
     seeds = seeds_of("pictures")
     assert list(inputs(seeds, 1, 50)) == list(inputs(seeds, 1, 50))
     assert len(set(inputs(seeds, 1, 50))) > 40
@@ -42,15 +42,15 @@ def test_inputs_are_the_same_each_time_and_bounded():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["pictures", "archives", "bundles", "requests"])
-def test_many_changes_keep_what_makes_a_file_one(kind):
-    """Checksums and lengths are mended, so that damage reaches the decoder."""
+def test_many_mutations_keep_the_file_signature(kind):
+    """Checksums and lengths are repaired, so that damage reaches the decoder."""
     for seed in seeds_of(kind):
         changed = [mutate(seed, random.Random(k)) for k in range(20)]
         assert sum(each[:4] == seed[:4] for each in changed) >= 8
 
 
-def test_a_find_is_told_with_its_input_and_the_rest_goes_on(monkeypatch, tmp_path):
-    import run  # noqa: PLC0415  (needs the benchmarks' folder, which it adds)
+def test_crash_is_reported_with_its_input_and_the_run_continues(monkeypatch, tmp_path):
+    import run  # noqa: PLC0415  (adds the benchmarks' folder to the path)
 
     monkeypatch.setattr(run, "FINDS", tmp_path / "finds")
     monkeypatch.setattr(run, "ROOT", tmp_path)

@@ -1,6 +1,6 @@
-"""What docs/how-to/million.md shows for Ray Data and Daft reads a folder, on this machine.
+"""The Ray Data and Daft scripts in docs/how-to/million.md read a local folder.
 
-`make recipes` runs this in an environment that has these: they take 700 MB, and a minute to start.
+`make recipes` runs this in an environment with both: they take 700 MB and a minute to start.
 """
 
 import csv
@@ -22,13 +22,13 @@ PAGE = ROOT / "docs" / "how-to" / "million.md"
 
 
 @pytest.mark.parametrize("name", ["read_with_ray.py", "read_with_daft.py"])
-def test_a_recipe_reads_a_folder(name, tmp_path):
+def test_recipe_reads_a_folder(name, tmp_path):
     found = re.search(rf'^```python title="{name}"\n(.*?)^```$', PAGE.read_text(), re.M | re.S)
     (tmp_path / name).write_text(found[1])
     shutil.copytree(EXAMPLES, tmp_path / "in")
     (tmp_path / "in" / "torn.jpg").write_bytes(b"no picture")
     command = [sys.executable, name, str(tmp_path / "in"), str(tmp_path / "out")]
-    patient = os.environ | {"RAY_raylet_start_wait_time_s": "300"}  # where a machine has more to do
+    patient = os.environ | {"RAY_raylet_start_wait_time_s": "300"}  # for a busy machine
     done = subprocess.run(
         command, cwd=tmp_path, env=patient, capture_output=True, text=True, check=False
     )

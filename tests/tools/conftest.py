@@ -1,4 +1,4 @@
-"""Tools are no package: they are imported from their own folder."""
+"""Adds ``tools/`` to the import path: it is not a package."""
 
 import sys
 from pathlib import Path

@@ -8,7 +8,7 @@ from text_detector import detector_graph, export_text_detector, fold_biases, hal
 
 
 def small_detector():
-    """A network of a few layers in the form in which the detector is published."""
+    """A small network with the graph structure of the published detector."""
     rng = np.random.default_rng(0)
     shapes = {
         "stem": (8, 3, 3, 3), "squeeze": (8, 8, 1, 1), "wide": (16, 8, 1, 1), "back": (8, 16, 1, 1),
@@ -17,7 +17,7 @@ def small_detector():
     }  # fmt: skip
     weights = {name: rng.normal(0, 0.4, shape) for name, shape in shapes.items()}
     for name in ("back", "half", "quarter", "join"):
-        weights[name] /= 4  # or logits would be beyond what float32 probabilities tell
+        weights[name] /= 4  # else logits exceed what float32 probabilities can resolve
     weights["stem.b"] = rng.normal(0, 0.4, (1, 8, 1, 1))
     weights["join.b"] = rng.normal(0, 0.4, (1, 4, 1, 1))
     weights["up.b"] = rng.normal(0, 0.4, (1, 4, 1, 1))
@@ -72,7 +72,7 @@ def small_detector():
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
 
 
-def test_exported_map_is_the_published_one_at_half_the_size(tmp_path):
+def test_exported_map_is_the_published_one_at_half_resolution(tmp_path):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
     size = export_text_detector(source, target)
@@ -86,13 +86,13 @@ def test_exported_map_is_the_published_one_at_half_the_size(tmp_path):
     np.testing.assert_allclose(found, halved(full[0, 0]), atol=0.02)
 
 
-def test_graph_is_simplified_and_says_where_it_is_from():
+def test_graph_is_simplified_and_records_its_origin():
     model = detector_graph(small_detector(), "0123")
     kinds = {node.op_type for node in model.graph.node}
     assert "Gelu" in kinds
     assert not kinds & {"Identity", "ReduceMean", "Erf", "ConvTranspose"}
     assert [node.name for node in model.graph.node if node.name] == []
-    # Maps are joined at half the size of the finest, and at the end; products come in blocks.
+    # Maps are joined at half the finest resolution and at the end; a pool blocks the product.
     joined = [len(node.input) for node in model.graph.node if node.op_type == "Concat"]
     assert joined == [2, 4]
     assert [node.input[0] for node in model.graph.node if node.op_type == "MaxPool"] == ["g.plain"]
@@ -101,7 +101,7 @@ def test_graph_is_simplified_and_says_where_it_is_from():
     assert notes["sha256"] == "0123"
 
 
-def test_graph_that_disagrees_is_not_written(tmp_path, monkeypatch):
+def test_graph_that_disagrees_with_the_published_one_is_not_written(tmp_path, monkeypatch):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
     monkeypatch.setattr("text_detector.fold_biases", drop_biases)
@@ -118,7 +118,7 @@ def drop_biases(graph):
 
 
 @pytest.mark.parametrize("kind", ["another network", "no graph"])
-def test_another_network_and_no_graph_are_refused(tmp_path, kind):
+def test_other_networks_and_files_that_are_not_onnx_are_refused(tmp_path, kind):
     model = small_detector()
     del model.graph.node[-3:]
     model.graph.output[0].name = "r"
@@ -128,6 +128,6 @@ def test_another_network_and_no_graph_are_refused(tmp_path, kind):
         export_text_detector(source, tmp_path / "ours.onnx")
 
 
-def test_halved_map_is_the_mean_of_logits():
+def test_halved_map_averages_the_logits():
     text_map = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
     np.testing.assert_allclose(halved(text_map), [[0.5]], atol=1e-6)
