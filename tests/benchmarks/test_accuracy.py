@@ -66,9 +66,7 @@ def small(monkeypatch):
     return recipes
 
 
-def test_recorded_recipe_is_not_retrained_in_another_folder(
-    mnist, runs, tmp_path, monkeypatch, small
-):
+def test_recorded_recipe_is_not_retrained(mnist, runs, tmp_path, monkeypatch, small):
     jobs, folder = [("best", 0), ("best", 1)], runs[0].parents[1]
     accuracy.work_off(jobs, folder, tmp_path / "record", mnist)
     names = {path.name for path in (tmp_path / "record").iterdir()}

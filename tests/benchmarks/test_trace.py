@@ -11,9 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "trace.py"
 
 @pytest.fixture(scope="module")
 def trace():
-    spec = importlib.util.spec_from_file_location(
-        "trace_of_reading", SCRIPT
-    )  # not Python's ``trace``
+    spec = importlib.util.spec_from_file_location("trace_of_reading", SCRIPT)  # not Python's trace
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

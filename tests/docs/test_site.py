@@ -65,9 +65,7 @@ def test_reference_lists_every_option_and_recipe_field(site):
     commands = (site / "reference/commands/index.html").read_text(encoding="utf-8")
     for name, command in typer.main.get_command(app).commands.items():
         assert f'id="{name}"' in commands
-        shown = [
-            one for one in command.params if not one.hidden
-        ]  # hidden ones are deprecated names
+        shown = [one for one in command.params if not one.hidden]  # hidden: deprecated names
         options = {option for one in shown for option in one.opts if option[0] == "-"}
         assert [option for option in options if option not in commands] == []
     fields = (site / "reference/recipe/index.html").read_text(encoding="utf-8")

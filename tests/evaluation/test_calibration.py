@@ -253,7 +253,7 @@ def test_vector_scaling_removes_the_bias_towards_a_digit():
     assert abs(scaled[:, 9].mean() - (labels == 9).mean()) < 0.005
 
 
-def test_probabilities_of_zero_are_scaled_too():
+def test_probabilities_of_zero_are_scaled_to_finite_values():
     labels, probabilities = np.arange(20) % 10, np.eye(10, dtype=np.float32)[np.arange(20) % 10]
     for fit in SCALINGS.values():
         assert np.isfinite(fit(labels, probabilities)(probabilities)).all()

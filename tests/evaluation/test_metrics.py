@@ -292,7 +292,7 @@ def test_single_tiles_and_whole_batches_are_timed():
     assert min(speed.batch) >= 0.002
 
 
-def test_the_machine_is_named(tmp_path):
+def test_machine_description_has_the_processor(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3\nflags\t: all\n")
     assert describe_machine(tmp_path / "cpuinfo").startswith("Abacus 3, ")
     assert describe_machine(tmp_path / "none")

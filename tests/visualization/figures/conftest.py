@@ -1,4 +1,4 @@
-"""Figures are drawn coarsely, which takes less than half of the time, but where size counts."""
+"""Draws figures at low resolution, in less than half the time, unless their size matters."""
 
 import pytest
 
@@ -14,6 +14,6 @@ def coarse(monkeypatch):
 
 @pytest.fixture
 def for_a_talk(coarse, monkeypatch):
-    """As large as they are for users."""
+    """Draws figures at the resolution users get."""
     del coarse
     monkeypatch.setattr(theme, "DPI", DPI)

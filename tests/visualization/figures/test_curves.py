@@ -6,7 +6,7 @@ from digitlens.visualization.figures.curves import draw_curves, draw_runs, draw_
 from digitlens.visualization.theme import MOST_LOOKS
 
 
-def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(history, tmp_path, drawn):
+def test_curves_show_training_and_validation_and_mark_the_best_epoch(history, tmp_path, drawn):
     draw_curves(history, tmp_path / "curves.png")
     loss, accuracy, rate = drawn[0].axes
     lines = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
@@ -21,7 +21,7 @@ def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(history, tmp_pat
 @pytest.mark.parametrize(
     "measured", [{"found": 0.5, "right": 0.9}, {"val_error": 0.1}], ids=["detector", "autoencoder"]
 )
-def test_curves_by_steps_show_losses_and_what_else_was_measured(tmp_path, drawn, measured):
+def test_curves_by_step_show_losses_and_other_measures(tmp_path, drawn, measured):
     history = [
         {"step": step, "train_loss": 4.0, "val_loss": loss, **measured}
         for step, loss in ((500, 3.0), (1000, 2.0))
@@ -34,7 +34,7 @@ def test_curves_by_steps_show_losses_and_what_else_was_measured(tmp_path, drawn,
     assert [line.get_ydata()[0] for line in others.lines] == list(measured.values())
 
 
-def test_another_suffix_and_a_failure_leave_what_was_there(history, tmp_path):
+def test_unknown_suffix_and_failure_leave_the_old_file(history, tmp_path):
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
     with pytest.raises(ValueError, match=r"\.png or \.svg, found curves.jpeg"):
@@ -44,7 +44,7 @@ def test_another_suffix_and_a_failure_leave_what_was_there(history, tmp_path):
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
 
 
-def test_runs_share_their_axes_and_each_has_its_own_look(history, tmp_path, drawn):
+def test_runs_share_axes_and_each_has_its_own_line_style(history, tmp_path, drawn):
     names = [f"run {number}" for number in range(MOST_LOOKS)]
     draw_runs(dict.fromkeys(names, history), tmp_path / "runs.svg")
     loss, accuracy = drawn[0].axes
@@ -59,7 +59,7 @@ def test_runs_share_their_axes_and_each_has_its_own_look(history, tmp_path, draw
     assert len(legend) == MOST_LOOKS
 
 
-def test_runs_on_all_tiles_are_compared_by_what_all_have(history, tmp_path, drawn):
+def test_runs_are_compared_by_training_loss_if_some_lack_validation(history, tmp_path, drawn):
     whole = [{key: row[key] for key in row if "val" not in key} for row in history]
     draw_runs({"validated": history, "whole": whole}, tmp_path / "runs.svg")
     loss, _ = drawn[0].axes
@@ -68,7 +68,7 @@ def test_runs_on_all_tiles_are_compared_by_what_all_have(history, tmp_path, draw
     assert "not every run kept tiles back" in loss.texts[0].get_text()
 
 
-def test_what_was_not_measured_has_no_axes_and_one_epoch_is_a_point(tmp_path, drawn):
+def test_missing_measures_have_no_axes_and_one_epoch_is_a_point(tmp_path, drawn):
     rows = [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.4}]
     draw_curves(rows, tmp_path / "curves.svg")
     (loss,) = drawn[0].axes
@@ -97,7 +97,7 @@ IMPORTANCE = {"epochs": 0.6, "learning_rate": 0.3, "pool": 0.1}
 
 
 @pytest.mark.usefixtures("for_a_talk")
-def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
+def test_trials_are_drawn_in_order_with_the_best_so_far_marked(tmp_path, drawn):
     perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
     for trials in (TRIALS, perfect):
         draw_tuning(StudyResult("mine", SPACE, 1, 1000, trials), tmp_path / "tuning.png")
@@ -109,12 +109,12 @@ def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
     assert list(found["pruned, when it was"].get_xdata()) == [2]
     assert (*found["best"].get_xdata(), *found["best"].get_ydata()) == pytest.approx((3, 0.01))
     assert axes.get_yscale() == "log"
-    assert drawn[1].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])  # has a place too
+    assert drawn[1].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])  # an error of 0
     with Image.open(tmp_path / "tuning.png") as picture:
         assert min(picture.size) >= 1000
 
 
-def test_each_field_has_a_slice_the_one_that_matters_most_first(tmp_path, drawn):
+def test_each_field_has_a_slice_sorted_by_importance(tmp_path, drawn):
     result = StudyResult("mine", SPACE, 1, 1000, TRIALS, IMPORTANCE)
     draw_tuning(result, tmp_path / "tuning.svg")
     slices = drawn[0].axes[1:]

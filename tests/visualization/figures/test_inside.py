@@ -16,7 +16,7 @@ from digitlens.visualization.theme import THEMES, blend, contrast, diverging, ri
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_nothing_has_the_colour_of_the_ground_and_much_stands_out(name):
+def test_zero_has_the_background_colour_and_extremes_contrast_with_it(name):
     with themed(name) as colours:
         scale, heat = diverging(), rising(colours.green)
         assert scale(0.5)[:3] == pytest.approx(blend(colours.ground, colours.ink, 0), abs=0.01)
@@ -27,7 +27,7 @@ def test_nothing_has_the_colour_of_the_ground_and_much_stands_out(name):
         assert steps == sorted(steps), "the stronger, the further from the ground"
 
 
-def test_each_filter_is_drawn_once_on_one_scale_also_of_nothing(tmp_path, drawn):
+def test_filters_share_one_scale_and_all_zero_ones_are_drawn(tmp_path, drawn):
     filters = np.random.default_rng(0).normal(size=(11, 3, 3)).astype(np.float32)
     with themed("dark"):
         draw_filters(np.zeros((1, 5, 5), np.float32), tmp_path / "filters.svg")
@@ -59,7 +59,7 @@ def layers(tiles):
     ]
 
 
-def test_the_strongest_maps_of_every_layer_are_shown(layers, tiles, tmp_path, drawn, texts):
+def test_strongest_maps_of_every_layer_are_shown(layers, tiles, tmp_path, drawn, texts):
     with themed("dark") as colours:
         draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
     rows = drawn[0].axes
@@ -95,7 +95,7 @@ def tile():
     return tile
 
 
-def test_maps_are_drawn_about_zero_with_the_ink_outlined(tile, tmp_path, drawn, texts):
+def test_saliency_is_centred_on_zero_with_the_ink_outlined(tile, tmp_path, drawn, texts):
     found = {"ink": np.zeros((28, 28), np.float32), "nothing": np.zeros((28, 28), np.float32)}
     found["ink"][5, 13], found["ink"][9, 9] = 4, -2
     with themed("light") as colours:
@@ -119,14 +119,14 @@ def test_maps_are_drawn_about_zero_with_the_ink_outlined(tile, tmp_path, drawn, 
     assert title == "Why a 4, and not the 9 that it is?  60.0 % sure"
 
 
-def test_what_is_right_or_unknown_is_not_doubted(tile, tmp_path, drawn):
+def test_title_names_no_truth_if_right_or_unknown(tile, tmp_path, drawn):
     for truth in (4, None):
         draw_saliency(tile, 4, ANSWER, {}, tmp_path / "why.png", truth=truth)
     assert [figure.get_suptitle() for figure in drawn] == ["Why a 4?  60.0 % sure"] * 2
     assert [len(figure.axes) for figure in drawn] == [2, 2]
 
 
-def test_digits_are_named_and_mistakes_ringed(tiles, tmp_path, drawn, texts):
+def test_clusters_are_labelled_and_mistakes_ringed(tiles, tmp_path, drawn, texts):
     labels = np.repeat([3, 8], 30)
     predicted = labels.copy()
     predicted[7] = 8
@@ -146,7 +146,7 @@ def test_digits_are_named_and_mistakes_ringed(tiles, tmp_path, drawn, texts):
     assert note.endswith("ringed: read wrong")
 
 
-def test_a_thumbnail_stands_where_its_point_is(tmp_path, drawn):
+def test_thumbnails_are_drawn_at_their_points(tmp_path, drawn):
     tiles = np.zeros((2, 28, 28), np.uint8)
     tiles[0, 10:18, 10:18] = 255
     labels = np.array([5, 5])
@@ -161,7 +161,7 @@ def test_a_thumbnail_stands_where_its_point_is(tmp_path, drawn):
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_every_digit_can_be_read_and_none_is_red_as_mistakes_are(name):
+def test_digit_colours_contrast_with_the_background_and_none_is_red(name):
     with themed(name) as colours:
         found = [inside._colour(digit) for digit in range(10)]
         assert len(set(found)) == 10

@@ -25,10 +25,10 @@ from digitlens.visualization.theme import LIGHT, themed
 
 
 @pytest.mark.parametrize("misread", [{4: 9, 7: 1}, {}, {i: (i + 1) % 10 for i in range(60)}])
-def test_every_picture_of_a_report_is_written_and_large_enough_for_a_talk(
+def test_every_report_figure_is_written_and_large_enough_for_a_talk(
     reported, tiles, tmp_path, misread, request
 ):
-    if has_all := 0 < len(misread) < 60:  # something to show in each
+    if has_all := 0 < len(misread) < 60:  # every figure has something to show
         request.getfixturevalue("for_a_talk")
     settings = dict(mpl.rcParams)
     written = draw_evaluation(reported(misread), tiles, tmp_path / "new")
@@ -58,7 +58,7 @@ def test_every_figure_is_drawn(swift, tmp_path, name):
     assert path.stat().st_size > 3_000
 
 
-def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
+def test_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
     other, asked, points = TrainedModel("swift"), [], []
     for name, subject in (("one", swift), ("other", other)):
         answer = subject.classifier.predict_proba
@@ -76,7 +76,7 @@ def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
     assert all(point.microseconds > 0 for point in points)
 
 
-def test_without_weights_the_map_by_gradients_is_left_out_with_the_reason(
+def test_gradient_map_is_omitted_with_the_reason_without_weights(
     swift, tmp_path, monkeypatch, capsys
 ):
     def none(_):
@@ -91,7 +91,7 @@ def test_without_weights_the_map_by_gradients_is_left_out_with_the_reason(
     assert "without the map by gradients: the model has only a graph" in capsys.readouterr().err
 
 
-def test_what_cannot_be_drawn_says_why(swift, tmp_path, monkeypatch):
+def test_impossible_figures_are_refused_with_the_reason(swift, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="a tile from 0 to 399, of MNIST test, found 400"):
         FIGURES["maps"]([swift], tmp_path / "maps.png", Shown(400))
     monkeypatch.setitem(sys.modules, "umap", None)
@@ -128,7 +128,7 @@ def _share(pixels, colour):
     return float((np.abs(pixels - np.array(colour)).max(axis=2) < 24).mean())
 
 
-def test_what_was_written_is_in_ink_and_what_is_drawn_again_in_blue(tmp_path):
+def test_reconstructions_are_blue_and_originals_in_ink(tmp_path):
     split = Split(TILES, np.arange(len(TILES), dtype=np.uint8))
     error, code = np.linspace(0.1, 0.4, len(TILES)), np.zeros((len(TILES), 2), np.float32)
     shares = []
@@ -142,7 +142,7 @@ def test_what_was_written_is_in_ink_and_what_is_drawn_again_in_blue(tmp_path):
     assert _share(pixels, (0, 0, 0)) + _share(pixels, (34, 34, 34)) > 0.01
 
 
-def test_ways_and_field_are_drawn_on_dark_too_with_its_digits_in_its_corners(tmp_path):
+def test_interpolations_follow_the_dark_theme_and_field_corners_are_the_digits(tmp_path):
     codes = np.zeros((len(TILES), 2), np.float32)
     autoencoder = SimpleNamespace(
         reconstruct=lambda tiles: Reconstruction(tiles, np.zeros(len(tiles)), codes),

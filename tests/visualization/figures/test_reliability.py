@@ -23,11 +23,11 @@ RIGHT = np.array([True] * 8 + [False, True])
 SURE = np.linspace(0.99, 0.5, 10)
 
 
-def test_risk_falls_to_nothing_while_the_least_sure_are_kept_back(tmp_path, drawn):
+def test_risk_is_drawn_against_the_fraction_held_back(tmp_path, drawn):
     draw_coverage({"tiles": (SURE, RIGHT)}, tmp_path / "coverage.svg")
     (axes,) = drawn[0].axes
     line = axes.lines[0]
-    assert line.get_xydata() == pytest.approx(np.array([[0.1, 1 / 9]]))  # all answered has no place
+    assert line.get_xydata() == pytest.approx(np.array([[0.1, 1 / 9]]))  # a log axis has no 0
     assert line.get_label() == "tiles, 10.00 % wrong when all answered"
     title = axes.get_title("left")
     assert title == "80.0 % of the tiles are answered without a mistake"
@@ -38,15 +38,13 @@ CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 1
 UNSURE = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
 
 
-def test_risk_is_drawn_against_coverage_shaded_up_to_its_bound_and_marked_at_99_percent(
-    tmp_path, drawn
-):
+def test_risk_against_coverage_is_shaded_to_its_bound_and_marked_at_99_percent(tmp_path, drawn):
     draw_risk_coverage({"reader": CURVE}, tmp_path / "risk.png")
     draw_risk_coverage({"reader": CURVE, "unsure": UNSURE}, tmp_path / "two.png")
     axes, two = (figure.axes[0] for figure in drawn)
     (line,) = (line for line in axes.lines if line.get_label() == "reader")
     assert line.get_xdata() == pytest.approx([0.1, 0.398, 0.792, 0.9])
-    assert np.isnan(line.get_ydata()[0])  # nothing wrong: no place on a logarithmic axis
+    assert np.isnan(line.get_ydata()[0])  # zero risk is not on a log axis
     assert line.get_ydata()[1:] == pytest.approx([0.005, 0.01, 0.1])
     assert axes.get_yscale() == "log"
     assert axes.get_ylim() == (0.001, 1)
@@ -62,7 +60,7 @@ def test_risk_is_drawn_against_coverage_shaded_up_to_its_bound_and_marked_at_99_
 
 
 def says_three(tiles):
-    """Reads a 3 in everything, the surer the brighter."""
+    """Reads every tile as a 3 with probability 0.55."""
     answer = np.full((len(tiles), 10), 0.05, np.float32)
     answer[:, 3] = 0.55
     return answer
@@ -82,7 +80,7 @@ def found(split):
 
 
 @pytest.mark.usefixtures("for_a_talk")
-def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
+def test_three_robustness_figures_are_large_enough_for_a_talk(found, split, tmp_path):
     paths = draw_robustness(found, split, tmp_path)
     assert [path.name for path in paths] == ["corruptions.png", "sweeps.png", "corrupted.png"]
     for path in paths:
@@ -91,7 +89,9 @@ def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
             assert len(picture.convert("L").getcolors()) > 20
 
 
-def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn, tmp_path, texts):
+def test_bars_show_accuracy_and_are_coloured_by_overlap_with_training(
+    found, drawn, tmp_path, texts
+):
     draw_corruptions(found, tmp_path / "bars.png")
     axes = drawn[0].axes[0]
     bars = [bar for bar in axes.patches if bar.get_width()]
@@ -108,7 +108,7 @@ def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn,
     assert "under the 14 of a kind" in " ".join(texts(axes))
 
 
-def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path, texts):
+def test_bars_have_one_colour_without_a_recipe(split, drawn, tmp_path, texts):
     unknown = measure_robustness(says_three, split, evaluate(says_three, split))
     draw_corruptions(unknown, tmp_path / "bars.svg")
     axes = drawn[0].axes[0]
@@ -116,7 +116,7 @@ def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path
     assert "training did not show" not in " ".join(texts(axes))
 
 
-def test_a_curve_for_each_sweep_with_what_is_usual(found, drawn, tmp_path):
+def test_each_sweep_has_a_curve_and_a_line_at_the_usual_value(found, drawn, tmp_path):
     draw_sweeps(found, tmp_path / "sweeps.png")
     assert len(drawn[0].axes) == 6
     for axes, curve in zip(drawn[0].axes, found.curves, strict=True):
@@ -148,7 +148,7 @@ def drawn(n, sharpness, seed):
 
 
 def rejection(score, sets):
-    """A made-up result for a score of that name and so many sets of negatives."""
+    """A made-up result for the named score and the given number of sets of negatives."""
     samples = {"clean": drawn(500, 4, 0), "corrupted": drawn(300, 1, 1)}
     names = ["digits", *(f"set {k}" for k in range(sets))]
     scored = {
@@ -174,7 +174,7 @@ def rejection(score, sets):
 @pytest.mark.parametrize(
     ("score", "sets", "mistakes"), [("digit", 4, True), ("energy", 1, True), ("digit", 2, False)]
 )
-def test_every_picture_is_written_and_has_ink(tmp_path, score, sets, mistakes):
+def test_every_rejection_figure_is_written_and_not_empty(tmp_path, score, sets, mistakes):
     found = rejection(score, sets)
     if not mistakes:
         sure = np.linspace(0.9, 1, 50), np.ones(50, bool)

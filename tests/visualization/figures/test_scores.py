@@ -41,7 +41,7 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
     assert any("accuracy 93.33 %" in text for text in texts(axes))
 
 
-def test_class_bars_say_where_their_axis_starts_at_zero_when_a_class_is_lost(
+def test_class_bars_state_where_the_axis_starts_and_start_at_0_for_a_lost_class(
     reported, tmp_path, drawn, texts
 ):
     report = reported({7: 1})
@@ -51,7 +51,7 @@ def test_class_bars_say_where_their_axis_starts_at_zero_when_a_class_is_lost(
     start, end = axes.get_ylim()
     lowest = min(min(row.precision, row.recall, row.f1) for row in report.classes)
     assert start > 0
-    assert lowest - start >= 0.25 * (end - start)  # no bar looks like nothing
+    assert lowest - start >= 0.25 * (end - start)  # no bar looks empty
     assert end == 1
     assert any(f"starts at {start:.1%}".replace("%", " %") in text for text in texts(axes))
     for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
@@ -63,7 +63,7 @@ def test_class_bars_say_where_their_axis_starts_at_zero_when_a_class_is_lost(
     assert not any("starts at" in text for text in texts(lost))
 
 
-def test_wrong_predictions_come_surest_first_with_both_labels(
+def test_wrong_predictions_are_sorted_by_confidence_with_both_labels(
     report, tiles, tmp_path, drawn, texts
 ):
     answer = np.full((1, 10), 0.0001 / 9, np.float32)
@@ -82,22 +82,22 @@ def test_wrong_predictions_come_surest_first_with_both_labels(
     assert cut.get_title("left") == "4 wrong of 60, the 2 surest of them"
     assert [text for text in texts(whole) if text.endswith(" *")] == ["7 → 1 *"]
     assert any("known to be wrong" in text for text in texts(whole))
-    assert "> 99.9 %" in texts(sure)  # nearly sure is not shown as certain
+    assert "> 99.9 %" in texts(sure)  # never shown as 100 %
 
 
-def test_correct_predictions_have_a_column_a_digit(report, tiles, tmp_path, drawn):
+def test_correct_predictions_have_a_column_per_digit(report, tiles, tmp_path, drawn):
     predictions.draw_correct(report, tiles, tmp_path / "correct.png")
     axes = drawn[0].axes[0]
     captions = [text for text in axes.texts if len(text.get_text()) == 5 and "→" in text.get_text()]
     assert {text.get_text() for text in captions} == {f"{d} → {d}" for d in range(10)}
     for text in captions:
         assert int(text.get_position()[0] // predictions.WIDE) == int(text.get_text()[0])
-    # The fours that were misread leave three right ones; every other digit fills its column.
+    # Three of the six fours are right; every other digit fills its column.
     assert sum(text.get_text() == "4 → 4" for text in captions) == 3
     assert sum(text.get_text() == "0 → 0" for text in captions) == 5
 
 
-def test_extremes_are_the_surest_mistakes_if_any_above_the_least_sure_hits(
+def test_extremes_are_the_surest_mistakes_above_the_least_sure_hits(
     report, reported, tiles, tmp_path, drawn, texts
 ):
     for shown in (report, reported({})):
@@ -147,7 +147,7 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
         assert min(picture.size) >= 700
 
 
-def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path, drawn, texts):
+def test_disagreements_are_shown_with_the_answer_of_each_model(tmp_path, drawn, texts):
     for wrong in (([3], [14]), ([], range(90)), ([1], [1])):
         found = comparison(**dict(zip(("one", "two"), wrong, strict=True)))
         draw_disagreements(found, TILES.tiles, tmp_path / "sheet.png")
@@ -169,7 +169,7 @@ LARGE = ModelPoint("large", 2_000_000, 8_000_000, 0.995, (0.992, 0.997), 400.0)
 TWIN = ModelPoint("twin", 2_100_000, 8_100_000, 0.995, (0.992, 0.997), 410.0)
 
 
-def test_mistakes_stand_against_size_and_time(tmp_path, drawn, texts):
+def test_error_is_drawn_against_size_and_time(tmp_path, drawn, texts):
     with themed("dark"):
         draw_models([SMALL, LARGE], tmp_path / "models.svg", note="by the clock")
     left, right = drawn[0].axes
@@ -185,7 +185,7 @@ def test_mistakes_stand_against_size_and_time(tmp_path, drawn, texts):
     assert {"10 k", "1 M"} <= set(ticks)
 
 
-def test_names_of_models_that_are_alike_do_not_touch(tmp_path, drawn):
+def test_names_of_similar_models_do_not_overlap(tmp_path, drawn):
     draw_models([LARGE, TWIN, SMALL], tmp_path / "models.png")
     figure = drawn[0]
     for axes in figure.axes:
@@ -197,7 +197,7 @@ def test_names_of_models_that_are_alike_do_not_touch(tmp_path, drawn):
         )
 
 
-def test_a_model_without_mistakes_has_a_place(tmp_path, drawn):
+def test_model_without_mistakes_is_drawn(tmp_path, drawn):
     perfect = ModelPoint("perfect", 10, 100, 1.0, (0.98, 1.0), 1.0)
     draw_models([perfect], tmp_path / "models.png")
     axes = drawn[0].axes[0]

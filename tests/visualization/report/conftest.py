@@ -1,4 +1,4 @@
-"""What a page is made from, small and known by heart, and a real browser to open it in."""
+"""Small contents for a report page, with known results."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from digitlens.visualization.report_page import Contents, Neighbours, shown_erro
 
 @pytest.fixture(scope="session")
 def make_contents(small_split, history):
-    """Contents of a model that takes every seventh tile for the next digit, with some changed."""
+    """Makes contents of a model that misreads every seventh tile as the next digit."""
 
     def make(split=small_split, every=7, *, name="bars", recipe=None, **changes):
         report = evaluate(
@@ -55,7 +55,7 @@ def make_contents(small_split, history):
 
 
 def _answers(split, every):
-    """Right but for every so manieth tile, and surer of some than of others."""
+    """Answers wrong on every ``every``-th tile, with confidences from 0.6 to 0.99."""
     n = min(len(split), 1000)
     labels = split.labels[:n].astype(int)
     said = np.where(np.arange(n) % every, labels, (labels + 1) % 10)

@@ -1,4 +1,4 @@
-"""The page in a real browser, from a file, without a network."""
+"""The report page in a real browser, opened from a file without a network."""
 
 import re
 
@@ -18,7 +18,7 @@ def address(make_contents, tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, address):
-    """Opens the page; at the end it must have asked for nothing and complained of nothing."""
+    """Opens the page; finally checks that it requested nothing else and logged nothing."""
     contexts, said, asked = [], [], []
 
     def open_page(fragment="", width=1280, **options):
@@ -46,7 +46,7 @@ def shown(page):
     return [panel.get_attribute("id") for panel in page.locator(".panel:visible").all()]
 
 
-def test_a_cell_opens_the_tiles_behind_it(open_page):
+def test_clicking_a_cell_opens_its_tiles(open_page):
     page = open_page()
     assert shown(page) == []
     cell = page.get_by_role("button", name="3 read as 4: 5 tiles")
@@ -58,7 +58,7 @@ def test_a_cell_opens_the_tiles_behind_it(open_page):
     page.keyboard.press("Escape")
     assert shown(page) == []
     assert cell.evaluate("cell => cell === document.activeElement")
-    # By keyboard: a row has but the hits and this mistake.
+    # By keyboard: the row has only two cells, the hits and this mistake.
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     assert shown(page) == ["cell-3-3"]
@@ -67,24 +67,24 @@ def test_a_cell_opens_the_tiles_behind_it(open_page):
     assert shown(page) == []
 
 
-def test_marks_say_their_values(open_page):
+def test_hovering_a_mark_shows_its_value(open_page):
     page = open_page()
     page.locator("[data-tip^='epoch 2: loss 0.2 ']").hover(force=True)
     assert page.locator("#tip").inner_text() == "epoch 2: loss 0.2 in validation"
 
 
-def test_without_script_the_cells_are_links(open_page):
+def test_cells_are_links_without_javascript(open_page):
     page = open_page(java_script_enabled=False)
     page.locator("a[href='#cell-3-4']").click()
     assert shown(page) == ["cell-3-4"]
 
 
-def test_a_link_to_a_cell_opens_it(open_page):
+def test_link_to_a_cell_opens_it(open_page):
     assert shown(open_page("#cell-3-4")) == ["cell-3-4"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_has_no_sideways_scrolling_and_the_screen_decides_the_colours(open_page, scheme):
+def test_page_fits_a_phone_and_follows_the_colour_scheme(open_page, scheme):
     page = open_page(width=390, color_scheme=scheme)
     for details in page.locator("details").all():
         details.evaluate("each => { each.open = true; }")

@@ -1,4 +1,4 @@
-"""The page as text: whole, harmless whatever it is told, and small enough to be sent."""
+"""The HTML of the report page: complete, escaped, self-contained and small."""
 
 import dataclasses
 import re
@@ -40,7 +40,7 @@ def page(make_contents):
     return render(make_contents())
 
 
-def test_sections_in_order_and_every_anchor_leads_somewhere(page):
+def test_sections_are_in_order_and_every_anchor_has_a_target(page):
     tags = Tags(page)
     names = [attributes["id"] for attributes in tags.of("section") if "tabindex" not in attributes]
     assert names == [*SECTIONS, *ENDS]
@@ -51,7 +51,7 @@ def test_sections_in_order_and_every_anchor_leads_somewhere(page):
     assert {f"#cell-{digit}-{(digit + 1) % 10}" for digit in range(10)} <= hrefs
 
 
-def test_nothing_is_asked_from_outside(page):
+def test_page_loads_nothing_from_outside(page):
     assert not re.findall(r"(?:src|href|url\()\s*=?\s*[\"']?(?!data:|#)\w+:", page)
     assert "http://" not in page
     assert "https://" not in page
@@ -66,7 +66,7 @@ def test_nothing_is_asked_from_outside(page):
     ]
 
 
-def test_whatever_it_is_told_is_text(make_contents):
+def test_all_input_is_escaped(make_contents):
     page = render(
         make_contents(
             name=EVIL,
@@ -82,10 +82,10 @@ def test_whatever_it_is_told_is_text(make_contents):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_verdict_is_one_sentence_with_interval_and_errors(page, make_contents):
+def test_verdict_is_one_sentence_with_interval_and_errors(page, make_contents):
     found = re.search(r'<p class="verdict">(.*?)</p>', page.replace("\u202f", " "))
     assert found
-    # Every seventh of 400 tiles is wrong: 58 of them.
+    # Every seventh of 400 tiles is misread: 58 tiles.
     assert found[1] == (
         "It reads 85.50 % of the MNIST test set correctly (95 % interval: 81.71 % to 88.61 %): "
         "58 errors in 400 digits, none of which it learned from."
@@ -94,7 +94,7 @@ def test_the_verdict_is_one_sentence_with_interval_and_errors(page, make_content
     assert "of what was kept back from its training correctly" in kept
 
 
-def test_behind_a_cell_are_its_tiles_and_beside_an_error_its_neighbours(page):
+def test_cells_hold_their_tiles_and_errors_their_nearest_neighbours(page):
     panel = page[page.index('id="cell-3-4"') :]
     panel = panel[: panel.index("</section>")]
     assert panel.count("<img") == panel.count(": 3 read as 4, ") // 2  # alt and title
@@ -103,14 +103,14 @@ def test_behind_a_cell_are_its_tiles_and_beside_an_error_its_neighbours(page):
     assert "a 0 it learned from, 0.50 away" in page
 
 
-def test_beside_an_error_is_what_each_network_says(make_contents):
+def test_errors_list_the_vote_of_each_network(make_contents):
     votes = np.tile(np.array([3, 4, 9], np.uint8), (58, 1))
     page = render(make_contents(votes=votes))
     assert page.count("its networks, each alone:") == 58
     assert '<b class="blue">3</b> <b class="red">4</b> 9' in page
 
 
-def test_of_a_perfect_model_no_errors(make_contents):
+def test_perfect_model_has_no_errors_to_show(make_contents):
     page = render(make_contents(every=1000, neighbours=None))
     assert "1 error in 400 digits" in page
     labels = make_contents().model.report.labels
@@ -122,11 +122,11 @@ def test_of_a_perfect_model_no_errors(make_contents):
     assert "There are none: every tile was read correctly." in page
 
 
-def test_one_epoch_and_no_validation_are_enough_and_what_is_not_known_is_said(make_contents):
+def test_one_epoch_suffices_and_missing_information_is_mentioned(make_contents):
     row = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "learning_rate": 0.0}
     page = render(make_contents(history=[row]))
     assert "there is no validation curve" in page
-    assert page.count('class="plot"') == 3  # of training, and two of calibration
+    assert page.count('class="plot"') == 3  # one of training and two of calibration
     bare = make_contents(history=(), neighbours=None, alone="It has no features.")
     bare.model.card = dataclasses.replace(bare.model.card, recipe={})
     page = render(bare)
@@ -137,7 +137,7 @@ def test_one_epoch_and_no_validation_are_enough_and_what_is_not_known_is_said(ma
 
 
 @pytest.mark.mnist
-def test_a_bad_model_of_real_tiles_stays_below_three_megabytes(make_contents, mnist):
+def test_page_of_a_bad_model_stays_below_three_megabytes(make_contents, mnist):
     contents = make_contents(mnist.test)
     random = np.random.default_rng(0)
     guessed = random.random((len(mnist.test), 10), np.float32)

@@ -13,7 +13,7 @@ from digitlens.visualization import report_page as words
     ("call", "expected"),
     [
         (words.percent(0.98742), "98.74 %"),
-        (words.percent(0.999999), "99.99 %"),  # less than all is not all
+        (words.percent(0.999999), "99.99 %"),  # below 1 is not shown as 100 %
         (words.percent(1.0), "100.00 %"),
         (words.rough(0.97), "97 %"),
         (words.rough(0.9984), "99.8 %"),
@@ -32,7 +32,7 @@ from digitlens.visualization import report_page as words
         (words.value(""), "\u2013"),
     ],
 )
-def test_written(call, expected):
+def test_values_are_formatted(call, expected):
     assert call.replace(words.THIN, " ") == expected
 
 
@@ -46,18 +46,18 @@ CASES = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, 
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_as_many_numbers_as_the_network_has(name):
+def test_parameter_count_matches_the_network(name):
     assert parameters(CASES[name]) == count_parameters(new_network(CASES[name]))
 
 
-def test_each_architecture_is_told_in_words_and_one_of_a_user_s_own_by_its_name(monkeypatch):
+def test_every_architecture_is_described_and_a_custom_one_has_no_stages(monkeypatch):
     assert words.NETWORKS.keys() == set(Recipe.choices["architecture"])
     monkeypatch.setitem(Recipe.choices, "architecture", ("own",))
     assert stages(Recipe(architecture="own")) == []
     assert parameters(Recipe(architecture="own")) is None
 
 
-def test_stages_in_words():
+def test_stages_are_described():
     found = stages(RECIPES["classic"])
     assert [stage.does for stage in found] == [
         "convolution 3 \u00d7 3, max pooling",
