@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hypothesis
     from hypothesis import settings
 
-    # The same examples each time, and no time limit for one.
+    # The same examples in each run, without a deadline.
     settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=30)
     settings.load_profile("digitlens")
 
@@ -47,7 +47,7 @@ LIT = ["abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcd
 
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
-    """The real data; without it the tests marked ``mnist`` fail, they are not skipped."""
+    """The real data; without it, tests marked ``mnist`` fail instead of being skipped."""
     return load_mnist()
 
 

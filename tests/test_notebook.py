@@ -43,7 +43,7 @@ def notebook(request):
 
 
 def test_cells_match_the_source(notebook):
-    """Else run ``make notebook``."""
+    """If this fails, run ``make notebook``."""
     written = [
         (cell.cell_type, cell.source)
         for cell in jupytext.read(notebook.path.with_suffix(".py")).cells

@@ -47,7 +47,7 @@ ERRORS = {"spread": 0.0, "unit": "errors"}
 @pytest.mark.parametrize(
     ("old", "new", "about", "expected"),
     [
-        # A standard error of 0.05 each: three of the difference are 0.21, which is 2.1 %.
+        # Standard errors of 0.05 each: three times that of the difference is 0.21, or 2.1 %.
         *((10, 10.4, {}, "same"), (10, 10.6, {}, "worse"), (10, 9.4, {}, "better")),
         # With ten times the spread, this can be chance.
         *((10, 10.6, {"spread": 5}, "same"), (10, 12.2, {"spread": 5}, "worse")),

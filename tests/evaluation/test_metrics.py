@@ -287,7 +287,7 @@ def test_single_tiles_and_whole_batches_are_timed():
         return np.full((len(tiles), 10), 0.1, np.float32)
 
     speed = measure_speed(predict, TILES, calls=4, rounds=2)
-    assert sizes == [1] * 5 + [30] * 3  # the first of each is not counted
+    assert sizes == [1] * 5 + [30] * 3  # the first of each is a warm-up
     assert (len(speed.single), len(speed.batch)) == (4, 2)
     assert min(speed.batch) >= 0.002
 

@@ -49,7 +49,7 @@ def test_figure_function_receives_the_path_after_its_arguments(displayed):
         raise KeyError
     with notebook.inline(20, 1):
         pass
-    ((image, _), (wide, _)) = displayed  # one that failed is not shown
+    ((image, _), (wide, _)) = displayed  # the failed one is not shown
     assert opened(image).size == (480, 240)
     assert image.width == 304
     assert wide.width == notebook.WIDEST

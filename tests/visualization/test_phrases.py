@@ -65,7 +65,7 @@ EMPTY = Reading((), 120, 90, "default", "0" * 64)
 @pytest.mark.parametrize(
     ("share", "said"), [(1.0, "99 %"), (0.996, "99 %"), (0.5, "50 %"), (0.004, "under 1 %")]
 )
-def test_nothing_is_certain_or_impossible(share, said):
+def test_percent_is_never_0_or_100(share, said):
     assert phrases.percent(share) == said
 
 

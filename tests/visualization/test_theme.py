@@ -40,7 +40,7 @@ SEEN_BY = {
         ]
     ),
 }
-# IEC 61966-2-1, sRGB to CIE XYZ, and its white.
+# IEC 61966-2-1: sRGB to CIE XYZ, and the white point.
 TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -70,7 +70,7 @@ def test_text_and_hues_contrast_with_the_background(themed):
     for text in (themed.ink, themed.soft):
         assert style.contrast(text, themed.ground) >= 4.5
         assert style.contrast(text, themed.pale) >= 4.5
-    assert style.contrast(themed.red, themed.ground) >= 4.5  # mistakes are written in it
+    assert style.contrast(themed.red, themed.ground) >= 4.5  # the colour of mistakes in text
     for hue in (themed.blue, themed.orange, themed.green):
         assert style.contrast(hue, themed.ground) >= 3
 
@@ -105,7 +105,7 @@ def test_tile_colours_run_from_the_background_to_high_contrast(themed):
 
 @pytest.fixture(scope="module")
 def figures(report, tiles, history):
-    """Every figure of results by name, as a function of the path."""
+    """Every results figure by name, as a function of the path."""
     split = Split(tiles, report.labels)
     found = measure_robustness(_unsure, split, evaluate(_unsure, split), recipe={"shear": 5.0})
     sample = {"clean": answers(report.labels, report.probabilities)}
