@@ -50,7 +50,7 @@ export async function bestTurn(read, page, recognizer) {
   return isBetter(turned[best], some) ? turns[best] : 0;
 }
 
-/** Whether all there is reads upright as one character for certain: a 1 is no line on its side. */
+/** Whether the page reads as one sure character: an upright 1 is no line on its side. */
 function isLone(read) {
   const confidence = read.flatMap(({ symbols }) => symbols.map((symbol) => symbol.confidence));
   return confidence.length === 1 && confidence[0] > FLUENT;
