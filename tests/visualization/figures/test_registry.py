@@ -88,7 +88,7 @@ def test_without_weights_the_map_by_gradients_is_left_out_with_the_reason(
     monkeypatch.setattr(registry.inside, "draw_saliency", drawing)
     FIGURES["saliency"]([swift], tmp_path / "why.png", Shown(3))
     assert len(shown) == 3
-    assert "without the map by gradients: the model has only a graph" in capsys.readouterr().err
+    assert "without the gradient map: the model has only a graph" in capsys.readouterr().err
 
 
 def test_what_cannot_be_drawn_says_why(swift, tmp_path, monkeypatch):

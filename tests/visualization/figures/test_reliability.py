@@ -100,11 +100,11 @@ def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn,
     assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
     legend = axes.get_legend()
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["of a kind that training did not show", "of a kind trained with"]
+    assert names == ["of a kind not covered by training", "of a kind covered by training"]
     shown = dict(zip(names, legend.get_patches(), strict=True))
     shear = next(row.name for row in found.corruptions if row.overlaps).replace("_", " ")
     place = [text.get_text() for text in axes.get_yticklabels()].index(shear)
-    assert shown["of a kind trained with"].get_facecolor() == bars[place].get_facecolor()
+    assert shown["of a kind covered by training"].get_facecolor() == bars[place].get_facecolor()
     assert "under the 14 of a kind" in " ".join(texts(axes))
 
 
@@ -112,8 +112,8 @@ def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path
     unknown = measure_robustness(says_three, split, evaluate(says_three, split))
     draw_corruptions(unknown, tmp_path / "bars.svg")
     axes = drawn[0].axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training not known"]
-    assert "training did not show" not in " ".join(texts(axes))
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training unknown"]
+    assert "covered by training" not in " ".join(texts(axes))
 
 
 def test_a_curve_for_each_sweep_with_what_is_usual(found, drawn, tmp_path):
