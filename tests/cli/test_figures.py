@@ -59,13 +59,13 @@ def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here,
 def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder, bundle):
     paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
-    assert "none of bars, which has no history" in done.stderr
+    assert "skipping bars, which has no history" in done.stderr
     assert "the other figures one" in done.stderr
     assert (here / "figures-one" / "curves.svg").is_file()
 
 
 @pytest.mark.parametrize(
-    ("rows", "message"), [([{"step": 1, "train_loss": 1.0}], "by steps"), (ROWS, "found 7")]
+    ("rows", "message"), [([{"step": 1, "train_loss": 1.0}], "counts steps"), (ROWS, "found 7")]
 )
 def test_runs_that_do_not_go_together_are_refused(run, run_folder, rows, message):
     paths = [run_folder(f"run-{number}", rows) for number in range(7 if rows is ROWS else 2)]

@@ -69,7 +69,7 @@ def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(run, here, a_run
     assert "epoch 1: loss 0.4 in validation" in page
     # The one that is labelled wrong: a 0 called a 9, beside the 0s it was trained with.
     assert page.count('class="tile big"') == 1
-    assert "a 0 it learned from, 0.00 away" in page
+    assert "training digit 0 at distance 0.00" in page
     assert [path.name for path in (here / "run").glob("*.html")] == ["report.html"]
 
 
@@ -77,7 +77,7 @@ def test_a_model_without_run_and_features_says_what_is_missing(run, here, bundle
     done = run(bundle(), "--quick")
     assert done.stdout == "report-bars.html\n"
     page = (here / "report-bars.html").read_text(encoding="utf-8")
-    assert "There is no history of this training" in page
+    assert "There is no training history" in page
     assert "gives no features" in page
     assert '<section id="robustness"' not in page
     assert '<section id="speed"' not in page

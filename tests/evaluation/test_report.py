@@ -110,7 +110,7 @@ def row(**changes):
         (row(_3=np.nan), "finite .*nan.* for tile 1"),
         (row(_3=np.inf), "finite .*inf.* for tile 1"),
         (row(_3=-0.1, _4=0.3), "from 0 to 1, found -0.1 to 0.3"),
-        (row(_3=0.2), "sum to 1 a row, found a sum of 1.1"),
+        (row(_3=0.2), "rows sum to 1, found a sum of 1.1"),
     ],
 )
 def test_answers_that_are_not_probabilities_are_refused(answer, message):

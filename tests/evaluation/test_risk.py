@@ -144,7 +144,7 @@ def test_constant_confidence_gives_one_point(
     ("confidence", "right", "total", "message"),
     [
         (np.array([]), np.array([], bool), 5, "one answer or more, found none"),
-        (np.array([0.5]), np.array([True]), 0, "total of one or more .* the 1 digits .* found 0"),
+        (np.array([0.5]), np.array([True]), 0, "total of one or more, .* the 1 digits .* found 0"),
         (np.array([0.5]), np.array([False]), 0, "total of one or more"),
         (np.array([0.5, 0.6]), np.array([True, True]), 1, "the 2 digits read right, found 1"),
         (np.array([2.0]), np.array([True]), 1, "from 0 to 1, found 2"),
@@ -161,7 +161,7 @@ def test_wrong_answers_are_refused(confidence, right, total, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"total": 6}, "total of one or more that holds the 7 digits read right, found 6"),
+        ({"total": 6}, "total of one or more, not below the 7 digits read right, found 6"),
         ({"total": 10.5}, "whole numbers in total, found 10.5"),
         ({"extra": 1}, "expected a curve with stated, threshold, total, wrong"),
         ({"threshold": [0.9]}, r"columns of \(1, 2, 2\)"),

@@ -246,7 +246,7 @@ def test_a_site_that_is_not_there_is_an_error(page):
       const { createReader } = await import('/site/reader/index.js');
       return createReader('/nothing/').catch((error) => error.message);
     }"""
-    assert page.evaluate(run) == "/nothing/site.json cannot be fetched: 404"
+    assert page.evaluate(run) == "cannot fetch /nothing/site.json: status 404"
 
 
 @pytest.mark.mnist

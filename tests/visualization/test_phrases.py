@@ -73,7 +73,7 @@ def test_headline_and_description_of_how_a_page_was_read():
     assert phrases.headline(story()) == "Read: 4"
     assert phrases.headline(story(reading=EMPTY)) == "No digits were read"
     assert phrases.how(story()) == [
-        "The digit detector looked at the picture once, at up to 96 pixels a side.",
+        "The digit detector ran once on the picture, at up to 96 pixels a side.",
         "1 line found and read: “4”.",
     ]
     many = phrases.how(story(lines=("a", "", *"bcdefg")))
@@ -81,49 +81,49 @@ def test_headline_and_description_of_how_a_page_was_read():
     said = phrases.how(story(turn=1, lines=(), left_out=(2, 1), note="No MNIST."))
     assert said[1:] == [
         "No line of text was found.",
-        "It reads best turned by 90° anticlockwise, and was read so.",
+        "It reads best turned by 90° anticlockwise and was read that way.",
         "2 more digits are not explained here.",
-        "1 more place is rejected and not shown.",
+        "1 more candidate is rejected and not shown.",
         "No MNIST.",
     ]
 
 
 def test_reason_for_an_empty_reading_is_given():
     blank = story(reading=EMPTY, digits=(), lines=())
-    assert "the strongest was 0.07 of 1, and only what reaches 0.15" in phrases.how(blank)[2]
+    assert "was 0.07 of 1, and candidates are examined from 0.15" in phrases.how(blank)[2]
     rejected = replace(blank, rejected=(account(),), left_out=(0, 2))
-    assert phrases.how(rejected)[2].startswith("3 places were looked into and rejected")
+    assert phrases.how(rejected)[2].startswith("3 candidates were rejected")
     assert phrases.how(replace(blank, lines=("abc",)))[2] == "No character on them is a digit."
 
 
 def test_opinions_list_each_networks_scores():
     assert [said for _, _, said in phrases.opinions(account())] == [
-        "a digit is there: 80 %; 4 (90 %), 9 (9 %)",
-        "a digit is there: 90 %; 4 (90 %), 9 (9 %); the line reads “4”",
-        "a digit is there: 95 %; 4 (90 %), 9 (9 %)",
+        "a digit: 80 %; its value: 4 (90 %), 9 (9 %)",
+        "a digit: 90 %; its value: 4 (90 %), 9 (9 %); the line reads “4”",
+        "a digit: 95 %; its value: 4 (90 %), 9 (9 %)",
     ]
     few = phrases.opinions(account(seen=(False, False), line=""))
-    assert few[0][2] == "nothing there"
-    assert few[1][2] == "no character there; the line is empty"
+    assert few[0][2] == "nothing detected"
+    assert few[1][2] == "no character read; the line is empty"
 
 
 def test_reasons_for_the_answer_and_against_the_runner_up():
     said = phrases.why(account(attributions=reasons()))
     assert said == [
-        "All three networks say 4.",
+        "All three networks read 4.",
         "To the classifier, 4 is 9.9 times as likely as 9.",
-        "What speaks most for 4 is the ink at the top.",
-        "What speaks most for 9 is that there is no ink at the bottom left.",
+        "The strongest evidence for 4 is the ink at the top.",
+        "The strongest evidence for 9 is the absence of ink at the bottom left.",
     ]
     scores = np.stack([chances(d4=0.9), chances(d4=0.9), chances(d9=0.9)])
     split = phrases.why(account(scores=scores))
-    assert split == ["The networks disagree: 2 of 3 say 4, else 9."]
+    assert split == ["The networks disagree: 2 of 3 read 4, else 9."]
     sure = phrases.why(account(own=chances(d4=0.999998)))
     assert sure[1] == "To the classifier, 4 is over a million times as likely as 9."
     two = phrases.why(account(seen=(False, True)))
-    assert two[0] == "Both networks that saw it say 4."
+    assert two[0] == "Both networks that saw it read 4."
     one = phrases.why(account(seen=(False, False)))
-    assert one[0] == "The only network that saw it says 4."
+    assert one[0] == "The only network that saw it reads 4."
 
 
 def test_reasons_for_rejecting_a_candidate():
@@ -134,21 +134,21 @@ def test_reasons_for_rejecting_a_candidate():
     )
     (said,) = phrases.why(given)
     assert "30 % by the digit detector, 20 % by the line recogniser, 10 % by the" in said
-    assert "has 14 %: too little to be read" in said
+    assert "Fused probability of a 4: 14 %" in said
 
 
 def test_found_phrase_of_a_sure_and_an_unsure_digit():
     sure = "A 4, 97 % sure; 30 x 60 pixels at column 10, row 20."
     assert phrases.found(account()) == sure
     unsure = replace(account().digit, status="unsure", reason="60 % sure, could be 9 (30 %)")
-    assert "doubtful: 60 % sure, could be 9" in phrases.found(account(digit=unsure))
+    assert "uncertain: 60 % sure, could be 9" in phrases.found(account(digit=unsure))
 
 
 def test_similar_digits_are_counted_and_typicality_described():
     said = phrases.similar_digits(account(alike=alike(0.43, 4, 4, 9)))
     assert said[0] == "2 of the 3 training digits most like it are 4s."
     assert said[1].startswith("The nearest 4 is 0.10 away, the nearest 9 is 0.10 away")
-    assert said[2].startswith("It is as usual as other digits: of 1,000 that were kept back, 43 %")
+    assert said[2].startswith("It is as usual as other digits: of 1,000 held-out digits, 43 %")
     assert phrases.similar_digits(account(alike=alike(None, 9)))[0].startswith("None of the 1 ")
     assert "All the 2" in phrases.similar_digits(account(alike=alike(None, 4, 4)))[0]
     assert phrases.similar_digits(account()) == []
@@ -180,12 +180,12 @@ def test_counterfactuals_are_described(given, said):
 def test_changes_without_effect_and_a_classifier_that_disagrees_are_mentioned():
     assert phrases.counterfactuals(account()) == []
     (nothing,) = phrases.counterfactuals(account(attributions=reasons()))
-    assert nothing.startswith("Nothing that was tried changes the answer: erasing a patch")
+    assert nothing.startswith("No change that was tried alters the answer: erasing a patch")
     some = [change(kind) for kind in ("erase", "add", "turn", "move", "thicken")]
     assert phrases.counterfactuals(account(attributions=reasons(*some))) == [
-        "Thinner strokes would not."
+        "Thinner strokes would not change it."
     ]
     other = account(attributions=reasons(*some, change("thin")), own=chances(d9=0.9))
     assert phrases.counterfactuals(other) == [
-        "The classifier alone says 9 here: these are changes of its answer."
+        "The classifier alone reads 9 here; the changes are of that answer."
     ]

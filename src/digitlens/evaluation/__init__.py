@@ -1,1 +1,1 @@
-"""How good a classifier is, measured the same way whatever it runs on."""
+"""Evaluation of classifiers, independent of what runs them."""

@@ -1,4 +1,4 @@
-"""Metrics of a ten-class classifier in plain NumPy; knows labels and probabilities, not models.
+"""Metrics of a ten-class classifier in plain NumPy, from labels and probabilities alone.
 
 Sources: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
 Review 78 (1950). Bins of equal mass: K. Nguyen and B. O'Connor, "Posterior calibration and
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 CLASSES = 10
 BINS = 15
-Z95 = 1.959963984540054  # the normal quantile of a two-sided interval of 95 %
+Z95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 
 PredictProba = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -36,13 +36,13 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How well one digit is read; a ratio without any case is 0."""
+    """Scores of one digit; a ratio without any case is 0."""
 
     digit: int  # the digit, 0 to 9
-    precision: float  # share of the tiles read as this digit that are this digit
-    recall: float  # share of the tiles of this digit that are read as it
+    precision: float  # fraction of the tiles read as this digit that are this digit
+    recall: float  # fraction of the tiles of this digit that are read as it
     f1: float  # harmonic mean of precision and recall
-    support: int  # tiles of this digit
+    support: int  # number of tiles of this digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Average:
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """Tiles of ``truth`` that were read as ``predicted``, and how many."""
+    """The number of tiles of ``truth`` that were read as ``predicted``."""
 
     truth: int
     predicted: int
@@ -67,22 +67,22 @@ class ConfusedPair:
 class Bin:
     """Predictions whose confidence is above ``low`` and at most ``high``."""
 
-    low: float  # lower edge, not included
-    high: float  # upper edge, included
+    low: float  # lower edge, exclusive
+    high: float  # upper edge, inclusive
     count: int  # predictions in the bin
     confidence: float  # their mean confidence; 0 in an empty bin
-    accuracy: float  # share of them that is right; 0 in an empty bin
+    accuracy: float  # fraction of them that is right; 0 in an empty bin
 
 
 def wilson_interval(right: int, n: int) -> tuple[float, float]:
-    """Confidence interval of 95 % of a share, 0 to 1, sound near 0 and 1 and for small n.
+    """95 % confidence interval of a proportion, 0 to 1, valid near 0 and 1 and for small n.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
     the American Statistical Association 22 (1927), 209-212.
 
     Args:
         right: Successes.
-        n: Trials; without any the share may be anything, so the interval is 0 to 1.
+        n: Trials; for n = 0 the interval is 0 to 1.
     """
     if not 0 <= right <= n:
         raise ValueError(f"expected 0 <= right <= n, found right = {right}, n = {n}")
@@ -91,18 +91,18 @@ def wilson_interval(right: int, n: int) -> tuple[float, float]:
     share, spread = right / n, Z95 * Z95 / n
     centre = (share + spread / 2) / (1 + spread)
     half = Z95 * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    # The ends are exact at 0 and n; rounding must not leave them a hair off.
+    # Exact ends for 0 and n successes, without rounding errors.
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
 def cheapest_pairs(
     costs: Sequence[Sequence[float]], skips: Sequence[float]
 ) -> list[tuple[int, int]]:
-    """Pairs of N rows and M columns, both in order, at the least cost; some stay without.
+    """Minimum-cost monotone matching of N rows and M columns; some remain unmatched.
 
     Args:
-        costs: Of each pair, N rows of M, perhaps infinite.
-        skips: M, of leaving a column out. To leave a row out costs 1.
+        costs: Cost of each pair, N rows of M, possibly infinite.
+        skips: Cost of skipping each of M columns; skipping a row costs 1.
     """
     rows = [[0.0, *accumulate(skips)]]
     for i, line in enumerate(costs, 1):
@@ -124,12 +124,12 @@ def cheapest_pairs(
 
 
 def alignment(truth: str, read: str) -> list[tuple[int, int]]:
-    """Places in two texts that stand for each other at the fewest edits, the same or replaced."""
+    """Pairs of positions in two texts that are matched or substituted at the fewest edits."""
     return cheapest_pairs([[char != found for found in read] for char in truth], [1] * len(read))
 
 
 def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
-    """The edit distance of two texts, and which characters read are right at the fewest edits."""
+    """The edit distance of two texts, and which characters of ``read`` are matched by it."""
     pairs = alignment(truth, read)
     same = {j for i, j in pairs if truth[i] == read[j]}
     edits = len(truth) + len(read) - len(pairs) - len(same)
@@ -139,8 +139,8 @@ def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
 def log_loss(truth: Labels, probabilities: Floats) -> float:
     """Mean negative log-likelihood of the truth int[N], N >= 1, in nats.
 
-    A probability of 0 is counted as the machine epsilon of its type, as in scikit-learn, so that a
-    single sure mistake does not make the mean infinite. Rows of probabilities [N, 10] sum to 1.
+    A probability of 0 counts as the machine epsilon of its type, as in scikit-learn, so that a
+    single certain error does not make the mean infinite. Rows of probabilities [N, 10] sum to 1.
     """
     _check_labels(truth)
     if probabilities.shape != (len(truth), CLASSES):
@@ -153,7 +153,7 @@ def log_loss(truth: Labels, probabilities: Floats) -> float:
 
 
 def confusion_matrix(truth: Labels, predicted: Labels) -> Counts:
-    """Counts int64[10, 10], a row for each truth, a column for each prediction; int[N], N >= 1."""
+    """Counts int64[10, 10], rows by truth int[N], columns by prediction int[N]; N >= 1."""
     _check_labels(truth, predicted)
     cells = truth.astype(np.int64) * CLASSES + predicted.astype(np.int64)
     return np.bincount(cells, minlength=CLASSES**2).astype(np.int64).reshape(CLASSES, CLASSES)
@@ -170,7 +170,7 @@ def class_scores(confusion: Counts) -> tuple[ClassScore, ...]:
 
 
 def average(scores: Sequence[ClassScore], *, weighted: bool = False) -> Average:
-    """Mean over the digits, each counted the same, or weighted by its support."""
+    """Mean over the digits, unweighted or weighted by support."""
     rows = np.array([(score.precision, score.recall, score.f1) for score in scores])
     weights = np.array([score.support if weighted else 1 for score in scores], np.float64)
     total = weights.sum()
@@ -179,7 +179,7 @@ def average(scores: Sequence[ClassScore], *, weighted: bool = False) -> Average:
 
 
 def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...]:
-    """At most so many pairs with mistakes, most first, ties in the order of the digits."""
+    """The ``most`` frequent confusions, in descending order, ties in the order of the digits."""
     mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
@@ -188,7 +188,7 @@ def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...
 
 
 def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
-    """Bins that cut 0 to 1 into equal parts, of confidence float[N], N >= 1, and right bool[N]."""
+    """Bins of equal width from 0 to 1, of confidence float[N], N >= 1, and right bool[N]."""
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
     sure = _ratio(np.bincount(place, weights=confidence, minlength=bins), count)
@@ -198,7 +198,7 @@ def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tupl
 
 
 def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    # 0 where there is no case at all, as with zero_division=0 in scikit-learn.
+    # 0 for a zero denominator, as with zero_division=0 in scikit-learn.
     return np.divide(above, below, out=np.zeros(len(below), np.float64), where=below != 0)
 
 
@@ -211,7 +211,7 @@ def _check_labels(*arrays: Labels) -> None:
         raise ValueError(f"expected labels from 0 to 9, found {low} to {high}")
 
 
-COVERAGE = 0.99  # share of tiles that are answered where the error is quoted
+COVERAGE = 0.99  # coverage at which the error rate is reported
 
 Curve = npt.NDArray[np.float64]
 
@@ -221,21 +221,21 @@ class Uncertainty:
     """Scores of N probabilities; see the functions of this module."""
 
     n: int  # tiles
-    error: float  # share that is read wrong, 0 to 1, when all are answered
+    error: float  # error rate at full coverage, 0 to 1
     nll: float  # mean negative log-likelihood of the truth, in nats
     brier: float  # mean squared distance of the probabilities from the truth, 0 to 2
     ece: float  # expected calibration error over bins of equal width, 0 to 1
     adaptive_ece: float  # the same over bins of equal mass
-    aurc: float  # area under the curve of risk and coverage, 0 to 1
-    error_at_99: float  # share that is wrong among the surest 99 %
-    coverage_at_zero: float  # share of tiles that are surer than every mistake
+    aurc: float  # area under the risk-coverage curve, 0 to 1
+    error_at_99: float  # error rate among the most confident 99 %
+    coverage_at_zero: float  # fraction of tiles more confident than every error
 
 
 def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
-    """All scores of some probabilities.
+    """Computes all uncertainty scores.
 
     Args:
-        labels: int[N], 0 to 9, N >= 1; ValueError if they are something else.
+        labels: int[N], 0 to 9, N >= 1; else ValueError.
         probabilities: float[N, 10], rows sum to 1.
     """
     nll = log_loss(labels, probabilities)  # checks the arguments
@@ -255,7 +255,7 @@ def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
 
 
 def mean_uncertainty(scores: Sequence[Uncertainty]) -> Uncertainty:
-    """The mean of each score over sets of tiles, each counted the same; ``n`` is the sum."""
+    """The unweighted mean of each score over sets of tiles; ``n`` is the sum."""
     means = {
         field.name: float(np.mean([getattr(score, field.name) for score in scores]))
         for field in fields(Uncertainty)
@@ -266,22 +266,22 @@ def mean_uncertainty(scores: Sequence[Uncertainty]) -> Uncertainty:
 
 
 def answers(labels: Labels, probabilities: Floats) -> tuple[Curve, Flags]:
-    """How sure each answer is, float64[N], and whether it is right, bool[N]."""
+    """The confidence of each answer, float64[N], and whether it is right, bool[N]."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     return confidence, probabilities.argmax(axis=1) == labels
 
 
 def brier_score(labels: Labels, probabilities: Floats) -> float:
-    """Mean over tiles of the sum over digits of squared differences to 1 or 0."""
+    """Brier score: mean over tiles of the squared distance to the one-hot truth."""
     apart = probabilities.astype(np.float64)
     apart[np.arange(len(labels)), labels] -= 1
     return float((apart**2).sum(axis=1).mean())
 
 
 def risk_curve(confidence: Floats, right: Flags) -> Curve:
-    """Share that is wrong among the surest 1, 2, ..., N answers: float64[N], N >= 1.
+    """Error rates of the most confident 1, 2, ..., N answers: float64[N], N >= 1.
 
-    Among answers that are equally sure the order is any, so each counts as wrong as their mean.
+    Answers of equal confidence each count with their mean error, as their order is arbitrary.
     """
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum(1 - _tied(confidence, right)[order])
@@ -289,16 +289,16 @@ def risk_curve(confidence: Floats, right: Flags) -> Curve:
 
 
 def coverage_at_zero(confidence: Floats, right: Flags) -> float:
-    """Share of answers that are surer than the surest mistake; 1 without a mistake."""
+    """Fraction of answers more confident than every error; 1 without errors."""
     if right.all():
         return 1.0
     return float(np.mean(confidence > confidence[~right].max()))
 
 
 def equal_mass_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
-    """Bins with as many answers each, but for one; fewer bins where there are fewer answers.
+    """Bins whose counts differ by at most one; fewer bins if there are fewer answers.
 
-    Of answers that are equally sure each counts as their mean.
+    Answers of equal confidence each count with their mean.
     """
     order = np.argsort(confidence, kind="stable")
     sure, correct = confidence[order], _tied(confidence, right)[order]
@@ -316,9 +316,9 @@ def equal_mass_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error: how far confidence is from the share that is right, over bins.
+    """Expected calibration error: mean gap between confidence and accuracy over bins.
 
-    The gap of each bin is averaged by its count (C. Guo et al., "On calibration of modern neural
+    Bins are weighted by count (C. Guo et al., "On calibration of modern neural
     networks", ICML 2017).
     """
     gaps = sum(row.count * abs(row.confidence - row.accuracy) for row in bins)
@@ -326,43 +326,43 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 
 def _tied(confidence: Floats, right: Flags) -> Curve:
-    """For each answer the share that is right among those as sure as it: float64[N]."""
+    """For each answer, the accuracy of all answers of the same confidence: float64[N]."""
     _, place = np.unique(confidence, return_inverse=True)
     return (np.bincount(place, weights=right) / np.bincount(place))[place]
 
 
 CPUINFO = Path("/proc/cpuinfo")
-SINGLE = 200  # calls with one tile: a median of fewer moves from one look to the next
-BATCH = 1000  # tiles of a call
-ROUNDS = 7  # calls with that many
+SINGLE = 200  # calls with one tile: a median of fewer calls is not repeatable
+BATCH = 1000  # tiles per batch
+ROUNDS = 7  # calls with a batch
 Times = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that calls took, each measured by itself, after one that was not counted."""
+    """Durations of calls in seconds, each timed separately, after a warm-up call."""
 
-    single: Times  # of calls with one tile
-    batch: Times  # of calls with ``batch_size`` tiles
+    single: Times  # calls with one tile
+    batch: Times  # calls with ``batch_size`` tiles
     batch_size: int  # tiles
 
     @property
     def one(self) -> float:
-        """Median seconds of one tile alone."""
+        """Median seconds for a single tile."""
         return median(self.single)
 
     @property
     def slow(self) -> float:
-        """Seconds within which 95 % of single tiles were answered."""
+        """The 95th percentile of seconds for a single tile."""
         return quantiles(self.single, n=20)[-1]
 
     @property
     def per_second(self) -> float:
-        """Tiles a second of the median batch."""
+        """Tiles per second in the median batch."""
         return self.batch_size / median(self.batch)
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures and how often was measured, JSON-ready."""
+        """The figures and the number of measurements, JSON-ready."""
         return {
             "one_tile_seconds": self.one,
             "one_tile_seconds_95": self.slow,
@@ -381,13 +381,13 @@ def measure_speed(
     calls: int = SINGLE,
     rounds: int = ROUNDS,
 ) -> Speed:
-    """Times a model on one tile at a time, and on many at once.
+    """Times a model on single tiles and on batches.
 
     Args:
         predict_proba: uint8[N, 28, 28] to float32[N, 10].
         tiles: uint8[N, 28, 28], N >= 1; the first ``BATCH`` of them are a batch.
-        calls: With one tile, 2 or more.
-        rounds: With a batch.
+        calls: Number of calls with one tile, 2 or more.
+        rounds: Number of calls with a batch.
     """
     batch = tiles[:BATCH]
     alone = [tiles[number % len(tiles)][None] for number in range(calls)]
@@ -396,7 +396,7 @@ def measure_speed(
 
 
 def _timed(predict_proba: PredictProba, parts: list[npt.NDArray[np.uint8]]) -> Times:
-    predict_proba(parts[0])  # the first call of a shape prepares what later ones reuse
+    predict_proba(parts[0])  # warm-up: the first call of a shape allocates
     found: list[float] = []
     for part in parts:
         start = perf_counter()
@@ -406,7 +406,7 @@ def _timed(predict_proba: PredictProba, parts: list[npt.NDArray[np.uint8]]) -> T
 
 
 def describe_machine(cpuinfo: Path = CPUINFO) -> str:
-    """Processor, cores and system of this machine, in words; argument as for ``processor``."""
+    """A description of processor, cores and system; argument as for ``processor``."""
     cores = os.cpu_count() or 1
     system = f"{platform.system()}, Python {platform.python_version()}"
     name = processor(cpuinfo) or platform.machine()
@@ -414,7 +414,7 @@ def describe_machine(cpuinfo: Path = CPUINFO) -> str:
 
 
 def processor(cpuinfo: Path = CPUINFO) -> str:
-    """Name of the processor, perhaps empty, from where Linux names it or as Python knows it."""
+    """Name of the processor, from Linux's cpuinfo or from Python; possibly empty."""
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())

@@ -1,7 +1,7 @@
-"""When a classifier should not answer: how well its scores tell digits from what is none.
+"""Out-of-distribution detection: how well a classifier's scores separate digits from negatives.
 
-Is handed what a classifier says of tiles; knows neither the classifier nor the tiles' origin. Every
-score is higher for what looks more like a digit.
+Works on the outputs of a classifier, independent of the classifier and the origin of the tiles.
+Every score is higher for tiles that look more like a digit.
 
 Sources: maximum probability: D. Hendrycks and K. Gimpel, "A baseline for detecting misclassified
 and out-of-distribution examples in neural networks", ICLR 2017. Energy: W. Liu et al.,
@@ -36,34 +36,34 @@ from digitlens.evaluation.report import rounded
 from digitlens.results import Outputs, OutputsOf
 
 _COMPARED = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
-KEPT = 0.95  # share of digits that are accepted where the share of negatives is quoted
+KEPT = 0.95  # fraction of digits accepted at which accepted negatives are counted
 NEIGHBOURS = (1, 10, 50)
 
 Scores = npt.NDArray[np.float64]
 Score = Callable[[Outputs], Scores]
 Tiles = npt.NDArray[np.uint8]
 TileScore = Callable[[Tiles], Scores]
-"""A score that somebody else than the classifier gives, see ``measure_scores``."""
+"""A score that does not come from the classifier, see ``measure_scores``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How well a score tells digits from one set of negatives."""
+    """How well a score separates digits from one set of negatives."""
 
-    n: int  # negatives
+    n: int  # number of negatives
     auroc: float  # probability that a digit has the higher score; 0.5 is chance, 1 perfect
-    fpr95: float  # share of the negatives accepted at the threshold that accepts 95 % of the digits
+    fpr95: float  # fraction of negatives accepted at the threshold that accepts 95 % of digits
 
 
 class Scored(NamedTuple):
-    """What was found for the tiles of one set."""
+    """Probabilities and scores of the tiles of one set."""
 
-    probabilities: Floats  # float[N, 10]; what they are read as
-    scores: dict[str, Scores]  # by the name of the score float64[N]
+    probabilities: Floats  # float[N, 10]
+    scores: dict[str, Scores]  # float64[N] by name of the score
 
 
 Table = Mapping[str, Mapping[str, Detection]]
-"""By score, then by set of negatives."""
+"""Results by score, then by set of negatives."""
 
 
 def auroc(digits: Floats, negatives: Floats) -> float:
@@ -75,9 +75,9 @@ def auroc(digits: Floats, negatives: Floats) -> float:
 
 
 def detect(digits: Floats, negatives: Floats) -> Detection:
-    """Both measures of one score on digits float[N] and negatives float[M], N and M at least 1.
+    """AUROC and FPR of one score on digits float[N] and negatives float[M], N and M at least 1.
 
-    The threshold is the strictest that accepts a share ``KEPT`` of the digits, itself included.
+    The threshold is the strictest that accepts a fraction ``KEPT`` of the digits, inclusively.
     """
     threshold = -np.sort(-digits)[int(np.ceil(KEPT * len(digits) - 1e-9)) - 1]
     taken = float(np.mean(negatives >= threshold))
@@ -85,17 +85,17 @@ def detect(digits: Floats, negatives: Floats) -> Detection:
 
 
 def maximum_probability(outputs: Outputs) -> Scores:
-    """float64[N]: minus what the other nine digits get, which near 1 is finer than the maximum."""
+    """float64[N]: minus the sum of the other nine, which resolves values near 1 more finely."""
     falling = -np.sort(-outputs.probabilities.astype(np.float64), axis=1)
     return -falling[:, 1:].sum(axis=1)
 
 
 def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
-    """The scores that a classifier allows, by name; those of its features are fitted.
+    """The scores available for a classifier, by name; those of features are fitted.
 
     Args:
-        known: What it says of digits it was trained with, or of others like them.
-        labels: int[N] of these; ValueError where there are features, but not of all ten digits.
+        known: Its outputs for digits that it was trained with, or similar ones.
+        labels: int[N] of these; with features, ValueError unless all ten digits occur.
     """
     scores: dict[str, Score] = {"maximum probability": maximum_probability}
     if known.energy is not None:
@@ -116,18 +116,18 @@ def measure_scores(
     negatives: Mapping[str, Tiles],
     others: Mapping[str, TileScore] | None = None,
 ) -> tuple[Table, dict[str, Scored]]:
-    """Every score on every set of negatives.
+    """Measures every score on every set of negatives.
 
     Args:
         scores: See ``scores_for``.
         outputs_of: The classifier.
         digits: uint8[N, 28, 28], N >= 1.
-        negatives: By name uint8[M, 28, 28], M >= 1.
-        others: By name further scores, which look at the tiles themselves: uint8[N, 28, 28] to
-            float64[N], higher for what looks more like a digit.
+        negatives: uint8[M, 28, 28], M >= 1, by name.
+        others: Further scores by name, computed from the tiles: uint8[N, 28, 28] to float64[N],
+            higher for tiles that look more like a digit.
 
     Returns:
-        The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
+        The table, and the probabilities and scores of each set, ``digits`` included.
     """
     others, found = others or {}, dict[str, Scored]()
     for name, tiles in {"digits": digits, **negatives}.items():
@@ -146,9 +146,9 @@ def measure_scores(
 
 
 def recommended(table: Table) -> str:
-    """The score with the highest mean AUROC over the sets; of equal ones the first.
+    """The score with the highest mean AUROC over the sets; the first in case of a tie.
 
-    The table must be one of sets that are there to choose by, not of those to be quoted.
+    The table must be of sets reserved for this choice, not of those whose results are reported.
     """
     means = {name: np.mean([one.auroc for one in sets.values()]) for name, sets in table.items()}
     return max(means, key=lambda name: float(means[name]))
@@ -168,18 +168,18 @@ def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
 
 def _given(column: Floats | None) -> Scores:
     if column is None:
-        raise ValueError("expected the outputs that the scores were made for, found None")
+        raise ValueError("expected outputs of the classifier the scores were fitted to, found None")
     return column.astype(np.float64)
 
 
-_SHRINKAGE = 1e-3  # of the covariance towards a ball: features that never vary have no inverse
+_SHRINKAGE = 1e-3  # of the covariance towards a sphere: constant features would make it singular
 
 
 def fit_class_means(features: Floats, labels: Labels) -> Callable[[Floats], Scores]:
-    """Mahalanobis distance float64[N] of features float[N, D] to the nearest mean of a digit.
+    """Returns a function from features float[N, D] to Mahalanobis distances float64[N].
 
-    All digits share a covariance. Raises ValueError unless all ten are among the labels int[N] of
-    the features float[N, D].
+    Distances are to the nearest class mean under one shared covariance, fitted to the arguments.
+    Raises ValueError unless all ten digits occur in the labels, int[N].
     """
     if len(np.unique(labels)) != CLASSES:
         raise ValueError(f"expected all ten digits, found {np.unique(labels).tolist()}")
@@ -189,7 +189,7 @@ def fit_class_means(features: Floats, labels: Labels) -> Callable[[Floats], Scor
     covariance = within.T @ within / len(x)
     size = covariance.shape[0]
     covariance += _SHRINKAGE * (np.trace(covariance) / size + 1e-12) * np.eye(size)
-    # Gives features the unit matrix as covariance.
+    # Transforms features to unit covariance.
     whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
     centres = means @ whitening
 
@@ -205,22 +205,22 @@ def fit_class_means(features: Floats, labels: Labels) -> Callable[[Floats], Scor
 class Nearest:
     """The nearest known digits of N tiles, nearest first."""
 
-    indices: npt.NDArray[np.int64]  # int64[N, k]; of the known digits
-    # float32[N, k]; Euclidean, between features of length 1: from 0 to 2
+    indices: npt.NDArray[np.int64]  # int64[N, k]; indices of known digits
+    # float32[N, k]; Euclidean, between features scaled to length 1: from 0 to 2
     distances: npt.NDArray[np.float32]
 
 
 def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
-    """The k known digits whose features are nearest.
+    """Finds the k known digits with the nearest features.
 
     Args:
-        features: float[N, D]; what the last dense layer is given.
-        known: float[M, D], of the known digits.
-        k: How many, 1 to M.
+        features: float[N, D]; inputs of the last dense layer.
+        known: float[M, D]; features of the known digits.
+        k: Number of neighbours, 1 to M.
     """
     norms = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     wanted, against = (features / norms).astype(np.float32), np.asarray(known, np.float32)
-    # Scaled as products, not as rows: those of 54,000 digits are 190 MB.
+    # Scales the products rather than the rows, which are 190 MB for 54,000 digits.
     lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
     indices = np.empty((len(features), k), np.int64)
     distances = np.empty((len(features), k), np.float32)
@@ -228,7 +228,7 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
         rows = slice(start, start + _COMPARED)
         likeness = wanted[rows] @ against.T / lengths
         first = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
-        first.sort(axis=1)  # of equals, the first
+        first.sort(axis=1)  # breaks ties by index
         found = np.take_along_axis(likeness, first, axis=1)
         order = np.argsort(-found, axis=1, kind="stable")
         indices[rows] = np.take_along_axis(first, order, axis=1)
@@ -237,7 +237,7 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
     return Nearest(indices, distances)
 
 
-CORRUPTED = 2000  # tiles under each corruption, evenly spread over the split
+CORRUPTED = 2000  # tiles per corruption, evenly spaced over the split
 SEED = 0
 CLEAN, SPOILT = "clean", "corrupted"
 
@@ -246,32 +246,32 @@ Answers = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Tiles to fit scores to and to choose one by; never those that numbers are quoted on."""
+    """Tiles for fitting the scores and choosing one; never those of reported results."""
 
-    known: Split  # digits like those trained with, for distances of features
-    digits: Tiles  # uint8[N, 28, 28]; digits that were not trained with
-    negatives: Mapping[str, Tiles]  # by name uint8[M, 28, 28]
+    known: Split  # digits like the training digits, for distances of features
+    digits: Tiles  # uint8[N, 28, 28]; digits not used for training
+    negatives: Mapping[str, Tiles]  # uint8[M, 28, 28] by name
 
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """What was found."""
+    """Result of ``measure_rejection``."""
 
-    # by ``clean`` and ``corrupted``, the mean over the fifteen corruptions
+    # for ``clean`` and ``corrupted``, the latter as the mean over the fifteen corruptions
     uncertainty: Mapping[str, Uncertainty]
-    # by the same names how sure each answer is, and whether it is right
+    # confidence and correctness of each answer, by the same names
     answers: Mapping[str, Answers] = field(repr=False)
-    scores: Table  # how well each score tells digits from each set of negatives
-    recommended: str  # the score that does it best on tiles to choose by
-    chosen_by: Table  # how well each score does on those; empty where there is one score alone
-    # ways to calibrate, compared on the tiles; empty unless asked for
+    scores: Table  # how well each score separates digits from each set of negatives
+    recommended: str  # the best score on the tiles of ``Choice``
+    chosen_by: Table  # the table on those tiles; empty if there is only one score
+    # ways of scaling, compared on the tiles; empty unless requested
     scaling: Mapping[str, ScalingScore]
-    negatives: Mapping[str, Tiles] = field(repr=False)  # by name the tiles
-    # by set (``digits`` among them) what its tiles are read as, and their scores
+    negatives: Mapping[str, Tiles] = field(repr=False)  # tiles by name
+    # probabilities and scores of the tiles of each set, ``digits`` included
     found: Mapping[str, Scored] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers, JSON-ready; tiles and single scores are left out."""
+        """The results as JSON-ready values, without tiles and individual scores."""
         return {
             "uncertainty": {name: rounded(asdict(u)) for name, u in self.uncertainty.items()},
             "recommended": self.recommended,
@@ -290,16 +290,16 @@ def measure_rejection(
     others: Mapping[str, TileScore] | None = None,
     scaling: bool = False,
 ) -> Rejection:
-    """Measures uncertainty on digits and what tells them from negatives.
+    """Measures uncertainty on digits, and how well scores separate them from negatives.
 
     Args:
         outputs_of: The classifier.
         split: Digits, N >= 1.
-        negatives: By name uint8[M, 28, 28], M >= 1; held out of training and of every choice.
-        choice: Gives tiles to choose by; called only when the classifier has more than one score.
-        others: Scores of others, see ``measure_scores``; measured along with its own,
-            and never recommended, since it does not have them.
-        scaling: Also compare ways to calibrate; for a validation split only.
+        negatives: uint8[M, 28, 28], M >= 1, by name; held out from training and model selection.
+        choice: Returns tiles to choose by; called only if the classifier has several scores.
+        others: Scores from elsewhere, see ``measure_scores``; measured as well, but never
+            recommended, since the classifier does not provide them.
+        scaling: Also compare ways of scaling; for a validation split only.
     """
     first = outputs_of(split.tiles[:1])
     scores: dict[str, Score] = {"maximum probability": maximum_probability}
@@ -325,7 +325,7 @@ def measure_rejection(
 
 
 def taken_for_digits(found: Rejection, name: str, most: int) -> npt.NDArray[np.int64]:
-    """The negatives of a set that look most like a digit by the recommended score, worst first."""
+    """Indices of the negatives of a set most similar to digits by the recommended score."""
     return np.argsort(-found.found[name].scores[found.recommended], kind="stable")[:most]
 
 

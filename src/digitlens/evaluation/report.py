@@ -1,4 +1,4 @@
-"""Scores of a classifier on labelled tiles, also of other data sets and under corruptions."""
+"""Evaluation of a classifier on labelled tiles, on other data sets and under corruptions."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ from digitlens.evaluation.metrics import (
 if TYPE_CHECKING:
     from digitlens.datasets.external import ExternalDigits
 
-DECIMALS = 6  # in JSON: beyond what 10,000 tiles can tell, and the same on every machine
+DECIMALS = 6  # in JSON: more than 10,000 tiles can resolve, and equal on every machine
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which model was evaluated."""
+    """The model evaluated."""
 
     name: str  # its name
     sha256: str  # hash of its graph
-    # what it was given and what its output was taken for, in words, by topic
+    # descriptions of its input and of how its output is interpreted, by topic
     given: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Which data set it was evaluated on."""
+    """The data set of an evaluation."""
 
     name: str
     sha256: str  # hash of all tiles followed by all labels
-    label_errors: tuple[int, ...] = ()  # indices, from 0, of labels that are known to be wrong
+    label_errors: tuple[int, ...] = ()  # indices, from 0, of labels known to be wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of n predictions are right."""
+    """Accuracy of n predictions."""
 
     n: int  # tiles
     errors: int  # wrong predictions
-    accuracy: float  # share that is right, 0 to 1
-    interval: tuple[float, float]  # its Wilson interval of 95 %
+    accuracy: float  # fraction that is right, 0 to 1
+    interval: tuple[float, float]  # its 95 % Wilson interval
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything one evaluation found."""
+    """Results of an evaluation."""
 
     model: ModelInfo
     data: DataInfo
     score: Score  # the official one, on every tile
-    # without the tiles in ``data.label_errors``; None when the data set has none that are known
+    # without the tiles in ``data.label_errors``; None if no label errors are known
     without_label_errors: Score | None
     loss: float  # mean negative log-likelihood, in nats
     classes: tuple[ClassScore, ...]  # precision, recall, F1 and support of each digit
-    macro: Average  # their mean, each digit counted the same
-    weighted: Average  # their mean, each digit counted by its support
-    confusion: Counts  # int64[10, 10]; the row is the truth, the column the prediction
-    confused_pairs: tuple[ConfusedPair, ...]  # the most frequent mistakes, most frequent first
+    macro: Average  # their unweighted mean
+    weighted: Average  # their mean weighted by support
+    confusion: Counts  # int64[10, 10]; rows by truth, columns by prediction
+    confused_pairs: tuple[ConfusedPair, ...]  # the most frequent errors, in descending order
     bins: tuple[Bin, ...]  # of equal width, by confidence
-    # uint8[N], the truth, and float32[N, 10], the answers: for pictures, not written to JSON
+    # uint8[N], the truth, and float32[N, 10], the answers: for figures, not written to JSON
     labels: Labels = field(repr=False)
     probabilities: Floats = field(repr=False)
 
@@ -90,12 +90,12 @@ class Report:
 
     @property
     def accuracy(self) -> float:
-        """Share of the predictions that is right, 0 to 1."""
+        """Fraction of the predictions that are right, 0 to 1."""
         return self.score.accuracy
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson interval of 95 % of the accuracy."""
+        """95 % Wilson interval of the accuracy."""
         return self.score.interval
 
     @property
@@ -115,11 +115,11 @@ class Report:
 
     @cached_property
     def wrong(self) -> npt.NDArray[np.int64]:
-        """int64[K]; indices of the tiles that were read wrong, ascending."""
+        """int64[K]; indices of the tiles that were misread, ascending."""
         return np.flatnonzero(self.predicted != self.labels)
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON-ready values, with every wrong prediction but not all predictions."""
+        """The report as JSON-ready values, with all wrong predictions but no correct ones."""
         clean, left_out = self.without_label_errors, list(self.data.label_errors)
         return rounded(
             {
@@ -149,7 +149,7 @@ class Report:
 
 
 def rounded(value: Any) -> Any:
-    """A JSON-ready value whose numbers have ``DECIMALS``, however deep they lie."""
+    """Rounds all numbers of a nested JSON-ready value to ``DECIMALS``."""
     if isinstance(value, float):
         return round(value, DECIMALS)
     if isinstance(value, dict):
@@ -159,8 +159,8 @@ def rounded(value: Any) -> Any:
     return value
 
 
-CHUNK = 1000  # tiles that are asked for at a time
-TOLERANCE = 1e-3  # of a sum of ten probabilities in float32 or rounded from float16
+CHUNK = 1000  # tiles per call
+TOLERANCE = 1e-3  # for a sum of ten probabilities in float32 or rounded from float16
 
 
 def evaluate(
@@ -170,21 +170,21 @@ def evaluate(
     model: ModelInfo | None = None,
     data_name: str = "",
 ) -> Report:
-    """Runs a model over a split and measures its answers.
+    """Evaluates a model on a split.
 
-    On the MNIST test set, which is known by its content, the report also has the score without the
-    labels that are known to be wrong.
+    For the MNIST test set, identified by its content, the report also has the score without labels
+    known to be wrong.
 
     Args:
         predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1; a torch network, a
-            bundle or somebody else's model.
+            bundle or any other model.
         split: Tiles and labels.
         model: The model, for the record.
-        data_name: What the split is called, for the record.
+        data_name: Name of the split, for the record.
 
     Raises:
         DataError: The split is empty.
-        ModelError: The answers are not probabilities of ten digits for every tile.
+        ModelError: The answers are not ten probabilities per tile.
     """
     if not len(split.labels):
         raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
@@ -238,7 +238,7 @@ def check_probabilities(answer: npt.NDArray[np.float32], n: int) -> None:
     sums = answer.sum(axis=1, dtype=np.float64)
     worst = sums[np.abs(sums - 1).argmax()]
     if abs(worst - 1) > TOLERANCE:
-        raise ModelError(f"expected probabilities that sum to 1 a row, found a sum of {worst:.4g}")
+        raise ModelError(f"expected probabilities whose rows sum to 1, found a sum of {worst:.4g}")
 
 
 def _predict(predict_proba: PredictProba, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -257,7 +257,7 @@ def _score(right: npt.NDArray[np.bool_]) -> Score:
 
 
 MNIST_TEST_SHA256 = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
-"""``data_sha256`` of the MNIST test set in its own order, and which of its labels are wrong."""
+"""``data_sha256`` of the MNIST test set in its original order; ``MNIST_TEST`` are label errors."""
 
 MNIST_TEST = (
     *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520),
@@ -271,14 +271,14 @@ DETAIL = ("classes", "confused_pairs", "wrong")
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What a model makes of digits of another data set than it was trained on."""
+    """Results of a model on another data set than it was trained on."""
 
     data: ExternalDigits
-    framed: Report  # on tiles framed by the rule of MNIST, as the model expects them
-    unframed: Report  # on the pictures resized to tiles and nothing else
+    framed: Report  # on tiles framed as in MNIST, which the model expects
+    unframed: Report  # on pictures only resized to tiles
 
     def as_dict(self) -> dict[str, Any]:
-        """Both scores as JSON-ready values, and classes, confusions and mistakes of the framed."""
+        """Both scores as JSON-ready values, and classes, confusions and errors on framed tiles."""
         framed, unframed = self.framed.as_dict(), self.unframed.as_dict()
         return {
             "name": self.data.name,
@@ -294,7 +294,7 @@ class Transfer:
 def measure_transfer(
     predict_proba: PredictProba, data: ExternalDigits, *, model: ModelInfo | None = None
 ) -> Transfer:
-    """Runs a model over the digits of another data set, framed and unframed; see ``evaluate``."""
+    """Evaluates a model on another data set, framed and unframed; see ``evaluate``."""
     framed, unframed = (
         evaluate(predict_proba, split, model=model, data_name=f"{data.title}, {how}")
         for split, how in ((data.framed, "framed"), (data.unframed, "unframed"))
@@ -302,22 +302,22 @@ def measure_transfer(
     return Transfer(data, framed, unframed)
 
 
-CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
+CURVE_TILES = 2000  # per point of a curve: an accuracy of 99 % is then known to half a point
 SEED = 0
 Tiles = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """How a classifier fares under one corruption."""
+    """Results of a classifier under one corruption."""
 
-    name: str  # of the corruption; ``clean`` for none
+    name: str  # name of the corruption; ``clean`` for none
     score: Score  # errors, accuracy and its interval
-    # loss, calibration, and what rejecting the least sure answers would gain
+    # loss, calibration, and the gain from rejecting the least confident answers
     uncertainty: Uncertainty
-    # whether the training showed changes of this kind; None if that is not known
+    # whether training covered changes of this kind; None if unknown
     overlaps: bool | None
-    # float32[N, 10]; the answers, kept for pictures and not written to JSON
+    # float32[N, 10]; the answers, for figures, not written to JSON
     probabilities: Floats = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -328,43 +328,43 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class SweepCurve:
-    """Scores while one quantity changes."""
+    """Scores as one quantity varies."""
 
-    name: str  # of the sweep
+    name: str  # name of the sweep
     axis: str  # the quantity and its unit
-    usual: float  # the value at which tiles stay as they are
-    values: tuple[float, ...]  # of the quantity, ascending
+    usual: float  # the value that leaves tiles unchanged
+    values: tuple[float, ...]  # values of the quantity, ascending
     scores: tuple[Score, ...]  # one for each value
 
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """What was found under every corruption and along every sweep."""
+    """Results under every corruption and along every sweep."""
 
     model: ModelInfo
-    data: DataInfo  # the tiles before they were changed
+    data: DataInfo  # the unchanged tiles
     clean: Condition  # without any change
     corruptions: tuple[Condition, ...]  # one for each corruption, in the order of the paper
-    curves: tuple[SweepCurve, ...]  # one for each sweep, on some of the tiles
+    curves: tuple[SweepCurve, ...]  # one for each sweep, on a sample of the tiles
 
     @property
     def mean_accuracy(self) -> float:
-        """Over all corruptions, each counted the same."""
+        """Unweighted mean over all corruptions."""
         return float(np.mean([row.score.accuracy for row in self.corruptions]))
 
     @property
     def apart(self) -> tuple[Condition, ...]:
-        """The corruptions of a kind that the training did not show; none if that is not known."""
+        """The corruptions of a kind not covered by training; empty if unknown."""
         return tuple(row for row in self.corruptions if row.overlaps is False)
 
     @property
     def mean_accuracy_apart(self) -> float | None:
-        """Over those alone; None without any."""
+        """Mean accuracy over ``apart``; None if that is empty."""
         shares = [row.score.accuracy for row in self.apart]
         return float(np.mean(shares)) if shares else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the single answers, as JSON-ready values."""
+        """The results as JSON-ready values, without individual answers."""
         return rounded(
             {
                 "model": asdict(self.model),
@@ -387,17 +387,17 @@ def measure_robustness(
     recipe: Mapping[str, object] | None = None,
     curve_tiles: int = CURVE_TILES,
 ) -> Robustness:
-    """Runs a model over the fifteen corruptions of MNIST-C and over sweeps of single quantities.
+    """Evaluates a model under the fifteen corruptions of MNIST-C and along sweeps.
 
-    Everything random is drawn from ``SEED``, so that all models are shown the same tiles.
+    All randomness comes from ``SEED``, so that all models get the same tiles.
 
     Args:
         predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1; else ModelError.
         split: Tiles and labels.
-        clean: What ``evaluate`` found on this split.
-        recipe: What the model was trained with, which tells the corruptions it knows; None if that
-            is not known.
-        curve_tiles: Most tiles at each point of a sweep, taken evenly from all.
+        clean: The report of ``evaluate`` on this split.
+        recipe: The recipe of the model, which determines the corruptions covered by training; None
+            if unknown.
+        curve_tiles: At most this many tiles per point of a sweep, evenly spaced.
     """
     known = None if recipe is None else overlapping(recipe)
     conditions: list[Condition] = []
@@ -416,7 +416,7 @@ def measure_robustness(
 
 
 def tiles_asked(n: int, curve_tiles: int = CURVE_TILES) -> int:
-    """How many tiles a model answers while its robustness is measured on n tiles."""
+    """Number of tiles that a model classifies when its robustness is measured on n tiles."""
     points = sum(len(line.values) for line in SWEEPS.values())
     return n * len(CORRUPTIONS) + min(n, curve_tiles) * points
 

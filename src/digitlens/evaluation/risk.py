@@ -1,10 +1,10 @@
-"""How many digits can be stated at which rate of mistakes, and the threshold that keeps a rate.
+"""Risk-coverage curves, and thresholds that keep a target error rate.
 
-Knows confidences, whether they were right and how many there were to find; not what gave them.
+Works on confidences, their correctness and the number of digits to find.
 
 Source of the curve: R. El-Yaniv, Y. Wiener, "On the foundations of noise-free selective
-classification", JMLR 11 (2010). Of choosing the threshold by an upper bound: Y. Geifman,
-R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
+classification", JMLR 11 (2010); of the threshold by an upper bound: Y. Geifman, R. El-Yaniv,
+"Selective classification for deep neural networks", NeurIPS 2017.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ import numpy.typing as npt
 from digitlens.evaluation.calibration import Flags, Floats, check_answers, parse_column
 
 POINTS = 50
-LEVEL = 0.05  # how often a true rate may lie above its bound
-_MOST = 10_000_000  # digits of a curve that is loaded
+LEVEL = 0.05  # probability that a true rate exceeds its bound
+_MOST = 10_000_000  # most digits of a loaded curve
 
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What happens when only the digits from a threshold on are stated, strictest first.
+    """Counts of digits stated and wrong at each confidence threshold, strictest first.
 
     Raises:
-        ValueError: The columns are something else; the message says what.
+        ValueError: The columns are invalid.
     """
 
-    # strictly falling, each 0 to 1; a digit is stated when it is at least as sure
+    # strictly decreasing, each 0 to 1; digits of at least this confidence are stated
     threshold: tuple[float, ...]
-    stated: tuple[int, ...]  # digits stated at each threshold, strictly rising
-    wrong: tuple[int, ...]  # those of them misread or where no digit is, never falling
-    total: int  # digits there were to find, stated or not
+    stated: tuple[int, ...]  # digits stated at each threshold, strictly increasing
+    wrong: tuple[int, ...]  # those misread or where there is no digit, never decreasing
+    total: int  # digits to find, stated or not
 
     def __post_init__(self) -> None:
-        """Checks the columns."""
+        """Validates the columns."""
         lengths = (len(self.threshold), len(self.stated), len(self.wrong))
         if len(set(lengths)) > 1 or not lengths[0]:
             raise ValueError(
@@ -57,43 +57,43 @@ class RiskCoverage:
 
     @property
     def coverage(self) -> npt.NDArray[np.float64]:
-        """float64[K]; share of all digits to find that are stated and right, 0 to 1.
+        """float64[K]; fraction of all digits to find that are stated and right, 0 to 1.
 
-        What is stated and wrong does not count: it may be a speck where there is no digit, and
-        specks must not make up for digits that are missed.
+        Wrong digits do not count: one may be a speck, and specks must not compensate for missed
+        digits.
         """
         return (np.array(self.stated) - self.wrong) / self.total
 
     @property
     def risk(self) -> npt.NDArray[np.float64]:
-        """float64[K]; share of the stated digits that was wrong, 0 to 1."""
+        """float64[K]; fraction of the stated digits that are wrong, 0 to 1."""
         return np.array(self.wrong) / np.array(self.stated)
 
     @property
     def upper(self) -> npt.NDArray[np.float64]:
-        """float64[K]; exact upper bound of the risk at each threshold, wrong in 5 % of cases."""
+        """float64[K]; exact one-sided 95 % upper bound of the risk at each threshold."""
         rows = zip(self.wrong, self.stated, strict=True)
         return np.array([binomial_bound(wrong, stated) for wrong, stated in rows])
 
     def threshold_for(self, target: float) -> float:
-        """The least threshold that keeps the share of wrong digits at or below a target.
+        """The lowest threshold that keeps the error rate of stated digits within a target.
 
-        What was measured on n digits is not what will be seen on others: no mistake in 100 digits
-        promises no rate of 0.1 %. So it is the upper bound of the risk that has to keep the
-        target. Thresholds are tested in a fixed order, from that of the fewest digits which could
-        pass without a mistake, until one fails: to take the last that passes would be a choice
-        after looking (A. N. Angelopoulos et al., "Learn then Test", 2021). The promise is for
-        pages like the measured ones, and for mistakes that do not depend on each other.
+        The measured rate does not carry over to other digits: no error in 100 digits does not
+        guarantee a rate of 0.1 %. So the upper bound of the risk has to meet the target.
+        Thresholds are tested in a fixed order, from the first with enough digits to pass without
+        an error, until one fails: choosing the last one that passes would invalidate the test
+        (A. N. Angelopoulos et al., "Learn then Test", 2021). The guarantee holds for pages like
+        the measured ones, and for independent errors.
 
         Args:
-            target: Share of wrong digits among the stated ones, above 0 and below 1.
+            target: Error rate among the stated digits, above 0 and below 1.
 
         Returns:
             A threshold of the curve.
 
         Raises:
             ValueError: The target is not between 0 and 1, or no threshold keeps it; the message
-                says the least error that the curve can promise.
+                states the lowest error rate that the curve can guarantee.
         """
         check_target(target)
         upper = self.upper
@@ -108,18 +108,18 @@ class RiskCoverage:
         return found
 
     def _last_kept(self, upper: npt.NDArray[np.float64], target: float) -> float | None:
-        """The last threshold before the first that fails; None where the first one does.
+        """The last threshold before the first that fails; None if the first one fails.
 
-        Those of so few digits that they would fail without a mistake are not tested.
+        Thresholds with too few digits to pass even without an error are not tested.
         """
-        unmistaken = 1 - np.exp(np.log(LEVEL) / np.array(self.stated))  # bounds without a mistake
+        unmistaken = 1 - np.exp(np.log(LEVEL) / np.array(self.stated))  # bounds without an error
         tested = np.flatnonzero(unmistaken <= target)
         failed = np.flatnonzero(upper[tested] > target)
         kept = tested[: failed[0]] if len(failed) else tested
         return self.threshold[kept[-1]] if len(kept) else None
 
     def as_dict(self) -> dict[str, Any]:
-        """The curve as JSON-ready values; thresholds are not rounded."""
+        """The curve as JSON-ready values, with unrounded thresholds."""
         return {
             "total": self.total,
             "threshold": list(self.threshold),
@@ -129,19 +129,19 @@ class RiskCoverage:
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
-        """The curve that ``as_dict`` gave; raises ValueError for something else."""
+        """Inverse of ``as_dict``; raises ValueError for any other value."""
         names = {"total", "threshold", "stated", "wrong"}
         if not isinstance(values, dict) or set(values) != names:
             raise ValueError(f"expected a curve with {', '.join(sorted(names))}, found {values}")
         threshold = parse_column("threshold", values["threshold"], float)
         stated, wrong = (parse_column(name, values[name], int) for name in ("stated", "wrong"))
-        if max(stated, default=0) > _MOST:  # bounds take that many logarithms
+        if max(stated, default=0) > _MOST:  # bounds need as many logarithms
             raise ValueError(f"expected at most {_MOST:,} digits, found {max(stated):,}")
         return cls(threshold, stated, wrong, *parse_column("total", [values["total"]], int))
 
 
 def binomial_bound(wrong: int, stated: int) -> float:
-    """The largest rate that so few mistakes in so many answers do not rule out, one-sided.
+    """One-sided upper bound of an error rate, from ``wrong`` errors in ``stated`` answers.
 
     C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
     of the binomial", 1934. ``stated`` is at least 1.
@@ -162,7 +162,7 @@ def binomial_bound(wrong: int, stated: int) -> float:
 
 
 def digits_needed(target: float) -> int:
-    """How many digits without a mistake it takes to promise a share of wrong ones.
+    """Number of digits without an error needed to guarantee an error rate.
 
     598 for 0.5 %, 2,995 for 0.1 %.
     """
@@ -172,19 +172,19 @@ def digits_needed(target: float) -> int:
 def risk_coverage(
     confidence: Floats, right: Flags, total: int, points: int = POINTS
 ) -> RiskCoverage:
-    """The curve of answers that are known to be right or wrong, at about 50 thresholds.
+    """Computes the curve of answers of known correctness, at about 50 thresholds.
 
-    The thresholds are chosen by how many digits they state, without a look at what is right:
-    taking those just before a mistake would make every risk look smaller than it is.
+    Thresholds are chosen by the number of digits they state, regardless of correctness: choosing
+    those just before an error would make every risk look smaller than it is.
 
     Args:
         confidence: float[N], N >= 1, of the digits found, each 0 to 1.
-        right: bool[N], whether the value is right and there is a digit.
-        total: Digits there were to find; those not found are in no other argument.
-        points: About how many thresholds to keep; all of them when there are fewer.
+        right: bool[N], whether there is a digit and its value is right.
+        total: Digits to find, including those not found.
+        points: Approximate number of thresholds to keep; all if there are fewer.
 
     Raises:
-        ValueError: An argument is something else.
+        ValueError: An argument is invalid.
     """
     check_answers(confidence, right)
     if points < 2:
@@ -192,7 +192,7 @@ def risk_coverage(
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     wrong_so_far = np.cumsum(~right[order])
-    # A threshold states every digit of the same confidence too.
+    # A threshold includes all digits of the same confidence.
     stated = np.unique(np.searchsorted(-falling, -falling[_ranks(len(right), points)], "right"))
     return RiskCoverage(
         tuple(falling[stated - 1].astype(np.float64).tolist()),
@@ -203,7 +203,7 @@ def risk_coverage(
 
 
 def parse_target(text: str) -> float:
-    """The share that ``0.1%``, ``0.1 %`` or ``0.001`` stands for; else raises ValueError."""
+    """Parses a fraction such as ``0.1%``, ``0.1 %`` or ``0.001``; else raises ValueError."""
     from decimal import Decimal  # noqa: PLC0415  (slow to load)
 
     number = text.strip()
@@ -220,16 +220,16 @@ def parse_target(text: str) -> float:
 
 
 def check_target(target: float) -> float:
-    """Gives back a share above 0 and below 1; raises ValueError for another number."""
+    """Returns the target; raises ValueError unless it is above 0 and below 1."""
     if not 0 < target < 1:
         raise ValueError(f"expected a share above 0 and below 1 (100 %), found {target:g}")
     return target
 
 
 def _ranks(n: int, points: int) -> npt.NDArray[np.int64]:
-    """Places in falling order: half spread evenly, half ever closer to the least confident.
+    """Ranks by decreasing confidence: half evenly spaced, half denser towards the end.
 
-    Mistakes gather among the least confident, so that the risk changes fastest there.
+    Errors concentrate among the least confident, so the risk changes fastest there.
     """
     half = points // 2
     evenly = np.linspace(n / (points - half), n, points - half)
@@ -238,7 +238,7 @@ def _ranks(n: int, points: int) -> npt.NDArray[np.int64]:
 
 
 def _at_most(share: float) -> str:
-    """A share as percent, rounded up, so that it can be asked for as it is printed."""
+    """A fraction as percent, rounded up so that the printed value is a valid target."""
     from decimal import ROUND_CEILING, Context  # noqa: PLC0415  (slow to load)
 
     context = Context(prec=4, rounding=ROUND_CEILING)
@@ -255,6 +255,6 @@ def _check_counts(stated: tuple[int, ...], wrong: tuple[int, ...], total: int) -
         raise ValueError(f"expected no more wrong than stated, found {wrong} of {stated}")
     if total < max(1, right[-1]):
         raise ValueError(
-            f"expected a total of one or more that holds the {right[-1]} digits read right, "
+            f"expected a total of one or more, not below the {right[-1]} digits read right, "
             f"found {total}"
         )

@@ -1,7 +1,7 @@
-"""Statistics of classifiers on the same tiles: which one is better, by how much, how surely.
+"""Significance of differences between classifiers on the same tiles.
 
-Two runs make most of their mistakes on the same tiles, so that their accuracies are not independent
-and intervals of each say little about the difference; the tiles on which one is right say it all.
+Two runs make most of their errors on the same tiles, so their accuracies are not independent and
+separate intervals say little about the difference; only tiles that exactly one misreads count.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ STEPS = 60  # of a bisection: beyond the precision of a float
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p value that both classifiers are equally good, 1 where they never differ.
+    """Exact two-sided p value of equal accuracy; 1 if the classifiers never differ.
 
-    If they are, each tile on which only one is right is a coin toss, so the count of the first is
-    binomial of share 1/2 (Q. McNemar, "Note on the sampling error of the difference between
-    correlated proportions or percentages", Psychometrika 12, 1947; as the exact test).
+    Under the null hypothesis each tile on which only one is right is a coin toss, so the count of
+    the first is binomial with p = 1/2 (Q. McNemar, "Note on the sampling error of the difference
+    between correlated proportions or percentages", Psychometrika 12, 1947; as the exact test).
 
     Args:
         only_first: Tiles that only the first reads right.
@@ -41,7 +41,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values, each 0 to 1, adjusted for being several, in their order and at most 1.
+    """P values adjusted for multiple tests, in the same order, at most 1.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6 (1979), 65-70.
@@ -54,17 +54,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def difference_interval(only_first: int, only_second: int, n: int) -> tuple[float, float]:
-    """Interval of 95 % of the first accuracy less the second, on the same tiles, -1 to 1.
+    """95 % interval of the first accuracy minus the second, on the same tiles, -1 to 1.
 
     The score interval: all differences that a score test at the same level would not reject. It
-    holds its level also where there are few or no tiles on which they differ (T. Tango,
-    "Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design", Statistics in Medicine 17, 1998, 891-908).
+    keeps its level even with few or no tiles on which they differ (T. Tango, "Equivalence test and
+    confidence interval for the difference in proportions for the paired-sample design", Statistics
+    in Medicine 17, 1998, 891-908).
 
     Args:
         only_first: Tiles that only the first reads right.
         only_second: Tiles that only the second reads right.
-        n: All tiles, at least 1.
+        n: Number of tiles, at least 1.
     """
     middle = (only_first - only_second) / n
 
@@ -75,14 +75,14 @@ def difference_interval(only_first: int, only_second: int, n: int) -> tuple[floa
 
 
 def tango_score(only_first: int, only_second: int, n: int, difference: float) -> float:
-    """Tango's score statistic of a difference, standard normal if it is the true one.
+    """Tango's score statistic of a difference, standard normal if that is the true one.
 
-    Above 0 where more was found than ``difference``, which lies between -1 and 1; counts as above.
+    Positive if the observed difference exceeds ``difference``, which is between -1 and 1.
     """
     found = only_first - only_second - n * difference
     if not found:
         return 0.0
-    # The probability that only the second is right, most likely if the difference is the true one.
+    # Maximum-likelihood probability that only the second is right, given the difference.
     linear = -only_first - only_second + (2 * n - only_first + only_second) * difference
     constant = -only_second * difference * (1 - difference)
     share = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
@@ -91,7 +91,7 @@ def tango_score(only_first: int, only_second: int, n: int, difference: float) ->
 
 
 def _crossing(score: Callable[[float], float], start: float, end: float) -> float:
-    """Where the score, 0 at the start and farther from it towards the end, leaves the 95 %."""
+    """The point between start and end where the score, 0 at the start, leaves the 95 % range."""
     inside, outside = start, end
     for _ in range(STEPS):
         middle = (inside + outside) / 2
@@ -101,63 +101,63 @@ def _crossing(score: Callable[[float], float], start: float, end: float) -> floa
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model apart from its answers."""
+    """Properties of a model apart from its answers."""
 
-    parameters: int | None = None  # numbers that were learned; None if unknown
+    parameters: int | None = None  # number of learned parameters; None if unknown
     size: int = 0  # bytes of its graph
-    training_seconds: float | None = None  # time it was trained; None if unknown
-    # what it was trained from; empty if unknown
+    training_seconds: float | None = None  # training time; None if unknown
+    # its training recipe; empty if unknown
     recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same tiles."""
+    """A comparison of two models on the same tiles."""
 
     first: str  # name of the first model
     second: str  # name of the second
     only_first: int  # tiles that only the first reads right
     only_second: int  # tiles that only the second reads right
     both_wrong: int  # tiles that neither reads right
-    difference: float  # accuracy of the first less that of the second
-    interval: tuple[float, float]  # its interval of 95 %, by Tango
+    difference: float  # accuracy of the first minus that of the second
+    interval: tuple[float, float]  # its 95 % interval, by Tango
     p: float  # McNemar's exact p value
     p_holm: float  # the same, adjusted by Holm for the number of pairs
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready values; p values keep four leading digits."""
+        """JSON-ready values; p values keep four significant digits."""
         ps = {name: float(f"{getattr(self, name):.4g}") for name in ("p", "p_holm")}
         return rounded(asdict(self)) | ps
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several models on the same tiles."""
+    """A comparison of several models on the same tiles."""
 
     data: str  # name of the tiles
-    reports: Mapping[str, Report]  # by the name of each model, at least two
-    facts: Mapping[str, Facts]  # by the name of each model
-    pairs: tuple[Pair, ...]  # each two of them, in their order
+    reports: Mapping[str, Report]  # by name of the model, at least two
+    facts: Mapping[str, Facts]  # by name of the model
+    pairs: tuple[Pair, ...]  # all pairs, in order
 
     @property
     def names(self) -> list[str]:
-        """The models, in the order given."""
+        """The names of the models, in the given order."""
         return list(self.reports)
 
     @property
     def n(self) -> int:
-        """Tiles that all were given."""
+        """The number of tiles."""
         return next(iter(self.reports.values())).n
 
     @property
     def labels(self) -> npt.NDArray[np.integer[Any]]:
-        """int[N]; the truth."""
+        """int[N]; the true digits."""
         return next(iter(self.reports.values())).labels
 
     def disagreements(self) -> npt.NDArray[np.int64]:
-        """int64[K]; tiles that not all models read alike, by the confidence of the least sure.
+        """int64[K]; tiles on which the models disagree, by decreasing least confidence.
 
-        Tiles on which sure models contradict each other come first: they tell most.
+        Tiles on which confident models contradict each other come first: they are most informative.
         """
         read = np.stack([report.predicted for report in self.reports.values()])
         sure = np.stack([report.confidence for report in self.reports.values()])
@@ -165,7 +165,7 @@ class Comparison:
         return apart[np.argsort(-sure[:, apart].min(axis=0), kind="stable")]
 
     def recipe_differences(self) -> dict[str, list[Any]]:
-        """Fields in which the recipes differ, and the value in each; None where unknown."""
+        """Fields in which the recipes differ, with the value of each model; None if unknown."""
         recipes = [self.facts[name].recipe for name in self.names]
         fields = dict.fromkeys(name for recipe in recipes for name in recipe)
         values = {name: [recipe.get(name) for recipe in recipes] for name in fields}
@@ -203,13 +203,13 @@ class Comparison:
 
 
 def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]) -> Comparison:
-    """Compares models by what they said of the same tiles.
+    """Compares models by their answers on the same tiles.
 
     Args:
         data: Name of the tiles.
-        reports: By the name of each model, at least two, all on the same tiles in the same order;
-            else ValueError.
-        facts: By the name of each model.
+        reports: By name of the model, at least two, all on the same tiles in the same order; else
+            ValueError.
+        facts: By name of the model.
     """
     hashes = {report.data.sha256 for report in reports.values()}
     if len(reports) < 2 or len(hashes) > 1:

@@ -1,1 +1,1 @@
-"""Readings and reports made visible."""
+"""Figures, drawings and HTML pages of readings, trainings and reports."""

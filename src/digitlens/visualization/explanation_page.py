@@ -1,4 +1,4 @@
-"""The page of an explanation, with all of its pictures inside."""
+"""The self-contained HTML page of an explanation."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from digitlens.visualization.overlay import draw_reading
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)  # blue and vermilion of Okabe and Ito, 2008
 _TILE = 112  # pixels of a changed tile: four times its size
-_GROUND = np.float32(0.75)  # as bright as ink is beneath its evidence
-_VIEWS = 6  # of the detector, at most, that are shown
+_GROUND = np.float32(0.75)  # brightness of full ink beneath the evidence
+_VIEWS = 6  # heat maps of the digit detector shown
 _QUALITY = 85
 
 
 def blended(tile: Tile, evidence: Evidence) -> Page:
-    """uint8[28, 28, 3]; a tile with what speaks for the answer in blue, against it in orange.
+    """Overlays evidence on a tile: for the answer in blue, against it in orange; uint8[28, 28, 3].
 
-    The strongest of the evidence, float32[28, 28], is full colour.
+    Colours are scaled to the maximum of the evidence, float32[28, 28].
     """
     strength = np.abs(evidence) / max(float(np.abs(evidence).max()), 1e-6)
     colours = np.where(evidence[..., None] > 0, *np.array([FOR, AGAINST], np.float32))
@@ -37,7 +37,7 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
 
 
 def marked(change: Counterfactual) -> Page:
-    """uint8[112, 112, 3]: a changed tile; where a patch was erased or inked, that is framed."""
+    """Draws a changed tile, uint8[112, 112, 3], with a frame around an erased or inked patch."""
     picture = Image.fromarray(change.tile).convert("RGB")
     picture = picture.resize((_TILE, _TILE), Image.Resampling.NEAREST)
     if change.kind in ("erase", "add") and change.place:
@@ -50,12 +50,12 @@ def marked(change: Counterfactual) -> Page:
 
 
 def write_page(path: Path, explanation: Explanation, heat: Sequence[Page] = ()) -> None:
-    """Writes the page, whole or not at all; arguments as below."""
+    """Writes the page atomically; arguments as for ``page``."""
     files.write_bytes(path, page(explanation, heat).encode())
 
 
 def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
-    """The HTML of an explanation; of what the digit detector sees, six views are shown."""
+    """Renders the HTML of an explanation, with up to six heat maps of the digit detector."""
     values = {
         "explanation": explanation,
         "overview": draw_reading(explanation.page, explanation.reading),
@@ -69,5 +69,5 @@ def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
 
 
 def photo(picture: Page, side: int) -> str:
-    """A picture made smaller, as the address that holds it; JPEG, since it may be a photo."""
+    """A data URI of a picture reduced to ``side`` pixels; JPEG, since it may be a photo."""
     return data_uri(shrink(picture, side), "JPEG", quality=_QUALITY)

@@ -1,4 +1,4 @@
-"""What self-contained pages have in common: their frame, pictures inside, and a strict policy."""
+"""Shared parts of self-contained pages: frame, embedded pictures, strict security policy."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def render_page(
     filters: Sequence[Callable[..., Any]] = (),
     style: str = "",
 ) -> str:
-    """A whole page, which fetches nothing and runs nothing but its own style and script.
+    """Renders a complete page that fetches nothing and runs only its own style and script.
 
-    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. The name is that
-    of its template, its style sheet and, if there is one, its script. The template is given values,
-    which are escaped, and filters by the names of the functions, ``data_uri`` among them.
+    The policy allows these by hash ("Content Security Policy Level 3", W3C). ``name`` is that of
+    the template, its style sheet and, if present, its script. Values are escaped; filters,
+    ``data_uri`` among them, go by the names of their functions.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -60,9 +60,9 @@ def render_page(
 
 
 def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) -> str:
-    """A picture, uint8[H, W] or uint8[H, W, 3], as the address that holds it.
+    """A data URI of a picture, uint8[H, W] or uint8[H, W, 3].
 
-    ``PNG`` keeps every pixel, ``JPEG`` does not; options are those of ``Image.save``.
+    ``PNG`` is lossless, ``JPEG`` is not; options are those of ``Image.save``.
     """
     stream = BytesIO()
     Image.fromarray(picture).save(stream, kind, optimize=True, **options)

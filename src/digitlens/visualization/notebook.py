@@ -1,4 +1,4 @@
-"""Figures, tiles, pictures and moving curves, shown below the cell of a notebook.
+"""Shows figures, tiles, pictures and live curves below the cell of a notebook.
 
 Needs the extra ``notebook``. Leaves no file behind.
 """
@@ -21,8 +21,8 @@ from PIL import Image as Pillow
 from digitlens.visualization.figures.curves import draw_curves
 from digitlens.visualization.theme import DPI, canvas, theme
 
-SHOWN = 120  # dots an inch: sharp on screens of two dots a pixel, and a third of the bytes
-PIXELS, WIDEST = 76, 900  # of the page, an inch, and a figure at most
+SHOWN = 120  # dots per inch: sharp on screens of two dots per pixel, for a third of the bytes
+PIXELS, WIDEST = 76, 900  # page pixels per inch, and per figure at most
 QUALITY = 85  # of JPEG
 
 
@@ -33,7 +33,7 @@ def show(draw: Callable[..., object], *what: Any, **options: Any) -> None:
 
 @contextmanager
 def inline(width: float, height: float) -> Generator[Figure]:
-    """Gives an empty figure of so many inches, and shows it when the block succeeds."""
+    """Yields an empty figure, sized in inches, and shows it when the block succeeds."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "figure.png"
         with canvas(path, width, height) as figure:
@@ -49,10 +49,10 @@ def show_tiles(
     side: float = 1.1,
     red: Sequence[bool] = (),
 ) -> None:
-    """Shows tiles uint8[N, 28, 28] in rows, ink as on paper, with a text under each.
+    """Shows tiles, uint8[N, 28, 28], in rows, ink as on paper, with a caption under each.
 
-    A tile with the room around it has a side of so many inches; ``red`` says of each whether its
-    text is in the colour of mistakes.
+    ``side`` is the width of a tile with its margin, in inches; ``red`` marks captions to draw in
+    the colour of mistakes.
     """
     rows = -(-len(tiles) // columns)
     lines = max((text.count("\n") + 1 for text in captions), default=0)
@@ -68,7 +68,7 @@ def show_tiles(
 
 
 def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:
-    """Shows a picture, uint8[H, W] or uint8[H, W, 3]; one that is narrower keeps its width."""
+    """Shows a picture, uint8[H, W] or uint8[H, W, 3], at most ``width`` pixels wide."""
     picture = Pillow.fromarray(page)
     picture.thumbnail((2 * width, 2 * width))
     file = io.BytesIO()
@@ -77,7 +77,7 @@ def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:
 
 
 class LiveCurves:
-    """Loss and accuracy that move while a network learns: ``train(..., on_epoch=LiveCurves())``.
+    """Live curves of loss and accuracy during training: ``train(..., on_epoch=LiveCurves())``.
 
     Attributes:
         history: The rows it was called with.
@@ -88,7 +88,7 @@ class LiveCurves:
         self._place: Any = None
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """Draws all epochs anew, this one among them, in the place of the curves before."""
+        """Redraws the curves with this epoch added, in place of the previous ones."""
         self.history.append(row)
         image = _drawn(lambda path: draw_curves(self.history, path))
         if self._place is None:
@@ -105,7 +105,7 @@ def _drawn(draw: Callable[[Path], object]) -> Image:
 
 
 def _image(path: Path) -> Image:
-    """A figure at the size of a notebook: fewer dots, and 256 colours, which plots can do with."""
+    """A figure reduced for a notebook: fewer dots, and 256 colours, which are enough for plots."""
     with Pillow.open(path) as figure:
         inches = figure.width / DPI
         size = round(figure.width * SHOWN / DPI), round(figure.height * SHOWN / DPI)

@@ -1,4 +1,4 @@
-"""A reading drawn on its picture: frames, what was read, and labels that cover nothing."""
+"""Draws a reading on its picture: boxes, values and confidences, with non-overlapping labels."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from digitlens import files
 from digitlens.imaging.image import Page
 from digitlens.results import Digit, Reading, Status
 
-_LINES = 6  # of the text below
-_REJECTED = 40  # drawn at most, the most digit-like ones: more would hide the picture
+_LINES = 6  # of text in the footer
+_REJECTED = 40  # rejected digits drawn, by confidence: more would hide the picture
 _LEGEND: dict[Status, str] = {
     "digit": "sure",
-    "unsure": "doubtful (dashed, ?)",
+    "unsure": "uncertain (dashed, ?)",
     "rejected": "rejected (crossed out)",
 }
 
 
 def draw_reading(page: Page, reading: Reading) -> Page:
-    """Draws what was read where.
+    """Draws a reading on its page.
 
-    Sure digits have a solid box; unsure ones a thick dashed one and a filled label with ``?``;
-    rejected ones are thin, crossed out and have no label.
+    Sure digits have a solid box, unsure ones a thick dashed box and a filled label with ``?``,
+    rejected ones a thin, crossed-out box without a label.
 
-    Gives uint8[H', W', 3]; the picture, enlarged if it or its digits are small, with a margin for
-    labels and the text below. Raises ValueError where the reading is of a page of another size.
+    Returns uint8[H', W', 3]: the page, enlarged if it or its digits are small, with a margin for
+    labels and a text footer. Raises ValueError if the reading is of a page of another size.
     """
     if (reading.width, reading.height) != (page.shape[1], page.shape[0]):
         raise ValueError(
-            f"expected a page of {reading.width} x {reading.height} pixels, as was read, "
+            f"expected a page of {reading.width} x {reading.height} pixels, as in the reading, "
             f"found {page.shape[1]} x {page.shape[0]}"
         )
     digits = [digit for line in reading.lines for digit in line]
@@ -45,14 +45,14 @@ def draw_reading(page: Page, reading: Reading) -> Page:
         (digit for digit in digits if digit.status == "rejected"),
         key=lambda digit: -digit.confidence,
     )
-    drawn = rejected[:_REJECTED]  # from the back to the front
+    drawn = rejected[:_REJECTED]  # from back to front
     for status in ("digit", "unsure"):
         drawn += [digit for digit in digits if digit.status == status]
     return draw_marks(page, [_mark(digit) for digit in drawn], _footer(reading, digits))
 
 
 def write_reading(path: Path, page: Page, reading: Reading) -> None:
-    """Writes the drawing as a PNG file, whole or not at all."""
+    """Writes the drawing as a PNG file, atomically."""
     write_picture(path, draw_reading(page, reading))
 
 
@@ -77,17 +77,17 @@ Corners: TypeAlias = tuple[float, float, float, float]
 _Colour: TypeAlias = tuple[int, int, int]
 _Draw: TypeAlias = ImageDraw.ImageDraw
 
-_SMALLEST, _LARGEST = 800, 2000  # longest side of the drawing: smaller pages are enlarged ...
-_READABLE, _AT_MOST = 40, 3000  # ... and also such with digits lower than this, up to this side
-_VALUE, _SMALL = 0.4, 0.62  # letters, in digit heights; of the second text, in those of the first
-_LOWEST_VALUE, _LOWEST_SMALL = 13, 10  # pixels: smaller letters cannot be read
-_CROWDED = 0.2  # share of labels without room from which on all are short
-_LINE = 1 / 36  # digit heights
+_SMALLEST, _LARGEST = 800, 2000  # longest side of the drawing: smaller pages are enlarged, ...
+_READABLE, _AT_MOST = 40, 3000  # ... as are pages with digits lower than this, up to this side
+_VALUE, _SMALL = 0.4, 0.62  # font size of a value, in digit heights; of the rest, in value sizes
+_LOWEST_VALUE, _LOWEST_SMALL = 13, 10  # pixels: smaller type is illegible
+_CROWDED = 0.2  # fraction of labels without room above which all are shortened
+_LINE = 1 / 36  # line width in digit heights
 
 _TEXT = (20, 22, 26)
 _PAPER = (246, 246, 243)
 WHITE = (255, 255, 255)
-# Told apart by line and label as well as by colour: see the functions that draw them.
+# Line style and label distinguish the kinds as well: see the functions that draw them.
 COLOURS: dict[Kind, _Colour] = {
     "digit": (0, 122, 102),
     "unsure": (186, 84, 0),
@@ -104,14 +104,13 @@ class Mark:
     # ``digit``: a solid line; ``unsure``: thick and dashed, with a filled label; ``rejected``: thin
     # and crossed out; ``candidate``: thin
     kind: Kind
-    text: str = ""  # what the label says; without it there is no label
-    # what stands next to it in smaller letters; of a ``digit`` left out where there is little room
-    small: str = ""
+    text: str = ""  # text of the label; empty for no label
+    small: str = ""  # smaller text next to it; dropped for a ``digit`` if there is little room
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """A mark on the drawing, with sizes in its pixels that suit the height of its box."""
+    """A mark in pixels of the drawing, with line and font sizes that suit the height of its box."""
 
     mark: Mark
     at: Corners
@@ -122,14 +121,14 @@ class _Placed:
 
     @property
     def label(self) -> tuple[float, float]:
-        """Width and height of the label."""
+        """Width and height of the label, in pixels."""
         wide = font(self.value).getlength(self.mark.text) + 0.7 * self.value
         if self.mark.small:
             wide += font(self.small).getlength(self.mark.small) + 0.3 * self.small
         return wide, 1.25 * self.value
 
     def shortened(self) -> _Placed:
-        """The same with a smaller label, and less on it where nothing is doubtful."""
+        """The mark with a smaller label; for sure digits without the second text."""
         if self.mark.kind != "digit":
             return replace(self, value=max(_LOWEST_VALUE, round(0.8 * self.value)))
         value = max(_LOWEST_SMALL + 1, round(0.7 * self.value))
@@ -137,10 +136,9 @@ class _Placed:
 
 
 def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page:
-    """Draws boxes and their labels, the last over the others, and lines of text below.
+    """Draws boxes and their labels, later ones on top, and a footer.
 
-    Gives uint8[H', W', 3]; the page, enlarged if it or what is marked on it is small, with a margin
-    of the same width at the left and right.
+    Returns uint8[H', W', 3]: the page, enlarged if it or its digits are small, with margins.
     """
     scale = _scale(page, marks)
     height, width = (max(1, round(side * scale)) for side in page.shape[:2])
@@ -161,22 +159,22 @@ def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page
 
 
 def write_picture(path: Path, picture: Page) -> None:
-    """Writes uint8[H, W] or uint8[H, W, 3] as a PNG file, whole or not at all."""
+    """Writes uint8[H, W] or uint8[H, W, 3] as a PNG file, atomically."""
     with files.atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that comes with Pillow, of a size in pixels."""
+    """The font shipped with Pillow, at a size in pixels."""
     loaded = ImageFont.load_default(size)
     if not isinstance(loaded, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType: install one from PyPI")
+        raise RuntimeError("Pillow was built without FreeType: install it from PyPI")
     return loaded
 
 
 def wrap(text: str, size: int, width: float) -> list[str]:
-    """Lines of type of a size that are no wider; a number stays with its per cent."""
+    """Wraps text to a width in pixels at a font size; a number stays with its percent sign."""
     lines = [""]
     for word in text.replace(" %", "\0%").split():
         longer = f"{lines[-1]} {word}".strip()
@@ -197,7 +195,7 @@ def _scale(page: Page, marks: Sequence[Mark]) -> float:
 
 
 def _canvas(page: Page, size: tuple[int, int], margin: int, footer: int) -> Image.Image:
-    # Enlarged pixels stay visible as such: smoothing would show what was not there to be read.
+    # Enlarged pixels stay visible: smoothing would suggest detail that the reader did not have.
     grown = size[0] >= 3 * page.shape[1]
     method = Image.Resampling.NEAREST if grown else Image.Resampling.LANCZOS
     picture = Image.fromarray(page).convert("RGB").resize(size, method)
@@ -213,7 +211,7 @@ def _place(mark: Mark, scale: float, margin: int, largest: int) -> _Placed:
     line = {"digit": line, "unsure": line + 1 + line // 2}.get(mark.kind, max(1, line // 2))
     rim = 1 if line < 4 or mark.kind == "rejected" else 2
     value = int(np.clip(round(_VALUE * height), _LOWEST_VALUE, largest))
-    out = line / 2 + rim  # neither line nor rim lies on the ink
+    out = line / 2 + rim  # keeps line and rim off the ink
     at = (x0 - out, y0 - out, x1 + out, y1 + out)
     return _Placed(mark, at, line, rim, value, max(_LOWEST_SMALL, round(_SMALL * value)))
 
@@ -224,7 +222,7 @@ def _draw_box(draw: _Draw, placed: _Placed) -> None:
     strokes = [(x0, y0, x1, y1), (x0, y1, x1, y0)] if kind == "rejected" else []
     for stroke in strokes:
         draw.line(stroke, WHITE, line + 2 * placed.rim)
-    # A white rim, so that the line stands out from any background.
+    # A white rim sets the line off from any background.
     _draw_frame(draw, placed.at, WHITE, line + 2 * placed.rim)
     for stroke in strokes:
         draw.line(stroke, colour, line)
@@ -236,7 +234,7 @@ def _draw_box(draw: _Draw, placed: _Placed) -> None:
 
 
 def _draw_frame(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
-    """A frame whose line has its middle on a rectangle."""
+    """Draws a frame whose line is centred on a rectangle."""
     x0, y0, x1, y1 = (round(side) for side in at)
     half = width // 2
     outer = (x0 - half, y0 - half, x1 - half + width - 1, y1 - half + width - 1)
@@ -254,7 +252,7 @@ def _draw_dashes(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
 
 def _draw_labels(draw: _Draw, placed: Sequence[_Placed], area: tuple[int, int]) -> None:
     labelled = [one for one in placed if one.mark.text]
-    labelled.sort(key=lambda one: one.mark.kind != "unsure")  # they choose their place first
+    labelled.sort(key=lambda one: one.mark.kind != "unsure")  # unsure ones are placed first
     boxes = np.array([one.at for one in labelled], np.float64).reshape(-1, 4)
     gap = np.array([one.line + 1 for one in labelled], np.float64)
 
@@ -273,7 +271,7 @@ def _draw_labels(draw: _Draw, placed: Sequence[_Placed], area: tuple[int, int]) 
 
 
 def _draw_leader(draw: _Draw, placed: _Placed, label: Corners) -> None:
-    """A line between a box and its label where they are apart."""
+    """Draws a line from a box to its label if they are apart."""
     x0, y0, x1, y1 = placed.at
     x = min(max((label[0] + label[2]) / 2, x0), x1)
     near, far = (label[3], y0) if label[3] < y0 else (label[1], y1)
@@ -296,7 +294,7 @@ def _draw_label(draw: _Draw, placed: _Placed, at: Corners) -> None:
 
 
 def _cut(text: str, size: int, width: float) -> str:
-    """As much of a line as is no wider, with dots where it was cut."""
+    """A line truncated to a width, with an ellipsis."""
     shown, whole = text, text
     while shown and font(size).getlength(shown) > width:
         whole = whole[:-1]
@@ -304,10 +302,10 @@ def _cut(text: str, size: int, width: float) -> str:
     return shown
 
 
-_STEP = 0.03  # cost of each place less liked, in shares of the label that covers a box
-_ON_BOX = 2.0  # cost of covering a box altogether
+_STEP = 0.03  # cost per rank of a position
+_ON_BOX = 2.0  # cost of a label that lies entirely on a box
 _ON_LABEL = 5.0
-_NEAR = 8  # places next to a box
+_NEAR = 8  # positions next to a box
 
 Floats = npt.NDArray[np.float64]
 
@@ -315,13 +313,13 @@ Floats = npt.NDArray[np.float64]
 def place_labels(
     boxes: Floats, sizes: Floats, gap: Floats, area: tuple[float, float]
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Places labels one after the other where they cover neither boxes nor other labels.
+    """Places labels greedily so that they cover neither boxes nor other labels.
 
-    Above its box is liked most, then below and at its sides, then further above or below. Where
-    there is no room, a place is taken that covers little. Boxes are float64[N, 4], x0, y0, x1, y1;
-    sizes of labels float64[N, 2], gaps to their boxes float64[N]; all stay in an area.
+    Preferred is a position above the box, then below, at its sides, and further above or below; if
+    there is no room, the position that covers least. Boxes are float64[N, 4], x0, y0, x1, y1;
+    label sizes float64[N, 2], gaps to the boxes float64[N]. Labels stay inside the area.
 
-    Gives float64[N, 4], x0, y0, x1, y1 of each label, and bool[N], whether it is next to its box
+    Returns float64[N, 4], x0, y0, x1, y1 of each label, and bool[N], whether it is next to its box
     and covers nothing.
     """
     placed = np.zeros((len(boxes), 4))
@@ -335,9 +333,9 @@ def place_labels(
 
 
 def _places(box: Floats, size: Floats, gap: float, area: tuple[float, float]) -> Floats:
-    """float64[15, 4]; first those that touch the box but for the gap, ``_NEAR`` of them.
+    """Candidate positions, float64[15, 4]; the first ``_NEAR`` are next to the box.
 
-    Then places behind another label, and at last one on the box's own edge; all moved inside.
+    Then positions beyond another label, and last one on the edge of the box; all moved inside.
     """
     (x0, y0, x1, y1), (width, height) = box, size
     middle, beside = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
@@ -352,7 +350,7 @@ def _places(box: Floats, size: Floats, gap: float, area: tuple[float, float]) ->
 
 
 def _covered(places: Floats, others: Floats) -> Floats:
-    """float64[P]; how much of itself each place covers others with, summed over them."""
+    """float64[P]; the fraction of each position that overlaps others, summed over them."""
     low = np.maximum(places[:, None, :2], others[None, :, :2])
     high = np.minimum(places[:, None, 2:], others[None, :, 2:])
     common = np.clip(high - low, 0, None).prod(axis=2).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Says an explanation in plain words, a sentence at a time; draws nothing and knows no format."""
+"""Sentences that describe an explanation, for the command line and the page alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from digitlens.explain.evidence import KINDS, Counterfactual, Kind
 from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Floats, Neighbour
 
-UNUSUAL = 0.99  # share of usual digits that are nearer to a training digit
+UNUSUAL = 0.99  # fraction of usual digits nearer to a training digit from which one is unusual
 _TRIED: dict[Kind, str] = {
     "erase": "erasing a patch of its ink",
     "add": "adding a patch of ink",
@@ -23,35 +23,35 @@ NETWORKS = (
     ("line recogniser", "its line, straightened"),
     ("classifier", "the tile alone"),
 )
-_SHOWN = 6  # lines whose text is told
+_SHOWN = 6  # lines whose text is quoted
 
 
 def percent(share: float) -> str:
-    """A probability in whole percent, rounded down: never 100 %, nor 0 %."""
+    """A probability in whole percent, rounded down; never 100 % or 0 %."""
     whole = min(99, int(100 * share))
     return f"{whole} %" if whole else "under 1 %"
 
 
 def headline(explanation: Explanation) -> str:
-    """What was read."""
+    """The text read, as a headline."""
     text = explanation.reading.text.replace("\n", " / ")
     return f"Read: {text}" if text else "No digits were read"
 
 
 def how(explanation: Explanation) -> list[str]:
-    """How the page was read, and where nothing was, why."""
+    """How the page was read and, if nothing was, why."""
     count, widest = len(explanation.views), max(max(size) for size in explanation.views)
     times = {1: "once", 2: "twice"}.get(count, f"{count} times")
-    looked = f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
+    looked = f"The digit detector ran {times} on the picture, at up to {widest:,} pixels a side."
     said = [looked, _lines(explanation)]
     if explanation.turn:
         degrees = 90 * explanation.turn
-        said.append(f"It reads best turned by {degrees}° anticlockwise, and was read so.")
+        said.append(f"It reads best turned by {degrees}° anticlockwise and was read that way.")
     if not explanation.digits:
         said.append(_nothing(explanation))
     left_out = zip(
         explanation.left_out,
-        ("more digit", "more place"),
+        ("more digit", "more candidate"),
         ("not explained here.", "rejected and not shown."),
         strict=True,
     )
@@ -62,7 +62,7 @@ def how(explanation: Explanation) -> list[str]:
 
 
 def _lines(explanation: Explanation) -> str:
-    """How many lines there are, and what was read on the first of them."""
+    """The number of lines, and the text of the first ones."""
     if not explanation.lines:
         return "No line of text was found."
     shown = [f"“{text}”" if text else "nothing" for text in explanation.lines[:_SHOWN]]
@@ -73,39 +73,39 @@ def _lines(explanation: Explanation) -> str:
 def _nothing(explanation: Explanation) -> str:
     if explanation.rejected:
         count = len(explanation.rejected) + explanation.left_out[1]
-        places = "One place was" if count == 1 else f"{count:,} places were"
-        return f"{places} looked into and rejected: the networks hardly believe in a digit."
+        places = "One candidate was" if count == 1 else f"{count:,} candidates were"
+        return f"{places} rejected: the probability that it is a digit is too low."
     if explanation.lines:
         return "No character on them is a digit."
     return (
-        "Nowhere did it see more than a hint of a digit: the strongest was "
-        f"{explanation.strongest:.2f} of 1, and only what reaches {explanation.least:.2f} is "
-        "looked into."
+        "It detected no digit: the highest score was "
+        f"{explanation.strongest:.2f} of 1, and candidates are examined from "
+        f"{explanation.least:.2f} on."
     )
 
 
 def found(explained: DigitExplanation) -> str:
-    """What was found where."""
+    """The digit read or rejected, and its position."""
     box, digit = explained.digit.box, explained.digit
     where = f"{box.width} x {box.height} pixels at column {box.x0}, row {box.y0}"
     if digit.status == "rejected":
         return f"Not a digit: {where}; {digit.reason}."
-    sure = f"{digit.percent} % sure" if digit.status == "digit" else f"doubtful: {digit.reason}"
+    sure = f"{digit.percent} % sure" if digit.status == "digit" else f"uncertain: {digit.reason}"
     return f"{'An' if digit.value == 8 else 'A'} {digit.value}, {sure}; {where}."
 
 
 def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:
-    """Of each network its name, what it looks at, and what it said."""
-    detected = _said(explained, 0) if explained.seen[0] else "nothing there"
+    """Name, input and output of each network."""
+    detected = _said(explained, 0) if explained.seen[0] else "nothing detected"
     line = f"the line reads “{explained.line}”" if explained.line else "the line is empty"
-    recognized = _said(explained, 1) if explained.seen[1] else "no character there"
+    recognized = _said(explained, 1) if explained.seen[1] else "no character read"
     said = [detected, f"{recognized}; {line}", _said(explained, 2)]
     return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
 
 
 def _said(explained: DigitExplanation, network: int) -> str:
     there = percent(explained.exists[network])
-    return f"a digit is there: {there}; {_named(explained.scores[network])}"
+    return f"a digit: {there}; its value: {_named(explained.scores[network])}"
 
 
 def _named(chances: Floats) -> str:
@@ -115,7 +115,7 @@ def _named(chances: Floats) -> str:
 
 
 def why(explained: DigitExplanation) -> list[str]:
-    """Why this digit and not the runner-up; of what was rejected, why it is none."""
+    """Why this digit rather than the runner-up; for a rejected one, why it was rejected."""
     value, other = explained.digit.value, explained.other
     if explained.digit.status == "rejected":
         return [_disbelief(explained)]
@@ -128,7 +128,7 @@ def why(explained: DigitExplanation) -> list[str]:
     evidence = explained.attributions.evidence(explained.tile)
     least = 0.05 * float(np.abs(evidence).max())
     return said + [
-        f"What speaks most for {digit} is {_what(explained, each)}."
+        f"The strongest evidence for {digit} is {_what(explained, each)}."
         for digit, each in ((value, evidence), (other, -evidence))
         if each.max() > max(least, 0.1)
     ]
@@ -139,8 +139,8 @@ def _disbelief(explained: DigitExplanation) -> str:
     by = ", ".join(f"{percent(share)} by the {name}" for (name, _), share in shares)
     together = percent(explained.digit.confidence)
     return (
-        f"That a digit is there at all has {by}. That it is a {explained.digit.value}, all that is "
-        f"known taken together, has {together}: too little to be read."
+        f"Probability of a digit: {by}. "
+        f"Fused probability of a {explained.digit.value}: {together}, too low to be read."
     )
 
 
@@ -149,11 +149,11 @@ def _agreement(explained: DigitExplanation) -> str:
     asked = (*explained.seen, True)
     said = [int(explained.scores[k].argmax()) for k in range(3) if asked[k]]
     if all(one == value for one in said):
-        many = {1: "The only network that saw it says", 2: "Both networks that saw it say"}
-        return f"{many.get(len(said), 'All three networks say')} {value}."
+        many = {1: "The only network that saw it reads", 2: "Both networks that saw it read"}
+        return f"{many.get(len(said), 'All three networks read')} {value}."
     others = sorted({one for one in said if one != value})
     ones = " or ".join(map(str, others))
-    return f"The networks disagree: {said.count(value)} of {len(said)} say {value}, else {ones}."
+    return f"The networks disagree: {said.count(value)} of {len(said)} read {value}, else {ones}."
 
 
 def _times(times: float) -> str:
@@ -166,12 +166,12 @@ def _times(times: float) -> str:
 
 def _what(explained: DigitExplanation, evidence: Evidence) -> str:
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    kind = "the ink" if explained.tile[row, column] > 127 else "that there is no ink"
+    kind = "the ink" if explained.tile[row, column] > 127 else "the absence of ink"
     return f"{kind} {_place(int(row), int(column))}"
 
 
 def _place(row: int, column: int) -> str:
-    """Where a pixel of a tile is, on a grid of three by three over the digit's frame."""
+    """The position of a pixel in words, on a 3 x 3 grid over the digit's frame."""
     down = ("top", "", "bottom")[min(2, max(0, (row - 4) * 3 // 20))]
     across = ("left", "", "right")[min(2, max(0, (column - 4) * 3 // 20))]
     where = f"{down} {across}".strip()
@@ -179,7 +179,7 @@ def _place(row: int, column: int) -> str:
 
 
 def similar_digits(explained: DigitExplanation) -> list[str]:
-    """What the training digits say."""
+    """How the digit compares with the nearest training digits."""
     if explained.alike is None:
         return []
     near, value, other = explained.alike.nearest, explained.digit.value, explained.other
@@ -191,50 +191,50 @@ def similar_digits(explained: DigitExplanation) -> list[str]:
         for digit, ones in ((value, explained.alike.of_value), (other, explained.alike.of_other))
         if ones
     )
-    said = [first, f"{_capital(second)} (0 is the same, 2 is opposite)."]
+    said = [first, f"{_capital(second)} (0 is identical, 2 is opposite)."]
     if (nearer := explained.alike.nearer) is None:
         return said
     return [*said, _usual(nearer, explained.alike.usual)]
 
 
 def _usual(nearer: float, count: int) -> str:
-    """How usual the tile is, by the share of so many usual digits that are nearer."""
+    """How usual the tile is, by the fraction of ``count`` held-out digits that are nearer."""
     if nearer >= UNUSUAL:
         most = "all" if nearer == 1 else f"{math.floor(1000 * nearer) / 10:g} %"
         return (
-            f"It is unusual: farther from every training digit than {most} of {count:,} digits "
-            "that were kept back."
+            f"It is unusual: farther from its nearest training digit than {most} of {count:,} "
+            "held-out digits."
         )
     return (
-        f"It is as usual as other digits: of {count:,} that were kept back, {100 * nearer:.0f} % "
+        f"It is as usual as other digits: of {count:,} held-out digits, {100 * nearer:.0f} % "
         "are nearer to a training digit."
     )
 
 
 def neighbour(one: Neighbour) -> str:
-    """A training digit in a word."""
+    """The caption of a training digit: label and distance."""
     return f"{one.label} · {one.distance:.2f}"
 
 
 def counterfactuals(explained: DigitExplanation) -> list[str]:
-    """What was tried and changes nothing, and whose answer it is."""
+    """Which kinds of change leave the answer as it is, and whether it is the classifier's own."""
     if explained.attributions is None:
         return []
     own = int(explained.own.argmax())
     said: list[str] = []
     if own != explained.digit.value:
-        said.append(f"The classifier alone says {own} here: these are changes of its answer.")
+        said.append(f"The classifier alone reads {own} here; the changes are of that answer.")
     kinds = [counterfactual.kind for counterfactual in explained.attributions.counterfactuals]
     kept = [_TRIED[kind] for kind in KINDS if kind not in kinds]
     if not kinds:
-        said.append(f"Nothing that was tried changes the answer: {_listed(kept)}.")
+        said.append(f"No change that was tried alters the answer: {_listed(kept)}.")
     elif kept:
-        said.append(f"{_capital(_listed(kept))} would not.")
+        said.append(f"{_capital(_listed(kept))} would not change it.")
     return said
 
 
 def counterfactual(one: Counterfactual) -> str:
-    """What to do to the tile."""
+    """A change of the tile, in words."""
     if one.kind in ("erase", "add"):
         side, share = int(one.amount), round(100 * one.ink)
         verb = "erase" if one.kind == "erase" else "add"
@@ -249,7 +249,7 @@ def counterfactual(one: Counterfactual) -> str:
 
 
 def outcome(one: Counterfactual) -> str:
-    """What the classifier says then."""
+    """The classifier's answer after the change."""
     return f"{one.value} ({percent(one.probability)})"
 
 

@@ -1,7 +1,6 @@
-"""One page of HTML that tells everything of one classifier: measured, then put together.
+"""The HTML report of one classifier: measures it, then renders one self-contained page.
 
-The templates have the words and tables; here is what takes arrays, what they call, and how numbers
-are written.
+The templates hold text and tables; this module computes their values and formats numbers.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ from digitlens.visualization.html import render_page
 from digitlens.visualization.theme import css_variables, svg_element
 
 NEAREST = 5
-WORSE = 1000  # tiles under each corruption: an accuracy of 90 % is then known to two per cent
-SWEPT = 500  # tiles at each point of a sweep
-ERRORS = 100  # shown one by one
+WORSE = 1000  # tiles per corruption: an accuracy of 90 % is then known to within two points
+SWEPT = 500  # tiles per point of a sweep
+ERRORS = 100  # shown individually
 
 Tiles = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -49,33 +48,32 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The training digits nearest to the errors that the page shows, nearest first."""
+    """The training digits nearest to the errors shown on the page, nearest first."""
 
     tiles: Tiles  # uint8[K, k, 28, 28]
     labels: npt.NDArray[np.uint8]  # uint8[K, k]
     distances: npt.NDArray[np.float32]  # float32[K, k]; 0 to 2, see ``find_nearest``
-    known: int  # how many training digits were compared
+    known: int  # number of training digits compared
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Everything that one page tells of one classifier."""
+    """Everything that the page shows about one classifier."""
 
-    model: TrainedModel  # with its card, report, tiles and, of a run, history
-    written: datetime  # when
-    machine: str = ""  # where it was measured, in words
-    # of the errors of ``shown_errors``; None where ``alone`` says why
-    neighbours: Neighbours | None = None
+    model: TrainedModel  # with its card, report, tiles and, for a run, history
+    written: datetime  # time of writing
+    machine: str = ""  # description of the machine that measured
+    neighbours: Neighbours | None = None  # of the errors of ``shown_errors``
     alone: str = ""  # why there are no neighbours
-    # uint8[K, M]: what each of M averaged networks says of these errors; None of one network
+    # uint8[K, M]: the answer of each of M averaged networks to these errors; None for one network
     votes: npt.NDArray[np.uint8] | None = None
-    robustness: Robustness | None = None  # on some of the tiles; None leaves its section out
-    worse: Split | None = None  # the tiles of ``robustness``, before they were made worse
-    speed: Speed | None = None  # none leaves its section out
+    robustness: Robustness | None = None  # on a sample of the tiles; None omits the section
+    worse: Split | None = None  # the tiles of ``robustness``, uncorrupted
+    speed: Speed | None = None  # None omits the section
 
 
 def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
-    """Measures all that a page tells of a classifier; ``quick`` leaves out what takes long."""
+    """Measures everything that the page shows; ``quick`` omits robustness and speed."""
     neighbours, alone = _near_errors(model)
     contents = Contents(model, datetime.now(UTC), describe_machine(), neighbours, alone)
     if len(model.report.wrong) and averages(model) and model.members:
@@ -91,13 +89,13 @@ def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
 
 
 def shown_errors(report: Report) -> Indices:
-    """int64[K]: the tiles that are shown one by one, the surest mistakes first."""
+    """int64[K]: the tiles shown individually, the most confident errors first."""
     order = np.argsort(-report.confidence[report.wrong], kind="stable")
     return report.wrong[order][:ERRORS]
 
 
 def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
-    """The training digits nearest to the errors that are shown, or why there are none."""
+    """The training digits nearest to the errors shown, or the reason why there are none."""
     chosen = shown_errors(model.report)
     if not len(chosen):
         return None, ""
@@ -105,15 +103,15 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
     if features is not None:
         labels, embedded = model.known.labels, np.asarray(model.known.features)
     elif not averages(model):
-        told = "The graph of this model gives no features by which training digits could be"
+        told = "The graph of this model gives no features, so training digits cannot be"
         return None, f"{told} compared."
     elif model.members:
         features = model.members.features(model.split.tiles[chosen])
         labels, embedded = model.training.labels, model.members.features(model.training.tiles)
     else:
         return None, (
-            "This model averages several answers, which have no features in common: it cannot say "
-            "which training digits look alike to it without the weights of its networks."
+            "This model averages several answers, which share no features: finding similar "
+            "training digits needs the weights of its networks."
         )
     found = find_nearest(features, embedded, min(NEAREST, len(labels)))
     tiles = model.training.tiles[found.indices]
@@ -121,18 +119,18 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
 
 
 def averages(model: TrainedModel) -> bool:
-    """Whether a model averages several answers, of networks or of views."""
+    """Whether a model averages the answers of several networks or of several TTA views."""
     recipe = recipe_from(model.card.recipe)
     return recipe.models > 1 or recipe.tta_views > 1
 
 
-THIN = "\u202f"  # a narrow space that does not break, before a unit
+THIN = "\u202f"  # narrow no-break space, before a unit
 NOTHING = "\u2013"
 
 
 def percent(share: float, decimals: int = 2) -> str:
-    """A share as text, for example ``98.74 %``; less than all is never written as 100 %."""
-    share = float(share)  # of float32, digits would be lost
+    """A fraction as text, for example ``98.74 %``; below 1 it is never written as 100 %."""
+    share = float(share)  # float32 would lose digits
     text = f"{100 * share:.{decimals}f}"
     if share < 1 and float(text) == 100:
         text = f"{100 - 10**-decimals:.{decimals}f}"
@@ -140,7 +138,7 @@ def percent(share: float, decimals: int = 2) -> str:
 
 
 def rough(share: float) -> str:
-    """A share with as many digits as tell it from 0 and from 1: ``97 %``, ``0.4 %``, ``99.8 %``."""
+    """A fraction with enough decimals to differ from 0 and 1: ``97 %``, ``0.4 %``, ``99.8 %``."""
     share = float(share)
     least = min(share, 1 - share)
     if least <= 0:
@@ -149,17 +147,17 @@ def rough(share: float) -> str:
 
 
 def tick(share: float) -> str:
-    """A round share, with all its digits and no more: ``0.25 %``, ``75 %``."""
+    """A round fraction without trailing zeros: ``0.25 %``, ``75 %``."""
     return f"{100 * share:.4g}{THIN}%"
 
 
 def count(number: float) -> str:
-    """A whole number with commas between thousands."""
+    """A whole number with thousands separators."""
     return f"{number:,.0f}"
 
 
 def short(number: float) -> str:
-    """A number with four digits that count, as ``0.04821`` or ``12.5``."""
+    """A number with four significant digits, such as ``0.04821`` or ``12.5``."""
     return f"{number:,.4g}"
 
 
@@ -179,7 +177,7 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 
 def value(found: Any) -> str:
-    """A recipe's value: several with commas, a switch as yes or no, nothing as a dash."""
+    """A recipe's value as text: lists with commas, booleans as yes or no, empty as a dash."""
     if isinstance(found, bool):
         return "yes" if found else "no"
     if isinstance(found, list | tuple):
@@ -187,16 +185,16 @@ def value(found: Any) -> str:
     return str(found) if found != "" else NOTHING
 
 
-# Where bars of scores may start: the highest that leaves the lowest a quarter of its length.
+# Possible starts of score bars: the highest that leaves the lowest bar a quarter of the length.
 _STARTS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.5)
-CELL = 20  # pictures behind a cell, at most: all cells of a bad model stay below a megabyte
-HITS = 8  # of those read correctly: so many of the least sure, and of the most
+CELL = 20  # tiles shown per cell: all cells of a bad model stay below a megabyte
+HITS = 8  # tiles shown of each: the least and the most confident correct ones
 SHADES = 5
-TARGETS = (0.01, 0.005, 0.002, 0.001)  # shares of wrong answers that somebody may ask for
+TARGETS = (0.01, 0.005, 0.002, 0.001)  # error rates for which thresholds are listed
 
 
 def render(contents: Contents) -> str:
-    """The page as HTML; asks for nothing from outside, and all that is written in it is escaped."""
+    """Renders the page as HTML: self-contained, with all values escaped."""
     values: dict[str, Any] = {find.__name__[1:]: find(contents) for find in _FOUND}
     values |= {
         "c": contents,
@@ -211,18 +209,18 @@ def render(contents: Contents) -> str:
 
 
 def _figure(name: str, title: str, draw: Callable[[Path], object]) -> Markup:
-    """A figure as a part of the page; its anchors begin with ``chart-`` and the name."""
+    """A figure as inline SVG; its ids begin with ``chart-`` and the name."""
     return Markup(svg_element(draw, f"chart-{name}", title))
 
 
-# What a network of each architecture is, in words; users may have others of their own.
+# Descriptions of the architectures; users may add their own architectures.
 NETWORKS = {
     "classic": "A textbook convolutional network",
-    "fast": "A convolutional network whose first layer already halves the picture",
-    "pooled": "A convolutional network that makes its first, largest maps small at once",
-    "residual": "A residual network: pairs of convolutions add to what they are given",
-    "separable": "A network of separable convolutions, which mix places first and then maps",
-    "swift": "A convolutional network whose first filters are given, not trained",
+    "fast": "A convolutional network whose first layer already halves the resolution",
+    "pooled": "A convolutional network that pools its first, largest maps at once",
+    "residual": "A residual network: pairs of convolutions add to their input",
+    "separable": "A network of separable convolutions, which mix pixels first and then maps",
+    "swift": "A convolutional network whose first filters are fixed, not trained",
 }
 
 
@@ -247,14 +245,14 @@ def _scores(contents: Contents) -> dict[str, Any]:
 
 
 def starting(least: float) -> float:
-    """Where bars of scores start, so that the least still is one."""
+    """The start of score bars at which the lowest bar is still visible."""
     return next((start for start in _STARTS if least >= start + (1 - start) / 4), 0.0)
 
 
 def _bar(
     low: float, share: float, interval: tuple[float, float] | None = None, colour: str = "blue"
 ) -> dict[str, Any]:
-    """A bar from ``low`` at its left end to 1 at its right, in per cent of its width."""
+    """A bar whose axis runs from ``low`` to 1, in percent of its width."""
     ends = np.clip((np.array([share, *(interval or ())]) - low) / (1 - low), 0, 1)
     width, *whisker = (100 * ends).round(2).tolist()
     return {"width": width, "interval": whisker, "colour": colour}
@@ -271,7 +269,7 @@ def _confusion(contents: Contents) -> dict[str, Any]:
 
 
 def _shade(number: int, most: int) -> int:
-    """1 to ``SHADES`` by the logarithm of a count, so that single mistakes show too; 0 for none."""
+    """1 to ``SHADES`` by the logarithm of a count, so that single errors show too; 0 for none."""
     if not number:
         return 0
     share = np.log(number) / np.log(most) if most > 1 else 1.0
@@ -279,12 +277,12 @@ def _shade(number: int, most: int) -> int:
 
 
 def _groups(report: Report, truth: int, answer: int) -> list[tuple[str, Indices]]:
-    """The tiles behind a cell that are shown, by what they are."""
+    """The tiles shown for a cell, in titled groups."""
     inside = np.flatnonzero((report.labels == truth) & (report.predicted == answer))
     sure = inside[np.argsort(-report.confidence[inside], kind="stable")]
     if truth == answer and len(sure) > 2 * HITS:
-        return [("the least sure", sure[::-1][:HITS]), ("the surest", sure[:HITS])]
-    return [("the surest first", sure[:CELL])]
+        return [("least confident", sure[::-1][:HITS]), ("most confident", sure[:HITS])]
+    return [("most confident first", sure[:CELL])]
 
 
 def _errors(contents: Contents) -> dict[str, Any]:
@@ -301,8 +299,8 @@ def _calibration(contents: Contents) -> dict[str, Any]:
     risk = partial(reliability.draw_risk_coverage, {"this model": curve})
     return {
         "figures": [
-            _figure("reliability", "Share that was right, by how sure it was", calibration),
-            _figure("risk", "Share wrong, by how many are answered", risk),
+            _figure("reliability", "Accuracy by confidence", calibration),
+            _figure("risk", "Error rate by coverage", risk),
         ],
         "found": measure_uncertainty(report.labels, report.probabilities),
         "targets": [(target, _promise(curve, target)) for target in TARGETS],
@@ -310,7 +308,7 @@ def _calibration(contents: Contents) -> dict[str, Any]:
 
 
 def _promise(curve: RiskCoverage, target: float) -> dict[str, float] | None:
-    """The threshold that keeps a share of wrong answers, and what it costs; None without one."""
+    """The threshold that keeps an error rate, with its counts; None if there is none."""
     try:
         threshold = curve.threshold_for(target)
     except ValueError:
@@ -341,5 +339,5 @@ def _recipe(contents: Contents) -> dict[str, Any]:
     return {"rows": rows, "changed": sum(own != common for _, own, common, _ in rows)}
 
 
-# What each part of the templates is given, by the names of these functions.
+# The values of each section's template, by the names of these functions.
 _FOUND = (_trained, _training, _scores, _confusion, _errors, _calibration, _robustness, _recipe)

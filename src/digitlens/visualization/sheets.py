@@ -1,7 +1,4 @@
-"""Sheets drawn with Pillow: tiles, samples, generated pages; how a page was read, stage by stage.
-
-Knows no data set, and reads nothing.
-"""
+"""Sheets drawn with Pillow: tiles, samples, generated pages, and the stages of reading a page."""
 
 from __future__ import annotations
 
@@ -40,12 +37,12 @@ if TYPE_CHECKING:
 Tiles = npt.NDArray[np.uint8]
 
 _PAPER, _TEXT, _FAINT, _SOFT = (250, 250, 247), (20, 22, 26), (206, 206, 202), (100, 104, 112)
-_NOTE = 24  # pixels of a line of text
+_NOTE = 24  # pixels: height of a line of text
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """Cells in rows, of which only the first are shown."""
+    """A grid of cells, limited to the first ``most``."""
 
     most: int
     columns: int
@@ -55,9 +52,9 @@ class _Grid:
     nothing: str
 
     def draw(self, count: int, draw_cell: Callable[[Image.Image, int, int, int], None]) -> Page:
-        """Draws the cells, each by its number and the place of its upper left corner.
+        """Draws the cells, given the index and upper left corner of each.
 
-        A line below says how many are not shown if there are too many.
+        A line below states how many cells are left out, if any.
         """
         shown = min(count, self.most)
         columns, rows = max(1, min(shown, self.columns)), -(-shown // self.columns)
@@ -74,17 +71,17 @@ class _Grid:
         return np.asarray(sheet)
 
 
-MOST = 200  # tiles on a sheet: the ones given first
+MOST = 200  # tiles per sheet, the first ones
 _TILE = 84  # pixels: three times its size
-_BAR, _BARS = 12, 66  # pixels: width of a bar with the gap to the next, height of a full one
+_BAR, _BARS = 12, 66  # pixels: pitch of the bars, height of a full one
 _FIRST, _OTHER = (0, 92, 184), (120, 124, 132)
 _TILES = _Grid(MOST, 5, 38 + _TILE + 10 * _BAR, 36 + _TILE, 14, "no candidates")
 
 
 def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Sequence[str]) -> Page:
-    """Draws tiles in rows, each with a title above and bars from 0 to 9 next to it.
+    """Draws up to ``MOST`` tiles in rows, each with a title above and ten bars next to it.
 
-    Of N tiles at most ``MOST``; of probabilities float32[N, 10] the highest has a blue bar.
+    Bars show probabilities, float32[N, 10], the highest in blue.
     """
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
@@ -112,21 +109,21 @@ def _draw_bars(
 
 
 def _enlarged(tile: Tiles, side: int, ink: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
-    """The tile on black, its ink in a colour."""
+    """The tile enlarged on black, with its ink in a colour."""
     painted = np.rint(tile[..., None] / 255 * np.array(ink)).astype(np.uint8)
     return Image.fromarray(painted).resize((side, side), Image.Resampling.NEAREST)
 
 
-MOST_REDRAWN = 60  # tiles on a sheet: the ones given first
+MOST_REDRAWN = 60  # tiles per sheet, the first ones
 _LARGE = 112  # pixels: four times its size
 _BLUE = (86, 180, 233)
 _REDRAWN = _Grid(MOST_REDRAWN, 4, 2 * _LARGE + 42, _LARGE + 64, 18, "no digits")
 
 
 def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
-    """Draws each tile with its reconstruction, in blue, to the right of it, and texts around.
+    """Draws up to ``MOST_REDRAWN`` tiles, each with its reconstruction in blue to the right.
 
-    Titles stand above, notes below; of N tiles at most ``MOST_REDRAWN`` are drawn.
+    Titles stand above, notes below.
     """
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
@@ -141,7 +138,7 @@ def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Seque
 
 SCALE = 2
 CELL = 28 * SCALE
-COLUMNS = 8  # generated pages side by side
+COLUMNS = 8  # generated pages per row
 SAMPLE_GAP = 6
 MARGIN = 24
 LABEL_WIDTH = 44
@@ -150,11 +147,11 @@ SAMPLE_PAPER = (252, 251, 248)
 INK = (28, 32, 48)
 FAINT = (150, 150, 158)
 DIGIT = (0, 220, 90)  # frame of a digit on a page
-MAYBE = (255, 70, 70)  # frame of what may be read or not
+MAYBE = (255, 70, 70)  # frame of an ambiguous object, which may be read or not
 
 
 def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.Image:
-    """A row for each digit: the digit, some of its tiles on paper, and how many there are."""
+    """Draws a row per digit: the digit, some of its tiles on paper, and their total count."""
     width = 2 * MARGIN + LABEL_WIDTH + per_digit * (CELL + SAMPLE_GAP) - SAMPLE_GAP + COUNT_WIDTH
     height = 2 * MARGIN + 10 * (CELL + SAMPLE_GAP) - SAMPLE_GAP
     sheet = Image.new("RGB", (width, height), SAMPLE_PAPER)
@@ -173,9 +170,9 @@ def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.I
 
 
 def draw_pages(pages: Sequence[GeneratedPage]) -> Image.Image:
-    """Generated pages of one size side by side, at least one.
+    """Draws at least one generated page, all of one size, on a sheet.
 
-    Each digit is framed and its value told; what may be read or not is framed in red.
+    Each digit is framed and labelled; ambiguous objects are framed in red.
     """
     step = [side + SAMPLE_GAP for side in pages[0].pixels.shape[1::-1]]
     rows = -(-len(pages) // COLUMNS)
@@ -202,18 +199,17 @@ def _with_marks(page: GeneratedPage) -> Image.Image:
 
 
 _LARGEST = 2000  # longest side of the page's copy
-_LABELLED = 100  # places with a label, the first: more would hide the picture
+_LABELLED = 100  # labelled places, the first ones: more would hide the picture
 
 
 def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, float]) -> list[Page]:
-    """Writes how a page was read; each file whole or not at all.
+    """Writes the stages of reading a page; each file atomically.
 
-    ``1-page.png`` is the page, ``2-heat-<size>.png`` what the digit detector sees on each copy of
-    it, ``3-lines.png`` the lines with what was read on each, ``4-places.png`` all places before
-    any is rejected, ``5-tiles.png`` the ink of each as a tile, ``6-answer.png`` the answer, and
-    ``explain.json`` the same in numbers. Where the page was turned, 2 to 5 are of the turned page.
-    Heat maps of another page in the folder are removed; nothing else is. Gives what the digit
-    detector sees, the smallest copy first.
+    ``1-page.png`` is the page, ``2-heat-<size>.png`` the digit detector's heat map of each copy,
+    ``3-lines.png`` the lines with their text, ``4-places.png`` all places before any is rejected,
+    ``5-tiles.png`` the tile of each place, ``6-answer.png`` the reading, and ``explain.json`` the
+    same in numbers. If the page was turned, 2 to 5 show the turned page. Heat maps left in the
+    folder by another page are removed, but nothing else. Returns the heat maps, smallest first.
     """
     turned = result.turned
     write_picture(folder / "1-page.png", shrink(result.page, _LARGEST))
@@ -227,7 +223,7 @@ def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, floa
 
 
 def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> dict[str, Page]:
-    """Writes the heat map of each copy of the page, and gives them by their names."""
+    """Writes the heat map of each copy of the page; returns them by file name."""
     written: dict[str, Page] = {}
     seen: Counter[int] = Counter()
     for view in views:
@@ -250,7 +246,7 @@ def _draw_lines(turned: Page, result: ReadResult) -> Page:
         quad = line.line.quad
         (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
         marks.append(Mark((x0, y0, x1, y1), "candidate", line.symbols.text or "-", f"#{k}"))
-    return draw_marks(turned, marks[::-1], [f"{len(marks)} lines, with what was read on each"])
+    return draw_marks(turned, marks[::-1], [f"{len(marks)} lines, with the text read on each"])
 
 
 def _draw_places(turned: Page, result: ReadResult) -> Page:
@@ -260,7 +256,7 @@ def _draw_places(turned: Page, result: ReadResult) -> Page:
         label = (f"{score:.2f}", f"#{number}") if number <= _LABELLED else ("", "")
         marks.append(Mark((x0, y0, x1, y1), "candidate", *label))
     more = f"; the first {_LABELLED} have labels" if len(marks) > _LABELLED else ""
-    words = f"{len(marks)} places before judging, with the score that there is a digit{more}"
+    words = f"{len(marks)} candidates before rejection, with the score of a digit{more}"
     return draw_marks(turned, marks[::-1], [words])
 
 
@@ -274,14 +270,14 @@ def _draw_found_tiles(result: ReadResult) -> Page:
 
 
 def in_words(digit: Digit) -> str:
-    """What a digit was read as, and how surely."""
+    """The value and confidence of a digit, in words."""
     if digit.status == "rejected":
         return f"not a {digit.value}"
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
 
 
 def answers(result: ReadResult) -> list[Digit]:
-    """What became of each place: every one is a digit of the reading, if only a rejected one."""
+    """The digit of each place: every place is a digit of the reading, possibly a rejected one."""
     numbers = [place for line in result.places for place in line]
     digits = [digit for line in result.reading.lines for digit in line]
     known = dict(zip(numbers, digits, strict=True))
@@ -316,7 +312,7 @@ def _as_dict(
 
 
 def _line(line: RecognizedLine) -> dict[str, Any]:
-    """A line by its four corners on the page as it was read; score 0 where digits make it up."""
+    """A line as a dict: corners on the page as read; score 0 for a line made up of digits."""
     return {
         "corners": _rounded(line.line.quad),
         "score": _rounded(line.line.score),
@@ -350,14 +346,14 @@ def _rounded(values: Any) -> Any:
     return np.round(np.asarray(values, np.float64), 6).tolist()
 
 
-HEAT_CELL = 4  # pixels of a copy, a side, that share one score
+HEAT_CELL = 4  # pixels of a copy per side of a cell, which has one score
 _SMALLEST = 700  # longest side of the drawing: smaller copies are enlarged
-_NARROWEST = 240  # pixels: so that the scale has room
+_NARROWEST = 240  # pixels: least width, for the scale
 _DIM = 0.45  # brightness of the picture below the map
 _CLEAR = 0.25  # score up to which the picture shows through
-_LEGEND_BAR, _LEGEND_LINE = 16, 18  # pixels: height of the scale, of a line of text
+_LEGEND_BAR, _LEGEND_LINE = 16, 18  # pixels: heights of the scale and of a line of text
 _NIGHT = (20, 20, 26)
-# From 0 to 1, evenly spaced; ever brighter, so that the order is seen without colours too.
+# From 0 to 1, evenly spaced, with increasing brightness, so that the order shows without colour.
 _SCALE = np.array(
     [(30, 16, 70), (110, 28, 129), (181, 54, 122), (240, 96, 93), (254, 175, 119), (252, 253, 191)],
     np.float32,
@@ -367,10 +363,10 @@ Heat = npt.NDArray[np.float32]
 
 
 def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page:
-    """Draws what one copy of a page shows, and where something on it was taken for a digit.
+    """Draws the digit detector's heat map over one copy of a page, with a legend below.
 
-    The copy has that width and height; its heat, float32[h, w], is the score of each cell of 4 x 4
-    of its pixels, 0 to 1; the last cells may reach over the edge. The title stands below.
+    ``size`` is the width and height of the copy; ``heat``, float32[h, w], the score of each cell of
+    4 x 4 of its pixels, 0 to 1; the last cells may extend beyond the edge.
     """
     width, height = size
     grown = max(1, round(_SMALLEST / max(size)))
@@ -383,14 +379,14 @@ def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page
 
 
 def _seen(part: Page, size: tuple[int, int]) -> Heat:
-    """float32[h, w, 1]; its gray, 0 to 1."""
+    """The gray levels of a picture resized to ``size``, float32[h, w, 1], 0 to 1."""
     picture = Image.fromarray(part).convert("L")
     method = Image.Resampling.BICUBIC if size[0] > picture.width else Image.Resampling.BOX
     return np.array(picture.resize(size, method), np.float32)[:, :, None] / np.float32(255)
 
 
 def _blended(gray: Heat, heat: Heat) -> Page:
-    """uint8[h, w, 3]; the colours of a map over a dim picture."""
+    """Blends the colours of a heat map over a dimmed picture; uint8[h, w, 3]."""
     heat = np.clip(heat, 0, 1)
     share = np.clip(heat / _CLEAR, 0, 0.85)[:, :, None]
     knots = np.linspace(0, 1, len(_SCALE))
@@ -400,8 +396,8 @@ def _blended(gray: Heat, heat: Heat) -> Page:
 
 
 def _legend(width: int, title: str) -> Page:
-    """The scale, blended as the map is, with what it means in as many lines as that takes."""
-    words = f"{title}. Colour: score that the middle of a digit is here, 0 to 1"
+    """The colour scale, blended like the map, with an explanation wrapped to the width."""
+    words = f"{title}. Colour: score of a digit's centre at this point, 0 to 1"
     lines = wrap(words, 13, width - 24)
     legend = Image.new("RGB", (width, _LEGEND_BAR + _LEGEND_LINE * (len(lines) + 1) + 12), _NIGHT)
     steps = np.repeat(np.linspace(0, 1, width - 24, dtype=np.float32)[None], _LEGEND_BAR, 0)

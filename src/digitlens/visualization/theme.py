@@ -1,4 +1,4 @@
-"""The one look of all plots: colours, type, axes, tiles on a grid; and how a figure is saved."""
+"""The common style of all plots: colours, type, axes, tile grids; and saving of figures."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ from digitlens.files import atomic_path
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a figure: its ground, what is written and ruled on it, and four hues.
+    """The colours of a figure: background, text, rules, and four hues.
 
-    The hues are near those of M. Okabe and K. Ito ("Color universal design", 2008), but each has a
-    contrast of 3 to 1 to its ground or more, and ink and soft one of 4.5 to 1 (W3C, "Web content
-    accessibility guidelines" 2.2, 1.4.3 and 1.4.11). Without red or green cones, any two of them
-    are still 20 apart in CIELAB, where 2 can just be seen; ``tests/visualization/test_theme.py``
-    holds this.
+    The hues are close to those of M. Okabe and K. Ito ("Color universal design", 2008), but each
+    has a contrast of at least 3:1 with the background, and ink and soft one of 4.5:1 (W3C, "Web
+    content accessibility guidelines" 2.2, 1.4.3 and 1.4.11). Without red or green cones, any two
+    are still 20 apart in CIELAB, where 2 is just noticeable; ``tests/visualization/test_theme.py``
+    checks this.
     """
 
-    ground: str  # behind everything
-    ink: str  # text and what counts
+    ground: str  # background
+    ink: str  # text and emphasis
     soft: str  # notes and axes
     faint: str  # rules
-    pale: str  # areas that hold nothing
+    pale: str  # empty areas
     blue: str  # the first series
     orange: str  # the second
     green: str  # the third
-    red: str  # mistakes, always
-    mistakes: tuple[str, str]  # of a scale of few to many mistakes, the colours of its two ends
+    red: str  # errors, always
+    mistakes: tuple[str, str]  # the ends of the scale from few to many errors
 
     @property
     def tiles(self) -> LinearSegmentedColormap:
-        """Colour map of tiles, whose ink is bright: ink as on paper, or as on a blackboard.
+        """Colour map of tiles, whose ink is bright: dark on a light ground, bright on a dark one.
 
-        It starts at the ground, so that a tile has no edge where it has no ink.
+        It starts at the background colour, so that a tile has no visible edge.
         """
         far = "#000000" if luminance(self.ground) > 0.5 else "#FFFFFF"
         return LinearSegmentedColormap.from_list("tiles", [self.ground, far])
 
     @property
     def heat(self) -> LinearSegmentedColormap:
-        """Colour map of numbers of mistakes, from few, near the ground, through red to many."""
+        """Colour map of error counts, from few, near the background, through red to many."""
         few, many = self.mistakes
         return LinearSegmentedColormap.from_list("mistakes", [few, self.red, many])
 
@@ -73,7 +73,7 @@ def luminance(colour: Any) -> float:
 
 
 def contrast(one: Any, other: Any) -> float:
-    """Contrast of two colours, 1 to 21, from the same source."""
+    """Contrast ratio of two colours, 1 to 21 (same source)."""
     dark, bright = sorted((luminance(one), luminance(other)))
     return (bright + 0.05) / (dark + 0.05)
 
@@ -113,11 +113,11 @@ _LOOK: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
-    "axes.titlepad": 28,  # leaves a line for the note
+    "axes.titlepad": 28,  # leaves room for the note
     "axes.titlesize": 15,
     "axes.titleweight": "bold",
     "axes.labelsize": 12,
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so that pictures agree on all machines
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on all machines
     "legend.frameon": False,
     "legend.fontsize": 11,
     "svg.hashsalt": "digitlens",
@@ -129,15 +129,15 @@ _theme: ContextVar[Theme] = ContextVar("theme", default=LIGHT)
 
 
 def theme() -> Theme:
-    """The colours in use; asked for when a figure is drawn, since they may change."""
+    """The current colours; looked up whenever a figure is drawn, since they may change."""
     return _theme.get()
 
 
 @contextmanager
 def themed(name: str) -> Generator[Theme]:
-    """Figures drawn in the block have the colours of a theme, ``light`` or ``dark``."""
+    """Draws figures inside the block in the colours of a theme, ``light`` or ``dark``."""
     if name not in THEMES:
-        raise ValueError(f"expected a theme of {', '.join(THEMES)}, found {name!r}")
+        raise ValueError(f"expected one of the themes {', '.join(THEMES)}, found {name!r}")
     before = _theme.set(THEMES[name])
     try:
         yield THEMES[name]
@@ -159,9 +159,9 @@ def _look() -> dict[Any, Any]:
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
-    """Gives an empty figure of so many inches; saves it, whole or not at all, after the block.
+    """Yields an empty figure, sized in inches, and saves it atomically after the block.
 
-    The file ends in ``.png`` or ``.svg``; else ValueError.
+    Raises ValueError unless the file ends in ``.png`` or ``.svg``.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"expected a file ending in .png or .svg, found {path.name}")
@@ -170,7 +170,7 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
         figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.14)
         FigureCanvasAgg(figure)
         yield figure
-        # Without the date, the same figure is the same file.
+        # Without the date, equal figures give identical files.
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=DPI, metadata=metadata)
@@ -178,13 +178,13 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
 
 @contextmanager
 def plot(path: Path, width: float, height: float, **options: Any) -> Generator[Axes]:
-    """Gives the only axes of a figure, made with such options; see ``canvas``."""
+    """Yields the only axes of a figure, created with the given options; see ``canvas``."""
     with canvas(path, width, height) as figure:
         yield figure.add_subplot(**options)
 
 
 def draw_files(folder: Path, draws: Mapping[str, Callable[[Path], object]]) -> list[Path]:
-    """Draws figures into PNG files of a folder, by their names; gives the files."""
+    """Draws figures to PNG files in a folder, by name; returns the files."""
     paths = [folder / f"{name}.png" for name in draws]
     for path, draw in zip(paths, draws.values(), strict=True):
         draw(path)
@@ -195,7 +195,7 @@ _hints: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("hints", defaul
 
 
 def add_hints(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> None:
-    """In a page, says a text where a point is pointed at; adds nothing to a figure in a file."""
+    """Adds a tooltip to each point of a figure in a page; does nothing for a figure in a file."""
     hints = _hints.get()
     if hints is not None:
         name = f"hints-{len(hints)}"
@@ -204,11 +204,11 @@ def add_hints(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> N
 
 
 def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
-    """A figure, drawn to a file, as an element of a page, in the page's own colours.
+    """A figure as an inline SVG element in the colours of its page.
 
     Colours of ``LIGHT`` become the variables of ``css_variables``; styles become attributes, which
-    a strict policy allows; points of ``add_hints`` have titles. The name, unique in the page,
-    begins all its anchors; the title is for screen readers.
+    a strict policy allows; points of ``add_hints`` get titles. ``name``, unique in the page,
+    prefixes all ids; ``title`` is for screen readers.
     """
     found: dict[str, Sequence[str]] = {}
     before = _hints.set(found)
@@ -237,7 +237,7 @@ def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
 
 
 def _embed(element: ElementTree.Element, prefix: str) -> None:
-    """Without name spaces and styles, which pages lack, and with anchors of its own."""
+    """Strips namespaces, turns styles into attributes and prefixes the ids of an element."""
     element.tag = element.tag.rpartition("}")[2]
     attributes = {key.rpartition("}")[2]: text for key, text in element.attrib.items()}
     style = [rule.partition(":") for rule in attributes.pop("style", "").split(";") if rule]
@@ -253,7 +253,7 @@ def _embed(element: ElementTree.Element, prefix: str) -> None:
 
 
 def css_variables() -> str:
-    """The colours of all figures as variables: for light screens and paper, for dark screens."""
+    """CSS variables with the colours of figures, for light screens and print, and dark screens."""
     light, dark = (
         " ".join(f"--{name}: {colour};" for name, colour in _named_colours(each).items())
         for each in (LIGHT, DARK)
@@ -269,13 +269,13 @@ def _named_colours(theme: Theme) -> dict[str, str]:
 
 
 def headline(axes: Axes, title: str, note: str) -> None:
-    """A title that says what was found, and under it a quiet line that says how to read it."""
+    """Adds a title that states the result, and below it a note on how to read the figure."""
     axes.set_title(title)
     write_note(axes, note, 8, fontsize=11, va="bottom")
 
 
 def write_note(axes: Axes, note: str, above: float, **look: Any) -> None:
-    """A quiet line at the left, so many points above the axes."""
+    """Adds a muted line of text at the left, ``above`` points over the axes."""
     axes.annotate(
         note,
         (0, 1),
@@ -288,18 +288,18 @@ def write_note(axes: Axes, note: str, above: float, **look: Any) -> None:
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """A share as text, for example ``98.2 %``."""
+    """A fraction as text, for example ``98.2 %``."""
     return f"{share:.{decimals}%}".replace("%", " %")
 
 
 def series_looks() -> Iterator[tuple[str, str]]:
-    """Line style and colour of one series after another; the first six are told apart with ease."""
+    """Cycles through line styles and colours; the first six are easy to distinguish."""
     colours = theme()
     return cycle(product(("-", "--", ":"), (colours.blue, colours.orange, colours.green)))
 
 
 def share_tick(value: float) -> str:
-    """A share as the text of a tick, for example ``99.9 %``."""
+    """A fraction as the label of a tick, for example ``99.9 %``."""
     return f"{100 * value:.6g} %"
 
 
@@ -307,7 +307,7 @@ Colour = tuple[float, float, float]
 
 
 def diverging() -> LinearSegmentedColormap:
-    """Blue above 0, red below, the ground at it; the further from 0, the nearer to ink."""
+    """Colour map around 0: blue above, red below, background at 0, darker away from it."""
     colours = theme()
     below, above = (blend(hue, colours.ink, 0.5) for hue in (colours.red, colours.blue))
     ends = [below, colours.red, colours.ground, colours.blue, above]
@@ -315,22 +315,22 @@ def diverging() -> LinearSegmentedColormap:
 
 
 def rising(hue: str) -> LinearSegmentedColormap:
-    """From pale through a hue towards ink: pale at 0, so that an area without anything shows."""
+    """Colour map from pale through a hue towards ink; pale keeps empty areas visible."""
     colours = theme()
     dark = blend(hue, colours.ink, 0.75)
     return LinearSegmentedColormap.from_list("rising", [colours.pale, hue, dark])
 
 
 def blend(one: str, other: str, share: float) -> Colour:
-    """A colour between two, from the first at share 0 to the second at 1."""
+    """Interpolates two colours, from the first at share 0 to the second at 1."""
     ends = zip(to_rgb(one), to_rgb(other), strict=True)
     red, green, blue = (a + (b - a) * share for a, b in ends)
     return red, green, blue
 
 
 Tile = npt.NDArray[np.uint8]
-FRAME = 60  # of 255, from ground to ink: a tile may be as blank as the ground
-_FIRST, _STEP = 31, 7  # pixels from the top of a tile's cell to its captions, and between two
+FRAME = 60  # level of a tile's frame, of 255: blank tiles would vanish on the background
+_FIRST, _STEP = 31, 7  # pixels from the top of a cell to its first caption, and between captions
 
 
 class Caption(NamedTuple):
@@ -343,7 +343,7 @@ class Caption(NamedTuple):
 
 
 class TileCell(NamedTuple):
-    """A tile on a grid, with the lines under it."""
+    """A tile on a grid, with its captions."""
 
     tile: Tile
     captions: Sequence[Caption] = ()
@@ -358,10 +358,10 @@ def draw_tile_grid(
     row_names: Sequence[str] = (),
     framed: bool = False,
 ) -> None:
-    """Draws tiles, by row and column, on one mosaic, a pixel a pixel.
+    """Draws tiles, by row and column, on one mosaic at their original resolution.
 
-    The grid is of so many rows and columns, a cell so many pixels wide and high. Rows may have
-    names on their left; tiles have frames where blank ones may be among them.
+    ``grid`` is the number of rows and columns, ``size`` the width and height of a cell in pixels.
+    Rows may have names on their left; ``framed`` keeps blank tiles visible.
     """
     (rows, columns), (width, height) = grid, size
     mosaic = np.zeros((rows * height, columns * width), np.uint8)
@@ -390,14 +390,14 @@ def draw_tile_grid(
 
 
 def rounded_share(share: float) -> str:
-    """A probability, which rounding must not turn into certainty or into nothing."""
+    """A probability as text, never rounded to 100 % or 0 %."""
     if share > 0.9995:
         return "> 99.9 %"
     return percent(share) if share >= 0.0005 else "< 0.1 %"
 
 
 def show_shares(*axes: Axis) -> None:
-    """Ticks of shares from 0 to 1 as whole per cent."""
+    """Formats ticks from 0 to 1 as whole percent."""
     for axis in axes:
         axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
@@ -405,7 +405,7 @@ def show_shares(*axes: Axis) -> None:
 def show_logarithms(
     *axes: Axis, write: Callable[[float], str], steps: tuple[int, ...] = (1, 2, 5)
 ) -> None:
-    """Few ticks with texts on a logarithmic axis, and none between them."""
+    """Sets a few labelled ticks on logarithmic axes, without minor ticks."""
     for axis in axes:
         axis.set_major_locator(LogLocator(subs=steps, numticks=12))
         axis.set_minor_locator(NullLocator())
@@ -413,7 +413,7 @@ def show_logarithms(
 
 
 def written(write: Callable[[float], str]) -> FuncFormatter:
-    """Ticks as a function writes them."""
+    """A tick formatter from a function of the value."""
 
     def text(value: float, _: int) -> str:
         return write(value)
@@ -422,14 +422,14 @@ def written(write: Callable[[float], str]) -> FuncFormatter:
 
 
 def round_ticks(most: int = 6, *, whole: bool = False) -> MaxNLocator:
-    """Ticks at round numbers."""
+    """A locator of ticks at round numbers."""
     return MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1 if whole else 2)
 
 
 def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look: Any) -> None:
-    """The share that is right against the confidence, of bins not empty, with intervals of 95 %.
+    """Plots accuracy against confidence for non-empty bins, with 95 % intervals.
 
-    What lies beyond the ends is drawn on them. The look is as for ``Axes.errorbar``.
+    Values beyond ``ends`` are drawn at the ends. ``look`` is passed to ``Axes.errorbar``.
     """
     intervals = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
     share = np.clip([row.accuracy for row in bins], *ends)
@@ -438,6 +438,6 @@ def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look
 
 
 def interval_bars(values: npt.ArrayLike, intervals: npt.ArrayLike) -> Floats:
-    """float64[2, N]; how far the ends of intervals are from their values, for ``errorbar``."""
+    """float64[2, N]; distances of interval ends from their values, as ``errorbar`` expects."""
     low, high = np.array(intervals, np.float64).T
     return np.clip([np.asarray(values) - low, high - np.asarray(values)], 0, None)

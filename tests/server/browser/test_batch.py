@@ -47,13 +47,13 @@ def test_many_pictures_are_read_and_one_that_fails_stops_none(page):
     page.expected = ["status of 422"]
     page.route(READ, server("sure", "broken", "doubtful", "sure", "sure"))
     choose(page, "sure", "broken", "doubtful")
-    page.get_by_text("2 of 3 read, 1 with doubts, 1 failed").wait_for()
+    page.get_by_text("2 of 3 read, 1 uncertain, 1 failed").wait_for()
     page.wait_for_selector("#batch-stop", state="hidden")
     names = [name for name, *_ in rows(page)]
     assert names == ["doubtful.png", "broken.png", "sure.png"]
     listed = page.inner_text("#batch-list")
     assert re.search(r"34\?\s+12", listed)  # the doubtful number first
-    assert "This is no picture that can be read." in listed
+    assert "The picture cannot be read" in listed
     progress = page.locator("#batch-progress")
     assert progress.evaluate("bar => bar.value / bar.max") == 1
     with page.expect_download() as download:

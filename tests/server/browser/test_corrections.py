@@ -34,7 +34,7 @@ def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads
     page = drawn
     page.locator("#strip .chip").first.click()
     page.click("#wrong")
-    page.get_by_role("group", name="The right digit").get_by_text("2", exact=True).click()
+    page.get_by_role("group", name="Correct value").get_by_text("2", exact=True).click()
     reads(page, "21")
     assert page.inner_text("#facts") == "Corrected to 2; read as 7."
     assert "corrected" in page.locator("#marks .label").first.inner_text()

@@ -43,7 +43,7 @@ def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
     )
     assert 30 < seen < 300  # bright pixels of the tile
     page.wait_for_selector("#again:not([hidden])")
-    assert "digits are drawn better" in page.inner_text("#again-text")
+    assert "Reconstructed by the autoencoder" in page.inner_text("#again-text")
     drawn = page.evaluate(
         """() => document.getElementById('again-tile').getContext('2d').getImageData(0, 0, 28, 28)
         .data.reduce((sum, value, i) => sum + (i % 4 === 2 ? value > 100 : 0), 0)"""

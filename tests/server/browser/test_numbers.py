@@ -39,8 +39,8 @@ def texts(page):
 def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
     show(page, "65%", "1.234")
     assert texts(page) == ["1.234", "65%"]  # the doubtful one first
-    assert page.inner_text("#numbers-count") == "1 of 2 not sure"
-    assert page.locator("#verdict.unsure").inner_text().startswith("Not sure of 1.234: ")
+    assert page.inner_text("#numbers-count") == "1 of 2 uncertain"
+    assert page.locator("#verdict.unsure").inner_text().startswith("Not sure about 1.234: ")
     assert [row["status"] for row in rows(page)] == ["number", "unsure"]
     page.locator(".amount").first.focus()
     page.keyboard.press("ArrowDown")
@@ -55,7 +55,7 @@ def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
     assert {value, rows(page)[1]["text"]} == {"1234", "1.234"}
     assert value in other
     assert page.is_visible("#verdict.digit")
-    page.get_by_role("button", name="Take back").click()
+    page.get_by_role("button", name="Undo correction").click()
     assert rows(page)[1]["status"] == "unsure"
 
 
@@ -78,7 +78,7 @@ def test_what_is_known_decides(page, show):
     assert page.inner_text("#known-text") == "decimal comma"
     page.fill("#expect", "elephants")
     page.keyboard.press("Enter")
-    page.get_by_text("What is said to be known cannot be used.").wait_for()
+    page.get_by_text("A constraint is invalid.").wait_for()
     page.fill("#expect", "4")
     page.keyboard.press("Enter")
     page.wait_for_selector("#notice", state="hidden")

@@ -184,7 +184,7 @@ def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
     page.set_input_files("#file", examples / "note.jpg")
     page.wait_for_selector("#sheet:not([hidden])")
     reads(page, "3")
-    assert "Nothing that you draw or show leaves it" in page.inner_text("#privacy")
+    assert "Your drawings and pictures never leave it" in page.inner_text("#privacy")
     assert "alone 0123456789ab" in page.inner_text("#model")
     assert set(sent) == {"GET"}
     page.click(".known summary")

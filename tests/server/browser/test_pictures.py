@@ -145,11 +145,11 @@ def test_each_page_of_a_file_is_read_also_where_the_browser_cannot_show_it(page,
 def test_what_is_no_picture_is_refused_in_words(page):
     page.expected = ["status of 4"]
     choose(page, "notes.txt", "text/plain", b"text")
-    assert "notes.txt: This is text/plain, not a picture" in page.inner_text("#notice-text")
+    assert "notes.txt: Expected a picture, found text/plain" in page.inner_text("#notice-text")
     choose(page, "empty.png", content=b"")
     page.get_by_text("empty.png: The file is empty.").wait_for()
     choose(page, "broken.png", content=encoded()[:80])
-    page.get_by_text("broken.png: This is no picture that can be read.").wait_for()
+    page.get_by_text("broken.png: The picture cannot be read.").wait_for()
     assert page.is_hidden("#retry")
     page.click("#dismiss")
     assert page.is_hidden("#notice")
@@ -167,7 +167,7 @@ def test_a_server_that_is_away_can_be_tried_again(page, reads):
     page.expected = ["ERR_CONNECTION_REFUSED"]
     page.route(READ, lambda route: route.abort("connectionrefused"))
     page.hand.draw("7")
-    page.get_by_text("The server does not answer.").wait_for()
+    page.get_by_text("The server does not respond.").wait_for()
     assert page.locator("#notice").get_attribute("role") == "alert"
     page.unroute(READ)
     page.click("#retry")
@@ -241,7 +241,7 @@ REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMExce
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [("NotAllowedError", "The camera was refused."), ("NotFoundError", "There is no camera here.")],
+    [("NotAllowedError", "Camera access was denied."), ("NotFoundError", "No camera found.")],
 )
 def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
     page = open_page(before=lambda page: page.add_init_script(REFUSE.format(error)))

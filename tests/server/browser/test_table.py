@@ -56,12 +56,12 @@ def saved(page, button):
 
 def test_doubtful_cells_are_found_edited_and_saved(table):
     page = table
-    assert page.inner_text("#table-verdict") == "2 rows, 2 columns. 1 cell is not sure."
+    assert page.inner_text("#table-verdict") == "2 rows, 2 columns. 1 cell is uncertain."
     page.click("#next-doubtful")
     note = page.locator("#cell-note")
     assert note.inner_text() == "Row 2, column 2: 7 is 60 % sure"
     assert page.locator("#marks .box.chosen").count() == 1
-    page.get_by_role("group", name="What the cell may be").get_by_text("-1").click()
+    page.get_by_role("group", name="Alternatives for this cell").get_by_text("-1").click()
     assert page.inner_text("#table-verdict").endswith("All sure.")
     page.keyboard.press("Escape")  # as it was read
     assert page.input_value("#cells .unsure") == "-7"
@@ -87,7 +87,7 @@ def test_rules_that_are_not_kept_and_a_picture_without_such_a_table_are_told(tab
     page = table
     page.expected = ["status of 422"]
     page.select_option("#rules", "total")
-    page.get_by_text("A column does not add up to its last row: no total, or misread.").wait_for()
+    page.get_by_text("A column does not add up to its last row").wait_for()
     page.select_option("#rules", "sudoku")
     page.locator("#table-verdict.rejected").get_by_text("found no table").wait_for()
     assert page.is_hidden("#table-save")

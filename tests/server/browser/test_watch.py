@@ -94,7 +94,7 @@ def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, tr
     expect_points(page, "rate", "train", 40)
     assert page.inner_text("#mistakes-title") == "Current mistakes: 4 of 50"
     assert page.locator("#mistakes li").count() == 4
-    page.get_by_role("button", name="8 taken for 9: 1").click()
+    page.get_by_role("button", name="8 read as 9: 1").click()
     assert page.locator("#mistakes li").all_inner_texts() == ["8 → 9\n30 % sure"]
     page.click("#all")
     assert page.locator("#mistakes li").count() == 4

@@ -65,7 +65,7 @@ def test_runs_are_compared_by_training_loss_if_some_lack_validation(history, tmp
     loss, _ = drawn[0].axes
     assert loss.get_title("left") == "Training loss"
     assert [line.get_ydata()[0] for line in loss.lines if len(line.get_xdata()) == 3] == [0.5, 0.5]
-    assert "not every run kept tiles back" in loss.texts[0].get_text()
+    assert "not every run has validation tiles" in loss.texts[0].get_text()
 
 
 def test_missing_measures_have_no_axes_and_one_epoch_is_a_point(tmp_path, drawn):
@@ -106,7 +106,7 @@ def test_trials_are_drawn_in_order_with_the_best_so_far_marked(tmp_path, drawn):
     assert found["complete"].get_xdata().tolist() == [1, 3, 5]
     assert found["complete"].get_ydata() == pytest.approx([0.1, 0.01, 0.05])
     assert found["best so far"].get_ydata() == pytest.approx([0.1, 0.01, 0.01, 0.01])
-    assert list(found["pruned, when it was"].get_xdata()) == [2]
+    assert list(found["pruned, latest value"].get_xdata()) == [2]
     assert (*found["best"].get_xdata(), *found["best"].get_ydata()) == pytest.approx((3, 0.01))
     assert axes.get_yscale() == "log"
     assert drawn[1].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])  # an error of 0
@@ -120,7 +120,7 @@ def test_each_field_has_a_slice_sorted_by_importance(tmp_path, drawn):
     slices = drawn[0].axes[1:]
     assert [axes.get_title(loc="left") for axes in slices] == list(IMPORTANCE)
     epochs, rate, pool = slices
-    assert epochs.texts[0].get_text() == "60 % of what mattered"
+    assert epochs.texts[0].get_text() == "importance 60 %"
     assert rate.get_xscale() == "log"
     assert rate.lines[0].get_xdata() == pytest.approx([0.01, 0.002, 0.02])
     assert [tick.get_text() for tick in pool.get_xticklabels()] == ["max", "stride"]

@@ -116,7 +116,7 @@ def test_saliency_is_centred_on_zero_with_the_ink_outlined(tile, tmp_path, drawn
         tuple(int(colours.blue[at : at + 2], 16) / 255 for at in (1, 3, 5))
     )
     title = drawn[0].get_suptitle()
-    assert title == "Why a 4, and not the 9 that it is?  60.0 % sure"
+    assert title == "Why a 4 instead of the true 9?  60.0 % sure"
 
 
 def test_title_names_no_truth_if_right_or_unknown(tile, tmp_path, drawn):
@@ -143,7 +143,7 @@ def test_clusters_are_labelled_and_mistakes_ringed(tiles, tmp_path, drawn, texts
     assert ring.center == pytest.approx(tuple(place))
     note = texts(axes)[-1]
     assert note.startswith("features in two dimensions by X; ")
-    assert note.endswith("ringed: read wrong")
+    assert note.endswith("ringed: errors")
 
 
 def test_thumbnails_are_drawn_at_their_points(tmp_path, drawn):

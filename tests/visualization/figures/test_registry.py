@@ -88,7 +88,7 @@ def test_gradient_map_is_omitted_with_the_reason_without_weights(
     monkeypatch.setattr(registry.inside, "draw_saliency", drawing)
     FIGURES["saliency"]([swift], tmp_path / "why.png", Shown(3))
     assert len(shown) == 3
-    assert "without the map by gradients: the model has only a graph" in capsys.readouterr().err
+    assert "without the gradient map: the model has only a graph" in capsys.readouterr().err
 
 
 def test_impossible_figures_are_refused_with_the_reason(swift, tmp_path, monkeypatch):

@@ -100,11 +100,11 @@ def test_bars_show_accuracy_and_are_coloured_by_overlap_with_training(
     assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
     legend = axes.get_legend()
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["of a kind that training did not show", "of a kind trained with"]
+    assert names == ["of a kind not covered by training", "of a kind covered by training"]
     shown = dict(zip(names, legend.get_patches(), strict=True))
     shear = next(row.name for row in found.corruptions if row.overlaps).replace("_", " ")
     place = [text.get_text() for text in axes.get_yticklabels()].index(shear)
-    assert shown["of a kind trained with"].get_facecolor() == bars[place].get_facecolor()
+    assert shown["of a kind covered by training"].get_facecolor() == bars[place].get_facecolor()
     assert "under the 14 of a kind" in " ".join(texts(axes))
 
 
@@ -112,8 +112,8 @@ def test_bars_have_one_colour_without_a_recipe(split, drawn, tmp_path, texts):
     unknown = measure_robustness(says_three, split, evaluate(says_three, split))
     draw_corruptions(unknown, tmp_path / "bars.svg")
     axes = drawn[0].axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training not known"]
-    assert "training did not show" not in " ".join(texts(axes))
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training unknown"]
+    assert "covered by training" not in " ".join(texts(axes))
 
 
 def test_each_sweep_has_a_curve_and_a_line_at_the_usual_value(found, drawn, tmp_path):

@@ -36,7 +36,7 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
     assert sorted(rates) == sorted(
         ["100 %"] * 8 + ["50.0 %", "33.3 %", "16.7 %", "16.7 %", "83.3 %"]
     )
-    assert axes.get_title("left") == "4 mistakes in 60 tiles"
+    assert axes.get_title("left") == "4 errors in 60 tiles"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "truth")
     assert any("accuracy 93.33 %" in text for text in texts(axes))
 
@@ -79,7 +79,7 @@ def test_wrong_predictions_are_sorted_by_confidence_with_both_labels(
     assert texts(axes)[1] == surest
     assert np.array_equal(axes.images[0].get_array()[2:30, 3:31], tiles[24])
     assert axes.get_title("left") == "4 wrong of 60"
-    assert cut.get_title("left") == "4 wrong of 60, the 2 surest of them"
+    assert cut.get_title("left") == "4 wrong of 60, the 2 most confident ones"
     assert [text for text in texts(whole) if text.endswith(" *")] == ["7 → 1 *"]
     assert any("known to be wrong" in text for text in texts(whole))
     assert "> 99.9 %" in texts(sure)  # never shown as 100 %
@@ -112,8 +112,8 @@ def test_extremes_are_the_surest_mistakes_above_the_least_sure_hits(
         assert below.shape[0] == predictions.HIGH
         assert np.array_equal(below[2:30, 3:31], tiles[0])
     assert not without[: predictions.HIGH].any()
-    assert {"surest\nmistakes", "least sure\nhits"} <= set(texts(axes))
-    assert axes.get_title("left") == "The 3 surest mistakes and the 3 least sure hits"
+    assert {"errors", "correct"} <= set(texts(axes))
+    assert axes.get_title("left") == "The 3 most confident errors and 3 least confident hits"
 
 
 LABELS = np.arange(200, dtype=np.uint8) % 10
@@ -142,7 +142,7 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
     spans = [line for line in right.lines if line.get_linewidth() == 2]
     assert [line.get_color() for line in spans] == [LIGHT.orange, LIGHT.orange, LIGHT.blue]
     assert spans[0].get_xdata() == pytest.approx(found.pairs[0].interval)
-    assert right.get_yticklabels()[2].get_text().startswith("poor less worse\np = 1")
+    assert right.get_yticklabels()[2].get_text().startswith("poor minus worse\np = 1")
     with Image.open(tmp_path / "comparison.png") as picture:
         assert min(picture.size) >= 700
 
@@ -160,7 +160,7 @@ def test_disagreements_are_shown_with_the_answer_of_each_model(tmp_path, drawn, 
     ]
     assert "A = one,  B = two" in texts(axes)[-1]
     assert sum(text.startswith("label") for text in texts(many)) == 50
-    assert "the 50 on which all are surest" in many.get_title(loc="left")
+    assert "the 50 most confident ones" in many.get_title(loc="left")
     assert none.get_title(loc="left") == "0 of 200 tiles are read differently"
 
 

@@ -88,10 +88,10 @@ def test_verdict_is_one_sentence_with_interval_and_errors(page, make_contents):
     # Every seventh of 400 tiles is misread: 58 tiles.
     assert found[1] == (
         "It reads 85.50 % of the MNIST test set correctly (95 % interval: 81.71 % to 88.61 %): "
-        "58 errors in 400 digits, none of which it learned from."
+        "58 errors in 400 digits, none of them used for training."
     )
     kept = render(make_contents(on="validation"))
-    assert "of what was kept back from its training correctly" in kept
+    assert "of its validation tiles correctly" in kept
 
 
 def test_cells_hold_their_tiles_and_errors_their_nearest_neighbours(page):
@@ -100,13 +100,13 @@ def test_cells_hold_their_tiles_and_errors_their_nearest_neighbours(page):
     assert panel.count("<img") == panel.count(": 3 read as 4, ") // 2  # alt and title
     near = page.count('aria-label="Nearest training digits"')
     assert near == page.count('class="tile big"') == 58
-    assert "a 0 it learned from, 0.50 away" in page
+    assert "training digit 0 at distance 0.50" in page
 
 
 def test_errors_list_the_vote_of_each_network(make_contents):
     votes = np.tile(np.array([3, 4, 9], np.uint8), (58, 1))
     page = render(make_contents(votes=votes))
-    assert page.count("its networks, each alone:") == 58
+    assert page.count("individual networks:") == 58
     assert '<b class="blue">3</b> <b class="red">4</b> 9' in page
 
 
@@ -130,9 +130,9 @@ def test_one_epoch_suffices_and_missing_information_is_mentioned(make_contents):
     bare = make_contents(history=(), neighbours=None, alone="It has no features.")
     bare.model.card = dataclasses.replace(bare.model.card, recipe={})
     page = render(bare)
-    assert "There is no history of this training" in page
+    assert "There is no training history" in page
     assert "It has no features." in page
-    assert "card holds no recipe" in page
+    assert "card has no recipe" in page
     assert "Nearest training digits" not in page
 
 
@@ -157,5 +157,5 @@ def test_page_of_a_bad_model_stays_below_three_megabytes(make_contents, mnist):
     assert len(page.encode()) < 3_000_000
     assert page.count('class="tile big"') == ERRORS
     assert page.count(" read as ") > 80 * CELL
-    assert "errors are not shown one by one" in page
+    assert "errors are not shown individually" in page
     assert "more are not shown" in page

@@ -1,1 +1,1 @@
-"""Plots, by topic; ``registry`` has them by name."""
+"""Plots by topic; ``registry`` lists them by name."""

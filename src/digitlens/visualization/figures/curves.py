@@ -1,4 +1,4 @@
-"""How trainings went: losses, accuracies and learning rates over the epochs; and searches."""
+"""Training curves: losses, accuracies and learning rates by epoch; and plots of recipe searches."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from digitlens.visualization.theme import (
 
 History = Sequence[Mapping[str, Any]]
 
-_MARKED = 30  # points of a line that are marked, at most
-_SPARSE = 3  # so few that they are marked largely
+_MARKED = 30  # points up to which those of a line are marked
+_SPARSE = 3  # points up to which markers are large
 
 
 class _Look(NamedTuple):
@@ -39,11 +39,11 @@ class _Look(NamedTuple):
 
 
 def draw_curves(history: History, path: Path, steps: History = ()) -> None:
-    """Loss and quality over the epochs or steps, and the learning rate, of whatever was trained.
+    """Draws loss, quality and learning rate by epoch or step, for any kind of network.
 
-    A row of the history is a validation, with ``epoch`` or ``step``, ``train_loss`` and what else
-    is known of ``_panels``. A run of one epoch is drawn over its steps, where they are known. Of
-    classifiers, the epoch with the lowest validation loss is marked.
+    A row of the history is a validation, with ``epoch`` or ``step``, ``train_loss`` and any other
+    key of ``_panels``. A run of one epoch is drawn by step if the steps are known. For classifiers
+    the epoch with the lowest validation loss is marked.
     """
     along = "epoch" if "epoch" in history[0] else "step"
     validated = [row for row in history if along == "epoch" and "val_loss" in row]
@@ -72,7 +72,7 @@ def draw_curves(history: History, path: Path, steps: History = ()) -> None:
 
 
 def _panels(history: History) -> dict[str, dict[str, _Look]]:
-    """What is drawn, by title: the series that were measured, by their keys in the rows."""
+    """The panels by title: each the measured series, by their keys in the rows."""
     green, ink = theme().green, theme().ink
     training = _Look("training", theme().blue, "--")
     validation = _Look("validation", theme().orange, "-")
@@ -82,11 +82,11 @@ def _panels(history: History) -> dict[str, dict[str, _Look]]:
         ("Loss", "val_loss", validation),
         ("Accuracy", "train_accuracy", training),
         ("Accuracy", "val_accuracy", validation),
-        ("Squared error of a pixel from 0 to 1", "val_error", validation),
+        ("Squared error per pixel, 0 to 1", "val_error", validation),
         ("Validation pages", "found", _Look("digits found", green, "-")),
-        ("Validation pages", "right", _Look("read right", ink, "--")),
-        ("Validation lines", "exact", _Look("lines right", green, "-")),
-        ("Validation lines", "numeric_exact", _Look("digits and marks right", ink, "--")),
+        ("Validation pages", "right", _Look("read correctly", ink, "--")),
+        ("Validation lines", "exact", _Look("lines correct", green, "-")),
+        ("Validation lines", "numeric_exact", _Look("digits and marks correct", ink, "--")),
         ("Learning rate", "learning_rate", _Look("learning rate", green, "-")),
     ):
         if any(key in row for row in history):
@@ -110,7 +110,7 @@ def _scale(axes: Axes, title: str) -> None:
 def _mark_lowest(
     axes: Axes, best: Mapping[str, Any], along: str, series: Mapping[str, _Look]
 ) -> None:
-    """Where the validation loss was lowest."""
+    """Marks the lowest validation loss."""
     if key := next((key for key in series if key.startswith("val_") and key in best), ""):
         axes.axvline(best[along], color=theme().soft, linestyle=":", linewidth=1.5, zorder=0)
         name = f"lowest validation loss, {best['val_loss']:.4f}, {along} {best[along]}"
@@ -118,9 +118,9 @@ def _mark_lowest(
 
 
 def draw_runs(histories: Mapping[str, History], path: Path) -> None:
-    """Loss and accuracy of several runs in the same axes, each with its name and best epoch.
+    """Draws loss and accuracy of several runs in the same axes, with their best epochs.
 
-    They are those of validation; where a run kept no tiles back for it, those of training, of all.
+    Shows validation curves, or training curves of all runs if one of them has no validation tiles.
     """
     validated = all("val_loss" in row for history in histories.values() for row in history[:1])
     side = "val" if validated else "train"
@@ -128,11 +128,11 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
         loss, accuracy = figure.subplots(1, 2)
         for (name, history), (line, colour) in zip(histories.items(), series_looks(), strict=False):
             _draw_run(loss, accuracy, history, side, _Look(name, colour, line))
-        what, why = "Validation", "as each recipe has it, smoothing included"
+        what, why = "Validation", "as defined by each recipe, including smoothing"
         if not validated:
-            what, why = "Training", "not every run kept tiles back to validate with"
+            what, why = "Training", "not every run has validation tiles"
         headline(loss, f"{what} loss", why)
-        headline(accuracy, f"{what} accuracy", "a dot: the epoch of the lowest loss")
+        headline(accuracy, f"{what} accuracy", "dots: epochs of the lowest loss")
         _make_logarithmic(loss)
         loss.set_ylabel("loss, logarithmic axis")
         accuracy.yaxis.set_major_formatter(written(share_tick))
@@ -159,12 +159,12 @@ def _make_logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
     show_logarithms(axes.yaxis, write="{:g}".format)
     low, high = axes.get_ylim()
-    if high / low < 5:  # hardly a number with a tick inside: give the plain ones
+    if high / low < 5:  # too few logarithmic ticks inside: use linear ones
         axes.yaxis.set_major_locator(round_ticks())
 
 
 def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, _Look]) -> None:
-    """One line for each series, by its key in the rows; rows without it are passed over."""
+    """Draws a line per series, by its key in the rows; rows without the key are skipped."""
     marker = "o" if len(history) <= _MARKED else ""
     for key, look in series.items():
         rows = [row for row in history if key in row]
@@ -177,24 +177,24 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
         hints = [f"{along} {row[along]}: {words} {row[key]:.4g}{side}" for row in rows]
         add_hints(axes, x, y, hints)
     axes.grid(axis="y")
-    if len(history) == 1:  # a point alone spans no axis
+    if len(history) == 1:  # a single point spans no axis
         axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
         axes.set_xticks([history[0][along]])
     else:
         axes.xaxis.set_major_locator(round_ticks(whole=True))
 
 
-COLUMNS = 3  # slices in a row
-MOST = 12  # slices: the fields that matter most
+COLUMNS = 3  # slices per row
+MOST = 12  # slices: the most important fields
 _LONGEST = 16  # letters of a choice on an axis
-_PRUNED = "pruned, when it was"
+_PRUNED = "pruned, latest value"
 
 
 def draw_tuning(result: StudyResult, path: Path) -> None:
-    """The trials in their order with the best so far, and under them a slice for each field.
+    """Draws the trials in order with the best so far, and below a slice for each field.
 
-    All axes show the share that is read wrong on a logarithmic axis: accuracies of good recipes
-    differ in the third digit, and one bad recipe would press them together.
+    All axes show the error rate on a logarithmic axis: accuracies of good recipes differ in the
+    third digit, and a single bad recipe would squeeze them together.
     """
     share = result.importance
     ranked = sorted(result.space.dimensions, key=lambda one: -share.get(one.name, 0.0))
@@ -254,7 +254,7 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     share = result.importance.get(one.name)
     axes.set_title(one.name, fontsize=12, pad=20)
     if share is not None:
-        write_note(axes, f"{percent(share, 0)} of what mattered", 5, fontsize=10)
+        write_note(axes, f"importance {percent(share, 0)}", 5, fontsize=10)
     axes.grid(axis="y")
 
 
@@ -272,7 +272,7 @@ def _scale_field(axes: Axes, one: Numeric) -> None:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """At most five of 1, 2, 5, 10, … within a range, evenly thinned."""
+    """At most five of the numbers 1, 2, 5, 10, … within a range, evenly thinned."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     numbers = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
     inside = [number for number in numbers if low <= number <= high]
@@ -283,11 +283,11 @@ def _finish(axes: Axes, result: StudyResult) -> None:
     best = result.ranked[0]
     seeds = f", mean of {result.seeds} seeds" if result.seeds > 1 else ""
     title = f"Best validation accuracy {percent(best.accuracy or 0.0, 2)}"
-    what = f"share of {result.tiles:,} validation tiles that is read wrong{seeds}, logarithmic axis"
+    what = f"error rate on {result.tiles:,} validation tiles{seeds}, logarithmic axis"
     headline(axes, f"{title}, trial {best.number} of {len(result.trials)}", what)
     shown = [one for one in result.trials if (one.accuracy or one.latest) is not None]
     errors = [_wrong(trial, result) for trial in shown if trial.state in {"complete", "pruned"}]
-    axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # one trial alone spans no axis
+    axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # a single trial spans no axis
     axes.set_yscale("log")
     show_logarithms(axes.yaxis, write=share_tick)
     axes.grid(axis="y")
@@ -299,6 +299,6 @@ def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:
 
 
 def _wrong(trial: Trial, result: StudyResult) -> float:
-    """Share read wrong; nothing wrong, which has no place on the axis, stands for half a tile."""
+    """Error rate of a trial; no error counts as half a tile, since a log axis has no zero."""
     accuracy = trial.latest if trial.accuracy is None else trial.accuracy
     return max(1 - (accuracy or 0.0), 0.5 / result.tiles)

@@ -1,4 +1,4 @@
-"""What a network sees: first filters, a tile through every layer, why, and its features."""
+"""The inside of a network: first filters, feature maps of every layer, saliency, embeddings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GAP = 0.16  # of a filter's side
 
 
 def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
-    """First kernels, float32[C, k, k], on one scale that is the same above and below 0."""
+    """Draws the first kernels, float32[C, k, k], on one scale, symmetric around 0."""
     columns = min(COLUMNS, len(filters))
     rows = -(-len(filters) // columns)
     count, side = len(filters), filters.shape[-1]
@@ -74,39 +74,39 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         first, _, last = bar.ax.get_xticklabels()
         first.set_horizontalalignment("left")
         last.set_horizontalalignment("right")
-        note = "laid over every place of a tile: ink under blue raises a filter's answer, "
-        title = f"{count} filters of {side} x {side}, the first to see the pixels"
+        note = "applied at every position of a tile: ink under blue raises a filter's output, "
+        title = f"{count} filters of {side} x {side} in the first layer"
         headline(axes, title, f"{note}under red lowers it")
 
 
-MOST = 16  # maps of a layer: the strongest
-_NAMES = 4.3  # width left of the rows, for names; the side of a map with the gap to the next is 1
+MOST = 16  # maps per layer: the strongest
+_NAMES = 4.3  # width left of the rows, for names, in units of a map with its gap
 _MAP = 0.9  # side of a map
 _TILE = 3.0  # side of the tile
-_STEP = MOST / 11  # from one bar to the next
-_STRIP = 64  # values in a line of a dense layer
+_STEP = MOST / 11  # pitch of the bars
+_STRIP = 64  # values per line of a dense layer
 _APART = 0.3  # between two rows
-_INCH = 0.6  # of a unit
+_INCH = 0.6  # inches per unit
 
 _TOLD: dict[Kind, str] = {
-    "convolution": "A convolution lays small filters over all maps of the layer above.\n"
-    "Where a filter fits, it answers on its own map.",
-    "pooling": "Pooling makes maps smaller: of neighbours, what was found is kept,\n"
-    "and where exactly is forgotten.",
-    "dense": "A dense layer weighs everything at once: a score for each digit.",
+    "convolution": "A convolution slides small filters over all maps of the previous layer.\n"
+    "Where a filter matches, its own map is bright.",
+    "pooling": "Pooling shrinks maps: it keeps what was found among neighbours\n"
+    "and drops the exact position.",
+    "dense": "A dense layer weighs all its inputs at once: a score for each digit.",
 }
 
 
 def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path: Path) -> None:
-    """The tile, uint8[28, 28], a row for each layer, the strongest maps first, and probabilities.
+    """Draws the tile, uint8[28, 28], a row per layer, strongest maps first, and probabilities.
 
-    Layers are as ``digitlens.models.layers.activations`` gives them, the tile first.
+    Layers are as ``digitlens.models.layers.activations`` returns them, the tile first.
     """
     heights = [_height(layer) for layer in layers]
     wide = (_NAMES + MOST) * _INCH + 0.3
     high = (sum(heights) + _APART * (len(layers) - 1)) * _INCH + 0.85
     with canvas(path, wide, high) as figure:
-        figure.set_layout_engine("none")  # rows of one scale, whatever is written into them
+        figure.set_layout_engine("none")  # keeps all rows on one scale, regardless of their text
         grid = {
             "left": 0.15 / wide,
             "right": 1 - 0.15 / wide,
@@ -130,12 +130,12 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
             linespacing=1.3,
         )
         title = f"How a network reads a {layers[-1].maps.argmax()}, layer by layer"
-        note = f"of each layer its strongest maps, at most {MOST}, on one scale: the stronger the "
-        headline(rows[0], title, f"{note}colour, the stronger the answer there")
+        note = f"the strongest maps of each layer, at most {MOST}, on one scale: the stronger the "
+        headline(rows[0], title, f"{note}colour, the stronger the activation")
 
 
 def _hues(layers: Sequence[Layer]) -> list[str]:
-    """A colour for each layer: another one wherever maps become smaller."""
+    """A colour for each layer; it changes where maps become smaller."""
     colours = theme()
     hues = (colours.blue, colours.green, colours.orange)
     sides = list(dict.fromkeys(layer.maps.shape[-1] for layer in layers if _has_maps(layer)))
@@ -150,7 +150,7 @@ def _has_maps(layer: Layer) -> bool:
 
 
 def _is_scores(layer: Layer) -> bool:
-    """Whether the values are those of the digits, perhaps with one of none."""
+    """Whether the values are scores of the ten digits, possibly with one for "no digit"."""
     return layer.maps.ndim == 1 and len(layer.maps) in {10, 11}
 
 
@@ -163,14 +163,14 @@ def _height(layer: Layer) -> float:
 
 
 def _name(axes: Axes, layer: Layer, hue: str) -> None:
-    """Name and size of a layer, next to a rule in its hue."""
+    """Writes name and size of a layer, next to a rule in its hue."""
     look: dict[str, Any] = {"transform": axes.get_xaxis_transform()}
     rule = [-_NAMES + 0.06] * 2
     axes.plot(rule, [0, 1], color=hue, linewidth=3.5, solid_capstyle="butt", **look)
     size = layer.size
     if _is_scores(layer):
         shares = layer.kind == "probabilities"
-        size = "the scores, turned into shares" if shares else "a score for each digit"
+        size = "softmax of the scores" if shares else "a score for each digit"
     left, soft = -_NAMES + 0.3, theme().soft
     axes.text(left, 0.52, layer.name, va="bottom", weight="bold", fontsize=10.5, **look)
     axes.text(left, 0.46, size, va="top", color=soft, fontsize=9.5, **look)
@@ -204,7 +204,7 @@ def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8])
 
 
 def _draw_bars(axes: Axes, layer: Layer) -> None:
-    """A bar for each digit, from 0 up or down, its value above; the highest in blue."""
+    """Draws a bar per digit, from 0 up or down, with its value above; the highest in blue."""
     values = layer.maps / (float(np.abs(layer.maps).max()) or 1.0)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     span, first = high - low, int(values.argmax())
@@ -240,14 +240,14 @@ def draw_saliency(
     *,
     truth: int | None = None,
 ) -> None:
-    """The tile, each map with the outline of the ink laid over it, and the ten probabilities.
+    """Draws the tile, each map with the outline of the ink over it, and the ten probabilities.
 
-    Maps are by name, float32[28, 28]: above 0 what speaks for the value, below 0 against it. Each
-    has a scale of its own, since they are measured in different ways.
+    Maps are by name, float32[28, 28]: above 0 is evidence for the value, below 0 against it. Each
+    has its own scale, since they are measured in different ways.
     """
     question = f"Why a {value}?"
     if truth not in {None, value}:
-        question = f"Why a {value}, and not the {truth} that it is?"
+        question = f"Why a {value} instead of the true {truth}?"
     with canvas(path, _SIDE * (len(maps) + 2), _SIDE + 1.3) as figure:
         first, *others, last = figure.subplots(1, len(maps) + 2)
         first.imshow(tile, theme().tiles, vmin=0, vmax=255, interpolation="nearest")
@@ -262,20 +262,20 @@ def draw_saliency(
         title = f"{question}  {rounded_share(float(probabilities[value]))} sure"
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
         if maps:
-            note = "blue speaks for it, red against it; the line is the edge of the ink"
-            note += "; a scale for each map"
+            note = "blue: evidence for it, red: against it; line: outline of the ink"
+            note += "; each map has its own scale"
             figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
 
 
 def _frame_map(axes: Axes, name: str) -> None:
-    """A name, no ticks, and a quiet edge, since the ground may be the picture's own."""
+    """Adds a name and a faint edge, as the map may have the colour of the background."""
     axes.set_title(name, fontsize=11, weight="normal", pad=8)
     axes.set_axis_off()
     _edge(axes, -0.5, -0.5, 28, 28)
 
 
 def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.float32]) -> None:
-    """Bars, the most probable on top."""
+    """Draws horizontal bars, the most probable on top."""
     order = np.argsort(-probabilities, kind="stable")
     colours = [theme().blue if digit == value else theme().soft for digit in order]
     axes.barh(range(10), probabilities[order], 0.72, color=colours)
@@ -293,12 +293,12 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
 
 Points = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
-_THUMBNAIL = 0.024  # of a thumbnail, in sides of the map
-_ROOM = 0.8  # of a thumbnail's side, between two: digits do not fill their tiles
+_THUMBNAIL = 0.024  # side of a thumbnail, in sides of the map
+_ROOM = 0.8  # least distance of thumbnails, in their sides: digits do not fill their tiles
 _EDGE = 0.03
 _INCHES = 10.5
-# Places on the scale of hues, of each digit: those that look alike are far apart, 4 and 9 and 7 and
-# 1, 3 and 5 and 8, 0 and 6.
+# Rank of each digit on the scale of hues. Digits that look alike are far apart: 4, 9, 7 and 1; 3, 5
+# and 8; 0 and 6.
 _HUES = (8, 0, 2, 4, 3, 1, 5, 9, 7, 6)
 
 
@@ -311,11 +311,11 @@ def draw_embedding(
     *,
     method: str = "PCA",
 ) -> None:
-    """Thumbnails of the tiles where their features lie, in the colour of their digit.
+    """Draws thumbnails of the tiles at the positions of their features, coloured by digit.
 
-    Ten hues cannot be told apart by all: what is read is the thumbnails and the digits' names. Of
-    tiles uint8[N, 28, 28] that would lie over each other one is drawn, a mistake before any other.
-    The points are float[N, 2]; the note says what method brought the features there.
+    Not everyone can distinguish ten hues, so thumbnails and names of the digits carry the
+    information. Of tiles, uint8[N, 28, 28], that would overlap, one is drawn, errors first.
+    ``points`` is float[N, 2]; ``method`` names the projection in the note.
     """
     places = _fitted(points)
     wrong = np.flatnonzero(labels != predicted)
@@ -326,11 +326,11 @@ def draw_embedding(
         ringed = np.intersect1d(shown, wrong)
         for x, y in places[ringed].tolist():
             ring = Circle((x, y), 0.72 * _THUMBNAIL, fill=False, edgecolor=theme().red, linewidth=2)
-            ring.set_zorder(5)  # over the digits' names
+            ring.set_zorder(5)  # above the digits' names
             axes.add_patch(ring)
         halo = withStroke(linewidth=6, foreground=theme().ground)
         for digit in np.unique(labels).tolist():
-            # In the middle of its tiles: the median, which strays do not move.
+            # At the median of its tiles, which is robust to outliers.
             x, y = np.median(places[labels == digit], axis=0).tolist()
             text = axes.text(x, y, str(digit), ha="center", va="center", fontsize=34, weight="bold")
             text.set(color=_colour(digit), path_effects=[halo])
@@ -339,21 +339,21 @@ def draw_embedding(
         note = f"features in two dimensions by {method}"
         if len(shown) < len(points):
             count = f"{len(shown):,} of {len(points):,} tiles"
-            note += f"; {count}, so that none lies over another"
+            note += f"; {count}, without overlaps"
         if len(wrong):
-            note += "; ringed: read wrong"
-        headline(axes, "What looks alike to the network lies together", note)
+            note += "; ringed: errors"
+        headline(axes, "Tiles that are similar to the network lie close together", note)
 
 
 def _fitted(points: Points) -> Points:
-    """Points in the unit square, their shape kept."""
+    """Points scaled into the unit square, with their aspect ratio kept."""
     low, high = points.min(axis=0), points.max(axis=0)
     span = float((high - low).max()) or 1.0
     return 0.5 + (points - (low + high) / 2) / span * (1 - 2 * _EDGE)
 
 
 def _apart(places: Points, order: npt.NDArray[np.int64]) -> list[int]:
-    """Indices of points none of which is too near to another, the first of the order first."""
+    """Indices of points that are far enough apart, chosen greedily in the given order."""
     kept: list[int] = []
     for index in order.tolist():
         far = np.abs(places[kept] - places[index]).max(axis=1)
@@ -363,7 +363,7 @@ def _apart(places: Points, order: npt.NDArray[np.int64]) -> list[int]:
 
 
 def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """All thumbnails as one picture uint8[P, P, 3], which is drawn at once; the first on top."""
+    """All thumbnails as one picture, uint8[P, P, 3]; the first on top."""
     side = round(tiles.shape[1] / _THUMBNAIL)
     picture = np.empty((side, side, 3))
     picture[:] = to_rgb(theme().ground)
@@ -375,13 +375,13 @@ def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> np
 
 
 def _colour(digit: int) -> tuple[float, float, float]:
-    """A hue for each digit, dark on a bright ground and bright on a dark one."""
+    """The colour of a digit, dark on a bright background and bright on a dark one."""
     return _as_bright(_HUES[digit], 0.16 if luminance(theme().ground) > 0.5 else 0.42)
 
 
 @lru_cache
 def _as_bright(place: int, target: float) -> tuple[float, float, float]:
-    """The hue at a place, as light as it takes for a luminance: yellow is bright at once."""
+    """The hue of a rank at the lightness that gives the target luminance."""
     hue = 0.07 + 0.84 * place / 9  # from orange to magenta: red is for mistakes
     levels = np.linspace(0.05, 0.95, 91).tolist()
     level = min(levels, key=lambda each: abs(luminance(hls_to_rgb(hue, each, 0.75)) - target))

@@ -1,6 +1,6 @@
-"""Every figure of trained models: by its name, those of an evaluation, those of an autoencoder.
+"""Registry of the figures of trained models, of evaluations and of autoencoders.
 
-Of an autoencoder, what was written is in ink, what is drawn from a code in blue.
+In figures of an autoencoder, original digits are in ink, decoded ones in blue.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ from digitlens.visualization.theme import MOST_LOOKS, canvas, draw_files, headli
 if TYPE_CHECKING:
     from digitlens.models.networks import Reconstruction, Reconstructor
 
-SAMPLE = 1000  # tiles that robustness is shown on; all 10,000 take some minutes
-MAPPED = 2000  # tiles on a map of features: more would not be drawn
-TIMED, ROUNDS = 1000, 7  # tiles of a call, and calls whose median counts
+SAMPLE = 1000  # tiles on which robustness is measured; all 10,000 take some minutes
+MAPPED = 2000  # tiles on a map of features: more would overlap
+TIMED, ROUNDS = 1000, 7  # tiles per call, and calls of which the median is taken
 
 Tiles = npt.NDArray[np.uint8]
 Models: TypeAlias = Sequence[TrainedModel]
 
 
 class Shown(NamedTuple):
-    """What a figure shows."""
+    """Options of a figure."""
 
-    tile: int = 0  # index of the tile, in figures of a single one
-    method: Method = "pca"  # how features are brought to two dimensions
+    tile: int = 0  # index of the tile, in figures of a single tile
+    method: Method = "pca"  # projection of features to two dimensions
 
 
 Draw: TypeAlias = Callable[[Models, Path, Shown], None]
-"""Draws one figure of these models to this file; of the first model where it shows only one.
+"""Draws one figure of the models to a file; of the first model if it shows only one.
 
-Raises a DigitlensError that says why where the figure cannot be made.
+Raises a DigitlensError with the reason if the figure cannot be drawn.
 """
 
 
 def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
-    """The figures of an evaluation as files of a folder; gives the files written."""
+    """Draws the figures of an evaluation into a folder; returns the files written."""
     draws = {
         "confusion": partial(scores.draw_confusion, report),
         "classes": partial(scores.draw_classes, report),
@@ -77,7 +77,7 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
     known = [model for model in models if model.history]
     for model in models:
         if model not in known and known:
-            note(f"curves: none of {model.label}, which has no history")
+            note(f"curves: skipping {model.label}, which has no history")
     if not known:
         expected = "expected the run folder that `digitlens train` writes"
         raise ModelError(f"{models[0].label} has no history: {expected}")
@@ -85,9 +85,9 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
         curves.draw_curves(known[0].history, path)
         return
     if any("epoch" not in one.history[0] for one in known):
-        raise ModelError("a digit detector learns by steps and not epochs: draw its curves alone")
+        raise ModelError("a digit detector counts steps, not epochs: draw its curves separately")
     if len(known) > MOST_LOOKS:
-        told = f"expected at most {MOST_LOOKS} runs, which can be told apart"
+        told = f"expected at most {MOST_LOOKS} runs, which can be distinguished"
         raise ModelError(f"{told}, found {len(known)}")
     named = Counter(one.label for one in known)
     names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
@@ -102,9 +102,9 @@ def _coverage(models: Models, path: Path, _: Shown) -> None:
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
 def _measure(model: TrainedModel) -> Robustness:
-    """How it fares on worse tiles, on ``SAMPLE`` of them, taken evenly."""
+    """The robustness of a model on ``SAMPLE`` evenly spaced tiles."""
     if not len(model.split):
-        raise DataError("expected tiles to make worse, found none")
+        raise DataError("expected tiles to corrupt, found none")
     some = model.split.evenly(SAMPLE)
     name = f"{len(some):,} tiles of {model.data_name}"
     return measure_corrupted(model.classifier, some, evaluate_model(model.classifier, some, name))
@@ -117,7 +117,7 @@ def _filters(models: Models, path: Path, _: Shown) -> None:
 
 
 def _maps(models: Models, path: Path, shown: Shown) -> None:
-    """A tile through every layer of a model."""
+    """Draws the feature maps of a tile in every layer of a model."""
     with needs_extra("train"):
         from digitlens.models.layers import activations  # noqa: PLC0415  (onnx)
     tile = _tile(models[0], shown.tile)
@@ -125,15 +125,15 @@ def _maps(models: Models, path: Path, shown: Shown) -> None:
 
 
 def _saliency(models: Models, path: Path, shown: Shown) -> None:
-    """Why a model reads a tile as it does, and not as the runner-up."""
+    """Draws the evidence in a tile for the answer, and against the runner-up."""
     model = models[0]
     tile = _tile(model, shown.tile)
     ask = model.classifier.predict_proba
     probabilities = ask(tile[None])[0]
     other, value = (int(digit) for digit in probabilities.argsort()[-2:])
     found = {
-        "ink that counts": occlude(ask, tile, value),
-        "paper that counts": occlude(ask, tile, value, ink=255),
+        "relevant ink": occlude(ask, tile, value),
+        "relevant paper": occlude(ask, tile, value, ink=255),
         f"ink, {value} rather than {other}": occlude(ask, tile, value, against=other),
         **_gradients(model, tile, value),
     }
@@ -142,19 +142,19 @@ def _saliency(models: Models, path: Path, shown: Shown) -> None:
 
 
 def _gradients(model: TrainedModel, tile: Tiles, value: int) -> dict[str, npt.NDArray[np.float32]]:
-    """The map by gradients; none, and a line that says why, where the network cannot be opened."""
+    """The gradient map; empty, with a note, if the network cannot be loaded."""
     try:
         with needs_extra("train"):
             from digitlens.training.export import load_network  # noqa: PLC0415
         network = load_network(model.bundle)
     except (MissingExtraError, ModelError) as error:
-        note(f"saliency without the map by gradients: {error}")
+        note(f"saliency without the gradient map: {error}")
         return {}
     return {"ink, by gradients": integrate_gradients(network, tile, value)}
 
 
 def _features(models: Models, path: Path, shown: Shown) -> None:
-    """A map of a model's features of the first 2,000 tiles."""
+    """Draws a map of a model's features of the first 2,000 tiles."""
     model = models[0]
     tiles, labels = model.split.tiles[:MAPPED], model.split.labels[:MAPPED]
     chances, features = answers_and_features(model.classifier, tiles)
@@ -163,7 +163,7 @@ def _features(models: Models, path: Path, shown: Shown) -> None:
 
 
 def _models(models: Models, path: Path, _: Shown) -> None:
-    """All models by mistakes, size and time."""
+    """Compares all models by errors, size and time."""
     with needs_extra("train"):
         from digitlens.models import layers  # noqa: PLC0415  (onnx)
     names = Counter(model.name for model in models)
@@ -174,7 +174,7 @@ def _models(models: Models, path: Path, _: Shown) -> None:
         size = layers.count_parameters(graph), len(graph)
         points.append(scores.ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
     measured = f"{min(TIMED, len(models[0].split)):,} tiles each"
-    scores.draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured}")
+    scores.draw_models(points, path, note=f"median of {ROUNDS} interleaved rounds, {measured}")
 
 
 def _of_report(draw: Callable[[Report, Path], None]) -> Draw:
@@ -206,8 +206,8 @@ FIGURES: dict[str, Draw] = {
     "features": _features,
     "models": _models,
 }
-SLOW = ("robustness", "corruptions")  # made only where they are asked for
-SEVERAL = ("curves", "models")  # of all models that are given; the others are of the first
+SLOW = ("robustness", "corruptions")  # drawn only on request
+SEVERAL = ("curves", "models")  # show all models given; the others show the first
 
 
 def _graph(model: TrainedModel) -> bytes:
@@ -223,10 +223,10 @@ def _tile(model: TrainedModel, index: int) -> Tiles:
 
 
 def _times(models: Models) -> list[float]:
-    """Seconds a tile: medians of rounds in turns, so that a busy moment slows all alike."""
+    """Seconds per tile: medians of interleaved rounds, so that other load affects all alike."""
     tiles = models[0].split.tiles[:TIMED]
     found: list[list[float]] = [[] for _ in models]
-    for round_ in range(ROUNDS + 1):  # the first prepares what later ones reuse
+    for round_ in range(ROUNDS + 1):  # the first round is a warm-up
         for times, model in zip(found, models, strict=True):
             start = perf_counter()
             model.classifier.predict_proba(tiles)
@@ -235,14 +235,14 @@ def _times(models: Models) -> list[float]:
     return [float(np.median(times)) for times in found]
 
 
-_GAP, _ROOM = 2, 12  # pixels between two tiles, and between groups of them
+_GAP, _ROOM = 2, 12  # pixels between tiles, and between groups of tiles
 _SIDE = 28
-_INCH = 1 / 72  # of a pixel of a tile
-_HEAD = 1.0  # inches of a headline and the room around
+_INCH = 1 / 72  # inches per pixel of a tile
+_HEAD = 1.0  # inches for a headline with its margin
 RECONSTRUCTIONS, INTERPOLATIONS = "reconstructions.png", "interpolations.png"
-OF_EACH = 9  # digits shown of each value, and of those that are drawn best and worst
-STEPS = 10  # from one digit to another, ends included
-_CORNERS = [0, 3, 6, 7]  # values in the corners of the field
+OF_EACH = 9  # digits shown per value, and of the best and worst reconstructions
+STEPS = 10  # interpolation steps, ends included
+_CORNERS = [0, 3, 6, 7]  # digits at the corners of the interpolated field
 
 Codes = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.float64]  # [H, W, 3], 0 to 1
@@ -251,16 +251,16 @@ Picture = npt.NDArray[np.float64]  # [H, W, 3], 0 to 1
 def draw_mnist_digits(
     reconstructor: Reconstructor, folder: Path, data_dir: Path | None
 ) -> tuple[list[str], dict[str, Any]]:
-    """Draws both pictures of an autoencoder into a folder, in the theme in use.
+    """Draws both figures of an autoencoder into a folder, in the current theme.
 
-    Gives the names of the files, and the mean error of all digits and of each, JSON-ready.
+    Returns the names of the files, and the mean error overall and by digit, JSON-ready.
     """
     split = mnist.load_mnist(data_dir).test
     drawn = reconstructor.reconstruct(split.tiles)
-    note = f"MNIST test digits, each drawn by {reconstructor.card.name} from {reconstructor.width}"
+    note = f"MNIST test digits, decoded by {reconstructor.card.name} from {reconstructor.width}"
     draw_reconstructions(split, drawn, folder / RECONSTRUCTIONS, note=f"{note} numbers")
     rows = [np.flatnonzero(split.labels == value) for value in range(10)]
-    # The digit of each value that is drawn no better and no worse than others.
+    # The digit of each value with the median error.
     usual = np.array([one[drawn.error[one].argsort()[len(one) // 2]] for one in rows])
     draw_interpolations(split.tiles[usual], reconstructor, folder / INTERPOLATIONS)
     errors = {
@@ -272,9 +272,9 @@ def draw_mnist_digits(
 
 
 def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, note: str) -> None:
-    """Digits of each value over their reconstructions, and those that come out best and worst.
+    """Draws digits of each value above their reconstructions, and the best and worst ones.
 
-    The note says whose digits they are, and what draws them.
+    ``note`` names the digits and the autoencoder.
     """
     order = drawn.error.argsort(kind="stable")
     ends = [order[:OF_EACH], order[::-1][:OF_EACH]]
@@ -290,8 +290,8 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
     size = pictures[0].shape[1] * _INCH + 0.5, sum(shares) * _INCH + 2 * _HEAD
     with canvas(path, *size) as figure:
         upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": shares})
-        headline(upper, "Digits as they were written, and below each as it is drawn again", note)
-        headline(lower, "Drawn best, and drawn worst", "below each its error")
+        headline(upper, "Original digits, with their reconstructions below", note)
+        headline(lower, "Best and worst reconstructions", "with the error below each")
         for axes, picture in zip((upper, lower), pictures, strict=True):
             _show(axes, picture)
         soft, step = theme().soft, _SIDE + _GAP
@@ -302,7 +302,7 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
 
 
 def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path) -> None:
-    """A row from each of ten digits uint8[10, 28, 28] to the next, and a field between four."""
+    """Draws interpolations from each of ten digits, uint8[10, 28, 28], to the next, and of four."""
     code, decode = reconstructor.reconstruct(digits).code, reconstructor.decode
     pairs = [[first, (first + 1) % 10] for first in range(10)]
     rows = [_between(digits[ends], decode(_straight(*code[ends]))) for ends in pairs]
@@ -319,30 +319,30 @@ def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path)
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": shares})
         note = "along a straight line between their codes"
         headline(left, "From one digit to another", note)
-        headline(right, "Between four digits", "nobody ever wrote what is blue")
+        headline(right, "Between four digits", "interpolated digits in blue")
         for axes, picture in zip((left, right), pictures, strict=True):
             _show(axes, picture)
 
 
 def _straight(first: Codes, last: Codes) -> Codes:
-    """float32[R, ...]; from one code to another."""
+    """Linear interpolation from one code to another; float32[R, ...]."""
     along: Any = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(-1, *[1] * first.ndim)
     return (1 - along) * first + along * last
 
 
 def field_codes(corners: Codes) -> Codes:
-    """Codes float32[R, R, D] that go straight between corners float32[4, D], upper ones first."""
+    """Bilinear interpolation, float32[R, R, D], of corners float32[4, D], upper ones first."""
     return _straight(_straight(*corners[:2]), _straight(*corners[2:]))
 
 
 def _between(ends: Tiles, drawn: Tiles) -> Picture:
-    """What is drawn from a code, in a row between two tiles, if they are given."""
+    """A row of decoded tiles, between two original tiles if these are given."""
     parts = _row(ends[:1], 1), _row(drawn, len(drawn), drawn=True), _row(ends[1:], 1)
     return _joined(parts, 1, _ROOM - 5)
 
 
 def _row(tiles: Tiles, count: int, *, drawn: bool = False) -> Picture:
-    """Tiles in a row that has room for so many: written in ink, or drawn from a code in blue."""
+    """A row of tiles, padded to ``count``: originals in ink, decoded ones in blue."""
     ink = theme().tiles
     if drawn:
         ink = LinearSegmentedColormap.from_list("drawn", [ink(0), theme().blue])
@@ -351,7 +351,7 @@ def _row(tiles: Tiles, count: int, *, drawn: bool = False) -> Picture:
 
 
 def _joined(parts: Sequence[Picture], axis: int, gap: int) -> Picture:
-    """Pictures of one height or width, below each other (0) or side by side (1) on the ground."""
+    """Stacks pictures vertically (axis 0) or horizontally (axis 1), with gaps."""
     shape = [*parts[0].shape]
     shape[axis] = gap
     between = np.tile(np.array(to_rgb(theme().ground)), (*shape[:2], 1))

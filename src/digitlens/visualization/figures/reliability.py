@@ -1,4 +1,4 @@
-"""How far confidence can be relied on: calibration, coverage, worse tiles, no digits at all."""
+"""Reliability of confidence: calibration, coverage, corrupted tiles, tiles of no digit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from digitlens.visualization.theme import (
 
 
 def draw_calibration(report: Report, path: Path) -> None:
-    """The share that is right against the confidence, and how often each confidence is given.
+    """Draws a reliability diagram, and below it the histogram of confidence.
 
     Source: M. H. DeGroot and S. E. Fienberg, "The comparison and evaluation of forecasters",
     The Statistician 32 (1983).
@@ -59,7 +59,7 @@ def draw_calibration(report: Report, path: Path) -> None:
             2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.04}
         )
         _draw_reliability(above, filled)
-        note = f"{len(report.bins)} bins of equal width; bars of 95 % confidence"
+        note = f"{len(report.bins)} bins of equal width; bars: 95 % intervals"
         headline(above, f"Expected calibration error {percent(report.ece, 2)}", note)
         low, counts = [row.low for row in filled], [row.count for row in filled]
         wide, blue, ground = report.bins[0].high, theme().blue, theme().ground
@@ -74,25 +74,25 @@ def draw_calibration(report: Report, path: Path) -> None:
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     colours = theme()
     axes.plot([0, 1], [0, 1], "--", color=colours.soft, linewidth=1.3, label="perfect calibration")
-    label = "share of the tiles in a bin"
+    label = "accuracy of a bin"
     draw_bins(axes, bins, (0, 1), label=label, fmt="o", color=colours.blue, markersize=8)
     hints = [
-        f"{row.count:,} answers that were {percent(row.confidence)} sure: "
+        f"{row.count:,} answers with a confidence of {percent(row.confidence)}: "
         f"{percent(row.accuracy)} correct"
         for row in bins
     ]
     add_hints(axes, [row.confidence for row in bins], [row.accuracy for row in bins], hints)
-    axes.set(xlim=(0, 1.01), ylim=(-0.02, 1.02), ylabel="share that is right")
+    axes.set(xlim=(0, 1.01), ylim=(-0.02, 1.02), ylabel="accuracy")
     show_shares(axes.yaxis)
     axes.grid()
     axes.legend(loc="lower right")
 
 
 def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
-    """Share of wrong answers against the share of tiles that are not answered, on logarithms.
+    """Draws the error rate against the fraction of tiles not answered, on logarithmic axes.
 
-    Of each set of tiles, how sure each answer is, float64[N], and whether it is right, bool[N]; the
-    headline tells of the first.
+    ``answers`` has the confidence, float64[N], and correctness, bool[N], of the answers to each set
+    of tiles; the headline is about the first set.
     """
     first = next(iter(answers.values()))
     with plot(path, 8.6, 5.8) as axes:
@@ -110,17 +110,17 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         headline(
             axes,
             f"{percent(coverage_at_zero(*first))} of the tiles are answered without a mistake",
-            f"at 1 % not answered (dashed) {percent(at_99, 3)} are wrong; "
-            "lines end where nothing is",
+            f"with 1 % not answered (dashed), {percent(at_99, 3)} are wrong; "
+            "lines end where no errors are left",
         )
-        axes.set_xlabel("share of tiles not answered, the least sure first")
-        axes.set_ylabel("share of the answers that is wrong")
+        axes.set_xlabel("fraction of tiles not answered, least confident first")
+        axes.set_ylabel("error rate of the answers")
         axes.grid()
         axes.legend(loc="lower left")
 
 
 def _make_logarithmic(axes: Axes) -> None:
-    """Takes both axes to logarithms; where the lines span none of one, they lend it no ends."""
+    """Makes both axes logarithmic, with fixed limits where the lines do not span an axis."""
     x, y = np.concatenate([line.get_xydata() for line in axes.lines]).T
     if len(set(x)) < 2:
         axes.set_xlim(1e-4, 1)
@@ -129,14 +129,14 @@ def _make_logarithmic(axes: Axes) -> None:
     axes.set(xscale="log", yscale="log")
 
 
-MARKED = 0.99  # the confidence that is marked on every curve of risk
+MARKED = 0.99  # confidence marked on every risk-coverage curve
 
 
 def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
-    """The share of wrong digits against the share of digits read, for every threshold.
+    """Draws the fraction of wrong digits against the fraction of digits read, for all thresholds.
 
-    The line is what was measured, the shade reaches up to the upper bound of 95 %. Where nothing
-    was wrong there is no line, since a logarithmic axis has no zero, and only the shade.
+    Lines are measured values, shading reaches the upper 95 % bound. Without errors there is only
+    shading, since a logarithmic axis has no zero.
     """
     shares = np.concatenate([np.r_[curve.risk, curve.upper] for curve in curves.values()])
     # The axis starts at the power of ten below every risk and bound.
@@ -146,14 +146,14 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
             _draw_risk(axes, curve, lowest, line=line, colour=colour, name=name)
         label = f"confidence {percent(MARKED, 0)}"
         axes.plot([], [], "o", color=theme().soft, markersize=8, label=label)
-        note = "each point states what is at least as sure; shaded up to the bound of 95 %"
+        note = "each point is a confidence threshold; shaded up to the 95 % bound"
         headline(axes, "Wrong digits against digits read", note)
         axes.set(yscale="log", ylim=(lowest, 1), xlim=(0, 1.01))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(written(share_tick))
         show_shares(axes.xaxis)
-        axes.set_xlabel("share of all digits that is read, and right")
-        axes.set_ylabel("share of the stated digits that is wrong")
+        axes.set_xlabel("fraction of all digits read correctly")
+        axes.set_ylabel("fraction of digits read that are wrong")
         axes.grid()
         axes.legend(loc="upper left")
 
@@ -166,7 +166,7 @@ def _draw_risk(
     axes.plot(curve.coverage, measured, line, color=colour, linewidth=2, label=name)
     axes.fill_between(curve.coverage, from_here, curve.upper, color=colour, alpha=0.15, linewidth=0)
     hints = [
-        f"at least {percent(sure, 2)} sure: {percent(share)} of them, {percent(wrong, 2)} wrong"
+        f"confidence from {percent(sure, 2)}: {percent(share)} read, {percent(wrong, 2)} wrong"
         for sure, share, wrong in zip(curve.threshold, curve.coverage, curve.risk, strict=True)
     ]
     add_hints(axes, curve.coverage, from_here, hints)
@@ -175,11 +175,11 @@ def _draw_risk(
     axes.plot(x, y, "o", color=colour, markersize=8, clip_on=False)
 
 
-WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
+WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, the answer next to it, and a margin
 
 
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
-    """Every picture of a measurement; gives the files written."""
+    """Draws all figures of a robustness measurement; returns the files written."""
     draws = {
         "corruptions": partial(draw_corruptions, found),
         "sweeps": partial(draw_sweeps, found),
@@ -189,7 +189,7 @@ def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]
 
 
 def draw_corruptions(found: Robustness, path: Path) -> None:
-    """Accuracy under each corruption, best first, with intervals and the means."""
+    """Draws the accuracy under each corruption, best first, with intervals and means."""
     rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
     with plot(path, 9.2, 6.6) as axes:
         for place, row in enumerate(rows):
@@ -199,25 +199,25 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         note = f"{percent(found.clean.score.accuracy, 2)} without"
         if found.mean_accuracy_apart is not None:
             apart = percent(found.mean_accuracy_apart)
-            note += f"; {apart} under the {len(found.apart)} of a kind that training did not show"
+            note += f"; {apart} under the {len(found.apart)} of a kind not covered by training"
         headline(axes, title, note)
         axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
         axes.invert_yaxis()
         axes.set(xlim=(0, 1.1), xticks=np.arange(6) / 5)
         show_shares(axes.xaxis)
-        axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
+        axes.set_xlabel("accuracy; bars: 95 % intervals, dashed: mean of all")
         blue, orange = theme().blue, theme().orange
         kinds = {
-            None: Patch(color=blue, label="training not known"),
-            True: Patch(color=orange, label="of a kind trained with"),
-            False: Patch(color=blue, label="of a kind that training did not show"),
+            None: Patch(color=blue, label="training unknown"),
+            True: Patch(color=orange, label="of a kind covered by training"),
+            False: Patch(color=blue, label="of a kind not covered by training"),
         }
         handles = [kinds[kind] for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
 
 
 def draw_sweeps(found: Robustness, path: Path) -> None:
-    """Accuracy while one quantity changes, each in a plot of its own."""
+    """Draws the accuracy as one quantity varies, each in its own plot."""
     rows = -(-len(found.curves) // 3)
     with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
         plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
@@ -228,15 +228,15 @@ def draw_sweeps(found: Robustness, path: Path) -> None:
         for axes in plots[:, 0]:
             axes.set_ylabel("accuracy")
         n = found.curves[0].scores[0].n
-        note = f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual"
-        headline(plots[0, 0], "How far it goes", note)
+        note = f"{n:,} tiles per point; shaded: 95 % interval, dotted: usual value"
+        headline(plots[0, 0], "Accuracy along each sweep", note)
         for text in plots[0, 0].texts:
-            text.set_in_layout(False)  # it reaches over the next plot, which is not to make way
+            text.set_in_layout(False)  # it extends over the next plot, which must not move
 
 
 def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
-    """One tile of each digit under each corruption, and what was read."""
-    first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
+    """Draws one tile of each digit under each corruption, with the answer."""
+    first = split.tiles[:CHUNK]  # corrupted chunk by chunk, so these equal the measured ones
     chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
     conditions = (found.clean, *found.corruptions)
     with plot(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as axes:
@@ -259,7 +259,7 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
         names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
         grid = (len(conditions), len(chosen))
         draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
-        headline(axes, "What was read under each corruption", "wrong answers in red")
+        headline(axes, "Answers under each corruption", "errors in red")
 
 
 def _bar(axes: Axes, place: int, row: Condition) -> None:
@@ -292,15 +292,15 @@ def _words(name: str) -> str:
 
 
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
-_ENDS = (0.1, 0.999995)  # of an axis of logits
-_WORST = 14  # tiles of each set on the sheet
-_WIDE, _HIGH = 34, 42  # pixels of a tile on it with its text and the room around
-_FAR = 7.0  # of a logarithm of odds; float32 knows no probability nearer to 1
+_ENDS = (0.1, 0.999995)  # ends of a logit axis
+_WORST = 14  # tiles per set on the sheet
+_WIDE, _HIGH = 34, 42  # pixels of a cell on it, with caption and margin
+_FAR = 7.0  # limit of log10 odds: float32 has no probability closer to 1
 _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
 
 def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
-    """Every picture of a rejection; gives the files written."""
+    """Draws all figures of a rejection measurement; returns the files written."""
     draws = {
         "rejection-risk": partial(draw_coverage, found.answers),
         "rejection-reliability": partial(draw_reliability, found),
@@ -312,7 +312,7 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
 
 
 def draw_reliability(found: Rejection, path: Path) -> None:
-    """Share that is right against confidence, in bins that hold as many answers each."""
+    """Draws accuracy against confidence, in bins with equal numbers of answers."""
     with plot(path, 7.4, 7.2) as axes:
         label = "perfect calibration"
         axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, color=theme().soft, label=label)
@@ -330,28 +330,28 @@ def draw_reliability(found: Rejection, path: Path) -> None:
                 markersize=6,
                 clip_on=False,
             )
-        note = "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it"
-        headline(axes, "Confidence against what is right", note)
+        note = "bins of equal mass, bars: 95 % intervals; points on an edge lie beyond it"
+        headline(axes, "Accuracy against confidence", note)
         axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(written(share_tick))
         axes.tick_params(axis="x", labelrotation=30)
-        axes.set_xlabel("confidence, axis of logits")
-        axes.set_ylabel("share that is right, axis of logits")
+        axes.set_xlabel("confidence, logit axis")
+        axes.set_ylabel("accuracy, logit axis")
         axes.grid()
         axes.legend(loc="lower right")
 
 
 def draw_scores(found: Rejection, path: Path) -> None:
-    """How well each score tells digits from each set of negatives, the best of each set in bold."""
+    """Draws the AUROC of each score for each set of negatives, the best of each set in bold."""
     names, sets = list(found.scores), list(found.negatives)
     area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
     colours = theme()
     shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
     with plot(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as axes:
-        # Chance is half of the way to red, so that numbers stay legible on it.
+        # Chance is only halfway to red, which keeps the numbers legible.
         axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(area):
             best = value.round(4) == area[row].max().round(4)
@@ -362,22 +362,22 @@ def draw_scores(found: Rejection, path: Path) -> None:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         note = "AUROC: how often a digit has the higher score; the best of each row in bold"
-        headline(axes, "Which score tells digits from what is none", note)
+        headline(axes, "How well each score separates digits from negatives", note)
 
 
 def draw_negatives(found: Rejection, path: Path) -> None:
-    """The recommended score of digits against that of each set of negatives."""
+    """Draws the distributions of the recommended score for digits and each set of negatives."""
     names = list(found.negatives)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     digits = _shown(found, "digits")
     every = [_shown(found, name) for name in names]
     scores = np.concatenate([digits, *every])
-    # Without the few that are far beyond all others and would take up the axis.
+    # Clips the few outliers, which would stretch the axis.
     edges = np.histogram_bin_edges(scores.clip(*np.quantile(scores, [0.005, 0.995])), 40)
     with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
         name = f"{found.recommended[0].upper()}{found.recommended[1:]}"
-        title = f"{name} of digits (blue) and of what is none (red)"
+        title = f"{name} of digits (blue) and negatives (red)"
         figure.suptitle(title, x=0.02, ha="left", fontsize=15, fontweight="bold")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for axes, name, scores in zip(panels.flat, names, every, strict=False):
@@ -392,17 +392,17 @@ def draw_negatives(found: Rejection, path: Path) -> None:
         for axes in panels.flat[len(names) :]:
             axes.set_axis_off()
         for axes in panels.flat[max(0, len(names) - columns) : len(names)]:
-            axes.tick_params(labelbottom=True)  # where nothing is below
+            axes.tick_params(labelbottom=True)  # no panel below
         unit = "log10 of its odds" if found.recommended in _PROBABILITIES else "higher for digits"
         figure.supxlabel(f"{found.recommended}, {unit}", fontsize=12, color=theme().ink)
 
 
 def draw_taken(found: Rejection, path: Path) -> None:
-    """The negatives of each set that look most like a digit, and what they are read as."""
+    """Draws the negatives of each set that score most like digits, with the digits read."""
     names = list(found.negatives)
 
     def read_as(name: str, number: int) -> str:
-        """The digit and its probability, cut and not rounded: no ``100 %`` that is none."""
+        """The digit and its probability, truncated so that it never becomes ``100 %``."""
         chances = found.found[name].probabilities[number]
         return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"
 
@@ -417,12 +417,12 @@ def draw_taken(found: Rejection, path: Path) -> None:
     with plot(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as axes:
         grid = (len(names), _WORST)
         draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
-        note = f"by {found.recommended}; below each tile what it is read as, and the probability"
-        headline(axes, "What is no digit and looks most like one", note)
+        note = f"by {found.recommended}; below each tile the digit read and its probability"
+        headline(axes, "Negatives most similar to digits", note)
 
 
 def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
-    """Scores as the axis has them: of probabilities the logarithm of their odds to base 10."""
+    """Scores as plotted; for probabilities, log10 of their odds."""
     scores = found.found[name].scores[found.recommended]
     if found.recommended not in _PROBABILITIES:
         return scores

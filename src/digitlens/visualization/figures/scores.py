@@ -1,4 +1,4 @@
-"""What was read as what, digit by digit and tile by tile; and models side by side.
+"""Confusion matrices, scores per digit, sheets of tiles, and comparisons of models.
 
 Tiles are those that were evaluated, uint8[N, 28, 28], in their order.
 """
@@ -42,11 +42,11 @@ _TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def draw_confusion(report: Report, path: Path) -> None:
-    """The confusion matrix with the mistakes in colour and what is right kept quiet.
+    """Draws the confusion matrix with only the errors in colour.
 
-    Right answers are a thousand times as many as mistakes and would drown them on one scale, so
-    only mistakes are coloured, on a logarithmic one. Below each count stands its share of the
-    tiles of that digit, on the diagonal therefore the recall.
+    Correct answers outnumber errors a thousand to one and would hide them on a common scale, so
+    only errors are coloured, on a logarithmic scale. Below each count is its fraction of the tiles
+    of that digit, which on the diagonal is the recall.
     """
     mistakes = report.confusion.copy()
     np.fill_diagonal(mistakes, 0)
@@ -60,7 +60,7 @@ def draw_confusion(report: Report, path: Path) -> None:
             edgecolors=theme().ground,
             linewidth=1.5,
         )
-        label = "mistakes, on a logarithmic scale"
+        label = "errors, on a logarithmic scale"
         bar = figure.colorbar(drawn, shrink=0.72, pad=0.03, label=label)
         bar.set_ticks([tick for tick in _TICKS if tick <= highest], minor=False)
         bar.minorticks_off()
@@ -68,10 +68,8 @@ def draw_confusion(report: Report, path: Path) -> None:
         bar.outline.set_visible(False)
         _write_counts(axes, report.confusion, LogNorm(1, highest))
         share, low, high = (percent(each, 2) for each in (report.accuracy, *report.interval))
-        note = (
-            f"accuracy {share}, with 95 % confidence from {low} to {high};  small: share of the row"
-        )
-        headline(axes, f"{report.score.errors:,} mistakes in {report.n:,} tiles", note)
+        note = f"accuracy {share}, 95 % interval from {low} to {high};  small: fraction of the row"
+        headline(axes, f"{report.score.errors:,} errors in {report.n:,} tiles", note)
         for ticks in (axes.set_xticks, axes.set_yticks):
             ticks(np.arange(10) + 0.5, list("0123456789"))
         axes.set(aspect="equal", ylim=(10, 0))
@@ -82,7 +80,7 @@ def draw_confusion(report: Report, path: Path) -> None:
 
 
 def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
-    """Each count that is not zero, and under it its share of the row."""
+    """Writes each non-zero count, and below it its fraction of the row."""
     colours, rows = theme(), confusion.sum(axis=1)
     for truth, read in np.argwhere(confusion).tolist():
         count = int(confusion[truth, read])
@@ -99,13 +97,13 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
         axes.text(read + 0.5, truth + 0.76, rate, look, size=8)
 
 
-# Where an axis of scores may start: the highest that leaves the lowest bar a quarter of the axis,
-# since a bar that almost vanishes looks like a score of almost nothing.
+# Possible starts of a score axis: the highest that leaves the lowest bar a quarter of the axis,
+# since a bar that almost vanishes looks like a score near zero.
 _STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 
 
 def draw_classes(report: Report, path: Path) -> None:
-    """Precision, recall and F1 of each digit as bars, on an axis that says where it starts."""
+    """Draws precision, recall and F1 of each digit as bars; a note states where the axis starts."""
     colours = theme()
     names, hues = ("precision", "recall", "F1"), (colours.blue, colours.orange, colours.green)
     scores = np.array([(row.precision, row.recall, row.f1) for row in report.classes])
@@ -124,7 +122,7 @@ def draw_classes(report: Report, path: Path) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=" %"))
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
-        # The two strokes of a broken axis: bars that start above 0 must not look as if at 0.
+        # Two strokes mark a broken axis, as the bars do not start at 0.
         for height in (0.03, 0.05) if start else ():
             axes.plot(
                 [-0.009, 0.009],
@@ -141,24 +139,24 @@ Indices = npt.NDArray[np.int64]
 Cells = dict[tuple[int, int], int]  # row and column to the index of a tile
 
 COLUMNS = 10
-QUARTERS = ("surest", "", "middle", "", "least sure")
-WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two lines of text, and room around
+QUARTERS = ("highest", "", "median", "", "lowest")
+WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two captions, and a margin
 
 
 def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
-    """Wrong predictions, the surest first, since those hurt most."""
+    """Draws wrong predictions, the most confident first, since those do most harm."""
     chosen = _surest(report, report.wrong)[:most]
     total = len(report.wrong)
     title = f"{total:,} wrong of {report.n:,}"
     if total > len(chosen):
-        title += f", the {len(chosen)} surest of them"
-    note = "truth → read as, and the confidence" if total else "nothing to show"
+        title += f", the {len(chosen)} most confident ones"
+    note = "truth → read as, and confidence" if total else "nothing to show"
     cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
     _draw_read_tiles(report, tiles, cells, path, (title, note))
 
 
 def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
-    """Right predictions, one column a digit, from the surest through the quartiles to the least."""
+    """Draws correct predictions, a column per digit, at the quartiles of confidence."""
     right = _surest(report, np.flatnonzero(report.predicted == report.labels))
     cells: Cells = {}
     for digit in range(COLUMNS):
@@ -166,32 +164,32 @@ def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
         places = np.linspace(0, len(ranked) - 1, min(len(ranked), len(QUARTERS))).round()
         for row, place in enumerate(places.astype(int)):
             cells[row, digit] = int(ranked[place])
-    title = f"{len(right):,} right of {report.n:,}, from the surest to the least sure"
-    note = "truth → read as, and the confidence; rows are quartiles of each digit"
+    title = f"{len(right):,} correct of {report.n:,}, by decreasing confidence"
+    note = "truth → read as, and confidence; rows are quartiles of each digit"
     _draw_read_tiles(report, tiles, cells, path, (title, note), QUARTERS)
 
 
 def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -> None:
-    """The surest mistakes above, and below them the right answers that are the least sure.
+    """Draws the most confident errors, and below them the least confident correct answers.
 
-    The former tell where confidence deceives, the latter what it cannot tell.
+    The former show where confidence is misleading, the latter where it is needlessly low.
     """
     right = np.flatnonzero(report.predicted == report.labels)
     wrong = _surest(report, report.wrong)[:most]
     doubtful = right[np.argsort(report.confidence[right], kind="stable")][:most]
-    first = max(1, -(-len(wrong) // COLUMNS))  # rows of mistakes, empty where there is none
+    first = max(1, -(-len(wrong) // COLUMNS))  # rows of errors; one empty row without errors
     last = max(1, -(-len(doubtful) // COLUMNS))
     cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(wrong)}
     for place, index in enumerate(doubtful):
         cells[first + place // COLUMNS, place % COLUMNS] = int(index)
-    names = ["surest\nmistakes", *[""] * (first - 1), "least sure\nhits", *[""] * (last - 1)]
-    title = f"The {len(wrong)} surest mistakes and the {len(doubtful)} least sure hits"
-    note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and the confidence"
+    names = ["errors", *[""] * (first - 1), "correct", *[""] * (last - 1)]
+    title = f"The {len(wrong)} most confident errors and {len(doubtful)} least confident hits"
+    note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and confidence"
     _draw_read_tiles(report, tiles, cells, path, (title, note), names)
 
 
 def _surest(report: Report, indices: Indices) -> Indices:
-    """The same tiles, those read with the highest confidence first."""
+    """Indices of tiles by decreasing confidence."""
     return indices[np.argsort(-report.confidence[indices], kind="stable")]
 
 
@@ -222,15 +220,15 @@ def _read_as(report: Report, index: int) -> list[Caption]:
     return [Caption(f"{truth} → {predicted}{star}", colour, "bold"), sure]
 
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit
-MOST = 50  # tiles on a sheet
-PAIRS = 30  # pairs in a picture: those of the first models
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # abbreviate models where names would not fit
+MOST = 50  # tiles per sheet
+PAIRS = 30  # pairs per figure: those of the first models
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Each accuracy with its interval, and next to them each difference with its own.
+    """Draws each accuracy with its interval, and next to them each difference with its interval.
 
-    Dots, not bars: the axes do not start at 0. A difference whose interval leaves 0 out is orange.
+    Dots, not bars: the axes do not start at 0. A difference whose interval excludes 0 is orange.
     """
     pairs = comparison.pairs[:PAIRS]
     rows = max(len(comparison.names), len(pairs))
@@ -242,9 +240,9 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         left.set_yticks(range(len(names)), names)
         left.xaxis.set_major_formatter(written(share_tick))
         _draw_differences(right, pairs)
-        note = "dots with intervals of 95 % (Wilson)"
+        note = "dots with 95 % intervals (Wilson)"
         headline(left, f"Accuracy on {comparison.n:,} tiles", note)
-        headline(right, "Difference on the same tiles", "intervals of 95 % (Tango); McNemar's p")
+        headline(right, "Difference on the same tiles", "95 % intervals (Tango); McNemar's p")
         for axes in (left, right):
             axes.xaxis.set_major_locator(round_ticks(5))
             axes.grid(axis="x")
@@ -252,7 +250,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], path: Path) -> None:
-    """Tiles that the models read differently, those on which all are sure first."""
+    """Draws tiles that the models read differently, those with the most confident answers first."""
     every = comparison.disagreements()
     chosen = every[:MOST].tolist()
     high = HIGH + 7 * (len(comparison.names) - 1)
@@ -263,14 +261,14 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
         draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, high))
         title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
         if len(every) > len(chosen):
-            title += f"; the {len(chosen)} on which all are surest"
+            title += f"; the {len(chosen)} most confident ones"
         key = zip(LETTERS, comparison.names, strict=False)
         note = ",  ".join(f"{letter} = {name}" for letter, name in key)
-        headline(axes, title, f"the label, and what each reads:  {note}")
+        headline(axes, title, f"the label, and the answer of each model:  {note}")
 
 
 def _read_by_each(comparison: Comparison, index: int) -> list[Caption]:
-    """The label, and what each model says."""
+    """Captions with the label and the answer of each model."""
     truth = int(comparison.labels[index])
     lines = [Caption(f"label {truth}", theme().soft)]
     for letter, report in zip(LETTERS, comparison.reports.values(), strict=False):
@@ -287,40 +285,40 @@ def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     rows = zip(pairs, colours, strict=True)
     _dots(axes, [(pair.difference, pair.interval, colour) for pair, colour in rows])
     axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
-    names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
+    names = [f"{pair.first} minus {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(written(lambda x: f"{100 * x:+.3g}" if abs(x) > 1e-9 else "0"))
     axes.set_xlabel("percentage points")
 
 
 def _dots(axes: Axes, rows: Sequence[tuple[float, tuple[float, float], str]]) -> None:
-    """Of each row a value, its interval and colour."""
+    """Draws rows of (value, interval, colour)."""
     for place, (value, interval, colour) in enumerate(rows):
         axes.plot(interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(value, place, "o", color=colour, markersize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
-_LEAST_GAP = 0.115  # between the middles of two names, in heights of the axes
-_NEAR = 0.5  # names of dots that are nearer could touch, in widths of the axes
+_LEAST_GAP = 0.115  # between the centres of two names, in heights of the axes
+_NEAR = 0.5  # distance below which the names of two dots could touch, in widths of the axes
 
 
 @dataclass(frozen=True)
 class ModelPoint:
-    """One model."""
+    """One model of the comparison."""
 
     name: str
-    parameters: int  # numbers learned
+    parameters: int  # number of learned parameters
     bytes: int  # size of its graph's file
-    accuracy: float  # share of the tiles read right, 0 to 1
-    interval: tuple[float, float]  # an interval of it
-    microseconds: float  # time for a tile
+    accuracy: float  # fraction of tiles read correctly, 0 to 1
+    interval: tuple[float, float]  # confidence interval of the accuracy
+    microseconds: float  # time per tile
 
 
 def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> None:
-    """Error rates with intervals against parameters and, next to it, against time for a tile.
+    """Draws error rates with intervals against parameters, and next to it against time per tile.
 
-    The note says how the time was measured.
+    ``note`` states how the time was measured.
     """
     with canvas(path, 12.4, 5.8) as figure:
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
@@ -328,16 +326,16 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
         times = [(one.microseconds, f"{one.microseconds:,.3g} µs") for one in points]
         _draw_points(left, points, sizes)
         _draw_points(right, points, times)
-        left.set(xlabel="parameters", ylabel="tiles read wrong")
-        right.set_xlabel("microseconds for a tile")
-        headline(left, "Mistakes and size", "dots with intervals of 95 %; both axes logarithmic")
-        headline(right, "Mistakes and time", note)
+        left.set(xlabel="parameters", ylabel="error rate")
+        right.set_xlabel("microseconds per tile")
+        headline(left, "Errors and size", "dots with 95 % intervals; both axes logarithmic")
+        headline(right, "Errors and time", note)
 
 
 def _draw_points(
     axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]
 ) -> None:
-    """One panel, the dots at places with texts; limits come before names, which go by them."""
+    """Draws one panel; sets the limits before the names, whose positions depend on them."""
     places = [place for place, _ in along]
     axes.set(xscale="log", xlim=(min(places) / 2, max(places) * 2))
     _scale_errors(axes, points)
@@ -351,7 +349,7 @@ def _draw_points(
 
 
 def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
-    """Logarithmic, except for a model without mistakes, of which there is no logarithm."""
+    """Sets a logarithmic error axis, or a linear one if a model has no errors."""
     lows = [1 - point.interval[1] for point in points]
     highs = [1 - point.interval[0] for point in points]
     if min(lows) > 0 and all(point.accuracy < 1 for point in points):
@@ -363,7 +361,7 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
 
 
 def _name(axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]) -> None:
-    """Names next to the dots, on the side with room, moved up where they would touch."""
+    """Writes names next to the dots, on the side with room, moved up where they would touch."""
     dots = [(place, 1 - one.accuracy) for (place, _), one in zip(along, points, strict=True)]
     data = axes.transData.transform(dots)
     places = axes.transAxes.inverted().transform(data)
@@ -378,7 +376,7 @@ def _name(axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float,
 
 
 def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
-    """Heights for names, from the lowest up: that of the dot, or above a name that is near it."""
+    """Heights of the names, from the lowest up: that of the dot, or above a nearby name."""
     heights: list[tuple[int, float]] = []
     for index in np.argsort(places[:, 1], kind="stable").tolist():
         x, height = places[index].tolist()
@@ -390,7 +388,7 @@ def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
 
 
 def _short(value: float) -> str:
-    """A number of an axis: thousands and millions by their letters."""
+    """A number on an axis, with k for thousands and M for millions."""
     for unit, letter in ((1e6, " M"), (1e3, " k")):
         if value >= unit:
             return f"{value / unit:g}{letter}"

@@ -1,5 +1,5 @@
 "use strict";
-// Without this script the page says the same: cells are links, and marks have titles.
+// Without this script the page has the same content: cells are links, and marks have titles.
 document.documentElement.classList.add("js");
 
 const cells = [...document.querySelectorAll(".matrix a")];
@@ -27,7 +27,7 @@ for (const cell of cells) {
   cell.setAttribute("aria-controls", cell.hash.slice(1));
   cell.setAttribute("aria-expanded", "false");
   cell.addEventListener("click", (event) => {
-    event.preventDefault(); // the page stays where it is
+    event.preventDefault(); // keeps the scroll position
     const isOpen = cell.getAttribute("aria-expanded") === "true";
     choose(isOpen ? "" : cell.hash.slice(1));
     if (!isOpen) panels.scrollIntoView({ block: "nearest" });
@@ -51,7 +51,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") leave();
 });
 
-// Arrow keys go from cell to cell.
+// Arrow keys move between cells.
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 document.querySelector(".matrix").addEventListener("keydown", (event) => {
   const step = STEPS[event.key];
@@ -66,7 +66,7 @@ document.querySelector(".matrix").addEventListener("keydown", (event) => {
   }
 });
 
-// Titles of marks become one that appears at once.
+// Replaces the titles of marks by a tooltip that appears at once.
 for (const title of document.querySelectorAll("svg title")) {
   title.parentElement.dataset.tip = title.textContent;
   title.remove();
@@ -84,7 +84,7 @@ document.addEventListener("pointerover", (event) => {
 });
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
-// The part of the page that is read, in the contents.
+// Highlights the visible section in the table of contents.
 const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash, link]));
 const watcher = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) {

@@ -1,9 +1,9 @@
-// Reads pictures, by the server or within this browser: the one place that knows which.
+// Reads pictures on the server or in this browser; no other module distinguishes the two.
 // @ts-check
 import { byId } from "./dom.js";
 import { asPng } from "./raster.js";
 
-/** Something went wrong with a reading; `kind` says what may help. */
+/** A failed reading; `kind` selects the advice shown. */
 export class ReadError extends Error {
   /** @param {"away"|"busy"|"large"|"type"|"known"|"token"|"slow"|"other"} kind */
   constructor(kind, message) {
@@ -12,19 +12,19 @@ export class ReadError extends Error {
   }
 }
 
-const AWAY = "The server does not answer. It may have been stopped, or the network is gone.";
+const AWAY = "The server does not respond. It may have stopped, or the network is down.";
 const KINDS = { 401: "token", 413: "large", 415: "type", 422: "type", 429: "busy", 504: "slow" };
 const ADVICE = {
   token: "",
   large: "The picture is too large for this server.",
-  type: "This is no picture that can be read.",
+  type: "The picture cannot be read.",
   busy: "The server is busy. Try again in a moment.",
-  known: "What is said to be known cannot be used.",
+  known: "A constraint is invalid.",
   slow: "Reading took too long. Try a smaller picture.",
-  other: "The server could not read this.",
+  other: "The server could not read the picture.",
 };
 const TOKEN = "digitlens-token";
-const PATIENCE = 4; // times that a busy server is asked again
+const PATIENCE = 4; // retries while the server is busy
 
 export const MODE =
   document.querySelector("meta[name=digitlens-mode]")?.getAttribute("content") ?? "server";
@@ -35,8 +35,8 @@ export const MODE =
  */
 
 /**
- * Reads a picture: one reading a page.
- * @param {Picture} picture Pixels, or a file and what the browser made of it.
+ * Reads a picture; returns one reading per page.
+ * @param {Picture} picture Pixels, or a file with the bitmap that the browser decoded from it.
  * @param {Options} [options]
  * @returns {Promise<import("./reading.js").Reading[]>}
  */
@@ -44,17 +44,17 @@ export function read(picture, options = {}) {
   return MODE === "browser" ? readHere(picture, options) : readThere(picture, options);
 }
 
-/** What the visitor says is known of the numbers. */
+/** The constraints that the user entered. */
 export const known = { expect: "", decimal: "" };
 
-/** The name and hash of the models, once something was read. */
+/** Name and hash of the model; empty before the first reading. */
 export const model = { name: "", sha256: "" };
 
 let reader;
 
 /**
- * Loads the reader that runs in this browser; does nothing where a server reads.
- * @param {(share: number) => void} [onProgress] Told how much of it is there, 0 to 1.
+ * Loads the reader that runs in this browser; does nothing in server mode.
+ * @param {(share: number) => void} [onProgress] Receives the fraction loaded, 0 to 1.
  */
 export async function prepare(onProgress = () => {}) {
   if (MODE !== "browser") return;
@@ -71,7 +71,7 @@ async function readHere(picture, { signal }) {
     await prepare();
   } catch (error) {
     reader = undefined;
-    throw new ReadError("away", `The reader cannot be loaded: ${error.message}`);
+    throw new ReadError("away", `Cannot load the reader: ${error.message}`);
   }
   const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
   const begun = performance.now();
@@ -81,7 +81,7 @@ async function readHere(picture, { signal }) {
   return [{ name: "", page: 1, page_count: 1, seconds, ...reading }];
 }
 
-/** A reader refuses by RangeError what is no pattern. */
+/** Turns the RangeError with which a reader rejects an invalid pattern into a ReadError. */
 function unfit(error) {
   if (!(error instanceof RangeError)) throw error;
   throw new ReadError("known", `${ADVICE.known} ${error.message}`);
@@ -93,7 +93,7 @@ function pixelsOf(bitmap) {
   }
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0); // what is transparent stays so: the reader says on what it lies
+  context.drawImage(bitmap, 0, 0); // keeps transparency: the reader chooses the background
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 
@@ -110,7 +110,7 @@ async function readThere(picture, options) {
 }
 
 /**
- * A tile as the server's autoencoder draws it; nothing where there is no server.
+ * The reconstruction of a tile by the server's autoencoder; undefined without a server.
  * @param {string} tile 28 × 28 bytes in base64.
  * @param {AbortSignal} signal
  * @returns {Promise<{tile: string, error: number, drawn_better: number}|undefined>}
@@ -128,7 +128,7 @@ function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** The words of a query that say what is known, and others. */
+/** Query parameters: the constraints, and those in `more`. */
 function queryOf(more) {
   const said = Object.entries(known).filter(([, value]) => value);
   return new URLSearchParams({ ...more, ...Object.fromEntries(said) });
@@ -150,9 +150,9 @@ async function post(address, body, signal, more = {}) {
 }
 
 /**
- * Reads the table of each page of a file, by the server alone.
+ * Reads the table on each page of a file; needs a server.
  * @param {File} file
- * @param {{grid: string, rules: string, signal: AbortSignal}} options What is known, if anything.
+ * @param {{grid: string, rules: string, signal: AbortSignal}} options Empty strings are left out.
  */
 export async function readTables(file, { signal, ...options }) {
   const form = new FormData();
@@ -187,8 +187,8 @@ function pause(seconds, signal) {
 }
 
 /**
- * Asks the visitor for the server's token.
- * @returns {Promise<boolean>} Whether there is one now.
+ * Prompts for the server's token.
+ * @returns {Promise<boolean>} Whether one was entered.
  */
 export function askToken() {
   const dialog = byId("token");

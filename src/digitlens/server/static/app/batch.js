@@ -1,4 +1,4 @@
-// Many pictures, read one after the other: a list with progress, doubtful ones first, as one CSV file.
+// Reads many pictures in sequence: a list with progress, uncertain ones first, and one CSV file.
 // @ts-check
 import { askToken } from "./backend.js";
 import { byId, make, onClick } from "./dom.js";
@@ -11,13 +11,13 @@ import { amountsOf, doubtfulFirst } from "./numbers.js";
  *   entry?: PictureEntry}} Item
  */
 
-const SHOWN = 6; // numbers of a picture in the list
+const SHOWN = 6; // numbers listed per picture
 const ORDER = ["unsure", "failed", "reading", "done", "waiting"];
 
 export class Batch {
   /**
    * @param {(file: File, signal: AbortSignal) => Promise<PictureEntry>} read
-   * @param {(entry: PictureEntry) => void} open Shows a picture that was read.
+   * @param {(entry: PictureEntry) => void} open Shows a picture already read.
    */
   constructor(read, open) {
     this.read = read;
@@ -35,14 +35,14 @@ export class Batch {
     return this.items.flatMap(({ entry }) => entry?.readings ?? []);
   }
 
-  /** Reads pictures after those that are there. @param {File[]} files */
+  /** Appends pictures to the queue. @param {File[]} files */
   add(files) {
     this.items.push(...files.map((file) => ({ file, state: /** @type {const} */ ("waiting") })));
     if (this.control) this.#paint();
     else this.#run();
   }
 
-  /** A picture was corrected, or read once more. @param {PictureEntry} entry */
+  /** Updates a picture that was corrected or read again. @param {PictureEntry} entry */
   put(entry) {
     const item = this.items.find((each) => each.entry?.id === entry.id);
     if (!item) return;
@@ -102,7 +102,7 @@ export class Batch {
     byId("batch").hidden = !all.length;
     Object.assign(byId("batch-progress"), { max: Math.max(1, all.length), value: read + failed });
     const words = [`${read} of ${all.length} read`];
-    if (doubtful) words.push(`${doubtful} with doubts`);
+    if (doubtful) words.push(`${doubtful} uncertain`);
     if (failed) words.push(`${failed} failed`);
     byId("batch-count").textContent = words.join(", ");
     byId("batch-stop").hidden = !this.control;
@@ -124,7 +124,7 @@ export class Batch {
   }
 }
 
-/** What the list says of a picture, and where it stands in it. @param {Item} item */
+/** The row of a picture in the list, and its rank there. @param {Item} item */
 function facts({ state, problem, entry }) {
   if (!entry) {
     const note = { waiting: "waiting", reading: "reading …", failed: "failed", done: "" }[state];
@@ -134,7 +134,7 @@ function facts({ state, problem, entry }) {
   const doubtful = amounts.filter(({ status }) => status === "unsure").length;
   const texts = amounts.slice(0, SHOWN).map((amount) => (amount.status === "unsure" ? `${amount.text}?` : amount.text));
   const more = amounts.length > SHOWN ? [`and ${amounts.length - SHOWN} more`] : [];
-  const note = doubtful ? `${doubtful} not sure` : "sure";
+  const note = doubtful ? `${doubtful} uncertain` : "sure";
   return {
     rank: doubtful ? "unsure" : "done",
     text: [...texts, ...more].join("   ") || "no number",
@@ -142,7 +142,7 @@ function facts({ state, problem, entry }) {
   };
 }
 
-/** Decoded pictures are large: they are decoded again when they are opened. */
+/** Frees the large decoded picture; opening the entry decodes it again. */
 function forgetPixels(entry) {
   entry.bitmap?.close();
   entry.bitmap = null;

@@ -1,16 +1,16 @@
-// The paper to draw on: pen, eraser and keyboard, smooth at any density of pixels.
+// The drawing canvas: pen, eraser and keyboard, smooth at any pixel density.
 // @ts-check
 import { paintStroke } from "./strokes.js";
 
-const PALM = 600; // ms after a stylus in which fingers are taken for the hand that holds it
-const STEP = 8; // pixels that an arrow key moves the pen
-const SLIP = 4; // pixels that a pointer moves on a label before it draws
+const PALM = 600; // ms after stylus input during which touches are ignored as the palm
+const STEP = 8; // pixels per arrow key
+const SLIP = 4; // pixels a pointer must move on a label before it draws
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Paper {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {HTMLElement|null} labels What lies over the canvas and can be pressed; a stroke may begin there.
+   * @param {HTMLElement|null} labels Clickable layer over the canvas; a stroke may begin on it.
    * @param {import("./strokes.js").Drawing} drawing
    * @param {{moved: () => void, lifted: () => void}} heard
    */
@@ -25,14 +25,14 @@ export class Paper {
     this.context = canvas.getContext("2d");
     this.stroke = null;
     this.pointer = null;
-    this.pressed = null; // on a label, not moved so far
+    this.pressed = null; // pointerdown on a label, not moved yet
     this.penSeen = -Infinity;
-    this.cursor = null; // where the keyboard holds the pen, in the drawing
+    this.cursor = null; // pen position under keyboard control, in drawing coordinates
     this.#listen(labels);
     new ResizeObserver(() => this.resize()).observe(canvas);
   }
 
-  /** Fits the canvas to its place; a drawing that would not fit any more is shown smaller. */
+  /** Fits the canvas to its layout size; a drawing that no longer fits is scaled down. */
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !height) return;
@@ -45,7 +45,7 @@ export class Paper {
     this.onView?.();
   }
 
-  /** Paints everything anew. */
+  /** Repaints everything. */
   repaint() {
     this.context.setTransform(1, 0, 0, 1, 0, 0);
     this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -85,12 +85,12 @@ export class Paper {
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true });
-    this.canvas.classList.add("touched"); // a pointer needs no ring to show where the keys go
-    const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: the end of a stylus
+    this.canvas.classList.add("touched"); // hides the focus ring, which only keyboard use needs
+    const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: eraser end of a stylus
     this.#begin(rubs ? "eraser" : "pen", this.#point(event));
   }
 
-  /** A label that is pressed is chosen; a pointer that moves on from there draws. */
+  /** Starts a stroke on a pressed label once the pointer moves; otherwise the label is selected. */
   #slip(event) {
     const from = this.pressed;
     if (event.pointerId !== from?.pointerId) return;
@@ -129,7 +129,7 @@ export class Paper {
     this.heard.moved();
   }
 
-  /** Where a pointer is in the drawing, and how wide its stroke: a stylus that is pressed is wider. */
+  /** Position of a pointer in the drawing and stroke width, which grows with stylus pressure. */
   #point(event) {
     const box = this.canvas.getBoundingClientRect();
     const pressed = event.pointerType === "pen" && event.pressure > 0;

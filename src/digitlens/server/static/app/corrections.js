@@ -1,4 +1,4 @@
-// Digits that the visitor corrected: kept in this browser, and given as a data set.
+// Digits that the user corrected: stored in this browser, and exported as a data set.
 // @ts-check
 import { asPng, tilePixels } from "./raster.js";
 import { zip } from "./zip.js";
@@ -9,34 +9,34 @@ const KEY = "digitlens-corrections";
  *   confidence: number, model: string, when: string}} Correction */
 
 export class Corrections {
-  /** @param {() => void} changed Called when there are more or fewer. */
+  /** @param {() => void} changed Called after the list changes. */
   constructor(changed) {
     this.changed = changed;
     this.ids = new WeakMap();
     /** @type {Correction[]} */ this.list = stored();
     addEventListener("storage", (event) => {
       if (event.key !== KEY) return;
-      this.list = stored(); // another tab of this page wrote
+      this.list = stored(); // written by another tab
       changed();
     });
   }
 
   /**
-   * Says what a digit is.
+   * Records the correct value of a digit.
    * @param {import("./reading.js").Digit} digit
    * @param {number|"none"} label
    */
   set(digit, label, model) {
     const right = digit.status === "rejected" ? "none" : digit.value;
     if (label === right && digit.status !== "unsure") {
-      this.remove(digit); // it was read so already
+      this.remove(digit); // already read as this value
       return;
     }
     digit.corrected = label;
     if (digit.tile) this.#put(digit, { label, model });
   }
 
-  /** Takes a correction back. */
+  /** Removes a correction. */
   remove(digit) {
     delete digit.corrected;
     const id = this.ids.get(digit);
@@ -44,7 +44,7 @@ export class Corrections {
     this.#write(stored().filter((each) => each.id !== id));
   }
 
-  /** A digit was read again, perhaps with one more stroke: its newest tile is kept. */
+  /** Moves a correction to the same digit in a newer reading, with its newest tile. */
   carry(old, fresh) {
     const id = this.ids.get(old);
     if (!id || !fresh.tile) return;
@@ -55,19 +55,19 @@ export class Corrections {
     this.#write(list);
   }
 
-  /** Deletes all that was kept. */
+  /** Deletes all corrections. */
   clear() {
     this.ids = new WeakMap();
     this.#write([]);
   }
 
-  /** How many have a digit as label, and how many are none. */
+  /** The number of corrections to a digit, and of those marked as not a digit. */
   get counts() {
     const none = this.list.filter((each) => each.label === "none").length;
     return { digits: this.list.length - none, none };
   }
 
-  /** A zip file with tiles/00001.png … and labels.csv; what is no digit is left out. */
+  /** A zip file with tiles/00001.png … and labels.csv, without those marked as not a digit. */
   async dataset() {
     const digits = this.list.filter((each) => each.label !== "none");
     const name = (i) => `tiles/${String(i + 1).padStart(5, "0")}.png`;
@@ -97,7 +97,7 @@ export class Corrections {
       localStorage.setItem(KEY, JSON.stringify(list));
       this.full = false;
     } catch {
-      this.full = true; // said on the page: download and delete
+      this.full = true; // the page then advises to download and delete
     }
     this.changed();
   }

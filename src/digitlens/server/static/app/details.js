@@ -1,4 +1,4 @@
-// The chosen digit: its tile, its ten probabilities, what else it may be, and the right one.
+// The selected digit: tile, ten probabilities, alternatives, and keys to correct it.
 // @ts-check
 import { redraw } from "./backend.js";
 import { byId, make } from "./dom.js";
@@ -6,7 +6,7 @@ import { bytesOf } from "./corrections.js";
 import { tilePixels } from "./raster.js";
 import { alternatives, chance, percent, statusOf, valueOf } from "./reading.js";
 
-/** Makes the bars and the keys once; `correct` is told the right digit, or "none". */
+/** Creates the bars and keys once; `correct` receives the correct digit, or "none". */
 export function startDetails(correct) {
   const bars = Array.from({ length: 10 }, (_, value) =>
     make("li", {}, make("span", {}), make("i", {}), make("b", {}, `${value}`)),
@@ -17,7 +17,7 @@ export function startDetails(correct) {
   byId("wrong").addEventListener("click", () => openPad(byId("pad").hidden));
 }
 
-/** Shows or hides the keys for the right digit. */
+/** Shows or hides the correction keys. */
 export function openPad(open) {
   byId("pad").hidden = !open;
   byId("wrong").setAttribute("aria-expanded", String(open));
@@ -53,7 +53,7 @@ export function showDetails(digit, index, count) {
 
 function paintTile(digit) {
   const canvas = byId("tile");
-  canvas.setAttribute("aria-label", "What the network saw: ink bright on dark, 28 by 28 pixels");
+  canvas.setAttribute("aria-label", "Network input: bright ink on dark, 28 by 28 pixels");
   canvas.parentElement.hidden = !digit.tile;
   if (!digit.tile) return;
   canvas.getContext("2d").putImageData(tilePixels(bytesOf(digit.tile)), 0, 0);
@@ -62,8 +62,8 @@ function paintTile(digit) {
 let asked;
 
 /**
- * The chosen digit as the autoencoder draws it; only where there is a server, which has one.
- * Shows the digit drawn again as soon as the server has done so; hides it where it cannot be.
+ * Shows the autoencoder's reconstruction of the selected digit once the server returns it; hides
+ * it if there is none, as without a server.
  * @param {import("./reading.js").Digit} digit
  */
 async function showAgain({ tile }) {
@@ -71,7 +71,7 @@ async function showAgain({ tile }) {
   asked?.control.abort();
   const own = (asked = { tile, control: new AbortController() });
   const drawn = tile ? await redraw(tile, own.control.signal).catch(() => undefined) : undefined;
-  if (own !== asked) return; // another digit was chosen meanwhile
+  if (own !== asked) return; // another digit was selected meanwhile
   byId("again").hidden = !drawn;
   if (drawn) paintAgain(drawn);
 }
@@ -81,8 +81,8 @@ function paintAgain({ tile, error, drawn_better }) {
   context.putImageData(tilePixels(bytesOf(tile), [0.34, 0.71, 0.91]), 0, 0);
   const share = Math.round(100 * drawn_better);
   byId("again-text").textContent =
-    `Drawn again by the autoencoder, from a few numbers. ${share} % of MNIST’s digits are drawn ` +
-    `better (error ${error.toFixed(3)}).`;
+    `Reconstructed by the autoencoder with error ${error.toFixed(3)}; ` +
+    `${share} % of MNIST’s digits have a smaller one.`;
 }
 
 function paintBars(digit) {
@@ -102,7 +102,7 @@ function facts(digit) {
   else if (digit.corrected === undefined) {
     const others = alternatives(digit, 0.01).slice(0, 2);
     const words = others.map(([value, share]) => `${value} (${chance(share)})`).join(" or ");
-    const otherwise = words ? `otherwise ${words}` : "nothing else above 1 %";
+    const otherwise = words ? `otherwise ${words}` : "no alternative above 1 %";
     parts.push(` ${percent(digit.confidence)} % sure, ${otherwise}.`);
   }
   return parts;

@@ -1,11 +1,11 @@
-// Finds and makes elements; knows nothing of digits.
+// Finds and creates elements; independent of digits.
 // @ts-check
 
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
 /**
- * An element with properties and children; `class`, `role`, `aria-*` and `data-*` are attributes.
+ * Creates an element; `class`, `role`, `aria-*` and `data-*` are set as attributes.
  * @param {string} tag
  * @param {Record<string, any>} [properties]
  * @param {...(Node|string)} children
@@ -21,7 +21,7 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** An icon of the sprite in index.html. */
+/** Creates an icon from the sprite in index.html. */
 export function icon(name) {
   const drawing = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(drawing, "svg");
@@ -31,5 +31,5 @@ export function icon(name) {
   return svg;
 }
 
-/** Calls a function when a button is pressed. */
+/** Adds a click handler to the element with the given id. */
 export const onClick = (id, action) => byId(id).addEventListener("click", action);

@@ -1,4 +1,4 @@
-// The drawing and its tools: asks for a reading as it grows, and hands it on to be shown.
+// The drawing and its tools: requests readings while the user draws and passes them to the page.
 // @ts-check
 import { read } from "./backend.js";
 import { Paper } from "./canvas.js";
@@ -8,7 +8,7 @@ import { LARGE, rasterise, SMALL } from "./raster.js";
 import { carryCorrections, digitsOf, placed, textOf } from "./reading.js";
 import { Drawing } from "./strokes.js";
 
-const LOW = 28; // pixels: digits lower than this in a small picture are read again, larger
+const LOW = 28; // pixels: if a digit is lower than this, the drawing is read again at LARGE
 
 export class DrawBoard {
   /**
@@ -33,22 +33,22 @@ export class DrawBoard {
     this.#listen();
   }
 
-  /** Shows what was last read of the drawing. */
+  /** Shows the last reading of the drawing. */
   show(spoken = false) {
     const toLayer = (box) => box.map((value) => value * this.paper.scale);
     const shown = this.reading && { reading: this.reading, toLayer, spoken };
-    const empty = this.drawing.visible.length ? "" : "The answer appears here while you draw.";
+    const empty = this.drawing.visible.length ? "" : "The result appears here as you draw.";
     this.page.show(shown, empty);
     byId("hint-draw").hidden = this.drawing.visible.length > 0;
     this.#offer();
   }
 
-  /** Reads the drawing once more, by what is known now. */
+  /** Reads the drawing again under the current constraints. */
   again() {
     if (this.drawing.visible.length) this.live.settled();
   }
 
-  /** Takes up a drawing of the history; undo comes back to what was there. */
+  /** Loads a drawing from the history; undo restores the previous one. */
   open(entry) {
     this.drawing.clear(this.entry);
     this.entry = entry.id;
@@ -56,7 +56,7 @@ export class DrawBoard {
     this.#changed();
   }
 
-  /** The history says what the drawing reads as, with corrections. */
+  /** Stores the drawing in the history with its text, corrections included. */
   remember() {
     if (!this.reading || !digitsOf(this.reading).length) return;
     this.entry ||= this.page.history.next();
@@ -83,7 +83,7 @@ export class DrawBoard {
     this.#changed();
   }
 
-  /** Draws with "pen" or rubs with "eraser" from now on. */
+  /** Selects a tool, "pen" or "eraser". */
   take(tool) {
     this.paper.tool = tool;
     for (const name of ["pen", "eraser"]) {
@@ -126,7 +126,7 @@ export class DrawBoard {
     byId("clear").disabled = !this.drawing.visible.length;
   }
 
-  /** Reads the drawing small, and where its digits are low or many then larger. */
+  /** Reads the drawing at SMALL and, if it is final and has low digits, again at LARGE. */
   async #read({ signal, final, early }) {
     const small = await this.#readAt(SMALL, { signal, patient: final });
     if (!final || !small.reading || small.lowest >= LOW) return small.reading;
@@ -137,7 +137,7 @@ export class DrawBoard {
   async #readAt(side, options) {
     const raster = rasterise(this.drawing, side);
     if (!raster) return { reading: null, lowest: Infinity };
-    const onBusy = () => this.page.busy("The server is busy. Trying again …");
+    const onBusy = () => this.page.busy("The server is busy. Retrying …");
     const [reading] = await read({ pixels: raster.pixels }, { ...options, onBusy });
     const lowest = Math.min(...digitsOf(reading).map(({ box }) => box[3] - box[1]));
     return { reading: { ...placed(reading, raster.place), name: "drawing.png" }, lowest };

@@ -1,10 +1,10 @@
-// A reading as text to copy and as JSON and CSV to save.
+// Exports a reading as text to copy, and as JSON and CSV to save.
 // @ts-check
 import { make } from "./dom.js";
 import { amountsOf } from "./numbers.js";
 import { textOf, valueOf } from "./reading.js";
 
-// Those of `digitlens read --csv`, and what the visitor said.
+// The columns of `digitlens read --csv`, and the user's correction.
 const COLUMNS =
   "path,page,line,index,value,confidence,status,x0,y0,x1,y1,starts_number,reason,number,number_text," +
   "number_value,number_kind,number_unit,number_status,number_confidence,corrected";
@@ -39,7 +39,7 @@ export function asCsv(reading) {
 }
 
 /**
- * A row for each number of some readings.
+ * CSV with one row per number of the readings.
  * @param {import("./reading.js").Reading[]} readings
  */
 export function numbersCsv(readings) {
@@ -56,7 +56,7 @@ export function numbersCsv(readings) {
 /** @param {any[][]} rows */
 export const csvOf = (rows) => rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
 
-// Quoted where needed; what begins as a formula does, and is no number, is text to a spreadsheet.
+// Quotes where needed; prefixes text that a spreadsheet would run as a formula, unless a number.
 function cell(value) {
   const isFormula = /^[=+@\t-]/.test(value) && !/^[-+]?[\d.,]+$/.test(value);
   const text = isFormula ? `'${value}` : `${value}`;
@@ -70,7 +70,7 @@ export function save(name, type, content) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** Copies text; also where a page that came without TLS may not ask for the clipboard. */
+/** Copies text; falls back to execCommand, as pages without TLS have no clipboard API. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

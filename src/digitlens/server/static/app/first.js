@@ -1,4 +1,4 @@
-// Sets the theme that was chosen before, ahead of the first paint; not a module, so that it blocks.
+// Applies the stored theme before the first paint; a classic script, because modules are deferred.
 try {
   document.documentElement.dataset.theme = localStorage.getItem("digitlens-theme") || "auto";
 } catch {

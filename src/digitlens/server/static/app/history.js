@@ -1,11 +1,11 @@
-// What was read during this visit: pictures in memory, drawings also in the tab's own storage.
+// What was read in this tab: pictures in memory, drawings also in the tab's session storage.
 // @ts-check
 import { byId, make } from "./dom.js";
 import { Drawing } from "./strokes.js";
 
 const KEY = "digitlens-history";
 const MOST = 24;
-const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their size
+const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, displayed at half size
 
 /**
  * @typedef {{id: number, kind: "drawing", text: string, strokes: import("./strokes.js").Stroke[]}}
@@ -17,7 +17,7 @@ const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their s
  */
 
 export class History {
-  /** @param {(entry: DrawingEntry|PictureEntry) => void} open Called for an entry that is chosen. */
+  /** @param {(entry: DrawingEntry|PictureEntry) => void} open Called with the selected entry. */
   constructor(open) {
     this.open = open;
     /** @type {(DrawingEntry|PictureEntry)[]} */ this.entries = stored();
@@ -26,19 +26,19 @@ export class History {
     this.paint();
   }
 
-  /** A number for an entry to come. */
+  /** Returns a new entry id. */
   next() {
     return (this.count += 1);
   }
 
-  /** Adds an entry, or puts it in the place of the one with its number. */
+  /** Adds an entry, or replaces the one with the same id. */
   put(entry) {
     const known = this.entries.some(({ id }) => id === entry.id);
     const others = this.entries.map((each) => (each.id === entry.id ? entry : each));
     this.#replace(known ? others : [entry, ...this.entries].slice(0, MOST));
   }
 
-  /** Draws the list anew, in the colours of the theme. */
+  /** Repaints the list in the colours of the theme. */
   paint() {
     byId("history").hidden = !this.entries.length;
     byId("history-list").replaceChildren(...this.entries.map((entry) => this.#item(entry)));
@@ -50,7 +50,7 @@ export class History {
     try {
       sessionStorage.setItem(KEY, JSON.stringify(drawings));
     } catch {
-      // Too much for the tab's storage: the list lives as long as the page.
+      // Over the storage quota: the list lives only as long as the page.
     }
     this.paint();
   }

@@ -1,15 +1,15 @@
-// What the visitor says is known of the numbers: what is expected, and the decimal mark.
+// The form for constraints on the numbers: what is expected, and the decimal mark.
 // @ts-check
 import { known, MODE } from "./backend.js";
 import { byId } from "./dom.js";
 
-const SHAPES = "How many digits, or what they look like, # for each digit";
+const SHAPES = "Number of digits, or a pattern with # for each digit";
 const HELP = {
   server: `${SHAPES}; or range 0..500, >= 7, one of 12, 15, luhn, ean, isbn, iban. Several: 5; luhn.`,
   browser: `${SHAPES}.`,
 };
 
-/** @param {() => void} changed Called when something else is known. */
+/** @param {() => void} changed Called when a constraint changes. */
 export function startKnown(changed) {
   byId("expect-help").textContent = HELP[MODE];
   const apply = () => {

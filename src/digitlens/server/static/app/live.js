@@ -1,14 +1,14 @@
-// Decides when a growing drawing is read, so that the answer to its newest strokes wins.
+// Schedules readings of a drawing in progress, so that the result for the newest strokes wins.
 // @ts-check
 
-const PACE = 250; // ms between two readings while the pen moves: four answers a second are enough
+const PACE = 250; // ms between two readings while the pen moves: four results a second are enough
 
 export class Live {
   /**
    * @param {(options: {signal: AbortSignal, final: boolean, early: (answer: any) => void})
-   *   => Promise<any>} read May give an early answer before the one that it returns.
+   *   => Promise<any>} read May report an early answer before it returns the final one.
    * @param {(answer: any, final: boolean) => void} show
-   * @param {(error: Error) => void} fail Called for what the pen left behind only.
+   * @param {(error: Error) => void} fail Called for final readings only.
    */
   constructor(read, show, fail) {
     this.read = read;
@@ -20,20 +20,20 @@ export class Live {
     /** @type {Map<number, AbortController>} */ this.running = new Map();
   }
 
-  /** The pen moved: reads at a modest rate, and not while a reading is under way. */
+  /** The pen moved: reads at most every PACE ms, and not while a reading is in flight. */
   moved() {
     if (this.running.size || performance.now() - this.last < PACE) return;
     this.last = performance.now();
     this.#start(false);
   }
 
-  /** The drawing is as it shall be for now: reads it at once; older questions are dropped. */
+  /** The pen was lifted: reads at once and drops older requests. */
   settled() {
     this.stop();
     return this.#start(true);
   }
 
-  /** Nothing that was asked before is shown any more. */
+  /** Aborts all running requests; their answers are not shown. */
   stop() {
     for (const controller of this.running.values()) controller.abort();
     this.running.clear();

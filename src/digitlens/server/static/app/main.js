@@ -1,4 +1,4 @@
-// Puts the page together: modes, messages, keys, and which part is told what.
+// Assembles the page: modes, messages, keyboard shortcuts, and the wiring between the parts.
 // @ts-check
 import { askToken, model, MODE, prepare } from "./backend.js";
 import { Batch } from "./batch.js";
@@ -17,7 +17,7 @@ import { RegionsView } from "./regions.js";
 import { startTheme } from "./theme.js";
 import { View } from "./view.js";
 
-const BUSY = 150; // ms before "Reading …" shows: most readings are there sooner
+const BUSY = 150; // ms before "Reading …" shows: most readings take less
 const COPIED = 1600; // ms
 
 let mode = "draw";
@@ -31,7 +31,7 @@ const boards = {
   picture: new PictureBoard(pageFor("picture")),
 };
 
-/** What a board may do to the page; nothing, while the other board is shown. */
+/** The page's interface for a board; ignored while the other board is shown. */
 function pageFor(name) {
   const mine = (action) => (...given) => (mode === name ? action(...given) : undefined);
   return {
@@ -89,7 +89,7 @@ async function fail(error, again) {
     again?.();
     return;
   }
-  byId("notice-text").textContent = error.kind ? error.message : `Something broke: ${error.message}`;
+  byId("notice-text").textContent = error.kind ? error.message : `Unexpected error: ${error.message}`;
   byId("retry").hidden = !again || ["type", "large", "known"].includes(error.kind);
   byId("retry").onclick = () => {
     fail(null);
@@ -105,8 +105,8 @@ function showModel() {
 function showKept() {
   const { digits, none } = corrections.counts;
   const parts = [`${digits} ${digits === 1 ? "digit" : "digits"}`];
-  if (none) parts.push(`${none} marked as not a digit, which the data set leaves out`);
-  const full = corrections.full ? " This browser's storage is full: download them, then delete." : "";
+  if (none) parts.push(`${none} marked as not a digit, left out of the data set`);
+  const full = corrections.full ? " This browser's storage is full: download and delete them." : "";
   byId("kept").hidden = !digits && !none;
   byId("kept-text").textContent = `${parts.join("; ")}.${full}`;
   byId("kept-save").disabled = !digits;
@@ -129,7 +129,7 @@ function startSaving() {
   onClick("kept-delete", () => corrections.clear());
 }
 
-/** Keys that work wherever the focus is, fields apart. */
+/** Keyboard shortcuts that work anywhere except in input fields. */
 function listenKeys() {
   document.addEventListener("keydown", (event) => {
     const focus = /** @type {Element} */ (event.target);
@@ -159,13 +159,13 @@ function plainKey({ key }) {
 }
 
 const PRIVACY = {
-  server: "Drawings and pictures go to this server to be read, and are not kept.",
-  browser: "All of it runs in this browser. Nothing that you draw or show leaves it.",
+  server: "Drawings and pictures are sent to this server for reading and are not stored.",
+  browser: "Everything runs in this browser. Your drawings and pictures never leave it.",
 };
 
 function start() {
   byId("privacy").textContent = PRIVACY[MODE];
-  byId("view-table").hidden = MODE === "browser"; // which reads no tables
+  byId("view-table").hidden = MODE === "browser"; // tables need a server
   for (const each of ["draw", "picture"]) onClick(`mode-${each}`, () => setMode(each));
   onClick("dismiss", () => fail(null));
   startPictures((files) => {

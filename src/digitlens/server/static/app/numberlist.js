@@ -1,4 +1,4 @@
-// The list of numbers with their values: doubtful ones first, each with what else it may be.
+// The list of numbers with their values: uncertain ones first, each with its alternatives.
 // @ts-check
 import { byId, make } from "./dom.js";
 import { amountsOf, choicesOf, doubtfulFirst, meaningOf, sureness } from "./numbers.js";
@@ -21,11 +21,11 @@ export function startNumbers(actions) {
 function paint(list, reading, selected, actions) {
   const amounts = reading ? amountsOf(reading) : [];
   const [alone] = amounts;
-  // Of a lone whole number all is said by its digits.
+  // The digits alone say everything about a lone integer.
   const isPlain = amounts.length === 1 && alone.number.status === "number" && /^\d+$/.test(alone.text);
   byId("numbers").hidden = !amounts.length || isPlain;
   const doubtful = amounts.filter(({ status }) => status === "unsure").length;
-  byId("numbers-count").textContent = doubtful ? `${doubtful} of ${amounts.length} not sure` : "";
+  byId("numbers-count").textContent = doubtful ? `${doubtful} of ${amounts.length} uncertain` : "";
   const held = list.contains(document.activeElement) && document.activeElement.closest("li");
   const numbers = doubtfulFirst(amounts);
   const items = numbers.map((amount) => item(amount, amount.digits.includes(selected), actions));
@@ -56,7 +56,7 @@ function item(amount, isChosen, { select, choose, takeBack }) {
     return button;
   });
   if (corrected) {
-    const back = make("button", { type: "button", class: "quiet" }, "Take back");
+    const back = make("button", { type: "button", class: "quiet" }, "Undo correction");
     back.addEventListener("click", () => takeBack(amount));
     others.push(back);
   }
@@ -66,11 +66,11 @@ function item(amount, isChosen, { select, choose, takeBack }) {
     { "data-text": number.text },
     head,
     ...(reason ? [make("p", { class: "fine" }, reason)] : []),
-    ...(more.length ? [make("p", { class: "row", role: "group", "aria-label": `What ${text} may be` }, ...more)] : []),
+    ...(more.length ? [make("p", { class: "row", role: "group", "aria-label": `Alternatives for ${text}` }, ...more)] : []),
   );
 }
 
-/** One item is reached by Tab, with its buttons; arrow keys go to the others. */
+/** Roving tabindex: Tab reaches one item and its buttons, arrow keys move to the others. */
 function rove(items, current) {
   for (const each of items) {
     for (const button of each.querySelectorAll("button")) button.tabIndex = each === current ? 0 : -1;

@@ -1,4 +1,4 @@
-// The numbers of a reading with their values, as the visitor corrected them; draws nothing.
+// The numbers of a reading with their values and the user's corrections; draws nothing.
 // @ts-check
 import { holds, isRejected, percent, statusOf, valueOf, verdictOf } from "./reading.js";
 
@@ -8,10 +8,10 @@ import { holds, isRejected, percent, statusOf, valueOf, verdictOf } from "./read
  *   value: string|null, status: "number"|"unsure", reason: string, corrected: boolean}} Amount
  */
 
-const LEAST = 0.01; // probability from which an alternative is offered
+const LEAST = 0.01; // least probability of an alternative offered
 
 /**
- * The numbers of a reading in its order, each with its digits and with what it says now.
+ * The numbers of a reading in its order, each with its digits and its text and value as corrected.
  * @param {import("./reading.js").Reading} reading
  * @returns {Amount[]}
  */
@@ -24,43 +24,43 @@ export function amountsOf(reading) {
   return amounts.filter(({ digits, text }) => !digits.length || /\d/.test(text));
 }
 
-/** The doubtful ones first; otherwise in the order of the page. */
+/** Uncertain numbers first; otherwise in page order. */
 export function doubtfulFirst(amounts) {
   return [true, false].flatMap((first) => amounts.filter(({ status }) => (status === "unsure") === first));
 }
 
-/** What a number may be, by text and value: as it was read, and what else. */
+/** Choices for a number, as text and value: as read, and its alternatives. */
 export function choicesOf({ number, text, value, corrected }) {
   const others = number.alternatives.filter(({ probability }) => probability >= LEAST);
   const all = [{ text: number.text, value: number.value, probability: number.confidence }, ...others];
   return corrected ? all.filter((each) => each.text !== text || each.value !== value) : all;
 }
 
-/** What a number says where its text does not: a value, what kind of one, and its unit. */
+/** What the text of a number does not show: its value, kind and unit. */
 export function meaningOf({ number: { kind, unit }, text, value }) {
   const says = value !== null && value !== text ? `= ${value}` : "";
   return [says, kind, unit && !text.includes(unit) ? unit : ""].filter(Boolean).join(" ");
 }
 
 /**
- * What to say of a reading; also where each digit is sure and what they amount to is not.
+ * The verdict on a reading; uncertain also if all digits are sure but a number is not.
  * @param {import("./reading.js").Reading} reading
  */
 export function verdict(reading) {
   const told = verdictOf(reading);
   const doubtful = amountsOf(reading).find(({ status }) => status === "unsure");
   if (told.status !== "digit" || !doubtful) return told;
-  return { status: "unsure", text: `Not sure of ${doubtful.text}: ${doubtful.reason}.` };
+  return { status: "unsure", text: `Not sure about ${doubtful.text}: ${doubtful.reason}.` };
 }
 
 /** @returns {Amount} */
 function amount(number, digits) {
   const touched = digits.some(({ corrected }) => corrected !== undefined);
   const settled = number.corrected ?? (touched ? rewritten(number, digits) : undefined);
-  // Once a digit was corrected, the others alone may be doubtful: the number was looked at.
+  // A corrected digit means that the user checked the number: only other digits may be uncertain.
   const isDoubtful = (digit) => statusOf(digit) === "unsure";
   const unsure = number.corrected ? false : touched ? digits.some(isDoubtful) : number.status === "unsure";
-  const doubt = touched ? "another digit is doubtful" : number.reason;
+  const doubt = touched ? "another digit is uncertain" : number.reason;
   return {
     ...{ number, digits, text: number.text, value: number.value, ...settled },
     ...{ status: unsure ? "unsure" : "number", reason: unsure ? doubt : "" },
@@ -68,7 +68,7 @@ function amount(number, digits) {
   };
 }
 
-/** The text with its digits as they were corrected, and its value where that has the same digits. */
+/** The text with its corrected digits, and its value if that consists of the same digits. */
 function rewritten(number, digits) {
   const now = digits.map((digit) => valueOf(digit) ?? "");
   const replaced = (text) => {
@@ -82,6 +82,6 @@ function rewritten(number, digits) {
   return { text, value: known?.value ?? (isPlain && isWhole ? replaced(number.value) : null) };
 }
 
-/** How sure a number is, in words. */
+/** The confidence of a number as text. */
 export const sureness = ({ number, corrected }) =>
   (corrected ? "corrected" : `${percent(number.confidence)} %`);

@@ -3,15 +3,15 @@
 import { make } from "./dom.js";
 import { alternatives, chance, isRejected, percent, statusOf, valueOf } from "./reading.js";
 
-const TOLD = 0.02; // probability from which an alternative stands on the label
-const CROWDED = 0.2; // share of labels without room from which on all are shorter
-const LOW = 24; // pixels: lower boxes have thinner lines
-const MANY = 60; // digits from which labels have the value only
+const TOLD = 0.02; // least probability of an alternative shown on the label
+const CROWDED = 0.2; // fraction of labels without room above which all are shortened
+const LOW = 24; // pixels: boxes lower than this have thinner lines
+const MANY = 60; // digits above which labels show only the value
 
 /**
  * @param {HTMLElement} layer
  * @param {import("./reading.js").Digit[]} digits
- * @param {(box: number[]) => number[]} toLayer From the reading's coordinates to pixels of the layer.
+ * @param {(box: number[]) => number[]} toLayer Maps the reading's coordinates to layer pixels.
  * @param {{selected: number, rejected: boolean, choose: (index: number) => void}} options
  */
 export function showMarks(layer, digits, toLayer, { selected, rejected, choose }) {
@@ -25,14 +25,14 @@ export function showMarks(layer, digits, toLayer, { selected, rejected, choose }
     for (const part of [frame, label]) part?.addEventListener("click", () => choose(index));
   }
   layer.replaceChildren(...shown.map(({ frame }) => frame), ...shown.map(({ label }) => label));
-  // The chosen and the doubtful choose their places first.
+  // The selected and the uncertain digits are placed first.
   const order = { unsure: 0, digit: 1, rejected: 2 };
   shown.sort((a, b) => rank(a, selected, order) - rank(b, selected, order));
   settle(layer, shown, selected);
 }
 
 /**
- * The part of a box that is on the layer: one may reach beyond the paper.
+ * Clips a box to the layer: it may extend beyond the paper.
  * @param {HTMLElement} layer
  * @param {number[]} box
  */
@@ -90,7 +90,7 @@ function settle(layer, shown, selected) {
     places = placeLabels(wanted(shown), area);
   }
   shown.forEach(({ label, index }, i) => {
-    // Where there is no room at all, the line of digits next to the picture says it.
+    // Without any room the label is hidden; the strip of digits still shows the value.
     label.hidden = !places[i].free && index !== selected && label.classList.contains("tiny");
     label.style.left = `${places[i].x}px`;
     label.style.top = `${places[i].y}px`;
@@ -105,11 +105,11 @@ const wanted = (shown) =>
   }));
 
 /**
- * Finds places for labels next to their boxes, so that they hide neither each other nor the digits.
+ * Places labels next to their boxes, so that they cover neither each other nor the digits.
  * @typedef {{x0: number, y0: number, x1: number, y1: number}} Rectangle
- * @param {{box: Rectangle, width: number, height: number}[]} wanted The first choose first.
+ * @param {{box: Rectangle, width: number, height: number}[]} wanted In order of priority.
  * @param {{width: number, height: number}} area
- * @returns {{x: number, y: number, free: boolean}[]} Upper left corners; not free: over a label or a digit.
+ * @returns {{x: number, y: number, free: boolean}[]} Upper left corners; free if nothing is covered.
  */
 function placeLabels(wanted, area) {
   const boxes = wanted.map(({ box }) => box);
@@ -130,9 +130,9 @@ function placeLabels(wanted, area) {
 }
 
 const GAP = 4;
-const HARDLY = 0.1; // share of a label that may lie over a digit
+const HARDLY = 0.1; // fraction of a label that may cover a digit
 
-/** Above, below, right, left; then above and below at either edge. */
+/** Above, below; above at either edge; right, left; below at either edge. */
 function candidates({ x0, y0, x1, y1 }, width, height) {
   const [middle, above, below] = [(x0 + x1 - width) / 2, y0 - height - GAP, y1 + GAP];
   const centre = (y0 + y1 - height) / 2;

@@ -1,10 +1,10 @@
-// Which view of a picture the panel shows: its numbers, its table, or the regions of a template.
+// Switches the panel between the views of a picture: numbers, table, and template regions.
 // @ts-check
 import { byId, onClick } from "./dom.js";
 
 export class Panels {
   /**
-   * @param {import("./view.js").View} view Of the numbers.
+   * @param {import("./view.js").View} view The view of the numbers.
    * @param {Record<string, {show: (shown: any) => void, paintMarks: () => void}>} others By name.
    */
   constructor(view, others) {
@@ -19,7 +19,7 @@ export class Panels {
     return ["numbers", ...Object.keys(this.others)];
   }
 
-  /** Shows a reading; a drawing has its numbers alone. */
+  /** Shows a reading; a drawing has only the view of its numbers. */
   show(shown, empty) {
     this.shown = shown;
     this.view.show(shown, empty);
@@ -34,7 +34,7 @@ export class Panels {
     this.#open(name);
   }
 
-  /** Draws the marks anew, after the place of the picture changed. */
+  /** Redraws the marks after the picture was moved or resized. */
   refresh() {
     (this.others[this.open] ?? this.view).paintMarks();
   }

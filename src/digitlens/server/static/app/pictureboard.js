@@ -1,4 +1,4 @@
-// Pictures that were dropped, pasted, chosen or photographed: shown with what was read on them.
+// Shows pictures, dropped, pasted, chosen or photographed, with what was read on them.
 // @ts-check
 import { MODE, read, ReadError } from "./backend.js";
 import { byId, onClick } from "./dom.js";
@@ -6,9 +6,9 @@ import { carryCorrections, textOf } from "./reading.js";
 import { paperBelow } from "../reader/transparency.js";
 
 const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
-const LEGIBLE = 30; // pixels on the screen: so high are digits when a picture is enlarged
-const LARGEST = 6000; // pixels of a canvas's side: some phones allow no more
-const GRAINY = 3; // from so many times on, pixels are shown as such
+const LEGIBLE = 30; // screen pixels: height of digits in an enlarged picture
+const LARGEST = 6000; // pixels per side of a canvas: the limit of some phones
+const GRAINY = 3; // magnification from which pixels are shown without smoothing
 
 export class PictureBoard {
   /** @param {any} page See DrawBoard. */
@@ -22,7 +22,7 @@ export class PictureBoard {
     new ResizeObserver(() => this.#fit()).observe(byId("stage"));
   }
 
-  /** Reads a picture, and shows it. */
+  /** Reads a picture and shows it. */
   async open(file, id = this.page.history.next()) {
     this.controller?.abort();
     const controller = (this.controller = new AbortController());
@@ -41,7 +41,7 @@ export class PictureBoard {
     if (this.controller === controller) this.page.busy("");
   }
 
-  /** A picture was read once more: its corrections, regions and page are kept. */
+  /** Carries corrections, regions and page over to a new reading of the same picture. */
   #carry(before, entry) {
     Object.assign(entry, { regions: before.regions, page: before.page });
     for (const [page, reading] of entry.readings.entries()) {
@@ -50,7 +50,7 @@ export class PictureBoard {
     }
   }
 
-  /** Shows a picture that was read before; of many only few are kept decoded. */
+  /** Shows a picture read before, decoding it again if needed. */
   async showEntry(entry) {
     this.controller?.abort();
     entry.bitmap ??= await createImageBitmap(entry.file).catch(() => null);
@@ -58,7 +58,7 @@ export class PictureBoard {
     this.show();
   }
 
-  /** Shows the picture and its reading, or how to open one. */
+  /** Shows the picture and its reading, or a hint how to open one. */
   show(spoken = false) {
     const { entry } = this;
     byId("hint-picture").hidden = Boolean(entry);
@@ -68,7 +68,7 @@ export class PictureBoard {
     this.#enlarge(false);
     byId("enlarge").hidden = true;
     if (!entry) {
-      this.page.show(null, "What a picture says appears here.");
+      this.page.show(null, "The result appears here.");
       return;
     }
     const reading = entry.readings[entry.page];
@@ -80,19 +80,19 @@ export class PictureBoard {
     this.page.show({ reading, entry, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
   }
 
-  /** Reads the picture once more, by what is known now. */
+  /** Reads the picture again under the current constraints. */
   async again() {
     if (this.entry) await this.open(this.entry.file, this.entry.id);
   }
 
-  /** Another page of the same file. */
+  /** Shows another page of the same file. */
   turn(step) {
     const { entry } = this;
     entry.page = Math.min(entry.readings.length - 1, Math.max(0, entry.page + step));
     this.show(true);
   }
 
-  /** The history says what the picture reads as, with corrections. */
+  /** Stores the picture in the history with its text, corrections included. */
   remember() {
     const { entry } = this;
     entry.text = entry.readings.map(textOf).filter(Boolean).join("\n");
@@ -108,10 +108,10 @@ export class PictureBoard {
     const name = file.name || "picture";
     if (!file.size) throw new ReadError("type", "The file is empty.");
     if (!PICTURES.test(file.type)) {
-      throw new ReadError("type", `This is ${file.type}, not a picture. Choose PNG, JPEG or WebP.`);
+      throw new ReadError("type", `Expected a picture, found ${file.type}. Choose PNG, JPEG or WebP.`);
     }
     const bitmap = await createImageBitmap(file).catch(() => null);
-    const onBusy = () => this.page.busy("The server is busy. Trying again …");
+    const onBusy = () => this.page.busy("The server is busy. Retrying …");
     const picture = MODE === "browser" ? { bitmap } : { file };
     const readings = await read(picture, { signal, patient: true, onBusy });
     const kept = readings.map((reading) => ({ ...reading, name }));
@@ -134,7 +134,7 @@ export class PictureBoard {
     this.page.refresh();
   }
 
-  /** By how much digits must grow to be read with ease. */
+  /** The magnification at which the median digit is LEGIBLE. */
   #wanted({ lines }) {
     const heights = lines.flat().map(({ box }) => (box[3] - box[1]) * this.scale);
     heights.sort((a, b) => a - b);
@@ -155,7 +155,7 @@ export class PictureBoard {
     if (on) stage.scrollTo({ left: this.left - 12, top: this.top - 12 });
   }
 
-  /** Brings a digit into sight where the picture is enlarged. */
+  /** Scrolls a digit into view if the picture is enlarged. */
   #reveal(box) {
     const stage = byId("stage");
     if (!stage.classList.contains("enlarged")) return;
@@ -164,7 +164,7 @@ export class PictureBoard {
     stage.scrollTo({ left, top: (y0 + y1 - stage.clientHeight) / 2 });
   }
 
-  /** Paints the page as large as the stage allows; blank where the browser cannot open the file. */
+  /** Paints the page as large as the stage allows; blank if the browser cannot decode the file. */
   #paint({ width, height }) {
     const canvas = byId("sheet");
     const density = window.devicePixelRatio || 1;
@@ -200,10 +200,10 @@ function named(error, file) {
   return fresh;
 }
 
-const ENOUGH = 256; // pixels of the longest side: what is bright is so in a small copy, too
+const ENOUGH = 256; // pixels of the longest side of the copy whose brightness is measured
 
 /**
- * The paper on which a picture with transparency is shown: the one on which it is read.
+ * The background of a picture with transparency: the same one that the reader uses.
  * @param {ImageBitmap|null} bitmap
  * @returns {"#fff"|"#000"}
  */

@@ -1,4 +1,4 @@
-// The ways a picture comes in: dropped, pasted, chosen, or taken by the camera.
+// Picture input: drag and drop, paste, file chooser and camera.
 // @ts-check
 import { byId, onClick } from "./dom.js";
 
@@ -22,12 +22,12 @@ export function startPictures(open) {
 function listenInput(input, opened) {
   input.addEventListener("change", () => {
     opened(input.files);
-    input.value = ""; // so that the same file can be chosen again
+    input.value = ""; // allows choosing the same file again
   });
 }
 
 function listenDrop(opened) {
-  let depth = 0; // a pointer enters the parts of the page before it leaves the page
+  let depth = 0; // entered elements: dragenter on a child precedes dragleave on its parent
   const veil = (more) => {
     depth = Math.max(0, depth + more);
     byId("veil").hidden = depth === 0;
@@ -45,15 +45,15 @@ function listenDrop(opened) {
 }
 
 const REFUSALS = {
-  NotAllowedError: "The camera was refused. It can be allowed in the settings of this browser.",
-  NotFoundError: "There is no camera here.",
-  NotReadableError: "The camera is used by another program.",
+  NotAllowedError: "Camera access was denied. Allow it in the browser settings.",
+  NotFoundError: "No camera found.",
+  NotReadableError: "The camera is in use by another program.",
 };
 
-/** Opens the camera; where the browser has none for this page, its own way to take a photo. */
+/** Opens the camera dialog; falls back to the browser's own capture without camera access. */
 async function photograph(opened) {
   if (!navigator.mediaDevices?.getUserMedia) {
-    byId("capture").click(); // pages that came without TLS may not use the camera themselves
+    byId("capture").click(); // pages without TLS have no camera API
     return;
   }
   const dialog = byId("camera");
@@ -73,7 +73,7 @@ async function photograph(opened) {
     showCamera(REFUSALS[error.name] ?? `The camera cannot be used: ${error.message}.`, true);
     return;
   }
-  if (!dialog.open) dialog.onclose(); // closed while the browser asked
+  if (!dialog.open) dialog.onclose(); // closed during the permission prompt
   else await look(stream, opened);
 }
 

@@ -1,12 +1,12 @@
-// Brings a drawing to pixels for the reader: what was drawn with a margin, dark on white, and small.
+// Rasterises a drawing for the reader: its bounds plus a margin, dark on white, small.
 // @ts-check
 
-// A picture of at most 224 pixels is looked at twice, of 20 ms; a larger one three times, of 50 ms.
-// On 120 drawings of one and of four digits both were read alike.
+// Up to 224 pixels the reader makes two passes of 20 ms; above, three passes of 50 ms.
+// On 120 drawings of one and of four digits both sizes gave the same readings.
 export const SMALL = 224;
 export const LARGE = 448;
-// Of the height. What fills half of its picture is read even if doubtful, as the picture of one digit:
-// on paper that anything may be drawn on, letters shall be no digits (2 of 39 were at 0.4, 1 is now).
+// Of the height. Ink that fills half of its picture is read as a digit even if uncertain; on a page
+// where anything may be drawn, letters must be rejected (2 of 39 were read at 0.4, 1 of 39 now).
 const MARGIN = 0.55;
 
 /**
@@ -45,7 +45,7 @@ export function asPng({ data, width, height }) {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
-/** RGBA of a tile, its ink bright on dark. @param {Uint8Array} tile 28 × 28 bytes. */
+/** RGBA pixels of a tile, bright ink on dark. @param {Uint8Array} tile 28 × 28 bytes. */
 export function tilePixels(tile, [red, green, blue] = [1, 1, 1]) {
   const image = new ImageData(28, 28);
   tile.forEach((ink, i) => image.data.set([red * ink, green * ink, blue * ink, 255], 4 * i));

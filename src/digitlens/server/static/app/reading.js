@@ -1,4 +1,4 @@
-// What a reading says, in values and words, with the visitor's corrections; draws nothing.
+// Values and texts of a reading, with the user's corrections; draws nothing.
 // @ts-check
 
 /**
@@ -17,30 +17,30 @@
  * @typedef {{digit: Digit}|{mark: string}} Piece
  */
 
-/** All digits in reading order, rejected ones too. */
+/** All digits in reading order, including rejected ones. */
 export const digitsOf = (reading) => reading.lines.flat();
 
 /** Whole percent, rounded down and never 100: nothing here is certain. */
 export const percent = (share) => Math.min(99, Math.floor(100 * share));
 
-/** A probability in words, also where it is small. */
+/** A probability as text, "< 1 %" if it is small. */
 export const chance = (share) => (share >= 0.01 ? `${percent(share)} %` : "< 1 %");
 
-/** The value as corrected; null where there is no digit. */
+/** The corrected value; null for what is not a digit. */
 export function valueOf(digit) {
   if (digit.corrected === "none") return null;
   if (digit.corrected !== undefined) return digit.corrected;
   return digit.status === "rejected" ? null : digit.value;
 }
 
-/** digit, unsure or rejected; a corrected one is sure. */
+/** "digit", "unsure" or "rejected"; a corrected digit is never unsure. */
 export function statusOf(digit) {
   if (digit.corrected === undefined) return digit.status;
   return digit.corrected === "none" ? "rejected" : "digit";
 }
 
 /**
- * Whether a place was taken for no digit, and nobody said otherwise.
+ * Whether a candidate was rejected and not corrected.
  * @param {{status: string, corrected?: number|"none"}} digit
  */
 export const isRejected = ({ status, corrected }) => status === "rejected" && corrected === undefined;
@@ -63,9 +63,9 @@ export function numbersOf(line) {
 }
 
 /**
- * What stands on a line, number by number: digits, rejected ones among them, and their marks.
+ * The content of a line, number by number: digits, including rejected ones, and marks.
  * @param {Reading} reading
- * @param {number} place Of the line.
+ * @param {number} place Index of the line.
  * @returns {Piece[][]}
  */
 export function piecesOf(reading, place) {
@@ -88,7 +88,7 @@ export function piecesOf(reading, place) {
   return numbers;
 }
 
-/** The numbers with their marks, one line of the page a line; what is no digit is left out. */
+/** The numbers with their marks, one text line per line of the page, without rejected digits. */
 export function textOf(reading) {
   const chosen = reading.numbers.filter(({ corrected }) => corrected);
   const told = new Set();
@@ -96,7 +96,7 @@ export function textOf(reading) {
     const first = pieces.find(({ digit }) => digit)?.digit;
     const number = first && chosen.find(({ box }) => holds(box, first.box));
     if (!number) return said(pieces);
-    const again = told.has(number); // a number of several parts, as a price with raised cents
+    const again = told.has(number); // a number in several parts, such as a price with raised cents
     told.add(number);
     return again ? "" : number.corrected.text;
   };
@@ -106,24 +106,22 @@ export function textOf(reading) {
   return lines.filter(Boolean).join("\n");
 }
 
-/** Whether the middle of a box lies in another one. */
+/** Whether the centre of `box` lies in `outer`. */
 export function holds(outer, box) {
   const [x0, y0, x1, y1] = outer;
   const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   return x >= x0 && x <= x1 && y >= y0 && y <= y1;
 }
 
-/** A number as it is written; marks alone are left of none whose digits are all none. */
+/** A number as written; empty if none of its digits is left. */
 function said(pieces) {
   const digits = pieces.filter(({ digit }) => digit);
   if (digits.length && digits.every(({ digit }) => valueOf(digit) === null)) return "";
   return pieces.map(({ digit, mark }) => mark ?? valueOf(digit) ?? "").join("");
 }
 
-const times = (n, one, many) => `${n} ${n === 1 ? one : many}`;
-
 /**
- * What to say of a reading: a status, and a sentence.
+ * The verdict on a reading: a status and a sentence.
  * @param {Reading} reading
  * @returns {{status: "digit"|"unsure"|"rejected", text: string}}
  */
@@ -133,19 +131,19 @@ export function verdictOf(reading) {
   const doubtful = read.filter((digit) => statusOf(digit) === "unsure");
   if (!digits.length) return { status: "rejected", text: "No digit found." };
   if (!read.length) {
-    return { status: "rejected", text: `Not a digit: ${digits[0].reason || "so it was marked"}.` };
+    return { status: "rejected", text: `Not a digit: ${digits[0].reason || "marked by hand"}.` };
   }
   if (!doubtful.length) {
     const sure = read.length === 1 ? "One digit, sure." : `${read.length} digits, all sure.`;
     return { status: "digit", text: sure };
   }
   if (read.length === 1) return { status: "unsure", text: `Not sure: ${doubtful[0].reason}.` };
-  const first = `${valueOf(doubtful[0])} is ${doubtful[0].reason}`;
-  const text = `${times(doubtful.length, "digit is", "digits are")} not sure of ${read.length}: ${first}.`;
+  const first = `${valueOf(doubtful[0])}, ${doubtful[0].reason}`;
+  const text = `${doubtful.length} of ${read.length} digits uncertain: ${first}.`;
   return { status: "unsure", text };
 }
 
-/** Carries corrections over to a new reading of the same drawing, from digit to digit. */
+/** Carries corrections over to the matching digits of a new reading of the same picture. */
 export function carryCorrections(before, after) {
   const corrected = before ? digitsOf(before).filter((digit) => digit.corrected !== undefined) : [];
   const pairs = [];
@@ -168,7 +166,7 @@ export function overlap(a, b) {
   return (wide * high) / (area(a) + area(b) - wide * high);
 }
 
-/** The same reading with boxes in the coordinates of what it was taken from. */
+/** The reading with its boxes mapped from the raster to the drawing. */
 export function placed(reading, { scale, left, top }) {
   const move = ([x0, y0, x1, y1]) => [
     x0 * scale + left,

@@ -1,4 +1,4 @@
-// The regions of a template: rectangles on a picture, named, with what is known of each; as TOML.
+// Editor for the regions of a template: named rectangles with their constraints, saved as TOML.
 // @ts-check
 import { byId, make, onClick } from "./dom.js";
 import { save } from "./export.js";
@@ -8,8 +8,8 @@ import { save } from "./export.js";
  *   unit: string, box: number[]}} Region
  */
 
-const KINDS = { number: "number", counter: "counter, as of a meter", code: "code" };
-const LEAST = 6; // pixels of the picture: smaller rectangles are slips
+const KINDS = { number: "number", counter: "meter counter", code: "code" };
+const LEAST = 6; // picture pixels: smaller rectangles are accidental
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class RegionsView {
@@ -64,7 +64,7 @@ export class RegionsView {
 
   #check() {
     const isDocument = this.shown.reading.page_count > 1;
-    const problems = isDocument ? ["A template needs a picture of one page."] : problemsOf(this.regions);
+    const problems = isDocument ? ["A template needs a single-page picture."] : problemsOf(this.regions);
     byId("region-problem").textContent = problems[0] ?? "";
     byId("region-save").disabled = !this.regions.length || problems.length > 0;
   }
@@ -78,7 +78,7 @@ export class RegionsView {
     kind.append(...Object.entries(KINDS).map(([value, words]) => make("option", { value }, words)));
     kind.value = region.kind;
     const place = make("button", { type: "button", class: "text place" }, placeOf(region));
-    place.setAttribute("aria-label", `Place of ${region.name}: arrow keys move it, with Shift they size it`);
+    place.setAttribute("aria-label", `Position of ${region.name}: arrow keys move it, with Shift they resize it`);
     const remove = make("button", { type: "button", class: "quiet", "aria-label": `Remove ${region.name}` }, "Remove");
     remove.addEventListener("click", () => this.#remove(index));
     const numeric = { inputMode: "numeric", maxLength: 2 };
@@ -120,7 +120,7 @@ export class RegionsView {
     this.paintMarks();
   }
 
-  /** Moves the sides of a region, as far as the picture reaches and it does not vanish. */
+  /** Moves sides of a region by `by`, within the picture and down to LEAST pixels. */
   #place(region, by, from = region.box) {
     const box = from.map((side, i) => Math.round(Math.min(this.#size[i], Math.max(0, side + by[i]))));
     const isMoved = by[0] === by[2] && by[1] === by[3];
@@ -133,7 +133,7 @@ export class RegionsView {
 
   #addInMiddle() {
     const [width, height] = this.#size;
-    const top = (0.4 + 0.05 * this.regions.length) % 0.8; // none hides the one before
+    const top = (0.4 + 0.05 * this.regions.length) % 0.8; // offset from the previous one
     this.#add([0.3 * width, top * height, 0.7 * width, (top + 0.2) * height].map(Math.round));
     this.#focus(".place");
   }
@@ -159,7 +159,7 @@ export class RegionsView {
     field?.select?.();
   }
 
-  /** A new rectangle is dragged, one that is there is moved, or sized by its corner. */
+  /** Drags out a new rectangle, moves the one under the pointer, or resizes it by its corner. */
   #grab(event) {
     if (byId("panels").dataset.view !== "regions" || event.button !== 0) return;
     event.preventDefault();
@@ -189,7 +189,7 @@ export class RegionsView {
     for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: stop.signal });
   }
 
-  /** Where a pointer is on the picture, in its pixels. */
+  /** Position of a pointer in picture pixels. */
   #at({ clientX, clientY }) {
     const { left, top } = byId("marks").getBoundingClientRect();
     const [x0, y0, x1] = this.shown.toLayer([0, 0, 1, 1]);
@@ -204,19 +204,19 @@ const placeOf = ({ box: [x0, y0, x1, y1] }) => `${x0}, ${y0}; ${x1 - x0} × ${y1
 
 const rectangle = (a, b) => [...[0, 1].map((i) => Math.min(a[i], b[i])), ...[0, 1].map((i) => Math.max(a[i], b[i]))];
 
-/** What `digitlens watch` would refuse. @param {Region[]} regions */
+/** Errors that `digitlens watch` would report. @param {Region[]} regions */
 function problemsOf(regions) {
   const names = regions.map(({ name }) => name);
   return regions.flatMap(({ name, kind, digits, decimals }, index) => {
     if (!name) return ["Each region needs a name."];
-    if (names.indexOf(name) !== index) return [`Two regions have the name ${name}.`];
+    if (names.indexOf(name) !== index) return [`Two regions are named ${name}.`];
     if (kind === "counter" && !digits) return [`${name}: a counter needs its number of digits.`];
     if (digits > 18) return [`${name}: at most 18 digits.`];
-    return decimals > (digits || 18) ? [`${name}: at most as many decimals as digits.`] : [];
+    return decimals > (digits || 18) ? [`${name}: at most ${digits || 18} decimals.`] : [];
   });
 }
 
-/** As `digitlens template` writes it. @param {string} picture @param {Region[]} regions */
+/** TOML in the format of `digitlens template`. @param {string} picture @param {Region[]} regions */
 function asToml(picture, regions) {
   const parts = regions.map(({ name, box, ...known }) => {
     const said = Object.entries(known).filter(([key, value]) => value && !(key === "kind" && value === "number"));

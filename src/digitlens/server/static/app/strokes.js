@@ -1,8 +1,8 @@
-// A drawing as strokes that can be undone; paints itself on any 2D context, at any scale.
+// A drawing as undoable strokes; paints itself on any 2D context at any scale.
 // @ts-check
 
 /**
- * @typedef {[number, number, number]} Point x, y and width of the pen there.
+ * @typedef {[number, number, number]} Point x, y and pen width.
  * @typedef {{kind: "pen"|"eraser"|"clear", points: Point[], entry?: number}} Stroke
  */
 
@@ -12,14 +12,14 @@ export class Drawing {
     /** @type {Stroke[]} */ this.undone = [];
   }
 
-  /** Begins a stroke; the strokes that were undone are gone. */
+  /** Begins a stroke; discards undone strokes. */
   begin(kind, point) {
     this.strokes.push({ kind, points: [point] });
     this.undone = [];
     return this.strokes.at(-1);
   }
 
-  /** Takes everything away, so that it can be undone; `entry` comes back with the undo. */
+  /** Clears the drawing, undoably; undo returns `entry`. */
   clear(entry) {
     if (this.visible.length) {
       this.strokes.push({ kind: "clear", points: [], entry });
@@ -27,26 +27,26 @@ export class Drawing {
     }
   }
 
-  /** @returns {Stroke|undefined} What was taken back. */
+  /** @returns {Stroke|undefined} The stroke undone. */
   undo() {
     const stroke = this.strokes.pop();
     if (stroke) this.undone.push(stroke);
     return stroke;
   }
 
-  /** @returns {Stroke|undefined} What is there again. */
+  /** @returns {Stroke|undefined} The stroke redone. */
   redo() {
     const stroke = this.undone.pop();
     if (stroke) this.strokes.push(stroke);
     return stroke;
   }
 
-  /** The strokes since everything was last taken away. */
+  /** The strokes since the last clear. */
   get visible() {
     return this.strokes.slice(this.strokes.findLastIndex((s) => s.kind === "clear") + 1);
   }
 
-  /** @returns {[number, number, number, number]|null} x0, y0, x1, y1 of all that a pen drew. */
+  /** @returns {[number, number, number, number]|null} x0, y0, x1, y1 of all pen strokes. */
   get bounds() {
     const pens = this.visible.filter((stroke) => stroke.kind === "pen");
     const all = pens.flatMap((stroke) => stroke.points);
@@ -62,18 +62,18 @@ export class Drawing {
     return bounds;
   }
 
-  /** Paints all that is visible. */
+  /** Paints the visible strokes. */
   paint(context, colour) {
     for (const stroke of this.visible) paintStroke(context, stroke, colour);
   }
 }
 
 /**
- * Paints a stroke from one of its points on, so that a stroke that grows is painted piece by piece.
+ * Paints a stroke from the given point on, so that a growing stroke is painted incrementally.
  * @param {CanvasRenderingContext2D} context
  * @param {Stroke} stroke
  * @param {string} colour
- * @param {number} from Index of the first point that was not painted yet.
+ * @param {number} from Index of the first point not yet painted.
  */
 export function paintStroke(context, stroke, colour, from = 0) {
   const { points } = stroke;
@@ -91,7 +91,7 @@ function paintDot(context, [x, y, width]) {
   context.fill();
 }
 
-/** From the middle before a point to that point, bent where the stroke bends. */
+/** Paints the segment from the midpoint before the previous point to this point, as a curve. */
 function paintPiece(context, points, i) {
   const [x, y, width] = points[i];
   const [px, py, before] = points[i - 1];

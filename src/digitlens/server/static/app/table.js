@@ -1,4 +1,4 @@
-// The table on a picture: cells to be edited with the keyboard, doubtful ones marked, as CSV and Excel.
+// The table on a picture: cells editable by keyboard, uncertain ones marked; CSV and Excel export.
 // @ts-check
 import { readTables } from "./backend.js";
 import { byId, make, onClick } from "./dom.js";
@@ -14,11 +14,11 @@ import { workbook } from "./xlsx.js";
  */
 
 const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-const MOST_WIDE = 24; // characters of a column
+const MOST_WIDE = 24; // characters per column
 
 const BROKEN = {
-  sudoku: " No Sudoku was found in what was seen: the cells are as read without its rules.",
-  total: " A column does not add up to its last row: no total, or misread.",
+  sudoku: " What was read fits no Sudoku: the cells are shown without its rules.",
+  total: " A column does not add up to its last row: misread, or not a total.",
 };
 
 const isUnsure = (cell) => cell.status === "unsure" && !cell.corrected;
@@ -50,16 +50,16 @@ export class TableView {
     return `${this.shown.entry.name.replace(/\.\w+$/, "") || "picture"}-table`;
   }
 
-  /** Shows the table of a picture, which is read the first time. */
+  /** Shows the table of a picture; reads it the first time. */
   show(shown) {
     this.shown = shown;
     if (shown.entry.tables) this.#paint();
     else this.#ask();
   }
 
-  /** Marks the doubtful cells and the one that is edited on the picture. */
+  /** Marks the uncertain cells and the one being edited on the picture. */
   paintMarks() {
-    if (byId("panels").dataset.view !== "table") return; // left while it was read
+    if (byId("panels").dataset.view !== "table") return; // the view changed during the request
     const marks = this.rows.flatMap((row, r) =>
       row.flatMap((cell, c) => {
         const isHere = this.at[0] === r && this.at[1] === c;
@@ -118,7 +118,7 @@ export class TableView {
 
   #sum() {
     const [count, columns] = [this.#doubtful().length, this.rows[0]?.length ?? 0];
-    const doubt = count ? `${count} ${count === 1 ? "cell is" : "cells are"} not sure.` : "All sure.";
+    const doubt = count ? `${count} ${count === 1 ? "cell is" : "cells are"} uncertain.` : "All sure.";
     const size = `${this.rows.length} rows, ${columns} columns. `;
     this.#tell(size + doubt + this.kept, count || this.kept ? "unsure" : "digit");
     byId("next-doubtful").hidden = !count;
@@ -174,7 +174,7 @@ export class TableView {
 
   #note() {
     const cell = this.#here;
-    const read = cell.corrected ? `Read as ${cell.text || "empty"}. Escape takes it back.` : cell.reason;
+    const read = cell.corrected ? `Read as ${cell.text || "empty"}. Escape reverts to it.` : cell.reason;
     byId("cell-note").textContent = `Row ${this.at[0] + 1}, column ${this.at[1] + 1}${read ? `: ${read}` : ""}`;
     const asRead = { text: cell.text, value: cell.value, probability: cell.confidence };
     const choices = isUnsure(cell) ? [asRead, ...cell.alternatives.slice(0, 3)] : [];
@@ -192,7 +192,7 @@ export class TableView {
     return button;
   }
 
-  /** Says what the cell is that has the focus, or with nothing that it is as it was read. */
+  /** Corrects the focused cell; undefined restores it as read. */
   #settle(said) {
     const cell = this.#here;
     if (said) cell.corrected = said;

@@ -1,14 +1,14 @@
-// The switch between the theme of the system, light and dark; kept in this browser.
+// The theme switch: system, light or dark; stored in this browser.
 // @ts-check
 import { byId, icon } from "./dom.js";
 
 const KEY = "digitlens-theme";
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
-const SAID = { auto: "as the system", light: "light", dark: "dark" };
+const SAID = { auto: "system", light: "light", dark: "dark" };
 
 /**
- * Makes the switch work.
- * @param {() => void} changed Called after each change, also of the system's theme.
+ * Sets up the switch.
+ * @param {() => void} changed Called after each change, including changes of the system theme.
  */
 export function startTheme(changed) {
   const root = document.documentElement;
@@ -17,7 +17,7 @@ export function startTheme(changed) {
     const theme = root.dataset.theme;
     button.replaceChildren(icon(theme));
     button.title = `Theme: ${SAID[theme]}`;
-    button.setAttribute("aria-label", `Theme: ${SAID[theme]}. Change to ${SAID[NEXT[theme]]}`);
+    button.setAttribute("aria-label", `Theme: ${SAID[theme]}. Switch to ${SAID[NEXT[theme]]}`);
     changed();
   };
   button.addEventListener("click", () => {
@@ -33,6 +33,6 @@ function remember(theme) {
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // A browser that keeps nothing shows the theme until the page is left.
+    // Without storage the theme lasts until the page is closed.
   }
 }

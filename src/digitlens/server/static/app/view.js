@@ -1,4 +1,4 @@
-// Shows one reading: its digits as a line to choose from, the verdict, marks and details.
+// Shows one reading: a strip of selectable digits, the verdict, marks and details.
 // @ts-check
 import { byId, make } from "./dom.js";
 import { openPad, showDetails, startDetails } from "./details.js";
@@ -15,7 +15,7 @@ import {
   valueOf,
 } from "./reading.js";
 
-const FEW = 3; // so many rejected places are shown unasked
+const FEW = 3; // up to this many rejected candidates are shown by default
 
 /** @typedef {{reading: import("./reading.js").Reading, toLayer: (box: number[]) => number[],
  *   spoken?: boolean,
@@ -24,7 +24,7 @@ const FEW = 3; // so many rejected places are shown unasked
 export class View {
   /**
    * @param {import("./corrections.js").Corrections} corrections
-   * @param {() => void} changed Called when a correction changed what is read.
+   * @param {() => void} changed Called when a correction changes the text.
    */
   constructor(corrections, changed) {
     this.corrections = corrections;
@@ -48,7 +48,7 @@ export class View {
     return this.shown ? digitsOf(this.shown.reading) : [];
   }
 
-  /** Shows a reading, or with null none, with `empty` in its place. */
+  /** Shows a reading; for null, the text `empty` instead. */
   show(shown, empty = "") {
     const before = this.digits[this.selected];
     this.shown = shown;
@@ -61,7 +61,7 @@ export class View {
     if (shown?.spoken) this.#say();
   }
 
-  /** Chooses a digit; `picked` by the visitor, who may then type the right one. */
+  /** Selects a digit; if `picked` by the user, typing a digit corrects it. */
   select(index, picked = true) {
     this.selected = index;
     this.picked = picked;
@@ -69,7 +69,7 @@ export class View {
     this.shown?.reveal?.(this.digits[index].box);
   }
 
-  /** Says what the chosen digit is. */
+  /** Corrects the selected digit. */
   correct(label) {
     const digit = this.digits[this.selected];
     if (!digit) return;
@@ -80,16 +80,16 @@ export class View {
     this.#after(label === "none" ? "Marked as not a digit." : `Corrected to ${label}.`);
   }
 
-  /** Takes the correction of the chosen digit back. */
+  /** Undoes the correction of the selected digit. */
   takeBack() {
     const digit = this.digits[this.selected];
     if (!digit) return;
     this.#forget(digit);
     this.corrections.remove(digit);
-    this.#after("Correction taken back.");
+    this.#after("Correction undone.");
   }
 
-  /** Takes what else a number may be for it; its digits are corrected, too. */
+  /** Corrects a number to one of its alternatives, and its digits with it. */
   #chooseNumber({ number, digits }, said) {
     number.corrected = said && { text: said.text, value: said.value };
     const right = said?.text.replace(/\D/g, "") ?? "";
@@ -98,10 +98,10 @@ export class View {
       else this.corrections.set(digit, Number(right[place]), this.shown.reading.model);
     }
     this.picked = true;
-    this.#after(said ? `Corrected to ${said.text}.` : "Correction taken back.");
+    this.#after(said ? `Corrected to ${said.text}.` : "Correction undone.");
   }
 
-  /** A digit of a number is corrected by itself: what was chosen for the number no longer holds. */
+  /** Drops the correction of the number that holds a digit, as the digit itself is corrected. */
   #forget(digit) {
     const own = amountsOf(this.shown.reading).find(({ digits }) => digits.includes(digit));
     if (own) delete own.number.corrected;
@@ -118,7 +118,7 @@ export class View {
     return this.digits.findIndex((digit) => overlap(digit.box, before.box) > 0.5);
   }
 
-  /** Without a choice of the visitor: the first that is doubtful, else the last that was read. */
+  /** Default selection: the first uncertain digit, else the last one read. */
   #chooseAlone() {
     const { digits } = this;
     const unsure = this.shown && amountsOf(this.shown.reading).find(({ status }) => status === "unsure");
@@ -133,7 +133,7 @@ export class View {
     const count = this.digits.filter(isRejected).length;
     const offered = count > FEW && count < this.digits.length;
     byId("show-rejected").hidden = !offered;
-    byId("show-rejected").lastElementChild.textContent = `Show ${count} places that are no digits`;
+    byId("show-rejected").lastElementChild.textContent = `Show ${count} rejected candidates`;
     if (!offered) byId("rejected").checked = true;
     else if (!this.offered) byId("rejected").checked = false;
     this.offered = offered;
@@ -153,7 +153,7 @@ export class View {
     showDetails(this.digits[this.selected], this.selected, this.digits.length);
   }
 
-  /** Draws the marks of the digits, unless those of another view are shown. */
+  /** Draws the marks of the digits, unless another view is shown. */
   paintMarks() {
     if (this.isCovered) return;
     const toLayer = this.shown?.toLayer ?? ((box) => box);

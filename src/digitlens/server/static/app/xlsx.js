@@ -1,8 +1,8 @@
-// Writes a table as an Excel workbook: numbers as numbers, doubtful cells yellow.
+// Writes a table as an Excel workbook: numbers as numbers, uncertain cells yellow.
 // @ts-check
 import { zip } from "./zip.js";
 
-const DIGITS = 15; // that Excel keeps of a number; longer ones stay text
+const DIGITS = 15; // precision of numbers in Excel; longer ones are written as text
 const PACKAGE = "http://schemas.openxmlformats.org/package/2006";
 const OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
@@ -39,7 +39,7 @@ export function workbook(rows) {
   return zip(files);
 }
 
-/** @param {...string} parts Kind and file, with a colon between. */
+/** @param {...string} parts `kind:file` each. */
 function relations(...parts) {
   const links = parts.map((part, index) => {
     const [kind, target] = part.split(":");
@@ -64,6 +64,6 @@ function column(index) {
 
 function escaped(text) {
   const names = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-  // Characters that XML does not know are left out.
+  // Drops control characters, which XML does not allow.
   return [...text].filter((each) => each >= " " || each === "\n").join("").replace(/[&<>]/g, (each) => names[each]);
 }

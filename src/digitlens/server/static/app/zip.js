@@ -1,4 +1,4 @@
-// Writes zip files whose members are stored as they are: PNG files are packed already.
+// Writes zip files with uncompressed members: PNG files are already compressed.
 // @ts-check
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -9,7 +9,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 
 /**
  * @param {{name: string, content: Uint8Array}[]} files
- * @param {Date} [when] What the members are dated.
+ * @param {Date} [when] Timestamp of the members.
  * @returns {Uint8Array}
  */
 export function zip(files, when = new Date()) {
@@ -29,7 +29,7 @@ export function zip(files, when = new Date()) {
   return joined([...bodies, list, end]);
 }
 
-// How many bytes each number of a header takes, by its signature.
+// Bytes of each field of a header, by its signature.
 const SIZES = {
   0x04034b50: [2, 2, 2, 2, 2, 4, 4, 4, 2, 2],
   0x02014b50: [2, 2, 2, 2, 2, 2, 4, 4, 4, 2, 2, 2, 2, 2, 4, 4],

@@ -1,28 +1,28 @@
-// What NumPy does with numbers and short arrays, as far as reading needs it: rounding and ties too.
+// The NumPy operations that the reader needs, with NumPy's rounding and order of ties.
 
-/** To the nearest whole number, halves to the even one, as np.rint and Python's round. */
+/** Rounds to the nearest integer, halves to even, as np.rint and Python's round do. */
 export function rint(value) {
   const near = Math.round(value);
   return value % 1 && value % 0.5 === 0 && near % 2 ? near - 1 : near;
 }
 
-/** The value, or the nearest end of the range; the high end where the range is empty. */
+/** Clamps a value to a range; returns `high` if the range is empty. */
 export const clip = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** `count` whole numbers from 0 on. */
+/** The integers from 0 to count - 1. */
 export const range = (count) => [...Array(count).keys()];
 
-/** A typed array of a kind with a value for each index. */
+/** A typed array of the given kind, filled by index. */
 export function tabulate(Kind, count, valueAt) {
   const values = new Kind(count);
   for (let i = 0; i < count; i++) values[i] = valueAt(i);
   return values;
 }
 
-/** Indices from the lowest to the highest key; equal keys keep their order. */
+/** Indices in ascending order of keys; stable. */
 export const argsort = (keys) => [...keys.keys()].sort((a, b) => keys[a] - keys[b]);
 
-/** The same from the highest key to the lowest. */
+/** Indices in descending order of keys; stable. */
 export const argsortDown = (keys) => [...keys.keys()].sort((a, b) => keys[b] - keys[a]);
 
 /** The largest value, at least `initial`. */
@@ -32,7 +32,7 @@ export function max(values, initial = -Infinity) {
   return most;
 }
 
-/** Index of the first largest value; -1 of nothing. */
+/** Index of the first maximum; -1 for an empty array. */
 export const argmax = (values) => values.indexOf(max(values));
 
 export function sum(values) {
@@ -43,13 +43,13 @@ export function sum(values) {
 
 export const mean = (values) => sum(values) / values.length;
 
-/** A quantile by a straight line between neighbours, the method "linear" of np.quantile. */
+/** A quantile by linear interpolation, the method "linear" of np.quantile. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
   return between((rank) => sorted[rank], share * (sorted.length - 1));
 }
 
-/** The quantile of whole numbers that a histogram counts. */
+/** The quantile of integers given as a histogram. */
 export function quantileOf(counts, share) {
   return between((rank) => {
     let value = 0;
@@ -63,7 +63,7 @@ function between(valueAt, place) {
   return low + (valueAt(Math.ceil(place)) - low) * (place % 1);
 }
 
-/** How many of each whole number below `count` there are in every `step`-th value. */
+/** Counts of the integers below `count` among every `step`-th value from `first` on. */
 export function histogram(values, count, first = 0, step = 1) {
   const counts = new Uint32Array(count);
   for (let i = first; i < values.length; i += step) counts[values[i]]++;
@@ -75,7 +75,7 @@ export function medianColour(bytes) {
   return [0, 1, 2].map((channel) => quantileOf(histogram(bytes, 256, channel, 3), 0.5));
 }
 
-/** Items in groups, a new one wherever `starts(item, index)` says so. */
+/** Splits items into groups; a new group begins where `starts(item, index)` is true. */
 export function grouped(items, starts) {
   const groups = [];
   items.forEach((item, i) => {
@@ -85,7 +85,7 @@ export function grouped(items, starts) {
   return groups;
 }
 
-/** The upright box around points: x0, y0, x1, y1. */
+/** The bounding box of points: x0, y0, x1, y1. */
 export function boundsOf(points) {
   const [xs, ys] = [0, 1].map((k) => points.map((point) => point[k]));
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
@@ -94,5 +94,5 @@ export function boundsOf(points) {
 /** The corners of a box as a quad: top-left first, clockwise. */
 export const cornersOf = ([x0, y0, x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
 
-/** The middle of a box. */
+/** The centre of a box. */
 export const middleOf = ([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2];

@@ -1,27 +1,27 @@
-// Reads a number again in the light of a pattern: constrained CTC decoding of places and lines.
+// Decodes a number again under a pattern: constrained CTC decoding of places and lines.
 //
-// The twin of reading/constrained.py and of decode.search for patterns. A step is {chars, blank,
-// joined, place, line, column}: pairs of digit and probability; the probability of none; whether it
-// goes on with the digit of the step before; what it stands for, -1 for no place.
+// Port of reading/constrained.py and of decode.search for patterns. A step is {chars, blank,
+// joined, place, line, column}: pairs of digit and probability; the probability of no digit; may it
+// continue the digit of the previous step; its place, -1 if none; its line and column there.
 
 import { argmax, boundsOf, grouped, max, range, sum } from './arrays.js';
 import { BLANK, DIGITS, STRIDE, digitsOf, search } from './decode.js';
 import { pageBox, percent } from './layout.js';
 import { axesOf, heightOf } from './text_lines.js';
 
-const LEAST = 1e-6; // probability from which a digit is considered at a step
-const FAINT = 1e-3; // probability of a digit from which a step between characters counts
-const BELIEVED = 1e-6; // odds, against the best path, from which a pattern is believed ...
-const MISTAKEN = 0.02; // ... and share of pictures on which it does not hold
-const HALF = 0.25; // heights: half the width of a digit that has no box
+const LEAST = 1e-6; // least probability of a digit considered at a step
+const FAINT = 1e-3; // least probability of a digit at a step between characters
+const BELIEVED = 1e-6; // least odds, relative to the best path, at which a pattern is applied
+const MISTAKEN = 0.02; // fraction of pictures assumed to violate their pattern
+const HALF = 0.25; // line heights: half the width of a digit without a box
 
 /**
  * Chooses the most probable number that a pattern allows.
  *
- * @param view, layout, size, thresholds See `arrange`, and what it gave.
- * @param pattern {text, places}: as it was written, and see `parsePattern`.
- * @returns {lines, characters, constrained}: digits that are no part of the number are rejected;
- *   where nothing seen agrees with the pattern, all stays as it was read, but is unsure.
+ * @param view, layout, size, thresholds The arguments of `arrange`; `layout` is its result.
+ * @param pattern {text, places}: as the user wrote it, and the result of `parsePattern`.
+ * @returns {lines, characters, constrained}: digits outside the number are rejected; if nothing
+ *   on the page matches the pattern, the reading is unchanged but unsure.
  */
 export function constrain(view, layout, size, thresholds, { text, places }) {
   const steps = stepsOf(view, layout);
@@ -38,7 +38,7 @@ export function constrain(view, layout, size, thresholds, { text, places }) {
   const same = best.text === without(steps, layout);
   const chosen = new Map(best.steps.map((step, i) => {
     const char = best.text[i];
-    // Mistaken or not, it is what was read without.
+    // The unconstrained reading counts too if it is the same number.
     const alone = same ? new Map(steps[step].chars).get(char) : 0;
     return [step, [char, (1 - mistaken) * shareOf(found, char, step) / held + mistaken * alone]];
   }));
@@ -48,7 +48,7 @@ export function constrain(view, layout, size, thresholds, { text, places }) {
   return { lines, characters: [], constrained };
 }
 
-/** What is seen on a page, in reading order. */
+/** The steps of a page in reading order. */
 function stepsOf(view, layout) {
   const found = [];
   const done = new Set();
@@ -74,7 +74,7 @@ function stepOf(chances, place, line, column, joined = false) {
   return { chars, blank, joined, place, line, column };
 }
 
-/** The step of a place: the digits by all networks. */
+/** The step of a place, with the fused probabilities of all networks. */
 function stepOfPlace(view, place) {
   const { line, symbol, box } = view.scores[place];
   const chances = Array.from(view.probabilities[place]);
@@ -83,7 +83,7 @@ function stepOfPlace(view, place) {
   return stepOf(chances.map((chance) => exists * chance), place, line, column);
 }
 
-/** The steps of places, and all else that the posteriors of their line may hold. */
+/** The steps of places, and further steps for digits in the posteriors of their line. */
 function withRest({ posteriors, symbols }, known) {
   const { line } = known[0];
   const best = posteriors.map(argmax);
@@ -105,7 +105,7 @@ function withRest({ posteriors, symbols }, known) {
   return [...known, ...others, ...faint].sort((a, b) => a.column - b.column);
 }
 
-/** How much rather a character stands twice than once: by the blanks within its run. */
+/** Odds that a character occurs twice rather than once, from the blanks within its run. */
 function againAt(posteriors, best, place) {
   const middle = Math.min(place, best.length - 1);
   const value = best[middle];
@@ -119,7 +119,7 @@ function againAt(posteriors, best, place) {
   return odds;
 }
 
-/** What is read without the pattern. */
+/** The digits read without the pattern. */
 function without(steps, layout) {
   const digits = new Map(layout.places.flat().map((place, i) => [place, layout.lines.flat()[i]]));
   return steps.map(({ place, chars, blank, joined }) => {
@@ -132,7 +132,7 @@ function without(steps, layout) {
   }).join('');
 }
 
-/** The odds of all numbers that have a digit at a step. */
+/** Total odds of the numbers that have the given digit at a step. */
 function shareOf(found, char, step) {
   return sum(found.map(({ text, steps, odds }) =>
     (text[steps.indexOf(step)] === char ? odds : 0)));
@@ -144,7 +144,7 @@ function doubted(lines, text) {
     (digit.status === 'rejected' ? digit : { ...digit, status: 'unsure', reason })));
 }
 
-/** The digits of the number that was chosen, in the lines where they stand. */
+/** Puts the digits of the chosen number into their lines. */
 function fitted(view, layout, size, steps, chosen, judge) {
   const known = new Map([...chosen].map(([step, answer]) => [steps[step].place, answer]));
   const places = layout.places.map((row) => [...row]);
@@ -160,7 +160,7 @@ function fitted(view, layout, size, steps, chosen, judge) {
   return lines;
 }
 
-/** The row and position of a digit without a place: next to a place on the same line. */
+/** Row and index at which to insert a digit without a place: next to a place on its line. */
 function positionOf(places, steps, step) {
   const order = [...range(step).reverse(), ...range(steps.length).slice(step + 1)];
   const near = order.find((i) => steps[i].line === steps[step].line && steps[i].place >= 0);
@@ -183,7 +183,7 @@ function judged(digit, answer, thresholds, text) {
   return { ...digit, value, confidence, status, reason };
 }
 
-/** A digit that is no place yet: of a line, what is around a column of its crop. */
+/** A new digit for a step without a place: its box spans the line around the step's column. */
 function newDigit(view, size, step) {
   const chances = new Map(step.chars);
   const shares = Array.from(DIGITS, (char) => chances.get(char) ?? LEAST);

@@ -1,13 +1,13 @@
-// Decodes what the line recogniser says of each step along a line into characters.
+// Decodes the posteriors of the line recogniser into characters.
 //
-// Best-path decoding of a CTC network, and its prefix beam search. Posteriors are an array of
-// Float32Arrays, one for each step, with a probability for each of CHARACTERS.
+// CTC best-path decoding and prefix beam search. Posteriors are an array of Float32Arrays, one per
+// step along the line, with one probability for each of CHARACTERS.
 
 import { argmax, clip, max, quantile, sum } from './arrays.js';
 
 const { fround } = Math;
 
-// The characters that the recogniser tells apart; everything else is one class, OTHER_SIGN.
+// The characters that the recogniser distinguishes; all others share the class OTHER_SIGN.
 export const DIGITS = '0123456789';
 const MARKS = ".,'-+/:%°()#*=×÷$€£¥§";
 const LATIN = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -15,47 +15,47 @@ export const OTHER_SIGN = '\ufffd';
 export const BLANK = 0; // class of the CTC blank
 export const CHARACTERS = `\0${DIGITS}${MARKS} ${LATIN}${OTHER_SIGN}`; // by class
 
-const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is any other sign
-const WIDTH = 32; // prefixes that a search follows
-const SLIGHT = 1e-6; // odds below which a prefix is not followed
-export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
-export const SPACED = `${DIGITS}.,:/%$€£`; // what may have a space beside it that is none
-// What is known of print before any is seen, in heights of digits; how many pairs that counts as.
-const GAP = 0.13; // between two digits of a number ...
+const LETTERS = CHARACTERS.indexOf(LATIN); // first class of letters; the last class is OTHER_SIGN
+const WIDTH = 32; // beam width: prefixes that a search follows
+const SLIGHT = 1e-6; // odds below which a prefix is dropped
+export const STRIDE = 8; // columns of a line crop per step of the posteriors
+export const SPACED = `${DIGITS}.,:/%$€£`; // characters next to which a space may be misread
+// Priors on the spacing of print, in digit heights, each with its weight in pairs of characters.
+const GAP = 0.13; // gap between two digits of a number
 const GAPS = 2.0;
-const SIDES = 1.0; // ... whichever character is beside it
+const SIDES = 1.0; // weight of the prior on the offset of each character
 const ADDED = 0.44; // what a space adds: 0.23 in narrow print, 0.9 in monospaced print
 const BLANKS = 20.0;
-const SPREAD = 0.15; // of gaps in numbers ...
+const SPREAD = 0.15; // standard deviation of gaps in numbers
 const SPREADS = 5.0;
-const UNEVEN = 0.06; // ... and how much more of spaces
-const TAILS = 4.0; // degrees of freedom: whole pixels make some gaps far wider than others
-const WIDE = 0.35; // heights more than usual that are a space at first
-const FARTHEST = 1.2; // heights: wider gaps say no more of the width of spaces
-const STRAY = 0.1; // square of heights: gaps further off say no more of the spread
-const SEEN = 7.0; // logits: most that the recogniser's word counts
+const UNEVEN = 0.06; // additional standard deviation of spaces
+const TAILS = 4.0; // degrees of freedom: rounding to pixels makes some gaps far wider than others
+const WIDE = 0.35; // heights above the median gap that count as a space initially
+const FARTHEST = 1.2; // heights: cap of a gap in the estimate of the width of spaces
+const STRAY = 0.1; // squared heights: cap of a deviation in the estimate of the spread
+const SEEN = 7.0; // logits: cap of the recogniser's evidence
 const HEARD = 0.05; // probability of a space below which there is none
 const ROUNDS = 5;
-const RARE = 100; // how many times rarer a letter is in a number than the recogniser was taught
-// Words of digits, marks and letters that look like digits, and two capitals at most behind them.
+const RARE = 100; // how many times rarer letters are in numbers than in the training lines
+// Words of digits, marks and letters that look like digits, with at most two capitals after them.
 const LIKE_NUMBER = `[\\dOoIl${MARKS.replace(/[-*+.()$]/g, '\\$&')}]+`;
 const NUMERIC = new RegExp(`(?<!\\S)(?=\\S*\\d)(?:${LIKE_NUMBER}(?!\\S)`
   + `|(?=\\S*\\d\\S*\\d)${LIKE_NUMBER}(?=[A-Z]{1,2}(?!\\S)))`, 'g');
 const LETTER = /[Oo]|[Il](?=\W?[\dOo])/g; // after a number, l is a litre
-// Words of digits and marks, one of them inside numbers, and lone letters before some of these.
+// Words of digits and marks with a mark as in numbers, and lone letters before some of these.
 const LONE =
   /(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)/g;
-const DIGITS_EACH = 2; // such letter, at least
+const DIGITS_EACH = 2; // least digits per such letter
 const DIGIT_LIKE = { O: '0Oo', o: '0Oo', I: '1Il', l: '1Il' };
 
-/** Of a step, the probabilities of the ten digits. */
+/** The probabilities of the ten digits at a step. */
 export const digitsOf = (row) => row.subarray(1, 1 + DIGITS.length);
 
 /**
  * The characters of the most probable path, from left to right.
  *
- * @returns {char, posterior, centre, confidence} of each: its posterior at the step that is surest
- *   of it, and where it stands, in columns of the line crop.
+ * @returns {char, posterior, centre, confidence} of each: `posterior` is the row of its most
+ *   confident step, `centre` its position in columns of the line crop.
  */
 export function decode(posteriors) {
   const best = posteriors.map(argmax);
@@ -75,7 +75,7 @@ export function decode(posteriors) {
   });
 }
 
-/** Posteriors with digits where letters that look like them stand in a number. */
+/** Posteriors in which letters inside numbers that look like digits are replaced by digits. */
 export function withNumerals(posteriors) {
   const symbols = decode(posteriors);
   const text = symbols.map(({ char }) => char).join('');
@@ -102,7 +102,7 @@ export function withNumerals(posteriors) {
   return changed;
 }
 
-/** The rows around one with the same most probable class. */
+/** The run of rows around a step with the same most probable class. */
 function runAround(rows, posteriors, step) {
   const isSame = posteriors.map((row) => argmax(row) === argmax(posteriors[step]));
   const end = isSame.indexOf(false, step);
@@ -110,10 +110,10 @@ function runAround(rows, posteriors, step) {
 }
 
 /**
- * What a line's posteriors say of a digit between two columns.
+ * The evidence for a digit between two columns in a line's posteriors.
  *
- * @returns {mass, given, numeric, values}: that there is a digit, the same if there is a character
- *   at all, and if that is no letter, as on a line of numbers; which digit, if there is one.
+ * @returns {mass, given, numeric, values}: the probability of a digit; the same given a character,
+ *   and given one that is no letter, as on a line of numbers; ten probabilities of its value.
  */
 export function digitEvidence(posteriors, begin, end) {
   const first = clip(Math.trunc(begin / STRIDE), 0, posteriors.length - 1);
@@ -132,10 +132,10 @@ export function digitEvidence(posteriors, begin, end) {
 }
 
 /**
- * How likely a space parts two characters, for all pairs of neighbours on a page, by its print too.
+ * Probability of a space for each pair of neighbours on a page, from the recogniser and the gaps.
  *
- * @param pairs {gap, sides, space} each: paper between them, in heights of digits, which of SPACED
- *   they are, and the probability of a space by the recogniser.
+ * @param pairs {gap, sides, space} each: gap in digit heights, indices of both characters in
+ *   SPACED, and the recogniser's probability of a space.
  */
 export function spaceChances(pairs) {
   const gaps = pairs.map(({ gap }) => gap);
@@ -170,18 +170,18 @@ export function spaceChances(pairs) {
   return spaces;
 }
 
-/** Of Student's t with a squared scale, but for a constant. */
+/** Log density of Student's t up to a constant; `spread` is the squared scale. */
 function logDensity(away, spread) {
   return -Math.log(spread) / 2 - (TAILS + 1) / 2 * Math.log1p(away ** 2 / (TAILS * spread));
 }
 
 /**
- * The numbers that a pattern allows, the most probable first: CTC prefix beam search.
+ * The numbers that a pattern allows, most probable first: CTC prefix beam search.
  *
  * @param steps {chars, blank, joined} each, see constrained.js.
- * @param places See `parsePattern`.
- * @returns {text, odds, steps} of each: how many times as probable as the best path of all it is,
- *   and at which step each digit is seen.
+ * @param places The result of `parsePattern`.
+ * @returns {text, odds, steps} of each: `odds` is its probability relative to the unconstrained
+ *   best path, `steps` the step of each digit.
  */
 export function search(steps, places) {
   let beam = new Map([['', { blank: 1, last: 0, steps: [], top: 0 }]]);
@@ -192,7 +192,7 @@ export function search(steps, places) {
     .sort((a, b) => b.odds - a.odds);
 }
 
-/** The same step with 1 for what is most probable. */
+/** A step scaled so that its maximum is 1. */
 function scaled({ chars, blank, joined }) {
   const top = max(chars.map(([, chance]) => chance), blank);
   return { joined, blank: blank / top, chars: chars.map(([char, chance]) => [char, chance / top]) };
@@ -200,7 +200,7 @@ function scaled({ chars, blank, joined }) {
 
 const mass = ({ blank, last }) => blank + last;
 
-/** All beginnings after one step more. */
+/** All prefixes after one more step. */
 function extended(beam, { chars, blank, joined }, index, places) {
   const found = new Map();
   const at = (text) => {
@@ -232,7 +232,7 @@ function extended(beam, { chars, blank, joined }, index, places) {
   return found;
 }
 
-/** The most probable beginnings, and of each length the most probable one. */
+/** The most probable prefixes, and the most probable one of each further length. */
 function pruned(beam) {
   if (beam.size <= WIDTH) return beam;
   const ranked = [...beam].filter(([, prefix]) => mass(prefix) >= SLIGHT)

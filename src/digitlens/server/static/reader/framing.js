@@ -1,7 +1,7 @@
-// Cuts lines of text out of a page, straight and of one height; finds none.
+// Crops text lines, straightened and of one height, given their quads.
 //
 // A quad is four points [x, y], top-left first, clockwise. Coordinates are continuous: pixel i
-// reaches from i to i + 1.
+// spans i to i + 1.
 
 import { argsortDown, boundsOf, clip, cornersOf, max, rint } from './arrays.js';
 import { BICUBIC, emptyPicture, part, paste, reduce, resize, transform } from './pictures.js';
@@ -10,16 +10,16 @@ export const HEIGHT = 48; // pixels; of a line crop
 export const STEP = 8; // columns; widths of crops are multiples of it
 const NARROWEST = 16; // columns of a crop
 export const WIDEST = 1280;
-const GRAY = 127; // what a crop is padded with
-const REACH = 2; // pixels that bicubic interpolation looks at beyond a point
-const SPARE = 4 / 3; // heights of a crop that are left of a line that is reduced
-const LEVEL = 0.01; // pixels by which the corners of an upright quad differ at most
-const MOST = 16; // crops of one batch
-const COLUMNS = 4096; // of one batch, unless a single crop has more
+const GRAY = 127; // padding of a crop
+const REACH = 2; // pixels: support of bicubic interpolation around a point
+const SPARE = 4 / 3; // crop heights: least height of a line after reduction
+const LEVEL = 0.01; // pixels: tolerance within which a quad counts as upright
+const MOST = 16; // crops per batch
+const COLUMNS = 4096; // per batch, unless a single crop has more
 
 /**
- * Cuts out one line of text, straightened: a picture of HEIGHT rows, padded with gray, so many
- * times as wide as by the proportions of the line.
+ * Crops one text line, straightened, to HEIGHT rows, padded with gray; `stretch` scales its width
+ * relative to the proportions of the line.
  */
 export function cropLine(page, quad, stretch = 1) {
   const [across, down] = sidesOf(quad);
@@ -28,7 +28,7 @@ export function cropLine(page, quad, stretch = 1) {
   return batched([straightened(...surroundings(page, quad), columns)], width);
 }
 
-/** Puts crops of like widths together, the widest first: {indices, data, width, count} of each. */
+/** Batches crops of similar width, widest first: {indices, data, width, count} of each batch. */
 export function batchLines(crops) {
   const groups = [];
   for (const index of argsortDown(crops.map(({ width }) => width))) {
@@ -48,7 +48,7 @@ function fits(widest, count, width) {
   return width >= 0.8 * widest - 2 * STEP && count <= MOST && count * widest <= COLUMNS;
 }
 
-/** Crops one below the other, padded with gray. */
+/** Stacks crops vertically, padded with gray. */
 function batched(crops, width) {
   const batch = emptyPicture(width, HEIGHT * crops.length, 3);
   batch.data.fill(GRAY);
@@ -56,7 +56,7 @@ function batched(crops, width) {
   return batch;
 }
 
-/** Mean lengths of the upper and lower, and of the left and right side, at least a pixel. */
+/** Mean width and mean height of a quad, at least one pixel each. */
 function sidesOf(quad) {
   const [top, right, bottom, left] = quad.map(([x, y], i) => {
     const [toX, toY] = quad[(i + 1) % 4];
@@ -65,7 +65,7 @@ function sidesOf(quad) {
   return [Math.max(1, (top + bottom) / 2), Math.max(1, (right + left) / 2)];
 }
 
-/** The part of a page round a quad, and the quad on it; edge pixels go on beyond the page. */
+/** The part of a page around a quad, and the quad in it; edge pixels are repeated off the page. */
 function surroundings(page, quad) {
   const [x0, y0, x1, y1] = boundsOf(quad);
   const left = Math.min(Math.floor(x0) - REACH, page.width - 1);
@@ -74,7 +74,7 @@ function surroundings(page, quad) {
   return [part(page, [left, top, right, bottom]), quad.map(([x, y]) => [x - left, y - top])];
 }
 
-/** Maps a quad to a rectangle of so many columns. Lines are rectangles: no perspective is left. */
+/** Maps a quad to the given number of columns; affine, since lines are rectangles. */
 function straightened(piece, quad, columns) {
   const [across, down] = sidesOf(quad);
   const shrink = Math.max(1, Math.trunc(down / (SPARE * HEIGHT)));

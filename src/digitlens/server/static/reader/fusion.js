@@ -1,18 +1,18 @@
-// Fusion: the scores of digit detector, line recogniser and classifier made one probability.
+// Fuses the scores of digit detector, line recogniser and classifier into one probability.
 //
-// The arithmetic is a graph, fusion.onnx, which tools/fusion_graph.py makes.
+// The arithmetic is in a graph, fusion.onnx, written by tools/fusion_graph.py.
 
 import { range } from './arrays.js';
 
-// What the graph takes of each place, see places.js, with what the classifier says of its tile, and
-// how many numbers that is.
+// Inputs of the graph for each place, see places.js, and the classifier's output for its tile, with
+// the width of each.
 const COLUMNS = {
   box: 4, objectness: 1, detector: 10, mass: 1, given: 1, numeric: 1, recognizer: 10, reads: 1,
   fluency: 1, letters: 1, lone: 1, text: 1, classifier: 10, isDigit: 1,
 };
 const UNCALIBRATED = { confidence: [0, 1], probability: [0, 1] };
 
-/** The weights of a fusion, of a line reader's card, as the graph takes them. */
+/** The fusion weights of a line reader's card, as inputs of the graph. */
 export function weightsOf({ pool, layers, calibration = UNCALIBRATED }) {
   const { confidence, probability } = calibration;
   const tables = { ...layers, calibration: [confidence, probability] };
@@ -22,10 +22,10 @@ export function weightsOf({ pool, layers, calibration = UNCALIBRATED }) {
 }
 
 /**
- * What all networks together say of places.
+ * Fuses the scores of places.
  *
- * @returns {probabilities, confidence, existence}, each by place: ten probabilities that sum to 1;
- *   that a digit is there and has its most probable value; that there is one at all.
+ * @returns {probabilities, confidence, existence}, one entry per place: ten probabilities that sum
+ *   to 1; the probability that the most probable value is right; that there is a digit at all.
  */
 export async function fuse(graph, weights, scores) {
   if (!scores.length) return { probabilities: [], confidence: [], existence: [] };

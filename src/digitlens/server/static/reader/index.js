@@ -1,14 +1,14 @@
-// Reads digits in the browser alone: what the page asks, and a thread of its own answers.
+// Entry point of the browser-only reader: passes requests from the page to a worker thread.
 
 /**
  * Loads the networks and opens a reader.
  *
- * @param base Address of the site's folder, which holds site.json.
+ * @param base URL of the site's folder, which holds site.json.
  * @param onProgress Called with {loaded, total} in bytes while the networks are fetched.
- * @returns {read, model, close}. `read({data, width, height}, {expect, tiles})` takes RGBA pixels
- *   and gives a promise of the reading, the values of Reading.as_dict in Python; with `tiles` also
- *   `tile`, base64 of 784 bytes, for each digit. It rejects with a RangeError where `expect` is
- *   no pattern. `model` is {name, sha256}. `close` ends the thread.
+ * @returns {read, model, close}. `read({data, width, height}, {expect, decimal, tiles})` accepts
+ *   RGBA pixels and returns a promise of the reading, with the values of Reading.as_dict in Python;
+ *   with `tiles`, each digit also has `tile`, 784 bytes in base64. It rejects with a RangeError if
+ *   `expect` is not a valid pattern. `model` is {name, sha256}. `close` ends the thread.
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
   const ask = askWorker(onProgress);
@@ -25,7 +25,7 @@ export async function createReader(base, { onProgress = () => {} } = {}) {
   };
 }
 
-/** A worker to which messages are sent and which answers each by a promise. */
+/** Starts the worker; `send` returns a promise of its answer. */
 function askWorker(onProgress) {
   const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   const waiting = new Map();
@@ -38,7 +38,7 @@ function askWorker(onProgress) {
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    const reason = event.message ?? 'its program cannot be loaded';
+    const reason = event.message ?? 'its script cannot be loaded';
     const error = new Error(`the reader stopped: ${reason}`);
     waiting.forEach(({ reject }) => reject(error));
     waiting.clear();

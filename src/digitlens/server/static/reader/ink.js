@@ -1,25 +1,25 @@
-// Takes the ink of one digit out of a page, given its box; connected components of a mask.
+// Extracts the ink of one digit from a page, given its box; connected components of a mask.
 
 import { argmax, clip, max, quantile, range, rint, sum, tabulate } from './arrays.js';
 import { emptyPicture, part, shrink } from './pictures.js';
 
 const { fround } = Math;
 
-const MARGIN = 0.12; // of the longer side: paper seen around the box
-const LONGEST = 64; // pixels; more than twice what a tile shows of it
-const ENOUGH = 512; // pixels of the rim to know the paper by
-const FAINT = 0.25; // of full ink: less is paper
-const FOREIGN = 0.5; // share of a stroke's pixels outside the box: more, and it is a neighbour's
+const MARGIN = 0.12; // of the longer side: paper included around the box
+const LONGEST = 64; // pixels; more than twice the resolution of a tile
+const ENOUGH = 512; // rim pixels sampled to estimate the paper
+const FAINT = 0.25; // fraction of full ink below which a pixel is paper
+const FOREIGN = 0.5; // fraction of a stroke outside the box above which it belongs to a neighbour
 const RANGE = fround(0.85 - FAINT); // from paper to full ink
-const STROKE = fround(0.3); // level from which a pixel belongs to a stroke
+const STROKE = fround(0.3); // level above which a pixel belongs to a stroke
 const COLOURS = [0, 1, 2];
 
 /**
- * The ink of what stands in a box, bright on dark.
+ * The ink in a box, bright on dark.
  *
- * @param box x0, y0, x1, y1 in page pixels; may reach over the page's edge.
- * @returns A picture of bytes at no more than 64 pixels a side, 0 where there is paper; all 0 when
- *   nothing in the box differs from what is around it.
+ * @param box x0, y0, x1, y1 in page pixels; may extend beyond the page.
+ * @returns A picture of bytes, at most 64 pixels a side, 0 on paper; all 0 if nothing in the box
+ *   differs from its surroundings.
  */
 export function inkIn(page, box) {
   const { crop, inner } = cropped(page, box);
@@ -40,12 +40,12 @@ export function inkIn(page, box) {
   return ink;
 }
 
-/** The part of the page around a box, shrunk, and which of its pixels lie in the box. */
+/** The part of the page around a box, shrunk, and a mask of its pixels inside the box. */
 function cropped(page, [x0, y0, x1, y1]) {
   const margin = Math.max(1.0, MARGIN * Math.max(x1 - x0, y1 - y0));
   const [left, right] = spanOf(x0 - margin, x1 + margin, page.width);
   const [top, bottom] = spanOf(y0 - margin, y1 + margin, page.height);
-  // Two pixels for each that is wanted are enough to average, and quick to fetch.
+  // Sampling two pixels per output pixel is enough for averaging, and fast.
   const longest = Math.max(bottom - top, right - left);
   const step = Math.max(1, Math.floor(longest / (2 * LONGEST)));
   const crop = shrink(part(page, [left, top, right, bottom], step), LONGEST);
@@ -62,7 +62,7 @@ function spanOf(low, high, size) {
   return [Math.min(start, end - 1), end];
 }
 
-/** Which pixels of an axis have their middle between two places on the page. */
+/** Mask of the pixels of an axis whose centre lies between two page coordinates. */
 function within(size, start, end, low, high) {
   const scale = size / (end - start);
   const middles = range(size).map((i) => (i + 0.5) / scale + start);
@@ -70,10 +70,10 @@ function within(size, start, end, low, high) {
 }
 
 /**
- * How far each pixel is from the paper's colour, RGB as the page.
+ * The difference of each pixel from the colour of the paper, in RGB.
  *
- * The colour is taken from the rim around the box, as a plane that may slope. Neighbours' strokes
- * in the rim do not count: what is far from its median is left out.
+ * The paper is a plane, possibly sloping, fitted to the rim around the box. Pixels far from the
+ * rim's median, such as strokes of neighbours, are left out of the fit.
  */
 function withoutPaper({ data, width, height }, inner) {
   const rim = rimOf(inner);
@@ -92,7 +92,7 @@ function withoutPaper({ data, width, height }, inner) {
   });
 }
 
-/** At most some thousand pixels outside the box; of all where there are hardly any. */
+/** Up to about a thousand pixels outside the box; of the whole crop if there are hardly any. */
 function rimOf(inner) {
   const outside = range(inner.length).filter((i) => !inner[i]);
   const rim = outside.length > 16 ? outside : range(inner.length);
@@ -100,7 +100,7 @@ function rimOf(inner) {
   return rim.filter((_, i) => i % step === 0);
 }
 
-/** Those places of the rim that are near its usual colour. */
+/** The rim pixels near its median colour. */
 function nearPaper(data, rim) {
   const middle = COLOURS.map((c) => quantile(rim.map((i) => data[3 * i + c]), 0.5));
   const away = rim.map((i) => max(middle.map((usual, c) => Math.abs(data[3 * i + c] - usual))));
@@ -108,7 +108,7 @@ function nearPaper(data, rim) {
   return rim.filter((_, k) => away[k] <= most);
 }
 
-/** Solves three equations with three right sides each: Gauss and Jordan's elimination. */
+/** Solves three equations with three right-hand sides by Gauss-Jordan elimination. */
 function solved(rows) {
   rows.forEach((pivot, k) => {
     rows.forEach((row, i) => {
@@ -119,7 +119,7 @@ function solved(rows) {
   return rows.map((row, k) => row.slice(3).map((value) => fround(value / row[k])));
 }
 
-/** The direction in which the box differs most from its paper, as a vector of length 1. */
+/** Unit vector of the colour difference between the strongest ink in the box and the paper. */
 function inkDirection(contrast, inner) {
   const colours = range(inner.length)
     .filter((i) => inner[i])
@@ -131,18 +131,18 @@ function inkDirection(contrast, inner) {
   return total.map((value) => fround(value / Math.max(Math.hypot(...total), 1e-6)));
 }
 
-/** What counts as full ink, of the strengths in a box. */
+/** The strength that counts as full ink in a box. */
 function fullInk(strength) {
   if (!strength.length) return 0;
-  // A thin pen covers less than 7 % of a large box: what is paper to 93 % is not all of it.
+  // A thin pen covers less than 7 % of a large box, where the 93rd percentile is still paper.
   return Math.max(quantile(strength, 0.93), 0.6 * quantile(strength, 0.995));
 }
 
 /**
- * Finds the 8-connected parts of a mask, width x height, in the order of their first pixel.
+ * The 8-connected components of a mask, width x height, in the order of their first pixel.
  *
- * @returns {labels, boxes, areas}: the part of each pixel from 1 on, 0 for none; of each part
- *   x0, y0, x1, y1, half-open, and its pixels.
+ * @returns {labels, boxes, areas}: the component of each pixel from 1 on, 0 for background; the
+ *   half-open box x0, y0, x1, y1 and the pixel count of each component.
  */
 export function connectedComponents(mask, width, height) {
   const labels = new Int32Array(mask.length);
@@ -171,7 +171,7 @@ export function connectedComponents(mask, width, height) {
   return { labels, boxes, areas };
 }
 
-/** Grows a box, x0, y0, x1, y1, so that a pixel lies in it. */
+/** Extends a box, x0, y0, x1, y1, to include a pixel. */
 export function grow(box, x, y) {
   box[0] = Math.min(box[0], x);
   box[1] = Math.min(box[1], y);
@@ -188,7 +188,7 @@ export function runsOf(row) {
   });
 }
 
-/** Whether the largest part of a mask has another one inside its box, as a ring may. */
+/** Whether the box of the largest component contains another component, as in a ring. */
 export function encloses(mask, width, height) {
   const { boxes, areas } = connectedComponents(mask, width, height);
   if (!boxes.length) return false;

@@ -1,4 +1,4 @@
-// Layout: digits judged and put in lines, and the numbers on each line with their marks.
+// Layout: accepts or rejects digits, groups them into lines, finds the numbers with their marks.
 
 import { argsort, clip, grouped, mean, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
@@ -8,24 +8,24 @@ import { DIGIT, UNSEEN } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
 import { heightOf } from './text_lines.js';
 
-const NEAR = 1.2; // digit heights: gap inside a number found as two lines, as in a comb ...
-const LEVEL = 0.4; // ... and least share of the lower digit beside it that its next one has
-const READ = 0.3; // that a digit is there, least of one that is read among ...
-const OTHERS = 2; // ... so many digits at least
+const NEAR = 1.2; // digit heights: largest gap inside a number found as two lines, as in a comb
+const LEVEL = 0.4; // least vertical overlap of digits across such a gap, over the lower digit
+const READ = 0.3; // least existence of a digit that is read as one on a line with ...
+const OTHERS = 2; // ... at least this many digits
 const STROKE = 64; // level of a tile from which a pixel is ink
-const SIZES = 2; // text is of a mark's size whose line is up to so many times as high or as low
-const WORD = 2; // characters of a text at least, ...
-const LEGIBLE = 0.5; // ... and their confidence on average
+const SIZES = 2; // largest ratio of line heights at which text counts as of a mark's size
+const WORD = 2; // least number of characters of a text, ...
+const LEGIBLE = 0.5; // ... and their least mean confidence
 
 /**
- * Judges places and puts them in order.
+ * Assigns a status to each place and puts the digits in reading order.
  *
- * @param view {scores, probabilities, confidence, existence, tiles, lines}: of places, and the
- *   lines that were read.
+ * @param view {scores, probabilities, confidence, existence, tiles, lines}: one entry per place,
+ *   and the lines read.
  * @param size Width and height of the page.
  * @param thresholds {digit, reject}: least confidence to be sure; below it, not a digit.
- * @returns {lines, characters, numbers, places}: digits, the numbers of the same lines as they are
- *   written, their spots, and for each digit the number of its place.
+ * @returns {lines, characters, numbers, places}: the digits of each line, its numbers as written,
+ *   their spots (see numbers.js), and the index of the place of each digit.
  */
 export function arrange(view, size, thresholds) {
   const { scores, lines } = view;
@@ -49,12 +49,12 @@ export function arrange(view, size, thresholds) {
 }
 
 /**
- * A digit that is rejected where there hardly is one, else sure or not by its confidence.
+ * A digit: rejected if its existence is low, else sure or unsure by its confidence.
  *
- * What hardly has a value, either, is a digit where it surely is one, and on a line where another
- * one is read: to leave it out would make a number ten times smaller. So is what is hardly a digit
- * but read as one among others. An isolated mark may be dust: it is unsure at most, and so is a
- * ring. The exponent of a unit, as in m³, is rejected.
+ * A digit without a clear value is kept if it surely is one, or on a line with other digits:
+ * dropping it would make a number ten times smaller. So is one of low existence that is read as a
+ * digit among others. An isolated mark may be dust: it is unsure at best, and so is a ring. The
+ * exponent of a unit, as in m³, is rejected.
  */
 function judged(view, place, size, { digit: least, reject }) {
   const [probabilities, confidence, existence] = [
@@ -84,7 +84,7 @@ function judged(view, place, size, { digit: least, reject }) {
   return { ...digit, status: 'unsure', reason: `${sure} % sure, ${other}` };
 }
 
-/** Whether a lone mark is too small for the digit detector, and nothing of its size is text. */
+/** Whether a lone mark is too small for the digit detector, and no text has its size. */
 function isIsolated({ scores, lines }, place) {
   const { lone, objectness, line } = scores[place];
   if (!lone || objectness > UNSEEN) return false;
@@ -95,7 +95,7 @@ function isIsolated({ scores, lines }, place) {
   });
 }
 
-/** Whether a lone 0 may be a ring around something, as a face. */
+/** Whether a lone 0 may be a ring around something, such as a face. */
 function isRing({ scores, tiles }, place, value) {
   if (value !== 0 || !scores[place].lone) return false;
   const tile = tiles[place];
@@ -108,7 +108,7 @@ function isWord({ symbols }) {
     && mean(symbols.map(({ confidence }) => confidence)) > LEGIBLE;
 }
 
-/** Rows of digits, those joined of which a text line holds digits, each from left to right. */
+/** Merges rows that share a text line; each row from left to right. */
 function rowsOf(rows, scores) {
   let found = [];
   for (const row of rows) {
@@ -130,7 +130,7 @@ const spotOf = ({ value, confidence, box }, place) =>
 
 const isRejected = ({ status }) => status === 'rejected';
 
-/** The characters of a line: digits as they were judged, the others as they were read. */
+/** The spots of a line: accepted digits with their fused value, other characters as read. */
 function spotsOf(number, read, scores, digits, size) {
   const here = range(scores.length).filter((i) => scores[i].line === number);
   const known = new Map(here.map((i) => [scores[i].symbol, i]));
@@ -151,7 +151,7 @@ const firstOf = (number) => number.find(({ place }) => place >= 0).place;
 /**
  * The numbers whose first digit is in a row, from left to right.
  *
- * Parts of a number that was found as several lines, as in a comb, are put together.
+ * Joins the parts of a number found as several lines, as in a comb.
  */
 function numbersIn(row, numbers, starts) {
   const first = new Map(numbers.map((number) => [firstOf(number), number]));
@@ -163,7 +163,7 @@ function numbersIn(row, numbers, starts) {
   return found;
 }
 
-/** The digits that begin a number, but for the first of each row. */
+/** The digits that begin a number, except the first digit of each row. */
 function startsOf(rows, numbers, scores) {
   const starts = new Set(numbers.map(firstOf));
   for (const row of rows) {
@@ -178,18 +178,18 @@ function startsOf(rows, numbers, scores) {
   return starts;
 }
 
-/** Whether neighbours on two lines are near enough for one number. */
+/** Whether neighbours on two lines are close enough to belong to one number. */
 function areJoined(left, right) {
   const heights = [left, right].map(({ box }) => Math.max(box[3] - box[1], 1));
   const gap = (right.box[0] - left.box[2]) / Math.min(...heights);
   const [top, bottom] = [
     Math.max(left.box[1], right.box[1]), Math.min(left.box[3], right.box[3])];
-  // Those of a line above or below are in between where two lines lean towards each other.
+  // Digits of the line above or below lie in between where two lines converge.
   const level = (bottom - top) / Math.min(...heights);
   return left.line !== right.line && gap < NEAR && level > LEVEL;
 }
 
-/** Puts a rejected digit into the row that it is on, or one of its own. */
+/** Inserts a rejected digit into the row at its position, or into a new row. */
 function insert(rows, written, index, digits) {
   const [x0, y0, , y1] = digits[index].box;
   const middle = (y0 + y1) / 2;
@@ -208,19 +208,19 @@ function insert(rows, written, index, digits) {
   written.splice(above, 0, []);
 }
 
-/** The digits of each number of a line; where one is rejected, its gap is there nevertheless. */
+/** The digits of each number of a line; a rejected first digit still separates its number. */
 export function numberDigits(line) {
   return grouped(line, ({ startsNumber }) => startsNumber)
     .map((digits) => digits.filter((digit) => !isRejected(digit)))
     .filter(({ length }) => length);
 }
 
-/** A box in whole pixels that lies on the page. */
+/** A box rounded to whole pixels and clipped to the page, at least one pixel a side. */
 export function pageBox(box, width, height) {
   const [left, top, right, bottom] = Array.from(box, rint);
   const [x0, y0] = [clip(left, 0, width - 1), clip(top, 0, height - 1)];
   return [x0, y0, clip(right, x0 + 1, width), clip(bottom, y0 + 1, height)];
 }
 
-/** A share in whole percent, as text. */
+/** A fraction in whole percent, as text. */
 export const percent = (share) => String(rint(100 * share));

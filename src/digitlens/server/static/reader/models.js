@@ -1,4 +1,4 @@
-// Runs the graphs: pixels, line crops and tiles in, what the networks say of them out.
+// Runs the graphs on pixels, line crops and tiles.
 //
 // A graph is a function from {name: [type, data, shape]} to {name: {data, dims}}.
 
@@ -7,13 +7,13 @@ import { HEIGHT } from './framing.js';
 import { part } from './pictures.js';
 import { SIDE } from './tiles.js';
 
-const STEP = 32; // pixels; sides of the pages that graphs take are multiples of it
-const LEAST = 128; // pixels a side, for the digit detector
-const FAINTEST = 0.03; // score below which nothing is reported
-export const CELL = 2; // pixels of the page a side of each cell of a text map
-const BATCH = 128; // tiles a call
+const STEP = 32; // pixels; the graphs require page sides that are multiples of it
+const LEAST = 128; // pixels: least side of a page for the digit detector
+const FAINTEST = 0.03; // score below which detections are dropped
+export const CELL = 2; // page pixels per side of each cell of a text map
+const BATCH = 128; // tiles per call
 
-/** Opens the bytes of a graph with onnxruntime-web. */
+/** Opens a graph, given as bytes, with onnxruntime-web. */
 export async function openGraph(ort, bytes) {
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
   return (inputs) => {
@@ -22,7 +22,7 @@ export async function openGraph(ort, bytes) {
   };
 }
 
-/** Finds digits on a picture: {score, probabilities, box} of each. */
+/** Detects digits on a picture: {score, probabilities, box} of each. */
 export async function findDigitsAt(graph, picture) {
   const { score, probabilities, box } = await graph({ page: padded(picture, LEAST) });
   const count = score.data.findIndex((each) => each < FAINTEST);
@@ -33,7 +33,7 @@ export async function findDigitsAt(graph, picture) {
   }));
 }
 
-/** Finds text: the probability that the core of a line is there, for each cell of a picture. */
+/** The text map of a picture: for each cell, the probability that it lies in the core of a line. */
 export async function textMap(graph, picture) {
   const { text: { data, dims } } = await graph({ page: padded(picture, 1) });
   const [height, width] = dims.slice(-2);
@@ -42,11 +42,11 @@ export async function textMap(graph, picture) {
 }
 
 /**
- * Runs a graph on lines, which reads them or finds digits and spaces on them.
+ * Runs the recogniser or the spotter on lines.
  *
- * @param batch {data, width, count}: bytes of lines of HEIGHT rows in colour.
- * @returns For each line its steps, a Float32Array each: the posteriors of all characters, or that
- *   a digit is near and that a space is there.
+ * @param batch {data, width, count}: RGB bytes of lines of HEIGHT rows.
+ * @returns The steps of each line, one Float32Array each: the recogniser's posteriors of all
+ *   characters, or the spotter's probabilities of a digit nearby and of a space.
  */
 export async function readLines(graph, { data, width, count }) {
   const [said] = Object.values(await graph({ lines: ['uint8', data, [count, HEIGHT, width, 3]] }));
@@ -55,7 +55,7 @@ export async function readLines(graph, { data, width, count }) {
   return range(count).map((line) => range(steps).map((step) => stepAt(line * steps + step)));
 }
 
-/** Names tiles: {classifier, isDigit} of each, ten probabilities and that it is a digit at all. */
+/** Classifies tiles: {classifier, isDigit} of each, ten probabilities and that of being a digit. */
 export async function classify(graph, tiles) {
   const named = [];
   for (let start = 0; start < tiles.length; start += BATCH) {
@@ -71,7 +71,7 @@ export async function classify(graph, tiles) {
   return named;
 }
 
-/** A picture grown at the right and bottom to sides that the graphs take, as their input. */
+/** A picture padded at the right and bottom to sides that the graphs accept, as their input. */
 function padded(picture, least) {
   const [width, height] = [picture.width, picture.height].map((side) =>
     Math.max(least, Math.ceil(side / STEP) * STEP));

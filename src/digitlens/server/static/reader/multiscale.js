@@ -1,4 +1,4 @@
-// At which scales a page is looked at, and what is found there: digits and lines of text.
+// Detects digits and text lines on copies of a page, and chooses the scales of the copies.
 
 import { argmax, clip, max, medianColour, middleOf, range, rint, tabulate } from './arrays.js';
 import { encloses } from './ink.js';
@@ -11,29 +11,29 @@ import { centreOf, findLines, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
-const DIGIT_SCALES = [96, 192]; // longest side of the page in copies for digits, in pixels
-const LINE_SCALES = [640, 2560]; // the same, for lines: of the first copy, and at most
-export const LIKELY = 0.15; // score of a digit from which a line of its own is read for it
-const LARGEST = 1024; // pixels: longer pages are first reduced by a whole factor to about this
+const DIGIT_SCALES = [96, 192]; // longest side, in pixels, of the copies for digits
+const LINE_SCALES = [640, 2560]; // longest side of the first and the largest copy for lines
+export const LIKELY = 0.15; // score of a digit above which it gets a line of its own
+const LARGEST = 1024; // pixels: longer pages are first reduced by an integer factor to about this
 const SURE = 0.5; // score from which a digit explains the ink in its box
-const ONLY = 0.4; // the same, of the likeliest one where none is sure
-const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
-const INNER = 6; // parts of a side: so near to the middle of a 0 there is paper
-const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
-const HIGH = 48.0; // pixels: on copies with digits as high as this the line detector sees them well
-const COARSEST = 192; // pixels: on smaller copies the corners of lines are too far off
-const DETAIL = 320; // pixels: longest side of the copy that is searched for anything fine
-const BESIDE = 0.5; // heights of a digit: what is as near to its side, its line has ...
-const ABOVE = 0.25; // ... and what is as near above and below
-const ENLARGED = 2.0; // times its own size: a page shows no more in larger copies
+const ONLY = 0.4; // the same for the likeliest digit if none is sure
+const AROUND = 0.1; // digit heights: how far ink may extend beyond its box
+const INNER = 6; // text within 1/6 of the sides of the centre of a 0 makes it a ring
+const FAINT = 0.2; // fraction of the strongest contrast from which a pixel is ink
+const HIGH = 48.0; // pixels: digit height at which the line detector works well
+const COARSEST = 192; // pixels: on smaller copies the corners of lines are too inaccurate
+const DETAIL = 320; // pixels: longest side of the copy searched for fine detail
+const BESIDE = 0.5; // digit heights to the side of a digit that belong to its line ...
+const ABOVE = 0.25; // ... and above and below it
+const ENLARGED = 2.0; // largest enlargement: more adds no detail
 const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
-const SMALL = 18.0; // pixels: lower lines are looked for again on a larger copy ...
-const WANTED = 26.0; // ... in which they are so high; their height is known to a few pixels
-const TILE = 1024; // pixels: sides of the parts in which a large copy is looked at
+const SMALL = 18.0; // pixels: lines lower than this are detected again on a larger copy ...
+const WANTED = 26.0; // ... at this height; heights are accurate to a few pixels
+const TILE = 1024; // pixels: sides of the parts into which a large copy is split
 const OVERLAP = 96; // pixels: a line at the border of two parts is whole in one of them
-const MARGIN = 16; // pixels of paper around a copy: text at the edge of a picture has none
+const MARGIN = 16; // pixels of paper added around a copy, for text at the edge of a picture
 
-/** Text lines and digits of a page. One that shows a lone digit has no lines that say more. */
+/** Text lines and digits of a page. On a page that shows only one digit, lines are skipped. */
 export async function detect(page, graphs) {
   const reduced = reducedPage(page);
   const { digits, explained } = await findDigits(page, graphs.finder, reduced);
@@ -44,14 +44,14 @@ export async function detect(page, graphs) {
 }
 
 /**
- * Finds what may be digits on a page, on copies of several sizes.
+ * Detects digit candidates on copies of several sizes.
  *
- * Copies that are mostly enlargement are left out, except the first, and so are those after one
- * that shows nothing but digits.
+ * Copies that would be mostly enlargement are skipped, except the first, and so are those after a
+ * copy that shows nothing but digits.
  *
  * @param reduced See `reducedPage`.
- * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the last copy,
- *   reduced, shows nothing but digits.
+ * @returns {digits, explained}: candidates without duplicates, see nms.js, and whether the last
+ *   copy, if not enlarged, shows nothing but digits.
  */
 export async function findDigits(page, graph, reduced = reducedPage(page)) {
   const longest = Math.max(page.width, page.height);
@@ -67,20 +67,20 @@ export async function findDigits(page, graph, reduced = reducedPage(page)) {
   return { digits: fuseBoxes(found.flat()), explained };
 }
 
-/** What was found on a copy, in page pixels; what lies beyond the edge of the page is left out. */
+/** Detections of a copy in page pixels, without those beyond the edge of the page. */
 function candidatesOf(found, page, copy) {
   const scales = ['width', 'height'].map((side) => fround(page[side] / copy[side]));
   return found.map(({ box: own, ...said }) => {
     const box = own.map((side, i) => side * scales[i % 2]);
     return { ...said, box, seen: fround(own[3] - own[1]) };
   }).filter(({ box }) => {
-    // The model sees strokes at the edge go on where it makes a picture larger: no digits.
+    // In its padding the model sees strokes at the edge continue: these are no digits.
     const [x, y] = middleOf(box);
     return x >= 0 && y >= 0 && x <= page.width && y <= page.height;
   });
 }
 
-/** Whether all ink of a picture lies in boxes of sure digits, or of one. */
+/** Whether all ink of a picture lies in the boxes of sure digits, or else of the likeliest one. */
 function explainsInk(copy, found) {
   const { data, width, height } = copy;
   const [red, green, blue] = paperOf(copy);
@@ -101,7 +101,7 @@ const isZero = ({ probabilities }) => argmax(probabilities) === 0;
 /** Contrast above which a pixel of a plane is ink. */
 const inkFrom = (contrast) => Math.max(12, FAINT * max(contrast));
 
-/** Whether a 0 is a ring around something: it encloses other ink. */
+/** Whether a 0 encloses other ink, and so is a ring. */
 function holdsInk({ data, width, height }, { box }) {
   const sides = [width, height, width, height];
   const [x0, y0, x1, y1] = box.map((side, i) => clip(rint(side), 0, sides[i]));
@@ -112,7 +112,7 @@ function holdsInk({ data, width, height }, { box }) {
   return encloses(ink, columns, rows);
 }
 
-/** Whether a digit is a 0 that is a ring, as of a button or clock: text is in its middle. */
+/** Whether a 0 is a ring, as of a button or clock: it has text at its centre. */
 function isRing(digit, lines) {
   const { box: [x0, y0, x1, y1] } = digit;
   const [x, y] = middleOf(digit.box);
@@ -123,7 +123,7 @@ function isRing(digit, lines) {
   });
 }
 
-/** Whether there is contrast in a plane, and all of it in boxes or so many heights away. */
+/** Whether a plane has contrast, all within boxes grown by the given digit heights. */
 function liesIn(contrast, width, boxes, beside, above) {
   const grown = boxes.map(([x0, y0, x1, y1]) => {
     const [aside, over] = [1 + beside * (y1 - y0), 1 + above * (y1 - y0)];
@@ -137,10 +137,10 @@ function liesIn(contrast, width, boxes, beside, above) {
 }
 
 /**
- * Longest side of the first copy on which to look for lines, in pixels.
+ * Longest side of the first copy for lines, in pixels.
  *
- * Where nothing is fine but what lies in sure digits or next to them, they say how large it has
- * to be: a few large digits on paper, be it in half a shadow, need no more than a small one.
+ * If all fine detail lies in or next to sure digits, their height determines the size: a few large
+ * digits on paper, even in partial shadow, need only a small copy.
  *
  * @param reduced See `reducedPage`.
  * @param page Its width and height.
@@ -158,7 +158,7 @@ export function firstSize(reduced, page, digits) {
   return liesIn(stepsOf(copy), copy.width, shown, BESIDE, ABOVE) ? wanted : usual;
 }
 
-/** How far each pixel is from its neighbours to the left and above, the most in any channel. */
+/** The largest difference, over channels, of each pixel to its left and upper neighbours. */
 function stepsOf({ data, width, height }) {
   const steps = new Uint8Array(width * height);
   data.forEach((value, i) => {
@@ -171,13 +171,13 @@ function stepsOf({ data, width, height }) {
 }
 
 /**
- * Finds text lines on ever larger copies, as long as more than a quarter of them are small.
+ * Detects text lines on increasingly large copies while more than a quarter of them are small.
  *
- * The cost of a copy grows with its area. So each is as large as the lines on the one before ask
- * for, at most twice the page; where none were found, that is tried once.
+ * The cost of a copy grows with its area, so each is only as large as the lines on the previous one
+ * require, at most twice the page; if none were found, one larger copy is tried.
  *
- * @param first Longest side of the first copy; where that is a smaller one than usual and shows
- *   none, it counts for nothing.
+ * @param first Longest side of the first copy; if it is smaller than usual and shows no line, the
+ *   usual size follows as if it were the first.
  */
 async function findText(page, graph, first) {
   const longest = Math.max(page.width, page.height);
@@ -206,7 +206,7 @@ async function seenAt(page, scale, graph) {
   }));
 }
 
-/** The text map of a copy, put together of those of its parts, so that no line is cut. */
+/** The text map of a copy, assembled from its overlapping parts so that no line is cut. */
 async function textMapOf(copy, graph) {
   const [width, height] = [copy.width, copy.height].map((side) => Math.ceil(side / CELL));
   const map = emptyPicture(width, height, 1, Float32Array);
@@ -221,8 +221,8 @@ async function textMapOf(copy, graph) {
 }
 
 /**
- * Overlapping parts of one side, all of it if it is short enough: start and end of each, and how
- * many of its first cells the part before it sees better.
+ * Overlapping parts of one side, or all of it if short enough: start, end, and the number of first
+ * cells to take from the previous part.
  */
 function parts(length) {
   if (length <= TILE * 1.25) return [[0, length, 0]];
@@ -234,7 +234,7 @@ function parts(length) {
   ]);
 }
 
-/** A picture with a margin of the colour that most of its edge has. */
+/** A picture with a margin in the median colour of its edge. */
 function framed(copy) {
   const around = emptyPicture(copy.width + 2 * MARGIN, copy.height + 2 * MARGIN, 3);
   const colour = paperOf(copy);
@@ -242,7 +242,7 @@ function framed(copy) {
   return paste(around, copy, MARGIN, MARGIN);
 }
 
-/** The colour that most of the edge of a picture has. */
+/** The median colour of the edge of a picture. */
 function paperOf(copy) {
   const { width, height } = copy;
   const edge = (...box) => [...part(copy, box).data];
@@ -252,13 +252,13 @@ function paperOf(copy) {
   ]).map(Math.trunc);
 }
 
-/** A copy that still has all that copies for digits show. */
+/** The page reduced for the copies for digits, without loss for them. */
 export function reducedPage(page) {
   const factor = Math.floor(Math.max(page.width, page.height) / LARGEST);
   return factor > 1 ? reduce(page, factor) : page;
 }
 
-/** A picture at a scale of the size that its page has. */
+/** A picture, full or reduced, resized to the given scale of its page. */
 function resized(picture, scale, page) {
   const [width, height] = sidesAt(page, scale);
   return resize(picture, width, height, width > picture.width ? BICUBIC : BOX);

@@ -1,20 +1,20 @@
-// Non-maximum suppression: boxes from several scales made one candidate for each place.
+// Non-maximum suppression: fuses boxes from several scales into one candidate per digit.
 //
-// A candidate is {score, probabilities, box, seen}: how surely a digit is there, which one (ten),
-// x0, y0, x1, y1 in page pixels, and its height in pixels of the copy that showed it best. All
-// numbers are float32, as in Python.
+// A candidate is {score, probabilities, box, seen}: the probability that a digit is there, ten
+// probabilities of its value, x0, y0, x1, y1 in page pixels, and its height in pixels of the copy
+// that showed it best. All numbers are float32, as in Python.
 
 import { argsortDown, clip, max, range, sum } from './arrays.js';
 
 const { fround } = Math;
 
-const SAME = 0.4; // overlap of two boxes, over their union: the same digit seen twice
-const WITHIN = 0.75; // share of the smaller box inside the larger: a part of the same digit
-const SMALL = 24.0; // pixels in a copy: heights between which a digit is seen best
+const SAME = 0.4; // IoU above which two boxes are the same digit
+const WITHIN = 0.75; // fraction of the smaller box in the larger above which it is a part of it
+const SMALL = 24.0; // pixels in a copy: range of heights that are detected best
 const LARGE = 120.0;
 const LEAST_WEIGHT = 0.3;
 
-/** One candidate for each place, from the scale that shows it best; from high to low score. */
+/** One candidate per digit, from the scale that shows it best, by descending score. */
 export function fuseBoxes(found) {
   const weights = found.map(({ score, seen }) => fround(score * scaleWeight(seen)));
   let free = argsortDown(weights);
@@ -30,12 +30,12 @@ export function fuseBoxes(found) {
   return kept;
 }
 
-/** How far a scale is to be trusted with digits of this height in pixels; 0.3 to 1. */
+/** Weight of a scale for digits of this height in pixels, 0.3 to 1. */
 function scaleWeight(seen) {
   return fround(clip(Math.min(seen / SMALL, LARGE / Math.max(seen, 1)), LEAST_WEIGHT, 1));
 }
 
-/** The geometric mean, each scale counting as much as it is trusted. */
+/** The weighted geometric mean of probabilities, normalised. */
 function agreed(probabilities, weights) {
   const logs = range(10).map((value) => sum(probabilities.map((row, i) =>
     weights[i] * Math.log(Math.max(row[value], 1e-6)))));
@@ -45,7 +45,7 @@ function agreed(probabilities, weights) {
   return Float32Array.from(chances, (chance) => chance / total);
 }
 
-/** Of two boxes, as float32: intersection over union, and over the smaller of both. */
+/** Intersection of two boxes over their union, and over the smaller box, as float32. */
 export function overlap(box, other) {
   const right = Math.min(box[2], other[2]) - Math.max(box[0], other[0]);
   const down = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);

@@ -1,13 +1,13 @@
-// How numbers and dates are written, and all that a text may say by it: the twin of notation.py.
+// Notations of numbers and dates, and all meanings that a text may have; port of notation.py.
 //
-// A meaning is {value, kind, unit, decimal, grouping, order}: what a text says, as Python tells it
-// ('-12.50', '2021-04-27', '23:59:00'), null if nothing; and how numbers have to be written for it.
+// A meaning is {value, kind, unit, decimal, grouping, order}: the value in Python's format
+// ('-12.50', '2021-04-27', '23:59:00'), null if none, and the notation that it presupposes.
 
 export const CURRENCIES = '$€£¥';
-export const SIGNS = `${CURRENCIES}§#`; // that stand before a number
-const LONG = 10; // digits: a plain run of so many is a code, as in a phone number or a bar code
-const PIVOT = 69; // two digits of a year: below, 20xx, as POSIX has it
-const PRECISION = 10n ** 27n; // of quotients: 28 digits, as Python has
+export const SIGNS = `${CURRENCIES}§#`; // may precede a number
+const LONG = 10; // digits: a plain run of at least this many is a code, such as a phone number
+const PIVOT = 69; // two-digit years below are 20xx, as in POSIX
+const PRECISION = 10n ** 27n; // of quotients: 28 digits, as in Python
 
 const whole = (pattern) => new RegExp(`^(?:${pattern})$`);
 const PARTS = whole(
@@ -26,7 +26,7 @@ const CODE = { value: null, kind: 'code', unit: '', decimal: '', grouping: '', o
 
 const isDecimal = (text) => /^\d+$/.test(text);
 
-/** All that a text may say, the likeliest first; a code without value if it says nothing. */
+/** All meanings of a text, most likely first; a code without value if it has none. */
 export function meanings(text) {
   const [, lead, core, trail] = PARTS.exec(text) ?? [];
   const sign = core === undefined ? null : signOf(lead, trail);
@@ -51,7 +51,7 @@ export function meanings(text) {
   }));
 }
 
-/** Whether a meaning goes with what is known: {decimal, grouping, order}, each may be empty. */
+/** Whether a meaning fits a known notation {decimal, grouping, order}, each possibly empty. */
 export function fits(meaning, known) {
   const agree = (one, other) => !one || !other || one === other;
   const isMark = meaning.grouping === '.' || meaning.grouping === ',';
@@ -67,7 +67,7 @@ function signOf(lead, trail) {
   return (lead + trail).includes('-') || opened ? '-' : '';
 }
 
-/** What a text of digits and marks may amount to. */
+/** The quantities that a text of digits and marks may denote. */
 function* quantities(core) {
   if (isDecimal(core)) {
     const isCode = core.length >= LONG || (core.length > 1 && core[0] === '0');
@@ -88,7 +88,7 @@ function* quantities(core) {
   }
 }
 
-/** What digits with points, commas and apostrophes amount to, by the decimal mark. */
+/** The value of digits with points, commas and apostrophes, given the decimal mark. */
 function* marked(core, decimal) {
   const at = core.indexOf(decimal);
   const [begin, rest] = at < 0 ? [core, ''] : [core.slice(0, at), core.slice(at + 1)];
@@ -98,7 +98,7 @@ function* marked(core, decimal) {
   if (grouping && !isGrouped && !(grouping === ',' && INDIAN.test(begin))) return;
   if ((at >= 0 && !isDecimal(rest)) || (begin && !grouping && !isDecimal(begin))) return;
   const value = shifted(begin.replace(/\D/g, '') + rest, -rest.length);
-  if (at < 0 && "' ".includes(grouping)) { // whatever the decimal mark is
+  if (at < 0 && "' ".includes(grouping)) { // the same for either decimal mark
     if (decimal === '.') yield { ...CODE, value, kind: 'integer', grouping };
     return;
   }
@@ -129,7 +129,7 @@ function timeOf(core) {
   return { ...CODE, value, kind: 'time' };
 }
 
-/** Each date that a text may be, once. */
+/** The distinct dates that a text may denote. */
 function datesOf(core) {
   const [, first, separator, ...rest] = DATE.exec(core);
   const parts = [first, ...rest];
@@ -150,7 +150,7 @@ function centuryOf(year) {
   return Number(year) < PIVOT ? 2000 : 1900;
 }
 
-/** A day as 2021-04-27; nothing where there is none. */
+/** A day as 2021-04-27; empty if it does not exist. */
 function dayOf(year, month, day) {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);

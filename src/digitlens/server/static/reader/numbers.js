@@ -1,37 +1,37 @@
-// Which characters of a line belong to its numbers: digits, and the marks that stand with them.
+// Selects the characters of a line that belong to numbers: digits, and the marks around them.
 //
-// A spot is {char, confidence, box, place}: a character of a line, and the index of the place that
-// it is the digit of, -1 for any other character.
+// A spot is {char, confidence, box, place}: a character of a line; `place` is the place index of a
+// digit, else -1.
 
 import { OTHER_SIGN } from './decode.js';
 import { CURRENCIES, ONE_MARK, SIGNS } from './notation.js';
 
-// A sign, bracket or currency before the first digit, unless it hangs on a word as in No-12.
+// A sign, bracket or currency before the first digit, unless attached to a word as in No-12.
 const LEAD = `(?:(?<![^\\s(])[-+(]*(?:[${SIGNS}] ?)?[-+(]*|(?<![^\\s])\\.)?`;
-// Digits, with marks between them; words such as e23 only as the exponent of a number.
+// Digits with marks between them; e23 only as the exponent of a number.
 const BODY =
   "\\d+(?:[.,'/:°%=+×÷*()-]{1,2}\\d+| ?[+×÷=] ?\\d+|(?<=\\d)[eE][+-]?\\d+(?![\\dA-Za-z]))*";
 const BEHIND = '-(?![\\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\\)';
-// Of two prices in a row, each has its own currency, on the side where the first one has it.
+// Consecutive prices each have their own currency, on the same side as the first one.
 const PRICED =
   `(?:(?<![^\\s(])[-+(]*|(?<=\\d))[${CURRENCIES}] ?[-+(]*${BODY}(?:${BEHIND})*`;
 const TRAIL = `(?:${BEHIND}|[${CURRENCIES}]| [${CURRENCIES}](?!\\d))*`;
 const NUMBER = new RegExp(`${PRICED}|${LEAD}${BODY}${TRAIL}`, 'g');
-// Two amounts with decimals that no space parts, as on a tag with an old and a new price.
+// Two amounts with decimals and no space between, as on a tag with an old and a new price.
 const RUN_TOGETHER = /^(\D*\d+([.,])\d\d)\d+\2\d\d\D*$/;
 // The first of two times or dates that a hyphen joins, as in opening hours.
 const DATE = '\\d{1,2}\\1(?:\\d{4}|\\d\\d)';
 const RANGE = new RegExp('^(?:\\d{1,2}:\\d\\d(?=-\\d{1,2}:\\d\\d$)' +
   `|\\d{1,2}([./])${DATE}(?=-\\d{1,2}\\1${DATE}$))`);
 
-// Units whose exponent is a digit, but no number.
+// Units whose exponent is a digit, but not a number.
 const POWER = /(?<![A-Za-z])[cdkm]?m([23])(?![\dA-Za-z])/g;
 
-/** Where the exponents of units are in a text. */
+/** Positions of the exponents of units in a text. */
 export const exponentsIn = (text) =>
   [...text.matchAll(POWER)].map(({ 0: unit, index }) => index + unit.length - 1);
 
-/** Half-open spans of the numbers of a text; brackets without a partner are left out of them. */
+/** Half-open spans of the numbers of a text, without unmatched brackets. */
 export function numberSpans(text) {
   const surplus = (part) => part.split('(').length - part.split(')').length;
   return [...text.matchAll(NUMBER)].flatMap(({ 0: number, index }) => {
@@ -47,8 +47,8 @@ export function numberSpans(text) {
   });
 }
 
-/** The characters of each number on a line of spots; the first knows of a lone bracket and of
- * what else is there. */
+/** The spots of each number on a line; the first one has `missed`, the missing bracket, and
+ * `inText`, whether the line has other text. */
 export function numbersOn(spots) {
   const text = spots.map(({ char, place }) =>
     (place < 0 && /\d/.test(char) ? OTHER_SIGN : char)).join('');
@@ -62,7 +62,7 @@ export function numbersOn(spots) {
   });
 }
 
-/** The characters of a line of numbers, with a space between two of them. */
+/** The characters of the numbers of a line, with spaces between numbers. */
 export function charactersOf(numbers) {
   return numbers.flatMap((number, i) => {
     const own = number.map(({ char, confidence, box }) => ({ char, confidence, box }));

@@ -1,26 +1,26 @@
-// Orientation: which way up a page is, by which way its lines read best.
+// Orientation: finds the quarter turn in which the lines of a page read best.
 
 import { argmax, argsortDown, boundsOf, cornersOf, mean, sum } from './arrays.js';
 import { recognize } from './recognize.js';
 import { areaOf, heightOf, isTall, widthOf } from './text_lines.js';
 
-const FLUENT = 0.97; // mean confidence of characters from which a page is upright
-const BETTER = 1.3; // times the evidence of the page as it is
-const CERTAIN = 0.98; // mean confidence from which what stands on its head may be read
-const SURER = 0.03; // by which it has to be surer than what stands upright
-const FEW = 4; // characters; digits on their head are like digits (1609): fewer turn no page ...
-const BOTH = '01689.,:-+%() '; // ... nor do any number of those that are alike either way up
+const FLUENT = 0.97; // mean confidence of characters above which a page is upright
+const BETTER = 1.3; // required ratio of evidence to that of the unturned page
+const CERTAIN = 0.98; // mean confidence above which upside-down text may be accepted
+const SURER = 0.03; // required margin of that confidence over the upright reading
+const FEW = 4; // characters: fewer turn no page, as upside-down digits look like digits (1609)
+const BOTH = '01689.,:-+%() '; // alike either way up: these alone turn no page
 const LEAST = 1.5; // evidence of two characters: one alone turns no page
-const LINES = 6; // longest lines that are read in other turns
-const STACKED = 1.5; // times as high as wide: lines that may be one on its side
-const LONG = 2.0; // times as high as wide, or as wide as high: text, no lone character
+const LINES = 6; // number of largest lines read in other turns
+const STACKED = 1.5; // height over width of all lines above which they may be one line on its side
+const LONG = 2.0; // aspect ratio from which a line is text rather than a lone character
 
 /**
- * After how many quarter turns, counter-clockwise, a page seems to read clearly better.
+ * The number of counter-clockwise quarter turns after which a page reads clearly better.
  *
  * @param read The lines of the page as it lies.
- * @param recognizer Its graph.
- * @returns The best turn, 0 if there is none.
+ * @param recognizer The recogniser's graph.
+ * @returns The best turn, 0 if none is better.
  */
 export async function bestTurn(read, page, recognizer) {
   const detected = read.filter(({ line }) => line.score);
@@ -33,10 +33,10 @@ export async function bestTurn(read, page, recognizer) {
   let turns = 2 * sum(tall.map(areaOf)) > sum(lines.map(areaOf)) ? [1, 3] : [2];
   const whole = { quad: cornersOf(boundsOf(lines.flatMap(({ quad }) => quad))), score: 0 };
   if (turns[0] === 2 && lines.length > 1 && heightOf(whole) > STACKED * widthOf(whole)) {
-    // Characters that lie on their side one above the other may have been found one by one.
+    // Characters of a line on its side may have been detected as separate stacked lines.
     [lines, turns] = [[whole], [1, 3]];
   }
-  // A lone character is not several on their head.
+  // A lone character cannot be several characters upside down.
   const isNarrow = widthOf(lines[0]) < LONG * heightOf(lines[0]);
   if (turns[0] === 2 && isNarrow && some.length === 1 && some[0].symbols.length === 1) return 0;
   const turned = [];
@@ -50,7 +50,7 @@ export async function bestTurn(read, page, recognizer) {
   return isBetter(turned[best], some) ? turns[best] : 0;
 }
 
-/** Whether all there is reads upright as one character for certain: a 1 is no line on its side. */
+/** Whether the page reads as one sure character: an upright 1 is no line on its side. */
 function isLone(read) {
   const confidence = read.flatMap(({ symbols }) => symbols.map((symbol) => symbol.confidence));
   return confidence.length === 1 && confidence[0] > FLUENT;
@@ -60,7 +60,7 @@ function readsBetter(turned, upright) {
   return evidenceOf(turned) > Math.max(LEAST, BETTER * evidenceOf(upright));
 }
 
-/** Whether numbers, or words, read without a doubt on their head, and not as they stand. */
+/** Whether numbers or words read with certainty upside down, and worse as they stand. */
 function isUpsideDown(turned, upright) {
   const sure = fluencyOf(turned);
   const chars = turned.flatMap(({ symbols }) => symbols.map(({ char }) => char));
@@ -71,18 +71,18 @@ function isUpsideDown(turned, upright) {
   return surer && natural && chars.length >= FEW && evidenceOf(turned) > 0.85 * evidenceOf(upright);
 }
 
-/** How well lines read: the squares of confidences above one half, of lines of two or more. */
+/** Evidence of lines: sum of squared confidences above 0.5, in lines of two or more characters. */
 function evidenceOf(read) {
   return sum(read.filter(({ symbols }) => symbols.length > 1)
     .flatMap(({ symbols }) => symbols.map(({ confidence }) => confidence))
     .filter((share) => share > 0.5).map((share) => share ** 2));
 }
 
-/** Mean confidence of all characters; 0 for a line that is turned, or has none. */
+/** Mean confidence of all characters; a tall line, or one without characters, adds a 0. */
 function fluencyOf(read) {
   return mean(read.flatMap(({ line, symbols }) =>
     symbols.length && !isTall(asFound(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
 }
 
-/** A line without the paper that was added to a narrow one. */
+/** A line without the paper added to narrow lines. */
 const asFound = ({ quad, score, found = quad }) => ({ quad: found, score });

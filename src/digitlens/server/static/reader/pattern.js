@@ -1,4 +1,4 @@
-// What a number looks like, as a user writes it: how many digits, and which ones where.
+// Parses the pattern of a number as written by a user: how many digits, and which ones where.
 
 import { range } from './arrays.js';
 
@@ -8,16 +8,16 @@ const ALLOWED =
   '[0-3] or [159] is one of these, and other signs are printed but not read, ' +
   'as in ####-##, 20## or [0-2]#:[0-5]#';
 
-const MOST = 99; // places
+const MOST = 99; // digits
 const PIECE = /\[([^[\]]*)\]|([0-9])|(#)|([^[\]])/uy;
 const SET = /^(?:[0-9](?:-[0-9])?)+$/;
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 
 /**
- * Reads a pattern as a user writes it: `4`, `####-##`, `20##`, `[0-2]#:[0-5]#`.
+ * Parses a pattern such as `4`, `####-##`, `20##` or `[0-2]#:[0-5]#`.
  *
- * @returns For each place the digits that are allowed there, ascending.
- * @throws RangeError It is no such pattern; the message says what is allowed.
+ * @returns The allowed digits at each position, ascending.
+ * @throws RangeError The pattern is invalid; the message says what is allowed.
  */
 export function parsePattern(written) {
   const text = String(written).trim();
@@ -32,7 +32,7 @@ export function parsePattern(written) {
   return places;
 }
 
-/** Each place as what is allowed there, and each printed sign as an empty place. */
+/** Yields the allowed digits of each position; an empty array for each printed sign. */
 function* pieces(text) {
   for (PIECE.lastIndex = 0; PIECE.lastIndex < text.length;) {
     const position = PIECE.lastIndex;

@@ -1,8 +1,8 @@
-// Pictures {data, width, height, channels}, row by row: cut, turned and resized as Pillow does it.
+// Pictures {data, width, height, channels} in row order: cropped, turned and resized as in Pillow.
 //
-// A page has three channels of bytes, a plane one of float32. Resizing is after libImaging's
-// Resample.c: along rows, then along columns, the second on what the first one rounded; bytes are
-// weighed with whole numbers of 22 bits, floats with doubles.
+// A page has three channels of bytes, a plane one of float32. Resizing follows libImaging's
+// Resample.c: along rows, then along columns of the rounded result; weights are 22-bit integers for
+// bytes and doubles for floats.
 
 import { clip, range, rint } from './arrays.js';
 import { flattened, paperBelow } from './transparency.js';
@@ -19,14 +19,14 @@ export const BICUBIC = {
     return d < 2 ? -0.5 * (((d - 5) * d + 8) * d - 4) : 0;
   },
 };
-const ONE = 2 ** 22; // a weight of bytes
+const ONE = 2 ** 22; // weight 1 for bytes
 
 /** A black picture. */
 export function emptyPicture(width, height, channels, Kind = Uint8ClampedArray) {
   return { data: new Kind(width * height * channels), width, height, channels };
 }
 
-/** The page of a picture as a canvas gives it: RGBA, transparency laid on what paperBelow says. */
+/** The page of an RGBA picture from a canvas, flattened onto the background from paperBelow. */
 export function pageOf({ data, width, height }) {
   if (data.length !== width * height * 4 || !data.length) {
     throw new RangeError(`expected ${width} x ${height} RGBA pixels, found ${data.length} bytes`);
@@ -39,7 +39,7 @@ export function pageOf({ data, width, height }) {
   return page;
 }
 
-/** Every `step`-th pixel of a part of a picture; beyond its edge it goes on as it ends. */
+/** Every `step`-th pixel of a part of a picture; edge pixels are repeated beyond its edge. */
 export function part({ data, width, height, channels }, [left, top, right, bottom], step = 1) {
   const [columns, rows] = [right - left, bottom - top].map((side) => Math.ceil(side / step));
   const cut = emptyPicture(columns, rows, channels, data.constructor);
@@ -57,7 +57,7 @@ export function part({ data, width, height, channels }, [left, top, right, botto
   return cut;
 }
 
-/** Lays a picture on another one, which is changed and returned. */
+/** Pastes a picture onto another one in place, and returns that. */
 export function paste(onto, { data, width, height }, left = 0, top = 0) {
   const { channels } = onto;
   for (let y = 0; y < height; y++) {
@@ -67,7 +67,7 @@ export function paste(onto, { data, width, height }, left = 0, top = 0) {
   return onto;
 }
 
-/** A page after so many quarter turns, counter-clockwise. */
+/** A page after `turn` counter-clockwise quarter turns. */
 export function turned(page, turn) {
   if (!turn) return page;
   const { data, width, height } = page;
@@ -80,29 +80,29 @@ export function turned(page, turn) {
   return turned(result, turn - 1);
 }
 
-/** The sides of a picture times a scale, at least a pixel each. */
+/** The sides of a picture times a scale, at least one pixel each. */
 export function sidesAt({ width, height }, scale) {
   return [width, height].map((side) => Math.max(1, rint(side * scale)));
 }
 
-/** A picture scaled down by area averaging so that no side is longer than `longest` pixels. */
+/** A picture reduced by area averaging so that no side exceeds `longest` pixels. */
 export function shrink(picture, longest) {
   const scale = longest / Math.max(picture.width, picture.height);
   return scale < 1 ? resize(picture, ...sidesAt(picture, scale), BOX) : picture;
 }
 
-/** Resizes one plane of floats: area average when it shrinks, bilinear when it grows. */
+/** Resizes a plane of floats: area average when shrinking, bilinear when growing. */
 export function resizePlane(plane, width, height) {
   const shrinks = width * height < plane.width * plane.height;
   return resize(plane, width, height, shrinks ? BOX : BILINEAR);
 }
 
-/** Resizes the part of a picture that lies in a box x0, y0, x1, y1; the same where none changes. */
+/** Resizes the part of a picture in a box x0, y0, x1, y1; returns the input if nothing changes. */
 export function resize(picture, width, height, filter, box) {
   const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map(fround);
   const across = (from) => resizedAlong(from, 'width', width, x0, x1, filter);
   const down = (from) => resizedAlong(from, 'height', height, y0, y1, filter);
-  // Where much more of the height goes than of the width, as Pillow does from version 13 on.
+  // As Pillow does from version 13 on if the height shrinks much more than the width.
   const less = picture.height - height;
   const downFirst = less > 0 && less > 2 * (picture.width - width);
   return downFirst ? across(down(picture)) : down(across(picture));
@@ -130,7 +130,7 @@ function resizedAlong(picture, side, size, low, high, filter) {
   return { width, height, channels, data: resized, [side]: size };
 }
 
-/** For each new pixel of one axis the first old one that it takes from, and the weights. */
+/** For each new pixel of an axis, the first source pixel and the weights. */
 function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
   const scale = fround(high - low) / wanted;
   const stretch = Math.max(scale, 1);
@@ -147,7 +147,7 @@ function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
   });
 }
 
-/** Averages blocks of factor x factor pixels; those at the right and lower edge may be smaller. */
+/** Averages blocks of factor x factor pixels; blocks at the right and bottom may be smaller. */
 export function reduce({ data, width, height, channels }, factor) {
   const [columns, rows] = [width, height].map((side) => Math.ceil(side / factor));
   const result = emptyPicture(columns, rows, channels);
@@ -166,10 +166,10 @@ export function reduce({ data, width, height, channels }, factor) {
 }
 
 /**
- * Maps a parallelogram of a picture of bytes to a rectangle, by cubic interpolation.
+ * Maps a parallelogram of a picture of bytes to a rectangle by bicubic interpolation.
  *
  * @param corners Its corners [x, y]: top-left, top-right, bottom-right, bottom-left.
- * @returns A picture; black where the parallelogram reaches over the edge.
+ * @returns A picture, black beyond the edge of the source.
  */
 export function transform(picture, [[x0, y0], [x1, y1], , [x3, y3]], width, height) {
   const [a, d] = [(x1 - x0) / width, (y1 - y0) / width];
@@ -196,7 +196,7 @@ export function transform(picture, [[x0, y0], [x1, y1], , [x3, y3]], width, heig
   return result;
 }
 
-/** The curve through four values, between the second and the third. */
+/** Cubic interpolation through four values, between the second and the third. */
 function cubic(v1, v2, v3, v4, share) {
   const bend = 2 * (v1 - v2) + v3 - v4;
   return v2 + share * (v3 - v1 + share * (bend + share * (v2 - v1 + v4 - v3)));

@@ -1,12 +1,12 @@
-// Places that may hold a digit: what the digit detector found and the recogniser read, matched.
+// Places that may hold a digit: matches the digit detector's boxes with the characters read.
 //
 // A place is {box, objectness, detector, mass, given, numeric, recognizer, line, symbol, reads,
-// fluency, letters, lone, text}: where; that a digit is there and which one, by the digit detector;
-// that it is there, the same if there is a character at all, and if that is no letter, and which
-// one, by the line recogniser; the number of its line, and of its character there or -1; what that
-// is: NOTHING, DIGIT or MARK, which is any other character; how sure the recogniser is of that
-// line's characters on average; the share of letters in its word; 1 if it is alone on its line,
-// else 0; the score of its line, 0 for one made up of digits.
+// fluency, letters, lone, text}: its box; existence and ten value probabilities by the digit
+// detector; by the recogniser, the probability of a digit, the same given a character, and given a
+// character that is no letter, and ten value probabilities; the index of its line, and of its
+// character there or -1; what that is: NOTHING, DIGIT or MARK, which is any other character; mean
+// confidence of the line's characters; fraction of letters in its word; 1 if it is alone on its
+// line, else 0; the score of its line, 0 for a line made up of digits.
 
 import { argmax, argsortDown, clip, mean, rint, sum } from './arrays.js';
 import { DIGITS, STRIDE, digitEvidence, digitsOf } from './decode.js';
@@ -15,20 +15,20 @@ import { onLine } from './recognize.js';
 
 const { fround } = Math;
 
-const NOTHING = 0; // what a recogniser reads at a place
+const NOTHING = 0; // kinds of character that the recogniser reads at a place
 export const DIGIT = 1;
 const MARK = 2;
-export const UNSEEN = 1e-4; // score of what the digit detector did not find
-const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
-const SHARED = 0.2; // columns that a digit and its character share, of all that they cover
-const SURE = 0.5; // confidence of characters, and score of digits, that leave little doubt
-const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
-const DOUBLE = 0.45; // overlap of two boxes over their union: one place
-const WITHIN = 0.7; // share of the smaller box that is inside the larger: a part of it
-const SEVERAL = 3; // sure digits within a box: it is around a column of them, and is none
+export const UNSEEN = 1e-4; // objectness of places that the digit detector did not find
+const ALONE = 0.15; // score above which a digit without a character counts
+const SHARED = 0.2; // least IoU, in columns, of a digit and its character
+const SURE = 0.5; // confidence of characters, and score of digits, that counts as sure
+const MAY_BE = 0.05; // the recogniser's probability of a digit above which a character is a place
+const DOUBLE = 0.45; // IoU above which two boxes are one place
+const WITHIN = 0.7; // fraction of the smaller box in the larger above which it is a part of it
+const SEVERAL = 3; // sure digits inside a box from which it is a column of digits, and no digit
 const EVEN = new Float32Array(DIGITS.length).fill(0.1);
 
-/** All places where detector or recogniser see a digit, those of both only once. */
+/** All places where the detector or the recogniser sees a digit, without duplicates. */
 export function gather(digits, lines) {
   return apart(lines.flatMap((line, number) => placesOn(line, number, digits)));
 }
@@ -72,7 +72,7 @@ function readAs(symbol) {
   return DIGITS.includes(symbol.char) ? DIGIT : MARK;
 }
 
-/** How many characters have their middle well inside a span: of two it is neither. */
+/** Number of sure characters whose centre is well inside a span; a span of two is no digit. */
 function charactersIn({ symbols }, [first, last]) {
   const margin = 0.15 * (last - first);
   return symbols.filter(({ centre, confidence }) =>
@@ -86,10 +86,10 @@ function spanOf(read, box) {
 }
 
 /**
- * The character of each digit, the surest digits choosing first; -1 for none.
+ * The index of the character of each digit, -1 for none; digits choose by descending score.
  *
- * Of the characters that share columns with a digit it takes that which shares most, and of two
- * that share much the one that is read as the same digit.
+ * A digit is matched with the character that maximises the shared columns plus the agreement on
+ * the value.
  */
 function partners(here, { spans, symbols }) {
   const partner = here.map(() => -1);
@@ -106,13 +106,13 @@ function partners(here, { spans, symbols }) {
   return partner;
 }
 
-/** Columns that two spans share, of all that they cover. */
+/** Intersection over union of two spans of columns. */
 function sharedOf([first, last], [low, high]) {
   const common = Math.min(last, high) - Math.max(first, low);
   return clip(common / Math.max(Math.max(last, high) - Math.min(first, low), 1e-3), 0, 1);
 }
 
-/** The posteriors of a line, nothing where they make up its characters. */
+/** The posteriors of a line, zeroed around its characters. */
 function withoutSymbols({ posteriors, symbols }) {
   const steps = symbols.map(({ centre }) => rint(centre / STRIDE - 0.5));
   const taken = new Set(steps.flatMap((step) => [step - 1, step, step + 1])
@@ -120,7 +120,7 @@ function withoutSymbols({ posteriors, symbols }) {
   return posteriors.map((row, i) => (taken.has(i) ? new Float32Array(row.length) : row));
 }
 
-/** The share of letters in the word of each character. */
+/** For each character, the fraction of letters in its word. */
 function lettersAround(symbols) {
   const words = symbols.map(({ char }) => char).join('').split(' ');
   return words.flatMap((word) => {
@@ -130,10 +130,10 @@ function lettersAround(symbols) {
 }
 
 /**
- * Those that are left when places that overlap a stronger one are dropped.
+ * Drops places that overlap a stronger one.
  *
- * Two characters of one line are two, however much their boxes overlap. A place with several sure
- * digits inside is dropped itself.
+ * Different characters of one line stay distinct, however much their boxes overlap. A place with
+ * several sure digits inside is dropped itself.
  */
 function apart(places) {
   const strength = places.map(({ objectness, mass }) =>
@@ -147,10 +147,10 @@ function apart(places) {
       const [union, part] = overlap(place.box, other.box);
       return union > DOUBLE || part > WITHIN;
     });
-    // A box around digits hides them from the detector: those read on text found count too.
+    // A box around digits hides them from the detector, so digits read on text lines count too.
     const inside = under.filter(({ box, mass, objectness, text, lone }) =>
       (objectness > SURE || (text > 0 && !lone)) && mass > SURE && sizeOf(box) < sizeOf(place.box));
-    // The same may be on two lines.
+    // The same digit may be on two lines.
     const isOne = new Set(inside.map(({ box }) => box.join())).size < SEVERAL;
     for (const other of isOne ? under : [place]) left.delete(other);
   }

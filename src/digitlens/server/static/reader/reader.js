@@ -1,4 +1,4 @@
-// The reader: detects lines and digits, recognises, fuses and puts in order.
+// The reader: detects lines and digits, recognises, classifies, fuses and arranges them.
 
 import { constrain } from './constrained.js';
 import { fuse, weightsOf } from './fusion.js';
@@ -14,11 +14,11 @@ import { lineProposals, recognize } from './recognize.js';
 import { toTile } from './tiles.js';
 import { codesOf, numbersOf } from './values.js';
 
-/** Pictures in, readings out. */
+/** Turns pictures into readings. */
 export class DigitReader {
   /**
    * @param graphs {finder, detector, recognizer, spotter, classifier, fusion}, see models.js.
-   * @param card Of the classifier.
+   * @param card Card of the classifier.
    * @param lines Card of the line reader.
    */
   constructor(graphs, card, lines) {
@@ -29,12 +29,12 @@ export class DigitReader {
   /**
    * Reads one picture.
    *
-   * @param picture {data, width, height}: RGBA as a canvas gives it.
-   * @param expect What is known of the number: how many digits, as in "4", or a pattern.
-   * @param decimal The decimal mark, point or comma; else numbers tell, if they agree.
-   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown.
+   * @param picture {data, width, height}: RGBA from a canvas.
+   * @param expect Constraint on the number: how many digits, as in "4", or a pattern.
+   * @param decimal The decimal mark, point or comma; if empty, inferred from unambiguous numbers.
+   * @param tiles Whether to include the 28 x 28 tile of each digit, the classifier's input.
    * @returns The reading as plain values, see `asDict`.
-   * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
+   * @throws RangeError `expect` is not a valid pattern, or the picture has no pixels.
    */
   async read(picture, { expect = null, decimal = '', tiles = false } = {}) {
     const pattern = expect ? { text: String(expect).trim(), places: parsePattern(expect) } : null;
@@ -64,7 +64,7 @@ export class DigitReader {
     return { view: turn ? await this.analyze(turned(page, turn)) : view, turn };
   }
 
-  /** Finds and reads what is on a page as it lies, without judging. */
+  /** Detects, reads and scores the places of a page as it lies, without accepting or rejecting. */
   async analyze(page) {
     const found = await detect(page, this.graphs);
     const lines = await recognize(page, lineProposals(found), this.graphs);
@@ -77,7 +77,7 @@ export class DigitReader {
   }
 }
 
-/** A box of a turned page on the page as it was, of that width and height. */
+/** Maps a box of a turned page back to the original page of the given width and height. */
 export function boxBack([x0, y0, x1, y1], turn, width, height) {
   return [
     [x0, y0, x1, y1], [width - y1, x0, width - y0, x1],
@@ -85,7 +85,7 @@ export function boxBack([x0, y0, x1, y1], turn, width, height) {
   ][turn];
 }
 
-/** What was read as JSON-ready values: names and numbers of Reading.as_dict in Python. */
+/** The reading as JSON-ready values, with the names and numbers of Reading.as_dict in Python. */
 export function asDict(lines, characters, numbers, tiles = false) {
   const written = characters.length
     ? characters.map((line) => line.map(({ char }) => char).join(''))

@@ -1,32 +1,32 @@
-// Puts digits into reading order: boxes into lines, and a line into the numbers written on it.
+// Reading order: groups boxes into lines, and splits a line into its numbers.
 //
-// Knows boxes only. All lengths are measured in digit heights, so neither the resolution nor the
-// place on the page matters.
+// Uses boxes only. Lengths are in digit heights, so the result does not depend on resolution or
+// position.
 
 import { argmax, argsort, grouped, max, mean, middleOf, quantile, range, sum } from './arrays.js';
 
 // Slant of the page
-const STEEPEST = 30.0; // degrees; a page turned by 25 still fits with the unevenness of its lines
+const STEEPEST = 30.0; // degrees; leaves room for uneven lines on a page slanted by 25
 const STEP = 0.5; // degrees
-const SPREAD = 0.2; // digit heights: how far the digits of one line miss its slope
-const LEVEL = 0.5; // trust in a level page, in pairs of neighbours
-const FAR = 12.0; // digit heights: pairs further apart say too little about the slant
+const SPREAD = 0.2; // digit heights: scatter of the digits of a line around its slope
+const LEVEL = 0.5; // weight of the prior for a level page, in pairs of neighbours
+const FAR = 12.0; // digit heights: pairs further apart carry too little information on the slant
 
 // Lines
-const MEMORY = 8; // digits at the end of a line that tell where it goes on
+const MEMORY = 8; // digits at the end of a line used to extrapolate it
 const STIFF = 4.0; // digit heights: how strongly a line keeps to the slant of the page
-const REACH = 2.0; // digit heights: so far a line is continued along its bend, then along the page
-const OVERLAP = 0.3; // share of the lower height that a digit has in common with its line
-const SMALLER = 0.25; // height of the smaller of two neighbours, of the larger
+const REACH = 2.0; // digit heights for which a line follows its own bend, then the page's slant
+const OVERLAP = 0.3; // least overlap of a digit with its line, over the lower height
+const SMALLER = 0.25; // least ratio of the heights of two neighbours
 
 // Numbers
-const SPACE = 0.25; // digit heights: a gap that splits is larger than the typical one by this ...
-const LOOSE = 1.3; // ... and by this factor
-const TIGHT = 0.1; // digit heights: digits that touch by chance do not make other gaps wide
-const WIDEST = 2.2; // digit heights: a larger gap splits even where all gaps are alike
+const SPACE = 0.25; // digit heights by which a splitting gap exceeds the typical one, ...
+const LOOSE = 1.3; // ... in addition to this factor
+const TIGHT = 0.1; // digit heights: least typical gap, as digits may touch by chance
+const WIDEST = 2.2; // digit heights: a larger gap always splits
 
 /**
- * Puts digits into lines, whatever the slant of the page, up to 25 degrees.
+ * Groups digits into lines on a page slanted by up to 25 degrees.
  *
  * @param boxes x0, y0, x1, y1 of each digit, y downwards.
  * @returns Indices of the digits: lines from top to bottom, each from left to right.
@@ -46,10 +46,10 @@ export function linesOf(boxes) {
 }
 
 /**
- * Splits a line into the numbers on it, where a gap is wider than is usual on that line.
+ * Splits a line into its numbers at gaps wider than is typical of the line.
  *
- * @param boxes Of the digits of one line, from left to right.
- * @returns Positions in `boxes`, number by number.
+ * @param boxes Boxes of the digits of one line, from left to right.
+ * @returns Indices into `boxes`, number by number.
  */
 export function numbersOf(boxes) {
   const height = quantile(boxes.map((box) => box[3] - box[1]), 0.5);
@@ -58,7 +58,7 @@ export function numbersOf(boxes) {
   return grouped(range(boxes.length), (i) => gaps[i - 1] > widest);
 }
 
-/** Centres from the first box on, on a page without slant, and heights. */
+/** Centres relative to the first box, with the slant removed, and heights. */
 function levelled(boxes) {
   const [left, top] = middleOf(boxes[0]);
   const places = boxes.map((box, index) => {
@@ -69,7 +69,7 @@ function levelled(boxes) {
   return places.map((place) => ({ ...place, y: place.y - slope * place.x }));
 }
 
-/** The slope that most pairs of near digits agree on, level if they are few. */
+/** The slope that most pairs of nearby digits support; level if there are few. */
 function slopeOf(places) {
   const pairs = nearPairs(places.toSorted((a, b) => a.x - b.x));
   const angles = range((2 * STEEPEST) / STEP + 1).map((k) => -STEEPEST + k * STEP);
@@ -92,7 +92,7 @@ function nearPairs(places) {
 
 const tangent = (degrees) => Math.tan((degrees * Math.PI) / 180);
 
-/** How much of a digit's height lies on a line; the smaller of both is the whole. */
+/** The vertical overlap of a digit with a line, as a fraction of the lower height. */
 function shareOf(line, { x, y, height: own }) {
   const last = line.slice(-MEMORY);
   const height = max(last.map((other) => other.height));
@@ -100,11 +100,11 @@ function shareOf(line, { x, y, height: own }) {
   if (low < SMALLER * high) return 0;
   const away = Math.abs(continued(last, x) - y);
   const common = Math.min(low, (height + own) / 2 - away);
-  // Among lines that hold the digit completely, the one with its middle there is the right one.
+  // Among lines that fully contain the digit, the one with the nearest centre wins.
   return common / low - (0.1 * away) / high;
 }
 
-/** Where a line goes on: y of its middle at x = `to`; tall digits count more. */
+/** Extrapolates a line: y of its centre at x = `to`; tall digits weigh more. */
 function continued(line, to) {
   const squares = sum(line.map(({ height }) => height ** 2));
   const weighted = (value) =>
@@ -121,7 +121,7 @@ function continued(line, to) {
 /**
  * The widest gap that is still inside a number, in digit heights.
  *
- * The gap that a third of all are narrower than is taken to be inside; what fits to it joins it.
+ * Starts from the lower tertile of the gaps and adds gaps up to the limit until it stops growing.
  */
 function widestInside(gaps) {
   const third = Math.floor(gaps.length / 3);

@@ -1,4 +1,4 @@
-// Recognises lines: those that the line detector found, and those that lone digits make up.
+// Recognises text lines: those that the line detector found, and those made up of digits.
 
 import {
   argmax, boundsOf, clip, cornersOf, grouped, histogram, max, medianColour, middleOf,
@@ -17,33 +17,33 @@ import { alongLine, areaOf, axesOf, centreOf, heightOf, widthOf } from './text_l
 
 const { fround } = Math;
 
-const MARGIN = 0.12; // heights: paper around a line that digits make up
+const MARGIN = 0.12; // heights: paper around a line made up of digits
 const APART = 2.0; // heights: a wider gap between digits begins a new line
-const LOWER = 0.4; // heights of a line: a digit on it is between these
+const LOWER = 0.4; // least and largest height of a digit on a line, in line heights
 const HIGHER = 1.4;
-const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines above and below
-const NARROW = 0.7; // heights: width that a line has at least ...
+const BAND = [6, 42]; // rows of a crop without ink of the lines above and below
+const NARROW = 0.7; // heights: least width of a line ...
 const GROWN = 1.25; // ... after a narrower one was grown by this factor
-const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
-const STROKES = 3; // most lines that may be found in one digit and be its strokes
-const MUCH = 8192; // columns of all lines, from which on only parts with digits are read
-const WHOLE = 3; // longest lines that are read whole even then
-const SPOTTED = 0.1; // probability of a digit from which its part of a line is read
-const SPACE = 0.3; // probability of a space from which a part may end there
-const CONTEXT = 4; // steps between a digit and such a space, at least
-// CTC parts two equal characters by a blank: of crowded ones a step is too wide for both.
-const DENSE = 2.5; // steps for each character read, below which a line is crowded
-const STRETCH = 1.5; // how many times as wide it is read again ...
-const DOUBTED = 0.9; // ... if this is more than the confidence of some digit
-const LOWEST = 0.3; // heights of a line: what is found of a digit's ink is more, else it is not all
+const SHARED = 0.3; // fraction of a digit's box on lines up to which it gets a line of its own
+const STROKES = 3; // most lines within one digit that may be its strokes
+const MUCH = 8192; // columns of all lines above which only parts with digits are read
+const WHOLE = 3; // number of largest lines that are read whole even then
+const SPOTTED = 0.1; // probability of a digit above which its part of a line is read
+const SPACE = 0.3; // probability of a space above which a part may end there
+const CONTEXT = 4; // least steps between a digit and such a space
+// CTC separates equal characters by a blank; crowded ones share a step, which leaves none.
+const DENSE = 2.5; // steps per character read, below which a line is crowded
+const STRETCH = 1.5; // factor by which it is widened and read again ...
+const DOUBTED = 0.9; // ... if some digit has a lower confidence than this
+const LOWEST = 0.3; // line heights: lower ink of a digit is considered incomplete
 const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
-const EDGE = 3; // rows at the upper and at the lower edge of a crop
-const ALIKE = 16; // levels of each channel: colours that differ by less are one
-const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
+const EDGE = 3; // rows at the upper and lower edge of a crop
+const ALIKE = 16; // levels per channel below which colours count as equal
+const INK = 0.35; // fraction of the strongest contrast in a line above which a pixel is ink
 
 const SPACE_CLASS = CHARACTERS.indexOf(' ');
 
-/** Reads lines; where there is much text, mostly those parts of it that have digits. */
+/** Reads lines; on pages with much text, mostly the parts with digits. */
 export async function recognize(page, lines, { recognizer, spotter = null }) {
   let found = lines.map((line) =>
     ({ line, crop: cropLine(page, line.quad), columns: columnsOf(line) }));
@@ -64,7 +64,7 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   return respaced(read);
 }
 
-/** Whether a line with a digit in doubt may have more of them than its crop has steps for. */
+/** Whether a line with an uncertain digit may have more characters than its crop can resolve. */
 function isCrowded({ symbols, columns }) {
   const dense = columns < DENSE * STRIDE * symbols.length && STRETCH * columns < WIDEST;
   return dense
@@ -76,11 +76,11 @@ const countDigits = ({ symbols }) => symbols.filter(({ char }) => DIGITS.include
 const stretched = (page, { line }) =>
   ({ line, crop: cropLine(page, line.quad, STRETCH), columns: columnsOf(line, STRETCH) });
 
-/** How many columns of its crop show a line; the rest is gray. */
+/** Number of columns of its crop that a line covers; the rest is padding. */
 export const columnsOf = (line, stretch = 1) =>
   Math.min(WIDEST, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
-/** The lines of a page, with spaces in and between numbers where its print has them too. */
+/** The lines of a page, with spaces around digits revised by the spacing of its print. */
 export function respaced(lines) {
   const found = [...lines];
   const pairs = lines.flatMap((read, number) => spacedPairs(read, number));
@@ -94,7 +94,7 @@ export function respaced(lines) {
   return found;
 }
 
-/** A digit and what is next to it on a line, or behind a space; see `spaceChances`. */
+/** Pairs of a digit and its neighbour, adjacent or separated by a space; see `spaceChances`. */
 function spacedPairs(read, number) {
   const { symbols, spans, rows, posteriors, scale: [wide, high] } = read;
   const isDigit = (i) => DIGITS.includes(symbols[i].char);
@@ -117,7 +117,7 @@ function spacedPairs(read, number) {
   });
 }
 
-/** Posteriors with another probability of a space in some of their steps. */
+/** Posteriors with the probability of a space in a range of steps adjusted to `chance`. */
 function withSpace(posteriors, [first, last], chance) {
   const changed = posteriors.map((row) => row.slice());
   const inside = changed.slice(first, last);
@@ -136,7 +136,7 @@ function withSpace(posteriors, [first, last], chance) {
   return changed;
 }
 
-/** What a network says of the steps of each crop: a Float32Array each. */
+/** The output of a network for each crop: a Float32Array per step. */
 async function rowsOf(found, graph) {
   const rows = [];
   for (const batch of batchLines(found.map(({ crop }) => crop))) {
@@ -148,7 +148,7 @@ async function rowsOf(found, graph) {
   return rows;
 }
 
-/** A line with its characters; where they are is found once it is asked for. */
+/** A line with its characters; their positions are computed on first use. */
 export class RecognizedLine {
   #ink;
   #spans;
@@ -157,17 +157,17 @@ export class RecognizedLine {
 
   constructor(line, crop, posteriors, columns = columnsOf(line)) {
     Object.assign(this, { line, crop, posteriors, columns, symbols: decode(posteriors) });
-    // Columns and rows of the crop for each pixel of the page; long lines are squeezed.
+    // Crop columns and rows per page pixel; long lines are compressed.
     this.scale = [[columns, widthOf(line)], [HEIGHT, heightOf(line)]].map(
       ([shown, side]) => shown / Math.max(side, 1e-3));
   }
 
-  /** Where the crop differs from its paper: 1 or 0 for each pixel. */
+  /** Mask of the ink in the crop, 1 or 0 for each pixel. */
   get ink() {
     return (this.#ink ??= inkOf(this.crop));
   }
 
-  /** First and last column of each character; a space has none of the ink. */
+  /** First and last column of each character; a space gets no ink. */
   get spans() {
     return (this.#spans ??= spansOf(this));
   }
@@ -183,13 +183,13 @@ export class RecognizedLine {
     return this.#boxes;
   }
 
-  /** The column of the crop in which the middle of a box on the page is. */
+  /** The crop column of the centre of a box on the page. */
   columnOf(box) {
     return fround(fround(alongLine(this.line, middleOf(box))[0]) * fround(this.scale[0]));
   }
 }
 
-/** Cuts lines down to words with digits and those next to them; the longest lines stay whole. */
+/** Splits lines into parts around words with digits; the largest lines stay whole. */
 export function partsWithDigits(found, spots) {
   const order = range(found.length)
     .sort((a, b) => areaOf(found[b].line) - areaOf(found[a].line)).slice(0, WHOLE);
@@ -197,7 +197,7 @@ export function partsWithDigits(found, spots) {
     : nearDigits(spots[index]).map(([first, last]) => partOf(one, first, last))));
 }
 
-/** A part of a line, from one step to before another. */
+/** The part of a line from step `first` to before step `last`. */
 function partOf({ line, crop, columns }, first, last) {
   const ends = [first, last].map((step) => Math.min(STEP * step, columns));
   const [left, right] = ends.map((end) => end / columns);
@@ -211,7 +211,7 @@ function partOf({ line, crop, columns }, first, last) {
   return { line: { quad, score: line.score }, crop: cut, columns: ends[1] - ends[0] };
 }
 
-/** Parts of a line with digits, from a space before them to one after them: [first, end]. */
+/** Ranges of steps [first, end] with digits, each from a space before to a space after them. */
 function nearDigits(spots) {
   const steps = range(spots.length);
   const spaces = steps.filter((step) => spots[step][1] > fround(SPACE));
@@ -226,7 +226,7 @@ function nearDigits(spots) {
   return parts;
 }
 
-/** The lines to read: detected ones, and one for each group of digits that is on none. */
+/** The lines to read: detected lines, and one for each group of digits outside them. */
 export function lineProposals({ lines: found, digits: all }) {
   const digits = all.filter(({ score, box }) => score > LIKELY && held(box, found) <= STROKES);
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
@@ -236,7 +236,7 @@ export function lineProposals({ lines: found, digits: all }) {
   return [...lines, ...groups(left).map(lineOf)].map(withPaper);
 }
 
-/** A line as narrow as a stroke, with paper around it: alone it would be an edge. */
+/** Adds paper around a line as narrow as a stroke, which would otherwise look like an edge. */
 function withPaper(line) {
   const [width, height] = [widthOf(line), heightOf(line)];
   if (width > NARROW * height) return line;
@@ -248,12 +248,12 @@ function withPaper(line) {
   return { quad, score: line.score, found: line.quad };
 }
 
-/** Of how many lines a box holds the middle; the paper between two is no digit. */
+/** Number of lines whose centre lies in a box; a box over several lines is no digit. */
 function held([x0, y0, x1, y1], lines) {
   return lines.map(centreOf).filter(([x, y]) => x > x0 && x < x1 && y > y0 && y < y1).length;
 }
 
-/** How much of a box is on a line; what it shows is read there. */
+/** Fraction of a box that lies on a line. */
 function sharedWith(line, box) {
   const axes = axesOf(line);
   const lengths = [widthOf(line), heightOf(line)];
@@ -267,7 +267,7 @@ function sharedWith(line, box) {
   return across * along;
 }
 
-/** Whether a box is of a size with a line and has its middle on it. */
+/** Whether a box matches the height of a line and has its centre on it. */
 export function onLine(box, line) {
   const [x, y] = alongLine(line, middleOf(box));
   const [width, height, own] = [widthOf(line), heightOf(line), box[3] - box[1]];
@@ -275,7 +275,7 @@ export function onLine(box, line) {
   return inside && own > LOWER * height && own < HIGHER * height;
 }
 
-/** Whether a line is but a stroke of a digit that is larger. */
+/** Whether a line is only a stroke of a larger digit. */
 function isPartOfDigit({ quad }, boxes) {
   const [left, top, right, bottom] = boundsOf(quad);
   const area = Math.max(1e-3, (right - left) * (bottom - top));
@@ -286,7 +286,7 @@ function isPartOfDigit({ quad }, boxes) {
   });
 }
 
-/** Digits that stand together on a line, as their boxes. */
+/** Boxes of digits, grouped by line and split at wide gaps. */
 function groups(boxes) {
   const lines = linesOf(boxes).map((line) => line.map((index) => boxes[index]));
   return lines.flatMap((line) => grouped(line, (box, i) => isApart(line[i - 1], box)));
@@ -298,14 +298,14 @@ function isApart(last, box) {
   return box[0] - last[2] > APART * height || Math.min(...heights) < 0.5 * height;
 }
 
-/** A line around boxes, from left to right, along the direction in which they go on. */
+/** A line around boxes, from left to right, along the direction from the first to the last. */
 function lineOf(boxes) {
   const middles = boxes.map(middleOf);
   const [right, down] = [0, 1].map((k) => middles.at(-1)[k] - middles[0][k]);
   const length = Math.abs(down) < Math.abs(right) ? Math.hypot(right, down) : 0;
   const [ux, uy] = length ? [right / length, down / length] : [1, 0];
   const corners = boxes.flatMap((box, i) => {
-    // Of a turned line the corners of upright boxes reach too far.
+    // On a slanted line the corners of upright boxes extend too far.
     if (Math.abs(uy) <= 0.02) return cornersOf(box);
     const [[x, y], wide, high] = [middles[i], (box[2] - box[0]) / 2, (box[3] - box[1]) / 2];
     return [
@@ -330,9 +330,9 @@ function boxOf({ line, scale: [wide, high] }, [first, last], [top, bottom]) {
 /**
  * First and last column of each character.
  *
- * Strokes that touch, in columns, are one run. A run with one character is its own; one with
- * several is cut where the middle between two of them is, but one of them has a run beside it that
- * is no other's. A lone character has all runs near it, as both sides of a ring.
+ * Strokes that touch, in columns, form one run. A run with one character belongs to it; one with
+ * several is cut halfway between neighbours, unless one of them can take a free run next to it. A
+ * lone character gets all runs near it, such as both sides of a ring.
  */
 function spansOf({ ink, crop: { width }, symbols, columns }) {
   const inked = new Uint8Array(width);
@@ -340,7 +340,7 @@ function spansOf({ ink, crop: { width }, symbols, columns }) {
   const [runs, reach] = [runsOf(inked.fill(0, Math.ceil(columns))), 0.3 * HEIGHT];
   const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
   const centres = symbols.filter(({ char }) => char !== ' ').map(({ centre }) => centre);
-  // Of each character the run that it lies in, else the nearest.
+  // For each character the run that contains it, else the nearest.
   const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
   const free = range(runs.length).filter((k) => !owner.includes(k)
     && centres.some((centre) => away(centre, runs[k]) <= reach));
@@ -362,7 +362,7 @@ function spansOf({ ink, crop: { width }, symbols, columns }) {
     (char === ' ' ? [centre, centre + 1] : spans.next().value).map(fround));
 }
 
-/** First and last row of the ink of a character, without that of lines above and below. */
+/** First and last row of the ink of a character, without ink of the lines above and below. */
 function rowsWithInk({ ink, spans, symbols, crop: { width } }, i) {
   const [start, end] = spans[i].map(Math.trunc);
   const inked = range(HEIGHT).map((y) => Number(ink
@@ -386,7 +386,7 @@ function inkOf({ data, width }) {
   return away.map((distance) => (distance > least ? 1 : 0));
 }
 
-/** The median colour of a crop, or of its edges if more pixels are like that. */
+/** The median colour of a crop, or of its edges if more pixels match that. */
 function paperOf(data, width) {
   const ends = 3 * EDGE * width;
   const edge = [...data.subarray(0, ends), ...data.subarray(-ends)];

@@ -1,4 +1,4 @@
-// From a text map to text lines: rotated rectangles with a score; knows nothing of characters.
+// Converts a text map to text lines: rotated rectangles with a score.
 //
 // The post-processing of DB (Liao et al., 2020). A line is {quad, score}, see framing.js; a
 // rectangle is {centre, axis, size}, its axis a unit vector along the width that points right.
@@ -8,17 +8,17 @@ import { connectedComponents } from './ink.js';
 
 const { fround, hypot } = Math;
 
-const TALL = 1.5; // times its width: a higher line may be a lone character or turned text
-const MOST = 3000; // lines of one map, the largest first
-const LEAST_SIDE = 1.5; // cells; thinner spots are noise
-const UPRIGHT_SLACK = 1.1; // an upright box is taken up to so many times the smallest area
-const ACROSS = 6; // points of a line at which the map is looked up for its score
+const TALL = 1.5; // height over width above which a line may be a lone character or turned text
+const MOST = 3000; // lines per map, the largest first
+const LEAST_SIDE = 1.5; // cells; thinner components are noise
+const UPRIGHT_SLACK = 1.1; // an upright box is used up to this multiple of the smallest area
+const ACROSS = 6; // grid of points at which the map is sampled for the score of a line
 const ALONG = 32;
-const THRESHOLD = 0.3; // probability from which a cell belongs to a line's core
+const THRESHOLD = 0.3; // probability above which a cell belongs to a line's core
 const LEAST_SCORE = 0.5; // lines with a lower mean probability are dropped
-const UNCLIP = 1.6; // a core's sides move out by so many times its area over its perimeter
+const UNCLIP = 1.6; // a core's sides move out by this multiple of its area over its perimeter
 
-/** The text lines of a map {data, width, height}, with so many pixels of the page a cell. */
+/** The text lines of a map {data, width, height}, with `scale` page pixels per cell. */
 export function findLines(map, scale) {
   return coreRectangles(map).flatMap((rectangle) => {
     const score = scoreOf(map, rectangle);
@@ -31,21 +31,21 @@ export function findLines(map, scale) {
   });
 }
 
-/** Pixels along the reading direction of a line. */
+/** Length of a line along its reading direction, in pixels. */
 export const widthOf = ({ quad: [start, end] }) => fround(hypot(...stepOf(start, end)));
 
-/** Pixels across the reading direction of a line. */
+/** Length of a line across its reading direction, in pixels. */
 export const heightOf = ({ quad: [start, , , end] }) => fround(hypot(...stepOf(start, end)));
 
-/** The middle of a line. */
+/** The centre of a line. */
 export const centreOf = ({ quad }) => [0, 1].map((k) => mean(quad.map((point) => point[k])));
 
 export const areaOf = (line) => widthOf(line) * heightOf(line);
 
-/** The way from one point to another, in float32 as the points. */
+/** The vector from one point to another, in float32 as the points. */
 const stepOf = (start, end) => [fround(end[0] - start[0]), fround(end[1] - start[1])];
 
-/** Whether a line can be a lone character or text that is turned by a right angle. */
+/** Whether a line may be a lone character or text turned by a right angle. */
 export const isTall = (line) => heightOf(line) > TALL * widthOf(line);
 
 /** Unit vectors along a line and across it. */
@@ -56,13 +56,13 @@ export function axesOf({ quad: [origin, end, , below] }) {
   });
 }
 
-/** How far a point is from a line's first corner, along it and across. */
+/** Coordinates of a point along and across a line, from its first corner. */
 export function alongLine(line, point) {
   const [x, y] = stepOf(line.quad[0], point.map(fround));
   return axesOf(line).map(([right, down]) => x * right + y * down);
 }
 
-/** The smallest rectangles round the connected parts of a map, but for those of noise. */
+/** The smallest rectangles around the connected components of a map, without noise. */
 function coreRectangles({ data, width, height }) {
   const isCore = data.map((value) => value > THRESHOLD);
   const { labels, boxes, areas } = connectedComponents(isCore, width, height);
@@ -78,7 +78,7 @@ function coreRectangles({ data, width, height }) {
 
 const leastSide = ([x0, y0, x1, y1]) => Math.min(x1 - x0, y1 - y0);
 
-/** Corners of the convex hull of a part made of square cells, clockwise on the screen. */
+/** Corners of the convex hull of a component of square cells, clockwise on the screen. */
 function hullOf(labels, width, label, [x0, y0, x1, y1]) {
   const rows = range(y1 - y0).map((row) => {
     const cells = labels.subarray((y0 + row) * width + x0, (y0 + row) * width + x1);
@@ -89,7 +89,7 @@ function hullOf(labels, width, label, [x0, y0, x1, y1]) {
   return [...chain(rows.map(([, right]) => right)), ...inside.map(([x, y]) => [-x, y])];
 }
 
-/** The points of a chain with rising y that stand out to the right. */
+/** The points of a chain with increasing y that lie on its right convex hull. */
 function convex(points) {
   const kept = [];
   for (const point of points) {
@@ -103,7 +103,7 @@ function isFlat([x0, y0], [x1, y1], [x2, y2]) {
   return (x1 - x0) * (y2 - y1) <= (x2 - x1) * (y1 - y0);
 }
 
-/** The rectangle of the least area round a hull: one of its sides is a side of the hull. */
+/** The smallest-area rectangle around a hull; it shares a side with the hull. */
 function smallestRectangle(hull) {
   let best = { area: Infinity };
   hull.forEach(([x, y], i) => {
@@ -129,20 +129,20 @@ function levelled({ ux, uy, middle: [along, across], size }) {
   };
 }
 
-/** Takes the upright box instead of a rectangle that is hardly smaller. */
+/** Replaces a rectangle by the upright box if that is hardly larger. */
 function uprightWhereNear(rectangle, box) {
   const size = [box[2] - box[0], box[3] - box[1]];
   if (size[0] * size[1] > UPRIGHT_SLACK * rectangle.size[0] * rectangle.size[1]) return rectangle;
   return { centre: middleOf(box), axis: [1, 0], size };
 }
 
-/** A point of a rectangle, given as shares -0.5..0.5 of its width and height. */
+/** A point of a rectangle, given as fractions -0.5..0.5 of its width and height. */
 function pointOf({ centre, axis: [x, y], size: [width, height] }, along, across) {
   const [right, down] = [along * width, across * height];
   return [centre[0] + right * x - down * y, centre[1] + right * y + down * x];
 }
 
-/** The mean of the map in a rectangle, from points on a grid. */
+/** The mean of the map in a rectangle, sampled on a grid. */
 function scoreOf({ data, width, height }, rectangle) {
   return sum(range(ACROSS * ALONG).map((i) => {
     const along = ((i % ALONG) + 0.5) / ALONG - 0.5;

@@ -1,4 +1,4 @@
-// The framing of tiles: the ink of a digit in any size in, a 28 x 28 tile as in MNIST out.
+// Frames the ink of a digit, of any size, as a 28 x 28 tile as in MNIST.
 
 import { clip, max, quantile, rint, sum, tabulate } from './arrays.js';
 import { grow } from './ink.js';
@@ -9,7 +9,7 @@ const { fround } = Math;
 export const SIDE = 28; // of a tile
 const FRAME = 20; // longest side of the digit in it
 
-// Stroke widths in tile pixels: what lies outside is brought near MNIST's median from its side.
+// Stroke widths in tile pixels: widths outside the range are moved towards MNIST's median.
 const THINNEST = 1.5;
 const THICKENED = 2.2;
 const FATTEST = 5.0;
@@ -17,10 +17,10 @@ const THINNED = 4.0;
 const FINE = 80; // longest side at which strokes are measured and changed
 
 /**
- * Frames one digit as MNIST does, and brings its strokes to widths that MNIST has.
+ * Frames one digit as MNIST does, with stroke widths as in MNIST.
  *
- * @param ink Bytes: 0 where there is no ink of this digit, 255 where there is full ink.
- * @returns Uint8Array of 28 x 28, brightest pixel 255; all 0 when there is no ink.
+ * @param ink Bytes: 0 without ink of this digit, 255 at full ink.
+ * @returns Uint8Array of 28 x 28, brightest pixel 255; all 0 without ink.
  */
 export function toTile(ink) {
   const tile = emptyPicture(SIDE, SIDE, 1, Uint8Array);
@@ -36,7 +36,7 @@ export function toTile(ink) {
   return paste(tile, { data, width, height }, left, top).data;
 }
 
-/** Where a digit starts, so that its centre of mass is right or below of the middle. */
+/** Start of a digit along an axis, so that its centre of mass is at or just past the middle. */
 function startOf(data, length, placeOf) {
   const moment = sum(tabulate(Float64Array, data.length, (i) => data[i] * (placeOf(i) + 0.5)));
   return clip(Math.ceil(SIDE / 2 - moment / sum(data)), 0, SIDE - length);
@@ -60,7 +60,7 @@ function withUsualStrokes(digit) {
   const half = max(fine.data) / 2;
   const width = strokeWidth(fine.data.map((value) => value > half), fine.width) / step;
   if (width < THINNEST) {
-    // Area averaging leaves a thin stroke faint; it is as black as a thick one.
+    // Area averaging leaves a thin stroke faint; this restores full black.
     const full = quantile(fine.data.filter((value) => value > half), 0.5);
     const black = { ...fine, data: fine.data.map((value) => Math.min(value / full, 1)) };
     return crop(widened(black, ((THICKENED - width) / 2) * step));
@@ -68,7 +68,7 @@ function withUsualStrokes(digit) {
   return width > FATTEST ? crop(thinned(fine, ((width - THINNED) / 2) * step)) ?? digit : digit;
 }
 
-/** Grows bright strokes by a disc; the plane grows by as much on every side. */
+/** Dilates bright strokes by a disc; the plane grows by its radius on every side. */
 function widened({ data, width, height }, radius) {
   const reach = Math.trunc(radius);
   const grown = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
@@ -86,7 +86,7 @@ function widened({ data, width, height }, radius) {
   return grown;
 }
 
-/** Lets the paper grow into bright strokes, also from outside the plane. */
+/** Erodes bright strokes by a disc; the outside of the plane counts as paper. */
 function thinned(plane, radius) {
   const [reach, { width, height }] = [Math.trunc(radius), plane];
   const framed = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
@@ -96,7 +96,7 @@ function thinned(plane, radius) {
   return inverted(part(paper, box));
 }
 
-/** The part of a plane that holds ink; null where there is none. */
+/** The part of a plane with ink; null without ink. */
 function crop(plane) {
   const { data, width } = plane;
   const box = [Infinity, Infinity, 0, 0];

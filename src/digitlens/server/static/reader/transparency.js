@@ -1,12 +1,12 @@
-// Transparency: the paper on which what is transparent lies, and what a pixel is on it.
+// Transparency: chooses the background of a transparent picture and flattens its pixels onto it.
 
-// It is black where half transparent or clearer pixels make up a quarter of the
-// picture and what is left of it is bright: white strokes vanish on white.
-const CLEAR = 128; // alpha
+// The background is black if a quarter of the pixels are at least half transparent and the rest is
+// bright: white strokes would vanish on white.
+const CLEAR = 128; // alpha below which a pixel counts as transparent
 const MUCH = 0.25; // of the pixels
-const BRIGHT = 160; // mean luminance, each pixel counting as much as it is opaque
+const BRIGHT = 160; // mean luminance, weighted by opacity
 
-/** The gray level on which what RGBA pixels show stands out: 255 or 0. */
+/** The gray level, 255 or 0, on which the content of RGBA pixels stands out. */
 export function paperBelow(data) {
   let [clear, opacity, light] = [0, 0, 0];
   for (let i = 3; i < data.length; i += 4) if (data[i] < CLEAR) clear++;
@@ -22,7 +22,7 @@ function luminance(red, green, blue) {
   return (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
 }
 
-/** One channel of a pixel laid on paper, in the whole numbers of Pillow's alpha_composite. */
+/** One channel of a pixel flattened onto paper, with the integers of Pillow's alpha_composite. */
 export function flattened(value, alpha, paper) {
   if (alpha === 255) return value;
   if (alpha === 0) return paper;

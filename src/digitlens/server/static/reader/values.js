@@ -1,22 +1,22 @@
-// What the numbers on a page say, by the marks and the order that the page uses.
+// Values of the numbers on a page, by the marks and the date order that the page uses.
 //
-// Of values.py the part that goes by what is written: which marks a page uses, and what a number
-// means by them. What numbers look like is not weighed: cents without a mark, gaps, columns.
+// Port of the part of values.py that uses the text alone: which marks a page uses, and the meaning
+// of a number under them. Geometry is not considered: cents without a mark, gaps, columns.
 
 import { fits, LIKE_DATE, meanings, ONE_MARK, CURRENCIES } from './notation.js';
 import { numberDigits, percent } from './layout.js';
 
-export const SURE_MARK = 0.8; // confidence of a mark from which it is taken as read
+export const SURE_MARK = 0.8; // confidence from which a mark is accepted as read
 
 const MONEY_OF_NOTHING = new RegExp(`[${CURRENCIES}] ?0\\d|^0\\d+ ?[${CURRENCIES}]`);
 const only = (marks) => (marks.size === 1 ? [...marks][0] : '');
 
 /**
- * The numbers of a page with what they say, the values of Number.as_dict in Python.
+ * The numbers of a page with their values, in the format of Number.as_dict in Python.
  *
- * @param rows For each line its numbers, each as its spots, see numbers.js.
- * @param digits From place to digit, see layout.js.
- * @param decimal The decimal mark; empty if it is not known.
+ * @param rows The numbers of each line, each an array of spots, see numbers.js.
+ * @param digits Map from place to digit, see layout.js.
+ * @param decimal The decimal mark; empty if unknown.
  */
 export function numbersOf(rows, digits, decimal) {
   const pieces = rows.flat().map((spots) => {
@@ -28,7 +28,7 @@ export function numbersOf(rows, digits, decimal) {
   return pieces.map((piece) => numberOf(piece, digits, known));
 }
 
-/** What is known, and what all numbers agree on that have one meaning only. */
+/** The known notation, completed by what all unambiguous numbers agree on. */
 export function settled(known, pieces) {
   const sure = pieces.filter(({ found, doubt }) => found.length === 1 && !doubt);
   const said = (key) => only(new Set(sure.map(({ found: [one] }) => one[key]).filter(Boolean)));
@@ -37,7 +37,7 @@ export function settled(known, pieces) {
   return { ...known, decimal, order, likely };
 }
 
-/** The meanings of a text that go with what is known, and what is doubtful about them. */
+/** The meanings of a text that fit the known notation, and the reason if they are uncertain. */
 export function chosen(text, found, known) {
   const isOther = ({ order }) => (known.likely && order !== known.likely ? 1 : 0);
   const fitting = found.filter((each) => fits(each, known))
@@ -54,7 +54,7 @@ export function chosen(text, found, known) {
   return [fitting, found[0].kind === 'code' && LIKE_DATE.test(text) ? 'no such date' : ''];
 }
 
-/** Numbers by their digits alone, as where a pattern decided them: no values. */
+/** Numbers as digits only, without values, as when a pattern decided them. */
 export function codesOf(lines) {
   return lines.flatMap(numberDigits).map((digits) => {
     const text = digits.map(({ value }) => value).join('');
@@ -71,7 +71,7 @@ function numberOf({ spots, text, found, doubt }, digits, known) {
   return told(spots, own, text, fitting, doubtfulDigit(own) || doubt || unclear || beside);
 }
 
-/** In a text brackets need not be a minus: 4.5 (872), (212) 555, unless of an amount. */
+/** Within text, brackets need not be a minus: 4.5 (872), (212) 555; amounts excepted. */
 function aside(text, found) {
   const [{ value, kind, unit }] = found;
   if (text[0] !== '(' || value === null || unit || !['integer', 'code'].includes(kind)) {

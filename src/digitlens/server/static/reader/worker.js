@@ -1,4 +1,4 @@
-// The thread that reads, so that the page stays responsive: pictures come in, readings go out.
+// The worker thread that reads pictures, so that the page stays responsive.
 
 import { openGraph } from './models.js';
 import { emptyPicture } from './pictures.js';
@@ -6,11 +6,11 @@ import { DigitReader } from './reader.js';
 
 const LISTING = 'site.json';
 const FUSION = 'reader/fusion.onnx';
-const WARM = 2; // times; from then on a drawing takes about as long as ever
+const WARM = 2; // warm-up passes, after which the time per drawing is stable
 
 let reader;
 
-/** Messages are {id, task, ...}; each is answered by {id, result} or {id, error}, in order. */
+/** Messages are {id, task, ...}; each is answered in order by {id, result} or {id, error}. */
 let before = Promise.resolve();
 self.onmessage = ({ data: message }) => {
   before = before.then(() => answer(message));
@@ -22,7 +22,7 @@ async function answer({ id, task, ...rest }) {
   } catch (error) {
     self.postMessage({ id, error: { name: error.name, message: error.message } });
   }
-  // If this fails, so does the first reading, which can say why.
+  // If this fails, so does the first reading, which reports the error.
   if (task === 'load') await warmUp().catch(() => {});
 }
 
@@ -34,7 +34,7 @@ const tasks = {
   read: (id, { picture, options }) => reader.read(picture, options),
 };
 
-/** Loads onnxruntime-web, graphs and cards from a site's folder; tells {loaded, total} in bytes. */
+/** Loads onnxruntime-web, graphs and cards from a site's folder; reports {loaded, total} bytes. */
 async function loadReader(base, onProgress) {
   const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
   const { runtime, classifier, pages, lines } = site;
@@ -46,7 +46,7 @@ async function loadReader(base, onProgress) {
   const total = wanted.reduce((size, name) => size + site.files[name].size, 0);
   let loaded = 0;
   const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
-  // With its hash in the address, a file of an earlier site is not taken from the browser's cache.
+  // The hash in the URL keeps the browser from using a cached file of an earlier export.
   const address = (name) => new URL(`${name}?${site.files[name].sha256.slice(0, 12)}`, base);
   const card = async (name) => (await fetched(address(name))).json();
   const [ort, tiles, reading, wasm, ...parts] = await Promise.all([
@@ -54,14 +54,14 @@ async function loadReader(base, onProgress) {
     ...wanted.map((name) => bytesOf(address(name), advance)),
   ]);
   Object.assign(ort.env.wasm, { wasmBinary: wasm, proxy: false });
-  // One thread, unless the host isolates its pages: else browsers share no memory.
+  // Browsers share memory between threads only if the host isolates its pages.
   if (!globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
   const run = {};
   for (const [i, name] of Object.keys(graphs).entries()) run[name] = await openGraph(ort, parts[i]);
   return new DigitReader(run, tiles, reading);
 }
 
-/** Reads a stroke a few times: browsers run a program slowly until they have seen it run. */
+/** Reads a stroke a few times, as browsers run code slowly until it is optimised. */
 async function warmUp() {
   const page = emptyPicture(160, 160, 3);
   page.data.fill(255);
@@ -71,7 +71,7 @@ async function warmUp() {
 
 async function fetched(url, options) {
   const answer = await fetch(url, options);
-  if (!answer.ok) throw new Error(`${url.pathname} cannot be fetched: ${answer.status}`);
+  if (!answer.ok) throw new Error(`cannot fetch ${url.pathname}: status ${answer.status}`);
   return answer;
 }
 

@@ -1,4 +1,4 @@
-// The drawing that is asked about again and again, and what the network says of it as it stands.
+// The drawing, classified repeatedly during training, and the network's current answer.
 // @ts-check
 import { Paper } from "./app/canvas.js";
 import { byId, make, onClick } from "./app/dom.js";
@@ -7,8 +7,8 @@ import { rasterise } from "./app/raster.js";
 import { Drawing } from "./app/strokes.js";
 import { paintTile } from "./errors.js";
 
-const SIDE = 140; // pixels of what is sent: five for each of a tile, 20 kB
-const KEPT = 26; // answers that are shown side by side
+const SIDE = 140; // pixels of the picture sent: five per pixel of a tile, 20 kB
+const KEPT = 26; // answers shown side by side
 
 export class Board {
   constructor() {
@@ -21,7 +21,7 @@ export class Board {
     this.live = new Live(
       (options) => this.#ask(options),
       (answer) => this.#show(answer),
-      () => {}, // whether the training is still there is said elsewhere
+      () => {}, // status.js reports a lost connection
     );
     byId("bars").replaceChildren(...[...Array(10).keys()].map(bar));
     onClick("undo", () => this.#undo());
@@ -29,7 +29,7 @@ export class Board {
     this.#show(null);
   }
 
-  /** The network was looked at after a step: what does it say now? */
+  /** Requests a new answer after a step at which the network was evaluated. */
   renew(step) {
     this.step = step;
     if (this.drawing.visible.length && !this.live.running.size) this.live.settled();
@@ -75,7 +75,7 @@ export class Board {
     const headers = { "Content-Type": "application/octet-stream" };
     const asked = { method: "POST", body: ink, headers, signal };
     const response = await fetch(`answer?width=${width}`, asked);
-    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    if (!response.ok) throw new Error(`the server responded with status ${response.status}`);
     return { ...(await response.json()), step };
   }
 
@@ -88,7 +88,7 @@ export class Board {
     if (!chances) this.trail = [];
     else if (this.trail.at(-1)?.step !== answer.step) this.#note(answer);
     this.#showTrail();
-    if (answer && answer.step < this.step) this.live.settled(); // it has learned meanwhile
+    if (answer && answer.step < this.step) this.live.settled(); // trained further meanwhile
   }
 
   #note({ probabilities, step }) {
@@ -111,10 +111,10 @@ export class Board {
 
 function verdict(answer) {
   if (!answer) return [];
-  if (!answer.probabilities) return ["It has not learned anything yet."];
+  if (!answer.probabilities) return ["The network is not trained yet."];
   const sure = Math.max(...answer.probabilities);
   const value = answer.probabilities.indexOf(sure);
-  const none = answer.digit === null ? "" : `; ${Math.round(100 * answer.digit)} % that it is a digit`;
+  const none = answer.digit === null ? "" : `; a digit at all: ${Math.round(100 * answer.digit)} %`;
   return [make("b", {}, `${value}`), `, ${Math.round(100 * sure)} % sure${none}`];
 }
 

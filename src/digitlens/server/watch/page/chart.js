@@ -1,8 +1,8 @@
-// A chart of curves over the steps of a training, as SVG; knows scales, not what is measured.
+// A chart of curves over the steps of a training, as SVG, independent of the quantity shown.
 // @ts-check
 import { make } from "./app/dom.js";
 
-const LEFT = 44; // pixels for the ticks at the side
+const LEFT = 44; // pixels for tick labels
 const BOTTOM = 20;
 const TOP = 6;
 const RIGHT = 8;
@@ -14,7 +14,7 @@ const DRAWING = "http://www.w3.org/2000/svg";
  * @typedef {{look: string, points: [number, number][]}} Line
  */
 
-/** Each factor of ten is as high; for what falls by factors. @type {Scale} */
+/** Logarithmic. @type {Scale} */
 export const LOG = {
   unit: (value) => Math.log10(Math.max(value, 1e-9)),
   range: (values) => [Math.min(...values) / 1.15, Math.max(...values) * 1.1],
@@ -25,7 +25,7 @@ export const LOG = {
   text: (value) => `${Number(value.toPrecision(2))}`,
 };
 
-/** Each nine is as high: from 90 to 99 % as from 99 to 99.9 %. @type {Scale} */
+/** Logarithmic in the error: 90 to 99 % is as high as 99 to 99.9 %. @type {Scale} */
 export const NINES = {
   unit: (value) => -Math.log10(Math.max(1 - value, 5e-4)),
   range: (values) => [0, Math.max(0.9, Math.min(0.9995, Math.max(...values)))],
@@ -34,7 +34,7 @@ export const NINES = {
   text: (value) => `${Number((100 * value).toFixed(1))} %`,
 };
 
-/** From zero up. @type {Scale} */
+/** Linear from zero. @type {Scale} */
 export const LINEAR = {
   unit: (value) => value,
   range: (values) => [0, 1.05 * Math.max(...values, 1e-9)],
@@ -100,7 +100,7 @@ export class Chart {
     let above = Infinity;
     return this.scale.ticks(low, high).flatMap((tick) => {
       const at = y(tick);
-      if (above - at < 15) return []; // no room for its text
+      if (above - at < 15) return []; // no room for the label
       above = at;
       const text = element("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" });
       text.textContent = this.scale.text(tick);

@@ -1,9 +1,9 @@
-// The training so far, as the server tells it: first all of it, then what is new.
+// History of the training as sent by the server: first the whole of it, then updates.
 // @ts-check
 
 /**
  * @typedef {[number, number, number, number]} Step Number, loss, accuracy, learning rate.
- * @typedef {[number, number, number]} Check Number of the step, loss, accuracy on the sample.
+ * @typedef {[number, number, number]} Check Step number, loss, accuracy on the sample.
  * @typedef {[number, number, number, number]} Mistake Index in the sample, truth, answer, confidence.
  */
 
@@ -21,7 +21,7 @@ export class Course {
     this.ended = "";
   }
 
-  /** Takes up what the server told; @returns {boolean} whether the network was looked at anew. */
+  /** Adds an update from the server; @returns {boolean} whether it has a new evaluation. */
   take(news) {
     if (news.whole) this.#begin();
     this.steps = this.steps.concat(news.steps);
@@ -34,17 +34,17 @@ export class Course {
     return true;
   }
 
-  /** Rows of the epochs done. */
+  /** Rows of the finished epochs. */
   get rows() {
     return this.progress?.rows ?? [];
   }
 
-  /** Steps of an epoch; 0 before there is one. */
+  /** Steps per epoch; 0 before the first update. */
   get perEpoch() {
     return this.progress ? this.progress.steps / this.progress.epochs : 0;
   }
 
-  /** The validation accuracy that is known best: of the last epoch, or until then of the sample. */
+  /** The latest validation accuracy: of the last epoch, or of a later check on the sample. */
   get accuracy() {
     const row = this.rows.at(-1);
     if (this.checks.length && (!row || this.checks.at(-1)[0] > row.epoch * this.perEpoch)) {

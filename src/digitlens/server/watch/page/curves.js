@@ -3,7 +3,7 @@
 import { byId } from "./app/dom.js";
 import { Chart, LINEAR, LOG, NINES } from "./chart.js";
 
-const SMOOTH = 0.9; // of the mean that a new step leaves: batches are few tiles, and jump
+const SMOOTH = 0.9; // decay of the moving mean per step: single batches are noisy
 
 export class Curves {
   constructor() {
@@ -55,7 +55,7 @@ function showPair(chart, course, column, name, text) {
 
 const frame = (course) => ({ steps: course.progress.steps, perEpoch: course.perEpoch });
 
-/** The moving mean, which starts as the mean of what there is. */
+/** The exponential moving mean, corrected for its start. */
 function smoothed(points) {
   let [sum, weight] = [0, 0];
   return points.map(([step, value]) => {

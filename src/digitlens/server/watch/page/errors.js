@@ -1,4 +1,4 @@
-// The confusion matrix and the mistakes behind it: a cell chooses which of them are shown.
+// The confusion matrix and the errors in it; selecting a cell shows only its errors.
 // @ts-check
 import { byId, make, onClick } from "./app/dom.js";
 import { tilePixels } from "./app/raster.js";
@@ -9,7 +9,7 @@ const SIDE = 28;
 export class Errors {
   constructor() {
     this.tiles = new Uint8Array();
-    this.chosen = null; // truth and answer of the cell that was chosen
+    this.chosen = null; // truth and answer of the selected cell
     this.cells = table(byId("confusion"), (truth, answer) => this.#choose([truth, answer]));
     onClick("all", () => this.#choose(null));
   }
@@ -39,7 +39,7 @@ export class Errors {
         button.disabled = hit || !count;
         button.className = hit ? "hit" : share > 0.6 ? "strong" : "";
         button.style.setProperty("--share", share.toFixed(3));
-        const said = hit ? `${truth} right` : `${truth} taken for ${answer}`;
+        const said = hit ? `${truth} correct` : `${truth} read as ${answer}`;
         button.setAttribute("aria-label", `${said}: ${count}`);
         button.setAttribute("aria-pressed", String(String(this.chosen) === `${truth},${answer}`));
       }),
@@ -60,21 +60,21 @@ export class Errors {
 
   #item([index, truth, answer, confidence]) {
     const canvas = make("canvas", { width: SIDE, height: SIDE, role: "img" });
-    canvas.setAttribute("aria-label", `A ${truth} taken for a ${answer}`);
+    canvas.setAttribute("aria-label", `${truth} read as ${answer}`);
     paintTile(canvas, this.tiles.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2));
     const words = [make("b", {}, `${truth}`), " → ", make("b", {}, `${answer}`)];
     return make("li", {}, canvas, ...words, make("small", {}, `${Math.round(100 * confidence)} % sure`));
   }
 }
 
-/** Paints ink, bright on dark. */
+/** Paints a tile, bright ink on dark. */
 export function paintTile(canvas, tile) {
   canvas.getContext("2d").putImageData(tilePixels(tile), 0, 0);
 }
 
 function note(chosen, count) {
-  if (chosen) return `${chosen[0]} taken for ${chosen[1]}: ${count}`;
-  return count > SHOWN ? `The ${SHOWN} most confident ones.` : "The most confident first.";
+  if (chosen) return `${chosen[0]} read as ${chosen[1]}: ${count}`;
+  return count > SHOWN ? `The ${SHOWN} most confident ones.` : "Most confident first.";
 }
 
 function table(place, press) {

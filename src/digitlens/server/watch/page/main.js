@@ -1,4 +1,4 @@
-// Puts the page of a training together: listens to the news, and hands them on to be shown.
+// Assembles the training page: receives updates from the server and passes them to the views.
 // @ts-check
 import { byId } from "./app/dom.js";
 import { startTheme } from "./app/theme.js";
@@ -18,7 +18,7 @@ let lost = false;
 let looked = false;
 let waiting = 0;
 
-/** Shows what is known before the next frame; news that come faster are shown together. */
+/** Updates the page before the next frame; combines updates that arrive faster. */
 function show() {
   waiting ||= requestAnimationFrame(() => {
     waiting = 0;
@@ -37,8 +37,8 @@ async function meet() {
   errors.tiles = new Uint8Array(tiles);
   byId("run").textContent = subject.name;
   byId("sample").textContent =
-    `Training: each batch, and their moving mean. Validation: ${subject.sample}, about once a ` +
-    "second; dots: all of them, after each epoch.";
+    `Training: each batch, and the moving mean. Validation: ${subject.sample}, about once per ` +
+    "second; dots: all validation tiles, after each epoch.";
   const fields = FIELDS.filter((field) => field in subject.recipe);
   byId("recipe").textContent = fields.map((field) => `${field} ${subject.recipe[field]}`).join(" · ");
 }
@@ -60,7 +60,7 @@ function listen() {
   });
   source.addEventListener("error", () => {
     lost = true;
-    if (course.ended) source.close(); // nothing more to come
+    if (course.ended) source.close(); // no more updates
     show();
   });
 }

@@ -1,13 +1,13 @@
-// How far the training is, in words and numbers; says aloud only when an epoch is over.
+// Progress of the training in words and numbers; announces only the end of an epoch.
 // @ts-check
 import { byId } from "./app/dom.js";
 
 const whole = (value) => Math.round(value).toLocaleString("en");
-let said = 0; // epochs that were said aloud
+let said = 0; // epochs announced
 
 /**
  * @param {import("./course.js").Course} course
- * @param {boolean} lost Whether the server does not answer.
+ * @param {boolean} lost Whether the connection to the server is lost.
  */
 export function showStatus(course, lost) {
   const { progress, ended } = course;
@@ -31,7 +31,7 @@ export function showStatus(course, lost) {
 
 function sentence({ progress, ended }, lost) {
   if (ended) return `Training has ended. ${ended}`;
-  if (lost) return "The training does not answer any more: it was stopped, or this is how it was left.";
+  if (lost) return "The training no longer responds. This is its last known state.";
   if (!progress) return "Waiting for the first step …";
   const member = progress.members > 1 ? `Member ${progress.member} of ${progress.members}: ` : "";
   return `${member}${member ? "learning" : "Learning"} …`;
@@ -60,5 +60,5 @@ function say(course) {
   said = now;
   const row = rows.at(-1);
   const accuracy = row.val_accuracy ? `: validation accuracy ${(100 * row.val_accuracy).toFixed(1)} %` : "";
-  byId("say").textContent = ended ? `Training has ended. ${ended}` : `Epoch ${row.epoch} is over${accuracy}`;
+  byId("say").textContent = ended ? `Training has ended. ${ended}` : `Epoch ${row.epoch} finished${accuracy}`;
 }
