@@ -107,7 +107,7 @@ def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, smal
 def test_what_names_no_digits_cannot_be_followed(option, recipe):
     result = CliRunner().invoke(app, ["train", "--recipe", recipe, *option])
     assert result.exit_code == 2
-    assert "name digits" in re.sub(r"\W+", " ", result.stderr)
+    assert "only for classifiers" in re.sub(r"\W+", " ", result.stderr)
 
 
 @pytest.mark.parametrize(
