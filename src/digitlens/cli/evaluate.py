@@ -66,8 +66,8 @@ def evaluate(
             "--negatives",
             "--strange",  # the name of version 0.1
             metavar="NAME=FILE",
-            help="With --rejection, tiles that are not digits, as an IDX file: Fashion-MNIST, "
-            "Kuzushiji-MNIST or the letters of EMNIST; repeatable.",
+            help="With --rejection, tiles that are not digits, as an IDX file, for example Fashion-"
+            "MNIST, Kuzushiji-MNIST or the letters of EMNIST; repeatable.",
         ),
     ] = None,
     as_json: tables.AsJson = False,

@@ -119,7 +119,7 @@ def _expected(
 
 
 def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
-    """Checks the notation of numbers; an invalid value is reported for its option."""
+    """Checks and returns the notation of numbers; an invalid value is reported for its option."""
     from digitlens.reading.notation import Notation
 
     try:

@@ -19,7 +19,7 @@ _MEGA = 1_000_000
 
 def serve(
     host: Annotated[
-        str, Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
+        str, Option(help="Address to listen on; 0.0.0.0 allows access from other machines.")
     ] = "127.0.0.1",
     port: Annotated[
         int, Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")

@@ -56,7 +56,7 @@ def figures(
     ] = "pca",
     as_json: AsJson = False,
 ) -> None:
-    """Draw figures of a model: its training, its scores and its inside.
+    """Draw figures of a model: its training, scores and internals.
 
     Writes NAME.png or NAME.svg for each figure, and prints the paths. Figures for which a model has
     no data are skipped, with a reason on standard error.

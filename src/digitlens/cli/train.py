@@ -84,7 +84,7 @@ def train(
     from digitlens.training.run import RECIPE, free_folder, refit_recipe, resume_run, run_name
 
     if resume and (changes or out or refit or recipe != "standard"):
-        raise typer.BadParameter("--resume uses the recipe and folder of the run: give it alone")
+        raise typer.BadParameter("--resume uses the recipe and folder of the run: omit others")
     if refit and recipe != "standard":
         raise typer.BadParameter("--refit uses the recipe of the run: omit --recipe")
     if resume:
@@ -254,7 +254,7 @@ def tune(
 
     asked = searches or changes or recipe != "standard" or seeds != 1
     if resume and (asked or out or storage or name):
-        raise typer.BadParameter("--resume continues a study as it was begun: give it alone")
+        raise typer.BadParameter("--resume continues a study as begun: omit options that change it")
     if storage and not name:
         raise typer.BadParameter("--storage is shared: also give the study a --name")
     joins = resume or (storage and not asked)

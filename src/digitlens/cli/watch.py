@@ -135,7 +135,7 @@ def watch(
         ),
     ] = 15,
     vote: Annotated[int | None, Option(min=1, hidden=True)] = None,
-    once: Annotated[bool, Option("--once", help="Read the pictures there and exit.")] = False,
+    once: Annotated[bool, Option("--once", help="Read existing pictures and exit.")] = False,
     every: Annotated[
         float, Option(min=0.1, metavar="SECONDS", help="Interval between checks for new pictures.")
     ] = 2.0,
