@@ -1,4 +1,4 @@
-"""``digitlens serve`` and ``digitlens export``: the web page with a server, and without any."""
+"""``digitlens serve`` and ``digitlens export``: the web page with a server, or as static files."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def figures(
     chosen = _chosen(only)
     trained = [TrainedModel(model, on=split, data_dir=data_dir) for model in models or ["default"]]
     if len(trained) > 1:
-        note(f"{' and '.join(SEVERAL)} show all models, the other figures {trained[0].label}")
+        note(f"{' and '.join(SEVERAL)} show all models, the others only {trained[0].label}")
     if digit and digit >= len(trained[0].split):  # 0 is always valid: do not load the data for it
         raise DataError(
             f"--digit: expected an index below {len(trained[0].split):,}, the number of tiles of "

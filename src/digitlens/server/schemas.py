@@ -305,7 +305,7 @@ class CharacterAnswer(BaseModel):
     """One character of a number: a digit, a mark, or the space before the next number."""
 
     char: Annotated[str, Field(min_length=1, max_length=1)] = Field(examples=["."])
-    confidence: Probability = Field(description="That it is this character.", examples=[0.998])
+    confidence: Probability = Field(description="Of this character.", examples=[0.998])
     box: Corners
 
 
