@@ -395,8 +395,8 @@ def test_other_models_are_not_found(client, path):
 @pytest.mark.parametrize(
     ("wish", "status", "words"),
     [
-        ({"inputs": []}, 400, "the input 'tiles' alone"),
-        ({"inputs": [tensor([0] * 1568), tensor([0] * 1568)]}, 400, "alone"),
+        ({"inputs": []}, 400, "only the input 'tiles'"),
+        ({"inputs": [tensor([0] * 1568), tensor([0] * 1568)]}, 400, "only"),
         ({"inputs": [tensor([0] * 1568, name="x")]}, 400, "'tiles'"),
         ({"inputs": [tensor([0] * 1568)], "outputs": [{"name": "x"}]}, 400, "'probabilities'"),
         ({"inputs": [tensor([0] * 1568, datatype="FP32")]}, 400, "expected UINT8"),

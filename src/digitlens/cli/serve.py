@@ -90,7 +90,7 @@ def serve(
         )
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
-    run(settings, lambda address: note(f"serving at {address} (stop with Ctrl-C)"))
+    run(settings, lambda address: note(f"serving at {address} (stop with Ctrl+C)"))
 
 
 def export(

@@ -152,5 +152,5 @@ def _ending(trained: Trained[Any]) -> str:
         return f"Trained for {epochs} epochs in {trained.seconds:.0f} s."
     return (
         f"Validation accuracy {trained.scores['val_accuracy']:.2%}: epoch {trained.best_epoch} of "
-        f"{epochs} was kept, after {trained.seconds:.0f} s of training."
+        f"{epochs} is kept, after {trained.seconds:.0f} s of training."
     )

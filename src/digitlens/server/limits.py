@@ -126,7 +126,7 @@ class Gate:
                 async with asyncio.timeout_at(end):
                     message = await receive()
             except TimeoutError:
-                detail = f"the request body was not complete within {self._settings.body_time:g} s"
+                detail = f"the body was not complete within {self._settings.body_time:g} s"
                 raise Refusal("slow-body", detail, {"Connection": "close"}) from None
             complete = not message.get("more_body", False)
             more = len(message.get("body", b""))
