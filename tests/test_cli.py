@@ -67,7 +67,7 @@ def test_out_of_memory_is_reported_in_one_line_and_a_bug_with_its_traceback(monk
     error = RuntimeError("std::bad_alloc")
     with pytest.raises(SystemExit) as ended:
         main()
-    assert str(ended.value).startswith("digitlens: there is not enough memory")
+    assert str(ended.value).startswith("digitlens: out of memory")
     error = RuntimeError("a mistake")
     with pytest.raises(RuntimeError, match="a mistake"):
         main()

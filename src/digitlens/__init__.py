@@ -27,7 +27,7 @@ __all__ = [
     "read",
 ]
 
-# Loaded on first use, so that `import digitlens` costs next to nothing (PEP 562).
+# Loaded on first use (PEP 562), so that `import digitlens` takes almost no time.
 _HOMES = {
     "Box": "digitlens.results",
     "Classifier": "digitlens.models.classifier",

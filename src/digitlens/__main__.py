@@ -1,7 +1,7 @@
 """Runs the command line: ``digitlens``, or ``python -m digitlens``.
 
-``digitlens read`` with nothing but files has a way of its own, without the parser of the command
-line: to load that takes as long as to load what reads, for one picture most of the time there is.
+``digitlens read`` with only file arguments bypasses the command-line parser: loading the parser
+takes as long as loading the reader, and for one picture that is most of the run time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NoReturn
 from digitlens.errors import NO_MEMORY, DigitlensError, lacks_memory
 
 _FORMS = ("--json", "--csv")
-_INTERRUPTED = 130  # exit code: 128 and the number of the signal, as the parser has it
+_INTERRUPTED = 130  # exit code: 128 + the number of the signal, as the parser returns
 
 
 def main() -> None:
@@ -30,14 +30,14 @@ def main() -> None:
 
 
 def are_files(arguments: Sequence[str]) -> bool:
-    """Whether arguments of ``read`` are files and one form of the answers at most: no question."""
+    """Whether the arguments of ``read`` are only files and at most one output format."""
     files = [argument for argument in arguments if argument not in _FORMS]
     options = [file for file in files if file.startswith("-") and file != "-"]
     return bool(files) and not options and len(arguments) - len(files) <= 1
 
 
 def _read(arguments: Sequence[str]) -> str | int:
-    """Reads files, and gives the exit code, or the line that says why nothing was read."""
+    """Reads files and returns the exit code, or an error message to print."""
     _load()
     from digitlens.cli.read_paths import ReadSettings, form_of, read_paths  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def _read(arguments: Sequence[str]) -> str | int:
     files = [argument for argument in arguments if argument not in _FORMS]
     try:
         return int(not read_paths(files, form_of(as_json, as_csv), ReadSettings()))
-    except BrokenPipeError:  # whoever wanted the answers has enough of them
+    except BrokenPipeError:  # the program at the end of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -59,10 +59,10 @@ def _read(arguments: Sequence[str]) -> str | int:
 
 
 def _end(outcome: str | int) -> NoReturn:
-    """Ends the process as ``sys.exit`` would, but at once.
+    """Ends the process like ``sys.exit``, but immediately.
 
-    Taking down what was loaded takes 50 ms, and after an interruption the threads of the reader
-    would be waited for. Nothing is lost: files are written whole, and both streams are flushed.
+    A normal exit takes 50 ms to tear down the modules, and after an interruption it waits for the
+    reader's threads. Nothing is lost: files are written atomically, and both streams are flushed.
     """
     if isinstance(outcome, str):
         sys.stderr.write(f"{outcome}\n")
@@ -72,10 +72,10 @@ def _end(outcome: str | int) -> NoReturn:
 
 
 def _load() -> None:
-    """Imports what reads, without what makes that slow."""
-    # NumPy's threads for matrices would spin beside the imports, 40 ms; reading needs none.
+    """Imports the reader as fast as possible."""
+    # OpenBLAS threads would spin during the imports for 40 ms; reading does not use them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.disable()  # modules are no garbage: looking through them for some takes 20 ms
+    gc.disable()  # searching new modules for garbage takes 20 ms and finds none
     import_module("digitlens.reading.reader")
 
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The errors a user can cause, each saying what was expected, what was found and what to do."""
+"""The errors a user can cause; each says what was expected, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 
 
 class DigitlensError(Exception):
-    """Base of every error that is about the user's input or machine, not about misuse in code."""
+    """Base of all errors caused by the user's input or machine, not by misuse in code."""
 
 
 class ImageError(DigitlensError):
-    """An image cannot be decoded, or claims an absurd size."""
+    """An image cannot be decoded, or claims an implausible size."""
 
 
 class ModelError(DigitlensError):
-    """A model is missing, damaged, of a newer format, or does not answer as a classifier should."""
+    """A model is missing, damaged, in a newer format, or its outputs are invalid."""
 
 
 class DataError(DigitlensError):
@@ -23,7 +23,7 @@ class DataError(DigitlensError):
 
 
 class TemplateError(DigitlensError):
-    """A template is not as expected, or a picture does not show what its reference shows."""
+    """A template is invalid, or a picture does not match the template's reference picture."""
 
 
 class RecipeError(DigitlensError):
@@ -34,23 +34,23 @@ class MissingExtraError(DigitlensError):
     """An optional dependency is not installed."""
 
 
-NO_MEMORY = "there is not enough memory: end other programs, or give it more"
-# How Python, the C++ library, torch, onnxruntime, the loader and the system say it.
+NO_MEMORY = "out of memory: close other programs, or run it with more memory"
+# Parts of the messages of Python, the C++ library, torch, onnxruntime, the loader and the system.
 _NO_MEMORY = ("bad_alloc", "allocate", "out of memory", "failed to map", "start new thread")
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory; libraries have no class for it."""
+    """Whether an error means that memory ran out; libraries share no exception class for it."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextmanager
 def needs_extra(extra: str, what: str = "this") -> Generator[None]:
-    """Turns a missing optional import inside the block into one line that names the extra.
+    """Turns a failed optional import in the block into a one-line error that names the extra.
 
     Args:
         extra: Name of the extra in ``pyproject.toml``, for example ``"train"``.
-        what: What needs it.
+        what: The feature that needs it, as it begins the message.
 
     Raises:
         MissingExtraError: A module imported inside the block is not installed.

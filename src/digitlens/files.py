@@ -1,4 +1,4 @@
-"""Files written whole or not at all, their hashes and names, and the cache of what was fetched."""
+"""Atomic writes, locks, file names and hashes, and the cache folder for downloads."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif", ".avif", ".pdf"),
 )
-_TEMPORARY = re.compile(r"\..+-\d+(\.\w+)?")  # names of ``atomic_path``
+_TEMPORARY = re.compile(r"\..+-\d+(\.\w+)?")  # names that ``atomic_path`` uses
 
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """Gives a temporary path next to ``path`` that takes its place when the block succeeds.
+    """Yields a temporary path next to ``path`` that replaces ``path`` when the block succeeds.
 
-    A crash, an error or a second process at the same time leaves either the old file or a whole
-    new one, never a half. The temporary name keeps the suffix, which libraries look at.
+    After a crash, an error or a concurrent write, ``path`` is either the old file or a complete new
+    one, never part of one. The temporary name keeps the suffix, since libraries depend on it.
 
     Args:
-        path: The file to write; missing parent folders are made.
+        path: The file to write; missing parent folders are created.
     """
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def atomic_path(path: Path) -> Generator[Path]:
         with _naming(path):
             temporary.replace(path)
     except BaseException:
-        with suppress(OSError):  # the disk became read-only, say: the next one takes it over
+        with suppress(OSError):  # for example a disk gone read-only: the next call reuses the file
             temporary.unlink(missing_ok=True)
         raise
     finally:
@@ -46,10 +46,10 @@ def atomic_path(path: Path) -> Generator[Path]:
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
-    """Makes an empty file next to another one that no other process writes.
+    """Opens an empty temporary file next to ``path`` that no other process writes.
 
-    What a killed process left is taken over, so that it does not pile up: names are numbers, and a
-    lock, which ends with its process, tells whether somebody still writes.
+    Files left by killed processes are reused, so that they do not accumulate: names are numbered,
+    and a lock, which ends with its process, shows whether a file is still being written.
     """
     new, old = os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     for number in count():
@@ -59,9 +59,9 @@ def _temporary(path: Path) -> tuple[int, Path]:
         except FileExistsError:
             try:
                 handle, is_new = os.open(name, old), False
-            except OSError:  # gone meanwhile, somebody else's, or a link
+            except OSError:  # deleted meanwhile, another user's, or a symbolic link
                 continue
-        if sys.platform == "win32":  # a file that is open cannot be replaced there
+        if sys.platform == "win32":  # open files cannot be replaced there
             os.close(handle)
             if is_new:
                 return os.open(os.devnull, os.O_RDONLY), name
@@ -78,7 +78,7 @@ def _is_ours(handle: int) -> bool:
 
 
 def _is_free(handle: int, name: Path, *, is_new: bool) -> bool:
-    """Whether nobody else writes an open file, which is still there, and locks it."""
+    """Locks an open file; False if another process holds it or its name no longer refers to it."""
     try:
         if not lock(handle):
             return False
@@ -87,16 +87,16 @@ def _is_free(handle: int, name: Path, *, is_new: bool) -> bool:
     opened = os.fstat(handle)
     try:
         there = name.stat()
-    except OSError:  # it took its place meanwhile
+    except OSError:  # renamed or deleted meanwhile
         return False
     return (opened.st_dev, opened.st_ino) == (there.st_dev, there.st_ino)
 
 
 @contextmanager
 def temporary_folder(path: Path) -> Generator[Path]:
-    """Gives an empty folder next to ``path``, which is gone when the block ends.
+    """Yields an empty folder next to ``path`` and deletes it when the block ends.
 
-    As with ``atomic_path``, what a killed process left is taken over.
+    As in ``atomic_path``, folders left by killed processes are reused.
     """
     import shutil  # noqa: PLC0415  (slow to load)
 
@@ -122,17 +122,17 @@ def temporary_folder(path: Path) -> Generator[Path]:
 
 @contextmanager
 def locked(folder: Path, *, own: bool = False) -> Generator[bool]:
-    """Keeps a folder for this process while the block lasts, by a lock that leaves no file.
+    """Locks a folder for the duration of the block, without a lock file.
 
-    Gives False if another process has it, or it is gone, or, with ``own``, a link or somebody
-    else's. Without locks, as on Windows, always True.
+    Yields False if another process holds the lock, if the folder does not exist, or, with ``own``,
+    if it is a symbolic link or another user's. Always True without locks, as on Windows.
     """
     if os.name != "posix":
         yield True
         return
     try:
         handle = os.open(folder, os.O_RDONLY | (os.O_NOFOLLOW if own else 0))
-    except OSError as error:  # one that may be written and not be looked into cannot be locked
+    except OSError as error:  # a folder that is writable but not readable cannot be locked
         yield isinstance(error, PermissionError) and not own
         return
     try:
@@ -143,9 +143,9 @@ def locked(folder: Path, *, own: bool = False) -> Generator[bool]:
 
 
 def is_unused(folder: Path) -> bool:
-    """Whether nothing is in a folder, or at most what a killed ``atomic_path`` left.
+    """Whether a folder is missing, empty, or holds only files left by a killed ``atomic_path``.
 
-    A file is in use. Raises OSError where it cannot be looked into.
+    A path of a file counts as used. Raises OSError if the folder cannot be listed.
     """
     if folder.is_file():
         return False
@@ -156,21 +156,21 @@ def is_unused(folder: Path) -> bool:
 
 
 def lock(handle: int) -> bool:
-    """Locks an open file, or folder, until it is closed or the process ends.
+    """Locks an open file or folder until it is closed or the process ends.
 
     Returns:
-        False if another has it open and locked.
+        False if another process or handle holds the lock.
 
     Raises:
         OSError: It cannot be locked.
     """
     try:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415  (of one platform)
+            import msvcrt  # noqa: PLC0415  (Windows only)
 
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl  # noqa: PLC0415  (of the others)
+            import fcntl  # noqa: PLC0415  (not on Windows)
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
@@ -180,7 +180,7 @@ def lock(handle: int) -> bool:
 
 @contextmanager
 def _naming(path: Path) -> Generator[None]:
-    """Makes errors name a file, not the temporary one that nobody asked for."""
+    """Makes errors name the requested file instead of the temporary one."""
     try:
         yield
     except OSError as error:
@@ -188,7 +188,7 @@ def _naming(path: Path) -> Generator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically; it is on the disk then, and so is its name."""
+    """Writes a file atomically and flushes content and folder entry to disk."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -202,22 +202,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a value as indented JSON, atomically; a list of nothing but numbers is one line."""
+    """Writes a value as indented JSON, atomically; a list of numbers takes one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     text = re.sub(r"\[\n[\s\d.,e+-]+\]", lambda one: f"[{' '.join(one[0][1:-1].split())}]", text)
     write_bytes(path, (text + "\n").encode())
 
 
 def cache_folder(name: str) -> Path:
-    """A folder by name in ``DIGITLENS_CACHE`` if set, else in the user's cache; not made yet."""
-    from platformdirs import user_cache_dir  # noqa: PLC0415  (most commands never need it)
+    """The path ``name`` in ``DIGITLENS_CACHE`` if set, else in the user's cache; not created."""
+    from platformdirs import user_cache_dir  # noqa: PLC0415  (most commands do not need it)
 
     chosen = os.environ.get("DIGITLENS_CACHE")
     return Path(chosen or user_cache_dir("digitlens", appauthor=False)).expanduser() / name
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; no also where we may not look, or where no name can be so long."""
+    """Whether a path is a file; False also if access is denied or the name is too long."""
     try:
         return path.is_file()
     except OSError:
@@ -225,10 +225,10 @@ def is_file(path: Path) -> bool:
 
 
 def names_picture(name: str) -> bool:
-    """Whether a file of that name is a picture that folders mean: by its suffix, and not hidden."""
+    """Whether a name has a picture's suffix and is not hidden: the files read from folders."""
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def sha256(content: bytes | memoryview) -> str:
-    """The SHA-256 of some bytes, in hexadecimal."""
+    """The SHA-256 hash of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

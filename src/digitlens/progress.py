@@ -1,4 +1,4 @@
-"""Shows long work on standard error when that is a terminal, and is silent in a pipe."""
+"""Progress bars and notes on standard error; bars are shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def stderr_console() -> Console:
-    """A console for everything that is not a result."""
-    from rich.console import Console  # noqa: PLC0415  (rich costs 60 ms; most imports never show)
+    """A console on standard error, for everything that is not a result."""
+    from rich.console import Console  # noqa: PLC0415  (rich takes 60 ms; often nothing is shown)
 
     return Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
-    """Tells the user something that is not a result; never wrapped, brackets stay brackets."""
+    """Prints a message to standard error; long lines are not wrapped, brackets are not markup."""
     stderr_console().print(text, markup=False, soft_wrap=True)
 
 
 def work_bar(*columns: str) -> Progress:
-    """A progress bar with a description, a bar, a count, the time left and further text columns.
+    """A progress bar: description, bar, count, time left and further text columns.
 
     Args:
         *columns: Format strings over ``task``, for example ``"loss {task.fields[loss]}"``.

@@ -1,6 +1,6 @@
-"""What is read, as plain frozen values without behaviour.
+"""Results as plain frozen values without behaviour.
 
-A reading consists of boxes, digits, lines and numbers; ``Outputs`` is all that a classifier says.
+A reading consists of boxes, digits, lines and numbers; ``Outputs`` holds a classifier's outputs.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ class Box:
 
 @dataclass(frozen=True)
 class Digit:
-    """One thing found on a page, with the answer and the raw scores it came from.
+    """One object found on a page: the digit it was read as and its probabilities.
 
     Attributes:
         value: The most probable digit, 0 to 9.
         confidence: Its calibrated probability, 0 to 1.
         probabilities: Ten probabilities that sum to 1, index = digit.
-        box: Where it stands on the page.
-        status: ``digit`` when sure, ``unsure`` when the answer is doubtful, ``rejected`` when it
-            does not look like a digit at all.
-        reason: Why it is unsure or rejected, in a few words; for a digit empty, or what it was
-            read as without what was expected.
-        starts_number: Whether a new number begins with it in its line, after a gap. The first of a
-            line begins one in any case.
-        tile: uint8[28, 28]; what the classifier was shown, None where it was not asked. Neither
-            compared nor part of ``as_dict``.
+        box: Its position on the page.
+        status: ``digit`` if sure, ``unsure`` if doubtful, ``rejected`` if it does not look like a
+            digit.
+        reason: Why it is unsure or rejected, in a few words; for a sure digit empty, or what it
+            would have been read as without the given constraints.
+        starts_number: Whether it starts a new number in its line, after a gap. The first digit of a
+            line starts a number in any case.
+        tile: uint8[28, 28]; the classifier's input, None if the classifier did not run. Ignored in
+            comparisons and not part of ``as_dict``.
     """
 
     value: int
@@ -88,7 +88,7 @@ class Digit:
 
     @property
     def percent(self) -> int:
-        """The confidence in whole percent, rounded down and never 100: nothing here is certain."""
+        """The confidence in whole percent, rounded down and at most 99: no reading is certain."""
         return min(99, int(100 * self.confidence))
 
     @property
@@ -105,12 +105,12 @@ class Digit:
 
 @dataclass(frozen=True)
 class Character:
-    """One character of a number as it is written: a digit, a mark, or a space between numbers.
+    """One character of a number as written: a digit, a mark, or a space between numbers.
 
     Attributes:
         char: The character.
-        confidence: Its probability, 0 to 1; that of a digit is calibrated.
-        box: Where it stands on the page.
+        confidence: Its probability, 0 to 1; calibrated for digits.
+        box: Its position on the page.
     """
 
     char: str
@@ -128,12 +128,12 @@ class Character:
 
 @dataclass(frozen=True)
 class Alternative:
-    """What else a number may be.
+    """Another possible reading of a number.
 
     Attributes:
-        text: As it would be written.
-        value: What it would say; None where that is no value.
-        probability: Of this text with this value, 0 to 1.
+        text: The alternative text.
+        value: The value of that text; None if it has none.
+        probability: Probability of this text with this value, 0 to 1.
     """
 
     text: str
@@ -147,23 +147,22 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it is written, and what it says.
+    """A number as written, and its value.
 
     Attributes:
-        text: As written, with its signs and units.
-        value: ``Decimal``, ``date`` or ``time``; None where the text has no value, as that of
-            most codes. That of ``7.5%`` is 7.5, that of digits alone always a whole number.
+        text: As written, with signs and units.
+        value: ``Decimal``, ``date`` or ``time``; None if the text has no value, as for most codes.
+            ``7.5%`` has the value 7.5; digits without marks always have a whole number.
         kind: ``integer``, ``decimal``, ``percent``, ``currency``, ``date``, ``time``, ``fraction``
             or ``code``: anything else, digits after a leading zero, and ten digits or more.
-        unit: ``$``, ``€``, ``%``, ``°C`` and the like; empty if there is none.
-        box: On the page, around its characters.
-        digits: Its digits, from left to right, as the text has them.
+        unit: ``$``, ``€``, ``%``, ``°C`` etc.; empty if there is none.
+        box: Bounding box of its characters on the page.
+        digits: Its digits, from left to right, in the order of the text.
         confidence: Probability that text and value are right, 0 to 1.
-        alternatives: What else it may be, most probable first; their probabilities and
+        alternatives: Other possible readings, most probable first; their probabilities and
             ``confidence`` add up to at most 1.
-        status: ``number`` when sure, ``unsure`` when the confidence is below 0.9, or a digit or the
-            meaning is doubtful.
-        reason: Why it is unsure, in a few words; empty for a number.
+        status: ``unsure`` if the confidence is below 0.9 or a digit or the meaning is doubtful.
+        reason: Why it is unsure, in a few words; empty if sure.
     """
 
     text: str
@@ -178,9 +177,9 @@ class Number:
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The number as JSON-ready values; a value is a text such as ``-12.50`` or ``2021-04-27``.
+        """The number as JSON-ready values; the value is text such as ``-12.50`` or ``2021-04-27``.
 
-        Of the digits it has the values alone: all else is told with the lines of the reading.
+        ``digits`` is a string of the digit values; the lines of the reading have the details.
         """
         return {
             **plain_fields(self, "text", "value", "kind", "unit"),
@@ -191,14 +190,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Constrained:
-    """What became of what was known of a number.
+    """The effect of the constraints given for a number.
 
     Attributes:
-        expected: The constraints as they were given.
-        decided_by: Those that the reading without them does not keep; empty where they changed
+        expected: The constraints as given.
+        decided_by: The constraints that the unconstrained reading violates; empty if they changed
             nothing.
-        unconstrained: The best reading without them, see ``Reading.text``.
-        fulfilled: Whether the reading keeps them; if not, it is the one without them, and unsure.
+        unconstrained: The best reading without constraints, see ``Reading.text``.
+        fulfilled: Whether the reading satisfies them; if not, it is the unconstrained one, unsure.
     """
 
     expected: tuple[str, ...]
@@ -207,24 +206,24 @@ class Constrained:
     fulfilled: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON-ready values."""
+        """The effect as JSON-ready values."""
         return plain_fields(self, "expected", "decided_by", "unconstrained", "fulfilled")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The answer for one page; without digits it is empty, which is an answer and not an error.
+    """The result for one page; a page without digits gives an empty reading, not an error.
 
     Attributes:
-        lines: Digits in reading order, line by line; rejected ones are kept here and marked.
+        lines: Digits in reading order, line by line; includes rejected ones, marked by status.
         width: Page width in pixels.
         height: Page height in pixels.
-        model: Name of the model that read.
+        model: Name of the classifier.
         model_sha256: Hash of its graph.
-        characters: The numbers of each line as they are written, digits and marks, with a space
-            between two numbers; empty where only digits are known.
-        numbers: What these say, from top to bottom and left to right.
-        constrained: What became of what was known of the number; None if nothing was.
+        characters: The characters of each line's numbers as written, digits and marks, with a space
+            between two numbers; empty if only digits are known.
+        numbers: The numbers with their values, from top to bottom and left to right.
+        constrained: The effect of the given constraints; None without constraints.
     """
 
     lines: tuple[tuple[Digit, ...], ...]
@@ -238,12 +237,12 @@ class Reading:
 
     @cached_property
     def digits(self) -> tuple[Digit, ...]:
-        """All digits in reading order, rejected ones left out."""
+        """All digits in reading order, without rejected ones."""
         return tuple(digit for line in self.lines for digit in line if digit.status != "rejected")
 
     @cached_property
     def text(self) -> str:
-        """The numbers as they are written, one line of the page a line; words are left out."""
+        """The numbers as written, one text line per line of the page; words are left out."""
         if self.characters:
             lines = ("".join(each.char for each in line) for line in self.characters)
         else:
@@ -252,18 +251,18 @@ class Reading:
 
     @cached_property
     def digits_only(self) -> str:
-        """The digits alone, one line of the page a line; rejected ones are left out."""
+        """Only the digits, one text line per line of the page, without rejected ones."""
         kept = ([d.value for d in line if d.status != "rejected"] for line in self.lines)
         lines = ("".join(map(str, values)) for values in kept)
         return "\n".join(line for line in lines if line)
 
     @cached_property
     def numbers_digits(self) -> tuple[str, ...]:
-        """The digits of each number in reading order; rejected ones are left out."""
+        """The digits of each number in reading order, without rejected ones."""
         return tuple(number for line in self.lines for number in _numbers(line))
 
     def as_dict(self) -> dict[str, Any]:
-        """The reading as JSON-ready values; ``constrained`` is there if anything was expected."""
+        """The reading as JSON-ready values; ``constrained`` only if constraints were given."""
         names = ["text", "digits_only", "numbers", "numbers_digits", "lines", "characters"]
         names += ["width", "height", "model", "model_sha256"]
         return plain_fields(self, *names, *(["constrained"] if self.constrained else []))
@@ -271,15 +270,15 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a classifier says of N tiles; None where its graph does not say it.
+    """A classifier's outputs for N tiles; an output that its graph lacks is None.
 
     Attributes:
         probabilities: float32[N, 10]; rows sum to 1.
-        energy: float32[N]; minus the log-sum-exp of the ten logits, lower for what looks like a
-            digit. W. Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020.
-        features: float32[N, D]; what the last dense layer is given.
-        digit: float32[N]; probability that the tile is a digit at all, of networks that were
-            trained with tiles of no digit.
+        energy: float32[N]; minus the log-sum-exp of the ten logits, lower for tiles that look like
+            digits. W. Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020.
+        features: float32[N, D]; the input of the last dense layer.
+        digit: float32[N]; probability that the tile shows a digit, from networks trained with
+            negatives.
     """
 
     probabilities: Floats
@@ -289,11 +288,11 @@ class Outputs:
 
 
 OutputsOf = Callable[[npt.NDArray[np.uint8]], Outputs]
-"""Tiles uint8[N, 28, 28] to what a classifier says of them."""
+"""A function from tiles uint8[N, 28, 28] to a classifier's outputs."""
 
 
 def plain_fields(thing: object, *names: str) -> dict[str, Any]:
-    """Some attributes of a result as JSON-ready values."""
+    """The named attributes of a result as JSON-ready values."""
     return {name: _plain(getattr(thing, name)) for name in names}
 
 
@@ -310,8 +309,8 @@ def _plain(value: Any) -> Any:
 
 
 def told(value: Value | None) -> str | None:
-    """A value as text that programs read: ``-12.50``, ``2021-04-27``, ``23:59:00``."""
-    from decimal import Decimal  # noqa: PLC0415  (results are imported by what needs none)
+    """A value as machine-readable text: ``-12.50``, ``2021-04-27``, ``23:59:00``."""
+    from decimal import Decimal  # noqa: PLC0415  (most users of this module do not need it)
 
     return f"{value:f}" if isinstance(value, Decimal) else value and value.isoformat()
 
@@ -319,7 +318,7 @@ def told(value: Value | None) -> str | None:
 def _numbers(line: tuple[Digit, ...]) -> list[str]:
     numbers = [""]
     for digit in line:
-        if digit.starts_number:  # also of a rejected one: the gap is there nevertheless
+        if digit.starts_number:  # even if rejected: the gap still separates numbers
             numbers.append("")
         if digit.status != "rejected":
             numbers[-1] += str(digit.value)

@@ -1,4 +1,4 @@
-"""A table that was read: its cells, as CSV, records and JSON, and its files of every form."""
+"""Tables read from pictures: cells, conversion to CSV, records and JSON, and table files."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one cell of a table.
+    """The content of one cell of a table.
 
     Attributes:
-        text: As it is written, words among it; empty for an empty cell.
-        value: What its number says, if it holds one number and no words; else None.
-        kind: Of the number, see ``Number``; None where there is none.
-        quad: Its corners in pixels of the picture, clockwise from its top left.
-        confidence: Probability that text and value are right, 0 to 1; of an empty cell, that it is
-            empty. That of words is a rough guess.
-        status: ``number``, ``words`` or ``empty`` when sure, else ``unsure``.
+        text: As written, including words; empty for an empty cell.
+        value: The value of its number, if it holds one number and no words; else None.
+        kind: Kind of the number, see ``Number``; None if there is none.
+        quad: Its corners in pixels of the picture, clockwise from the top left.
+        confidence: Probability that text and value are right, 0 to 1; for an empty cell, that it is
+            empty. For words it is a rough estimate.
+        status: ``number``, ``words`` or ``empty`` if sure, else ``unsure``.
         reason: Why it is unsure, or which rule decided; empty otherwise.
-        alternatives: What else the number may be, most probable first.
+        alternatives: Other possible readings of the number, most probable first.
     """
 
     text: str
@@ -65,16 +65,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a table, row by row; all rows have the same number.
+    """The cells of a table, row by row; all rows have the same length.
 
     Attributes:
         rows: The cells.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
-        model: Name of the model that read.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        model: Name of the classifier.
         model_sha256: Hash of its graph.
-        rule: The rule that the cells were to keep, as ``sudoku``; empty if there is none.
-        kept: Whether they do; True without a rule.
+        rule: The requested rule, such as ``sudoku``; empty if there is none.
+        kept: Whether the cells satisfy the rule; True without a rule.
         solution: The solved puzzle if there is exactly one solution; empty otherwise.
     """
 
@@ -89,25 +89,25 @@ class Table:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of rows and of columns."""
+        """Number of rows and number of columns."""
         return len(self.rows), len(self.rows[0]) if self.rows else 0
 
     @property
     def unsure(self) -> tuple[tuple[int, int], ...]:
-        """Row and column of each doubtful cell, counted from 0."""
+        """Row and column index of each doubtful cell, from 0."""
         cells = ((r, c, cell) for r, row in enumerate(self.rows) for c, cell in enumerate(row))
         return tuple((r, c) for r, c, cell in cells if cell.status == "unsure")
 
     @cached_property
     def has_header(self) -> bool:
-        """Whether the first row has words alone, and there is another one below it."""
+        """Whether the first row holds only words and there is a second row."""
         first = self.rows[0] if len(self.rows) > 1 else ()
         words = [cell for cell in first if cell.text and cell.value is None]
         return bool(words) and len(words) == sum(bool(cell.text) for cell in first)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """A different name for each column: from its header, else ``column 1`` and so on."""
+        """Unique column names: from the header, else ``column 1`` and so on."""
         header = self.rows[0] if self.has_header else ()
         given = [cell.text for cell in header] or [""] * self.shape[1]
         names: list[str] = []
@@ -118,13 +118,13 @@ class Table:
 
     @property
     def values(self) -> list[list[Value | str | None]]:
-        """What each cell says, the header left out; see ``Cell.content``."""
+        """The content of each cell without the header, see ``Cell.content``."""
         return [[cell.content for cell in row] for row in self.rows[self.has_header :]]
 
     def records(self) -> list[dict[str, Value | str | None]]:
-        """For each row below the header its values by the names of the columns.
+        """One dictionary per row below the header: column name to cell content.
 
-        ``pandas.DataFrame(table.records())`` takes them as they are.
+        ``pandas.DataFrame(table.records())`` accepts the list directly.
         """
         return [dict(zip(self.columns, row, strict=True)) for row in self.values]
 
@@ -145,24 +145,24 @@ def csv_of(rows: Iterable[Iterable[str]]) -> str:
     return stream.getvalue()
 
 
-DOUBTFUL = "FFFFE08A"  # fill of a doubtful cell, as Excel has colours: opaque, red, green, blue
-_DIGITS = 15  # that Excel keeps of a number; longer ones stay text
-_PLACES = 30  # before and behind the decimal point, that a number has at most
+DOUBTFUL = "FFFFE08A"  # fill colour of doubtful cells, as Excel's ARGB
+_DIGITS = 15  # Excel's precision; longer numbers stay text
+_PLACES = 30  # maximum number of digits before and after the decimal point
 _FORMATS = {"percent": '0.{}"%"', "currency": "#,##0.{}"}
 
 
 def write_table(path: Path, table: Table) -> None:
-    """Writes a table in the form that the ending of its file names.
+    """Writes a table in the format given by the suffix of the file name.
 
     - ``.csv``: the texts of all cells.
-    - ``.json``: all that is known of each, see ``Table.as_dict``.
+    - ``.json``: everything known about each cell, see ``Table.as_dict``.
     - ``.parquet``: columns of numbers, dates, times or texts, without the header.
-    - ``.xlsx``: numbers as numbers and dates as dates; doubtful cells are yellow, and a comment
-      says why and what else they may be.
+    - ``.xlsx``: numbers as numbers and dates as dates; doubtful cells are yellow, with a comment
+      that gives the reason and the alternatives.
 
     Raises:
-        DataError: The ending is another one.
-        MissingExtraError: The package for the form is missing, see the extra ``table``.
+        DataError: The suffix is none of these.
+        MissingExtraError: The package for the format is missing, see the extra ``table``.
         OSError: The file cannot be written.
     """
     check_form(path)
@@ -170,7 +170,7 @@ def write_table(path: Path, table: Table) -> None:
 
 
 def check_form(path: Path) -> None:
-    """Raises ``DataError`` for a file of no known form, before anything is read."""
+    """Raises ``DataError`` if the suffix is not supported; called before anything is read."""
     if path.suffix.lower() not in _WRITERS:
         *some, last = _WRITERS
         found = path.suffix or path.name
@@ -189,7 +189,7 @@ def _write_parquet(path: Path, table: Table) -> None:
 
 
 def _of_one_type(column: list[Value | str | None]) -> list[Any]:
-    """The values of a column if all are of one type that Parquet holds, else their texts."""
+    """The values of a column if all share a type that Parquet can store, else their texts."""
     kinds = {type(value) for value in column if value is not None}
     if len(kinds) <= 1 and not any(isinstance(v, Decimal) and _is_far(v) for v in column):
         return column
@@ -197,7 +197,7 @@ def _of_one_type(column: list[Value | str | None]) -> list[Any]:
 
 
 def _is_far(value: Decimal) -> bool:
-    """Whether a number is so large or fine that formats of numbers do not hold it, as 1e300."""
+    """Whether a number is too large or too fine for the file formats, such as 1e300."""
     exponent = value.as_tuple().exponent
     return not isinstance(exponent, int) or not -_PLACES <= exponent <= value.adjusted() <= _PLACES
 
@@ -216,7 +216,7 @@ def _write_xlsx(path: Path, table: Table) -> None:
             target = sheet.cell(r, c)
             target.value, form = _in_excel(cell)
             if isinstance(target.value, str):
-                target.data_type = "s"  # a text that begins with = is no formula
+                target.data_type = "s"  # text that begins with = is not a formula
             if form:
                 target.number_format = form
             if r == 1 and table.has_header:
@@ -225,13 +225,13 @@ def _write_xlsx(path: Path, table: Table) -> None:
                 target.fill = PatternFill("solid", fgColor=DOUBTFUL)
             if cell.reason:
                 target.comment = Comment(_remark(cell), "digitlens")
-    content = io.BytesIO()  # its zip file, cut short by a full disk, would complain once more
+    content = io.BytesIO()  # on a full disk, a zip file cut short raises a second error later
     book.save(content)
     write_bytes(path, content.getvalue())
 
 
 def _in_excel(cell: Cell) -> tuple[float | int | date | time | str | None, str]:
-    """The value and its number format; empty for that of Excel."""
+    """The cell's value for Excel, and its number format; empty for Excel's default."""
     value = cell.value
     if isinstance(value, Decimal):
         digits, exponent = value.as_tuple()[1:]
@@ -241,7 +241,7 @@ def _in_excel(cell: Cell) -> tuple[float | int | date | time | str | None, str]:
         form = _FORMATS.get(cell.kind or "", "0.{}" if places else "0").format(places)
         number = int(value) if value == value.to_integral_value() else float(value)
         return number, form.replace('."', '"').rstrip(".")
-    if isinstance(value, date):  # Excel knows none before 1900
+    if isinstance(value, date):  # Excel has no dates before 1900
         return (value, "yyyy-mm-dd") if value.year >= 1900 else (cell.text, "")
     return (value, "hh:mm") if isinstance(value, time) else (cell.text or None, "")
 

@@ -70,7 +70,7 @@ def test_it_says_how_far_it_is(run, ran):
 def test_the_end_of_a_machine_is_an_interruption(run, ran):
     before = signal.getsignal(signal.SIGTERM)
     done = run("interrupted", "--out", "rows", code=130)
-    assert done.stderr == "digitlens: interrupted: run the same line again to go on\n"
+    assert done.stderr == "digitlens: interrupted: run the same command again to resume\n"
     assert ran[0][2] is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is before
 

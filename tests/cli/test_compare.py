@@ -71,7 +71,7 @@ def test_json_is_the_comparison_and_nothing_else(run, here, make):
 
 def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(run, make):
     done = run(make("one"), make("two", recipe=RECIPE | {"epochs": 77}))
-    assert "one and two cannot be told apart" in done.stdout
+    assert "one and two do not differ" in done.stdout
     assert "read differently" not in done.stdout
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("epochs"))
     assert row == ["epochs", "10", "77"]  # the default of a field that the card does not name

@@ -119,7 +119,7 @@ def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
     [
         (["--show-pages", "--kind", "cats"], "paragraph"),
         (["--kind", "grid"], "--show-pages"),
-        (["--show", "--show-pages"], "ask for one"),
+        (["--show", "--show-pages"], "choose one"),
         (["--show-pages", "--seed", "-1"], "--seed"),
     ],
 )

@@ -76,9 +76,9 @@ def test_a_foreign_model_is_told_what_it_is_given_and_one_of_logits_needs_the_op
     ("options", "words"),
     [
         (["--pixels", "unit"], "--pixels"),
-        (["--negatives", "coats=coats.idx"], "--negatives belongs to --rejection"),
-        (["--data", "a.zip", "--split", "validation"], "--data takes the place of MNIST"),
-        (["--data", "a.zip", "--data-dir", "."], "--data takes the place of MNIST"),
+        (["--negatives", "coats=coats.idx"], "--negatives requires --rejection"),
+        (["--data", "a.zip", "--split", "validation"], "--data replaces MNIST"),
+        (["--data", "a.zip", "--data-dir", "."], "--data replaces MNIST"),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -160,7 +160,7 @@ def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(run, here, b
     assert max(map(len, done.stdout.splitlines())) <= 80
     trained = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines() if line}
     assert (trained["rotate"], trained["shot noise"]) == ("yes", "no")
-    assert "mean of not trained" in trained
+    assert "mean of untrained" in trained
     assert "rotation, degrees anticlockwise" in trained
     folder = here / "evaluation-bars"
     names = ["robustness.json", "corruptions.png", "sweeps.png", "corrupted.png"]
@@ -190,7 +190,7 @@ def test_a_foreign_model_does_not_say_what_it_was_trained_with(run, foreign):
     done = run("--model", foreign(), "--robustness")
     lines = done.stdout.splitlines()
     assert next(line for line in lines if line.startswith("shear")).split()[-1] == "?"
-    assert "mean of not trained" not in done.stdout
+    assert "mean of untrained" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ OWN = ("own", "--model", "swift", "--out", "new")
 def test_each_target_has_its_threshold_or_what_it_takes(run):
     done = run("calibrate", *OWN, "--target-error", "1%", "--target-error", "0.005")
     assert "100 pictures, 410 digits: 400 read, 0 of them wrong" in done.stdout
-    assert "598 sure digits without a mistake, about 150 pictures" in done.stdout
+    assert "598 sure digits without an error, about 150 pictures" in done.stdout
     told = json.loads(run("calibrate", *OWN, "--target-error", "1%", "--json").stdout)
     assert (told["model"], told["digits"], told["wrong"]) == ("new", 410, 0)
     (target,) = told["targets"]
@@ -77,7 +77,7 @@ def test_what_came_of_an_adaptation_is_told(run, monkeypatch, own):
     shown = run("adapt", *OWN).stdout
     assert "adapted; of 50 characters held out 6 wrong before, 1 after" in shown
     assert "guard set 96.40 % before, 96.55 % after" in shown
-    assert "classifier   stays: its weights are not here" in shown
+    assert "classifier   unchanged: its weights are not here" in shown
     assert (asked["recipe"], asked["resume"]) == (LINES, False)
     told = json.loads(run("adapt", *OWN, "--json", "--steps", "5", "--resume").stdout)
     assert told["parts"][0]["share"] == 0.7

@@ -104,8 +104,8 @@ def test_what_it_cannot_tell_of_is_refused_and_nothing_measured(run, here, bundl
     pages = bundle(recipe={"architecture": "pages"})
     for model, message in {
         "net.onnx": "a graph without a card: expected a run or model folder",
-        pages: "is no classifier of tiles but one of pages",
-        "begun": "has no finished model: go on with  digitlens train --resume begun",
+        pages: "is not a classifier but a network of kind pages",
+        "begun": "has no finished model: resume with  digitlens train --resume begun",
         "nothing": "no model 'nothing'",
     }.items():
         run.fails(ModelError, message, model)

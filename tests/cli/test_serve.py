@@ -115,7 +115,7 @@ def test_several_processes_answer_count_together_and_are_replaced():
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
-    assert errors == "a process has ended with code -9, another one begins\n"
+    assert errors == "a process exited with code -9, starting a new one\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")

@@ -80,7 +80,7 @@ def test_options_reach_the_reader(run):
     ("arguments", "words"),
     [
         (["--grid", "0x9"], "--grid: expected from 1 to 250 rows and columns, found 0 by 9"),
-        (["--grid", "nine"], "--grid: expected rows x columns, as in 9x9, found 'nine'"),
+        (["--grid", "nine"], "--grid: expected ROWSxCOLUMNS, such as 9x9, found 'nine'"),
         (["--grid", "2x2", "--columns", "3"], "--grid, --columns: a grid of 2 columns"),
         (["--grid", "4x4", "--rules", "sudoku"], "--grid, --rules: a Sudoku has 9 rows"),
         (["--columns", "4", "--rules", "sudoku"], "--columns, --rules: a Sudoku has 9 rows"),
@@ -98,7 +98,7 @@ def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_pat
     (tmp_path / "taken").touch()
     run.fails(OSError, "'taken/table.csv'", "--out", "taken/table.csv")
     run.fails(DataError, "", "--out", "table.ods")
-    run.fails(DigitlensError, "has one page, expected --page up to that, found 2", "--page", "2")
+    run.fails(DigitlensError, "has one page, found --page 2", "--page", "2")
     monkeypatch.setattr(Reader, "answer", ImageError("expected a table, found none"))
     run.fails(DigitlensError, "page.png: expected a table, found none")
 
@@ -106,7 +106,7 @@ def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_pat
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("sudoku", "found no Sudoku in what was seen"),
+        ("sudoku", "the cells form no valid Sudoku"),
         ("total", "a column does not add up to its last row"),
     ],
 )

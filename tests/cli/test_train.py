@@ -159,7 +159,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(
     monkeypatch.setattr(pipeline, "train_classifier", watch)
     extra, folder = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
     result = run(*SMALL, "--out", folder, "--extra", extra)
-    assert "1 tiles more" in result.stderr
+    assert "1 more tiles" in result.stderr
     (training, validation) = seen[0]
     assert (training.tiles[-1] == 99).all()
     assert training.labels[-1] == 4

@@ -75,7 +75,7 @@ def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, 
 
     monkeypatch.setattr(tune_module, "train_classifier", stop)
     done = run("--resume", folder, "--trials", "5", code=130)
-    assert f"go on with  digitlens tune --resume {folder}" in done.stderr
+    assert f"resume with  digitlens tune --resume {folder}" in done.stderr
     assert "4 trials: 3 complete, 1 failed" in done.stdout
     assert "trial 4 failed: interrupted" in done.stdout
     assert (folder / "best.toml").is_file()

@@ -334,7 +334,7 @@ def test_a_cache_that_cannot_be_written_is_only_noted(tmp_path, monkeypatch, sma
     (tmp_path / "file").write_text("here no folder can be")
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "file"))
     assert len(embed_known_digits(Model(), small_split).features) == 400
-    assert "cannot be kept for the next time" in capsys.readouterr().err
+    assert "cannot be cached for the next run" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")
@@ -355,7 +355,7 @@ def test_usual_distances_are_those_of_other_digits_in_order_and_kept(small_split
 def test_a_model_without_features_is_refused(folder, small_split):
     model = Model()
     model.outputs = lambda tiles: Outputs(np.full((len(tiles), 10), 0.1))
-    with pytest.raises(ModelError, match="sums gives no features: expected one network"):
+    with pytest.raises(ModelError, match="sums has no features output: expected a single network"):
         embed_known_digits(model, small_split)
     assert not folder.exists()
 

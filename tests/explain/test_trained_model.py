@@ -51,7 +51,7 @@ def test_a_model_without_its_run_has_no_history(here, bundle):
     assert subject.history == []
     assert subject.provenance == {}
     assert len(subject.training) == 40
-    with pytest.raises(ModelError, match="does not say which tiles"):
+    with pytest.raises(ModelError, match="does not record which tiles"):
         evaluated_tiles(subject.classifier, "validation", None)
 
 
@@ -65,7 +65,7 @@ def test_a_damaged_history_and_a_model_that_is_not_there_are_named(run):
 
 def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):
     subject = TrainedModel(run)
-    with pytest.raises(ModelError, match="gives no features"):
+    with pytest.raises(ModelError, match="has no features output"):
         _ = subject.known
 
     def outputs(tiles):

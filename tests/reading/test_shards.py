@@ -419,7 +419,7 @@ def test_interrupted_it_gives_shards_back(bucket):
     bucket.release()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.endswith("interrupted: run the same line again to go on\n")
+    assert said.endswith("interrupted: run the same command again to resume\n")
     assert bucket.names("out/_batch/leases") == []
     assert bucket.names("out/part-") == []
 

@@ -99,7 +99,7 @@ def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, smal
         followers.begin(Recipe(), tmp_path, (small_split, nothing))
         with urllib.request.urlopen(f"{followers.address}subject", timeout=10) as answer:
             told = json.loads(answer.read())
-    assert told["sample"] == "400 training digits, as none are held out"
+    assert told["sample"] == "400 training digits, since none are held out"
 
 
 @pytest.mark.parametrize("option", [["--watch"], ["--tensorboard"], ["--tensorboard-dir", "x"]])
@@ -107,7 +107,7 @@ def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, smal
 def test_what_names_no_digits_cannot_be_followed(option, recipe):
     result = CliRunner().invoke(app, ["train", "--recipe", recipe, *option])
     assert result.exit_code == 2
-    assert "name digits" in re.sub(r"\W+", " ", result.stderr)
+    assert "only for classifiers" in re.sub(r"\W+", " ", result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_the_page_stays_until_it_is_closed(looks, waits, monkeypatch, capsys):
     followers = Followers(watch=True)
     followers._live = Pages(looks)
     followers.linger()
-    assert ("Ctrl-C ends" in capsys.readouterr().err) == waits
+    assert ("stop with Ctrl-C" in capsys.readouterr().err) == waits

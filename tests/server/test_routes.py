@@ -223,7 +223,7 @@ def rows(value=0, tiles=1, height=28, width=28):
     ("body", "headers", "status", "words"),
     [
         (b"", BYTES, 400, "empty"),
-        (b"x" * 783, BYTES, 422, "784 bytes a tile"),
+        (b"x" * 783, BYTES, 422, "784 bytes per tile"),
         (b"x" * 784 * (TILES + 1), BYTES, 413, "1024"),
         (b"x", {"Content-Type": "image/png"}, 415, "image/png"),
         (rows(256), JSON, 422, "255"),
@@ -237,7 +237,7 @@ def rows(value=0, tiles=1, height=28, width=28):
         (rows(width=29), JSON, 413, "28 items"),
         (rows(tiles=0), JSON, 422, "1 item"),
         (rows(tiles=TILES + 1, height=1, width=1), JSON, 413, "1024"),
-        ({"tiles": ""}, JSON, 422, "784 bytes a tile"),
+        ({"tiles": ""}, JSON, 422, "784 bytes per tile"),
         ({"tiles": "????"}, JSON, 422, "base64"),
         ({"tiles": 7}, JSON, 422, "array"),
         ({"tiles": {"0": 7}}, JSON, 422, "array"),
@@ -395,8 +395,8 @@ def test_other_models_are_not_found(client, path):
 @pytest.mark.parametrize(
     ("wish", "status", "words"),
     [
-        ({"inputs": []}, 400, "the input 'tiles' alone"),
-        ({"inputs": [tensor([0] * 1568), tensor([0] * 1568)]}, 400, "alone"),
+        ({"inputs": []}, 400, "only the input 'tiles'"),
+        ({"inputs": [tensor([0] * 1568), tensor([0] * 1568)]}, 400, "only"),
         ({"inputs": [tensor([0] * 1568, name="x")]}, 400, "'tiles'"),
         ({"inputs": [tensor([0] * 1568)], "outputs": [{"name": "x"}]}, 400, "'probabilities'"),
         ({"inputs": [tensor([0] * 1568, datatype="FP32")]}, 400, "expected UINT8"),

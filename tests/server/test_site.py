@@ -159,9 +159,9 @@ def test_what_somebody_else_wrote_stays_and_a_file_is_no_folder(tmp_path):
     (tmp_path / "mine" / "site.json").write_text("[]", encoding="utf-8")
     (tmp_path / "file").write_text("text", encoding="utf-8")
     for name, message in {
-        "site": r"holds what digitlens did not write \(CNAME\)",
+        "site": r"has files that digitlens did not write \(CNAME\)",
         "mine": r"\(site\.json\): name a folder that is new or empty",
-        "file": "is no folder",
+        "file": "is not a folder",
         "file/below": "cannot be written",
     }.items():
         with pytest.raises(SiteError, match=message):

@@ -1,4 +1,4 @@
-"""``digitlens data``, ``calibrate`` and ``adapt``: MNIST, and pictures of one's own."""
+"""``digitlens data``, ``calibrate`` and ``adapt``: MNIST, and models fitted to own pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from digitlens.training.adapt import Adapted, NetworkResult
     from digitlens.training.thresholds import Promise
 
-PAGES = 48  # on the picture of pages
+PAGES = 48  # drawn by --show-pages
 COLOURS = {"verified": "green", "damaged": "red", "missing": "yellow"}
 
 
@@ -31,32 +31,32 @@ def data(
         Path | None,
         Option(
             envvar="DIGITLENS_DATA",
-            help="Folder with MNIST as IDX, IDX.gz or mnist.npz; asked before the cache.",
+            help="Folder with MNIST as IDX, IDX.gz or mnist.npz; searched before the cache.",
         ),
     ] = None,
-    fetch: Annotated[bool, Option("--fetch", help="Fetch what is missing.")] = False,
+    fetch: Annotated[bool, Option("--fetch", help="Download missing files.")] = False,
     show: Annotated[
-        bool, Option("--show", help="Draw samples of each digit, fetching if needed.")
+        bool, Option("--show", help="Draw samples of each digit; downloads missing files.")
     ] = False,
     show_pages: Annotated[
-        bool, Option("--show-pages", help="Draw generated pages and where their digits are.")
+        bool, Option("--show-pages", help="Draw generated pages with the boxes of their digits.")
     ] = False,
     kind: Annotated[
-        str | None, Option(help="Kind of the pages, for example single or grid.")
+        str | None, Option(help="Kind of generated pages, for example single or grid.")
     ] = None,
-    seed: Annotated[int, Option(min=0, help="Decides what is drawn.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the samples or pages.")] = 0,
     out: Annotated[
-        Path | None, Option(help="The picture.", show_default="samples.png or pages.png")
+        Path | None, Option(help="Picture to write.", show_default="samples.png or pages.png")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which files of MNIST are here and verified; fetch them, draw samples or pages."""
+    """Show which MNIST files are present and verified; download them, draw samples or pages."""
     from digitlens.datasets.mnist import inventory, load_mnist, mnist_folder
 
     if show and show_pages:
-        raise typer.BadParameter("--show and --show-pages draw one picture each: ask for one")
+        raise typer.BadParameter("--show and --show-pages draw one picture each: choose one")
     if kind and not show_pages:
-        raise typer.BadParameter("--kind is for --show-pages")
+        raise typer.BadParameter("--kind requires --show-pages")
     pictures: dict[str, str] = {}
     if show:
         from digitlens.visualization.sheets import draw_samples
@@ -120,16 +120,16 @@ def _print_states(states: list[FileState]) -> None:
         for state in states:
             typer.echo("\t".join([state.status, state.name, f"{state.bytes}", state.where]))
     if any(state.status != "verified" for state in states):
-        typer.echo("to fetch what is missing: digitlens data --fetch", err=True)
+        typer.echo("to download missing files: digitlens data --fetch", err=True)
 
 
 Pictures = Annotated[
     Path,
     Argument(
         metavar="FOLDER|ZIP",
-        help="Pictures with `labels.csv`: the header `file,label`, then each picture with its "
-        "text, or `none` if no digit is on it. Corrections downloaded from the page of `digitlens "
-        "serve` are such a file.",
+        help="Pictures with `labels.csv`: the header `file,label`, then one row per picture with "
+        "its text, or `none` if it has no digits. Corrections downloaded from the page of "
+        "`digitlens serve` have this format.",
     ),
 ]
 Targets = Annotated[
@@ -137,8 +137,8 @@ Targets = Annotated[
     Option(
         "--target-error",
         metavar="SHARE",
-        help="Share of the sure digits that may be wrong, as in 0.5% or 0.005; may be repeated. "
-        "From then on a digit is sure as the first says that can be kept.",
+        help="Maximum fraction of the sure digits that may be wrong, such as 0.5% or 0.005; "
+        "repeatable. The model uses the first that can be guaranteed.",
         show_default="1%",
     ),
 ]
@@ -149,14 +149,14 @@ def calibrate(
     model: Model = "default",
     target_error: Targets = None,
     out: Annotated[
-        Path, Option(help="Folder for the model with its threshold; it may be the model's.")
+        Path, Option(help="Folder for the calibrated model; may be the folder of --model.")
     ] = Path("calibrated"),
     as_json: AsJson = False,
 ) -> None:
-    """Fit on pictures of your own from which confidence on a digit is sure, with a proven bound.
+    """Fit the confidence threshold of sure digits to your own pictures, with a proven bound.
 
-    Of the digits that are sure at most the target share is wrong, on pictures like these; that
-    holds for 95 of 100 such folders. Choose the pictures without a look at how they are read.
+    On pictures like these, at most the target fraction of the sure digits is wrong; the guarantee
+    holds for 95 of 100 such folders. Choose the pictures without checking how they are read.
     """
     from digitlens.datasets.labelled import load_pictures
     from digitlens.evaluation.risk import parse_target
@@ -178,19 +178,19 @@ def calibrate(
             f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} read"
         )
         console.print(f"{read}, {answers.wrong:,} of them wrong")
-        headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "it takes"
+        headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "required"
         console.print(tables.table_of(headings, map(_promise_row, promises)))
     if not kept:
-        raise DataError("no target can be kept with these pictures: nothing was written")
+        raise DataError("these pictures guarantee no target: nothing was written; add pictures")
     note(f"written to {out}: use it with  digitlens read --model {out}")
 
 
 def _promise_row(one: Promise) -> list[str]:
-    needed = f"{one.digits_needed:,} sure digits without a mistake"
+    needed = f"{one.digits_needed:,} sure digits without an error"
     target = f"{100 * one.target:.4g} %"
     if one.threshold is None:
         needed += f", about {one.pictures_needed:,} pictures"
-        return [target, "cannot be kept", "", "", "", needed]
+        return [target, "no guarantee", "", "", "", needed]
     sure = f"{100 * one.coverage:.1f} %"
     return [target, f"{one.threshold:.6f}", f"{one.sure:,}", f"{one.wrong:,}", sure, needed]
 
@@ -199,21 +199,19 @@ def adapt(
     pictures: Pictures,
     model: Model = "default",
     out: Annotated[Path, Option(help="Folder for the new model.")] = Path("adapted"),
-    resume: Annotated[
-        bool, Option("--resume", help="Go on with an adaptation that was stopped.")
-    ] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue a stopped adaptation.")] = False,
     steps: Annotated[
         int | None,
-        Option(min=1, help="Steps in which the recogniser learns.", show_default="120"),
+        Option(min=1, help="Training steps of the recogniser.", show_default="120"),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Teach the networks your hand from a few dozen labelled pictures, in minutes.
+    """Fine-tune the networks to your handwriting on a few dozen labelled pictures, in minutes.
 
-    Every fifth picture is held out. The new networks are used only if they read these better, and
-    lose at most 0.1 % of a guard set of what they knew; else the model stays as it is. Measure and
-    calibrate with other pictures than these.
+    Every fifth picture is held out. The new networks are kept only if they read the held-out
+    pictures better and lose at most 0.1 % on a guard set of earlier data; otherwise the model is
+    unchanged. Evaluate and calibrate on other pictures than these.
     """
     from dataclasses import replace
 
@@ -234,7 +232,7 @@ def adapt(
     try:
         found = adapt_model(model, own, replay, out, recipe=recipe, resume=resume)
     except KeyboardInterrupt:
-        note(f"stopped; go on with the same command and  --out {out} --resume")
+        note(f"stopped; resume with the same command and  --out {out} --resume")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(found.as_dict())
@@ -246,12 +244,12 @@ def adapt(
 
 
 def _told(found: Adapted) -> Iterator[str]:
-    """What came of an adaptation, line by line."""
-    yield f"pictures     {found.pictures} to learn from, {found.held_out} held out"
+    """The result of an adaptation, line by line."""
+    yield f"pictures     {found.pictures} to train on, {found.held_out} held out"
     for part in found.parts:
         yield f"{part.name:<12} {_part(part)}"
     if not found.parts:
-        yield "all pictures are read right already: the model stays as it is"
+        yield "all pictures are already read correctly: the model is unchanged"
         return
     yield f"held out     {found.digits} digits: {found.wrong_before} wrong before"
     if found.folder:
@@ -259,15 +257,15 @@ def _told(found: Adapted) -> Iterator[str]:
     else:
         new = any(part.kept for part in found.parts)
         with_new = f"{found.wrong_after} wrong with new networks: " if new else ""
-        outcome = f"{with_new}the model stays as it is"
+        outcome = f"{with_new}the model is unchanged"
     yield f"             {outcome}"
 
 
 def _part(part: NetworkResult) -> str:
     if not part.held_out:
-        return f"stays: {part.reason}"
+        return f"unchanged: {part.reason}"
     what = "characters" if part.name == "recognizer" else "digits"
-    outcome = "adapted" if part.kept else f"stays: {part.reason}"
+    outcome = "adapted" if part.kept else f"unchanged: {part.reason}"
     wrong = f"{part.wrong_before} wrong before, {part.wrong_after} after"
     guard = f"{100 * part.guard_before:.2f} % before, {100 * part.guard_after:.2f} % after"
     return f"{outcome}; of {part.held_out} {what} held out {wrong}; guard set {guard}"

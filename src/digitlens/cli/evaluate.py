@@ -1,4 +1,4 @@
-"""``digitlens evaluate`` and ``digitlens compare``: how well models read tiles not trained on."""
+"""``digitlens evaluate`` and ``digitlens compare``: score models on tiles not used in training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str, Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
+        str, Option(help="Name of a shipped model, a run or model folder, or an .onnx file.")
     ] = "default",
     data_dir: tables.DataDir = None,
     data: tables.Labelled = None,
@@ -39,26 +39,25 @@ def evaluate(
         bool,
         Option(
             "--robustness",
-            help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
-            "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
+            help="Also score under the fifteen corruptions of MNIST-C, and under unusual shift, "
+            "rotation, size, stroke width, contrast and polarity. Takes minutes.",
         ),
     ] = False,
     on: Annotated[
         list[str] | None,
         Option(
             metavar="NAME[=FILE]",
-            help="Another data set of digits, on which nothing was trained; may be repeated. "
+            help="Also score another data set of digits, not used in training; repeatable. "
             "`digits` comes with scikit-learn; `usps`, `semeion`, `emnist`, `svhn` and `ardis` "
-            "are given with the file that their authors publish, or its folder: "
-            "`usps=usps.t.bz2`.",
+            "need the file that their authors publish, or its folder, as in `usps=usps.t.bz2`.",
         ),
     ] = None,
     rejection: Annotated[
         bool,
         Option(
             "--rejection",
-            help="Also calibration, what rejecting unsure answers gains, and whether letters, "
-            "strokes, noise, textures and blank tiles are told from digits. Fetches fonts once.",
+            help="Also score calibration, the gain of rejecting unsure answers, and the rejection "
+            "of letters, strokes, noise, textures and blank tiles. Downloads fonts once.",
         ),
     ] = False,
     negatives: Annotated[
@@ -67,15 +66,15 @@ def evaluate(
             "--negatives",
             "--strange",  # the name of version 0.1
             metavar="NAME=FILE",
-            help="With --rejection, tiles of no digit as an IDX file, such as Fashion-MNIST, "
-            "Kuzushiji-MNIST or the letters of EMNIST; may be repeated.",
+            help="With --rejection, tiles that are not digits, as an IDX file, for example Fashion-"
+            "MNIST, Kuzushiji-MNIST or the letters of EMNIST; repeatable.",
         ),
     ] = None,
     as_json: tables.AsJson = False,
 ) -> None:
-    """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
+    """Score a model on the MNIST test set or on your own tiles; write a report and pictures."""
     if negatives and not rejection:
-        raise typer.BadParameter("--negatives belongs to --rejection: give that too")
+        raise typer.BadParameter("--negatives requires --rejection: add it")
     own = _own_tiles(data, data_dir, split, "test")
     from digitlens.explain import trained_model
 
@@ -108,11 +107,11 @@ def evaluate(
 def _own_tiles(
     data: Path | None, data_dir: Path | None, split: str, usual: str
 ) -> tuple[Split, str] | None:
-    """The labelled tiles that take the place of MNIST, and what they are called."""
+    """The labelled tiles that replace MNIST, and their name; None without ``--data``."""
     from digitlens.datasets.labelled import load_labelled
 
     if data and (data_dir or split != usual):
-        told = "--data takes the place of MNIST: leave --data-dir and --split out"
+        told = "--data replaces MNIST: omit --data-dir and --split"
         raise typer.BadParameter(told)
     return (load_labelled(data), data.name) if data else None
 
@@ -125,8 +124,8 @@ def _open(
     foreign = Path(model).suffix.lower() == ".onnx"
     if (pixels or outputs) and not foreign:
         raise typer.BadParameter(
-            f"--pixels and --outputs are for .onnx files; {model!r} is a model of digitlens, "
-            "which has them inside its graph"
+            f"--pixels and --outputs apply to .onnx files only; {model!r} is a digitlens model, "
+            "whose graph includes both: omit them"
         )
     classifier = open_classifier(model, pixels, outputs)
     if foreign:
@@ -135,12 +134,12 @@ def _open(
 
 
 def external_part(found: Sequence[Transfer]) -> Part:
-    """What a model makes of other data sets; draws what was read wrongly of each."""
+    """Accuracy on other data sets; draws the misread tiles of each."""
 
     def draw(folder: Path) -> list[Path]:
         seen, paths = Counter[str](), list[Path]()
         for one in found:
-            seen[one.data.name] += 1  # of two files of one data set, the second has a number
+            seen[one.data.name] += 1  # a second file of the same data set gets a number
             number = f"-{seen[one.data.name]}" if seen[one.data.name] > 1 else ""
             paths.append(folder / f"wrong-{one.data.name}{number}.png")
             figure("scores.draw_wrong")(one.framed, one.data.framed.tiles, paths[-1])
@@ -151,21 +150,21 @@ def external_part(found: Sequence[Transfer]) -> Part:
 
 
 def ood_part(found: Rejection) -> Part:
-    """Uncertainty, and digits told from what is none."""
+    """Uncertainty, and separation of digits from negatives."""
     draw = partial(figure("reliability.draw_rejection"), found)
     return part_of("rejection.json", found.as_dict(), tables.ood_tables(found), draw, "rejection")
 
 
 def robustness_part(found: Robustness, tiles: Split) -> Part:
-    """Accuracy on worse tiles; draws the curves and samples of each corruption."""
+    """Accuracy on corrupted tiles; draws the curves and samples of each corruption."""
     draw = partial(figure("reliability.draw_robustness"), found, tiles)
     shown = tables.robustness_tables(found)
     return part_of("robustness.json", found.as_dict(), shown, draw, "robustness")
 
 
 def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
-    # Files first, since a reader that closes the pipe early, as head does, ends the program; but
-    # the numbers come even when no file can be written.
+    # Files first: a reader that closes the pipe early, such as head, ends the program. The numbers
+    # are printed even if no file can be written.
     try:
         names = [name for part in parts for name in part.write(folder)]
         note(f"written to {folder}: {', '.join(names)}")
@@ -185,11 +184,11 @@ def compare(
         list[str],
         Argument(
             metavar="RUN...",
-            help="Two or more run or model folders, names of shipped models, or .onnx files.",
+            help="Two or more run or model folders, names of shipped models or .onnx files.",
         ),
     ],
     split: Annotated[
-        tables.SplitName, Option(help="validation: the tiles that all of their recipes kept back.")
+        tables.SplitName, Option(help="validation: the tiles that all their recipes held out.")
     ] = "validation",
     data_dir: tables.DataDir = None,
     data: tables.Labelled = None,
@@ -198,7 +197,7 @@ def compare(
     outputs: tables.Outputs = None,
     as_json: tables.AsJson = False,
 ) -> None:
-    """Compare runs on the same tiles, with McNemar's test for each pair."""
+    """Compare models on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
     own = _own_tiles(data, data_dir, split, "validation")

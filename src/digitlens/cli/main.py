@@ -1,4 +1,4 @@
-"""The command line: puts the commands together and turns errors into one line and exit code 1."""
+"""The command line: registers the commands and reports errors in one line with exit code 1."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from digitlens.errors import NO_MEMORY, DigitlensError, lacks_memory
 
 app = typer.Typer(
     name="digitlens",
-    help="Reads the numbers on a picture with small networks that you can train yourself.",
+    help="Read the numbers on pictures with small networks that you can train yourself.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command()(read)
-app.command("predict", help="The same as read.")(read)
+app.command("predict", help="Alias of read.")(read)
 for command in (
     *(batch, template, watch, table, explain, train, tune, calibrate, adapt, evaluate, compare),
     *(figures, reconstruct, report, data, export, serve),
@@ -46,14 +46,14 @@ def options(
         Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Reads the numbers on a picture with small networks that you can train yourself."""
+    """Read the numbers on pictures with small networks that you can train yourself."""
 
 
 def main() -> None:
     """Runs the command line."""
     try:
         app()
-    except (DigitlensError, OSError) as error:  # OSError: a folder that cannot be written, say
+    except (DigitlensError, OSError) as error:  # OSError: for example an unwritable folder
         sys.exit(f"digitlens: {error}")
     except Exception as error:
         if not lacks_memory(error):

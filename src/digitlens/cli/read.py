@@ -1,4 +1,4 @@
-"""``read``, ``batch``, ``explain``, ``table``: digits on pictures, why these, cells of tables."""
+"""``read``, ``batch``, ``explain`` and ``table``: read pictures and tables, explain readings."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 Paths = Annotated[
     list[str] | None,
     Argument(
-        help="Pictures, PDFs, folders of them or patterns such as 'scans/*.png'; - reads one from "
+        help="Pictures, PDFs, folders or patterns such as 'scans/*.png'; - reads one file from "
         "standard input."
     ),
 ]
-Images = Annotated[list[str] | None, Option("--image", hidden=True, help="The same as a path.")]
-AsJsonLines = Annotated[bool, Option("--json", help="Print a JSON object a page, in a line.")]
-AsCsv = Annotated[bool, Option("--csv", help="Print a row a digit, also of rejected ones.")]
+Images = Annotated[list[str] | None, Option("--image", hidden=True, help="Same as a path.")]
+AsJsonLines = Annotated[bool, Option("--json", help="Print one line of JSON per page.")]
+AsCsv = Annotated[bool, Option("--csv", help="Print one row per digit, rejected ones included.")]
 Annotate = Annotated[
     Path | None,
-    Option(metavar="DIR", file_okay=False, help="Folder for copies that show what was read where."),
+    Option(metavar="DIR", file_okay=False, help="Folder for copies marked with the reading."),
 ]
 Expect = Annotated[
     list[str] | None,
     Option(
-        help="What is known of the number on each page, once or several times: how many digits, as "
-        "in 4, what it looks like, as in '####-##', 'range 0..500', '>= 7', 'after 1234.5 by 20', "
+        help="Constraint on the number on each page; repeatable: a count of digits such as 4, a "
+        "pattern such as '####-##', 'range 0..500', '>= 7', 'after 1234.5 by 20', "
         "'one of 12, 15, 18', luhn, ean, isbn, iban, 'mod 11-2', 'mod 37-2' or 'mod 97-10'."
     ),
 ]
 TargetError = Annotated[
     str | None,
     Option(
-        help="Share of the digits given as sure that may be wrong, as in 0.1% or 0.001; the less, "
-        "the more are doubtful."
+        help="Maximum fraction of the sure digits that may be wrong, such as 0.1% or 0.001; a "
+        "lower fraction leaves more digits doubtful."
     ),
 ]
 
@@ -59,17 +59,16 @@ Decimal = Annotated[
     str | None,
     Option(
         metavar="MARK",
-        help="The decimal mark, point or comma; otherwise taken from the page, where its numbers "
-        "agree.",
+        help="Decimal mark, . or , (default: inferred from the numbers on the page if they agree).",
     ),
 ]
 Grouping = Annotated[
     str | None,
-    Option(metavar="MARK", help="What groups digits by three: . or , or ' or a space."),
+    Option(metavar="MARK", help="Mark between groups of three digits: . or , or ' or a space."),
 ]
 Locale = Annotated[
     str | None,
-    Option(help="Whose marks and dates are on the page, as in de_DE or en_US."),
+    Option(help="Locale of the page, which sets its marks and date order, such as de_DE or en_US."),
 ]
 
 
@@ -89,14 +88,14 @@ def read(
 ) -> None:
     """Read the digits on pictures, and on every page of PDF and TIFF files.
 
-    Prints a table on a terminal, and in a pipe a line a page: path, tab, digits, with a space
-    between the lines of a page; where a file has several pages, #2 after the path is the second.
-    A file or page that cannot be read is named on standard error, the others are still read, and
-    the exit code is 1. A page on which no number is as expected is named there too.
+    Prints a table on a terminal. In a pipe, prints one line per page: path, tab, digits, with a
+    space between the lines of the page; a suffix such as #2 gives the page of a multi-page file.
+    Files and pages that cannot be read are reported on standard error; the others are still read,
+    and the exit code is 1. Pages without a number that fulfils --expect are reported there too.
     """
     pictures = [*(paths or ()), *(image or ())]
     if not pictures:
-        raise typer.BadParameter("expected one path or more", param_hint="PATHS")
+        raise typer.BadParameter("expected at least one path", param_hint="PATHS")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     expected, share = _expected(expect, target_error)
@@ -109,7 +108,7 @@ def read(
 def _expected(
     expect: list[str] | None, target_error: str | None
 ) -> tuple[Expectation | None, float | None]:
-    """What is known of numbers, and the share that may be wrong; what is none names its option."""
+    """The constraints and the target error; an invalid value is reported for its option."""
     from digitlens.evaluation.risk import parse_target
     from digitlens.reading.constraints import Expectation
 
@@ -120,7 +119,7 @@ def _expected(
 
 
 def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
-    """How numbers are written, checked; what cannot be names its option."""
+    """Checks and returns the notation of numbers; an invalid value is reported for its option."""
     from digitlens.reading.notation import Notation
 
     try:
@@ -133,24 +132,25 @@ def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
 
 def batch(
     source: Annotated[
-        str, Argument(metavar="SOURCE", help="Folder of pictures, or s3://, gs:// or az://.")
+        str, Argument(metavar="SOURCE", help="Folder or s3://, gs:// or az:// URL of pictures.")
     ],
     out: Annotated[
         str,
-        Option(metavar="DEST", help="Folder or address that gets Parquet files."),
+        Option(metavar="DEST", help="Folder or URL for the Parquet files."),
     ],
     workers: Annotated[
-        int | None, Option(min=1, help="Processes, of one thread each; one a core if not said.")
+        int | None, Option(min=1, help="Single-threaded processes (default: one per core).")
     ] = None,
     shard: Annotated[
-        int, Option(min=1, metavar="PICTURES", help="Most pictures of a file, lost by a crash.")
+        int,
+        Option(min=1, metavar="PICTURES", help="Pictures per file, the most that a crash loses."),
     ] = 1000,
     patience: Annotated[
         float,
         Option(
             min=1,
             metavar="SECONDS",
-            help="Without a sign of life for so long, others take over; alike on all machines.",
+            help="Time without a heartbeat until others take over; the same on all machines.",
         ),
     ] = 60.0,
     expect: Expect = None,
@@ -163,9 +163,10 @@ def batch(
 ) -> None:
     """Read any number of pictures into Parquet files, on any number of machines.
 
-    Run the same line on each machine: they share the work through DEST, and each picture is read
-    exactly once. Run it again to go on after an interruption. A picture that cannot be read is a
-    row with its error. Only what was in SOURCE when the first machine listed it is read.
+    Run the same command on each machine: the machines share the work through DEST, and each picture
+    is read exactly once. Run it again to resume after an interruption. A picture that cannot be
+    read becomes a row with its error. Pictures added after the first machine listed SOURCE are
+    ignored.
     """
     import signal
 
@@ -176,7 +177,7 @@ def batch(
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
     options = RowOptions(model, pages, tuple(expect or ()), share, notation)
     job = BatchJob(source, out, options, shard, patience)
-    # What ends a machine in a cloud is as Ctrl-C: leases are given back.
+    # Clouds stop machines by SIGTERM: handle it like Ctrl-C, so that leases are released.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with work_bar("{task.fields[told]}") as bar:
@@ -187,7 +188,7 @@ def batch(
 
             status = run_batch(job, workers or cores(), tell)
     except KeyboardInterrupt:
-        note("digitlens: interrupted: run the same line again to go on")
+        note("digitlens: interrupted: run the same command again to resume")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -207,25 +208,23 @@ def explain(
     ],
     digit: Annotated[
         int | None,
-        Option(min=1, help="Only this digit, from 1 in reading order; else the first 12."),
+        Option(min=1, help="Explain only this digit, counted from 1 (default: the first 12)."),
     ] = None,
-    page: Annotated[int, Option(min=1, help="Which page of a PDF or TIFF.")] = 1,
+    page: Annotated[int, Option(min=1, help="Page of a PDF or TIFF.")] = 1,
     out: Annotated[
         Path | None,
-        Option(
-            metavar="DIR", file_okay=False, help="Folder to write to; explanation-NAME if not said."
-        ),
+        Option(metavar="DIR", file_okay=False, help="Output folder (default: explanation-NAME)."),
     ] = None,
     as_json: AsJson = False,
     model: Model = "default",
     pages: Pages = "pages",
     data_dir: Annotated[
-        Path | None, Option(help="Folder with the MNIST files, for digits that look alike.")
+        Path | None, Option(help="Folder with the MNIST files, for similar training digits.")
     ] = None,
 ) -> None:
-    """Explain one picture: what was found, why these digits, and what would change the answer.
+    """Explain one picture: what was found, why it was read so, and what would change the result.
 
-    Writes a folder with a page to open in a browser, the picture with what was found on it, and the
+    Writes a folder with a page to open in a browser, the picture marked with its reading, and the
     stages of reading.
     """
     from digitlens import files
@@ -258,19 +257,19 @@ def explain(
 
 
 def _load_page(picture: str, number: int) -> tuple[str, Page]:
-    """What the page is called, and its pixels."""
+    """The name of a page, and its pixels."""
     from digitlens.imaging.document import open_document, page_name
 
     with open_document(sys.stdin.buffer if picture == STDIN else picture) as document:
         if number > document.count:
             there = "one page" if document.count == 1 else f"{document.count} pages"
-            raise ImageError(f"{picture}: has {there}, expected --page up to that, found {number}")
+            raise ImageError(f"{picture} has {there}, found --page {number}: name an existing page")
         name = "standard input" if picture == STDIN else Path(picture).name
         return page_name(name, number, document.count), document.page(number)
 
 
 def _stem(picture: str, name: str) -> str:
-    """What the folder is called after the picture."""
+    """The name of the output folder without its prefix: the picture's stem, and its page."""
     page = f"-page-{name.rpartition('#')[2]}" if name != Path(picture).name else ""
     return "stdin" if picture == STDIN else f"{Path(picture).stem}{page}"
 
@@ -287,12 +286,12 @@ def _print_explanation(explanation: Explanation) -> None:
         look = "bold yellow" if each.digit.status == "unsure" else "bold"
         console.print(f"\n{what} {each.number}: {phrases.found(each)}", style=look)
         opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(each)]
-        console.print(tables.table_of(("  network", "looks at", "says"), opinions, left=3))
+        console.print(tables.table_of(("  network", "input", "output"), opinions, left=3))
         for line in (*phrases.why(each), *phrases.similar_digits(each)):
             console.print(f"  {line}")
         if changes := each.attributions and each.attributions.counterfactuals:
             rows = [(f"  {phrases.counterfactual(one)}", phrases.outcome(one)) for one in changes]
-            console.print(tables.table_of(("  what would change the answer", "into"), rows, left=2))
+            console.print(tables.table_of(("  smallest changes", "new answer"), rows, left=2))
         for line in phrases.counterfactuals(each):
             console.print(f"  {line}")
 
@@ -301,23 +300,21 @@ def table(
     picture: Annotated[str, Argument(help="A picture or PDF; - reads standard input.")],
     grid: Annotated[
         str | None,
-        Option(metavar="ROWSxCOLUMNS", help="How many rows and columns there are: 9x9."),
+        Option(metavar="ROWSxCOLUMNS", help="Number of rows and columns, such as 9x9."),
     ] = None,
-    columns: Annotated[
-        int | None, Option(min=1, max=250, help="How many columns there are.")
-    ] = None,
+    columns: Annotated[int | None, Option(min=1, max=250, help="Number of columns.")] = None,
     rules: Annotated[
         Literal["sudoku", "total"] | None,
         Option(
-            help="sudoku: the cells keep its rules. total: in columns of numbers the last row is "
-            "the sum of those above."
+            help="sudoku: the cells form a Sudoku. total: in columns of numbers, the last row is "
+            "the sum of the rows above."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         Option(dir_okay=False, help="File to write: .csv, .json, .parquet or .xlsx."),
     ] = None,
-    page: Annotated[int, Option(min=1, help="Which page of a document.")] = 1,
+    page: Annotated[int, Option(min=1, help="Page of a document.")] = 1,
     decimal: Decimal = None,
     grouping: Grouping = None,
     locale: Locale = None,
@@ -325,12 +322,12 @@ def table(
     pages: Pages = "pages",
     as_json: AsJson = False,
 ) -> None:
-    """Read the table on a picture, cell by cell; of several, the largest.
+    """Read the table on a picture, cell by cell; if there are several, the largest.
 
-    Its cells are found by rules, also on a photo taken from aside, or by how numbers are aligned.
-    Prints a table on a terminal, where doubtful cells are yellow, and CSV in a pipe. Doubtful cells
-    are counted on standard error. The exit code is 1 where there is no such table, and where its
-    cells do not keep the rules: then they are given as they were read.
+    Finds cells by their ruled lines, also on a photo taken at an angle, or by the alignment of the
+    numbers. Prints a table on a terminal, with doubtful cells in yellow, and CSV in a pipe. Reports
+    the number of doubtful cells on standard error. The exit code is 1 if no such table is found, or
+    if the cells violate --rules; they are then printed as read.
     """
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.table import TableOptions
@@ -362,7 +359,7 @@ def _grid_shape(grid: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d{1,4}) ?[x×,] ?(\d{1,4})", grid.strip().lower())  # noqa: RUF001
     if not found:
-        expected = f"expected rows x columns, as in 9x9, found {grid!r}"
+        expected = f"expected ROWSxCOLUMNS, such as 9x9, found {grid!r}"
         raise typer.BadParameter(expected, param_hint="--grid")
     return int(found[1]), int(found[2])
 
@@ -396,9 +393,9 @@ def _print_cells(found: Table) -> None:
 
 def _warn_of(found: Table, picture: str) -> None:
     if not found.kept:
-        what = "a column does not add up to its last row: no total, or misread"
+        what = "a column does not add up to its last row: it has no total, or was misread"
         if found.rule == "sudoku":
-            what = "found no Sudoku in what was seen: the cells are as read without its rules"
+            what = "the cells form no valid Sudoku: they are given as read without its rules"
         note(f"digitlens: {picture}: {what}")
     if found.unsure:
         (r, c), count = found.unsure[0], len(found.unsure)

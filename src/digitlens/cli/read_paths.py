@@ -1,6 +1,6 @@
-"""Reads what paths mean for ``digitlens read``: page by page, several at once, in their order.
+"""Reads the files given to ``digitlens read``: pages in parallel, results in order.
 
-Knows nothing of the command line: ``digitlens read`` with nothing but paths comes here without it.
+Independent of the command-line parser, which ``digitlens read`` with only paths does not load.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from digitlens.reading.reader import DigitReader, ReadResult
     from digitlens.results import Box, Digit, Reading
 
-# Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
-_WORTH = 2.0  # seconds of reading still to do
-_TELLING = 8  # pages that tell how long the others take
+# A process takes 0.4 s of a core to start; two then read drawings in half the time of one.
+_WORTH = 2.0  # start processes if more seconds of reading than this are left
+_TELLING = 8  # pages to read before the remaining time is estimated
 
 _Found: TypeAlias = "tuple[Reading, ReadResult | None]"
 
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """What is asked for, whatever the pictures; each as the option of that name."""
+    """Options of ``digitlens read`` that apply to all pictures, named like its options."""
 
     model: str = "default"
     pages: str = "pages"
@@ -54,28 +54,28 @@ class ReadSettings:
     notation: NotationOptions | None = None
 
     def reader(self, threads: int) -> DigitReader:
-        """The reader; ModelError where one is missing, damaged or cannot promise so few errors."""
+        """The reader; ModelError if a model is missing, damaged or cannot keep the target error."""
         from digitlens.reading.reader import DigitReader
 
         make = partial(DigitReader, self.model, pages=self.pages)
         try:
             return make(target_error=self.target_error, threads=threads)
-        except ValueError as error:  # the curve does not reach so far
+        except ValueError as error:  # below the range of the risk curve
             raise ModelError(f"the target error cannot be kept: {error}") from error
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A page that is to be read: the only one of a file, or one of a document that is open."""
+    """A page to read: the only page of a file, or one page of an open document."""
 
     path: str
     number: int
     count: int
-    page: Page | str | DigitlensError  # decoded, or a path to decode, or why that cannot be done
+    page: Page | str | DigitlensError  # decoded, or a path to decode, or a decoding error
 
 
 def form_of(as_json: bool, as_csv: bool) -> Form:
-    """How answers are printed: as asked for, a table on a terminal, else lines of text."""
+    """The output format: the requested one, else a table on a terminal or lines of text."""
     if as_json:
         return "json"
     if as_csv:
@@ -84,8 +84,8 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
 
 
 def read_paths(paths: Sequence[str], form: Form, options: ReadSettings) -> bool:
-    """Prints what is on the pictures that paths mean; gives whether all could be read."""
-    out = sys.stdout  # the progress bar puts its own in its place
+    """Reads all pictures that the paths name and prints the readings; False if any failed."""
+    out = sys.stdout  # the progress bar replaces sys.stdout
     run = _Run(options, PageBar(wanted=form == "table" or not out.isatty()))
     with closing(run.answers(paths)) as answers:
         print_answers(answers, form, out)
@@ -93,24 +93,24 @@ def read_paths(paths: Sequence[str], form: Form, options: ReadSettings) -> bool:
 
 
 class _Run:
-    """Reads files, and goes on after one that cannot be read."""
+    """Reads files; continues after one that cannot be read."""
 
     def __init__(self, options: ReadSettings, bar: PageBar) -> None:
-        self.failed = False  # whether something could not be read so far
+        self.failed = False  # whether any file or page could not be read so far
         self._options = options
         self._bar = bar
-        self._taken = set[str]()  # files that no copy may replace
+        self._taken = set[str]()  # files that annotated copies must not overwrite
 
     def answers(self, paths: Sequence[str]) -> Generator[Answer]:
-        """One for each page that can be read, when it is asked for."""
-        # What an earlier run wrote for people to look at is not to be read.
+        """Yields one answer per readable page; pages are read as answers are consumed."""
+        # Do not read the annotated copies that an earlier run wrote.
         copies = self._options.annotate
         files, problems = find_pictures(paths, left_out=[copies] if copies else [])
         self._taken = {_key(Path(path)) for path in files} if copies else set[str]()
         from digitlens.models.session import cores
         from digitlens.reading.batch import ProcessPool, ordered_map
 
-        # Of many pictures each core reads its own; one gets all of them.
+        # With many pictures, each core reads its own; a single picture uses all cores.
         reader = self._options.reader(threads=1 if len(files) > 1 else 0)
         with self._bar:
             for problem in problems:
@@ -122,7 +122,7 @@ class _Run:
                 yield from self._given(done, pool)
 
     def _tasks(self, files: Sequence[str]) -> Iterator[_Task]:
-        """The pages of files, in their order; what is no page fails when it is loaded."""
+        """The pages of files, in order; decoding errors are raised when the task is examined."""
         from digitlens.imaging.document import open_document
 
         for path in files:
@@ -131,7 +131,7 @@ class _Run:
                     count = document.count
                     self._bar.expect(count - 1)
                     for number in range(1, count + 1):
-                        alone = count == 1 and path != STDIN  # decoded by whoever reads it
+                        alone = count == 1 and path != STDIN  # decoded by the reading process
                         page = partial(_decoded, document, number)
                         yield _Task(path, number, count, path if alone else page())
             except (ImageError, MissingExtraError) as error:
@@ -140,13 +140,13 @@ class _Run:
     def _given(
         self, answers: Iterator[tuple[_Task, Done[_Found]]], pool: ProcessPool[_Task, _Found]
     ) -> Iterator[Answer]:
-        """What was read, with a pool that is started if what is left takes long enough."""
+        """The answers; starts the pool if the remaining pages take long enough."""
         from digitlens.imaging.document import page_name
         from digitlens.reading.batch import WorkerError
 
         start, number = time.monotonic(), 0
         for task, done in answers:
-            number += 1  # noqa: SIM113  (enumerate would keep the page of the last one)
+            number += 1  # noqa: SIM113  (enumerate would keep a reference to the last page)
             left = (time.monotonic() - start) / number * (self._bar.total - number)
             if pool.size > 1 and number >= _TELLING and left > _WORTH:
                 pool.start()
@@ -157,10 +157,10 @@ class _Run:
             except WorkerError as error:
                 self._fail(ImageError(f"{page_name(task.path, task.number, task.count)}: {error}"))
             self._bar.advance()
-            del task, done  # and with them the page, before the next is loaded
+            del task, done  # frees the page before the next one is loaded
 
     def _answer(self, task: _Task, reading: Reading, result: ReadResult | None) -> Answer:
-        """What was read on a page, once a copy is written and what is missing is said."""
+        """The answer for a page; writes its annotated copy and reports unmet constraints."""
         answer = Answer(task.path, task.number, task.count, reading)
         if result and self._options.annotate:
             from digitlens.visualization.overlay import write_reading
@@ -171,7 +171,7 @@ class _Run:
         return answer
 
     def _free(self, folder: Path, answer: Answer) -> Path:
-        """A name for an annotated copy that replaces no other and no file that is to be read."""
+        """A path for an annotated copy that overwrites no other copy and no input file."""
         stem = "stdin" if answer.path == STDIN else Path(answer.path).stem
         stem = stem if answer.count == 1 else f"{stem}-page-{answer.page}"
         names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in count(1))
@@ -186,7 +186,7 @@ class _Run:
 
 
 def _unfulfilled(answer: Answer, expected: Expectation | None) -> str:
-    """Says that no number is as expected; empty where one is, or nothing was expected."""
+    """A message that no number fulfils the constraints; empty if one does or none were given."""
     said = answer.reading.constrained
     if expected is None or said is None or said.fulfilled:
         return ""
@@ -200,12 +200,12 @@ def _unfulfilled(answer: Answer, expected: Expectation | None) -> str:
 
 
 def _examiner(options: ReadSettings) -> Callable[[_Task], _Found]:
-    """What a process of its own does with each page."""
+    """The function that a worker process applies to each page."""
     return partial(_examine, options.reader(threads=1), options)
 
 
 def _examine(reader: DigitReader, options: ReadSettings, task: _Task) -> _Found:
-    """What is read on a page, and if it is to be shown, all that led to it, the page included."""
+    """The reading of a page, and, for an annotated copy, the full result including the page."""
     if isinstance(task.page, DigitlensError):
         raise task.page
     result = reader.examine(task.page, expect=options.expected, **(options.notation or {}))
@@ -213,7 +213,7 @@ def _examine(reader: DigitReader, options: ReadSettings, task: _Task) -> _Found:
 
 
 def _decoded(document: Document, number: int) -> Page | ImageError:
-    """A page of a document, decoded now: its file is closed when others are still to be read."""
+    """A page of a document, decoded before its file is closed, or the error of decoding it."""
     try:
         return document.page(number)
     except ImageError as error:
@@ -221,19 +221,16 @@ def _decoded(document: Document, number: int) -> Page | ImageError:
 
 
 def _key(path: Path) -> str:
-    return os.path.realpath(path).casefold()  # some file systems hold A.png and a.png for the same
+    return os.path.realpath(path).casefold()  # A.png and a.png can be one file, on some systems
 
 
 class PageBar:
-    """A progress bar on standard error, begun when more than one page is expected.
-
-    One picture is read before a bar could be seen, and in half the time without it.
-    """
+    """A progress bar on standard error; with one page none is shown: it would double the time."""
 
     def __init__(self, *, wanted: bool) -> None:
-        """Shows nothing yet; ``wanted``: there may be a bar if standard error is a terminal."""
+        """Shows nothing yet; ``wanted`` allows a bar if standard error is a terminal."""
         self._wanted = wanted and sys.stderr.isatty()
-        self.total = 0  # pages, as far as is known
+        self.total = 0  # pages known so far
         self._progress: Progress | None = None
 
     def __enter__(self) -> PageBar:
@@ -244,7 +241,7 @@ class PageBar:
             self._progress.stop()
 
     def expect(self, pages: int) -> None:
-        """So many pages more are to be read."""
+        """Adds a number of pages to the total."""
         self.total += pages
         if self._wanted and self.total > 1 and not self._progress:
             self._progress = work_bar()
@@ -254,7 +251,7 @@ class PageBar:
             self._progress.update(self._progress.task_ids[0], total=self.total)
 
     def advance(self) -> None:
-        """A page was read, or could not be."""
+        """Counts a page as done, whether or not it could be read."""
         if self._progress:
             self._progress.advance(self._progress.task_ids[0])
 
@@ -275,13 +272,13 @@ COLUMNS = (
     *("number", "number_text", "number_value", "number_kind", "number_unit", "number_status"),
     "number_confidence",
 )
-MOST = 3  # doubts of a picture in the table, and values
+MOST = 3  # doubts, and values, listed per picture in the table
 COLOURS = {"digit": "", "unsure": "bold yellow"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read on one page of a file, counted from 1."""
+    """The reading of one page of a file; pages are counted from 1."""
 
     path: str
     page: int
@@ -290,17 +287,17 @@ class Answer:
 
     @property
     def name(self) -> str:
-        """The path, with the page where there are several: ``scan.pdf#2``."""
+        """The path, with the page number if there are several: ``scan.pdf#2``."""
         from digitlens.imaging.document import page_name
 
         return page_name(self.path, self.page, self.count)
 
 
 def print_answers(answers: Iterable[Answer], form: Form, out: TextIO) -> None:
-    """Prints answers, each as soon as it is there; only a table waits for the last.
+    """Prints answers as they arrive; a table is printed after the last one.
 
-    A line of text or JSON is a page; a row of CSV is a digit, also a rejected one. What ``out``
-    cannot encode is written as an escape.
+    Text and JSON have one line per page; CSV has one row per digit, rejected ones included.
+    Characters that ``out`` cannot encode are escaped.
     """
     if form == "table":
         _print_table(list(answers))
@@ -338,7 +335,7 @@ def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
 
 
 def _number_columns(reading: Reading, out: TextIO) -> dict[Box, tuple[object, ...]]:
-    """What the number of each digit says, by the box of the digit."""
+    """For each digit, the CSV columns of its number, by the box of the digit."""
     from digitlens.results import told
 
     return {
@@ -385,7 +382,7 @@ def _numbers(reading: Reading) -> Text:
 
 
 def _values(reading: Reading) -> str:
-    """What numbers say that are written otherwise: ``1.234,56 = 1234.56``."""
+    """Values of the numbers whose text differs from the value: ``1.234,56 = 1234.56``."""
     from digitlens.results import told
 
     values = [(number.text, told(number.value)) for number in reading.numbers]
@@ -399,11 +396,11 @@ def _first(lines: list[str]) -> list[str]:
 
 
 def _pieces(line: Sequence[Digit]) -> list[tuple[str, str]]:
-    """The digits of a line in their colours, with a space between numbers; no rejected ones."""
+    """The digits of a line in their colours, without rejected ones; a space between numbers."""
     pieces: list[tuple[str, str]] = []
     gap = False
     for digit in line:
-        gap = gap or digit.starts_number  # also of a rejected one: the gap is there nevertheless
+        gap = gap or digit.starts_number  # even if rejected: the gap still separates numbers
         if digit.status != "rejected":
             if gap and pieces:
                 pieces.append((" ", ""))
@@ -424,7 +421,7 @@ def _doubts(reading: Reading) -> str:
 STDIN = "-"
 _MAGIC = re.compile(r"[*?[]")
 _NO_PICTURES = (
-    "is a folder without pictures: looked in it and its subfolders for names that end in "
+    "is a folder without pictures: expected, in it or its subfolders, names that end in "
     f"{', '.join(SUFFIXES)}"
 )
 
@@ -432,16 +429,15 @@ _NO_PICTURES = (
 def find_pictures(
     paths: Sequence[str], left_out: Sequence[Path] = ()
 ) -> tuple[list[str], list[ImageError]]:
-    """The files that paths mean, in the order of the paths.
+    """The files that paths name, in the order of the paths.
 
-    A folder means every picture in it and in its subfolders, told by its suffix, in natural order
-    (2 before 10). A pattern (``*``, ``?``, ``[…]``, ``**`` for any subfolders) that is not itself
-    the name of a file means what it matches. Both leave out what is hidden, and do not follow links
-    to folders. Any other path is taken as it is, whether there is such a file or not; ``-`` is
-    standard input. What lies in a folder that is left out, since results go there that are pictures
-    themselves, is meant only by paths that lie there too.
+    A folder stands for all pictures in it and its subfolders, by suffix, in natural order (2 before
+    10). A pattern (``*``, ``?``, ``[…]``, ``**`` for any subfolders) that is not itself a file name
+    stands for its matches. Both skip hidden files, and do not follow links to folders. Any other
+    path is returned as it is, whether or not it exists; ``-`` is standard input. Pictures in a
+    ``left_out`` folder, to which results are written, count only for paths inside that folder.
 
-    Gives an error, too, for each path that means nothing and each folder that cannot be read.
+    Also returns an error for each path without pictures and each folder that cannot be read.
     """
     problems: list[ImageError] = []
     return [file for path in paths for file in _meant(path, left_out, problems)], problems
@@ -458,7 +454,7 @@ def _meant(path: str, left_out: Sequence[Path], problems: list[ImageError]) -> l
         parts = Path(path).parts
         fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
         return _pictures(Path(*fixed), parts[len(fixed) :], left_out, problems, path)
-    except (OSError, ValueError):  # no right to look, too long, a null: opening it says so
+    except (OSError, ValueError):  # no permission, too long, a null: reported when it is opened
         return [path]
 
 
@@ -475,8 +471,8 @@ def _is_picture(path: Path) -> bool:
     if not names_picture(path.name):
         return False
     try:
-        return stat.S_ISREG(path.stat().st_mode)  # a pipe would be waited for without end
-    except OSError:  # a broken link, say: opening it says so
+        return stat.S_ISREG(path.stat().st_mode)  # reading a pipe could block forever
+    except OSError:  # for example a broken link: reported when it is opened
         return True
 
 
@@ -487,9 +483,9 @@ def _pictures(
     problems: list[ImageError],
     pattern: str = "",
 ) -> list[str]:
-    """The files that a pattern means below a folder, and the pictures in folders, in natural order.
+    """The files below ``base`` that a pattern matches, or the pictures in it, in natural order.
 
-    Without those in folders that are left out, unless the folder lies in them.
+    Skips files in ``left_out`` folders unless ``base`` is inside them.
     """
     before = len(problems)
     found: list[Path] = []
@@ -504,13 +500,13 @@ def _pictures(
 
 
 def _matches(base: Path, rest: Sequence[str]) -> Iterable[Path]:
-    # `**` is for folders alone, and at the end it means what a folder means anyway.
+    # `**` matches folders only; at the end it is redundant, since a folder includes its subfolders.
     rest = [part if part == "**" else re.sub(r"\*+", "*", part) for part in rest]
     while rest and rest[-1] == "**":
         rest.pop()
     if not rest:
         return [base] if base.exists() else []
-    hidden = any(part.startswith(".") for part in rest)  # asked for
+    hidden = any(part.startswith(".") for part in rest)  # requested explicitly
     return [
         match
         for match in base.glob("/".join(rest))
@@ -519,11 +515,11 @@ def _matches(base: Path, rest: Sequence[str]) -> Iterable[Path]:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    real = Path(os.path.realpath(path))  # unlike Path.resolve, bears links that lead to themselves
+    real = Path(os.path.realpath(path))  # unlike Path.resolve, accepts links to themselves
     return real.is_relative_to(os.path.realpath(folder))
 
 
 def _natural(path: str) -> list[list[int | str]]:
-    """Sorts 2 before 10: every second piece of a name is a number."""
+    """A sort key that places 2 before 10: every second part of a name is a number."""
     names = (re.split(r"(\d+)", part.casefold()) for part in Path(path).parts)
     return [[int(text) if k % 2 else text for k, text in enumerate(name)] for name in names]

@@ -1,4 +1,4 @@
-"""``digitlens serve`` and ``digitlens export``: the web page with a server, and without any."""
+"""``digitlens serve`` and ``digitlens export``: the web page with a server, or as static files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MEGA = 1_000_000
 
 def serve(
     host: Annotated[
-        str, Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str, Option(help="Address to listen on; 0.0.0.0 allows access from other machines.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int, Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 8000,
     model: Model = "default",
     pages: Pages = "pages",
@@ -30,41 +30,41 @@ def serve(
         int,
         Option(
             min=1,
-            help="Processes that answer, each with models of its own, for more than two cores; "
-            "threads and queue are shared out among them.",
+            help="Server processes, each with its own models; useful with more than two cores. "
+            "Threads and queue are divided among them.",
         ),
     ] = 1,
     workers: Annotated[
         int | None,
-        Option(min=1, show_default="one a core", help="Threads that read."),
+        Option(min=1, show_default="one per core", help="Worker threads."),
     ] = None,
     queue: Annotated[
-        int, Option(min=0, help="Requests that may wait; the next one is refused.")
+        int, Option(min=0, help="Maximum number of waiting requests; more are refused.")
     ] = 128,
     time_limit: Annotated[
-        float, Option(metavar="SECONDS", help="From a request's end to its answer.")
+        float, Option(metavar="SECONDS", help="Maximum time from a request to its answer.")
     ] = 30.0,
-    body_limit: Annotated[float, Option(metavar="MB", help="Size of one request.")] = 32.0,
+    body_limit: Annotated[float, Option(metavar="MB", help="Maximum size of a request.")] = 32.0,
     body_time: Annotated[
-        float, Option(metavar="SECONDS", help="For one request to arrive.")
+        float, Option(metavar="SECONDS", help="Maximum time for a request to arrive.")
     ] = 30.0,
     cors: Annotated[
         list[str] | None,
-        Option(metavar="ORIGIN", help="A web site whose pages may ask; repeatable."),
+        Option(metavar="ORIGIN", help="Web site whose pages may use the API; repeatable."),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
         Option(
             metavar="NAME",
-            show_default="this machine's on 127.0.0.1 without a token, else any",
-            help="A name the server goes by; repeatable.",
+            show_default="local names on 127.0.0.1 without a token, else any",
+            help="Accepted host name of the server; repeatable.",
         ),
     ] = None,
 ) -> None:
     """Serve the web page and the API, until interrupted.
 
-    With the environment variable DIGITLENS_TOKEN set, the API wants it as bearer token. Pictures
-    are neither kept nor logged. An API description is at /openapi.json, counters at /metrics.
+    If the environment variable DIGITLENS_TOKEN is set, the API requires it as a bearer token.
+    Pictures are neither stored nor logged. /openapi.json describes the API, /metrics has counters.
     """
     with needs_extra("serve"):
         from digitlens.server.app import serve as run
@@ -90,11 +90,11 @@ def serve(
         )
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
-    run(settings, lambda address: note(f"serving at {address} (stop with Ctrl+C)"))
+    run(settings, lambda address: note(f"serving at {address} (stop with Ctrl-C)"))
 
 
 def export(
-    web: Annotated[Path, Option(help="Folder to write; new, empty, or from an earlier export.")],
+    web: Annotated[Path, Option(help="Folder to write: new, empty, or from an earlier export.")],
     model: Model = "default",
     pages: Pages = "pages",
 ) -> None:
@@ -104,4 +104,4 @@ def export(
     write_site(web, model, pages)
     sizes = [path.stat().st_size for path in web.rglob("*") if path.is_file()]
     note(f"written to {web}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
-    note(f"to look at it: python -m http.server --bind 127.0.0.1 --directory {web}")
+    note(f"to view it: python -m http.server --bind 127.0.0.1 --directory {web}")

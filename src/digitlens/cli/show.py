@@ -1,4 +1,4 @@
-"""``digitlens figures``, ``report`` and ``reconstruct``: pictures and a page of a model."""
+"""``digitlens figures``, ``report`` and ``reconstruct``: figures and a report of a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from digitlens.results import Digit
 
 Format: TypeAlias = Literal["png", "svg"]
-MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # how features are brought to two dimensions
+MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # projections of features to two dimensions
 
 
 def figures(
@@ -30,36 +30,36 @@ def figures(
         list[str] | None,
         Argument(
             metavar="MODEL",
-            help="Runs, model folders or names of shipped models. Several are drawn into one "
-            "figure where it can show them, the others are of the first.",
+            help="Runs, model folders or names of shipped models. Figures that support it show all "
+            "models, the others the first.",
             show_default="default",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        Option(metavar="NAME", help="This figure; may be repeated. A wrong name lists all."),
+        Option(metavar="NAME", help="Draw only this figure; repeatable. A wrong name lists all."),
     ] = None,
     out: Annotated[
         Path | None, Option(help="Folder for the figures.", show_default="figures-MODEL")
     ] = None,
-    form: Annotated[Format, Option("--format", help="Kind of file.")] = "png",
+    form: Annotated[Format, Option("--format", help="File format.")] = "png",
     theme: Themed = "light",
     split: SplitOf = "test",
     data_dir: DataDir = None,
     digit: Annotated[
         int,
-        Option(min=0, help="Index of the tile that figures of a single one show."),
+        Option(min=0, help="Index of the tile in figures of a single tile."),
     ] = 0,
     chart: Annotated[
         MapName,
-        Option("--map", help="How `features` are mapped; tsne and umap: extra maps."),
+        Option("--map", help="Projection of `features`; tsne and umap need the extra maps."),
     ] = "pca",
     as_json: AsJson = False,
 ) -> None:
-    """Draw how a model learned, what it does and what it sees.
+    """Draw figures of a model: its training, scores and internals.
 
-    Writes NAME.png or NAME.svg for each figure, and prints the paths. What a model has nothing to
-    draw from is left out, and the reason told.
+    Writes NAME.png or NAME.svg for each figure, and prints the paths. Figures for which a model has
+    no data are skipped, with a reason on standard error.
     """
     with needs_extra("plots"):
         from digitlens.visualization.figures.registry import FIGURES, SEVERAL, Shown
@@ -69,8 +69,8 @@ def figures(
     chosen = _chosen(only)
     trained = [TrainedModel(model, on=split, data_dir=data_dir) for model in models or ["default"]]
     if len(trained) > 1:
-        note(f"{' and '.join(SEVERAL)} show all models, the other figures {trained[0].label}")
-    if digit and digit >= len(trained[0].split):  # 0 always is, and to look would load the data
+        note(f"{' and '.join(SEVERAL)} show all models, the others only {trained[0].label}")
+    if digit and digit >= len(trained[0].split):  # 0 is always valid: do not load the data for it
         raise DataError(
             f"--digit: expected an index below {len(trained[0].split):,}, the number of tiles of "
             f"{trained[0].data_name}, found {digit}"
@@ -93,11 +93,11 @@ def figures(
 
 
 def _chosen(only: Sequence[str] | None) -> list[str]:
-    """The names asked for, each once, or all but those that take long."""
+    """The requested names without duplicates, or all except the slow ones."""
     from digitlens.visualization.figures.registry import FIGURES, SLOW
 
     if not only:
-        note(f"left out, since they take longer: {', '.join(SLOW)} (--only NAME makes them)")
+        note(f"skipped, since they take longer: {', '.join(SLOW)} (--only NAME draws them)")
         return [name for name in FIGURES if name not in SLOW]
     if unknown := [name for name in only if name not in FIGURES]:
         raise typer.BadParameter(
@@ -112,21 +112,21 @@ PAGE = "report.html"
 def report(
     model: Annotated[
         str,
-        Argument(metavar="RUN|MODEL", help="A run folder, a model folder or a shipped name."),
+        Argument(metavar="RUN|MODEL", help="Run folder, model folder or name of a shipped model."),
     ],
     out: Annotated[
         Path | None,
-        Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
+        Option(help="File to write.", show_default="RUN/report.html, or report-MODEL.html"),
     ] = None,
     split: SplitOf = "test",
     data_dir: DataDir = None,
-    quick: Annotated[bool, Option("--quick", help="Leave robustness and speed out.")] = False,
+    quick: Annotated[bool, Option("--quick", help="Skip robustness and speed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one page in HTML that tells everything of a run or model, and needs nothing else.
+    """Write a self-contained HTML report of a run or model.
 
-    What was trained and how, scores, what was taken for what with the pictures behind it, errors
-    with the training digits most alike, calibration, robustness, speed, recipe and provenance.
+    It covers the training, scores, confusions with their tiles, errors with the most similar
+    training digits, calibration, robustness, speed, recipe and provenance.
     """
     from digitlens import files
 
@@ -150,25 +150,25 @@ def report(
 
 
 def _check_classifier(model: str) -> None:
-    """Refuses what is no classifier of digitlens, before anything is measured."""
+    """Raises ModelError unless ``model`` is a digitlens classifier, before anything is measured."""
     from digitlens.models.bundle import find_bundle, load_card, pretrained_names
     from digitlens.training.recipe import Recipe
     from digitlens.training.run import MODEL, RECIPE
 
     if model not in pretrained_names() and Path(model).suffix.lower() == ".onnx":
         raise ModelError(
-            f"{model} is a graph without a card: expected a run or model folder of digitlens; "
-            f"digitlens evaluate --model {model}  scores it"
+            f"{model} is a graph without a card: expected a run or model folder of digitlens; to "
+            f"score it, run  digitlens evaluate --model {model}"
         )
     if (Path(model) / RECIPE).is_file() and not (Path(model) / MODEL).is_dir():
         raise ModelError(
-            f"{model} has no finished model: go on with  digitlens train --resume {model}"
+            f"{model} has no finished model: resume with  digitlens train --resume {model}"
         )
     what = load_card(find_bundle(model)).recipe.get("architecture")
     if what and what not in Recipe.choices["architecture"]:
         raise ModelError(
-            f"{model} is no classifier of tiles but one of {what}: expected a classifier, such as "
-            "'default' or a run of  digitlens train"
+            f"{model} is not a classifier but a network of kind {what}: expected a classifier, "
+            "such as 'default' or a run of  digitlens train"
         )
 
 
@@ -177,12 +177,12 @@ def reconstruct(
         list[str] | None,
         Argument(
             metavar="[PICTURE]...",
-            help="Pictures with digits, as for `digitlens read`; without any, digits of the MNIST "
-            "test set are drawn again.",
+            help="Pictures with digits, as for `digitlens read`; without any, reconstructs digits "
+            "of the MNIST test set.",
         ),
     ] = None,
     model: Annotated[
-        str, Option(help="A shipped autoencoder's name, or a run or model folder.")
+        str, Option(help="Autoencoder: name of a shipped one, or a run or model folder.")
     ] = "autoencoder",
     out: Annotated[
         Path, Option(metavar="DIR", file_okay=False, help="Folder for the pictures.")
@@ -191,10 +191,10 @@ def reconstruct(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw digits again from the few numbers of an autoencoder's code.
+    """Reconstruct digits with an autoencoder.
 
-    Of pictures it tells how well each digit found on them is drawn, which is one more sign of
-    whether it is one; without pictures it draws digits of MNIST, and ways from one to another.
+    With pictures, reports the reconstruction error of each digit found; a high error suggests that
+    it is not a digit. Without pictures, draws digits of MNIST and interpolations between them.
     """
     from digitlens.models.networks import Reconstructor
 
@@ -226,7 +226,7 @@ def reconstruct(
     else:
         from digitlens.visualization.sheets import in_words
 
-        headings = ("picture", "read as", "error", "of MNIST drawn better")
+        headings = ("picture", "read as", "error", "MNIST digits below")
         rows = [
             (row.picture, in_words(row.digit), f"{row.error:.4f}", f"{row.usual:.0%}")
             for row in found
@@ -239,7 +239,7 @@ def reconstruct(
 
 
 class _Row(NamedTuple):
-    """What is told of one digit of a picture; ``usual`` is the share of digits drawn better."""
+    """One reconstructed digit; ``usual`` is the fraction of MNIST digits with a lower error."""
 
     picture: str
     digit: Digit
@@ -247,7 +247,7 @@ class _Row(NamedTuple):
     usual: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The values by name, JSON-ready; ``drawn_better`` is a share from 0 to 1."""
+        """The values by name, JSON-ready; ``drawn_better`` is ``usual``, from 0 to 1."""
         return {
             "picture": self.picture,
             **plain_fields(self.digit, "value", "confidence", "status", "box"),
@@ -258,7 +258,7 @@ class _Row(NamedTuple):
 
 
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
-    """The digits of a picture, drawn again next to what was drawn; rejected ones too."""
+    """Reconstructs the digits of a picture, rejected ones included; writes both side by side."""
     import numpy as np
 
     from digitlens.imaging.image import load_image
@@ -272,7 +272,7 @@ def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     usual = reconstructor.share_below(drawn.error).tolist()
     rows = [_Row(name, *of) for of in zip(found, drawn.error.tolist(), usual, strict=True)]
     titles = [in_words(row.digit) for row in rows]
-    notes = [f"error {row.error:.3f}; {100 * row.usual:.0f} % are drawn better" for row in rows]
+    notes = [f"error {row.error:.3f}; {100 * row.usual:.0f} % are lower" for row in rows]
     path = out / f"{Path(name).stem}-reconstructed.png"
     write_picture(path, draw_redrawn(tiles, drawn.tiles, titles, notes))
     note(f"written: {path}")

@@ -1,4 +1,4 @@
-"""How results look: JSON, tables, files of a folder; and options that commands share."""
+"""Output shared by the commands (JSON, tables, result folders) and their common options."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from digitlens.evaluation.report import Condition, Report, Robustness, Score, Transfer
     from digitlens.evaluation.significance import Comparison, Pair
 
-WIDE = 1000  # columns where nobody looks at a screen: a row stays a line, however long its names
-WORST = 5  # confusions in the table
+WIDE = 1000  # columns if the output is no terminal: rows are not wrapped, however long the names
+WORST = 5  # confusions listed in a table
 
 
 def print_json(values: Any) -> None:
-    """Prints what was found for programs."""
+    """Prints values as indented JSON."""
     typer.echo(json.dumps(values, indent=2))
 
 
 def table_of(
     headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, left: int = 1
 ) -> Table:
-    """A table without lines, and without a head where all headings are empty.
+    """A table without rules, and without a header row if all headings are empty.
 
-    The first ``left`` columns are set to the left, the others to the right.
+    The first ``left`` columns are left-aligned, the others right-aligned.
     """
     from rich.table import Table
 
@@ -61,7 +61,7 @@ def table_of(
 
 
 def wide_console() -> Console:
-    """Standard output, as wide as a row needs where it is not a terminal."""
+    """A console on standard output; if that is not a terminal, wide enough for any row."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
@@ -69,7 +69,7 @@ def wide_console() -> Console:
 
 
 class Part(NamedTuple):
-    """What was found of one kind: JSON-ready, for the terminal, and what writes its files."""
+    """One part of a result: JSON-ready values, terminal output, and a function to write files."""
 
     values: dict[str, Any]
     shown: Sequence[Table | str]
@@ -77,7 +77,7 @@ class Part(NamedTuple):
 
 
 def safe_name(name: str) -> str:
-    """A model's name as part of the name of a file or folder."""
+    """A model's name, made safe for file and folder names."""
     return re.sub(r"[^\w.-]+", "-", name)
 
 
@@ -88,9 +88,9 @@ def part_of(
     draw: Callable[[Path], Sequence[Path]],
     key: str = "",
 ) -> Part:
-    """A part that writes its values as JSON, and pictures where what ``draw`` imports is there.
+    """A part that writes its values as JSON, and pictures if the imports of ``draw`` succeed.
 
-    With a key, the values stand below it among those of other parts, though not in their file.
+    With a key, printed JSON nests the values below it; the file does not.
     """
 
     def write(folder: Path) -> list[str]:
@@ -106,7 +106,7 @@ def part_of(
 
 
 def figure(name: str) -> Callable[..., Any]:
-    """A function of ``digitlens.visualization.figures``, loaded when called: it takes a second."""
+    """A function of ``digitlens.visualization.figures``, imported when called: that takes 1 s."""
     module, _, function = name.partition(".")
 
     def draw(*given: Any) -> Any:
@@ -118,7 +118,7 @@ def figure(name: str) -> Callable[..., Any]:
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """Turns an OSError of the block into a DataError: what was asked for cannot be written."""
+    """Turns an OSError in the block into a DataError: the output cannot be written."""
     try:
         yield
     except OSError as error:
@@ -127,7 +127,7 @@ def writing(path: Path) -> Generator[None]:
 
 @contextmanager
 def meaning(option: str) -> Generator[None]:
-    """Turns an error of the block about a value into a mistake in use of an option."""
+    """Turns an error in the block about a value into a usage error of ``option``."""
     try:
         yield
     except (ValueError, TemplateError) as error:
@@ -137,7 +137,7 @@ def meaning(option: str) -> Generator[None]:
 def is_drawn(
     draw: Callable[[], object], what: str, cause: type[DigitlensError] = MissingExtraError
 ) -> bool:
-    """Draws; where the extra for plots is missing, or another such error comes, says so."""
+    """Calls ``draw``; if the plots extra is missing or ``cause`` is raised, notes it: False."""
     try:
         with needs_extra("plots"):
             draw()
@@ -148,7 +148,7 @@ def is_drawn(
 
 
 def report_tables(report: Report) -> list[Table]:
-    """Scores, scores by digit, and what was read as what."""
+    """Tables of overall scores, scores by digit, and the confusion matrix."""
     from rich.text import Text
 
     facts = [
@@ -194,14 +194,14 @@ def _span(interval: tuple[float, float], form: str = ".2%") -> str:
 
 
 def most_confused(report: Report, most: int | None = None) -> str:
-    """The most frequent mistakes in a line."""
+    """The most frequent confusions, in one line."""
     return ", ".join(
         f"{pair.truth} as {pair.predicted} ({pair.count})" for pair in report.confused_pairs[:most]
     )
 
 
 def robustness_tables(found: Robustness) -> list[Table]:
-    """Accuracy and calibration under each corruption, and accuracy along each sweep."""
+    """Tables of accuracy and calibration by corruption, and of accuracy along each sweep."""
     headings = ("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
     known = {None: "?", True: "yes", False: "no"}
     rows = [_condition_cells("clean", [found.clean], "")]
@@ -211,7 +211,7 @@ def robustness_tables(found: Robustness) -> list[Table]:
     ]
     rows.append(_condition_cells("mean", found.corruptions))
     if found.apart:
-        rows.append(_condition_cells("mean of not trained", found.apart))
+        rows.append(_condition_cells("mean of untrained", found.apart))
     sweeps = [
         table_of(
             (curve.axis, "accuracy", "95 % interval"),
@@ -226,7 +226,7 @@ def robustness_tables(found: Robustness) -> list[Table]:
 
 
 def _condition_cells(name: str, rows: Sequence[Condition], trained: str = "") -> tuple[str, ...]:
-    """One condition, or the mean of several, which has no interval."""
+    """A row for one condition, or for the mean of several, which has no interval."""
     accuracy = fmean(row.score.accuracy for row in rows)
     loss = fmean(row.uncertainty.nll for row in rows)
     error = fmean(row.uncertainty.ece for row in rows)
@@ -239,7 +239,7 @@ def _share_cells(accuracy: float, interval: tuple[float, float]) -> tuple[str, s
 
 
 def external_tables(measured: Sequence[Transfer]) -> list[Table]:
-    """The accuracies by data set, and the share of each digit that is read rightly."""
+    """Tables of accuracy by data set, and of recall by digit."""
     scores: list[tuple[str, ...]] = []
     recalls: list[tuple[str, ...]] = []
     for transfer in measured:
@@ -261,7 +261,7 @@ _UNCERTAINTY = {
     "wrong": ("error", ".3%"),
     "wrong among the surest 99 %": ("error_at_99", ".3%"),
     "answered without a mistake": ("coverage_at_zero", ".2%"),
-    "area of risk and coverage": ("aurc", ".2e"),
+    "area under risk-coverage": ("aurc", ".2e"),
     "loss": ("nll", ".4f"),
     "Brier score": ("brier", ".5f"),
     "calibration error": ("ece", ".3%"),
@@ -270,9 +270,9 @@ _UNCERTAINTY = {
 
 
 def ood_tables(found: Rejection) -> list[Table]:
-    """Uncertainty, negatives by score, and, on validation tiles, ways to calibrate.
+    """Tables of uncertainty, negatives by score, and, on validation tiles, calibration methods.
 
-    Negatives by AUROC, and in brackets the share taken for digits where 95 % of the digits are.
+    Negatives are rated by AUROC and, in brackets, by the false positive rate at 95 % recall.
     """
     uncertainty = [
         (name, *(format(getattr(one, key), form) for one in found.uncertainty.values()))
@@ -288,7 +288,7 @@ def ood_tables(found: Rejection) -> list[Table]:
     ]
     tables = [
         table_of(("uncertainty", *found.uncertainty), uncertainty),
-        table_of(("AUROC (taken for digits)", *marked), told_apart),
+        table_of(("AUROC (FPR at 95 % recall)", *marked), told_apart),
     ]
     if found.scaling:
         rows = [
@@ -301,7 +301,7 @@ def ood_tables(found: Rejection) -> list[Table]:
 
 
 def comparison_tables(comparison: Comparison) -> list[Table | str]:
-    """The models side by side, how their recipes differ, each pair and a verdict."""
+    """Tables of the models, recipe differences and pairs, and a verdict for each pair."""
     from digitlens.training.settings import shown
 
     runs = [
@@ -336,7 +336,7 @@ def comparison_tables(comparison: Comparison) -> list[Table | str]:
         for pair in comparison.pairs
     ]
     facts = ("only first right", "only second right", "both wrong", "difference", "95 % interval")
-    last = 8 if len(pairs) > 1 else 7  # of a single pair, p by Holm is p
+    last = 8 if len(pairs) > 1 else 7  # with a single pair, Holm's p is the plain p
     return [
         f"{comparison.data}, {comparison.n:,} tiles",
         table_of(("run", *scores, "parameters", "KB", "training s"), runs),
@@ -350,7 +350,7 @@ def _verdict(pair: Pair) -> str:
     better, worse = (pair.first, pair.second) if pair.difference > 0 else (pair.second, pair.first)
     if pair.p_holm < 0.05:
         return f"{better} is better than {worse} (p = {pair.p_holm:.2g})"
-    return f"{pair.first} and {pair.second} cannot be told apart on these tiles"
+    return f"{pair.first} and {pair.second} do not differ significantly on these tiles"
 
 
 SplitName: TypeAlias = Literal["test", "validation"]
@@ -361,51 +361,49 @@ OutputKind: TypeAlias = Literal["probabilities", "logits"]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
 DataDir = Annotated[Path | None, Option(help="Folder with the MNIST files.")]
 SplitOf = Annotated[
-    SplitName, Option(help="validation: the tiles that the model's recipe kept back.")
+    SplitName, Option(help="validation: the tiles that the model's recipe held out.")
 ]
 Labelled = Annotated[
     Path | None,
     Option(
         metavar="FOLDER|ZIP",
-        help="Labelled tiles instead of MNIST, such as corrections downloaded from the page of "
-        "`digitlens serve`.",
+        help="Labelled tiles to use instead of MNIST, such as corrections downloaded from the page "
+        "of `digitlens serve`.",
     ),
 ]
-Themed = Annotated[
-    ThemeName, Option("--theme", help="Colours: dark ink on white, or light on dark.")
-]
+Themed = Annotated[ThemeName, Option("--theme", help="Colours: dark on white, or light on dark.")]
 Pixels = Annotated[
     PixelScale | None,
     Option(
-        help="For an .onnx file, what it expects: 0 to 1, 0 to 255, or 0 to 1 less the mean "
-        "and divided by the deviation of MNIST.",
-        show_default="byte if it takes uint8, else unit",
+        help="Pixel scale that an .onnx file expects: unit is 0 to 1, byte is 0 to 255, mnist is 0 "
+        "to 1 standardised by the mean and deviation of MNIST.",
+        show_default="byte if its input is uint8, else unit",
     ),
 ]
 Outputs = Annotated[
     OutputKind | None,
-    Option(help="For an .onnx file, what it gives.", show_default="probabilities"),
+    Option(help="Output of an .onnx file.", show_default="probabilities"),
 ]
 Model = Annotated[
     str,
-    Option(help="What classifies digits: a shipped model's name, or a run or model folder."),
+    Option(help="Digit classifier: the name of a shipped model, or a run or model folder."),
 ]
 Pages = Annotated[
     str,
     Option(
         metavar="MODEL",
-        help="What finds digits on pages; can be given as --model, too.",
+        help="Digit detector for pages, given in the same way as --model.",
     ),
 ]
 RecipeName = Annotated[str, Option(help="Name of a recipe, or path of a .toml file.")]
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+INTERRUPTED = 130  # the exit code that shells report for a program ended by Ctrl-C
 
 
 def use_patient_threads() -> None:
-    """To be called before torch loads, which reads it once.
+    """Shortens the spin of waiting OpenMP threads; call it before torch is imported.
 
-    Threads that spin while they wait for each other are fastest on an idle machine and hopeless on
-    a busy one: next to one other process an epoch took 43 s with the usual 300,000 turns and 6.5 s
-    with 1,000; on an idle machine 2.3 s and 2.6 s.
+    Threads that spin while waiting are fastest on an idle machine and very slow on a busy one: next
+    to one other process an epoch took 43 s with the default of 300,000 spins and 6.5 s with 1,000;
+    on an idle machine it took 2.3 s and 2.6 s.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

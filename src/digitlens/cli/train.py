@@ -1,4 +1,4 @@
-"""``digitlens train`` and ``digitlens tune``: from a recipe to a model, or to a better recipe."""
+"""``digitlens train`` and ``digitlens tune``: train a model from a recipe, search its fields."""
 
 from __future__ import annotations
 
@@ -23,25 +23,23 @@ if TYPE_CHECKING:
     from digitlens.training.recipe import AnyRecipe
     from digitlens.training.search_space import StudyResult, Trial
 
-EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
+EXTRA = "extra: "  # prefix of the file name in the data hashes of a run
 
 
 def train(
     recipe: RecipeName = "standard",
     changes: Annotated[
         list[str] | None,
-        Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
+        Option("--set", metavar="FIELD=VALUE", help="Change one field of the recipe; repeatable."),
     ] = None,
     out: Annotated[Path | None, Option(help="Run folder.", show_default="runs/RECIPE-N")] = None,
-    resume: Annotated[
-        Path | None, Option(metavar="RUN", help="Go on with a run that was stopped.")
-    ] = None,
+    resume: Annotated[Path | None, Option(metavar="RUN", help="Continue a stopped run.")] = None,
     refit: Annotated[
         Path | None,
         Option(
             metavar="RUN",
-            help="Train anew what a run has chosen by validation, with all tiles and none held "
-            "back.",
+            help="Retrain a finished run on all tiles, none held out, with the epochs and "
+            "temperature that its validation chose.",
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -49,46 +47,46 @@ def train(
         Path | None,
         Option(
             metavar="FOLDER|ZIP",
-            help="Labelled tiles to train with besides MNIST, such as corrections downloaded from "
-            "the page of `digitlens serve`; none of them is used to validate.",
+            help="Labelled tiles to train on in addition to MNIST, such as corrections downloaded "
+            "from the page of `digitlens serve`; none of them is used for validation.",
         ),
     ] = None,
     fields: Annotated[
-        bool, Option("--fields", help="Show what a recipe is made of, and stop.")
+        bool, Option("--fields", help="List the fields of the recipe and exit.")
     ] = False,
     as_json: AsJson = False,
     watch: Annotated[
         bool,
-        Option("--watch", help="Show the training while it goes on, as a page in the browser."),
+        Option("--watch", help="Show the progress of the training as a page in the browser."),
     ] = False,
     watch_port: Annotated[
-        int, Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
+        int, Option(min=0, max=65535, help="Port of that page; 0 picks a free one.")
     ] = 0,
     open_page: Annotated[
-        bool, Option("--open/--no-open", help="Whether --watch opens the browser.")
+        bool, Option("--open/--no-open", help="Whether --watch opens the page in a browser.")
     ] = True,
     tensorboard: Annotated[
-        bool, Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows.")
+        bool, Option("--tensorboard", help="Write event files for TensorBoard to RUN/tensorboard.")
     ] = False,
     tensorboard_dir: Annotated[
-        Path | None, Option(metavar="DIR", help="The same, into a folder of your choice.")
+        Path | None, Option(metavar="DIR", help="Write event files for TensorBoard to this folder.")
     ] = None,
 ) -> None:
-    """Train a network that reads digits: by its recipe a classifier or one of three others.
+    """Train a network; its recipe decides which kind.
 
-    `--recipe pages` trains the digit detector, `--recipe lines` the line recogniser, `--recipe
-    autoencoder` a network that draws digits again; all others classify the tiles of MNIST.
+    `--recipe pages` trains the digit detector, `--recipe lines` the line recogniser and `--recipe
+    autoencoder` an autoencoder of digits; all other recipes train classifiers of MNIST tiles.
 
-    The test set is not touched: `digitlens evaluate --model RUN` scores the result.
+    Training does not use the test set: `digitlens evaluate --model RUN` scores the result on it.
     """
     from digitlens.server.followers import Followers
     from digitlens.training.recipe import Recipe, changed_recipe, load_recipe
     from digitlens.training.run import RECIPE, free_folder, refit_recipe, resume_run, run_name
 
     if resume and (changes or out or refit or recipe != "standard"):
-        raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
+        raise typer.BadParameter("--resume uses the recipe and folder of the run: omit others")
     if refit and recipe != "standard":
-        raise typer.BadParameter("--refit takes the recipe of the run")
+        raise typer.BadParameter("--refit uses the recipe of the run: omit --recipe")
     if resume:
         chosen = resume_run(resume)
     elif refit:
@@ -97,7 +95,7 @@ def train(
         chosen = load_recipe(recipe, changes)
     if extra and chosen.architecture in {"pages", "lines"}:
         raise typer.BadParameter(
-            f"--extra is for tiles; recipe {chosen.architecture} learns from generated pictures"
+            f"--extra adds tiles, but recipe {chosen.architecture} trains on generated pictures"
         )
     if fields:
         from digitlens.training.settings import field_docs, shown
@@ -114,7 +112,7 @@ def train(
         events=tensorboard_dir,
     )
     if followers.wanted and not isinstance(chosen, Recipe):
-        raise typer.BadParameter("--watch and --tensorboard follow networks that name digits")
+        raise typer.BadParameter("--watch and --tensorboard are only for classifiers: omit them")
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
     tables.use_patient_threads()
@@ -124,7 +122,7 @@ def train(
         except KeyboardInterrupt:
             if not (folder / RECIPE).is_file():
                 raise
-            note(f"stopped; go on with  digitlens train --resume {folder}")
+            note(f"stopped; resume with  digitlens train --resume {folder}")
             raise typer.Exit(INTERRUPTED) from None
         typer.echo(json.dumps(outcome.results) if as_json else outcome.summary)
         followers.linger()
@@ -159,7 +157,7 @@ def _train(
 
 
 def _draw(trained: Trained[Any], folder: Path) -> None:
-    """Draws the curves into a run folder, or says which extra that needs."""
+    """Draws the curves into a run folder, or notes the extra that is missing."""
     from digitlens.training.run import CURVES
 
     path = folder / CURVES
@@ -167,7 +165,7 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
 
 
 def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
-    """The tiles to train with, more of them if wanted, and the hashes of where they come from."""
+    """The tiles to train on, extra ones included, and the hashes of their sources."""
     import numpy as np
 
     from digitlens.datasets.labelled import load_with_hash
@@ -177,26 +175,26 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
     if not extra:
         return training, data_hashes()
     more, sha256 = load_with_hash(extra)
-    note(f"{extra}: {len(more):,} tiles more to train with")
+    note(f"{extra}: {len(more):,} more tiles to train on")
     tiles = np.concatenate([training.tiles, more.tiles])
     labels = np.concatenate([training.labels, more.labels])
     return Split(tiles, labels), data_hashes() | {EXTRA + extra.name: sha256}
 
 
 def _check_extra(folder: Path, data: dict[str, str]) -> None:
-    """Raises DataError where a run would go on with other tiles than it began with."""
+    """Raises DataError if a run would resume with other extra tiles than it began with."""
     from digitlens.training.run import PROVENANCE
 
     begun = json.loads((folder / PROVENANCE).read_text(encoding="utf-8")).get("data", {})
     wanted, given = ({k: v for k, v in d.items() if k.startswith(EXTRA)} for d in (begun, data))
     if sorted(wanted.values()) != sorted(given.values()):
         what = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in wanted) or "out --extra"
-        raise DataError(f"{folder} was begun with{what}: go on with the same, unchanged")
+        raise DataError(f"{folder} was begun with{what}: resume with the same, unchanged")
 
 
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
-SHOWN = 10  # trials in the table
-DATABASE = "study.db"  # in the folder, where no other storage is named
+SHOWN = 10  # trials listed in the table
+DATABASE = "study.db"  # in the study's folder, unless --storage is given
 
 
 def tune(
@@ -206,29 +204,29 @@ def tune(
         Option(
             "--search",
             metavar="FIELD=VALUES",
-            help="A field to search; may be repeated: learning_rate=0.001..0.02:log, epochs=5..15, "
+            help="Field to search; repeatable: learning_rate=0.001..0.02:log, epochs=5..15, "
             "dropout=0..0.5:0.1, 'optimizer=adam|adamw', 'widths=16,32|32,64'.",
         ),
     ] = None,
     changes: Annotated[
         list[str] | None,
-        Option("--set", metavar="FIELD=VALUE", help="Change one field in all trials."),
+        Option("--set", metavar="FIELD=VALUE", help="Change one field in all trials; repeatable."),
     ] = None,
     trials: Annotated[
-        int, Option(min=0, help="Trials the study shall have in all, of all machines.")
+        int, Option(min=0, help="Total number of trials of the study, over all machines.")
     ] = 30,
     timeout: Annotated[
-        float | None, Option(min=0, help="Seconds after which no trial is begun.")
+        float | None, Option(min=0, help="Seconds after which no new trial starts.")
     ] = None,
-    seeds: Annotated[int, Option(min=1, max=100, help="Trainings a trial.")] = 1,
+    seeds: Annotated[int, Option(min=1, max=100, help="Trainings per trial.")] = 1,
     prune: Annotated[
-        bool, Option("--prune/--no-prune", help="End trials that fall behind the median.")
+        bool, Option("--prune/--no-prune", help="Stop trials that fall behind the median.")
     ] = True,
     out: Annotated[
         Path | None, Option(help="Folder of the study.", show_default="runs/tune-RECIPE-N")
     ] = None,
     resume: Annotated[
-        Path | None, Option(metavar="FOLDER", help="Go on with the study in this folder.")
+        Path | None, Option(metavar="FOLDER", help="Continue the study in this folder.")
     ] = None,
     storage: Annotated[
         str | None,
@@ -240,33 +238,33 @@ def tune(
     ] = None,
     name: Annotated[
         str | None,
-        Option(help="The study's name in the database.", show_default="the folder's name"),
+        Option(help="Name of the study in the database.", show_default="the folder's name"),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Search fields of a recipe for the highest accuracy on the validation tiles.
 
-    Each trial trains a recipe; the test set is not touched. The same study may be worked on by
-    several processes at once: start the command again with --resume FOLDER, or on other machines
-    with the same --storage and --name. `digitlens train --recipe FOLDER/best.toml` trains the best.
+    Each trial trains a recipe; the test set is not used. Several processes can work on one study:
+    run the command again with --resume FOLDER, or on other machines with the same --storage and
+    --name. `digitlens train --recipe FOLDER/best.toml` trains the best recipe.
     """
     from digitlens.training.run import free_folder
     from digitlens.training.search_space import parse_space
 
     asked = searches or changes or recipe != "standard" or seeds != 1
     if resume and (asked or out or storage or name):
-        raise typer.BadParameter("--resume goes on with the study in its folder, as it was begun")
+        raise typer.BadParameter("--resume continues a study as begun: omit options that change it")
     if storage and not name:
-        raise typer.BadParameter("--storage is shared: give the study a --name too")
+        raise typer.BadParameter("--storage is shared: also give the study a --name")
     joins = resume or (storage and not asked)
     space = None if joins else parse_space(recipe, changes or [], searches or [])
     if space and space.base.validation not in {"writer", "random"}:
         raise RecipeError(
-            f"expected a recipe that keeps tiles back to validate with, found "
+            f"expected a recipe that holds tiles out for validation, found "
             f"validation={space.base.validation}: add  --set validation=writer"
         )
-    tables.use_patient_threads()  # a study that several processes share makes a machine busy
+    tables.use_patient_threads()  # several processes of a study keep the machine busy
     with needs_extra("tune"):  # torch as well as Optuna
         from digitlens.training.tune import (
             local_storage,
@@ -284,11 +282,11 @@ def tune(
     folder = resume or out or own or free_folder(f"tune-{Path(recipe).stem}")
     _check_folder(folder, resume=resume is not None, shared=storage is not None)
     address, known = storage or local_storage(folder), name or ("" if resume else folder.name)
-    # The tiles are what all trials train and validate with.
+    # All trials train and validate on these tiles.
     if space:
         splits = space.base.split(load_mnist(data_dir).train)
         study = open_study(address, known, plan_of(space, seeds, len(splits[1])), pruning=prune)
-    else:  # a study that is not there is told before tiles are fetched
+    else:  # a missing study is reported before the tiles are downloaded
         study = open_study(address, known, None, pruning=prune)
         splits = space_of(study).base.split(load_mnist(data_dir).train)
     if trials:
@@ -306,7 +304,7 @@ def tune(
         search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
     except KeyboardInterrupt:
         shared = f"--storage {shown_address(address)} --name {name}"
-        note(f"stopped; go on with  digitlens tune {shared if storage else f'--resume {folder}'}")
+        note(f"stopped; resume with  digitlens tune {shared if storage else f'--resume {folder}'}")
         stopped = True
     _tell_study(result_of(study), folder, as_json=as_json)
     if stopped:
@@ -314,22 +312,22 @@ def tune(
 
 
 def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
-    """Raises DataError where a study would be begun over something else, or there is none."""
+    """Raises DataError if there is no study to resume, or a new one's folder is not empty."""
     if resume and not (folder / DATABASE).is_file():
         raise DataError(
-            f"{folder} is not a study: expected a folder that has {DATABASE} in it; one in a "
-            "shared database is joined with --storage and --name"
+            f"{folder} is not a study: expected a folder with {DATABASE}; to join a study in a "
+            "shared database, use --storage and --name"
         )
     if not (resume or shared or is_unused(folder)):
         raise DataError(
-            f"{folder} is not empty: name another folder with --out, or go on with  "
+            f"{folder} is not empty: name another folder with --out, or resume its study with  "
             f"digitlens tune --resume {folder}"
         )
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def _announce(trial: Trial, trials: int) -> None:
-    """A line before and after each trial, on a terminal, where a bar of the training is between."""
+    """Prints a line before and after each trial, on a terminal, around its progress bar."""
     if not stderr_console().is_terminal:
         return
     if trial.state == "running":
@@ -363,7 +361,7 @@ def _tell_study(result: StudyResult, folder: Path, *, as_json: bool) -> None:
 
 
 def _print_study(result: StudyResult, best: Path) -> None:
-    """Prints the best trials, how many there are, and how to train the best, from its file."""
+    """Prints the best trials, the counts by state, and the command that trains the best."""
     console = tables.wide_console()
     names = [one.name for one in result.space.dimensions]
     rows = [
@@ -385,7 +383,7 @@ def _print_study(result: StudyResult, best: Path) -> None:
     said = [f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"]
     if result.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
-        said.append(f"what mattered: {shares}")
+        said.append(f"importance of the fields: {shares}")
     failed = [trial for trial in result.trials if trial.state == "failed"]
     said += [f"trial {one.number} failed: {one.reason or 'its process ended'}" for one in failed]
     if result.best:
@@ -396,15 +394,15 @@ def _print_study(result: StudyResult, best: Path) -> None:
 
 
 def _best_words(best: Trial, result: StudyResult) -> str:
-    """The best trial, with Wilson's interval as if its seeds were one: they read the same tiles."""
+    """The best trial with a Wilson interval for one training: all seeds score the same tiles."""
     from digitlens.evaluation.metrics import wilson_interval
 
     accuracy = best.accuracy or 0.0
     low, high = wilson_interval(round(accuracy * result.tiles), result.tiles)
-    # The more trials, the luckier the best of them: the interval is not of a choice.
+    # The more trials, the luckier the best: the interval does not account for the selection.
     interval = f"95 % interval {low:.2%} to {high:.2%}"
     said = f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles"
-    luck = f"being the best of {result.count('complete')}, it reads other tiles somewhat worse"
+    luck = f"as the best of {result.count('complete')}, it will score somewhat lower on other tiles"
     return f"{said} ({interval}); {luck}"
 
 

@@ -1,4 +1,4 @@
-"""``digitlens template`` and ``watch``: regions of a form or meter, and pictures of it."""
+"""``digitlens template`` and ``watch``: define the regions of a form or meter, and read them."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ _SHAPE = "expected NAME=X0,Y0,X1,Y1[,EXPECT][,KEY=VALUE ...]"
 
 
 def template(
-    picture: Annotated[Path, Argument(help="The reference: a sharp picture of it.")],
+    picture: Annotated[Path, Argument(help="Reference: a sharp picture of the form or meter.")],
     region: Annotated[
         list[str],
         Option(
             metavar="NAME=X0,Y0,X1,Y1[,EXPECT][,KEY=VALUE ...]",
-            help="A part of the picture, in pixels or as fractions of its sides, what is expected "
-            "there as in `digitlens read --expect`, and kind, digits, decimals, unit, monotone or "
+            help="Region of the picture, in pixels or as fractions of its sides; EXPECT as in "
+            "`digitlens read --expect`; KEY is kind, digits, decimals, unit, monotone or "
             "most_per_hour; repeatable.",
         ),
     ],
-    out: Annotated[Path, Option(metavar="FILE", help="The template, a TOML file.")],
+    out: Annotated[Path, Option(metavar="FILE", help="Template to write, a TOML file.")],
     time: Annotated[
         str,
         Option(
             metavar="FORMAT",
-            help="How names of pictures say when they were taken, as in %Y%m%d_%H%M; the time of "
-            "the file otherwise.",
+            help="Format of the time in picture names, such as %Y%m%d_%H%M (default: use the time "
+            "of the file).",
         ),
     ] = "",
     model: Model = "default",
     pages: Pages = "pages",
     as_json: AsJson = False,
 ) -> None:
-    """Name the regions of a form or meter on a picture of it, for `digitlens watch`.
+    """Define the regions of a form or meter on a reference picture, for `digitlens watch`.
 
-    Writes the template and prints what is read in each region of the picture itself.
+    Writes the template and prints what is read in each region of the reference picture.
     """
     import tomllib
 
@@ -61,7 +61,7 @@ def template(
 
     relative = Path(os.path.relpath(picture.resolve(), out.resolve().parent)).as_posix()
     text = write_template(relative, [_parsed(text) for text in region], time)
-    out.parent.mkdir(parents=True, exist_ok=True)  # the picture may be found from there
+    out.parent.mkdir(parents=True, exist_ok=True)  # the reference may be resolved relative to it
     made = parse_template(tomllib.loads(text), out)
     found = TemplateReader(made, DigitReader(model, pages=pages)).read(picture)
     write_bytes(out, text.encode())
@@ -110,45 +110,45 @@ def _value(text: str) -> Any:
 
 
 def watch(
-    folder: Annotated[Path, Argument(exists=True, file_okay=False, help="Where pictures arrive.")],
+    folder: Annotated[Path, Argument(exists=True, file_okay=False, help="Folder of new pictures.")],
     template: Annotated[
-        Path, Option(metavar="FILE", help="What to read, see `digitlens template`.")
+        Path, Option(metavar="FILE", help="Template written by `digitlens template`.")
     ],
     out: Annotated[
         Path,
-        Option(metavar="FILE", help="Log of readings, .csv or .sqlite; goes on if it is there."),
+        Option(metavar="FILE", help="Log of readings, .csv or .sqlite; appended to if it exists."),
     ] = Path("readings.csv"),
     mqtt: Annotated[
         list[str] | None,
-        Option(metavar="URL", help="Broker to post to: mqtt://[user:password@]host/topic."),
+        Option(metavar="URL", help="Post each reading to mqtt://[user:password@]host/topic."),
     ] = None,
     webhook: Annotated[
         list[str] | None,
-        Option(metavar="URL", help="Address to post each reading to, as JSON."),
+        Option(metavar="URL", help="Post each reading to this URL, as JSON."),
     ] = None,
     wait: Annotated[
         int,
         Option(
             min=0,
             metavar="N",
-            help="A doubtful picture waits for up to N later ones, or an hour, to decide it.",
+            help="Decide a doubtful picture after up to N later ones, or an hour.",
         ),
     ] = 15,
     vote: Annotated[int | None, Option(min=1, hidden=True)] = None,
-    once: Annotated[bool, Option("--once", help="Read what is there, and end.")] = False,
+    once: Annotated[bool, Option("--once", help="Read existing pictures and exit.")] = False,
     every: Annotated[
-        float, Option(min=0.1, metavar="SECONDS", help="How often to look for pictures.")
+        float, Option(min=0.1, metavar="SECONDS", help="Interval between checks for new pictures.")
     ] = 2.0,
     as_json: AsJson = False,
     model: Model = "default",
     pages: Pages = "pages",
 ) -> None:
-    """Read pictures of a form or meter as they come into a folder; each is read once.
+    """Read pictures of a form or meter as they arrive in a folder; each is read once.
 
-    Each reading is a row of the log and a line here: time, picture, region, value with its unit;
-    where it cannot be trusted it is doubtful or rejected, with the reason, and has no value.
+    Each reading is a row of the log and a line of output: time, picture, region, value with unit. A
+    reading that cannot be trusted is doubtful or rejected, with a reason, and has no value.
     With --once the exit code is 1 if a picture could not be read, written to the log or posted;
-    those are named on standard error.
+    failures are reported on standard error.
     """
     from digitlens.cli.read_paths import find_pictures
     from digitlens.reading import ledger
@@ -158,7 +158,7 @@ def watch(
     from digitlens.reading.watching import Watch
 
     if vote is not None:
-        note("watch --vote will be removed: use --wait, here with one less")
+        note("watch --vote will be removed: use --wait with one less")
         wait = vote - 1
     with meaning("--mqtt"):
         receivers = [ledger.mqtt(url) for url in mqtt or ()]
@@ -181,7 +181,7 @@ def watch(
     if watching.unread:
         note(f"digitlens: could not be read: {', '.join(sorted(watching.unread))}")
     if unwritten:
-        note(f"digitlens: {out}: {unwritten} pictures are not in it: run this again")
+        note(f"digitlens: {out}: {unwritten} pictures were not written to it: run this again")
     if undelivered:
         note(f"digitlens: {undelivered} readings were not posted: run this again")
     if watching.unread or unwritten or undelivered:

@@ -1,1 +1,1 @@
-"""Why a network answers as it does, and how a trained model fares: what the pictures show."""
+"""Evidence for predictions, and measurements of trained models; ``visualization`` draws them."""

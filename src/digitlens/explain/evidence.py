@@ -1,20 +1,19 @@
-"""What an answer rests on: pixels of a tile, changes that give another, known digits like it.
+"""Evidence for a prediction: pixel attributions, counterfactuals and similar training digits.
 
-Pixels by occlusion: what covering a small patch does, to any classifier (M. D. Zeiler, R. Fergus,
-"Visualizing and understanding convolutional networks", ECCV 2014); by integrated gradients of a
-network in PyTorch, which is loaded only then (M. Sundararajan et al., "Axiomatic attribution for
-deep networks", ICML 2017).
+Attributions by occlusion measure the effect of covering small patches, for any classifier (M. D.
+Zeiler, R. Fergus, "Visualizing and understanding convolutional networks", ECCV 2014). Integrated
+gradients need the network in PyTorch, which is imported on use (M. Sundararajan et al., "Axiomatic
+attribution for deep networks", ICML 2017).
 
-The smallest changes explain an answer without opening the network: S. Wachter, B. Mittelstadt,
+Counterfactuals explain a prediction without access to the network: S. Wachter, B. Mittelstadt,
 C. Russell, "Counterfactual explanations without opening the black box", Harvard Journal of Law &
 Technology 31, 2018. Patches are found by beam search (B. Lowerre, "The Harpy speech recognition
-system", 1976) from large ones to small ones, so that what is found is small, but there may be a
-smaller one.
+system", 1976) from large to small, so the result is small but not necessarily the smallest.
 
-Alike are digits whose features point the same way: all are scaled to length 1, as in Y. Sun et al.,
-"Out-of-distribution detection with deep nearest neighbors", ICML 2022. To compute those of the
-training digits takes 8 s or more, to load them next to nothing, so that what was computed is kept
-in the cache folder, in a file named by the hashes of the model and of the tiles.
+Similarity of digits is the direction of their features: all are scaled to length 1, as in Y. Sun
+et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022. Computing the
+features of the training digits takes 8 s or more and loading them almost no time, so they are kept
+in the cache folder, in a file named by the hashes of the model and the tiles.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 SIDE = 28
 STEPS = 64  # of integrated gradients
-LEAST = 1e-12  # a probability of float32 that vanished counts as this much
+LEAST = 1e-12  # lower bound of probabilities, since those of float32 can vanish
 
 
 def occlude(
@@ -55,17 +54,17 @@ def occlude(
     against: int | None = None,
     ink: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """How far the log-odds of a value fall when what is around a pixel is covered.
+    """The drop in the log-odds of a value when the area around each pixel is covered.
 
-    Log-odds and not the probability: that of a sure answer stays at 1 whatever is covered, while
-    its odds fall from a million to a thousand to one.
+    Log-odds rather than the probability: that of a confident prediction stays at 1 whatever is
+    covered, while its odds fall from a million to a thousand to one.
 
-    Covered are square patches of a size in pixels: 0 blanks them, 255 fills them with ink. The odds
-    are against another digit, or all nine others together.
+    Patches of ``size`` x ``size`` pixels are covered: ``ink`` 0 blanks them, 255 fills them with
+    ink. The odds are against the digit ``against``, or all nine others together.
 
     Returns:
-        float32[28, 28], in nats: the mean over all patches that hold the pixel. Above 0, what is
-        there speaks for the value, and below 0 against it.
+        float32[28, 28], in nats: the mean over all patches that contain the pixel. Positive values
+        are evidence for the value, negative ones against it.
     """
     odds = log_odds(predict_proba(_covered(tile, size, ink)), value, against)
     before = log_odds(predict_proba(tile[None]), value, against)
@@ -78,10 +77,10 @@ def occlude(
 def log_odds(
     probabilities: Floats, value: int, against: int | None = None
 ) -> npt.NDArray[np.float64]:
-    """Natural logarithm of the odds of a value against one digit or all others: float64[N]."""
+    """Natural logarithm of the odds of a value against one digit, or all others: float64[N]."""
     if against == value:
         raise ValueError(f"expected two different digits, found {value} twice")
-    # The others are summed: 1 less a probability near 1 has lost its digits.
+    # The others are summed: 1 minus a probability near 1 loses precision.
     others = np.delete(probabilities, value, axis=1) if against is None else None
     rest = probabilities[:, against] if others is None else others.sum(axis=1, dtype=np.float64)
     chosen = np.maximum(probabilities[:, value].astype(np.float64), LEAST)
@@ -89,9 +88,9 @@ def log_odds(
 
 
 def _covered(tile: npt.NDArray[np.uint8], size: int, ink: int) -> npt.NDArray[np.uint8]:
-    """The tile with each patch covered that holds a pixel of it, row by row: uint8[P, 28, 28].
+    """The tile with each possible patch covered in turn, row by row: uint8[P, 28, 28].
 
-    Patches reach over the edge, so that each pixel is in as many of them.
+    Patches may extend beyond the edge, so that every pixel is in the same number of patches.
     """
     places = np.arange(1 - size, SIDE)
     pixels = np.arange(SIDE)
@@ -108,22 +107,22 @@ def integrate_gradients(
     against: int | None = None,
     steps: int = STEPS,
 ) -> npt.NDArray[np.float32]:
-    """Integrated gradients: how much each pixel's ink adds to the log-odds of a value.
+    """Integrated gradients: the contribution of each pixel's ink to the log-odds of a value.
 
-    The gradient, averaged over the way from a blank tile to this one, times the ink. All pixels
-    together add up to what the tile's log-odds exceed those of a blank tile, which plain gradients
-    do not. Where there is no ink there is nothing to add.
+    The gradient, averaged over the path from a blank tile to this one, times the ink. Unlike plain
+    gradients, the contributions add up to the difference in log-odds between the tile and a blank
+    one, up to an error that vanishes with more steps. Pixels without ink contribute nothing.
 
-    The network is in evaluation mode, takes tiles and gives logits, see ``DigitNetwork``; odds are
-    as of ``occlude``. The sum is exact for very many steps on the way.
+    The network is in evaluation mode and maps tiles to logits, see ``DigitNetwork``; the odds are
+    those of ``occlude``.
 
     Returns:
-        float32[28, 28], in nats. Above 0, the ink speaks for the value, and below 0 against it.
+        float32[28, 28], in nats. Positive values are evidence for the value, negative ones against.
     """
     import torch  # noqa: PLC0415  (slow to load, and an extra)
 
     pixels = torch.from_numpy(tile).float()
-    shares = (torch.arange(steps) + 0.5) / steps  # midpoints: the error falls with their square
+    shares = (torch.arange(steps) + 0.5) / steps  # midpoints: second-order error
     way = (shares[:, None, None] * pixels).requires_grad_()
     logits = network(way)[:, :CLASSES]
     others = [digit for digit in range(CLASSES) if digit != value]
@@ -136,14 +135,14 @@ def integrate_gradients(
 Kind: TypeAlias = Literal["erase", "add", "turn", "move", "thicken", "thin"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_LARGEST = 9  # pixels: side of the patches that the search starts with ...
-_STRIDE = 3  # ... so far apart, so that one of them holds any patch of 7
-_BEAM = 12  # patches of each side whose quarters are looked at next
-_MOST_ERASED = 0.5  # of the ink: what is left of less is another picture
-_TURNS = 45  # degrees at most: further, a 6 is on its way to a 9 by rights
-_MOVES = 5  # pixels at most, in rows and in columns
-_KEPT = 0.98  # of the ink has to stay in the tile
-_WIDTHS = np.arange(0.25, 3.01, 0.25)  # pixels that strokes become thicker or thinner
+_LARGEST = 9  # pixels: side of the first patches of the search ...
+_STRIDE = 3  # ... and their spacing, so that any patch of side 7 lies in one of them
+_BEAM = 12  # patches of each side whose corners are searched next
+_MOST_ERASED = 0.5  # fraction of the ink: erasing more leaves a different picture
+_TURNS = 45  # maximum degrees: turned further, a 6 rightly becomes a 9
+_MOVES = 5  # maximum pixels, in rows and in columns
+_KEPT = 0.98  # fraction of the ink that must stay in the tile
+_WIDTHS = np.arange(0.25, 3.01, 0.25)  # pixels by which strokes become thicker or thinner
 
 Tile = npt.NDArray[np.uint8]
 _Corner: TypeAlias = tuple[int, int]
@@ -151,19 +150,19 @@ _Corner: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Counterfactual:
-    """The least change of one kind that was found to give another answer."""
+    """The smallest change of one kind that was found to change the prediction."""
 
-    # ``erase`` or ``add`` a square patch of ink, ``turn``, ``move``, ``thicken`` or ``thin`` all of
-    # it
+    # ``erase`` or ``add`` a square patch of ink; ``turn``, ``move``, ``thicken`` or ``thin`` all of
+    # the ink
     kind: Kind
-    # side of the patch in pixels; degrees anticlockwise; pixels of the way; pixels of stroke width
+    # side of the patch in pixels; degrees anticlockwise; pixels moved; pixels of stroke width
     amount: float
     # row and column of the patch's first pixel; pixels down and to the right of a move
     place: tuple[int, int] | None
-    ink: float  # share of the tile's ink that is erased, or as much of it as is added
-    value: int  # the new answer
-    probability: float  # that the classifier gives it
-    tile: Tile  # uint8[28, 28]; changed
+    ink: float  # ink erased or added, as a fraction of the tile's ink
+    value: int  # the new prediction
+    probability: float  # its probability
+    tile: Tile  # uint8[28, 28]; the changed tile
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, without the tile."""
@@ -172,10 +171,10 @@ class Counterfactual:
 
 
 def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counterfactual]:
-    """The least change of each kind that makes a classifier answer otherwise than it does.
+    """The smallest change of each kind that changes a classifier's prediction.
 
-    About 800 tiles are asked for, in 22 batches. The tile is uint8[28, 28], ink bright on dark;
-    else ValueError. Gives at most one of each kind, in the order of ``KINDS``; none without ink.
+    Classifies about 800 tiles, in 22 batches. The tile is uint8[28, 28], ink bright on dark; else
+    ValueError. Returns at most one change per kind, in the order of ``KINDS``; none without ink.
     """
     if tile.shape != (28, 28) or tile.dtype != np.uint8:
         raise ValueError(f"expected uint8[28, 28], found {tile.dtype}{list(tile.shape)}")
@@ -200,7 +199,7 @@ class _Try(NamedTuple):
 def _ask(
     predict: PredictProba, tries: Sequence[_Try], tile: Tile, value: int
 ) -> tuple[Floats, list[Counterfactual]]:
-    """What is answered to each try, and the tries that give another answer."""
+    """The probabilities of each try, and the tries that change the prediction."""
     if not tries:
         return np.empty((0, CLASSES)), []
     chances = predict(np.stack([one.tile for one in tries]))
@@ -217,7 +216,7 @@ def _ask(
 
 
 def _turns(tile: Tile) -> list[_Try]:
-    """Ever further, to both sides."""
+    """Rotations in both directions, smallest first."""
     degrees = [side * step for step in range(1, _TURNS + 1) for side in (1, -1)]
     planes = np.repeat(to_planes(tile[None]), len(degrees), axis=0)
     tiles = to_tiles(turned(planes, np.radians(degrees).astype(np.float32)))
@@ -225,7 +224,7 @@ def _turns(tile: Tile) -> list[_Try]:
 
 
 def _moves(tile: Tile) -> list[_Try]:
-    """Ever further, in all directions, as long as the ink stays in the tile."""
+    """Shifts in all directions that keep the ink in the tile, shortest first."""
     ways = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
     ways.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
     framed, least, tries = np.pad(tile, _MOVES), _KEPT * tile.sum(dtype=np.int64), list[_Try]()
@@ -237,8 +236,8 @@ def _moves(tile: Tile) -> list[_Try]:
 
 
 def _widths(tile: Tile, kind: Kind, sign: int) -> list[_Try]:
-    """Ever thicker or thinner, as long as half of the ink is left."""
-    plane, rng = to_planes(tile[None]), np.random.default_rng(0)  # which is not asked
+    """Thicker or thinner strokes, smallest change first, that leave at least half of the ink."""
+    plane, rng = to_planes(tile[None]), np.random.default_rng(0)  # unused here
     tries = [
         _Try(kind, float(pixels), None, to_tiles(thickness(plane, sign * pixels, rng))[0])
         for pixels in _WIDTHS
@@ -250,10 +249,10 @@ def _widths(tile: Tile, kind: Kind, sign: int) -> list[_Try]:
 def _least_patch(
     predict: PredictProba, tile: Tile, value: int, kind: Kind
 ) -> Counterfactual | None:
-    """The smallest square found that gives another answer when it is blanked or inked.
+    """The smallest square found that changes the prediction when it is blanked or inked.
 
-    From each side to the next smaller one, those squares are followed that speak most against the
-    answer, each by the four that lie in its corners.
+    At each side length, the squares that speak most against the prediction are kept, and each is
+    replaced by the four next smaller squares in its corners.
     """
     last = 28 - _LARGEST
     starts = [*range(0, last, _STRIDE), last]
@@ -274,7 +273,7 @@ def _least_patch(
 
 
 def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> list[_Try]:
-    """The tile with a square blanked or inked at each corner, where that changes anything."""
+    """The tile with a square blanked or inked at each corner, if that changes any pixel."""
     ink, tries = (0 if kind == "erase" else 255), list[_Try]()
     for row, column in corners:
         changed = tile.copy()
@@ -285,7 +284,7 @@ def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> l
 
 
 def _against(chances: Floats, value: int) -> Floats:
-    """float[N]: logarithm of how many times more probable the best other answer is."""
+    """float[N]: log of the ratio of the most probable other value to ``value``."""
     logs = np.log(np.maximum(chances, 1e-30))
     mine = logs[:, value].copy()
     logs[:, value] = -np.inf
@@ -293,24 +292,24 @@ def _against(chances: Floats, value: int) -> Floats:
 
 
 Tiles = npt.NDArray[np.uint8]
-_EMBEDDED = 2000  # tiles between two movements of the bar
-_SAMPLE = 1000  # digits that tell how far a usual one is from the nearest known one
-_HASH = 12  # digits of a hash in the name of a file
+_EMBEDDED = 2000  # tiles per update of the progress bar
+_SAMPLE = 1000  # digits from which usual nearest-neighbour distances are measured
+_HASH = 12  # digits of a hash in a file name
 
 
 class KnownDigits(NamedTuple):
-    """Known digits."""
+    """A model's training digits, with their features."""
 
     tiles: npt.NDArray[np.uint8]  # uint8[M, 28, 28]
     labels: npt.NDArray[np.uint8]  # uint8[M]
-    # float32[M, D]; what the model's last dense layer is given; cannot be written to
+    # float32[M, D]; inputs of the model's last dense layer; read-only
     features: npt.NDArray[np.float32]
 
 
 def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
-    """A model's features of the tiles it was trained with: those kept in the cache, or new ones.
+    """A model's training tiles with their features, from the cache or newly computed.
 
-    Raises ModelError where its graph gives no features.
+    Raises ModelError if its graph has no features output.
     """
     width = answers_and_features(classifier, training.tiles[:1])[1].shape[1]
     path = _cache_path("features", classifier, training.tiles)
@@ -320,33 +319,33 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
 
 
 def answers_and_features(classifier: Classifier, tiles: Tiles) -> tuple[Floats, Floats]:
-    """Probabilities float32[N, 10], and what the last dense layer is given, float32[N, D].
+    """Probabilities float32[N, 10] and features float32[N, D], inputs of the last dense layer.
 
-    Raises ModelError where the model's graph gives no features.
+    Raises ModelError if the model's graph has no features output.
     """
     outputs = classifier.outputs(tiles)
     if outputs.features is None:
         raise ModelError(
-            f"{classifier.name} gives no features: expected one network, exported by this "
-            "digitlens; several that are averaged have none in common"
+            f"{classifier.name} has no features output: expected a single network, exported by "
+            "this digitlens; averaged networks have no features in common"
         )
     return outputs.probabilities, outputs.features
 
 
 class Members:
-    """The networks that a model averages, each for itself."""
+    """The individual networks that a model averages."""
 
     def __init__(self, bundle: Path) -> None:
-        """Raises ModelError where there are no weights, or but one network and one view of it."""
+        """Raises ModelError if there are no weights, or only one network with a single view."""
         from digitlens.training.export import load_network  # noqa: PLC0415  (PyTorch)
 
         network: Any = load_network(bundle)
         if not hasattr(network, "members"):
-            raise ModelError(f"{bundle} averages nothing")
+            raise ModelError(f"{bundle} is a single network: expected an average of several")
         self._networks = list(network.members)
 
     def vote(self, tiles: Tiles) -> npt.NDArray[np.uint8]:
-        """The digit that each says of tiles uint8[N, 28, 28], seen as they are: uint8[N, M]."""
+        """Each network's prediction for tiles uint8[N, 28, 28], without TTA: uint8[N, M]."""
         import torch  # noqa: PLC0415
 
         from digitlens.training.tile_networks import CLASSES, predict_logits  # noqa: PLC0415
@@ -356,7 +355,7 @@ class Members:
         return torch.stack(said, dim=1).numpy().astype(np.uint8)
 
     def features(self, tiles: Tiles) -> npt.NDArray[np.float32]:
-        """What the first gives its last layer, float32[N, D]; of all, none are in common."""
+        """Features of the first network, float32[N, D]; the networks have none in common."""
         import torch  # noqa: PLC0415
 
         with torch.inference_mode():
@@ -367,10 +366,10 @@ class Members:
 def measure_usual_distances(
     classifier: Classifier, known: KnownDigits, others: Split
 ) -> npt.NDArray[np.float32]:
-    """How far digits that a model was not trained with are from the nearest known one, ascending.
+    """Distances of digits not used in training to their nearest known digit, ascending.
 
-    1,000 of them, evenly spread, are compared: float32[at most 1,000]. Raises ModelError where the
-    model's graph gives no features.
+    Measures 1,000 of ``others``, evenly spaced: float32[at most 1,000]. Raises ModelError if the
+    model's graph has no features output.
     """
     count = min(_SAMPLE, len(others))
     chosen = others.tiles[np.arange(count) * len(others) // max(count, 1)]
@@ -403,9 +402,9 @@ def _cache_path(what: str, classifier: Classifier, *tiles: Tiles) -> Path:
 def _cached(
     path: Path, shape: tuple[int, ...], compute: Callable[[], npt.NDArray[np.float32]]
 ) -> npt.NDArray[np.float32]:
-    """The numbers in a file, or, where there is none or it is damaged, new ones, which are kept.
+    """The array in a file; if it is missing or damaged, a new array, which is then stored.
 
-    They stay in the file until they are asked for: of ``default`` they are 190 MB.
+    The file is memory-mapped, since the features of ``default`` take 190 MB.
     """
     try:
         kept: Any = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -418,8 +417,8 @@ def _cached(
     try:
         with files.atomic_path(path) as temporary:
             np.save(temporary, found, allow_pickle=False)
-    except OSError as error:  # costs time the next time, nothing now
-        note(f"what is known of the training digits cannot be kept for the next time: {error}")
+    except OSError as error:  # only costs time on the next run
+        note(f"the features of the training digits cannot be cached for the next run: {error}")
     return found
 
 
@@ -429,16 +428,16 @@ Points = npt.NDArray[np.float32]
 
 
 def project(features: Floats, method: Method = "pca") -> Points:
-    """The same points float[N, D], N >= 3, D >= 2, in two dimensions, float32[N, 2].
+    """Projects features float[N, D], N >= 3, D >= 2, to two dimensions: float32[N, 2].
 
-    Alike each time: ``pca`` is the plane in which they spread the most; ``tsne`` (L. van der
-    Maaten, G. Hinton, JMLR 2008) and ``umap`` (L. McInnes et al., 2018) keep neighbours together
-    instead, and say nothing of distances between groups; MissingExtraError without their package.
+    Deterministic. ``pca`` is the plane of the largest variance; ``tsne`` (L. van der Maaten, G.
+    Hinton, JMLR 2008) and ``umap`` (L. McInnes et al., 2018) keep neighbours together, so distances
+    between groups mean nothing; MissingExtraError without their package.
     """
     if features.ndim != 2 or len(features) < 3 or features.shape[1] < 2:
         raise ValueError(f"expected features [3 or more, 2 or more], found {list(features.shape)}")
     if method not in METHODS:
-        raise ValueError(f"expected a method of {', '.join(METHODS)}, found {method!r}")
+        raise ValueError(f"expected one of {', '.join(METHODS)} as method, found {method!r}")
     if method == "pca":
         return pca(features)
     with needs_extra("maps"):
@@ -459,11 +458,11 @@ def pca(features: Floats) -> Points:
     """Coordinates float32[N, 2] in the plane of the two principal components, about the mean.
 
     H. Hotelling, "Analysis of a complex of statistical variables into principal components", 1933.
-    Of each axis, the feature that weighs most points up, since a singular vector may as well be
-    turned round.
+    The sign of a singular vector is arbitrary: on each axis, the feature with the largest weight
+    points up.
     """
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    # Right singular vectors, by way of the covariance: for 2,000 x 864 a tenth of the time.
+    # Right singular vectors from the covariance: for 2,000 x 864, in a tenth of the time.
     _, directions = np.linalg.eigh(centred.T @ centred)
     first = directions[:, :-3:-1].T
     heaviest = np.abs(first).argmax(axis=1)

@@ -1,6 +1,6 @@
-"""Explains a reading: why each digit was read, and what would change the answer.
+"""Explains a reading: why each digit was read, and what would change the result.
 
-Asks networks and training digits; says and draws nothing.
+Collects the evidence from networks and training digits; does not phrase or draw it.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ Floats = npt.NDArray[np.floating[Any]]
 Evidence = npt.NDArray[np.float32]
 
 NETWORKS = ("detector", "recognizer", "classifier")  # in the order of ``DigitExplanation.scores``
-MOST = 12  # digits that are explained, and half as many rejected things
-NEAREST, OF_EACH = 8, 5  # training digits shown: of all, and of the answer and of the runner-up
-_DOUBT = 0.01  # probability of another digit that counts
-_GET = "for its nearest training digits, get MNIST: run  digitlens data --fetch"
-_DECIMALS = 4  # of what an evidence map says in JSON
+MOST = 12  # maximum number of explained digits; half as many rejected objects
+NEAREST, OF_EACH = 8, 5  # training digits shown: overall, and for the value and the runner-up each
+_DOUBT = 0.01  # probability from which another digit counts
+_GET = "to find the nearest training digits, run  digitlens data --fetch"
+_DECIMALS = 4  # of distances in JSON
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbour:
     """A training digit."""
 
-    index: int  # its place among the tiles that the classifier was trained with
-    label: int  # what it is said to be
+    index: int  # among the classifier's training tiles
+    label: int
     distance: float  # between its features and those of the tile, 0 to 2
     tile: Tile  # uint8[28, 28]
 
@@ -63,19 +63,19 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class SimilarDigits:
-    """Training digits that look like a tile to the classifier, nearest first."""
+    """Training digits whose features are similar to those of a tile, nearest first."""
 
-    nearest: tuple[Neighbour, ...]  # of all
-    of_value: tuple[Neighbour, ...]  # of the digit that was answered
-    of_other: tuple[Neighbour, ...]  # of the runner-up
-    # share of usual digits that are nearer to their nearest training digit; None where nobody knows
+    nearest: tuple[Neighbour, ...]  # of all training digits
+    of_value: tuple[Neighbour, ...]  # of those with the predicted value
+    of_other: tuple[Neighbour, ...]  # of those with the runner-up's value
+    # fraction of held-out digits that are nearer to their nearest training digit; None if unknown
     nearer: float | None = None
-    # how many usual digits that is of: ones that the classifier was not trained with
+    # number of held-out digits that were compared
     usual: int = 0
 
     @property
     def contrast(self) -> tuple[tuple[Neighbour, ...], ...]:
-        """Of the answer and of the runner-up those that do not fill ``nearest`` anyway."""
+        """``of_value`` and ``of_other``, without those that ``nearest`` consists of entirely."""
         pairs = (self.of_value, self.of_other)
         labels = {one.label for one in self.nearest}
         return tuple(ones for ones in pairs if ones and labels != {ones[0].label})
@@ -92,41 +92,41 @@ class SimilarDigits:
 
 @dataclass(frozen=True, eq=False)
 class Attributions:
-    """Why one digit and not another, to the classifier of tiles."""
+    """Why the classifier predicted one digit and not the runner-up."""
 
-    # float32[28, 28], in nats; how far the log-odds of the answer against the runner-up fall when
-    # what is around a pixel is blanked
+    # float32[28, 28], in nats; drop in the log-odds of the value against the runner-up when the
+    # area around a pixel is blanked
     ink: Evidence
-    paper: Evidence  # float32[28, 28]; the same when it is filled with ink
-    # the least changes found that make the classifier answer otherwise
+    paper: Evidence  # float32[28, 28]; the same when the area is filled with ink
+    # the smallest changes found that change the prediction
     counterfactuals: tuple[Counterfactual, ...]
 
     def evidence(self, tile: Tile) -> Evidence:
-        """float32[28, 28]: of each pixel what is there, ink or paper: above 0 for the answer."""
+        """float32[28, 28]: evidence of each pixel, as ink or paper; positive for the value."""
         share = tile.astype(np.float32) / np.float32(255)
         return (share * self.ink + (1 - share) * self.paper).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class DigitExplanation:
-    """What is known of one digit, or of one thing that was rejected."""
+    """The explanation of one digit, or of one rejected object."""
 
     number: int  # from 1, in reading order
-    digit: Digit  # the answer
-    tile: Tile  # uint8[28, 28]; what the classifier is shown
-    scores: Floats  # float32[3, 10]; which digit, by detector, recogniser and classifier
-    exists: tuple[float, float, float]  # that a digit is there at all, by the same three
+    digit: Digit  # the result
+    tile: Tile  # uint8[28, 28]; the classifier's input
+    scores: Floats  # float32[3, 10]; digit probabilities of detector, recogniser and classifier
+    exists: tuple[float, float, float]  # probability that a digit is there, by the same three
     # whether the detector found something there, and whether the recogniser read a character there;
-    # what the others say of which digit it is means nothing
+    # the scores of a network that did not are meaningless
     seen: tuple[bool, bool]
-    line: str  # all that was read on its line
+    line: str  # the recognised text of its line
     other: int  # the runner-up
-    attributions: Attributions | None = None  # why this one; None of what was rejected
-    alike: SimilarDigits | None = None  # None where no training digits are there to compare with
+    attributions: Attributions | None = None  # None for rejected objects
+    alike: SimilarDigits | None = None  # None without training digits to compare with
 
     @property
     def own(self) -> Floats:
-        """float32[10]: which digit, by the classifier, which looks at nothing but the tile."""
+        """float32[10]: digit probabilities of the classifier, which sees only the tile."""
         return self.scores[2]
 
     def as_dict(self) -> dict[str, Any]:
@@ -154,19 +154,19 @@ class DigitExplanation:
 class Explanation:
     """How a page was read."""
 
-    name: str  # what the page is called
+    name: str  # name of the page
     page: Page  # uint8[H, W] or uint8[H, W, 3]
-    reading: Reading  # the answer
+    reading: Reading  # the result
     turn: int  # quarter turns, counter-clockwise, after which it was read
     views: tuple[tuple[int, int], ...]  # width and height of each view of the digit detector
-    lines: tuple[str, ...]  # what was read on each line
+    lines: tuple[str, ...]  # the recognised text of each line
     strongest: float  # the highest score of any cell of any view
-    least: float  # score from which a place is looked into
-    threshold: float  # confidence from which a digit is given as sure
-    digits: tuple[DigitExplanation, ...]  # those explained
-    rejected: tuple[DigitExplanation, ...]  # the most digit-like things that were rejected
-    left_out: tuple[int, int] = (0, 0)  # how many more digits were read, and things rejected
-    note: str = ""  # why something is missing; empty where nothing is
+    least: float  # score from which a location is a candidate
+    threshold: float  # confidence from which a digit is sure
+    digits: tuple[DigitExplanation, ...]  # the explained digits
+    rejected: tuple[DigitExplanation, ...]  # the most digit-like rejected objects
+    left_out: tuple[int, int] = (0, 0)  # numbers of further digits and rejected objects
+    note: str = ""  # why something is missing; empty if nothing is
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -200,10 +200,10 @@ def explain(
     digit: int | None = None,
     data_dir: Path | None = None,
 ) -> Explanation:
-    """Everything that is to be said of a page: of a name, a reader, and what that saw.
+    """Explains the result ``seen`` that ``reader`` returned for the page ``name``.
 
-    The model is the classifier, as for ``DigitReader``. The only digit to explain is counted from 1
-    in reading order, ValueError where there is none; None explains the first twelve.
+    ``model`` is the classifier, as for ``DigitReader``. ``digit`` is the one to explain, from 1
+    in reading order, ValueError if it does not exist; None explains the first twelve.
     """
     explanations = _collect(seen)
     digits = [one for one in explanations if one.digit.status != "rejected"]
@@ -242,7 +242,7 @@ def explain(
 
 
 def _collect(seen: ReadResult) -> list[DigitExplanation]:
-    """What is known of each digit and rejected thing without asking more, in reading order."""
+    """Explanations of all digits and rejected objects from ``seen`` alone, in reading order."""
     view, scores, places = seen.view, seen.view.scores, seen.view.scores.places
     counts, explanations = Counter[bool](), list[DigitExplanation]()
     digits, found = chain(*seen.reading.lines), chain(*seen.places)
@@ -267,7 +267,7 @@ def _collect(seen: ReadResult) -> list[DigitExplanation]:
 
 
 def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
-    """The next digit by all networks; where these leave no doubt, by the classifier."""
+    """The runner-up by all networks; if they leave no doubt, by the classifier."""
     others = [k for k in range(10) if k != value]
     return max(others, key=lambda k: (chances[k] if chances[k] >= _DOUBT else 0, float(own[k])))
 
@@ -282,7 +282,7 @@ def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanatio
 def _find_similar(
     shown: list[DigitExplanation], name: str | Path, data_dir: Path | None
 ) -> tuple[list[SimilarDigits | None], str]:
-    """For each explanation the training digits that look like it, and a note where none can."""
+    """For each explanation the similar training digits; a note if they cannot be found."""
     nothing: list[SimilarDigits | None] = [None] * len(shown)
     if not shown:
         return nothing, ""
@@ -296,10 +296,10 @@ def _find_similar(
     _, features = answers_and_features(model.classifier, np.stack([one.tile for one in shown]))
     try:
         usual = measure_usual_distances(model.classifier, known, model.split)
-    except ModelError:  # its recipe kept none back
+    except ModelError:  # its recipe held none out
         usual = np.zeros(0, np.float32)
     found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
-    # The share of usual digits that are nearer to their nearest: 0.99 is farther than 99 % of them.
+    # Fraction of usual digits nearer to their nearest: 0.99 is farther away than 99 % of them.
     nearer = np.searchsorted(usual, found.distances[:, 0]) / max(len(usual), 1)
     return [
         SimilarDigits(
@@ -314,7 +314,7 @@ def _find_similar(
 
 
 def _labelled(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
-    """The nearest of the digits of one value."""
+    """The nearest training digits of one value."""
     places = np.flatnonzero(known.labels == value)
     if not len(places):
         return ()

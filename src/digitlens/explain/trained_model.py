@@ -1,6 +1,6 @@
-"""A trained model with its run and its tiles, and what is measured of it, alone and among others.
+"""A trained model with its run and tiles, and its measurements, alone or compared with others.
 
-Each measurement shows its progress on a terminal; the numbers are those of ``evaluation``.
+Measurements show a progress bar on a terminal; ``evaluation`` computes the numbers.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from digitlens.results import Outputs
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.run import PROVENANCE, RECIPE
 
-SEED = 0  # of the tiles without a digit
-CHOOSING_SEED = 60_001  # of tiles to choose a score by; no training draws with it
-KNOWN = CHOOSING = 5000  # digits that distances of features are fitted to, and to choose by
-DRAWN = 1000  # tiles in each set without digits that is drawn at random
-CHOSEN_NEGATIVES = 2000
+SEED = 0  # of the negatives
+CHOOSING_SEED = 60_001  # of the negatives for choosing a score; not used by any training
+KNOWN = CHOOSING = 5000  # digits for fitting feature distances, and for choosing a score
+DRAWN = 1000  # tiles in each randomly drawn set of negatives
+CHOSEN_NEGATIVES = 2000  # negatives for choosing a score
 
 AnyClassifier: TypeAlias = Classifier | ForeignClassifier
 
 
 class TrainedModel:
-    """One model; each part is computed when it is first asked for, and kept.
+    """One model; its properties are computed on first access and cached.
 
     Attributes:
-        model: As it was given: a shipped name, a run folder or a model folder.
+        model: As given: the name of a shipped model, a run folder or a model folder.
         bundle: The model folder: graph, card, perhaps weights.
-        run: The run folder; None of a model without the run that it came from.
-        label: What it is called before it is opened: its run folder, or else its model folder.
-        on: The tiles it is shown on: ``test``, or ``validation``, those its recipe kept back.
+        run: The run folder; None for a model without its run.
+        label: Its name before it is opened: that of its run folder, or else its model folder.
+        on: The tiles it is evaluated on: ``test``, or ``validation``, those its recipe held out.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TrainedModel:
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The model, ready to classify; raises ModelError where it is damaged."""
+        """The model, ready to classify; raises ModelError if it is damaged."""
         return Classifier(self.model)
 
     @property
@@ -95,28 +95,28 @@ class TrainedModel:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe in the card; raises ModelError where it has none."""
+        """The recipe in the card; raises ModelError if it has none."""
         return recipe_of(self.classifier)
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch; empty of a model without its run, DataError where it is damaged."""
+        """One row per epoch; empty for a model without its run, DataError if it is damaged."""
         return _load_lines(self.run / "history.jsonl") if self.run else []
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """What ``run.json`` says of where the run came from; empty of a model without its run."""
+        """The provenance in ``run.json``; empty for a model without its run."""
         rows = _load_lines(self.run / PROVENANCE, whole=True) if self.run else []
         return rows[0] if rows else {}
 
     @property
     def split(self) -> Split:
-        """The tiles it is shown on."""
+        """The tiles it is evaluated on."""
         return self._evaluated[0]
 
     @property
     def data_name(self) -> str:
-        """What they are called."""
+        """The name of these tiles."""
         return self._evaluated[1]
 
     @cached_property
@@ -125,23 +125,23 @@ class TrainedModel:
 
     @cached_property
     def report(self) -> Report:
-        """Its evaluation on them."""
+        """Its evaluation on these tiles."""
         return evaluate_model(self.classifier, self.split, self.data_name)
 
     @cached_property
     def training(self) -> Split:
-        """The tiles it was trained with; all 60,000 of a model without recipe."""
+        """The tiles it was trained on; all 60,000 for a model without a recipe."""
         train = mnist.load_mnist(self.data_dir).train
         return self.recipe.split(train)[0] if self.card.recipe else train
 
     @cached_property
     def known(self) -> KnownDigits:
-        """They, with the features that it has of them; raises ModelError where it has none."""
+        """Its training tiles with their features; raises ModelError if it has no features."""
         return embed_known_digits(self.classifier, self.training)
 
     @cached_property
     def members(self) -> Members | None:
-        """The networks that it averages; None of a model without weights, or without PyTorch."""
+        """The networks that it averages; None without weights, without PyTorch or if only one."""
         try:
             return Members(self.bundle)
         except (ImportError, ModelError):
@@ -149,25 +149,25 @@ class TrainedModel:
 
 
 def _card_recipe(classifier: AnyClassifier) -> dict[str, Any] | None:
-    """What a model's card has of its recipe; None without one."""
+    """The recipe values in a model's card; None without a card or recipe."""
     return (isinstance(classifier, Classifier) and classifier.card.recipe) or None
 
 
 def recipe_of(classifier: AnyClassifier) -> Recipe:
-    """The recipe in a model's card; raises ModelError where it has none."""
+    """The recipe in a model's card; raises ModelError if it has none."""
     recipe = _card_recipe(classifier)
     if not recipe:
         raise ModelError(
-            f"{classifier.name} does not say which tiles it was not trained on: "
+            f"{classifier.name} does not record which tiles it was not trained on: "
             "expected a model with its recipe; use --split test"
         )
     return recipe_from(recipe)
 
 
 def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -> tuple[Split, str]:
-    """The tiles to evaluate a model on, and what they are called; ``on`` as of ``TrainedModel``.
+    """The tiles to evaluate a model on, and their name; ``on`` as in ``TrainedModel``.
 
-    Raises ModelError where nobody knows which tiles its recipe kept back.
+    Raises ModelError if the tiles that its recipe held out are unknown, or there are none.
     """
     if on == "test":
         return mnist.load_mnist(data_dir).test, "MNIST test"
@@ -175,20 +175,20 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
     _, validation = recipe.split(mnist.load_mnist(data_dir).train)
     if not len(validation):
         raise ModelError(
-            f"{classifier.name} was trained with all tiles and kept none back: use --split test"
+            f"{classifier.name} was trained on all tiles and held none out: use --split test"
         )
     return validation, f"MNIST validation, {_held_back(recipe)}"
 
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
-    """Evaluates a model, with a bar on a terminal."""
+    """Evaluates a model, with a progress bar on a terminal."""
     with _counted(classifier, "evaluating", len(tiles)) as ask:
         return evaluate(ask, tiles, model=_info(classifier), data_name=data_name)
 
 
 @contextmanager
 def _counted(classifier: AnyClassifier, what: str, total: int) -> Generator[PredictProba]:
-    """A model's answers, counted by a bar on a terminal, of so many tiles in all."""
+    """A model's ``predict_proba`` that advances a progress bar over ``total`` tiles."""
     with work_bar() as bar:
         task = bar.add_task(what, total=total)
 
@@ -205,30 +205,30 @@ def _info(classifier: AnyClassifier) -> ModelInfo:
 
 
 def _load_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines, or the only one of a JSON file; none without a file."""
+    """The objects of a JSON lines file, or, if ``whole``, of a JSON file; empty without a file."""
     if not path.is_file():
         return []
     try:
         text = path.read_text(encoding="utf-8")
         return [json.loads(part) for part in ([text] if whole else text.splitlines())]
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): train the run anew") from error
+        raise DataError(f"{path} cannot be read ({error}): repeat the training") from error
 
 
 class ComparedModel(NamedTuple):
     """A model of a comparison."""
 
-    name: str  # what tells it from the others
+    name: str  # unique in the comparison
     classifier: AnyClassifier
-    facts: Facts  # what is known of it apart from its answers
-    recipe: Recipe | None  # what it was trained from; None if unknown
+    facts: Facts  # properties other than its answers
+    recipe: Recipe | None  # its recipe; None if unknown
 
 
 def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Transfer]:
-    """Scores a model on other data sets, ``NAME`` or ``NAME=FILE`` each, in their order.
+    """Scores a model on other data sets, each ``NAME`` or ``NAME=FILE``, in order.
 
-    Raises DataError where one is unknown, missing or damaged, MissingExtraError where its package
-    is not installed, and ModelError where the model's answers are no probabilities.
+    Raises DataError if one is unknown, missing or damaged, MissingExtraError if its package is not
+    installed, and ModelError if the model's outputs are not probabilities.
     """
     found: list[Transfer] = []
     for data in map(load_external, texts):
@@ -240,9 +240,9 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Tr
 def measure_corrupted(
     classifier: AnyClassifier, split: Split, report: Report, curve_tiles: int = CURVE_TILES
 ) -> Robustness:
-    """Measures a model on tiles that are made worse; ``report`` is what was found before.
+    """Measures a model on corrupted tiles; ``report`` is its evaluation on the clean ones.
 
-    Raises ModelError where its answers are no probabilities.
+    Raises ModelError if its outputs are not probabilities.
     """
     recipe = _card_recipe(classifier)
     with _counted(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
@@ -250,7 +250,7 @@ def measure_corrupted(
 
 
 def time_answers(classifier: AnyClassifier, tiles: npt.NDArray[np.uint8]) -> Speed:
-    """How fast a model answers on this machine, now."""
+    """Measures a model's speed on this machine."""
     with work_bar() as bar:
         bar.add_task("timing", total=None)
         return measure_speed(classifier.predict_proba, tiles)
@@ -264,12 +264,12 @@ def measure_ood(
     data_dir: Path | None = None,
     is_validation: bool = False,
 ) -> Rejection:
-    """Measures when a model should not answer, and whether it knows what is no digit.
+    """Measures a model's uncertainty, and how well it separates digits from negatives.
 
-    Negatives are ``NAME=FILE`` of more sets of no digit. MNIST is needed when the model's graph
-    gives features. Where the digits are those of validation, ways to calibrate are compared too.
+    ``negatives`` are further sets of negatives as ``NAME=FILE``. MNIST is needed if the model's
+    graph has a features output. On validation digits, calibration methods are compared too.
 
-    Raises DataError where fonts or a file cannot be had, or a name is taken, and MissingExtraError
+    Raises DataError if fonts or a file cannot be obtained or a name is taken, and MissingExtraError
     without OpenCV, which draws negatives.
     """
     reconstructor = Reconstructor()
@@ -284,7 +284,7 @@ def measure_ood(
         split,
         _negatives(negatives),
         lambda: _choice(classifier, data_dir),
-        # How well the shipped autoencoder draws tiles again.
+        # The reconstruction error of the shipped autoencoder.
         others={"reconstruction": lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)},
         scaling=is_validation,
     )
@@ -301,7 +301,7 @@ def _negatives(texts: Sequence[str]) -> dict[str, npt.NDArray[np.uint8]]:
         from digitlens.datasets import negatives  # noqa: PLC0415
         from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415
 
-    # Files first: a wrong name is found before fonts are fetched.
+    # Files first: a wrong name is found before fonts are downloaded.
     more = [negatives.load_negatives(name, path) for name, path in files.items()]
     sets = negatives.negative_sets(load_faces("validation"), SEED, DRAWN)
     for one in more:
@@ -312,23 +312,23 @@ def _negatives(texts: Sequence[str]) -> dict[str, npt.NDArray[np.uint8]]:
 
 
 def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
-    """Digits of the training set and negatives like those trained with, to choose a score by."""
+    """Training digits, and negatives like those used in training, for choosing a score."""
     from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV)
     from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
     train = mnist.load_mnist(data_dir).train
     recipe = _card_recipe(classifier)
     known, held = recipe_from(recipe).split(train) if recipe else (train, None)
-    if not held:  # somebody else's model, or one refitted with all of them
+    if not held:  # a foreign model, or one refitted on all tiles
         known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
     made = make_negatives(CHOSEN_NEGATIVES, load_faces("training"), CHOOSING_SEED, known.tiles)
     return Choice(known.evenly(KNOWN), held.evenly(CHOOSING).tiles, {"as in training": made})
 
 
 def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
-    """A shipped model by its name, a run or model folder, or somebody else's ``.onnx`` file.
+    """Opens a shipped model by name, a run or model folder, or a foreign ``.onnx`` file.
 
-    Of the last, ``pixels`` and ``outputs`` are as of ``ForeignClassifier``, None for the default.
+    For the last, ``pixels`` and ``outputs`` are as in ``ForeignClassifier``, None for the default.
     """
     if Path(model).suffix.lower() == ".onnx":
         return ForeignClassifier(model, pixels, outputs or "probabilities")
@@ -336,11 +336,11 @@ def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
 
 
 def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[ComparedModel]:
-    """Opens all models of a comparison; ModelError where one is missing, damaged or given twice."""
+    """Opens all models of a comparison; ModelError if one is missing, damaged or given twice."""
     for one in models:
         if models.count(one) > 1:
             raise ModelError(f"{one} is given twice: expected different models to compare")
-    # The last part of each path where that tells them apart, else the whole of it.
+    # The last part of each path if these are unique, else the whole paths.
     short = [Path(model).name or model for model in models]
     names = short if len(set(short)) == len(short) else models
     found: list[ComparedModel] = []
@@ -353,9 +353,9 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
                 parameters(recipe) if recipe else None,
                 (find_bundle(model) / GRAPH).stat().st_size,
                 classifier.card.results.get("training_seconds"),
-                recipe.as_dict() if recipe else {},  # with fields that are younger than the model
+                recipe.as_dict() if recipe else {},  # with fields newer than the model
             )
-        else:  # a large graph keeps its weights in a file of their own
+        else:  # large graphs keep their weights in a separate file
             parts = (Path(model), Path(f"{model}.data"))
             facts = Facts(size=sum(part.stat().st_size for part in parts if part.is_file()))
         found.append(ComparedModel(name, classifier, facts, recipe))
@@ -363,8 +363,8 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
 
 
 def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
-    """The tiles that no model has learned from; ModelError if they kept different ones."""
-    # Somebody else's model may have learned from any of them.
+    """The tiles that no model was trained on; ModelError if their held-out tiles differ."""
+    # A foreign model may have been trained on any of them.
     kept = [one.recipe.split(train)[1] if one.recipe else None for one in models]
     hashes = [data_sha256(tiles) if tiles else "" for tiles in kept]
     if kept[0] and hashes[0] and len(set(hashes)) == 1:
@@ -373,8 +373,8 @@ def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
         f"{one.name}: {_held_back(one.recipe) if one.recipe else 'no recipe'}" for one in models
     )
     raise ModelError(
-        f"the models did not keep back the same tiles ({held}), so that some have learned what "
-        "others have not: compare on tiles that none of them knows, with --split test or "
+        f"the models did not hold out the same tiles ({held}), so some were trained on tiles that "
+        "others were not: compare on tiles that none was trained on, with --split test or "
         "--data FOLDER"
     )
 
@@ -386,7 +386,7 @@ def _held_back(recipe: Recipe) -> str:
 
 
 def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str) -> Comparison:
-    """Evaluates all models on the same tiles and compares each two."""
+    """Evaluates all models on the same tiles and compares each pair."""
     reports = {one.name: evaluate_model(one.classifier, tiles, data_name) for one in models}
     return compare(data_name, reports, {one.name: one.facts for one in models})
 
@@ -397,7 +397,7 @@ _KNOWN = ("classic", "fast", "pooled", "residual", "separable", "swift")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one block of layers does and gives: maps, or units where ``side`` is 0."""
+    """One block of layers: its operations and output, feature maps or, if ``side`` is 0, units."""
 
     does: str
     channels: int
@@ -406,9 +406,9 @@ class Stage:
 
 
 def stages(recipe: Recipe) -> list[Stage]:
-    """The stages of one network of a recipe, from pixels to the answer.
+    """The stages of one network of a recipe, from the pixels to the probabilities.
 
-    None of an architecture of a user's own, which only PyTorch knows.
+    Empty for a user's own architecture, which is only known to PyTorch.
     """
     if recipe.architecture not in _KNOWN:
         return []
@@ -427,12 +427,12 @@ def stages(recipe: Recipe) -> list[Stage]:
 
 
 def parameters(recipe: Recipe) -> int | None:
-    """Numbers that training can change, of all networks of a recipe; None as of ``stages``."""
+    """Trainable parameters of all networks of a recipe; None for a user's own architecture."""
     return recipe.models * sum(stage.parameters for stage in stages(recipe)) or None
 
 
 def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
-    """A block of convolutions on maps of a side, as ``tile_networks`` builds it."""
+    """A block of convolutions on maps of ``side`` pixels, as ``tile_networks`` builds it."""
     way, is_first, (given, width) = recipe.architecture, number == 0, channels
     is_stem = is_first and way in ("pooled", "separable")  # one convolution, pooled
     is_separable = way == "separable" and not is_stem
@@ -456,7 +456,7 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
         weights += kernels + constants
     words = [_several(count, "separable convolution" if is_separable else "convolution", kernel)]
     words += ["stride 2"] if halves else []
-    words += ["filters given"] if is_fixed else []
+    words += ["fixed filters"] if is_fixed else []
     if way == "residual":
         weights += 2 * recipe.convs * (9 * width * width + constants)
         words.append(_several(recipe.convs, "residual pair", 3))

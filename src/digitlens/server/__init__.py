@@ -1,1 +1,1 @@
-"""Serves the reader: an HTTP API, and a page to draw, upload and photograph on."""
+"""Serves the reader: an HTTP API, and a web page for drawings, uploads and photos."""

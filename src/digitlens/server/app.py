@@ -1,4 +1,4 @@
-"""Puts the application of one server together, with the document of its API, and runs it."""
+"""Builds the server's application and OpenAPI document, and runs it in one or more processes."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ HEADERS = {
 }
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _log = logging.getLogger("digitlens.server")
-_GRACE = 5.0  # seconds more than the time limit, for what runs when the server is told to stop
-_TURNS = 3  # of the event loop, in which it accepts who has connected already
-# Said here, because what Python says depends on its version and on the machine.
+_GRACE = 5.0  # seconds beyond the time limit that running requests get when the server stops
+_TURNS = 3  # of the event loop, in which clients that have already connected are accepted
+# Listed here, because Python's mimetypes depend on its version and on the machine.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -72,10 +72,10 @@ _TYPES = {
 
 
 def serve(settings: Settings, ready: Callable[[str], object]) -> None:
-    """Loads the models, listens, and answers until SIGINT or SIGTERM; then finishes what runs.
+    """Loads the models and serves until SIGINT or SIGTERM, then finishes running requests.
 
-    ``ready`` is called with the address once requests are answered. Raises ModelError where a model
-    is missing or damaged, and OSError where the address cannot be listened on.
+    Calls ``ready`` with the address once requests are answered. Raises ModelError if a model is
+    missing or damaged, and OSError if the address cannot be listened on.
     """
     if settings.processes > 1:
         Processes(settings).run(ready)
@@ -90,7 +90,7 @@ def _listener(settings: Settings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Listens with a service, and says when it is ready."""
+    """A uvicorn server for a service; reports when it is ready."""
 
     def __init__(self, service: Service, ready: Callable[[str], object]) -> None:
         self._service = service
@@ -106,21 +106,21 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     def listen(self, listener: socket.socket | None = None) -> None:
-        """Answers until it is told to stop."""
+        """Serves until it is stopped."""
         with (
             listener or _listener(self._service.settings) as listening,
-            contextlib.suppress(KeyboardInterrupt),  # raised again by uvicorn once all is done
+            contextlib.suppress(KeyboardInterrupt),  # uvicorn raises it again after shutdown
         ):
             self.run([listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen, then says where."""
+        """Starts to listen, then passes the address to ``ready``."""
         await super().startup(sockets)
         host, port = (sockets or [])[0].getsockname()[:2]
         self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers whoever has connected, then stops."""
+        """Answers clients that have already connected, then stops."""
         self._service.stopping = True
         protocol: Any = self.config.http
         protocol.ending = True
@@ -130,9 +130,9 @@ class Server(uvicorn.Server):
 
 
 class Processes:
-    """Processes that answer at one address; one that dies is replaced, and on SIGHUP each is.
+    """Server processes at one address; replaces a process that dies, and all of them on SIGHUP.
 
-    The socket is held here: who connects while one of them is replaced waits for the others.
+    This process holds the socket: the others accept connections while one is replaced.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -140,7 +140,7 @@ class Processes:
         self._running: list[SpawnProcess] = []
 
     def run(self, ready: Callable[[str], object]) -> None:
-        """Keeps them up until SIGINT or SIGTERM; see ``serve``."""
+        """Keeps the processes running until SIGINT or SIGTERM; see ``serve``."""
         told, tell = multiprocessing.Pipe(duplex=False)
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), lambda number, _: tell.send(number))
@@ -155,7 +155,7 @@ class Processes:
                 ready(addresses[0])
                 self._keep(listener, told)
             finally:
-                listener.close()  # or who connects now would wait for nobody
+                listener.close()  # otherwise new connections would wait without an answer
                 for process in self._running:
                     process.terminate()
                 for process in self._running:
@@ -170,17 +170,17 @@ class Processes:
                     return
                 self._renew(listener)
             for process in [each for each in self._running if not each.is_alive()]:
-                _log.error("a process has ended with code %s, another one begins", process.exitcode)
+                _log.error("a process exited with code %s, starting a new one", process.exitcode)
                 self._end(process)
                 self._await(*self._begin(listener))
 
     def _renew(self, listener: socket.socket) -> None:
-        """Replaces each by a new one, which loads the models anew, as long as that can."""
+        """Replaces the processes one by one, which reloads the models; stops if a start fails."""
         for process in self._running.copy():
             try:
                 self._await(*self._begin(listener))
             except (DigitlensError, OSError) as error:
-                _log.error("the new process does not start, the old one stays: %s", error)
+                _log.error("the new process failed to start, keeping the old one: %s", error)
                 return
             self._end(process)
 
@@ -190,12 +190,12 @@ class Processes:
         return process, heard
 
     def _await(self, process: SpawnProcess, heard: Connection) -> str:
-        """Waits until a process answers; gives its address."""
+        """Waits until a process serves and returns its address; raises its error if it fails."""
         try:
             said = heard.recv()
         except EOFError:
             process.join()
-            said = DigitlensError(f"a process of the server ended with code {process.exitcode}")
+            said = DigitlensError(f"a server process exited with code {process.exitcode}")
         if isinstance(said, Exception):
             self._running.remove(process)
             raise said
@@ -205,13 +205,13 @@ class Processes:
         self._running.remove(process)
         process.terminate()
         process.join()
-        mark_process_dead(process.pid)  # what waited there does no longer; what it answered counts
+        mark_process_dead(process.pid)  # drops its live gauges, keeps its counters
 
 
 def _answer(said: Connection, what: tuple[Settings, socket.socket]) -> None:
-    """What one of several processes does."""
+    """The main function of one server process."""
     settings, listener = what
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a terminal, which tells the parent too
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # terminals also send it to the parent
     try:
         service = start(settings)
     except Exception as error:
@@ -228,38 +228,38 @@ def _end_with_parent() -> None:
 
 
 def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
-    """What every server here has in common: a line a request costs time, and nobody reads it."""
+    """The uvicorn configuration of all servers here, without access logs, which cost time."""
     return uvicorn.Config(
         app,
         http=limits.http_protocol(idle_time),
         ws="none",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # no answer depends on an address
+        proxy_headers=False,  # no answer depends on the client's address
         server_header=False,
         **more,
     )
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of one server; the pool of its service is closed when it stops."""
+    """The application of one server; closes the service's pool when it stops."""
     app = FastAPI(
         title="digitlens",
         version=__version__,
         description="Reads the numbers on pictures, and says so when it is not sure.",
-        docs_url=None,  # the pages of FastAPI load scripts from elsewhere
+        docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
     )
     app.state.service = service
     app.router.routes += [*routes.router.routes, *routes.protocol.routes]
-    app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
+    app.router.default = Assets()  # after the routes, so that a wrong method on them is a 405
     answer_refusals(app)
     app.openapi = cache(partial(_document, app))
-    settings = service.settings  # of the middleware that follows, the innermost first
+    settings = service.settings  # middleware is added from the innermost to the outermost
     app.add_middleware(Gate, settings=settings)
-    if settings.cors:  # outside of the gate: browsers ask without the token whether they may ask
+    if settings.cors:  # outside the gate: browsers send preflight requests without the token
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors,
@@ -279,14 +279,14 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 class Guard:
-    """The outermost middleware: security headers, the last resort for mistakes, time taken."""
+    """The outermost middleware: security headers, unexpected exceptions, request metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on and looks after its answer."""
+        """Passes a request on; adds headers to the answer and counts it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -301,13 +301,13 @@ class Guard:
 
         try:
             await self._app(scope, receive, answer)
-        except Exception as error:  # nothing that a client sends may end in a broken connection
+        except Exception as error:  # no request may end in a broken connection
             _log.exception("%s %r failed", scope["method"], scope["path"])
             refusal = limits.of_exception(error)
             scope[REFUSED] = refusal.kind
             if not status:
                 await limits.refused(refusal, scope["path"])(scope, receive, answer)
-        # As it is declared, never as it is asked for: clients could make up any number of routes.
+        # The declared path, never the requested one: clients could invent any number of labels.
         route: Any = scope.get("route")
         path = route.path if isinstance(route, APIRoute) else "other"
         self._metrics.request(path, status, time.perf_counter() - start)
@@ -316,14 +316,14 @@ class Guard:
 
 
 class Assets(StaticFiles):
-    """The files below one folder; ``/`` is ``index.html``."""
+    """Serves the files below one folder; ``/`` is ``index.html``."""
 
     def __init__(self, folder: Path = STATIC) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file at a path; whatever is asked of a file that is not there is not found."""
-        if not self._has(path):  # also where it is posted to: 404 rather than 405
+        """The file at a path; 404 if it does not exist, for every method."""
+        if not self._has(path):  # also for POST: 404 rather than 405
             raise HTTPException(404)
         return await super().get_response(path, scope)
 
@@ -334,19 +334,19 @@ class Assets(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """A file with its type, or that it has not changed."""
+        """A file with its content type, or 304 if it has not changed."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         known = _TYPES.get(Path(full_path).suffix, "application/octet-stream")
         if response.status_code == 200:
             response.headers["Content-Type"] = known
-        # Kept by the browser, but asked for each time: a new version must not mix with an old one.
+        # Cached but revalidated each time: files of two versions must not mix.
         response.headers["Cache-Control"] = "no-cache"
         return response
 
     def _has(self, path: str) -> bool:
         try:
             return bool(self.lookup_path("index.html" if path == "." else path)[0])
-        except (OSError, ValueError):  # a name too long, or with a null character
+        except (OSError, ValueError):  # too long, or with a null character
             return False
 
 
@@ -360,7 +360,7 @@ _MODELS = (
 )
 _REF = "#/components/schemas/"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
-# Black, 1 x 1: the least there is to try with.
+# Black, 1 x 1: the smallest example.
 _PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
@@ -377,7 +377,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     wanted = [(model, "validation") for model in _MODELS]
     _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
     known |= definitions["$defs"]
-    for name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, which answer nothing here
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, never returned here
         known.pop(name, None)
     for path, body in _bodies(known["ReadOptions"]).items():
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
@@ -388,7 +388,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _bodies(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each route that takes a body accepts, by type; a form has options as fields."""
+    """The request bodies of each POST route by content type; in forms, options are fields."""
     files = {"type": "array", "items": _BYTES["schema"], "minItems": 1, "maxItems": limits.PICTURES}
     fields = options["properties"] | {"file": files}
     form = options | {"title": "ReadForm", "properties": fields, "required": ["file"]}
@@ -410,7 +410,7 @@ def _bodies(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _parameters(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Options as parameters of the query."""
+    """Options as query parameters."""
     return [
         {
             "name": name,
@@ -424,7 +424,7 @@ def _parameters(options: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _describe_token(document: dict[str, Any]) -> None:
-    scheme = {"type": "http", "scheme": "bearer", "description": "If the server was given a token."}
+    scheme = {"type": "http", "scheme": "bearer", "description": "If the server has a token."}
     document["components"]["securitySchemes"] = {"token": scheme}
     for path, operations in document["paths"].items():
         for operation in operations.values():

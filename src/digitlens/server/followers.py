@@ -1,4 +1,4 @@
-"""What follows a training, as was asked for: a page in the browser, files for TensorBoard."""
+"""Optional followers of a training: a live page in the browser, and files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
 
-_RELOAD = 3.0  # seconds in which a page that went may come back
+_RELOAD = 3.0  # seconds to wait for a closed page to be reloaded
 
 
 class Followers:
-    """Page and files that follow one training, for as long as a block lasts.
+    """Live page and TensorBoard files of one training, open for the duration of a block.
 
     Attributes:
-        wanted: Whether anything is to follow.
-        address: Of the page; empty before it is there.
+        wanted: Whether a page or files were requested.
+        address: Address of the page; empty before it is served.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Followers:
         tensorboard: bool = False,
         events: Path | None = None,
     ) -> None:
-        """How it is followed, each as the option of that name.
+        """Arguments are named like the options of ``digitlens train``.
 
-        ``events`` is the folder of files for TensorBoard; otherwise ``tensorboard`` in the run's.
+        ``events`` is the folder for TensorBoard files; default ``tensorboard`` in the run folder.
         """
         self._watch, self._port, self._open_page, self._events = watch, port, open_page, events
         self._board_wanted = tensorboard or events is not None
@@ -55,7 +55,7 @@ class Followers:
         self._board: TensorBoard | None = None
 
     def __enter__(self) -> Followers:
-        """Finds out before anything is trained whether a package is missing or the port taken."""
+        """Checks for missing packages and a taken port before the training starts."""
         if self.wanted:
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")
@@ -69,11 +69,11 @@ class Followers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the server and closes the files."""
+        """Stops the server and closes the files."""
         self._stack.close()
 
     def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
-        """Begins to follow: the page is there, and the browser opens it."""
+        """Opens the TensorBoard files, serves the page and opens it in the browser."""
         if not self.wanted:
             return
         from digitlens.training.monitor import SAMPLE, TensorBoard  # noqa: PLC0415
@@ -82,21 +82,21 @@ class Followers:
             events = self._events or folder / "tensorboard"
             self._board = TensorBoard(events, recipe.as_toml())
             self._stack.callback(self._board.close)
-            note(f"to look at it:  tensorboard --logdir {events}")
+            note(f"to view it:  tensorboard --logdir {events}")
         if self._watch:
             held_out = len(splits[1]) > 0
             sample = splits[int(held_out)].evenly(SAMPLE)
-            kind = "held-out digits" if held_out else "training digits, as none are held out"
+            kind = "held-out digits" if held_out else "training digits, since none are held out"
             self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
 
     @property
     def on_step(self) -> OnStep | None:
-        """The hook of ``train``; None if nobody follows."""
+        """The hook that ``train`` calls after steps; None without followers."""
         return self._hook("on_step")
 
     @property
     def on_epoch(self) -> OnCheck | None:
-        """The other hook."""
+        """The hook that ``train`` calls after epochs; None without followers."""
         return self._hook("on_epoch")
 
     def _hook(self, name: str) -> Callable[[Any], None] | None:
@@ -109,16 +109,16 @@ class Followers:
         return tell if hooks else None
 
     def end(self, trained: Trained[Any]) -> None:
-        """Tells the page that training is over; it answers with the network that is kept."""
+        """Reports to the page that training is over; it then answers with the kept network."""
         if self._watcher and self._live:
             self._watcher.keep(trained.network)
             self._live.end(_ending(trained))
 
     def linger(self) -> None:
-        """Keeps the page up while somebody has it open; not in a script, which would hang."""
+        """Keeps serving the page while a browser has it open; on a terminal only."""
         if not (self._live and self._live.readers and sys.stderr.isatty()):
             return
-        note("the page goes on answering until it is closed (Ctrl-C ends)")
+        note("the page is served until it is closed (stop with Ctrl-C)")
         seen = time.monotonic()
         with suppress(KeyboardInterrupt):
             while time.monotonic() - seen < _RELOAD:
@@ -141,7 +141,7 @@ class Followers:
 
 
 def _has_display() -> bool:
-    """Whether a browser would have a screen; a browser in the terminal would take it over."""
+    """Whether there is a display; a text browser would take over the terminal."""
     has_screen = sys.platform in ("darwin", "win32")
     return has_screen or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 

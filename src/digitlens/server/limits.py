@@ -1,8 +1,8 @@
-"""What one server takes on: its settings, who may ask, how large and how slow.
+"""Settings and limits of one server: host names, token, sizes and time limits; refusals.
 
-``Gate`` checks host, token and size, ``http_protocol`` gives up slow connections. Every refusal has
-a kind, which decides status and title, and is the label it is counted under. Limits that clients
-rely on, and that are in the OpenAPI document, are constants; the others are fields of ``Settings``.
+``Gate`` checks host, token and size; ``http_protocol`` drops slow connections. Every refusal has a
+kind, which determines its status and title, and is its label in the metrics. Limits that are part
+of the API, and in the OpenAPI document, are constants; the others are fields of ``Settings``.
 """
 
 from __future__ import annotations
@@ -33,42 +33,42 @@ from digitlens.models.session import cores
 
 MEDIA_TYPE = "application/problem+json"
 PROTOCOL = "/v2"  # below it, errors have the shape of the Open Inference Protocol
-REFUSED = "digitlens.refused"  # where the kind of a refusal stands in the scope, to be counted
+REFUSED = "digitlens.refused"  # key of the refusal's kind in the scope, for the metrics
 
-PICTURES = 64  # a request
-PAGES = 100  # of all pictures of a request together
-TILES = 1024  # a request: half a second of one core
+PICTURES = 64  # per request
+PAGES = 100  # per request, over all its pictures
+TILES = 1024  # per request: half a second of one core
 
-_LINGER = 1.0  # seconds for a request on an open connection when the server is told to stop
+_LINGER = 1.0  # seconds to wait for a request on an open connection when the server stops
 _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 _POSITIVE = ("processes", "workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
 _LOCKED = ("/v1/", "/v2/", "/metrics")
-_OPEN = (f"{PROTOCOL}/health/",)  # probes of the system that starts and stops servers
+_OPEN = (f"{PROTOCOL}/health/",)  # probed by orchestrators, without a token
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is set up."""
+    """Configuration of a server."""
 
     host: str = "127.0.0.1"  # address to listen on
-    port: int = 8000  # port to listen on; 0 takes a free one
-    # the classifier of tiles: a shipped model's name, or a model or run folder
+    port: int = 8000  # port to listen on; 0 picks a free one
+    # tile classifier: the name of a shipped model, or a model or run folder
     model: str | Path = DEFAULT
-    pages: str | Path = PAGE_MODEL  # the digit detector, in the same way
-    processes: int = 1  # that answer; threads, queue and memory are shared out among them
+    pages: str | Path = PAGE_MODEL  # digit detector, given in the same way
+    processes: int = 1  # server processes; threads, queue and memory are divided among them
     workers: int = field(default_factory=cores)  # threads that decode and read, each on one core
-    queue: int = 128  # requests that may wait for a worker; the next one is refused
+    queue: int = 128  # maximum number of requests waiting for a worker; more are refused
     time_limit: float = 30.0  # seconds from the end of a request's body to its answer
     body_limit: int = 32_000_000  # bytes of one request's body
     body_time: float = 30.0  # seconds for one request's body to arrive
-    # seconds for the head of a request to arrive, on a new connection and between two requests
+    # seconds for the head of a request to arrive, on a new connection or between two requests
     idle_time: float = 15.0
-    memory: int = 512_000_000  # bytes of all bodies that are held at a time
-    cors: tuple[str, ...] = ()  # origins whose pages may ask, ``*`` for all; none by default
-    # names by which the server may be called; none for any, or, where it listens to this machine
-    # alone and wants no token, for those of this machine: see ``names``
+    memory: int = 512_000_000  # maximum bytes of all request bodies held at once
+    cors: tuple[str, ...] = ()  # origins that may use the API, ``*`` for all; none by default
+    # accepted host names; if empty, any name, or, if the server listens on this machine only and
+    # has no token, this machine's local names: see ``names``
     hosts: tuple[str, ...] = ()
-    # what clients must present as bearer token; empty for no token
+    # bearer token that clients must present; empty for none
     token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -80,35 +80,35 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"expected port from 0 to 65535, found {self.port}")
         if self.processes > 1 and sys.platform == "win32":
-            raise ValueError("expected 1 for processes: on Windows several cannot share a port")
+            raise ValueError("expected 1 for processes: on Windows, processes cannot share a port")
 
     @property
     def of_each(self) -> Settings:
-        """What each of its processes takes on."""
+        """The settings of each of its processes."""
         workers, queue = (-(-size // self.processes) for size in (self.workers, self.queue))
         memory = max(self.memory // self.processes, self.body_limit)
         return replace(self, processes=1, workers=workers, queue=queue, memory=memory)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names by which the server may be called, in small letters; none for any.
+        """The accepted host names in lower case; empty for any.
 
-        A page elsewhere may give its own name the address of this machine, and then its scripts
-        may ask what listens there (DNS rebinding): under that name.
+        Checking them prevents DNS rebinding: a web site that resolves its own name to this
+        machine's address lets its scripts send requests here, but under that name.
         """
         own = _LOCAL if self.host in _LOCAL and not self.token else ()
         return tuple(host.lower() for host in self.hosts or own)
 
 
 class Gate:
-    """Middleware in front of all routes."""
+    """Middleware in front of all routes: checks host, token, size and time of requests."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
         self._names = settings.names
         self._token = settings.token.encode()
-        self._held = 0  # bytes of all bodies held at the moment
+        self._held = 0  # bytes of all bodies currently held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
@@ -120,7 +120,7 @@ class Gate:
 
         async def counted() -> Message:
             nonlocal size, complete
-            if complete:  # what follows is that the client is gone, whenever that may be
+            if complete:  # the next message is the disconnect, which has no time limit
                 return await receive()
             try:
                 async with asyncio.timeout_at(end):
@@ -137,25 +137,25 @@ class Gate:
         try:
             self._check(scope)
             await self._app(scope, counted, send)
-        except Refusal as refusal:  # before any route was reached
+        except Refusal as refusal:  # raised before a route was reached
             scope[REFUSED] = refusal.kind
             await refused(refusal, scope["path"])(scope, receive, send)
         finally:
             self._held -= size
 
     def _hold(self, more: int, size: int) -> None:
-        """Makes room for ``more`` bytes of a body of which ``size`` are there with them."""
+        """Reserves ``more`` bytes for a body that has ``size`` bytes so far, these included."""
         self._held += more
         if size > self._settings.body_limit:
             raise self._too_large(f"more than {self._settings.body_limit:,}")
         if self._held > self._settings.memory:
-            detail = "the server is receiving too much at a time: try again in 1 s"
+            detail = "the server is receiving too much data at once: try again in 1 s"
             raise Refusal("memory-full", detail, {"Retry-After": "1"})
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if self._names and _name(headers.get("host", "")) not in self._names:
-            expected = "expected a name that the server goes by: `--allow-host` gives it one"
+            expected = "expected a host name that the server accepts: add it with `--allow-host`"
             raise Refusal("wrong-host", expected)
         locked = scope["path"].startswith((*_LOCKED, PROTOCOL))
         if self._token and locked and not scope["path"].startswith(_OPEN):
@@ -168,7 +168,7 @@ class Gate:
 
     def _check_token(self, presented: str) -> None:
         scheme, _, token = presented.partition(" ")
-        # Headers are bytes, which the framework takes for Latin-1.
+        # Headers are bytes, which the framework decodes as Latin-1.
         same = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
         if scheme.lower() != "bearer" or not same:
             expected = "expected the server's token as  Authorization: Bearer TOKEN, "
@@ -187,19 +187,19 @@ def _name(host: str) -> str:
 
 
 def http_protocol(idle_time: float) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn that waits for the head of a request no longer than that.
+    """A protocol class for uvicorn that waits at most ``idle_time`` seconds for a request head.
 
-    uvicorn waits without end for a head that never ends, and for what is left of a body that was
-    refused already. Open connections are what a server runs out of first.
+    uvicorn itself waits indefinitely for an incomplete head, and for the rest of a refused body.
+    Open connections are the first resource that a server runs out of.
     """
     return type("TimeoutProtocol", (_TimeoutProtocol,), {"idle_time": idle_time})
 
 
 class _LingeringTransport:
-    """A transport that is closed one way only while the client is still sending.
+    """A transport that is half-closed while the client is still sending.
 
-    Closed both ways at once, it would be reset, and the client would see that in place of why its
-    body was refused.
+    A full close would reset the connection, and the client would see the reset instead of the
+    refusal of its body.
     """
 
     def __init__(self, transport: asyncio.Transport, sending: Callable[[], bool]) -> None:
@@ -221,13 +221,13 @@ class _LingeringTransport:
         try:
             self._transport.write_eof()
             self._transport.resume_reading()
-        except OSError:  # the client is gone already
+        except OSError:  # the client has already disconnected
             self._transport.close()
 
 
 class _TimeoutProtocol(H11Protocol):
     idle_time: float
-    ending = False  # whether each connection ends with its next answer
+    ending = False  # whether each connection closes after its next answer
     _alarm: asyncio.TimerHandle | None = None
     _lingering: _LingeringTransport
 
@@ -241,7 +241,7 @@ class _TimeoutProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering.half_closed:  # it has its answer
+        if self._lingering.half_closed:  # already answered
             return
         before = self.cycle
         super().data_received(data)
@@ -253,11 +253,11 @@ class _TimeoutProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         before = self.cycle
         super().on_response_complete()
-        if self.cycle is before:  # otherwise the next request was here already
+        if self.cycle is before:  # otherwise the next request has already arrived
             self._wait(self.idle_time)
 
     def shutdown(self) -> None:
-        """Ends the connection, once what is asked on it or is under way to it is answered."""
+        """Closes the connection after the current or an arriving request is answered."""
         self.ending = True
         cycle: Any = self.cycle  # None before the first request
         if cycle and not cycle.response_complete:
@@ -266,12 +266,12 @@ class _TimeoutProtocol(H11Protocol):
             self._wait(_LINGER)
 
     def _end(self) -> None:
-        """Says that there will be no further answer, and sees to it."""
+        """Announces in the current answer that the connection closes, and disables keep-alive."""
         self.cycle.keep_alive = False
         self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _refused(self) -> bool:
-        """Whether the request was answered before all of it was here."""
+        """Whether the request was answered before all of it arrived."""
         cycle: Any = self.cycle
         return bool(cycle and cycle.response_complete and cycle.more_body)
 
@@ -286,33 +286,33 @@ class _TimeoutProtocol(H11Protocol):
 
 
 _URN = "urn:problem-type:digitlens:"
-_SHOWN = 3  # faults of one request
+_SHOWN = 3  # faults listed per request
 
 
-# Of each kind of refusal the HTTP status, and what is the matter, the same each time.
+# HTTP status and fixed title of each kind of refusal.
 KINDS = {
     "malformed": (400, "The request cannot be parsed"),
-    "unauthorized": (401, "A token is needed"),
-    "not-found": (404, "There is nothing here"),
-    "method-not-allowed": (405, "This is asked for in another way"),
+    "unauthorized": (401, "A token is required"),
+    "not-found": (404, "There is nothing at this address"),
+    "method-not-allowed": (405, "This method is not allowed here"),
     "slow-body": (408, "The request took too long to arrive"),
     "too-large": (413, "The request is too large"),
-    "unsupported-type": (415, "This type of content is not read"),
-    "wrong-host": (421, "The server does not go by this name"),
-    "invalid": (422, "The request asks for something impossible"),
+    "unsupported-type": (415, "This content type is not supported"),
+    "wrong-host": (421, "The server does not accept this host name"),
+    "invalid": (422, "The request has invalid values"),
     "picture": (422, "A picture cannot be read"),
     "queue-full": (429, "Too many requests are waiting"),
-    "memory-full": (429, "Too much is being sent at a time"),
-    "gone": (499, "The client is gone"),
-    "internal": (500, "The server has made a mistake"),
+    "memory-full": (429, "Too much data is being received at once"),
+    "gone": (499, "The client closed the connection"),
+    "internal": (500, "The server failed to handle the request"),
     "stopping": (503, "The server is stopping"),
     "time-limit": (504, "The answer took too long"),
 }
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
-class Refusal(Exception):  # noqa: N818  (not an error of the server's)
-    """A request is not answered: a key of ``KINDS``, and what was wrong, for a person."""
+class Refusal(Exception):  # noqa: N818  (not a fault of the server)
+    """A request is refused: its kind, a key of ``KINDS``, and a readable reason."""
 
     def __init__(self, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -322,7 +322,7 @@ class Refusal(Exception):  # noqa: N818  (not an error of the server's)
 
 
 class Problem(BaseModel):
-    """Problem details as of RFC 9457."""
+    """Problem details as defined in RFC 9457."""
 
     type: str = Field(examples=[_URN + "picture"])
     title: str = Field(examples=["A picture cannot be read"])
@@ -332,7 +332,7 @@ class Problem(BaseModel):
 
 
 def refused(refusal: Refusal, path: str) -> Response:
-    """The response that says why a request to ``path`` is refused."""
+    """The response to a refused request to ``path``."""
     status, title = KINDS[refusal.kind]
     if path == PROTOCOL or path.startswith(PROTOCOL + "/"):
         content, media = {"error": refusal.detail}, "application/json"
@@ -344,37 +344,37 @@ def refused(refusal: Refusal, path: str) -> Response:
 
 
 def explain(errors: Iterable[Any]) -> str:
-    """The first few faults that pydantic found, in words."""
+    """The first few faults that pydantic found, as text."""
     texts = [_fault(error) for error in errors]
     more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
     return "; ".join(texts[:_SHOWN] + more)
 
 
 def invalid(error: ValidationError) -> Refusal:
-    """The refusal of what pydantic found wrong with a request."""
+    """The refusal of a request that pydantic found invalid."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     kinds = {"json_invalid": "malformed", "too_long": "too-large"}
     return Refusal(kinds.get(errors[0]["type"], "invalid"), explain(errors))
 
 
 def of_exception(error: Exception) -> Refusal:
-    """The refusal that an exception amounts to; of the server's own mistakes it tells nothing."""
+    """The refusal for an exception; unexpected exceptions are not described to the client."""
     if isinstance(error, Refusal):
         return error
     make = next((make for kind, make in _MAKERS if isinstance(error, kind)), None)
     if make:
         return make(error)
-    return Refusal("internal", "the request could not be answered; the server's log says why")
+    return Refusal("internal", "the request could not be answered; see the server's log")
 
 
 def answer_refusals(app: FastAPI) -> None:
-    """Has an application answer with problems whatever goes wrong on purpose."""
+    """Makes an application answer expected exceptions with problem details."""
     for error in (Refusal, *(kind for kind, _ in _MAKERS)):
         app.add_exception_handler(error, _answer_refusal)
 
 
 def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """What an OpenAPI operation may answer in place of success."""
+    """OpenAPI responses for kinds of refusal."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles: dict[int | str, list[str]] = {}
     for status, title in map(KINDS.__getitem__, kinds):

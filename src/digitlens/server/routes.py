@@ -1,7 +1,7 @@
-"""The routes: pictures and tiles in, readings, predictions and drawings out; models and health.
+"""The HTTP routes: readings, tables, predictions and reconstructions; models, health and metrics.
 
-``/v1`` is the API of digitlens. ``/v2`` is the classifier by the Open Inference Protocol, version
-2, with tensors both ways as JSON or as bytes after it (the extension for binary data).
+``/v1`` is the API of digitlens. ``/v2`` serves the classifier by the Open Inference Protocol,
+version 2; tensors are JSON, or bytes after the JSON (the binary tensor data extension).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 
 class _Plain(APIRoute):
-    """A route of which FastAPI calls the endpoint at once where that makes its answer itself.
+    """A route that calls an endpoint that builds its own response directly.
 
-    To look for what else it may want takes a tenth of the time of a small request.
+    FastAPI's dependency resolution would take a tenth of the time of a small request.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -75,7 +75,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def _post(path: str, tag: str, answer: type[BaseModel], summary: str) -> Callable[[T], T]:
-    """A route that takes a body and answers with JSON, or with a problem."""
+    """A route that accepts a body and answers with JSON, or with a problem."""
     known: dict[int | str, dict[str, Any]] = {200: {"model": answer}, **PROBLEMS}
     return router.post(path, tags=[tag], response_class=Response, responses=known, summary=summary)
 
@@ -84,11 +84,11 @@ def _post(path: str, tag: str, answer: type[BaseModel], summary: str) -> Callabl
 async def read(request: Request) -> Response:
     """Reads one or many pictures, and every page of PDF and TIFF files.
 
-    Send a picture as the whole body, files as `multipart/form-data`, or base64 in JSON. The
-    options stand in the query, and in forms and JSON also in fields of the same names.
+    Send one picture as the request body, files as `multipart/form-data`, or base64 in JSON. Give
+    options in the query, or, in forms and JSON, in fields of the same names.
     """
     service = service_of(request)
-    # FastAPI takes longer to fill in a model of the query than to do all else for a request.
+    # FastAPI would take longer to fill a query model than for the rest of the request.
     options = options_of(request.query_params.multi_items())
     receive = await receive_pictures(request, options)
 
@@ -115,7 +115,7 @@ def _identity(card: Card | LineCard) -> dict[str, str]:
 
 
 def _since(start: float) -> float:
-    """Time on the clock of jobs, in tenths of milliseconds."""
+    """Seconds since ``start`` on the clock of jobs, rounded to 0.1 ms."""
     return round(time.perf_counter() - start, 4)
 
 
@@ -124,12 +124,12 @@ def _encoded(answer: dict[str, Any]) -> bytes:
 
 
 def _answer(card: Card | LineCard, job: Job[bytes], **found: Any) -> bytes:
-    """What was found, after the model that was asked and how long it took."""
+    """The JSON answer: model and time, followed by the results."""
     return _encoded({"model": _identity(card), "seconds": _since(job.started), **found})
 
 
 def _with_tiles(reading: Reading) -> dict[str, Any]:
-    """A reading whose digits have the tiles that the classifier saw, in base64, if it did."""
+    """A reading as JSON; digits have the classifier's input in base64, empty if it did not run."""
     values = reading.as_dict()
     for digit, told in zip(chain(*reading.lines), chain(*values["lines"]), strict=True):
         tile = b"" if digit.tile is None else digit.tile.tobytes()
@@ -140,7 +140,7 @@ def _with_tiles(reading: Reading) -> dict[str, Any]:
 def _read_pages(
     upload: Upload, job: Job[bytes], read: Callable[[Page], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What is found on each page of all pictures, if they are not too many, and which it is."""
+    """The results of all pages of all pictures, with file name and page number, up to a limit."""
     left, found = PAGES, list[dict[str, Any]]()
     for picture in upload.pictures:
         job.check()
@@ -161,7 +161,7 @@ def _read_pages(
 async def table(request: Request) -> Response:
     """Reads the largest table of each picture and page, cell by cell.
 
-    Send pictures as for `/v1/read`. What is known of the table stands in the query.
+    Send pictures as for `/v1/read`, and the options of the table in the query.
     """
     service = service_of(request)
     options = TableQuery.model_validate(dict(request.query_params))
@@ -185,9 +185,9 @@ async def table(request: Request) -> Response:
 
 @_post("/v1/classify", "classifying", schemas.ClassifyAnswer, "Classify tiles")
 async def classify(request: Request) -> Response:
-    """Says of tiles, 28 x 28 pixels with ink bright on dark as in MNIST, which digits they are.
+    """Classifies tiles of 28 x 28 pixels, ink bright on dark as in MNIST, as digits.
 
-    Send rows of numbers or base64 in JSON, or the bytes of all tiles as the whole body.
+    Send rows of numbers or base64 in JSON, or the bytes of all tiles as the request body.
     """
     service = service_of(request)
     receive = await receive_tiles(request)
@@ -213,7 +213,7 @@ async def classify(request: Request) -> Response:
     summary="The models of this server",
 )
 async def models(request: Request) -> Response:
-    """Names, hashes, thresholds and measured results of the models of this server."""
+    """Returns names, hashes, thresholds and measured results of the models of this server."""
     cards = service_of(request).cards
     content = {"models": [_card_facts(role, card) for role, card in cards.items()]}
     return Response(json.dumps(content), media_type=JSON)
@@ -232,17 +232,17 @@ def _card_facts(role: str, card: Card | LineCard) -> dict[str, Any]:
 
 
 def _without_lists(results: dict[str, Any]) -> dict[str, Any]:
-    """Results without the long lists that only the reader itself needs."""
+    """Results without the long lists, which only the reader itself needs."""
     plain = {key: value for key, value in results.items() if isinstance(value, int | float | str)}
     parts = {k: _without_lists(part) for k, part in results.items() if isinstance(part, dict)}
     return plain | {key: part for key, part in parts.items() if part}
 
 
-@_post("/v1/reconstruct", "reconstructing", schemas.ReconstructAnswer, "Draw tiles again")
+@_post("/v1/reconstruct", "reconstructing", schemas.ReconstructAnswer, "Reconstruct tiles")
 async def reconstruct(request: Request) -> Response:
-    """Draws tiles again from a short code, and says how far from them that is.
+    """Reconstructs tiles with an autoencoder and returns the reconstruction errors.
 
-    The less like a digit of MNIST a tile is, the worse it is drawn. Send tiles as for
+    The less a tile looks like an MNIST digit, the larger its error. Send tiles as for
     `/v1/classify`.
     """
     service = service_of(request)
@@ -268,15 +268,15 @@ async def reconstruct(request: Request) -> Response:
 
 @router.get("/healthz", tags=["health"], summary="Whether the server is alive")
 async def healthz() -> schemas.Health:
-    """Answers as long as the server runs at all."""
+    """Succeeds as long as the server is running."""
     return schemas.Health()
 
 
 @router.get(
-    "/readyz", tags=["health"], responses=responses("stopping"), summary="Whether it takes requests"
+    "/readyz", tags=["health"], responses=responses("stopping"), summary="Whether it is ready"
 )
 async def readyz(request: Request) -> schemas.Health:
-    """Answers with a problem once the server is stopping; models are loaded before it starts."""
+    """Fails once the server is stopping; models are loaded before it starts."""
     if service_of(request).stopping:
         raise Refusal("stopping", "the server is stopping")
     return schemas.Health()
@@ -287,27 +287,27 @@ async def readyz(request: Request) -> schemas.Health:
     tags=["health"],
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **responses("unauthorized")},
-    summary="Counters for Prometheus",
+    summary="Metrics for Prometheus",
 )
 async def metrics(request: Request) -> Response:
-    """Latency by route, digits by status, rejects by reason, queue depth, refusals by cause."""
+    """Returns latency by route, digits by status, rejects by reason, queue depth, refusals."""
     text = await run_in_threadpool(service_of(request).metrics.text)
     return Response(text, media_type=METRICS_TYPE)
 
 
 @protocol.get("", responses=_ERRORS, summary="The server")
 async def server() -> dict[str, Any]:
-    """Name, version and extensions."""
+    """Returns the server's name, version and extensions."""
     return {"name": "digitlens", "version": __version__, "extensions": ["binary_tensor_data"]}
 
 
 @protocol.get("/health/live", summary="Whether the server is alive")
 async def live() -> dict[str, bool]:
-    """Answers as long as the server runs at all."""
+    """Succeeds as long as the server is running."""
     return {"live": True}
 
 
-@protocol.get("/health/ready", responses=_ERRORS, summary="Whether it takes requests")
+@protocol.get("/health/ready", responses=_ERRORS, summary="Whether the server is ready")
 async def ready(request: Request) -> dict[str, bool]:
     """Fails once the server is stopping."""
     if service_of(request).stopping:
@@ -317,7 +317,7 @@ async def ready(request: Request) -> dict[str, bool]:
 
 @protocol.get("/models/{name}", responses=_ERRORS, summary="A model")
 async def model(request: Request, name: str) -> dict[str, Any]:
-    """Name, version, inputs and outputs."""
+    """Returns the model's name, version, inputs and outputs."""
     card = _card(request, name)
     return {
         "name": card.name,
@@ -330,7 +330,7 @@ async def model(request: Request, name: str) -> dict[str, Any]:
 
 @protocol.get("/models/{name}/ready", responses=_ERRORS, summary="Whether a model is loaded")
 async def model_ready(request: Request, name: str) -> dict[str, Any]:
-    """Models are loaded before the server starts."""
+    """Succeeds if the model exists: models are loaded before the server starts."""
     return {"name": _card(request, name).name, "ready": True}
 
 
@@ -341,23 +341,23 @@ async def model_ready(request: Request, name: str) -> dict[str, Any]:
     summary="Classify tiles",
 )
 async def infer(request: Request, name: str) -> Response:
-    """From `tiles`, UINT8 of shape [N, 28, 28], to `probabilities`, FP32 of shape [N, 10].
+    """Maps `tiles`, UINT8 of shape [N, 28, 28], to `probabilities`, FP32 of shape [N, 10].
 
-    Bytes of `tiles` may follow the JSON, and those of `probabilities` do where the parameter
-    `binary_data_output` of the request or `binary_data` of the output asks for that; the header
-    `Inference-Header-Content-Length` says how long the JSON is.
+    The bytes of `tiles` may follow the JSON. Those of `probabilities` do if the request's parameter
+    `binary_data_output` or the output's `binary_data` is true. The header
+    `Inference-Header-Content-Length` gives the length of the JSON.
     """
     service, card = service_of(request), _card(request, name)
     body = await request.body()
     length = request.headers.get(_HEADER_LENGTH, str(len(body)))
     if not length.isdecimal() or int(length) > len(body):
-        raise Refusal("malformed", f"{_HEADER_LENGTH}: found {length[:20]!r}")
+        raise Refusal("malformed", f"{_HEADER_LENGTH}: expected a length, found {length[:20]!r}")
     split = int(length)
 
     def classify(job: Job[tuple[bytes, bytes]]) -> Steps[tuple[bytes, bytes]]:
         asked = InferRequest.model_validate_json(body[:split])
         if asked.outputs is not None and {output.name for output in asked.outputs} - {OUTPUT}:
-            raise Refusal("malformed", f"expected the output {OUTPUT!r} alone")
+            raise Refusal("malformed", f"expected only the output {OUTPUT!r}")
         binary = asked.parameters.get("binary_data_output", False)
         for output in asked.outputs or ():
             binary = output.parameters.get("binary_data", binary)

@@ -1,7 +1,7 @@
 """Requests and answers as pydantic models.
 
-Everything about shapes and limits that a client can know is said here. Answers are written as
-JSON without passing through their models: checking them would cost more time than many a reading.
+They document all shapes and limits that concern clients. Answers are written as JSON without
+passing through their models: validating them can take longer than a reading.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _constraints(value: Any) -> list[str]:
     if len(several) > CONSTRAINTS:
         raise ValueError(f"expected at most {CONSTRAINTS} constraints, found {len(several)}")
     texts = [str(each) if isinstance(each, str | int) else "" for each in several]
-    if (longest := max(map(len, texts), default=0)) > _CONSTRAINT:  # before any work is spent on it
+    if (longest := max(map(len, texts), default=0)) > _CONSTRAINT:  # before parsing it
         raise ValueError(f"expected at most {_CONSTRAINT} characters, found {longest:,}")
     expected = Expectation.of(texts)
     if expected and len(expected.constraints) > CONSTRAINTS:
@@ -61,7 +61,7 @@ def _constraints(value: Any) -> list[str]:
 
 def _share(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"expected a share such as 0.001 or '0.1%', found {value!r:.40}")
+        raise ValueError(f"expected a fraction such as 0.001 or '0.1%', found {value!r:.40}")
     return parse_target(str(value))
 
 
@@ -96,41 +96,41 @@ _Tiles = Annotated[list[_Tile], Field(min_length=1, max_length=TILES)]
 
 
 class ReadOptions(BaseModel):
-    """How pictures are read, as on the command line."""
+    """Options for reading pictures, as on the command line."""
 
     model_config = ConfigDict(extra="forbid")
 
     expect: Expect | None = Field(
         None,
-        description="What is known of the number on each page, once or several times: how many "
-        "digits, as in `4`, what it looks like, as in `####-##`, `range 0..500`, `>= 7`, "
-        "`after 1234.5 by 20`, `one of 12, 15, 18`, `luhn`, `ean`, `isbn`, `iban`, `mod 11-2`, "
-        "`mod 37-2`, `mod 97-10`. In one text `;` separates several.",
+        description="One or more constraints on the number on each page: a count of digits such as "
+        "`4`, a pattern such as `####-##`, `range 0..500`, `>= 7`, `after 1234.5 by 20`, "
+        "`one of 12, 15, 18`, `luhn`, `ean`, `isbn`, `iban`, `mod 11-2`, `mod 37-2`, `mod 97-10`. "
+        "`;` separates several in one text.",
         examples=["4", ["5", "luhn"]],
     )
     target_error: Share | None = Field(
         None,
-        description="Share of the digits given as sure that may be wrong, as in `0.001` or "
-        "`0.1%`; the less, the more are doubtful.",
+        description="Maximum fraction of the sure digits that may be wrong, such as `0.001` or "
+        "`0.1%`; a lower fraction leaves more digits doubtful.",
         examples=["0.1%"],
     )
     decimal: Literal[".", ","] | None = Field(
-        None, description="Which mark is decimal; otherwise the numbers of a page tell, if they do."
+        None, description="Decimal mark; by default inferred from the numbers on the page."
     )
     grouping: Literal[".", ",", "'", " "] | None = Field(
-        None, description="Which mark stands between groups of three digits."
+        None, description="Mark between groups of three digits."
     )
     locale: str | None = Field(
         None,
         max_length=40,
-        description=f"Where the page is from, which gives both marks and the order of dates: a "
-        f"language or one of {', '.join(sorted(LOCALES))}.",
+        description=f"Locale of the page, which sets both marks and the order of dates: a language "
+        f"or one of {', '.join(sorted(LOCALES))}.",
         examples=["de_DE"],
     )
     tiles: bool = Field(
         False,
-        description="Whether each digit comes with `tile`: base64 of the 784 bytes of its 28 x 28 "
-        "pixels, framed for the classifier.",
+        description="Whether to add a `tile` to each digit: base64 of its 28 x 28 pixels, 784 "
+        "bytes, framed for the classifier.",
     )
 
     @model_validator(mode="after")
@@ -141,33 +141,33 @@ class ReadOptions(BaseModel):
         return self
 
     def updated(self, said: dict[str, Any]) -> ReadOptions:
-        """The same with some others; raises if they do not go together."""
+        """These options updated with others; raises if they conflict."""
         return ReadOptions.model_validate({**self.model_dump(exclude_unset=True), **said})
 
     @property
     def notation(self) -> NotationOptions:
-        """How numbers are written, as options of a reader."""
+        """The notation of numbers, as options of a reader."""
         return {"decimal": self.decimal, "grouping": self.grouping, "locale": self.locale}
 
 
 class TableQuery(BaseModel):
-    """How tables are read, as on the command line."""
+    """Options for reading tables, as on the command line."""
 
     model_config = ConfigDict(extra="forbid")
 
     grid: str | None = Field(
         None,
         pattern=r"^[0-9]{1,3}x[0-9]{1,3}$",
-        description="Rows and columns, if they are known.",
+        description="Number of rows and columns, if known.",
         examples=["9x9"],
     )
     columns: int | None = Field(
-        None, ge=1, le=MOST, description="How many columns there are, if only that is known."
+        None, ge=1, le=MOST, description="Number of columns, if only that is known."
     )
     rules: Literal["sudoku", "total"] | None = Field(
         None,
-        description="`sudoku`: the cells keep its rules. `total`: in columns of numbers the last "
-        "row is the sum of those above.",
+        description="`sudoku`: the cells form a Sudoku. `total`: in columns of numbers, the last "
+        "row is the sum of the rows above.",
     )
 
     @model_validator(mode="after")
@@ -177,7 +177,7 @@ class TableQuery(BaseModel):
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """Rows and columns."""
+        """Number of rows and columns of ``grid``; None without it."""
         rows, _, columns = (self.grid or "").partition("x")
         return (int(rows), int(columns)) if self.grid else None
 
@@ -188,11 +188,11 @@ class Picture(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: Base64 = Field(description="The bytes of the file: PNG, JPEG, PDF, …")
-    name: str | None = Field(None, max_length=NAME, description="What to call it in the answer.")
+    name: str | None = Field(None, max_length=NAME, description="Its name in the answer.")
 
 
 class ReadRequest(ReadOptions):
-    """Pictures and how to read them: either `images` or `image`."""
+    """Pictures, either `images` or `image`, and options for reading them."""
 
     images: list[Picture] | None = Field(None, min_length=1, max_length=PICTURES)
     image: Picture | None = None
@@ -210,7 +210,7 @@ class ReadRequest(ReadOptions):
 
     @property
     def options(self) -> ReadOptions:
-        """How to read them."""
+        """The options for reading them."""
         return ReadOptions.model_construct(
             **{name: getattr(self, name) for name in ReadOptions.model_fields}
         )
@@ -238,14 +238,14 @@ class InferInput(BaseModel):
 
 
 class InferOutput(BaseModel):
-    """A tensor that a client wants."""
+    """A tensor that a client requests."""
 
     name: str
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class InferRequest(BaseModel):
-    """Tensors to infer from."""
+    """A request to run the model on tensors."""
 
     id: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -271,48 +271,46 @@ NumberValue = Annotated[
     str | None,
     Field(
         description="As text, so that no digit is lost: `-12.50`, `2021-04-27`, `23:59:00`; null "
-        "where there is none.",
+        "if there is none.",
         examples=["-12.50"],
     ),
 ]
 
 
 class Identity(BaseModel):
-    """Which model answered."""
+    """The model that answered."""
 
     name: str = Field(examples=["default"])
     sha256: str = Field(description="Hash of its graph.")
 
 
 class DigitAnswer(BaseModel):
-    """One thing found on a page."""
+    """One object found on a page, read as a digit."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     value: Value = Field(description="The most probable digit.", examples=[7])
     confidence: Probability = Field(description="Its calibrated probability.", examples=[0.998])
     status: Literal["digit", "unsure", "rejected"] = Field(
-        description="`digit` when sure, `unsure` when doubtful, `rejected` when it is no digit."
+        description="`digit` if sure, `unsure` if doubtful, `rejected` if it is not a digit."
     )
     reason: str = Field(description="Why it is unsure or rejected.")
-    starts_number: bool = Field(description="Whether a new number begins here, after a gap.")
+    starts_number: bool = Field(description="Whether it starts a new number, after a gap.")
     box: Corners
-    probabilities: Probabilities = Field(description="Of the digits 0 to 9.")
-    tile: str = Field(
-        "", description="With `tiles`: base64 of the 784 bytes the classifier is shown."
-    )
+    probabilities: Probabilities = Field(description="Probabilities of the digits 0 to 9.")
+    tile: str = Field("", description="With `tiles`: base64 of the classifier's input, 784 bytes.")
 
 
 class CharacterAnswer(BaseModel):
     """One character of a number: a digit, a mark, or the space before the next number."""
 
     char: Annotated[str, Field(min_length=1, max_length=1)] = Field(examples=["."])
-    confidence: Probability = Field(description="That it is this one.", examples=[0.998])
+    confidence: Probability = Field(description="Of this character.", examples=[0.998])
     box: Corners
 
 
 class AlternativeAnswer(BaseModel):
-    """What else a number may be."""
+    """Another possible reading of a number."""
 
     text: str = Field(examples=["12.60"])
     value: NumberValue
@@ -320,16 +318,16 @@ class AlternativeAnswer(BaseModel):
 
 
 class NumberAnswer(BaseModel):
-    """A number as it is written, and what it says."""
+    """A number as written, and its value."""
 
-    text: str = Field(description="With its signs and units.", examples=["-12.50"])
+    text: str = Field(description="With signs and units.", examples=["-12.50"])
     value: NumberValue
-    kind: Kind = Field(description="`code` is whatever has no value that can be reckoned with.")
-    unit: str = Field(description="`$`, `%`, `°C` and the like; may be empty.", examples=["%"])
-    digits: str = Field(description="Its digits alone.", examples=["1250"])
+    kind: Kind = Field(description="`code` is any other kind, such as an identifier.")
+    unit: str = Field(description="`$`, `%`, `°C` etc.; may be empty.", examples=["%"])
+    digits: str = Field(description="Only its digits.", examples=["1250"])
     confidence: Probability = Field(description="That text and value are right.", examples=[0.998])
     status: Literal["number", "unsure"] = Field(
-        description="`unsure` when a digit, a mark or the meaning is doubtful."
+        description="`unsure` if a digit, a mark or the meaning is doubtful."
     )
     reason: str = Field(description="Why it is unsure.")
     box: Corners
@@ -337,23 +335,23 @@ class NumberAnswer(BaseModel):
 
 
 class ConstrainedAnswer(BaseModel):
-    """What became of what was expected."""
+    """The effect of the constraints given as `expect`."""
 
     expected: list[str] = Field(examples=[["4", "luhn"]])
     decided_by: list[str] = Field(
-        description="Those that the reading without them does not keep.", examples=[["luhn"]]
+        description="Those that the unconstrained reading violates.", examples=[["luhn"]]
     )
-    unconstrained: str = Field(description="`text` without them.", examples=["1234"])
+    unconstrained: str = Field(description="`text` without constraints.", examples=["1234"])
     fulfilled: bool = Field(
-        description="Whether `text` keeps them; if not, it is the one without, and unsure."
+        description="Whether `text` fulfils them; if not, it is the unconstrained one, unsure."
     )
 
 
 class AnyPage(BaseModel):
-    """Which page it was, and what read it."""
+    """The page of an answer, and the model that read it."""
 
-    name: str | None = Field(description="The file's name, if the request gave one.")
-    page: int = Field(ge=1, description="Which page of the file.")
+    name: str | None = Field(description="Name of the file, if the request gave one.")
+    page: int = Field(ge=1, description="Page number in the file.")
     page_count: int = Field(ge=1)
     seconds: float = Field(ge=0, description="Time to decode and read it.")
     width: int = Field(ge=1)
@@ -366,37 +364,37 @@ class PageAnswer(AnyPage):
     """What was read on one page."""
 
     text: str = Field(
-        description="The numbers as they are written, a line of the page a line; two on a line "
-        "are separated by a space.",
+        description="The numbers as written, one text line per line of the page; a space separates "
+        "the numbers of a line.",
         examples=["-12.50"],
     )
     digits_only: str = Field(
-        description="The digits alone, a line of the page a line.", examples=["1250"]
+        description="Only the digits, one text line per line of the page.", examples=["1250"]
     )
-    numbers: list[NumberAnswer] = Field(description="What each number says.")
+    numbers: list[NumberAnswer] = Field(description="The numbers with their values.")
     numbers_digits: list[str] = Field(
         description="The digits of each number, without marks: `numbers` of version 0.1, "
-        "to be removed.",
+        "deprecated.",
         examples=[["1250"]],
     )
-    lines: list[list[DigitAnswer]] = Field(description="All digits, also rejected ones.")
+    lines: list[list[DigitAnswer]] = Field(description="All digits, including rejected ones.")
     characters: list[list[CharacterAnswer]] = Field(
-        description="The characters of `text`, line by line; none where `expect` knows but digits."
+        description="The characters of `text`, line by line; empty if `expect` covers only digits."
     )
     constrained: ConstrainedAnswer | None = Field(
-        None, description="What `expect` changed; only there if something was expected."
+        None, description="The effect of `expect`; only present if constraints were given."
     )
 
 
 class Answered(BaseModel):
-    """What every answer begins with."""
+    """The fields common to all answers."""
 
     model: Identity
-    seconds: float = Field(ge=0, description="From the end of the request to the answer.")
+    seconds: float = Field(ge=0, description="Time from the end of the request to the answer.")
 
 
 class ReadAnswer(Answered):
-    """What was read, a reading for each page."""
+    """The readings, one per page."""
 
     pages: Identity
     lines: Identity
@@ -404,36 +402,38 @@ class ReadAnswer(Answered):
 
 
 class CellAnswer(BaseModel):
-    """What stands in one cell of a table."""
+    """The content of one cell of a table."""
 
-    text: str = Field(description="As it is written; empty for an empty cell.")
-    value: str | None = Field(description="What its number says, if it holds one and no words.")
+    text: str = Field(description="As written; empty for an empty cell.")
+    value: str | None = Field(description="Value of its number, if it holds one and no words.")
     kind: Kind | None
     confidence: Probability
     status: Literal["number", "words", "empty", "unsure"]
     reason: str = Field(description="Why it is unsure, or which rule decided.")
-    quad: list[list[float]] = Field(description="Its corners, clockwise from its top left.")
+    quad: list[list[float]] = Field(
+        description="Its corners in pixels, clockwise from the top left."
+    )
     alternatives: list[AlternativeAnswer]
 
 
 class TableOfPage(AnyPage):
     """The table of one page."""
 
-    shape: list[int] = Field(description="Number of rows and of columns.")
+    shape: list[int] = Field(description="Number of rows and number of columns.")
     rows: list[list[CellAnswer]]
     rule: str
-    kept: bool = Field(description="Whether the cells keep the rule; true without one.")
-    solution: list[list[int]] = Field(description="Of a Sudoku with exactly one.")
+    kept: bool = Field(description="Whether the cells satisfy the rule; true without one.")
+    solution: list[list[int]] = Field(description="Of a Sudoku with exactly one solution.")
 
 
 class TableAnswer(Answered):
-    """A table for each page."""
+    """The tables, one per page."""
 
     tables: list[TableOfPage]
 
 
 class Prediction(BaseModel):
-    """What the classifier says of one tile."""
+    """The classifier's prediction for one tile."""
 
     value: Value
     confidence: Probability
@@ -441,40 +441,40 @@ class Prediction(BaseModel):
 
 
 class ClassifyAnswer(Answered):
-    """What the classifier says of tiles, in their order."""
+    """The classifier's predictions for tiles, in their order."""
 
     predictions: list[Prediction]
 
 
 class Redrawn(BaseModel):
-    """A tile as the autoencoder draws it."""
+    """A tile as reconstructed by the autoencoder."""
 
     tile: str = Field(description="28 x 28 bytes in base64, ink bright on dark.")
-    error: float = Field(ge=0, description="Squared error of its pixels for each unit of ink.")
+    error: float = Field(ge=0, description="Squared error of its pixels per unit of ink.")
     drawn_better: Probability = Field(
-        description="Share of digits, kept back from training, that have a smaller error."
+        description="Fraction of digits held out from training that have a smaller error."
     )
 
 
 class ReconstructAnswer(Answered):
-    """Tiles as the autoencoder draws them, in their order."""
+    """The reconstructed tiles, in their order."""
 
     reconstructions: list[Redrawn]
 
 
 class ModelAnswer(BaseModel):
-    """What is known of a model."""
+    """Facts about a model."""
 
     role: Literal["tiles", "pages", "lines"] = Field(
-        description="Whether it classifies tiles, finds digits on pages or reads lines."
+        description="Whether it classifies tiles, detects digits on pages or reads lines."
     )
     name: str
     sha256: str
-    version: str = Field(description="Of digitlens, that exported it.")
-    framing: int | None = Field(description="Version of the framing of tiles.")
+    version: str = Field(description="Version of digitlens that exported it.")
+    framing: int | None = Field(description="Version of the tile framing.")
     temperature: float | None
     thresholds: dict[str, float]
-    results: dict[str, Any] = Field(description="What was measured in training.")
+    results: dict[str, Any] = Field(description="Results measured in training.")
 
 
 class ModelsAnswer(BaseModel):
@@ -484,7 +484,7 @@ class ModelsAnswer(BaseModel):
 
 
 class ProtocolError(BaseModel):
-    """What went wrong, in the protocol's own shape."""
+    """An error in the format of the Open Inference Protocol."""
 
     error: str
 
@@ -496,11 +496,11 @@ class Tensor(BaseModel):
     shape: list[int]
     datatype: Literal["FP32"]
     parameters: dict[str, int] = Field(default_factory=dict)
-    data: list[float] | None = Field(None, description="None where bytes follow the JSON.")
+    data: list[float] | None = Field(None, description="Absent if bytes follow the JSON.")
 
 
 class InferAnswer(BaseModel):
-    """What was inferred."""
+    """The model's outputs."""
 
     model_name: str
     model_version: str
@@ -509,6 +509,6 @@ class InferAnswer(BaseModel):
 
 
 class Health(BaseModel):
-    """That all is well; otherwise a problem is answered."""
+    """The server is healthy; otherwise the answer is a problem."""
 
     status: Literal["ok"] = "ok"

@@ -1,8 +1,8 @@
-"""What the routes share: settings, models, pool and counters; and what comes with a request.
+"""State shared by the routes (settings, models, worker pool, metrics) and parsing of requests.
 
-``Pool`` works in a bounded number of threads, with a deadline for each request. Pictures, tiles and
-options are taken out of bodies: multipart, raw bytes or JSON. What takes long, as JSON with
-megabytes of base64, is left to a function that a thread of the pool calls.
+``Pool`` runs jobs in a bounded number of threads, with a deadline for each request. Pictures, tiles
+and options are parsed from multipart, raw or JSON bodies. Slow parsing, such as megabytes of base64
+in JSON, is deferred to a function that a thread of the pool calls.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ from digitlens.server.schemas import (
 
 T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
-_SMALL = 16384  # bytes of a request whose tiles are classified with those of others
+_SMALL = 16384  # maximum bytes of a request whose tiles are batched with those of others
 METRICS_TYPE = CONTENT_TYPE_LATEST
-# The folder in which several processes count together, as prometheus_client has it.
+# prometheus_client's variable for the folder in which several processes share their metrics.
 COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-_RECENT = 0.05  # share of the newest run in the mean time of a job
-_TOGETHER = 16  # jobs in one run, at most: more tiles at a time are hardly quicker
-# How a reason begins, and the label it is counted under.
+_RECENT = 0.05  # weight of the latest run in the moving average of job times
+_TOGETHER = 16  # maximum number of jobs in one run: larger batches are hardly faster
+# Beginning of a reason, and its label in the metrics.
 _REASONS = (("hardly a digit", "unlike a digit"), ("more than the digits", "not expected"))
 
 
 class Metrics:
-    """Counters of one server for Prometheus; no label has many values, whatever clients send."""
+    """Prometheus metrics of one server; clients cannot make up new label values."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -85,26 +85,26 @@ class Metrics:
             registry=self._registry,
         )
         self._answers = self._counter("responses", "Answers.", "route", "status")
-        self._digits = self._counter("digits", "Digits on pictures that were read.", "status")
-        self._rejects = self._counter("rejects", "What was taken for no digit.", "reason")
-        self.tiles = self._counter("tiles", "Tiles that were classified.")
+        self._digits = self._counter("digits", "Digits read.", "status")
+        self._rejects = self._counter("rejects", "Objects rejected as not a digit.", "reason")
+        self.tiles = self._counter("tiles", "Tiles classified.")
         self.refused = self._counter("refused_requests", "Requests refused.", "cause")
         self._waiting = self._gauge("queue_depth", "Requests waiting for a worker.")
         self._inside = self._gauge("in_progress", "Requests waiting or being read.")
         ProcessCollector(registry=self._registry)
 
     def pool(self, waiting: int, inside: int) -> None:
-        """Shows how many requests wait, and how many there are."""
+        """Sets the number of waiting requests, and of all requests in progress."""
         self._waiting.set(waiting)
         self._inside.set(inside)
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Counts a request that was answered."""
+        """Counts an answered request."""
         self._seconds.labels(route).observe(seconds)
         self._answers.labels(route, str(status)).inc()
 
     def reading(self, reading: Reading) -> None:
-        """Counts the digits of a page, and those rejected by reason."""
+        """Counts the digits of a page by status, and rejected ones by reason."""
         for digit in (digit for line in reading.lines for digit in line):
             self._digits.labels(digit.status).inc()
             if digit.status == "rejected":
@@ -112,7 +112,7 @@ class Metrics:
                 self._rejects.labels(next(known, "other")).inc()
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it; of all processes where there are several."""
+        """All metrics in Prometheus' text format, summed over processes if there are several."""
         registry = self._registry
         if folder := os.environ.get(COUNTERS):
             registry = CollectorRegistry()
@@ -127,17 +127,17 @@ class Metrics:
         return Counter(f"digitlens_{name}", text, labels, registry=self._registry)
 
 
-Steps = Generator[Any, Any, T]  # work that yields its part of a run, and is sent what came of it
+Steps = Generator[Any, Any, T]  # work that yields its part of a batch, and is sent the results
 
 
 class Job(Generic[T]):
-    """Work of one request.
+    """The work of one request.
 
     Attributes:
-        started: When it was handed in, on the clock ``time.perf_counter``.
-        steps: What is to be done; None, and with it the request's body is gone, once nobody waits.
-        result: What came of it; set in the event loop.
-        shares: Whether it is of the kind that shares a run with others.
+        started: Time of submission, on the clock ``time.perf_counter``.
+        steps: The remaining work; set to None once nobody waits, which also frees the body.
+        result: The future of the result; set in the event loop.
+        shares: Whether the job can be batched with others.
     """
 
     def __init__(
@@ -151,16 +151,16 @@ class Job(Generic[T]):
         self._settle: Callable[[], object] = self.result.cancel
 
     def check(self) -> None:
-        """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
+        """Raises a Refusal, which ends the job, if nobody waits for it or its time is up."""
         if self.steps is None or time.perf_counter() > self.started + self._time_limit:
             raise self.late()
 
     def late(self) -> Refusal:
-        """The refusal of a request whose time is over."""
+        """The refusal of a request whose time is up."""
         return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
 
     def advance(self, answer: Any = None) -> Any:
-        """Goes on to the part of a run that it wants, and gives that; None once it is done."""
+        """Runs until the job yields its part of a batch and returns the part; None once done."""
         try:
             self.check()
             assert self.steps
@@ -171,11 +171,11 @@ class Job(Generic[T]):
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Ends it with an error."""
+        """Ends the job with an error."""
         self._end(partial(self.result.set_exception, error))
 
     def deliver(self) -> None:
-        """Hands over what came of it, in the event loop, if somebody waits for it still."""
+        """Sets the result, in the event loop, if somebody still waits for it."""
         if not self.result.done():
             self._settle()
 
@@ -189,9 +189,9 @@ def _steps(work: Callable[[Job[T]], T | Steps[T]], job: Job[T]) -> Steps[T]:
 
 
 class Pool:
-    """Threads and the queue in front of them; used from one event loop.
+    """Worker threads with a queue; used from one event loop.
 
-    Requests of the kind that can share a run do, where they wait at the same time anyway.
+    Jobs that can be batched are, if they wait at the same time.
     """
 
     def __init__(
@@ -202,8 +202,8 @@ class Pool:
     ) -> None:
         """Starts no thread yet.
 
-        ``together`` does what several jobs yield, and gives an answer for each; ``watch`` is told
-        how many jobs wait, and how many there are, when that changes.
+        ``together`` maps the parts that several jobs yield to one answer each; ``watch`` is called
+        with the number of waiting jobs and of all jobs whenever these change.
         """
         self._workers = settings.workers
         self._room = settings.workers + settings.queue
@@ -216,16 +216,16 @@ class Pool:
         self._running = 0  # jobs
         self._busy = 0  # threads
         self._closed = False
-        self._seconds = 0.1  # a job takes, on average
+        self._seconds = 0.1  # average time of a job
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for a worker."""
+        """Number of jobs waiting for a worker."""
         return len(self._waiting)
 
     @property
     def inside(self) -> int:
-        """How many jobs run or wait."""
+        """Number of jobs running or waiting."""
         return self._running + self.waiting
 
     async def run(
@@ -235,10 +235,10 @@ class Pool:
         *,
         shares: bool = False,
     ) -> T:
-        """Does work in a thread; it calls ``check`` of the job it is given between steps.
+        """Runs work in a thread; the work calls ``check`` of its job between steps.
 
-        Work that shares a run is a generator: it yields its part, and is sent what came of that.
-        Raises Refusal where the queue is full, the time over, the client gone or the pool closed.
+        Work that can be batched is a generator: it yields its part and is sent the results. Raises
+        Refusal if the queue is full, the time is up, the client is gone or the pool is closed.
         """
         job = Job(work, self._time_limit, shares=shares)
         self._submit(job)
@@ -257,14 +257,14 @@ class Pool:
                 self._drop(job)
 
     def close(self) -> None:
-        """Takes no more work, and waits for what is there."""
+        """Refuses new work and waits for the present jobs."""
         self._closed = True
         self._threads.shutdown(wait=True)
 
     def _submit(self, job: Job[Any]) -> None:
         with self._lock:
             if self._closed:
-                raise Refusal("stopping", "the server is stopping: ask another one")
+                raise Refusal("stopping", "the server is stopping: use another one")
             if self.inside >= self._room:
                 wait = max(1, math.ceil(self.inside * self._seconds / self._workers))
                 detail = f"{self.waiting} requests are waiting: try again in {wait} s"
@@ -276,7 +276,7 @@ class Pool:
                 self._threads.submit(self._work)
 
     def _drop(self, job: Job[Any]) -> None:
-        """Forgets a job that nobody waits for, and makes room at once where it has not begun."""
+        """Drops a job that nobody waits for; if it has not begun, frees its place in the queue."""
         job.steps = None
         job.result.cancel()
         with self._lock, suppress(ValueError):
@@ -284,7 +284,7 @@ class Pool:
             self._watch(self.waiting, self.inside)
 
     def _work(self) -> None:
-        """Works in one thread until nothing waits."""
+        """Runs jobs in one thread until none wait."""
         while jobs := self._next():
             start = time.perf_counter()
             self._do(jobs)
@@ -293,11 +293,11 @@ class Pool:
             with self._lock:
                 self._running -= len(jobs)
                 self._watch(self.waiting, self.inside)
-            with suppress(RuntimeError):  # the loop has ended, and nobody waits
+            with suppress(RuntimeError):  # the event loop has ended: nobody waits
                 jobs[0].result.get_loop().call_soon_threadsafe(_deliver, jobs)
 
     def _next(self) -> list[Job[Any]]:
-        """What waits longest, and what can share its run; nothing, and the thread is free."""
+        """The job that has waited longest, and those batched with it; if none, frees the thread."""
         with self._lock:
             if not self._waiting:
                 self._busy -= 1
@@ -331,11 +331,11 @@ def _deliver(jobs: Iterable[Job[Any]]) -> None:
 
 @dataclass
 class Service:
-    """One server at work.
+    """The state of a running server.
 
     Attributes:
-        reconstructor: The autoencoder, loaded by the first request that wants it.
-        stopping: Whether it takes no more requests.
+        reconstructor: The autoencoder, loaded on first use.
+        stopping: Whether it is shutting down.
     """
 
     settings: Settings
@@ -349,12 +349,12 @@ class Service:
 
     @property
     def cards(self) -> dict[str, Card | LineCard]:
-        """The cards of the models, by what they do."""
+        """The cards of the models, by role."""
         reader = self.reader
         return {"tiles": reader.classifier.card, "pages": reader.finder.card, "lines": reader.card}
 
     def reader_at(self, target_error: float | None) -> DigitReader:
-        """The reader, sure where so few are wrong; Refusal where it cannot promise that."""
+        """The reader with thresholds for a target error; Refusal if that cannot be guaranteed."""
         if target_error is None:
             return self.reader
         try:
@@ -365,13 +365,13 @@ class Service:
     async def answer(
         self, request: Request, work: Callable[[Job[bytes]], bytes | Steps[bytes]]
     ) -> Response:
-        """Answers with the JSON that work in the pool gives, as long as the client is there."""
+        """Runs work in the pool and responds with its JSON; stops if the client disconnects."""
         return Response(await self.run(request, work), media_type=JSON)
 
     async def run(self, request: Request, work: Callable[[Job[T]], T | Steps[T]]) -> T:
-        """What work in the pool gives, as long as the client is there.
+        """Runs work in the pool and returns its result; stops if the client disconnects.
 
-        Work that yields tiles is sent their probabilities; if it is small, from a shared run.
+        Work that yields tiles is sent their probabilities; small requests are batched.
         """
 
         async def gone() -> None:
@@ -383,13 +383,13 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """The server that a request came to."""
+    """The service that handles a request."""
     return cast("Service", request.app.state.service)
 
 
 def start(settings: Settings) -> Service:
-    """Loads the models and reads once, so that what is broken is known before anyone asks."""
-    # Requests come many at a time: a core is used best by a thread that shares it with nobody.
+    """Loads the models and reads a blank page, so that faults show before the first request."""
+    # Requests are concurrent: one thread per request uses the cores best.
     reader = DigitReader(settings.model, pages=settings.pages, threads=1)
     reader.read(np.full(_WARM_UP, 255, np.uint8))
     service = assemble(settings, reader)
@@ -398,7 +398,7 @@ def start(settings: Settings) -> Service:
 
 
 def assemble(settings: Settings, reader: DigitReader) -> Service:
-    """A server around a reader that is there."""
+    """The service around a loaded reader."""
 
     def classify(asked: list[Tiles]) -> list[Probabilities]:
         rows = reader.classifier.predict_proba(np.concatenate(asked))
@@ -408,14 +408,14 @@ def assemble(settings: Settings, reader: DigitReader) -> Service:
     return Service(settings, reader, Pool(settings, classify, metrics.pool), metrics)
 
 
-INPUT = "tiles"  # the one tensor of the Open Inference Protocol
+INPUT = "tiles"  # the only input tensor in the Open Inference Protocol
 FIELDS = ("file", "files")
 _FIELD_BYTES = 4096
 _EXPECTED = f"expected {MULTIPART}, {JSON} or one of {', '.join(RAW)}"
 
 
 class UploadedPicture(io.BytesIO):
-    """The bytes of a file, with the name that the client gave it, if any, and one for errors."""
+    """The bytes of a file, with the client's name for it, if any, and a name for errors."""
 
     def __init__(self, data: bytes, given: str | None = None) -> None:
         super().__init__(data)
@@ -425,16 +425,16 @@ class UploadedPicture(io.BytesIO):
 
 @dataclass(frozen=True)
 class Upload:
-    """What a client wants read."""
+    """The pictures that a client sent, and the options for reading them."""
 
     pictures: list[UploadedPicture]
     options: ReadOptions
 
 
 async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[], Upload]:
-    """Receives a body; what is left to decode is done when the result is called.
+    """Receives a body and returns a function that does the remaining decoding.
 
-    Raises Refusal where the body is empty, of another type, damaged, or of too many pictures.
+    Raises Refusal if the body is empty, of another type, damaged, or has too many pictures.
     """
     kind = media_type(request)
     if kind == MULTIPART:
@@ -452,12 +452,12 @@ async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[
 
 
 def media_type(request: Request) -> str:
-    """The type of a request's body, without parameters; empty where it says none."""
+    """The content type of a request, without parameters; empty if none is given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def is_raw(kind: str) -> bool:
-    """Whether a body of this type is the bytes of one file; none said is taken to be so."""
+    """Whether a body of this type is the bytes of one file; assumed if no type is given."""
     return kind in {"", *RAW} or kind.startswith("image/")
 
 
@@ -479,7 +479,7 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
     )
     try:
         form = await parser.parse()
-        if not parser.whole:  # what was cut off must not be left out silently
+        if not parser.whole:  # a truncated form must not lose parts silently
             raise Refusal("malformed", "the form is cut off: expected a boundary at its end")
         yield form
     except MultiPartException as error:
@@ -490,19 +490,19 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
 
 
 class _FormParser(MultiPartParser):
-    spool_max_size = 1 << 62  # no picture is ever written to a disk
-    whole = False  # whether the last boundary was there
+    spool_max_size = 1 << 62  # pictures are never written to disk
+    whole = False  # whether the last boundary was received
 
     def on_end(self) -> None:
         self.whole = True
 
     def close(self) -> None:
-        for file in self._files_to_close_on_error:  # also of a part that was never whole
+        for file in self._files_to_close_on_error:  # including those of incomplete parts
             file.close()
 
 
 def options_of(fields: Iterable[tuple[str, str]]) -> ReadOptions:
-    """Options from names and values, of which ``expect`` may be there several times."""
+    """Options from names and values; ``expect`` may occur several times."""
     said: dict[str, Any] = {}
     for name, value in fields:
         said[name] = [*said.get(name, ()), value] if name == "expect" else value
@@ -529,11 +529,11 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
 
 
 def check_tiles(data: bytes) -> Tiles:
-    """uint8[N, 28, 28] of bytes; Refusal where there is no tile, half a tile, or too many."""
+    """uint8[N, 28, 28] from bytes; Refusal if there are none, too many, or an incomplete tile."""
     count, rest = divmod(len(data), TILE)
     if rest or not count:
         raise Refusal(
-            "invalid", f"expected {TILE} bytes a tile, one tile at least, found {len(data):,} bytes"
+            "invalid", f"expected {TILE} bytes per tile, at least one, found {len(data):,} bytes"
         )
     if count > TILES:
         raise Refusal("too-large", f"expected at most {TILES} tiles, found {count:,}")
@@ -541,7 +541,7 @@ def check_tiles(data: bytes) -> Tiles:
 
 
 async def receive_tiles(request: Request) -> Callable[[], Tiles]:
-    """What reads the tiles out of a request's body, in whatever form they came."""
+    """Receives a body and returns a function that decodes its tiles, from JSON or raw bytes."""
     kind = media_type(request)
     body = await request.body()
     if not body:
@@ -559,9 +559,9 @@ def _tiles_of_json(body: bytes) -> Tiles:
 
 
 def tiles_of_tensor(inputs: list[InferInput], after: bytes) -> Tiles:
-    """uint8[N, 28, 28] of a request's one input."""
+    """uint8[N, 28, 28] from the only input of a request."""
     if [one.name for one in inputs] != [INPUT]:
-        raise Refusal("malformed", f"expected the input {INPUT!r} alone")
+        raise Refusal("malformed", f"expected only the input {INPUT!r}")
     given = inputs[0]
     if given.datatype != "UINT8" or given.shape[1:] != [28, 28] or given.shape[0] < 1:
         found = f"{given.datatype[:20]} {given.shape}"
@@ -576,7 +576,7 @@ def tiles_of_tensor(inputs: list[InferInput], after: bytes) -> Tiles:
 
 
 def _bytes_of_numbers(data: list[Any]) -> bytes:
-    """Whole numbers from 0 to 255, flat or nested to any depth."""
+    """The bytes of whole numbers from 0 to 255, flat or nested to any depth."""
     try:
         values = np.array(data)
     except ValueError:  # ragged

@@ -1,7 +1,7 @@
-"""Writes the folder that any static host can serve: the page, and all that reads in a browser.
+"""Writes the static site: the page and everything it needs to read pictures in the browser.
 
-The graphs are those that Python runs. onnxruntime-web, which runs them there, comes from its npm
-package at one version, verified, and is kept in the cache.
+The graphs are those that Python runs. onnxruntime-web, which runs them in the browser, comes from
+one pinned and verified version of its npm package, and is cached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIME_LIMIT = 300.0  # seconds for a package of 33 MB
 PAGE = "index.html"
 VENDOR = "vendor/onnxruntime-web"
 
-# What a page on a host without headers may do; a server says the same and more in its own.
+# Policy of the page on hosts without headers; the server sends the same and more in its headers.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; media-src 'self' blob:; "
@@ -42,13 +42,13 @@ _SERVED, _ALONE = (
 
 @dataclass(frozen=True)
 class Runtime:
-    """What runs graphs in a browser: a package, and of its files name, name here, and SHA-256."""
+    """The browser's ONNX runtime: a package, and (name, name in the site, SHA-256) of its files."""
 
     package: NpmPackage
     files: tuple[tuple[str, str, str], ...]
 
 
-# The module ends in .js here: not every host knows that .mjs is a script.
+# The module is renamed to .js: not every host serves .mjs as a script.
 RUNTIME = Runtime(
     NpmPackage(
         "onnxruntime-web",
@@ -71,14 +71,14 @@ RUNTIME = Runtime(
 
 
 class SiteError(DigitlensError):
-    """A folder cannot become a site."""
+    """The site cannot be written to a folder."""
 
 
 def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
-    """Writes the site, whole or not at all; replaces one that was written before.
+    """Writes the site atomically; replaces one that was written before.
 
-    Raises SiteError where something else is in the folder or it cannot be written, ModelError where
-    a model is missing or damaged, and DataError where onnxruntime-web cannot be had.
+    Raises SiteError if the folder has other files or cannot be written, ModelError if a model is
+    missing or damaged, and DataError if onnxruntime-web cannot be downloaded.
     """
     _check_free(folder)
     parts = {**_models(model, pages), **_runtime(), **_page()}
@@ -95,21 +95,21 @@ def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
 
 
 def _check_free(folder: Path) -> None:
-    """Refuses what is no folder, or has files that another export did not write."""
+    """Raises SiteError unless the path is new, or a folder with files of an earlier export only."""
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise SiteError(f"{folder} is no folder: name one that is new or empty")
+        raise SiteError(f"{folder} is not a folder: name one that is new or empty")
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
     if others := sorted(found - _listed(folder)):
         raise SiteError(
-            f"{folder} holds what digitlens did not write ({', '.join(others[:3])}"
+            f"{folder} has files that digitlens did not write ({', '.join(others[:3])}"
             f"{', …' if len(others) > 3 else ''}): name a folder that is new or empty"
         )
 
 
 def _listed(folder: Path) -> set[str]:
-    """The files that an earlier export wrote into a folder."""
+    """The files that an earlier export wrote to a folder."""
     try:
         listing: Any = json.loads((folder / LISTING).read_text(encoding="utf-8"))
         return {LISTING, *listing["files"]}
@@ -128,14 +128,14 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
         raise
 
 
-# What there is of each role, by its name in the listing, and its file.
+# The files of each role, by their key in the listing.
 _ONE = {"card": bundle.CARD, "graph": bundle.GRAPH}
 _LINES = {"card": bundle.CARD, "detector": bundle.DETECTOR, "recognizer": bundle.RECOGNIZER}
 _NAMES = {"tiles": _ONE, "pages": _ONE, "lines": _LINES | {"spotter": bundle.SPOTTER}}
 
 
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
-    """The graphs that Python would run, with their cards."""
+    """The graphs that Python runs, with their cards."""
     classifier, detector = bundle.open_roles(model, pages)
     lines = bundle.lines_of(classifier.folder)
     bundle.load_line_bundle(lines)  # checked
@@ -149,14 +149,14 @@ def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
 
 
 def _page() -> dict[str, bytes]:
-    """The files of the page, told that there is no server behind it."""
+    """The files of the page, switched to run without a server."""
     paths = [path for path in sorted(STATIC.rglob("*")) if path.is_file()]
     parts = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
     return {**parts, PAGE: alone(parts[PAGE].decode()).encode()}
 
 
 def alone(html: str) -> str:
-    """The page as it is without a server: it says so, and holds itself to a policy."""
+    """The page without a server: sets its mode to browser, and its content security policy."""
     for place in (_CHARSET, _SERVED):
         if html.count(place) != 1:
             raise SiteError(f"{PAGE} is damaged: expected {place} once; install digitlens again")
@@ -164,14 +164,14 @@ def alone(html: str) -> str:
 
 
 def _runtime() -> dict[str, bytes]:
-    """onnxruntime-web, from the cache or by npm, with its licence."""
+    """The files of onnxruntime-web, from the cache or by npm, with its licence."""
     package, members = RUNTIME.package, {name: member for member, name, _ in RUNTIME.files}
     folder = cache_folder(f"{package.name}-{package.version}")
     parts = {n: (folder / n).read_bytes() for n in members if files.is_file(folder / n)}
     if list(map(files.sha256, parts.values())) != [sha256 for _, _, sha256 in RUNTIME.files]:
         with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
             bar.add_task(f"{package} by npm", total=None)
-            what = f"what reads in a browser, {package}, comes"
+            what = f"the browser runtime, {package}, comes"
             (archive,) = npm_archives([package], Path(temporary), what, TIME_LIMIT)
             found = read_members(archive, members.values())
         parts = {name: found[member] for name, member in members.items() if member in found}
@@ -182,7 +182,7 @@ def _runtime() -> dict[str, bytes]:
 
 def _licences() -> dict[str, bytes]:
     """The licence and notices of ONNX Runtime, as its Python package carries them."""
-    # Not imported: its home is the model layer, and all that is wanted is two files.
+    # Not imported: only the model layer imports it, and only two files are needed.
     found = importlib.util.find_spec("onnxruntime")
     folders = [Path(place) for place in (found and found.submodule_search_locations) or ()]
     texts = [folder / name for folder in folders for name in ("LICENSE", "ThirdPartyNotices.txt")]
@@ -193,7 +193,7 @@ def _licences() -> dict[str, bytes]:
 
 
 def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
-    """What the site is made of; the reader in the browser looks here first."""
+    """The listing of the site's files, which the reader in the browser loads first."""
     module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
     roles = {
         role: {

@@ -1,8 +1,8 @@
-"""The page of a training: what was seen so far, in bounded memory, served from a thread.
+"""The live page of a training: its history in bounded memory, served from a thread.
 
-A page that is opened late is given all of it; one that is there, what came since. Curves grow
-without end: the longer one is, the more steps a point stands for. The server answers to this
-machine's own names only: the subject, the sample, news, and answers to drawings.
+A newly opened page receives the whole history, an open one only updates. The points of a curve are
+bounded: the longer it is, the more steps a point averages. The server accepts local host names
+only; it serves the subject, the sample, updates, and predictions for drawings.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from digitlens.server.service import Metrics
 from digitlens.server.site import STATIC
 from digitlens.training.monitor import Check, Pulse, SampleScore
 
-MOST = 2000  # points: more than a screen has columns
+MOST = 2000  # points of a curve: more than a screen has columns
 
 Values = tuple[float, ...]
 
 
 class Curve:
-    """Points of equally many steps each; when there are too many, two become one.
+    """A curve of points that each average the same number of steps; pairs merge if there are many.
 
     Attributes:
-        points: Each with the number of the news that completed it, and its values: the number of
-            its last step, and means.
+        points: For each, the serial number of the update that completed it, and its values: the
+            number of its last step, and means.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.points: list[tuple[int, Values]] = []
         self._most = most
         self._stride = 1
-        self._waiting: list[Values] = []  # fewer than make a point
+        self._waiting: list[Values] = []  # steps of the next, incomplete point
 
     def add(self, serial: int, values: Values) -> None:
-        """Takes up a step: its number, then what is averaged."""
+        """Adds a step: its number, then the values to average."""
         self._waiting.append(values)
         if len(self._waiting) == self._stride:
             self.points.append((serial, _mean(self._waiting)))
@@ -67,12 +67,12 @@ class Curve:
             self._stride *= 2
 
     def since(self, serial: int) -> list[Values]:
-        """The points that were completed by later news than that."""
+        """The points completed by updates after ``serial``."""
         return [values for number, values in self.points if number > serial]
 
 
 def _mean(values: list[Values]) -> Values:
-    """Five digits; JSON knows no NaN or infinity, which a curve shows as far above."""
+    """The means, to five digits; NaN and infinity, which JSON lacks, become 1e9."""
     means = (sum(column) / len(values) for column in list(zip(*values, strict=True))[1:])
     short = (float(f"{mean:.5g}") if abs(mean) < float("inf") else 1e9 for mean in means)
     return values[-1][0], *short
@@ -80,7 +80,7 @@ def _mean(values: list[Values]) -> Values:
 
 @dataclass(frozen=True)
 class TrainingInfo:
-    """What is trained, for the head of the page, and the sample that it is scored on."""
+    """The training, for the head of the page, and the sample that it is scored on."""
 
     name: str
     recipe: dict[str, Any]
@@ -90,19 +90,19 @@ class TrainingInfo:
 
 @dataclass(frozen=True)
 class Position:
-    """How much a reader has been given: the last news, and which network's they were."""
+    """How far a page has read: the serial of its last update, and the network it was about."""
 
     serial: int = 0
     member: int = 0
 
 
 class Live:
-    """The curves and scores of a training, how it stands, and how many pages are open."""
+    """The curves, scores and progress of a training, and the number of open pages."""
 
     def __init__(self, info: TrainingInfo) -> None:
         self.info = info
         self._lock = threading.Lock()
-        self._serial = 1  # a mark of 0 has been given nothing
+        self._serial = 1  # a position of 0 has received nothing
         self._pulse: Pulse | None = None
         self._steps, self._checks = Curve(), Curve()
         self._score: tuple[int, SampleScore] | None = None
@@ -110,7 +110,7 @@ class Live:
         self.readers = 0
 
     def tell(self, news: Pulse | Check) -> None:
-        """Takes up what a watcher saw."""
+        """Adds an update from a watcher."""
         with self._lock:
             self._serial += 1
             if isinstance(news, Check):
@@ -126,20 +126,20 @@ class Live:
                 self._steps.add(self._serial, values)
 
     def end(self, how: str) -> None:
-        """Notes that the training is over, and how it ended in a sentence."""
+        """Records that the training is over, and a sentence on how it ended."""
         with self._lock:
             self._serial += 1
             self._ended = how
 
     def join(self, more: int) -> None:
-        """Counts a page that came (1) or went (-1)."""
+        """Counts a page that was opened (1) or closed (-1)."""
         with self._lock:
             self.readers += more
 
     def since(self, mark: Position) -> tuple[dict[str, Any] | None, Position]:
-        """What a page is not yet told, as JSON, None if there is no news; and its next mark.
+        """The updates since ``mark``, JSON-ready, None if there are none; and the new position.
 
-        ``whole`` is true where it is all there is: at first, and when another member has begun.
+        ``whole`` is true if they are the whole history: at first, and when a new member begins.
         """
         with self._lock:
             if mark.serial == self._serial:
@@ -180,22 +180,22 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
 
 
 HOST = "127.0.0.1"
-NAMES = (HOST, "localhost")  # with any other in its Host header, a request is of a page elsewhere
+NAMES = (HOST, "localhost")  # requests with another Host header come from other web sites
 _PAGE = Path(__file__).with_name("watch") / "page"
-_SHARED = ("style.css", "icon.svg", "app/")  # what the page takes from that of the reader
-MOST_PIXELS = 1024  # a side of a drawing
-_PACE = 0.1  # seconds between two looks for news
+_SHARED = ("style.css", "icon.svg", "app/")  # files shared with the reader's page
+MOST_PIXELS = 1024  # maximum side of a drawing
+_PACE = 0.1  # seconds between two checks for updates
 _STREAM = "text/event-stream"
 _RAW = "application/octet-stream"
 _IDLE = 15.0  # seconds
-_PATIENCE = 5.0  # seconds for the server to stop; its thread would not keep the process
+_PATIENCE = 5.0  # seconds to wait for the server's thread, which does not keep the process alive
 Answers = Callable[[npt.NDArray[np.uint8]], Outputs | None]
 router = APIRouter()
 
 
 @dataclass
 class Show:
-    """What a page is shown: the training, its sample uint8[N, 28, 28], and what it answers."""
+    """The data of a page: the training, its sample uint8[N, 28, 28], the network's outputs."""
 
     live: Live
     tiles: npt.NDArray[np.uint8]
@@ -205,19 +205,19 @@ class Show:
 
 @router.get("/subject")
 async def subject(request: Request) -> dict[str, Any]:
-    """What is trained, and what it is scored on."""
+    """Returns the training and the sample that it is scored on."""
     return vars(_show(request).live.info)
 
 
 @router.get("/tiles")
 async def tiles(request: Request) -> Response:
-    """The sample, 784 bytes a tile."""
+    """Returns the sample, 784 bytes per tile."""
     return Response(_show(request).tiles.tobytes(), media_type=_RAW)
 
 
 @router.get("/news")
 async def news(request: Request) -> StreamingResponse:
-    """All that was seen so far, then what is new, as server-sent events."""
+    """Streams the whole history, then updates, as server-sent events."""
     headers = {"Cache-Control": "no-store"}
     return StreamingResponse(stream(_show(request)), headers=headers, media_type=_STREAM)
 
@@ -228,8 +228,8 @@ async def answer(
     width: Annotated[int, Query(ge=1, le=MOST_PIXELS)],
     content_type: Annotated[str, Header()] = "",
 ) -> Response:
-    """What the network says, as it stands, of a drawing's ink: one byte a pixel, row by row."""
-    # A page elsewhere cannot send this type without asking first, and is refused.
+    """Returns the network's prediction for a drawing: one byte of ink per pixel, row by row."""
+    # Other web sites cannot send this type without a preflight request, which is refused.
     if content_type != _RAW:
         raise Refusal("unsupported-type", f"expected {_RAW}, found {content_type or 'none'}")
     body = await request.body()
@@ -242,7 +242,7 @@ async def answer(
 
 
 async def stream(show: Show) -> AsyncGenerator[str]:
-    """News as server-sent events; a page that comes back is given all there is."""
+    """Updates as server-sent events; a page that reconnects receives the whole history."""
     mark = Position()
     show.live.join(1)
     try:
@@ -262,7 +262,7 @@ def _show(request: Request) -> Show:
 
 
 def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
-    """The tile of a drawing and what the network says of it; nothing where it does not know yet."""
+    """The tile of a drawing and the network's prediction; None before the network has any."""
     tile = to_tile(ink)
     found: dict[str, Any] = {"tile": tile.ravel().tolist(), "probabilities": None, "digit": None}
     outputs = answers(tile[None]) if tile.any() else None
@@ -274,17 +274,17 @@ def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on this machine's own address, with a port of its own if ``port`` is 0."""
+    """A listening socket on the loopback address; ``port`` 0 picks a free port."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
         what = f"port {port} cannot be listened on ({error.strerror})"
-        raise DigitlensError(f"{what}: name another one with --watch-port, or 0 for any") from error
+        raise DigitlensError(f"{what}: name another with --watch-port, or 0 for any") from error
 
 
 @contextmanager
 def serving(show: Show, listener: socket.socket) -> Generator[str]:
-    """Answers from a thread; gives the address, and stops at the end of the block."""
+    """Serves from a thread, yields the address, and stops at the end of the block."""
     config = quiet_config(
         create_watch_app(show), _IDLE, lifespan="off", timeout_graceful_shutdown=1
     )
@@ -292,7 +292,7 @@ def serving(show: Show, listener: socket.socket) -> Generator[str]:
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{listener.getsockname()[1]}/"  # what comes at once waits in the queue
+        yield f"http://{HOST}:{listener.getsockname()[1]}/"  # early requests wait in the backlog
     finally:
         show.closing = server.should_exit = True
         thread.join(_PATIENCE)
@@ -300,7 +300,7 @@ def serving(show: Show, listener: socket.socket) -> Generator[str]:
 
 
 def create_watch_app(show: Show) -> FastAPI:
-    """The application of one training; it answers to this machine's own names only."""
+    """The application of one training; it accepts local host names only."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.show = show
     app.include_router(router)
@@ -312,7 +312,7 @@ def create_watch_app(show: Show) -> FastAPI:
 
 
 class _Files(Assets):
-    """The files of this page, and those that it shares with the page of the reader."""
+    """The files of this page, and those shared with the reader's page."""
 
     def __init__(self) -> None:
         super().__init__(_PAGE)

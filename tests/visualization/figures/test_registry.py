@@ -100,7 +100,7 @@ def test_impossible_figures_are_refused_with_the_reason(swift, tmp_path, monkeyp
     outputs = swift.classifier.outputs(np.zeros((3, 28, 28), np.uint8))
     bare = type(outputs)(outputs.probabilities)
     monkeypatch.setattr(swift.classifier, "outputs", lambda _: bare)
-    with pytest.raises(ModelError, match="gives no features"):
+    with pytest.raises(ModelError, match="has no features output"):
         FIGURES["features"]([swift], tmp_path / "features.png", Shown())
 
 
