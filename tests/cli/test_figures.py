@@ -60,7 +60,7 @@ def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder
     paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
     assert "skipping bars, which has no history" in done.stderr
-    assert "the other figures one" in done.stderr
+    assert "the others only one" in done.stderr
     assert (here / "figures-one" / "curves.svg").is_file()
 
 
