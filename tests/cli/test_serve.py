@@ -30,7 +30,7 @@ def served(*options):
         env={**os.environ, "DIGITLENS_TOKEN": "sesame"},
     )
     said = process.stderr.readline()
-    found = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl\+C\)\n", said)
+    found = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl-C\)\n", said)
     assert found, said
     try:
         yield found[1], process
