@@ -28,7 +28,7 @@ WORDS = (
 MOST = 65_536  # bytes, of an input
 _TOKEN = re.compile(rb"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_]\w*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
-_NOT_AS_IT_BEGINS = (
+_UNPARSABLE = (
     *(ValueError, LookupError, RuntimeError, OSError, EOFError),
     *(struct.error, zlib.error, zipfile.BadZipFile),
 )
@@ -44,18 +44,8 @@ def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int 
         change = _bytes if random.random() < 0.3 else _change_of(data)
         try:
             data = change(data, random)
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            struct.error,
-            zlib.error,
-            OSError,
-            RecursionError,
-        ):
+        except _UNPARSABLE:
             data = _bytes(data, random)  # not the format that its first bytes suggest
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, UnicodeError):
-            data = _bytes(data, random)
     return data[:most]
 
 
