@@ -17,6 +17,6 @@ def test_some_pictures_are_read_without_an_error(tmp_path):
     minutes = [600, *range(660, 675, 3)]  # one of the dead camera; then the sun shines
     told = meter.measure(meter.simulate(font, minutes=minutes), tmp_path, font)
     stored, wrong = re.search(r"(\d+) stored .*, (\d+) wrong", told).groups()
-    assert told.startswith("6 pictures, 5 of the living camera")
+    assert told.startswith("6 pictures, 5 of the working camera")
     assert int(wrong) == 0
     assert int(stored) >= 3, told
