@@ -35,7 +35,7 @@ ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
 PACKAGES = {"keras": harness.KERAS}
 COLUMNS = (
-    " | one tile, µs | tiles a second | right | one, beside Keras, predict | many",
+    " | one tile, µs | tiles/s | right | speed-up over Keras, one tile | many tiles",
     "{name} | {one_us:,.0f} | {per_second:,.0f} | {accuracy:.2%} | {beside[0]:,.1f} x"
     " | {beside[1]:,.1f} x",
 )

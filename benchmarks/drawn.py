@@ -7,7 +7,7 @@ as a multiset, regardless of position; ``harness.py`` has the details and RapidO
 
 - right: fraction of the numbers that are read with all their marks.
 - digits: the same, ignoring marks.
-- not there: numbers read that are not on their page, ignoring marks: misread or invented.
+- spurious: numbers read that are not on their page, ignoring marks: misread or invented.
 - ms: median time of reading a decoded picture.
 """
 
@@ -35,11 +35,11 @@ DPI = (100, 150, 200, 300)
 A4 = (8.27, 11.69)  # inches
 PAPER, INK = (250, 249, 246), (32, 32, 38)
 COLUMNS = (
-    "drawn | numbers | right | digits | not there | ms",
+    "drawn | numbers | right | digits | spurious | ms",
     "{group} | {numbers} | {right:.1%} | {digits:.1%} | {not_there} | {milliseconds:.0f}",
 )
 BESIDE = (
-    "RapidOCR right | digits | not there | ms | its mode",
+    "RapidOCR right | digits | spurious | ms | mode",
     "{best[right]:.1%} | {best[digits]:.1%} | {best[not_there]} | {best[milliseconds]:.0f}"
     " | {best[mode]}",
 )

@@ -63,7 +63,7 @@ FOLDER = (
     " | {right:.1%}",
 )
 CORES = (
-    "pictures | command | ms each | per core-hour | throughput | core-hours for 10^9",
+    "pictures | command | ms/picture | per core-hour | throughput | core-hours for 10^9",
     "{kind} | {job} | {ms:.1f} | {hourly:,.0f} | {share:.0%} | {billion:,.0f}",
 )
 

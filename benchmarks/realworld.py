@@ -44,11 +44,11 @@ NAMES = {
     "reject": "no digit at all",
 }
 COLUMNS = (
-    "real pictures | n | exact | 95 % interval | digits right | ms a picture",
+    "real pictures | n | exact | 95 % interval | digits right | ms per picture",
     "{group} | {n} | {exact:.1%} | {interval:.1f} | {digits:.1%} | {milliseconds:.0f}",
 )
 BESIDE = (
-    "RapidOCR exact | digits right | ms | its mode",
+    "RapidOCR exact | digits right | ms | mode",
     "{best[exact]:.1%} | {best[digits]:.1%} | {best[milliseconds]:.0f} | {best[mode]}",
 )
 PROMISES = (

@@ -8,7 +8,7 @@ test set, half of them white on black. In the same run, in turns, the clients al
 tutorials write them for Keras and torch (``worker.py serve``), with untrained networks. digitlens
 runs one process per core, the tutorials' servers run one, as in the tutorials.
 
-- a second: requests answered correctly. p50 and p99: for pictures, in milliseconds, from sending
+- requests/s: requests answered correctly. p50 and p99: for pictures, in milliseconds, from sending
   to the complete response.
 - a third bad: every third request is empty, truncated, not a picture, a decompression bomb, or
   bad JSON, and must be refused. Any other response is an error.
@@ -81,7 +81,7 @@ LOADS = {
     "tutorial, torch": ("torch", "tutorial", 0.0),
 }
 COLUMNS = (
-    "server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB",
+    "server | requests/s | p50, ms | p99, ms | refused | errors | memory, MB",
     "{name} | {per_second:.0f} | {p50_ms:.0f} | {p99_ms:.0f} | {refused} | {wrong} | {memory}",
 )
 QUEUE = 32  # queued requests in a soak: a longer queue only adds waiting time
@@ -89,8 +89,8 @@ SHORT = 60.0  # seconds of a soak's loads of fixed length
 PAUSE = 2.0  # seconds between two measurements of the memory
 FULL, GONE = "picture: 429", "picture: ConnectionRefusedError"
 SOAKED = (
-    "load | minutes | asked a second | answered | p50, ms | p99, ms | 429 | refused | errors"
-    " | memory, MB | slope, MB an hour",
+    "load | minutes | sent/s | answered | p50, ms | p99, ms | 429 | refused | errors"
+    " | memory, MB | slope, MB/h",
     "{name} | {minutes:.1f} | {rate:.1f} | {answered} | {p50_ms:.0f} | {p99_ms:.0f} | {full}"
     " | {gone} | {wrong} | {first:.0f} → {last:.0f} | {slope:+.0f}",
 )

@@ -29,7 +29,7 @@ PATIENCE = 1800.0  # seconds for one benchmark
 TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
 )
-COLUMNS = ("what | digitlens | times as long", "{0[0]} | {0[1]} | {0[2]}")
+COLUMNS = ("measurement | digitlens | relative time", "{0[0]} | {0[1]} | {0[2]}")
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
 PEERS = {"Keras `predict`": "keras", "PyTorch": "torch", "scikit-learn's SVC": "svc"}
 EXAMPLES = {"PyTorch's example": "pytorch", "Keras's": "keras"}

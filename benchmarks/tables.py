@@ -8,8 +8,8 @@ pictures of ``labels.csv`` in FOLDER whose note says so) the digits of each row 
 not their columns. They are also read with the Sudoku rules.
 
 - right: fraction of the cells that are read correctly, including empty ones.
-- sure, wrong: cells that are wrong but not marked as doubtful.
-- whole: tables without a wrong cell.
+- sure but wrong: cells that are wrong but not marked as doubtful.
+- error-free: tables without a wrong cell.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from harness import Answer, Case
 
 KINDS = ("ruled", "plain", "handwritten", "sudoku")
 COLUMNS = (
-    "tables | number | cells | right | sure, wrong | whole | ms",
+    "tables | number | cells | right | sure but wrong | error-free | ms",
     "{kind} | {tables} | {cells} | {right:.2%} | {sure} | {whole} | {ms:.0f}",
 )
 Score = tuple[int, int, int, float]  # cells, right ones, sure but wrong ones; seconds

@@ -39,8 +39,8 @@ PEERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "keras": ("Keras `mnist_convnet`", 15, harness.KERAS),
 }
 COLUMNS = (
-    "network | seeds | seconds | of them at 99.0 % | epochs | test accuracy | memory, MB"
-    " | times as long",
+    "network | seeds | seconds | seeds at 99.0 % | epochs | test accuracy | memory, MB"
+    " | relative time",
     "{title} | {seeds} | {seconds:.2f} | {seeds_at_aim} | {epochs} | {test_accuracy:.3%}"
     " | {memory_mb:.0f} | {ratio:.3g}",
 )

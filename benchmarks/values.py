@@ -6,7 +6,7 @@ Receipts, price tags and statements are drawn from a seed, in fonts, pens and ha
 from training; each follows the notation of one country, which the reader does not know.
 
 - right: fraction of the numbers whose value is right, with its 95 % Wilson interval; or offered:
-  the same, accepting any alternative of an unsure number that can be read in several ways.
+  the same, also accepting a likely alternative of a number that can be read in several ways.
 - sure: numbers stated as sure; wrong: sure numbers that are not on the page; by ten: wrong numbers
   that are a power of ten times a number that was not read, or its negative.
 
