@@ -12,11 +12,11 @@ BIN := $(VENV)/bin
 CORE_BIN := $(CORE)/bin
 endif
 INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Two test processes on two cores: more threads in each would only get in each other's way.
-# The notebook is the longest of all and comes first, so that nothing waits for it at the end.
+# Two test processes on two cores; more threads in each would only compete.
+# The notebooks take longest and start first, so that nothing waits for them at the end.
 TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbmake-timeout 600 \
 	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
-# make chaos CHAOS_CASES=60 CHAOS_OUT= runs fewer, and keeps no record.
+# make chaos CHAOS_CASES=60 CHAOS_OUT= runs fewer cases and writes no record.
 CHAOS_CASES ?= 600
 CHAOS_OUT ?= --out benchmarks/records/$(shell date -u +%F)_chaos
 CHAOS_ENV = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=.:benchmarks
@@ -25,21 +25,21 @@ TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 .PHONY: help demo test recipes coverage check check-js format bench soak fuzz chaos docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
-	@echo "make test    run all tests, also those of a core install without torch"
+	@echo "make test    run all tests, including those of a core install without torch"
 	@echo "make recipes  run the recipes for Ray and Daft, in an environment of 900 MB"
-	@echo "make coverage  run the tests with their coverage; fails below the floor in pyproject.toml"
-	@echo "make check   lint, format and types"
-	@echo "make check-js  the same for the scripts of the page, with ESLint and TypeScript"
-	@echo "make format  mend what lint and format can mend"
-	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
+	@echo "make coverage  run the tests with coverage; fails below the threshold in pyproject.toml"
+	@echo "make check   check lint, format and types"
+	@echo "make check-js  check the page's scripts with ESLint and TypeScript"
+	@echo "make format  fix lint and format problems automatically"
+	@echo "make bench   run all speed benchmarks (15 to 30 minutes); writes benchmarks/records/"
 	@echo "make soak    run the server under load for an hour, and overloaded for ten minutes"
-	@echo "make fuzz    attack it with FUZZ_INPUTS inputs, a million by default; writes benchmarks/records/"
+	@echo "make fuzz    fuzz with FUZZ_INPUTS inputs, a million by default; writes benchmarks/records/"
 	@echo "make chaos   kill and disturb all commands hundreds of times (Linux with a C compiler)"
 	@echo "make docs    build the documentation site in build/site"
-	@echo "make notebook  run the sources in notebooks/ and keep their outputs in .ipynb files"
+	@echo "make notebook  run the sources in notebooks/ and save their outputs in .ipynb files"
 	@echo "make dist    build wheel and sdist in dist/"
-	@echo "make audit   look up known vulnerabilities of the versions in constraints.txt and package-lock.json"
-	@echo "make lock    write constraints.txt anew, with the newest versions"
+	@echo "make audit   list known vulnerabilities of the versions in constraints.txt and package-lock.json"
+	@echo "make lock    rewrite constraints.txt with the newest versions"
 	@echo "make clean   remove environments and results"
 
 $(BIN)/python$(EXE):
@@ -70,9 +70,9 @@ demo: $(VENV)/.demo
 	$(BIN)/digitlens read examples/*.png examples/*.jpg --annotate demo/read
 	@echo
 	@echo "demo/run         the network just trained: recipe, history, curves.png, model/"
-	@echo "demo/evaluation  how good it is: report.json and pictures"
-	@echo "demo/report.html all of it on one page, with the pictures behind each number"
-	@echo "demo/read        the pictures of examples/, read by the model that ships with digitlens"
+	@echo "demo/evaluation  its evaluation: report.json and pictures"
+	@echo "demo/report.html everything on one page, with the pictures behind each number"
+	@echo "demo/read        the pictures of examples/, read by the models that ship with digitlens"
 
 test: $(VENV)/.dev $(CORE)/.installed
 	$(BIN)/digitlens data --fetch
@@ -110,17 +110,17 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 
-# make soak SOAK='--minutes 3 --overload 1' is a short one, and says so in its table.
+# make soak SOAK='--minutes 3 --overload 1' makes a short run; its table shows the minutes.
 SOAK ?= --minutes 60 --overload 10
 soak: $(VENV)/.dev
 	$(BIN)/digitlens data --fetch
 	$(BIN)/python benchmarks/serving.py --soak $(SOAK) --out benchmarks/records/$(shell date -u +%F)_soak
 
-# Half an hour to a day; FUZZ_INPUTS=10000 is a short one. What is found is kept in build/fuzz.
+# Takes half an hour to a day; FUZZ_INPUTS=10000 makes a short run. Findings are kept in build/fuzz.
 FUZZ_INPUTS ?= 1000000
 FUZZ_RECORD ?= benchmarks/records/$(shell date -u +%F)_fuzz
 fuzz: $(VENV)/.dev
-	$(BIN)/python $(INSTALL) --editable '.[fuzz]' || echo "without atheris: mutations alone"
+	$(BIN)/python $(INSTALL) --editable '.[fuzz]' || echo "atheris is not available: inputs are mutations only"
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/run.py --inputs $(FUZZ_INPUTS) --out $(FUZZ_RECORD)
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/clients.py --inputs $$(($(FUZZ_INPUTS) / 50)) --out $(FUZZ_RECORD)
 
@@ -138,7 +138,7 @@ docs: $(VENV)/.dev
 notebook: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
 
-# What a release signs: wheel, sdist, and the hash of each file of weights in them.
+# The files that a release signs: wheel, sdist, and the hashes of their weight files.
 dist: $(VENV)/.dev
 	rm -rf dist build/weights.sha256
 	$(BIN)/python -m build > /dev/null
@@ -156,7 +156,7 @@ lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet '.[dev,fuzz]'
-	echo "# The exact versions that the tests ran with." > constraints.txt
+	echo "# The exact versions used by the tests." > constraints.txt
 	build/lock/bin/python -m pip freeze --exclude digitlens >> constraints.txt
 
 clean:

@@ -1,16 +1,16 @@
-"""How accurate are the recipes, and how does the shipped model fare where MNIST ends?
+"""How accurate are the recipes, and how does the shipped model perform beyond MNIST?
 
     python benchmarks/accuracy.py [--run best:5] [--runs FOLDER] [--model default] [--out FOLDER]
                                   [--negatives NAME=FILE] [--on NAME=FILE] [--only recipes|model]
 
-The recipes are a queue: the first seed of each, then the second. It may be killed at any time; the
-next start trains on from the last epoch. ``records/accuracy`` has a file for each finished run,
-with the hash of its recipe: such a run is trained nowhere again, until its recipe changes. Each
-recipe was chosen on validation tiles by writer. It is then trained with all 60,000 tiles
-(``standard`` keeps its validation tiles), and each seed sees the test set once.
+The recipes form a queue: the first seed of each, then the second. The script may be killed at any
+time; the next start resumes from the last epoch. ``records/accuracy`` has a file for each finished
+run with the hash of its recipe; the run is not repeated until its recipe changes. Each recipe was
+chosen on validation tiles split by writer. It is then trained with all 60,000 tiles (``standard``
+keeps its validation tiles), and each seed is scored on the test set once.
 
-Of one model the record has MNIST-C, other data sets, calibration and rejection, and the picture of
-every error; ``--card`` writes the numbers into its ``model.json``.
+For one model the record also has MNIST-C, other data sets, calibration and rejection, and a picture
+of all errors; ``--card`` writes the numbers into its ``model.json``.
 """
 
 import json
@@ -46,7 +46,7 @@ from digitlens.training.tile_networks import Ensemble, count_parameters
 from digitlens.visualization.figures.scores import draw_wrong
 from harness import Row
 
-# Of each recipe its seeds, and the accuracy that is aimed at.
+# The number of seeds of each recipe, and its target accuracy.
 RUNS: dict[str, tuple[int, float]] = {
     "small-1k": (3, 0.989),
     "small-5k": (3, 0.9935),
@@ -58,7 +58,7 @@ RUNS: dict[str, tuple[int, float]] = {
     "best": (5, 0.9978),
 }
 COMMITTEE, COMMITTEE_OF, COMMITTEE_AIM = "committee", "best", 0.9984
-TEMPERATURE = 1.1  # what a run of `best` with validation tiles fitted; no answer depends on it
+TEMPERATURE = 1.1  # fitted by a run of `best` with validation tiles; does not affect accuracy
 RECORD = harness.RECORDS / "accuracy"
 PAGE = harness.ROOT / "docs" / "accuracy.md"
 TABLE = re.compile(
@@ -75,13 +75,13 @@ RECIPES = (
 
 def main() -> None:
     made = harness.parser(__doc__)
-    made.add_argument("--run", action="append", help="recipe:seeds, instead of all")
-    made.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="kept runs")
-    made.add_argument("--model", default="default", help="model that is looked at closely")
-    made.add_argument("--negatives", action="append", default=[], help="NAME=FILE, no digits")
+    made.add_argument("--run", action="append", help="RECIPE:SEEDS, instead of all")
+    made.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of runs")
+    made.add_argument("--model", default="default", help="model to examine in detail")
+    made.add_argument("--negatives", action="append", default=[], help="NAME=FILE, non-digits")
     made.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
-    made.add_argument("--card", action="store_true", help="write numbers into the model's card")
-    made.add_argument("--only", choices=("recipes", "model"), help="leave the other part out")
+    made.add_argument("--card", action="store_true", help="write results into the model's card")
+    made.add_argument("--only", choices=("recipes", "model"), help="skip the other part")
     options = made.parse_args()
     mnist = load_mnist()
     if options.only != "model":
@@ -98,14 +98,14 @@ def main() -> None:
 
 
 def queue(wanted: Iterable[str]) -> list[tuple[str, int]]:
-    """Recipes and seeds of ``recipe:seeds``: the first seed of each before the second of any."""
+    """Recipes and seeds from ``recipe:seeds``: the first seed of each before the second of any."""
     parts = [run.partition(":") for run in wanted]
     jobs = [(name, seed) for name, _, seeds in parts for seed in range(int(seeds or 1))]
     return sorted(jobs, key=lambda job: job[1])
 
 
 def work_off(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: Mnist) -> None:
-    """Trains and scores what has no record yet, and the committee of those that are here."""
+    """Trains and scores the runs without a record, and the ensemble of the available runs."""
     members: list[Path] = []
     for name, seed in jobs:
         recipe = published(name, seed)
@@ -120,7 +120,7 @@ def work_off(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: M
 
 
 def published(name: str, seed: int) -> Recipe:
-    """The recipe as it is scored: with all tiles, but ``standard`` as everyone would train it."""
+    """The recipe as scored: trained on all tiles, except that ``standard`` is unchanged."""
     recipe = load_recipe(name, [f"seed={seed}"])
     assert isinstance(recipe, Recipe)
     if name == "standard":
@@ -129,14 +129,14 @@ def published(name: str, seed: int) -> Recipe:
 
 
 def digest(recipe: Recipe) -> str:
-    """Tells recipes apart; fields that are as usual do not count, so that new ones may come."""
+    """A hash of a recipe's non-default fields, so that new fields do not change it."""
     usual = Recipe().as_dict()
     fields = {key: value for key, value in recipe.as_dict().items() if value != usual[key]}
     return files.sha256(json.dumps(fields, sort_keys=True).encode())[:16]
 
 
 def keep(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> None:
-    """Makes and scores a model that has no record yet; writes that, and the table of all."""
+    """Makes and scores a model that has no record yet; writes the record and the table."""
     if path.is_file() and json.loads(path.read_bytes())["recipe"] == digest(recipe):
         return
     row = score(make(), mnist, recipe.seed)
@@ -151,7 +151,7 @@ def keep(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> 
 
 
 def summaries(record: Path) -> Iterator[Row]:
-    """Rows of the table, of the runs whose recipes are as they are now."""
+    """Rows of the table, from the runs whose recipes are current."""
     aims = {name: aim for name, (_, aim) in RUNS.items()} | {COMMITTEE: COMMITTEE_AIM}
     for name, aim in aims.items():
         rows = [json.loads(path.read_bytes()) for path in sorted(record.glob(f"{name}-*.json"))]
@@ -163,7 +163,7 @@ def summaries(record: Path) -> Iterator[Row]:
 
 
 def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
-    """The model folder of a run, which is trained, or trained on, where it is not finished."""
+    """The model folder of a run, which is trained or resumed if it is not finished."""
     if not (folder / MODEL / CARD).is_file():
         device, begun = choose_device(recipe.precision), (folder / STATE).is_file()
         splits = recipe.split(mnist.train)
@@ -174,7 +174,7 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
 
 
 def combined(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
-    """A model of networks that are trained already: what its recipe would train anew."""
+    """An ensemble of networks that are already trained, equivalent to training its recipe."""
     if not (to / CARD).is_file():
         networks: list[Any] = []
         for network in map(load_network, models):
@@ -203,13 +203,13 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
         "test_ece": report.ece,
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
-        # Which tiles, each with what it was read as: one line of text for some dozen numbers.
+        # Wrong tiles with their predictions, on one line.
         "wrong": " ".join(f"{tile}:{answers[tile]}" for tile in report.wrong),
     }
 
 
 def summary(name: str, rows: Sequence[Row]) -> Row:
-    """Mean and standard deviation over the seeds, and the interval of all their answers."""
+    """Mean and standard deviation over the seeds, and the interval of the mean accuracy."""
     keys = ("test_accuracy", "test_accuracy_without_label_errors", "test_loss", "seconds")
     found: Row = {key: harness.spread([row[key] for row in rows]) for key in keys}
     # Tiles are the same for all seeds: the interval is that of one test set at the mean accuracy.
@@ -227,7 +227,7 @@ def summary(name: str, rows: Sequence[Row]) -> Row:
 
 
 def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[str, str]]:
-    """Everything about one model, JSON-ready, and tables of it by name; writes the pictures."""
+    """All results of one model, JSON-ready, and its tables by name; writes the pictures."""
     classifier = Classifier(options.model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
@@ -246,7 +246,7 @@ def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[st
 
 
 def write_card(model: str, found: Row) -> None:
-    """Puts the measured numbers into the model's card; the graph stays as it is."""
+    """Writes the measured numbers into the model's card; the graph is unchanged."""
     path = load_bundle(model).folder / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
     test, robust = found["test"], found["robustness"]
@@ -263,7 +263,7 @@ def write_card(model: str, found: Row) -> None:
 
 
 def markdown(shown: Iterable[Table]) -> str:
-    """Tables of the command line in Markdown."""
+    """Converts tables of the command line to Markdown."""
     blocks: list[str] = []
     for one in shown:
         heads = " | ".join(str(column.header) for column in one.columns)

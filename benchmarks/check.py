@@ -2,20 +2,20 @@
 
     python benchmarks/check.py OLD NEW [--anyway]
 
-OLD and NEW are folders that ``benchmarks/speed.py`` wrote, or the speed.json in them. A difference
-counts if it is beyond both
+OLD and NEW are folders written by ``benchmarks/speed.py``, or the speed.json in them. A difference
+counts if it exceeds both
 
-- three standard errors of the difference: by chance, one figure in 370 that did not change looks
-  changed then. That of a mean is sd/sqrt(n); for a median, IQR/sqrt(n) is 8 % more than that of a
-  normal distribution, so one formula serves both;
-- and 5 %: the spread within a run says nothing of what differs between two runs (clock, memory
-  layout, neighbours on the host). Shares in % do not depend on the machine and need no such margin.
+- three standard errors of the difference: by chance, one unchanged figure in 370 exceeds this. The
+  standard error of a mean is sd/sqrt(n); for a median, IQR/sqrt(n) is 8 % above that of a normal
+  distribution, so one formula serves both;
+- and 5 %: the spread within a run does not capture differences between runs (clock, memory layout,
+  neighbours on the host). Figures in % do not depend on the machine and need no such margin.
 
-A figure that was measured once counts beyond 20 %. Those of peers are shown, and never counted. A
-figure that is no longer measured counts: nobody can say that it did not get slower.
+For a figure measured once the limit is 20 %. Peers' figures are shown but never count. A figure
+that is no longer measured counts, since it may have got slower.
 
-Times on another processor, or with other cores or threads, are refused, unless asked for with
---anyway. Exit code 1 if something got worse, 2 if the records do not compare.
+Records from different processors, or with different cores or threads, are compared only with
+--anyway. Exit code 1 if something got worse, 2 if the records cannot be compared.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--anyway", action="store_true", help="though the machines differ")
+    parser.add_argument("--anyway", action="store_true", help="compare even if the machines differ")
     options = parser.parse_args()
     try:
         (about, old), (now, new) = load_record(options.old), load_record(options.new)
@@ -71,7 +71,7 @@ def differences(old: Row, new: Row, keys: Iterable[str]) -> list[str]:
 
 
 def warnings(old: Row, new: Row) -> list[str]:
-    """What else to keep in mind: a machine that was not idle, other versions of libraries."""
+    """Caveats: a machine that was not idle, different versions of libraries."""
     found = [
         f"the machine was busy before the {name} record: load {about['load']}"
         for name, about in (("old", old), ("new", new))
@@ -82,7 +82,7 @@ def warnings(old: Row, new: Row) -> list[str]:
 
 
 def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
-    """Each figure of either record, in the order of the old; in another unit it is another."""
+    """Compares the figures of both records, in the order of the old; a new unit is a new figure."""
     befores = {(name, figure.unit): figure for name, figure in old.items()}
     afters = {(name, figure.unit): figure for name, figure in new.items()}
     keys = dict.fromkeys((*befores, *afters))
@@ -90,9 +90,9 @@ def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
 
 
 def judge(old: Figure | None, new: Figure | None) -> Row:
-    """What became of a figure, of which at least one is given; both are in the same unit.
+    """The change of a figure, of which at least one version is given, in the same unit.
 
-    ``share`` is by how much it changed, and ``noise`` what that had to be beyond, of the old value.
+    ``share`` is the change and ``noise`` its limit, both relative to the old value.
     """
     known = new or old
     assert known is not None
@@ -100,7 +100,7 @@ def judge(old: Figure | None, new: Figure | None) -> Row:
     change |= {"old": old and old.value, "new": new and new.value, "share": None, "noise": None}
     if old is None or new is None:
         return change | {"verdict": NEW if old is None else GONE}
-    scale = abs(old.value) or 1.0  # nothing is a share of 0; such a change is taken as it is
+    scale = abs(old.value) or 1.0  # changes from 0 are absolute
     share, noise = (new.value - old.value) / scale, noise_of(old, new) / scale
     verdict = BETTER if (share > 0) == (new.better == "higher") else WORSE
     verdict = verdict if abs(share) > noise else SAME
@@ -108,7 +108,7 @@ def judge(old: Figure | None, new: Figure | None) -> Row:
 
 
 def noise_of(old: Figure, new: Figure) -> float:
-    """What a change must be beyond to count, in the unit of the figure."""
+    """The limit above which a change counts, in the unit of the figure."""
     before, after = old.standard_error, new.standard_error
     if before is None or after is None:
         return LEAST_ALONE * abs(old.value)
@@ -117,12 +117,12 @@ def noise_of(old: Figure, new: Figure) -> float:
 
 
 def counts(change: Row) -> bool:
-    """Whether it got worse or is gone, and is not a peer's."""
+    """Whether a figure of digitlens got worse or is gone."""
     return not change["peer"] and change["verdict"] in {WORSE, GONE}
 
 
 def table(changes: Sequence[Row]) -> str:
-    """What changed first, the worst on top; then, in one line, how many did not."""
+    """The changed figures, the worst first; then, in one line, the number of unchanged ones."""
     shown = [change for change in changes if change["verdict"] != SAME]
     shown.sort(key=lambda c: (c["peer"], ORDER.index(c["verdict"]), -abs(c["share"] or 0.0)))
     rows = [change | {"whose": " (peer)" * change["peer"]} for change in shown]

@@ -1,18 +1,18 @@
-"""How long does a tile take to classify, and how many a second are, beside other libraries?
+"""How long does classifying a tile take, and how many tiles per second, next to other libraries?
 
     python benchmarks/classifying.py [--model NAME=FOLDER] [--rounds N] [--out FOLDER]
 
-In one run, in turns, each in a process of its own (``worker.py``), on tiles of the MNIST test set:
+All in one run, taking turns, each in its own process (``worker.py``), on MNIST test tiles:
 
 - digitlens: its shipped classifiers and those of ``--model``, with all cores and with one.
 - torch: the same networks in PyTorch.
-- Keras: its documentation's network for MNIST, by ``predict``; not trained, which is as fast.
+- Keras: the MNIST network of its documentation, with ``predict``; untrained, which is as fast.
 - scikit-learn: ``SVC`` with its defaults, trained on 10,000 tiles, timed on 1,000.
 
-digitlens and torch are handed uint8, the others numbers that were scaled beforehand, not timed. One
-tile: microseconds of a call. Many: 10,000 tiles in one call, tiles a second; 2,048 for torch;
-batches of 512 where the user has to choose. No call begins after two seconds. The machine should
-have nothing else to do: networks in PyTorch, whose threads wait for each other, suffer most.
+digitlens and torch receive uint8, the others floats that were scaled beforehand, untimed. One
+tile: microseconds per call. Many: tiles per second, 10,000 in one call, 2,048 for torch, in batches
+of 512 where the user must choose. No call starts after two seconds. The machine should be idle:
+PyTorch, whose threads wait for each other, suffers most from other load.
 """
 
 import tempfile
@@ -31,18 +31,18 @@ from digitlens.models.session import cores
 from harness import OURS, Figure, Row
 
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
-# Peers by kind of worker, which is their name in figures too.
+# Peers by kind of worker, which is also their name in figures.
 KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
 PACKAGES = {"keras": harness.KERAS}
 COLUMNS = (
-    " | one tile, µs | tiles a second | right | one, beside Keras, predict | many",
+    " | one tile, µs | tiles/s | right | speed-up over Keras, one tile | many tiles",
     "{name} | {one_us:,.0f} | {per_second:,.0f} | {accuracy:.2%} | {beside[0]:,.1f} x"
     " | {beside[1]:,.1f} x",
 )
 
 
 class Entry(NamedTuple):
-    """Whom to ask: a kind of worker, a model's name and folder (of digitlens), and cores."""
+    """A contender: kind of worker, a digitlens model's name and folder, and cores."""
 
     kind: str
     model: str
@@ -53,8 +53,8 @@ class Entry(NamedTuple):
 def main() -> None:
     made = harness.parser(__doc__)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    made.add_argument("--model", action="append", default=[], help="NAME=FOLDER of one more")
-    made.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each")
+    made.add_argument("--model", action="append", default=[], help="NAME=FOLDER, another one")
+    made.add_argument("--rounds", type=int, default=ROUNDS, help="turns per contender")
     options = made.parse_args()
     record = harness.provenance() | {"rounds": options.rounds, "missing": {}}
     contenders = entries(options.model)
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def entries(more: list[str]) -> dict[str, Entry]:
-    """Contenders by name: shipped classifiers and more (NAME=FOLDER), and peers."""
+    """Contenders by name: shipped classifiers, ``more`` (NAME=FOLDER), and peers."""
     models = {name: name for name in shipped_classifiers()}
     models |= {name: path for name, _, path in (model.partition("=") for model in more)}
     found: dict[str, Entry] = {}
@@ -88,14 +88,14 @@ def entries(more: list[str]) -> dict[str, Entry]:
 
 
 def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> tuple[harness.Worker, Row]:
-    """A worker and what it says of itself; raises UnavailableError if it ends instead."""
+    """A worker and its description; raises UnavailableError if it ends instead."""
     arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
     worker = harness.start_worker(PACKAGES.get(entry.kind, ()), arguments, options, stack)
     return worker, worker.reply()
 
 
 def measure(worker: harness.Worker, about: Row) -> tuple[list[float], float]:
-    """One turn: microseconds of each call with one tile, and tiles a second of one with many."""
+    """One turn: microseconds of each one-tile call, and tiles per second of a call with many."""
     count = about.get("most", MANY)
     worker.ask({"tiles": 1, "calls": WARM})
     one = worker.ask({"tiles": 1, "calls": CALLS})["seconds"]
@@ -104,17 +104,17 @@ def measure(worker: harness.Worker, about: Row) -> tuple[list[float], float]:
 
 
 def summary(turns: list[tuple[list[float], float]]) -> Row:
-    """JSON-ready: microseconds of one tile, tiles a second of many, and their medians."""
+    """JSON-ready: microseconds of one tile, tiles per second of many, and their medians."""
     one, many = [each for ones, _ in turns for each in ones], [speed for _, speed in turns]
     medians = {"one_us": float(np.median(one)), "per_second": float(np.median(many))}
     return {"one": one, "many": many} | medians
 
 
 def figures(results: Mapping[str, Row]) -> list[Figure]:
-    """What two records are compared by.
+    """The figures by which two records are compared.
 
-    Times of all, and how many times as long the peers take as digitlens with all cores; those of
-    networks in PyTorch are beside the same network.
+    Times of all contenders, and the ratio of the peers' times to those of digitlens with all
+    cores; PyTorch is compared on the same network.
     """
     rows = list(results.values())
     most = max(row["cores"] for row in rows)
@@ -133,7 +133,7 @@ def figures(results: Mapping[str, Row]) -> list[Figure]:
 
 
 def _faster(row: Row, base: Row) -> tuple[float, float]:
-    """How many times as fast as another: with one tile, and with many."""
+    """The speed relative to another contender: with one tile, and with many."""
     return base["one_us"] / row["one_us"], row["per_second"] / base["per_second"]
 
 
@@ -143,7 +143,7 @@ def report(record: Row) -> str:
     rows = [{**row, "name": n, "beside": _faster(row, base or row)} for n, row in results.items()]
     notes = [
         "; ".join(sorted({row["versions"] for row in rows})),
-        "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",
+        "Keras is not trained; SVC was trained on 10,000 tiles and timed on 1,000.",
     ]
     where = f"Tiles classified on {harness.place(record)}, {record['rounds']} rounds."
     table = harness.table(COLUMNS, rows)

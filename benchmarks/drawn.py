@@ -1,13 +1,13 @@
-"""How well are numbers read that are drawn here: print of every size, tables, pages, displays?
+"""How well are drawn numbers read: print of every size, tables, pages, displays?
 
     python benchmarks/drawn.py [--peers] [--groups WORD ...] [--out FOLDER]
 
-Pictures are drawn from a seed, in fonts that no page to train with is set in. Numbers are compared
-page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``harness.py``.
+Pictures are drawn from a seed, in fonts held out from training. The numbers of a page are compared
+as a multiset, regardless of position; ``harness.py`` has the details and RapidOCR's modes.
 
-- right: share of the numbers that are read with all their marks.
-- digits: the same with marks left out on both sides.
-- not there: numbers read, marks left out, that do not stand on their page: misread or invented.
+- right: fraction of the numbers that are read with all their marks.
+- digits: the same, ignoring marks.
+- spurious: numbers read that are not on their page, ignoring marks: misread or invented.
 - ms: median time of reading a decoded picture.
 """
 
@@ -35,11 +35,11 @@ DPI = (100, 150, 200, 300)
 A4 = (8.27, 11.69)  # inches
 PAPER, INK = (250, 249, 246), (32, 32, 38)
 COLUMNS = (
-    "drawn | numbers | right | digits | not there | ms",
+    "drawn | numbers | right | digits | spurious | ms",
     "{group} | {numbers} | {right:.1%} | {digits:.1%} | {not_there} | {milliseconds:.0f}",
 )
 BESIDE = (
-    "RapidOCR right | digits | not there | ms | its mode",
+    "RapidOCR right | digits | spurious | ms | mode",
     "{best[right]:.1%} | {best[digits]:.1%} | {best[not_there]} | {best[milliseconds]:.0f}"
     " | {best[mode]}",
 )
@@ -47,7 +47,7 @@ BESIDE = (
 
 def main() -> None:
     made = harness.parser(__doc__)
-    made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
+    made.add_argument("--groups", nargs="+", default=[""], help="only groups with such a word")
     made.add_argument("--seed", type=int, default=0)
     harness.add_options(made)
     options = made.parse_args()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def summary(results: Sequence[Result]) -> Row:
-    """Scores of one reader, number by number, wherever they stand."""
+    """Scores of one reader over all numbers, regardless of their positions."""
     texts = [(numbers(result.case.text), numbers(result.said.text)) for result in results]
     both = [tuple(map(Counter, pair)) for pair in texts]
     plain = [tuple(Counter(map(digits_only, found)) for found in pair) for pair in texts]
@@ -76,7 +76,7 @@ def summary(results: Sequence[Result]) -> Row:
 
 
 def drawings(seed: int, words: Sequence[str] = ("",)) -> Iterator[Case]:
-    """The pictures of all groups with one of these words in their names; the same for a seed."""
+    """Draws the groups with one of these words in their names; deterministic for a seed."""
     for name, draw in (
         ("number alone, 8 to 60 px", partial(_lines, FONTS, HEIGHTS, ("",))),
         *((f"table, {height} px", partial(_tables, height, False)) for height in HEIGHTS),
@@ -101,14 +101,14 @@ Drawn = Iterator[tuple[Image.Image, str]]
 
 @cache
 def font_file(family: str) -> str:
-    """Its regular weight; the fonts are fetched if they are not there."""
+    """The file of a family's regular weight; downloads the fonts if missing."""
     chosen = next(f for f in load_families() if f.family == family and f.role == "validation")
     weights = font_files([chosen])[chosen]
     return str(next(files["latin"] for files in weights if "400" in files["latin"].name))
 
 
 def encoded(pixels: npt.NDArray[np.uint8], form: str = "JPEG", quality: int = 82) -> bytes:
-    """The content of a picture's file."""
+    """Encodes pixels as a picture file."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, form, quality=quality)
     return stream.getvalue()
@@ -152,7 +152,7 @@ def _dense(rng: random.Random) -> Drawn:
 def _table(
     rng: random.Random, face: ImageFont.FreeTypeFont, shape: Pair, cell: Pair, ruled: bool
 ) -> tuple[Image.Image, str]:
-    """Numbers in columns, flush right; ``shape`` is columns and rows, ``cell`` in pixels."""
+    """Draws right-aligned numbers; ``shape`` is columns and rows, ``cell`` is in pixels."""
     (columns, rows), (width, height) = shape, cell
     margin = height // 2
     right, bottom = margin + columns * width, margin + rows * height
@@ -194,7 +194,7 @@ def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
 def _lines(
     families: Sequence[str], heights: Sequence[int], texts: Sequence[str], rng: random.Random
 ) -> Drawn:
-    """Each text, or a number, in each family and height."""
+    """Draws each text, or a random number for an empty one, in each family and height."""
     for text, height, family in product(texts, heights, families):
         yield _line(text or _number(rng), font(family, height=height))
 
@@ -205,7 +205,7 @@ def _upside_down(rng: random.Random) -> Drawn:
             yield _line(text, font(family, height=32))[0].rotate(180), text
 
 
-# Behind, off and on: red and green light, a liquid crystal with and without a trace of what is off.
+# Background, off and on: red and green light, LCDs without and with visible unlit segments.
 DISPLAYS = (
     ((14, 10, 10), (14, 10, 10), (255, 48, 30)),
     ((10, 16, 12), (20, 34, 24), (70, 255, 120)),
@@ -215,7 +215,7 @@ DISPLAYS = (
 
 
 def _displays(rng: random.Random) -> Drawn:
-    """Digits of segments that lean."""
+    """Draws slanted seven-segment digits."""
     texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
     for i, text in enumerate(texts):
         height, slant, (behind, off, on) = rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4]

@@ -1,7 +1,7 @@
-"""What all benchmarks share: records, figures, tables, processes that are timed, and readers.
+"""Shared by all benchmarks: records, figures, tables, timed worker processes, and readers.
 
-Pictures are read by digitlens and, in its own process, RapidOCR 3. A number is compared with its
-marks, its letters aside: ``numbers`` makes the same of what is there and of what is read.
+Pictures are read by digitlens and, in a separate process, by RapidOCR 3. Numbers are compared with
+their marks but without letters: ``numbers`` normalises the label and the reading alike.
 """
 
 import argparse
@@ -44,7 +44,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 Row = dict[str, Any]
 Floats = Sequence[float]
-Columns = tuple[str, str]  # headings, and templates of cells, see ``show``; both parted by " | "
+Columns = tuple[str, str]  # headings, and cell templates (see ``show``), separated by " | "
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).parent / "records"
 WORKER = Path(__file__).with_name("worker.py")
@@ -58,13 +58,13 @@ Page = npt.NDArray[np.uint8]
 RAPIDOCR = ("rapidocr==3.10.0", "onnxruntime==1.31.1", "opencv-python-headless==5.0.0.93")
 OURS = "digitlens"
 TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
-MODES = {  # of RapidOCR, as worker.py names them
+MODES = {  # of RapidOCR: names in worker.py and in tables
     "default": "default",
     "line": "recogniser alone",
     "digits": "recogniser alone, ten digits",
 }
 THREADS = 2
-PAUSE = 0.02  # seconds between readers: threads of the one before still spin for a while
+PAUSE = 0.02  # seconds between readers: the previous one's threads keep spinning for a while
 
 NUMBER = re.compile(r"[-+$€£¥]*\d(?:[-.,:;/'+*×÷=]*\d)*[%°]?", re.ASCII)  # noqa: RUF001
 ALIKE = str.maketrans("：，．／％＋－−–’", ":,./%+---'")  # noqa: RUF001
@@ -72,7 +72,7 @@ SHARES = {"l": 25, "m": 50, "u": 75, "h": 90}  # percentiles by conversion, see 
 
 
 def provenance() -> dict[str, Any]:
-    """JSON-ready; ``load`` is the mean number of busy processes of the last minute."""
+    """Date, commit, machine and versions, JSON-ready; ``load`` is the one-minute load average."""
     packages = ("numpy", "onnxruntime", "pillow")
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -93,17 +93,17 @@ def place(record: Mapping[str, Any], cores: str = "cores") -> str:
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark."""
+    """A parser with the options that every benchmark has."""
     made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    made.add_argument("--out", type=Path, help="folder of the record")
-    made.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
+    made.add_argument("--out", type=Path, help="folder for the record")
+    made.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder for peers")
     return made
 
 
 def publish(
     folder: Path | None, name: str, record: Row, text: str, figures: Iterable["Figure"] = ()
 ) -> None:
-    """Prints the text, and writes ``NAME.json`` and ``NAME.md`` if there is a folder for them."""
+    """Prints the text, and writes ``NAME.json`` and ``NAME.md`` if a folder is given."""
     print(text, end="")
     if folder:
         rows = by_name(figures)
@@ -112,10 +112,10 @@ def publish(
 
 
 class _Cells(string.Formatter):
-    """Nothing for None, yes or no, shares with a space before %, intervals of shares in %.
+    """Formats None as empty, booleans as yes or no, and fractions and intervals as percentages.
 
-    A ``spread`` is shown as its mean and, if there is one, its standard deviation. Of many values
-    ``!m`` takes the median, ``!l`` and ``!u`` the quartiles, ``!h`` what 90 % are not above.
+    A ``spread`` is shown as its mean and, if present, its standard deviation. On a list of values
+    ``!m`` selects the median, ``!l`` and ``!u`` the quartiles, ``!h`` the 90th percentile.
     """
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:
@@ -132,12 +132,12 @@ class _Cells(string.Formatter):
 
 
 def show(template: str, row: Any) -> str:
-    """A template of ``str.format``, whose names are keys of a mapping and whose 0 is any row."""
+    """Fills a ``str.format`` template: names are keys of the row, ``0`` is the row itself."""
     return _Cells().vformat(template, (row,), row if isinstance(row, Mapping) else {})
 
 
 def table(columns: Columns, rows: Iterable[Any]) -> str:
-    """Markdown of rows, see ``show``."""
+    """A Markdown table of the rows, see ``show``."""
     head, template = columns
     parted = " | ".join(["---"] * len(head.split(" | ")))
     lines = (head, parted, *(show(template, row) for row in rows))
@@ -145,7 +145,7 @@ def table(columns: Columns, rows: Iterable[Any]) -> str:
 
 
 def joined(*columns: Columns) -> Columns:
-    """Columns that stand beside each other."""
+    """Joins columns side by side."""
     heads, cells = zip(*columns, strict=True)
     return " | ".join(heads), " | ".join(cells)
 
@@ -153,14 +153,14 @@ def joined(*columns: Columns) -> Columns:
 def document(
     head: str, *tables: str, notes: Iterable[str] = (), missing: Mapping[str, str] | None = None
 ) -> str:
-    """Markdown: a line on where it was measured, tables, and a list, with what is missing."""
+    """Markdown: a line on the machine, the tables, and a list of notes and missing peers."""
     why = [f"{name}: not available, {reason}" for name, reason in (missing or {}).items()]
     listed = "".join(f"- {line}\n" for line in (*notes, *why))
     return "\n".join(filter(None, (f"{head}\n", *tables, listed)))
 
 
 def save_tiles(folder: Path, mnist: Mnist, most: int | None = None) -> Path:
-    """A file with tiles and labels for ``worker.py``, at most so many to train with."""
+    """Writes tiles and labels for ``worker.py``, with at most ``most`` training tiles."""
     train, path = mnist.train, folder / "tiles.npz"
     kept = {"train_tiles": train.tiles[:most], "train_labels": train.labels[:most]}
     np.savez(path, tiles=mnist.test.tiles, labels=mnist.test.labels, **kept)
@@ -168,7 +168,7 @@ def save_tiles(folder: Path, mnist: Mnist, most: int | None = None) -> Path:
 
 
 def listed(folder: Path, *kinds: str) -> list[dict[str, str]]:
-    """The rows of a folder's ``labels.csv``, perhaps only those of some kinds."""
+    """The rows of a folder's ``labels.csv``, optionally only those of the given kinds."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
         return [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
 
@@ -180,7 +180,7 @@ def spread(values: Floats) -> Row:
 
 
 def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> dict[str, T]:
-    """What each job gives; of peers that are unavailable the reason comes into ``missing``."""
+    """The result of each job; the reasons of unavailable peers go into ``missing``."""
     found: dict[str, T] = {}
     for name, job in jobs.items():
         try:
@@ -192,7 +192,7 @@ def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> d
 
 
 def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int, warm: int = 0) -> dict[K, list[T]]:
-    """What each job gives in each round, the jobs taking turns; warm rounds are not kept."""
+    """The results of each job in each round, jobs taking turns; warm-up rounds are dropped."""
     found: dict[K, list[T]] = {name: [] for name in jobs}
     with work_bar() as bar:
         for number in bar.track(range(rounds + warm), description="measuring"):
@@ -204,54 +204,54 @@ def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int, warm: int = 0) ->
 
 
 class RecordError(Exception):
-    """A file is no record, or has figures that are none; the message says which."""
+    """A file is not a speed record, or one of its figures is invalid."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """One number of a record."""
 
-    name: str  # words from the general to the special, such as ``training.keras.ratio``
+    name: str  # words from general to specific, such as ``training.keras.ratio``
     value: float  # a mean or a median
-    spread: float | None  # sd beside a mean, IQR beside a median; None if it was measured once
-    n: int  # how many measurements the value is of
-    unit: str  # ``x`` marks how many times as long a peer takes
+    spread: float | None  # sd of a mean, IQR of a median; None if measured once
+    n: int  # number of measurements
+    unit: str  # ``x`` for the ratio of a peer's time to digitlens's
     better: str  # ``lower`` or ``higher``
-    peer: bool = False  # whether it is that of a peer, whose changes are none of ours
+    peer: bool = False  # whether it belongs to a peer, whose changes do not count
 
     @classmethod
     def median(
         cls, name: str, values: Floats, unit: str, better: str = "lower", peer: bool = False
     ) -> "Figure":
-        """The median of some measurements and, if there are several, their interquartile range."""
+        """The median of some measurements and, if there are several, the interquartile range."""
         low, middle, high = (float(value) for value in np.percentile(values, (25, 50, 75)))
         spread = high - low if len(values) > 1 else None
         return cls(name, middle, spread, len(values), unit, better, peer)
 
     @classmethod
     def ratio(cls, name: str, value: float) -> "Figure":
-        """How many times as long a peer takes."""
+        """The ratio of a peer's time to that of digitlens."""
         return cls(f"{name}.ratio", value, None, 1, "x", "higher")
 
     @property
     def standard_error(self) -> float | None:
-        """How far the value may be off by chance; None if it was measured once."""
+        """``spread / sqrt(n)``; None if measured once."""
         if self.spread is None or self.n < 2:
             return None
         return self.spread / math.sqrt(self.n)
 
 
 def by_name(figures: Iterable[Figure]) -> dict[str, Row]:
-    """Figures as records keep them."""
+    """Figures as stored in records."""
     rows = [asdict(figure) for figure in figures]
     return {row.pop("name"): row for row in rows}
 
 
 def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
-    """What is known of a run, and its figures by name, from the record's folder or file.
+    """Loads the facts about a run and its figures by name, from the record's folder or file.
 
     Raises:
-        RecordError: It is none.
+        RecordError: It is not a speed record.
     """
     path = path / RECORD if path.is_dir() else path
     try:
@@ -260,19 +260,19 @@ def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
         raise RecordError(f"{path.name} cannot be read: {error}") from error
     found = about.pop("figures", None) if isinstance(about, dict) else None
     if not isinstance(found, dict) or not found:
-        raise RecordError(f"{path} is no record of speed: expected figures by name")
+        raise RecordError(f"{path} is not a speed record: expected figures by name")
     try:
         return about, {name: Figure(name, **row) for name, row in found.items()}
     except TypeError as error:
-        raise RecordError(f"{path} has a figure that is none: {error}") from error
+        raise RecordError(f"{path} has an invalid figure: {error}") from error
 
 
 class UnavailableError(Exception):
-    """A peer cannot be installed, started or asked any more; the message is the reason."""
+    """A peer cannot be installed or started, or has stopped; the message is the reason."""
 
 
 def environment(packages: Sequence[str], folder: Path) -> str:
-    """The Python with these packages below ``folder``, installed now if they are not there."""
+    """The Python of an environment below ``folder`` with these packages, created if missing."""
     if not packages:
         return sys.executable
     place = folder / "-".join(packages)
@@ -292,7 +292,7 @@ def _run(*command: str) -> None:
 
 
 class Worker:
-    """A process that answers in lines of JSON, see ``worker.py``; ``process`` is its Popen."""
+    """A process that replies in lines of JSON, see ``worker.py``; ``process`` is its Popen."""
 
     def __init__(self, command: Sequence[str], stack: ExitStack, **variables: str) -> None:
         """Starts it; it is stopped when ``stack`` is closed."""
@@ -302,7 +302,7 @@ class Worker:
         stack.callback(self._stop)
 
     def reply(self) -> Row:
-        """Its next line; raises UnavailableError if it ends instead."""
+        """The next line; raises UnavailableError if the process ends instead."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -310,22 +310,22 @@ class Worker:
         return json.loads(line)
 
     def ask(self, question: Mapping[str, Any]) -> Row:
-        """What it answers to a line of JSON."""
+        """The reply to a line of JSON."""
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # then it has ended, and gives no reply
+        with suppress(BrokenPipeError):  # the process has ended; ``reply`` raises
             self.process.stdin.write(json.dumps(question).encode() + b"\n")
             self.process.stdin.flush()
         return self.reply()
 
     def rows(self) -> list[Row]:
-        """All of its lines, once it has ended; raises UnavailableError if it fails."""
+        """All lines, once the process has ended; raises UnavailableError if it failed."""
         said, _ = self.process.communicate()
         if self.process.returncode:
             raise UnavailableError(self.last_words())
         return [json.loads(line) for line in said.splitlines()]
 
     def last_words(self) -> str:
-        """The last line of its errors, once it has ended."""
+        """The last line of stderr, once the process has ended."""
         code = self.process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace")
@@ -333,14 +333,14 @@ class Worker:
 
     def _stop(self) -> None:
         self.process.terminate()
-        with suppress(BrokenPipeError), self.process:  # with a question still in the pipe
+        with suppress(BrokenPipeError), self.process:  # a request may still be in the pipe
             pass
 
 
 def start_worker(
     packages: Sequence[str], arguments: Sequence[Any], options: Any, stack: ExitStack, **more: str
 ) -> Worker:
-    """``worker.py`` in an environment with these packages, and with ``options.threads`` threads."""
+    """Starts ``worker.py`` in an environment with these packages and ``options.threads``."""
     python = environment(packages, options.environments)
     threads = getattr(options, "threads", None)
     variables = dict.fromkeys(VARIABLES, str(threads)) if threads else {}
@@ -352,33 +352,33 @@ def last_line(text: str) -> str:
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers of a text with their marks; letters are left out first, as if not there."""
+    """The numbers of a text with their marks; letters are removed first."""
     return NUMBER.findall(re.sub(r"[^\W\d_]", "", text.translate(ALIKE)))
 
 
 def digits_only(text: str) -> str:
-    """The digits of a text, line by line; lines without digits are left out."""
+    """The digits of a text, line by line; lines without digits are dropped."""
     lines = (re.sub(r"[^0-9]", "", line) for line in text.splitlines())
     return "\n".join(filter(None, lines))
 
 
 def full_text(note: str | None) -> str | None:
-    """The text of a picture with its marks, if a note of ``labels.csv`` has it."""
+    """The text of a picture with its marks, if its note in ``labels.csv`` has one."""
     found = re.search(r"full text: ([^;]*)", note or "")
     return found and found[1]
 
 
 @cache
 def held_out_styles() -> Styles:
-    """Fonts, pens and hands that no network was trained with."""
+    """Fonts, pens and handwritten digits held out from all training."""
     tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)[1]
     return Styles(tiles, load_fonts("validation"))
 
 
 def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
-    """A page in held-out fonts and hands, uint8[H, W, 3], on which the camera sees every digit.
+    """A page in held-out styles, uint8[H, W, 3], with every digit in the camera's view.
 
-    ``lay_out`` draws it and gives what stands on it; it may be asked again.
+    ``lay_out`` draws the page and returns its text; it may be called several times.
     """
     for attempt in count():
         desk = Desk(held_out_styles(), np.random.default_rng([*seed, attempt]))
@@ -391,18 +391,18 @@ def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
 
 
 class Case(NamedTuple):
-    """A picture, what it is an example of, and what stands there."""
+    """A picture, its group and its label."""
 
     group: str
     name: str
     page: Page | None  # None if it cannot be decoded
-    text: Any  # or what else is known to stand there
+    text: Any  # the label, in the form of the benchmark
     full_text: str | None = None  # with marks, if they are known
-    milliseconds: float = 0.0  # of decoding it
+    milliseconds: float = 0.0  # decoding time
 
 
 class Answer(NamedTuple):
-    """What became of a case: to be summed up with all of its kind, and to be listed."""
+    """The result of a case, to be summarised by kind, and its problems, to be listed."""
 
     kind: str
     result: Any
@@ -411,7 +411,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Said:
-    """What a reader says of a picture: text with marks if it has any, and digits line by line."""
+    """A reader's output for a picture: text with marks if it has any, and digits line by line."""
 
     text: str
     digits: str
@@ -420,7 +420,7 @@ class Said:
 
 
 class Result(NamedTuple):
-    """What one reader says of one picture."""
+    """The output of one reader for one picture."""
 
     case: Case
     reader: str
@@ -428,13 +428,13 @@ class Result(NamedTuple):
 
 
 Read = Callable[[Page], Said]
-FAILED = Said("?", "?", 0.0)  # never right, not even where no digit is
+FAILED = Said("?", "?", 0.0)  # never right, not even on a picture without digits
 
 
 def load_readers(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
-    """What reads, by name: digitlens and, with ``options.peers``, RapidOCR in its modes; versions.
+    """Readers by name (digitlens and, with ``options.peers``, RapidOCR's modes), and versions.
 
-    RapidOCR runs until ``stack`` closes; UnavailableError where it cannot be installed or started.
+    RapidOCR runs until ``stack`` closes; raises UnavailableError if it cannot be started.
     """
     reader = DigitReader(options.model, threads=options.threads)
 
@@ -459,7 +459,7 @@ def load_readers(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
 
 
 def ask_rapidocr(worker: Worker, mode: str, file: Path, page: Page) -> Said:
-    """What RapidOCR says of a page, which is handed over as a file; an error is never right."""
+    """RapidOCR's output for a page, which is passed as a file; an error is never right."""
     np.save(file, page)
     time.sleep(PAUSE)
     reply = worker.ask({"kind": mode, "page": str(file)})
@@ -469,10 +469,10 @@ def ask_rapidocr(worker: Worker, mode: str, file: Path, page: Page) -> Said:
 
 
 def add_options(parser: Any) -> None:
-    """The options that ``load_readers`` takes."""
+    """Adds the options of ``load_readers``."""
     parser.add_argument("--model", default="default", help="shipped name, run or model folder")
-    parser.add_argument("--peers", action="store_true", help="RapidOCR reads as well")
-    parser.add_argument("--threads", type=int, default=THREADS, help="for each reader")
+    parser.add_argument("--peers", action="store_true", help="measure RapidOCR too")
+    parser.add_argument("--threads", type=int, default=THREADS, help="threads of each reader")
 
 
 def study(
@@ -483,18 +483,18 @@ def study(
     summary: Callable[[str, list[Any]], Row],
     number: int,
 ) -> None:
-    """Has digitlens read cases and tells, kind by kind, what became of them.
+    """Has digitlens read cases and publishes a summary by kind.
 
-    ``cases`` takes the options: ``count`` (``number`` unless told otherwise) and ``seed`` of what
-    is drawn, ``real``, a folder or None. ``ask`` gives what the reader makes of a case, once or in
-    several ways, and ``summary`` a row of ``columns`` for all answers of a kind.
+    ``cases`` receives the options: ``count`` (default ``number``) and ``seed`` of the drawn cases,
+    and ``real``, a folder or None. ``ask`` yields one or several answers for a case, and
+    ``summary`` returns a row of ``columns`` for all answers of a kind.
     """
     made = parser(doc)
-    made.add_argument("--count", type=int, default=number, help="of each kind")
+    made.add_argument("--count", type=int, default=number, help="drawn cases of each kind")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--real", type=Path, help="folder with pictures and labels.csv")
     made.add_argument("--threads", type=int, default=THREADS)
-    made.add_argument("--wrong", action="store_true", help="list what is wrong")
+    made.add_argument("--wrong", action="store_true", help="list the errors")
     options = made.parse_args()
     reader, about = DigitReader(threads=options.threads), provenance()
     found: dict[str, list[Any]] = {}
@@ -513,7 +513,7 @@ def study(
 def read_all(
     options: Any, cases: Iterable[Case], total: int, summary: Callable[[list[Result]], Row]
 ) -> tuple[list[Result], Scores, Row]:
-    """What each reader says of each picture, one at a time; summaries; where it was measured."""
+    """Runs each reader on each picture, one at a time; returns results, summaries and facts."""
     about = provenance() | {"threads": options.threads, "pictures": []}
     results, grouped = list[Result](), dict[str, dict[str, list[Result]]]()
     with ExitStack() as stack, work_bar() as bar:
@@ -536,9 +536,9 @@ def read_all(
 
 
 def compared(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
-    """A row for each group: digitlens, and RapidOCR in its best mode by one measure, then others.
+    """A row for each group: digitlens, and RapidOCR in its best mode by the measures ``by``.
 
-    ``columns`` are of digitlens's scores and ``group``, ``beside`` of RapidOCR's as ``best``.
+    ``columns`` use ``group`` and digitlens's scores, ``beside`` uses RapidOCR's under ``best``.
     """
     rows: list[Row] = []
     for group, readers in scores.items():
@@ -553,7 +553,7 @@ def compared(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str
 
 
 def origin(made: Row) -> str:
-    """A line on where a table comes from, see ``read_all``."""
+    """A line on machine, models and versions of a table, see ``read_all``."""
     model, sha256, *peer = made["readers"].values()
     ours = f"{OURS} {made['versions'][OURS]}, model {model} {sha256[:12]}"
     who = "; ".join([f"{ours}, commit {(made['commit'] or '')[:12]}", *peer])

@@ -1,14 +1,14 @@
-"""Does a watched meter store what it shows? A day of pictures, one a minute, drawn from a seed.
+"""Does a watched meter store the right values? A day of pictures, one per minute, from a seed.
 
     python benchmarks/meter.py [--every MINUTES] [--font FAMILY] [--seed N] [--keep FOLDER]
                                [--out FOLDER]
 
-The wheels of a water meter stand between digits, the camera shakes and is pushed once, the light
-changes, glare wanders over the glass, and for an hour the camera is dead: frames are black, gray,
-noise or cut off. Pictures are read by a template as ``digitlens watch`` reads them.
+The wheels of a water meter stop between digits, the camera shakes and is knocked once, the light
+changes, glare moves across the glass, and for an hour the camera is dead: frames are black, grey,
+noise or truncated. Pictures are read through a template by ``digitlens watch``.
 
-- stored: share of the pictures of the living camera whose value is stored.
-- wrong: values stored that are more than the last wheel's next digit away from what it showed.
+- stored: fraction of the working camera's pictures whose value is stored.
+- wrong: stored values further from the shown value than the next digit of the last wheel.
 """
 
 import csv
@@ -34,25 +34,25 @@ from digitlens.datasets.synthetic.objects import Counter, Wheel, draw_wheel, sho
 SIZE = (640, 480)
 WHEELS, DECIMALS = 8, 3
 DIGIT = 44  # pixels, height of a digit on a wheel
-CORNER = (118, 150)  # of the windows on the face
+CORNER = (118, 150)  # top left of the windows on the face
 PITCH, TURN, WINDOW = 1.15, 1.35, (0.95, 1.5)
 START = 1_234_567.4  # litres
 DAY = 1440  # minutes
 DEAD = range(600, 660)
-PUSHED = 900  # minute at which somebody pushes the camera
+PUSHED = 900  # minute at which the camera is knocked
 BOX = (*CORNER, CORNER[0] + round(DIGIT * PITCH * WHEELS), CORNER[1] + round(DIGIT * WINDOW[1]))
 REGION = (
     f"main={','.join(map(str, BOX))},kind=counter,digits=8,decimals=3,unit=m³,most_per_hour=0.9"
 )
 BEGAN = 1_700_000_000  # seconds of the epoch
-# Its minute, the picture as its file is, and litres that the meter showed; None of a dead camera.
+# Minute, content of the picture file, and litres shown; None for a dead camera.
 Frame = tuple[int, bytes, float | None]
 
 
 def main() -> None:
     made = harness.parser(__doc__)
-    made.add_argument("--every", type=int, default=1, help="minutes from a picture to the next")
-    made.add_argument("--font", default="barlow", help="one that pages are validated with")
+    made.add_argument("--every", type=int, default=1, help="minutes between pictures")
+    made.add_argument("--font", default="barlow", help="one of the validation fonts")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--keep", type=Path, help="folder for pictures, template and log")
     options = made.parse_args()
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
-    """Reads pictures with ``digitlens watch``; one line on what is stored, and what was shown."""
+    """Reads pictures with ``digitlens watch``; returns a line comparing stored and shown values."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
     reference = np.clip(Meter(font).face(START), 0, 255).astype(np.uint8)
     (folder / "meter.jpg").write_bytes(drawn.encoded(reference, quality=95))
@@ -87,7 +87,7 @@ def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont 
     wrong = [name for name, value in values if not right(value, shown[name])]
     kinds = sorted(Tally(row["status"] for row in rows).items())
     return (
-        f"{len(shown)} pictures, {live} of the living camera: {len(values)} stored "
+        f"{len(shown)} pictures, {live} of the working camera: {len(values)} stored "
         f"({len(values) / live:.1%}), {len(wrong)} wrong {wrong}; "
         f"rows: {', '.join(f'{count} {status}' for status, count in kinds)}"
     )
@@ -96,7 +96,7 @@ def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont 
 def simulate(
     font: ImageFont.FreeTypeFont | Path, seed: int = 0, minutes: Iterable[int] = range(DAY)
 ) -> Iterator[Frame]:
-    """The pictures of some minutes of a day."""
+    """Yields the pictures of the given minutes of a day."""
     meter = Meter(font, seed)
     litres = START + np.cumsum(_flows(np.random.default_rng([seed, 1])))
     for minute in minutes:
@@ -108,12 +108,12 @@ def simulate(
 
 
 def right(value: float, litres: float | None) -> bool:
-    """Whether a value in litres is one that the wheels show: the last one may be on its way."""
+    """Whether a value in litres matches the wheels, of which the last may be between digits."""
     return litres is not None and math.floor(litres - 0.05) <= value <= math.floor(litres + 1.05)
 
 
 class Meter:
-    """A water meter whose face is drawn once; its wheels turn."""
+    """A water meter: a face that is drawn once, and turning wheels."""
 
     def __init__(self, font: ImageFont.FreeTypeFont | Path, seed: int = 0) -> None:
         self._glyphs, self._seed = FontGlyphs({"latin": font}), seed
@@ -137,10 +137,10 @@ class Meter:
         self._face = np.asarray(face, np.float32)
 
     def face(self, litres: float) -> np.ndarray:
-        """float32[480, 640, 3]; what it looks like."""
+        """Draws the meter at a reading: float32[480, 640, 3]."""
         wheels: list[Wheel] = []
         for unit in (10**place for place in reversed(range(WHEELS))):
-            # A wheel moves on while those to its right go from 9 to 0.
+            # A wheel advances while those to its right go from 9 to 0.
             at = litres if unit == 1 else litres // unit + max(0.0, litres % unit - (unit - 1))
             near, rng = round(at), np.random.default_rng(0)
             wheels.append(draw_wheel(near % 10, (near - at) * TURN, TURN, self._style, rng))
@@ -156,7 +156,7 @@ class Meter:
 
 
 def photograph(plane: np.ndarray, minute: int, rng: np.random.Generator) -> np.ndarray:
-    """uint8[480, 640, 3]; shaken, lit and blurred as a camera in a cellar sees it."""
+    """Simulates a camera in a cellar (shake, light, blur, noise): uint8[480, 640, 3]."""
     width, height = SIZE
     angle, scale = float(rng.normal(0, 0.012)), 1 + float(rng.normal(0, 0.012))
     off = rng.normal(0, 4, 2) + ((26, -17) if minute >= PUSHED else (0, 0))
@@ -169,7 +169,7 @@ def photograph(plane: np.ndarray, minute: int, rng: np.random.Generator) -> np.n
     hour = minute / 60
     bright = 0.55 + 0.45 * math.exp(-(((hour - 13) / 4) ** 2)) + float(rng.normal(0, 0.06))
     plane = plane * max(0.25, bright)
-    if 8 <= hour < 16 and rng.random() < 0.6:  # the sun on the glass
+    if 8 <= hour < 16 and rng.random() < 0.6:  # sunlight on the glass
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         at = 80 + 60 * (hour - 8) + float(rng.normal(0, 25)), 175 + float(rng.normal(0, 35))
         size = rng.uniform(15, 60, 2)

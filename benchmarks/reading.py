@@ -1,21 +1,20 @@
-"""How quickly are pictures read, from one in memory to a folder of them, and with how much memory?
+"""How fast are pictures read, from one in memory to a folder, and with how much memory?
 
     python benchmarks/reading.py [--only pages|starts|folder|cores ...] [--rounds N] [--count N]
                                  [--python PYTHON] [--peers] [--out FOLDER]
 
-It draws its pictures itself, and what is compared takes turns. The machine should have nothing else
-to do.
+The pictures are generated, and compared programs take turns. The machine should be idle.
 
-- pages: milliseconds of reading a decoded picture with two threads, with RapidOCR beside it if
-  asked for; the most memory of a fresh process that reads the largest from a JPEG file.
-- starts: milliseconds of a program from its start to its end, how long its threads were busy, and
-  the most memory. ``--python`` is an interpreter with digitlens, that of the core install if there.
-- folder: of each hundred pictures 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of 12
-  megapixels, read by ``digitlens read`` on one core and on more. ``busy`` is the share of the
-  cores' time that was used; the memory is the most that one of its processes held.
-- cores, only if asked for: the same number of drawings and a tenth as many of the largest photos,
-  read by ``digitlens read`` on one core, and by ``digitlens batch`` with one process and with one a
-  core. It is the processor time of the fastest round that counts, without that of a single picture.
+- pages: milliseconds to read a decoded picture with two threads, with RapidOCR for comparison if
+  requested; peak memory of a fresh process that reads the largest from a JPEG file.
+- starts: milliseconds of a program from start to exit, its processor time and its peak memory.
+  ``--python`` is an interpreter with digitlens, by default that of the core install if it exists.
+- folder: 80 % drawings of 280 x 280, 19 % photos of 640 x 480 and 1 % photos of 12 megapixels,
+  read by ``digitlens read`` on one core and on more. ``busy`` is the fraction of the cores' time
+  used; the memory is the peak of its largest process.
+- cores, only if requested: as many drawings, and a tenth as many 12-megapixel photos, read by
+  ``digitlens read`` on one core, and by ``digitlens batch`` with one process and with one per core.
+  Measured is the processor time of the fastest round, minus that for a single picture.
 """
 
 import json
@@ -42,11 +41,11 @@ Page = npt.NDArray[np.uint8]
 Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
 CORE = harness.ROOT / ".venv-core" / "bin" / "python"
 EXAMPLES = harness.ROOT / "examples"
-NOTE = "2048"  # what the note says
+NOTE = "2048"  # the number on the note
 ROUNDS = {"pages": 30, "starts": 11, "folder": 1, "cores": 3}
 WARM_UPS = 3
 COUNT = 1000
-DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
+DRAWINGS, PHOTOS = 80, 19  # per hundred pictures; the rest has 12 megapixels
 PAGES = (
     "picture | ms | ms, 90 % | read right",
     "{name} | {milliseconds!m:.1f} | {milliseconds!h:.1f} | {right}",
@@ -64,13 +63,12 @@ FOLDER = (
     " | {right:.1%}",
 )
 CORES = (
-    "pictures | command | ms each | per core-hour | throughput | core-hours for 10^9",
+    "pictures | command | ms/picture | per core-hour | throughput | core-hours for 10^9",
     "{kind} | {job} | {ms:.1f} | {hourly:,.0f} | {share:.0%} | {billion:,.0f}",
 )
 
-# Runs a program on some of the cores, or on all, and prints what it cost. A process of its own: the
-# peak that is known of children is that of the largest so far, and counts what the parent held when
-# it forked, which is little.
+# Runs a program on some or all cores and prints its cost, in a separate small process, since
+# the peak memory of children is that of the largest so far and includes the forking parent's.
 MEASURE = """
 import json, os, resource, subprocess, sys, time
 if int(sys.argv[1]):
@@ -91,14 +89,14 @@ def main() -> None:
     made = harness.parser(__doc__)
     harness.add_options(made)
     made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
-    made.add_argument("--rounds", type=int, help="of each part")
+    made.add_argument("--rounds", type=int, help="rounds of each part")
     made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
     python = CORE if CORE.exists() else Path(sys.executable)
-    made.add_argument("--python", type=Path, default=python, help="with digitlens; see above")
+    made.add_argument("--python", type=Path, default=python, help="interpreter with digitlens")
     options = made.parse_args()
     source = max(each.stat().st_mtime for each in harness.ROOT.glob("src/**/*.py"))
     if options.python == CORE and (CORE.parents[1] / ".installed").stat().st_mtime < source:
-        sys.exit(f"{CORE} has an older digitlens than src: make .venv-core/.installed")
+        sys.exit(f"{CORE} has an older digitlens than src: run make .venv-core/.installed")
     rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
     record = harness.provenance() | {"rounds": rounds}
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +113,7 @@ def main() -> None:
 
 
 def cases() -> list[Case]:
-    """Pictures by their names in figures."""
+    """The measured pictures, grouped by their names in figures."""
     printed = next(drawn.drawings(0, ["A4 page at 150 dpi"]))
     return [
         Case("drawn_tile", "tile, 28 x 28", tile("3"), "3"),
@@ -129,7 +127,7 @@ def cases() -> list[Case]:
 
 
 def crop(text: str) -> Page:
-    """uint8[54, 154]: a number in a hand that no network was trained with."""
+    """uint8[54, 154]: a number in a handwriting font held out from training."""
     picture = Image.new("L", CHECK_CROP, 235)
     face = drawn.font(drawn.HAND, height=30)
     place = CHECK_CROP[0] // 2, CHECK_CROP[1] // 2
@@ -138,13 +136,13 @@ def crop(text: str) -> Page:
 
 
 def photo(width: int, height: int) -> Page:
-    """uint8[height, width, 3]: the photo of a note among the examples, at another size."""
+    """uint8[height, width, 3]: the example photo of a note, resized."""
     with Image.open(EXAMPLES / "note.jpg") as picture:
         return np.asarray(picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
 
 def tile(digit: str) -> Page:
-    """uint8[28, 28]: one digit, bright on dark, in the middle."""
+    """uint8[28, 28]: one centred digit, bright on dark."""
     picture = Image.new("L", (28, 28))
     ImageDraw.Draw(picture).text((14, 14), digit, 255, ImageFont.load_default(24), anchor="mm")
     return np.asarray(picture)
@@ -156,11 +154,11 @@ def drawing(digit: str) -> Page:
 
 
 def measure_pages(options: Any, pictures: list[Case], rounds: int, folder: Path) -> Row:
-    """Times of each picture, and the memory for the last, from a file in a fresh process."""
+    """Times of each picture, and the memory of reading the last from a file in a new process."""
 
     def summary(results: list[harness.Result]) -> Row:
         case, _, said = results[0]
-        # Of a page with words only the numbers are compared.
+        # Only numbers are compared, since a page may have words.
         right = harness.numbers(said.text) == harness.numbers(case.text)
         times = [result.said.milliseconds for result in results[WARM_UPS:]]
         return {"name": case.name, "right": right, "text": said.text, "milliseconds": times}
@@ -180,7 +178,7 @@ def measure_pages(options: Any, pictures: list[Case], rounds: int, folder: Path)
 
 
 def programs(folder: Path) -> dict[str, Program]:
-    """Floors that nothing in Python can go below, and readings of three kinds of pictures."""
+    """Programs: two lower bounds for any Python program, and reading three kinds of pictures."""
     small, note = folder / "tile.png", folder / "note.jpg"
     Image.fromarray(tile("3")).save(small)
     Image.fromarray(photo(640, 480)).save(note, quality=90)
@@ -195,7 +193,7 @@ def programs(folder: Path) -> dict[str, Program]:
 
 
 def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) -> list[Row]:
-    """What each program costs; a first round is not counted."""
+    """The cost of each program; the first round is not counted."""
 
     def start(name: str) -> Row:
         arguments, said, _ = started[name]
@@ -218,18 +216,18 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
 
 
 def cost(command: Sequence[str], number: int = 0) -> Row:
-    """What a program costs, see ``MEASURE``, on so many cores or on all there are."""
+    """The cost of a program on ``number`` cores, or on all for 0; see ``MEASURE``."""
     measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(number), *command]
-    # Where modules may not be kept compiled, those that no installer compiled are at each start.
+    # With this variable, modules that no installer compiled would be recompiled at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
     return json.loads(done.stdout)
 
 
 def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
-    """What reading costs with each number of cores, doubling up to all there are."""
+    """The cost of reading with each number of cores, doubling up to all of them."""
     if not hasattr(os, "sched_setaffinity"):
-        sys.exit("this system cannot limit a process to some of the cores")
+        sys.exit("this system cannot limit a process to a subset of the cores")
     pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
     numbers = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
     command = [sys.executable, "-m", "digitlens", "read", str(folder / "all")]
@@ -251,7 +249,7 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
 
 
 def measure_cores(folder: Path, drawings: int, rounds: int) -> list[Row]:
-    """Processor time of each picture, by kind and command, and what follows from it."""
+    """Processor time per picture, by kind and command, and throughput derived from it."""
     rows, alone = list[Row](), 0.0
     for kind, count in {"drawings": drawings, "photos": drawings // 10}.items():
         place = folder / kind
@@ -275,14 +273,14 @@ def measure_cores(folder: Path, drawings: int, rounds: int) -> list[Row]:
 
 
 def busy(place: Path, command: str, *options: str, number: int = 0) -> float:
-    """Seconds of processor time of a command on so many cores, or all."""
+    """Processor seconds of a command on ``number`` cores, or all for 0."""
     out = ("--out", tempfile.mkdtemp(dir=place)) if command == "batch" else ()
     told = cost([sys.executable, "-m", "digitlens", command, str(place), *options, *out], number)
     return told["cpu"] / 1000 if not told["failed"] else sys.exit(f"{command}: {told}")
 
 
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
-    """Pictures with what is on them, the kinds mixed as in every hundred of them."""
+    """Writes a mixture of pictures in fixed proportions; returns paths and labels."""
     folder.mkdir()
     notes = [drawn.encoded(photo(*size), quality=90) for size in ((640, 480), (4000, 3000))]
     drawings = [drawn.encoded(drawing(digit), "PNG") for digit in "0123456789"]

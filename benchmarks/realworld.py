@@ -1,20 +1,20 @@
-"""How well are real pictures read? Reads every picture that a folder's ``labels.csv`` names.
+"""How well are real pictures read? Reads every picture listed in a folder's ``labels.csv``.
 
     python benchmarks/realworld.py FOLDER [--kinds KIND ...] [--peers] [--out FOLDER] [--wrong]
 
 ``labels.csv`` has the columns file, kind, label, source and note; a label has one line for each
-line of its picture. A note with ``crop=`` says where its picture was cut from; it lies there cut.
+line of its picture. A note with ``crop=`` records the region that the picture was cropped from.
 
-- exact: share of pictures on which every line is right, with its 95 % Wilson interval; of the kind
-  ``reject`` the share on which no digit is read. Only digits are compared.
-- digits: 1 - edit distance / digits of all labels of a kind, line breaks not counted. It falls
-  below 0 when more is read than there is.
-- marks: share of pictures that are exact and have all marks of their numbers right too. Words and
-  spaces do not count. Only labels whose note has the full text.
-- ms: median time of decoding and reading a picture, one at a time.
+- exact: fraction of pictures with every line right, with its 95 % Wilson interval; for the kind
+  ``reject``, the fraction on which no digit is read. Only digits are compared.
+- digits: 1 - edit distance / number of digits over all labels of a kind, ignoring line breaks.
+  Negative if far more digits are read than exist.
+- marks: fraction of pictures that are exact and have all marks of their numbers right too, ignoring
+  words and spaces. Only for labels whose note has the full text.
+- ms: median time to decode and read a picture, one at a time.
 
 With ``--peers`` RapidOCR reads the same pictures in turn, in the three modes of ``worker.py``; the
-one that is best on a kind stands beside digitlens.
+best mode for each kind is shown next to digitlens.
 """
 
 import statistics
@@ -31,7 +31,7 @@ from digitlens.models.bundle import load_line_card
 from digitlens.reading.fusion import Fusion
 from harness import OURS, Case, Result, Row, digits_only, full_text, numbers
 
-TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
+TARGETS = (0.05, 0.02, 0.01, 0.005)  # guaranteed fractions of wrong digits
 NAMES = {
     "single": "one digit",
     "multi": "several digits",
@@ -44,11 +44,11 @@ NAMES = {
     "reject": "no digit at all",
 }
 COLUMNS = (
-    "real pictures | n | exact | 95 % interval | digits right | ms a picture",
+    "real pictures | n | exact | 95 % interval | digits right | ms per picture",
     "{group} | {n} | {exact:.1%} | {interval:.1f} | {digits:.1%} | {milliseconds:.0f}",
 )
 BESIDE = (
-    "RapidOCR exact | digits right | ms | its mode",
+    "RapidOCR exact | digits right | ms | mode",
     "{best[exact]:.1%} | {best[digits]:.1%} | {best[milliseconds]:.0f} | {best[mode]}",
 )
 PROMISES = (
@@ -62,12 +62,12 @@ def exact(result: Result) -> bool:
 
 
 def pair(result: Result) -> tuple[str, str]:
-    """The digits that are there and those that are read, without line breaks."""
+    """The digits of the label and those read, without line breaks."""
     return result.case.text.replace("\n", ""), result.said.digits.replace("\n", "")
 
 
 def marks(result: Result) -> bool | None:
-    """Whether marks are right too; None if they are not known."""
+    """Whether the marks are right too; None if they are not labelled."""
     if result.case.full_text is None:
         return None
     there, read = ("".join(numbers(text)) for text in (result.case.full_text, result.said.text))
@@ -77,8 +77,8 @@ def marks(result: Result) -> bool | None:
 def main() -> None:
     made = harness.parser(__doc__)
     made.add_argument("folder", type=Path, help="folder with labels.csv")
-    made.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these")
-    made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
+    made.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these kinds")
+    made.add_argument("--wrong", action="store_true", help="list digitlens's errors")
     harness.add_options(made)
     options = made.parse_args()
     rows = harness.listed(options.folder, *options.kinds)
@@ -98,7 +98,7 @@ def decoded(folder: Path, row: dict[str, str]) -> Case:
     start = time.perf_counter()
     try:
         page = load_image(folder / row["file"])
-    except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
+    except ImageError:  # counts as wrong for all readers: RapidOCR uses Pillow too
         page = None
     decoding = 1000 * (time.perf_counter() - start)
     label, full = digits_only(row["label"]), full_text(row.get("note"))
@@ -106,7 +106,7 @@ def decoded(folder: Path, row: dict[str, str]) -> Case:
 
 
 def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
-    """Digits stated with at least this confidence: how many there are, and how many are right."""
+    """Counts the digits read with at least this confidence, and the right ones among them."""
     stated: list[bool] = []
     for result in results:
         pairs = zip(aligned(*pair(result))[1], result.said.confidences, strict=False)
@@ -130,7 +130,7 @@ def summary(results: Sequence[Result]) -> Row:
 
 
 def table(kinds: harness.Scores) -> str:
-    """A row for each kind, and how often marks are right where they are known."""
+    """A row for each kind, and a line on marks where they are labelled."""
     named = {NAMES.get(kind, kind): scores for kind, scores in kinds.items()}
     marked = [
         harness.show(f"{name} {{marks:.1%}}", row)
@@ -142,7 +142,7 @@ def table(kinds: harness.Scores) -> str:
 
 
 def thresholds() -> dict[str, float | None]:
-    """From which confidence digits are stated, by what is promised; None if none is safe."""
+    """The confidence thresholds by guarantee; None if no threshold achieves it."""
     risk = Fusion.from_dict(load_line_card().fusion).risk
     found: dict[str, float | None] = {"at least 99 % confidence": 0.99}
     for target in TARGETS:
@@ -153,7 +153,7 @@ def thresholds() -> dict[str, float | None]:
 
 
 def promises(results: Sequence[Result], least: Mapping[str, float | None]) -> str:
-    """A row for each promise: how many digits are stated, and how many of them are wrong."""
+    """A row for each guarantee: the number of digits above its threshold, and their errors."""
     rows: list[Row] = []
     for stated, threshold in least.items():
         n, right = (0, 0) if threshold is None else sure(results, threshold)

@@ -1,32 +1,32 @@
-"""How many drawings a second does ``digitlens serve`` read, and how long does each take?
+"""How many drawings per second does ``digitlens serve`` read, and how long does each take?
 
     python benchmarks/serving.py [--data-dir FOLDER] [--seconds S] [--out FOLDER]
     python benchmarks/serving.py --soak [--minutes M] [--overload M] [--data-dir FOLDER] [...]
 
-32 clients on this machine send drawings of 280 x 280 pixels as PNG: tiles of the MNIST test set
-enlarged, half of them white on black. In the same run, in turns, so are asked the endpoints that
-tutorials write around Keras and torch (``worker.py serve``), whose networks are not trained.
-digitlens has a process a core, they have one, as they are started there.
+32 clients on this machine send drawings of 280 x 280 pixels as PNG: enlarged tiles of the MNIST
+test set, half of them white on black. In the same run, in turns, the clients also load endpoints as
+tutorials write them for Keras and torch (``worker.py serve``), with untrained networks. digitlens
+runs one process per core, the tutorials' servers run one, as in the tutorials.
 
-- a second: requests answered as they must be. p50 and p99: of pictures, in milliseconds, from
-  sending to the whole answer.
-- a third bad: every third request is empty, cut off, no picture, a decompression bomb, or bad
-  JSON, and must be refused. Every other answer is an error.
-- tiles: one in each request, for ``/v1/classify``.
-- half load: half as many drawings a second as were read, sent evenly whether earlier ones are
-  answered or not; time counts from when a drawing was due.
-- memory: of the server's processes before the first request and after the last, in megabytes.
-- right: digits read as they are labelled, and nothing else.
+- requests/s: requests answered correctly. p50 and p99: for pictures, in milliseconds, from sending
+  to the complete response.
+- a third bad: every third request is empty, truncated, not a picture, a decompression bomb, or
+  bad JSON, and must be refused. Any other response is an error.
+- tiles: one per request, to ``/v1/classify``.
+- half load: drawings at half the measured rate, sent evenly whether or not earlier ones are
+  answered; the time starts when a drawing is due.
+- memory: of the server's processes before the first and after the last request, in megabytes.
+- right: drawings read as the labelled digit and nothing else.
 
-With ``--soak`` it tells whether the server stays as it is. It is sent drawings evenly: at 80 % of
-what it answers when it is asked for all it can; the same while SIGHUP replaces each process; at
-300 %; and at 80 % while SIGTERM stops it.
+With ``--soak`` it measures long-term stability. Drawings are sent evenly: at 80 % of the measured
+maximum rate; the same while SIGHUP replaces each process; at 300 %; and at 80 % while SIGTERM stops
+the server.
 
-- 429: refused with ``Retry-After``, which is as it must be above 100 %.
-- refused: connections, after the server has ended.
-- errors: every other answer, and every connection that breaks: there must be none.
-- memory: of all processes at the begin and the end, in megabytes, and the slope of a line through
-  what was seen in the second half, which says little of a few minutes.
+- 429: refused with ``Retry-After``, as expected above 100 %.
+- refused: connections after the server has stopped.
+- errors: any other response, and any broken connection: there must be none.
+- memory: of all processes at the start and the end, in megabytes, and the slope of a line fitted to
+  the second half, which is not meaningful for a run of a few minutes.
 """
 
 import argparse
@@ -64,14 +64,14 @@ from harness import OURS, WORKER, Row, UnavailableError
 from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
-PATIENCE = 60.0  # seconds for one answer
-KEPT = 1.0  # seconds that a connection is kept without a request
+PATIENCE = 60.0  # seconds for one response
+KEPT = 1.0  # seconds that an idle connection is kept open
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
 Tile = npt.NDArray[np.uint8]
 PIXELS, JSON = "application/octet-stream", "application/json"
 PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
-# Which server is asked, with which requests, and at what share of its own speed; 0: all it can.
+# Server, kind of requests, and rate relative to the server's maximum; 0: as fast as possible.
 LOADS = {
     "`digitlens serve`": (OURS, "drawings", 0.0),
     "the same, a third bad": (OURS, "a third bad", 0.0),
@@ -81,23 +81,23 @@ LOADS = {
     "tutorial, torch": ("torch", "tutorial", 0.0),
 }
 COLUMNS = (
-    "server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB",
+    "server | requests/s | p50, ms | p99, ms | refused | errors | memory, MB",
     "{name} | {per_second:.0f} | {p50_ms:.0f} | {p99_ms:.0f} | {refused} | {wrong} | {memory}",
 )
-QUEUE = 32  # requests that may wait in a soak: more would only wait longer
-SHORT = 60.0  # seconds of its loads that do not grow with the options
-PAUSE = 2.0  # seconds between two looks at the memory
+QUEUE = 32  # queued requests in a soak: a longer queue only adds waiting time
+SHORT = 60.0  # seconds of a soak's loads of fixed length
+PAUSE = 2.0  # seconds between two measurements of the memory
 FULL, GONE = "picture: 429", "picture: ConnectionRefusedError"
 SOAKED = (
-    "load | minutes | asked a second | answered | p50, ms | p99, ms | 429 | refused | errors"
-    " | memory, MB | slope, MB an hour",
+    "load | minutes | sent/s | answered | p50, ms | p99, ms | 429 | refused | errors"
+    " | memory, MB | slope, MB/h",
     "{name} | {minutes:.1f} | {rate:.1f} | {answered} | {p50_ms:.0f} | {p99_ms:.0f} | {full}"
     " | {gone} | {wrong} | {first:.0f} → {last:.0f} | {slope:+.0f}",
 )
 
 
 class Shot(NamedTuple):
-    """A request: what is asked, the same name for the same picture; whether it must be refused."""
+    """A request; ``name`` identifies the picture, ``bad`` requests must be refused."""
 
     name: str
     body: bytes
@@ -108,16 +108,16 @@ class Shot(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What came of many requests."""
+    """The outcome of many requests."""
 
-    seconds: list[float] = field(default_factory=list)  # of those answered with 200, as they must
-    elapsed: float = 0.0  # how long the load lasted
-    errors: Counter[str] = field(default_factory=Counter)  # other answers, by what they were
-    refused: int = 0  # how many bad requests were refused as they must be
-    bodies: dict[str, bytes] = field(default_factory=dict)  # the last answer to each, by name
+    seconds: list[float] = field(default_factory=list)  # of good requests answered with 200
+    elapsed: float = 0.0  # duration of the load
+    errors: Counter[str] = field(default_factory=Counter)  # wrong responses, by kind and status
+    refused: int = 0  # number of bad requests that were refused
+    bodies: dict[str, bytes] = field(default_factory=dict)  # the last response to each, by name
 
     def add(self, shot: Shot, status: int | str, body: bytes, seconds: float) -> None:
-        """Counts an answer with a status, or the name of the error where there is none."""
+        """Counts a response by its status, or a failure by the name of its error."""
         if shot.bad and status in range(400, 500):
             self.refused += 1
         elif not shot.bad and status == 200:
@@ -127,7 +127,7 @@ class Outcome:
             self.errors[f"{shot.name if shot.bad else 'picture'}: {status}"] += 1
 
     def summary(self) -> Row:
-        """JSON-ready; requests a second are all that were answered as they must be."""
+        """JSON-ready; ``per_second`` counts the requests that were answered or refused rightly."""
         middle, high = np.percentile(self.seconds or [np.nan], (50, 99))
         return {
             "answered": len(self.seconds),
@@ -142,11 +142,11 @@ class Outcome:
 def load(
     found: Outcome, port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
 ) -> None:
-    """Adds what comes of so many clients, each asking again as soon as it is answered.
+    """Adds the outcome of ``clients`` clients, each sending again as soon as it is answered.
 
-    With a rate, requests are due evenly instead, so many a second, whether earlier ones are
-    answered or not; time counts from when a request was due, so that a server cannot slow down its
-    clients.
+    With a ``rate`` (per second), requests are due at regular times instead, whether or not earlier
+    ones are answered; times count from when a request was due, so that a slow server cannot slow
+    down the load.
     """
     start, turns, lock = time.perf_counter(), count(), threading.Lock()
 
@@ -159,7 +159,7 @@ def load(
             if due >= start + seconds:
                 return connection.close()
             if (idle := due - time.perf_counter()) > KEPT:
-                connection.close()  # and opened anew: servers close what is idle
+                connection.close()  # and reopened, since servers close idle connections
             time.sleep(max(0.0, idle))
             shot = shots[turn % len(shots)]
             try:
@@ -182,9 +182,9 @@ def load(
 def main() -> None:
     made = harness.parser(__doc__)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
-    made.add_argument("--soak", action="store_true", help="load the server for long")
-    made.add_argument("--minutes", type=float, default=60, help="of a soak at 80 %%")
+    made.add_argument("--seconds", type=float, default=SECONDS, help="duration of one load")
+    made.add_argument("--soak", action="store_true", help="run a long load test")
+    made.add_argument("--minutes", type=float, default=60, help="soak at 80 %%")
     made.add_argument("--overload", type=float, default=10, help="minutes at 300 %%")
     options = made.parse_args()
     if options.soak:
@@ -217,7 +217,7 @@ def png(tile: Tile, *, dark: bool) -> bytes:
 
 
 def requests(pictures: Sequence[bytes], tiles: Iterable[Tile] = ()) -> dict[str, list[Shot]]:
-    """By kind: drawings alone, every third bad, as the tutorials take them; a tile in each."""
+    """Requests by kind: drawings, every third bad, in the tutorials' form, and single tiles."""
     ours = [Shot(str(k), one) for k, one in enumerate(pictures)]
     bad = bad_shots(pictures[0])
     mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
@@ -246,13 +246,13 @@ def bad_shots(picture: bytes) -> list[Shot]:
 
 
 def bomb(picture: bytes) -> bytes:
-    """A PNG that claims to have 50,000 x 50,000 pixels."""
+    """A PNG whose header claims 50,000 x 50,000 pixels."""
     head = b"IHDR" + struct.pack(">II", 50_000, 50_000) + picture[24:29]
     return picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:]
 
 
 def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
-    """A server that answers, JSON-ready; it ends when ``stack`` is closed."""
+    """Starts a server and waits for it; JSON-ready facts; it stops when ``stack`` closes."""
     python = harness.environment(PACKAGES[name], environments)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -277,7 +277,7 @@ def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
 def measure(
     servers: Mapping[str, Row], shots: Mapping[str, Sequence[Shot]], seconds: float
 ) -> dict[str, Outcome]:
-    """What came of each load; servers are weighed before and after, in megabytes."""
+    """The outcome of each load; measures the servers' memory before and after, in megabytes."""
 
     def weigh() -> None:
         for server in servers.values():
@@ -301,7 +301,7 @@ def measure(
 
 
 class Spell(NamedTuple):
-    """A load at a share of what the server can, and a signal that it gets in the middle."""
+    """A load relative to the server's maximum, and a signal sent to the server meanwhile."""
 
     share: float
     seconds: float
@@ -309,7 +309,7 @@ class Spell(NamedTuple):
 
 
 def soak(options: argparse.Namespace) -> None:
-    """One server under one load after the other."""
+    """Runs one server under a sequence of loads."""
     record, results = harness.provenance(), dict[str, Row]()
     record |= {"processes": cores(), "queue": QUEUE, "results": results}
     shots = requests(drawings(options.data_dir)[1])["drawings"]
@@ -336,14 +336,14 @@ def soak(options: argparse.Namespace) -> None:
 
 
 def one(server: Row, shots: Sequence[Shot], spell: Spell, rate: float) -> Row:
-    """What came of a load at a rate, JSON-ready; 0 asks as soon as there is an answer."""
-    note(f"{spell.seconds:.0f} s at {rate:.1f} a second")
+    """The outcome of a load at a rate, JSON-ready; rate 0 sends as fast as possible."""
+    note(f"{spell.seconds:.0f} s at {rate:.1f} per second")
     found, process = Outcome(), server["process"]
     start, seen, ended = time.monotonic(), list[tuple[float, float]](), threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
-            with suppress(OSError):  # of a process that has ended meanwhile
+            with suppress(OSError):  # the process has ended
                 seen.append((time.monotonic() - start, held_by(process)))
             ended.wait(PAUSE)
 
@@ -366,13 +366,13 @@ def one(server: Row, shots: Sequence[Shot], spell: Spell, rate: float) -> Row:
 
 
 def processes(parent: int) -> set[int]:
-    """Those that answer: started by the server and with models in their memory."""
+    """The worker processes: children of the server with models in their memory."""
     listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return {each for each in map(int, listed) if (memory_of(each, "VmRSS") or 0) > 100}
 
 
 def held_by(parent: int) -> float:
-    """Memory of a server that answers in processes of its own, or alone, in megabytes."""
+    """Memory in megabytes of a server's worker processes, or of the server if it has none."""
     return sum(memory_of(each, "VmRSS") or 0.0 for each in processes(parent) or {parent})
 
 
@@ -381,7 +381,7 @@ def place(record: Row) -> str:
 
 
 def report_soak(record: Row) -> str:
-    head = f"{record['processes']} processes, {record['queue']} may wait, on {place(record)}."
+    head = f"{record['processes']} processes, queue of {record['queue']}, on {place(record)}."
     notes = [f"Processes replaced under load: {record['replaced']}"]
     notes += [f"{name}: {row['errors']}" for name, row in record["results"].items() if row["wrong"]]
     return harness.document(head, harness.table(SOAKED, record["results"].values()), notes=notes)

@@ -1,11 +1,11 @@
-"""How fast is digitlens? Runs every benchmark of speed, one after the other, into one record.
+"""How fast is digitlens? Runs all speed benchmarks one after the other into one record.
 
     python benchmarks/speed.py [--only NAME ...] [--out FOLDER]
 
-The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
-speed.json, which ``check.py`` compares, and the table of docs/results.md in summary.md. A benchmark
-that fails or gives no figures is named there, and makes the exit code 1. With the default folder,
-docs/results.md gets the new table. The machine should have nothing else to do.
+The record has the output of each benchmark (NAME.json, NAME.md), all figures by name in speed.json,
+which ``check.py`` compares, and the table of docs/results.md in summary.md. speed.json lists the
+benchmarks that failed or gave no figures; the exit code is then 1. With the default folder,
+docs/results.md is updated with the new table. The machine should be idle.
 """
 
 import os
@@ -25,15 +25,15 @@ from harness import Figure, RecordError, Row
 HERE = Path(__file__).parent
 RESULTS = harness.ROOT / "docs" / "results.md"
 BENCHMARKS = ("training", "classifying", "reading")
-PATIENCE = 1800.0  # seconds for one of them
+PATIENCE = 1800.0  # seconds for one benchmark
 TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
 )
-COLUMNS = ("what | digitlens | times as long", "{0[0]} | {0[1]} | {0[2]}")
+COLUMNS = ("measurement | digitlens | relative time", "{0[0]} | {0[1]} | {0[2]}")
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
 PEERS = {"Keras `predict`": "keras", "PyTorch": "torch", "scikit-learn's SVC": "svc"}
 EXAMPLES = {"PyTorch's example": "pytorch", "Keras's": "keras"}
-# What the table shows: what it is called, the figure, and peers beside it.
+# Rows of the table: title, figure, and peers to compare with.
 SUMMARY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("training, recipe `fast`", "training.seconds", EXAMPLES),
     ("its accuracy on the test set", "training.accuracy", {}),
@@ -50,7 +50,7 @@ SUMMARY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 
 def main() -> int:
     made = harness.parser(__doc__)
-    made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
+    made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run only these")
     options = made.parse_args()
     about = harness.provenance() | {"threads": os.cpu_count()}
     about["versions"]["torch"] = version("torch")
@@ -66,14 +66,14 @@ def main() -> int:
 
 
 def run_all(names: Sequence[str], folder: Path, about: Row) -> tuple[Row, list[Figure]]:
-    """Runs the benchmarks; what is known of the run, and the figures of those that succeeded."""
+    """Runs the benchmarks; returns facts about the run, and the figures of those that passed."""
     took: dict[str, float] = {}
     failed: dict[str, str] = {}
     figures: list[Figure] = []
     for name in names:
         print(f"\n== {name}, since {datetime.now(UTC):%H:%M:%S}", flush=True)
         start, record = time.perf_counter(), folder / f"{name}.json"
-        # Else a benchmark that fails would speak with what an earlier run left here.
+        # Otherwise a failing benchmark would report the results of an earlier run.
         record.unlink(missing_ok=True)
         script = [str(HERE / f"{name}.py"), "--out", str(folder)]
         try:
@@ -87,14 +87,14 @@ def run_all(names: Sequence[str], folder: Path, about: Row) -> tuple[Row, list[F
 
 
 def update_results(page: Path, record: str, table: str) -> None:
-    """Puts the summary of a record where the one of an older record is; nothing if none is."""
+    """Replaces the summary of an older record in a page, if there is one."""
     new = f"<!-- table: benchmarks/records/{record}/summary.md -->\n{table}<!-- end -->"
     before = page.read_text(encoding="utf-8")
     files.write_bytes(page, TABLE.sub(lambda _: new, before).encode())
 
 
 def summary(about: Row, figures: Sequence[Figure]) -> str:
-    """The table of docs/results.md; what was not measured says so."""
+    """The table of docs/results.md; missing figures are shown as "not measured"."""
     named = {figure.name: figure for figure in figures}
     rows: list[tuple[str, str, str]] = []
     for what, name, peers in SUMMARY:

@@ -2,15 +2,14 @@
 
     python benchmarks/tables.py [--seed N] [--count N] [--real FOLDER] [--out FOLDER] [--wrong]
 
-Drawn tables stand in perspective, in the shade, with noise: printed ones in fonts that no page to
-train with is set in, handwritten ones with pens and digits of MNIST's validation writers. Of
-photographed Sudokus, the pictures of ``labels.csv`` in FOLDER whose note names one, the digits of
-each row are known, but not their columns. With the rules, each has to come out as a grid that keeps
-them.
+Drawn tables have perspective, shade and noise: printed ones in fonts held out from training,
+handwritten ones with pens and digits of MNIST's validation writers. For photographed Sudokus (the
+pictures of ``labels.csv`` in FOLDER whose note says so) the digits of each row are labelled, but
+not their columns. They are also read with the Sudoku rules.
 
-- cells: share of the cells that are read as they are, the empty ones among them.
-- sure, wrong: cells that are wrong and were not given as doubtful.
-- whole: tables without a wrong cell.
+- right: fraction of the cells that are read correctly, including empty ones.
+- sure but wrong: cells that are wrong but not marked as doubtful.
+- error-free: tables without a wrong cell.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,11 +30,11 @@ from harness import Answer, Case
 
 KINDS = ("ruled", "plain", "handwritten", "sudoku")
 COLUMNS = (
-    "tables | number | cells | right | sure, wrong | whole | ms",
+    "tables | number | cells | right | sure but wrong | error-free | ms",
     "{kind} | {tables} | {cells} | {right:.2%} | {sure} | {whole} | {ms:.0f}",
 )
-Score = tuple[int, int, int, float]  # cells, right ones, sure ones that are wrong; seconds
-Pair = tuple[str, Any]  # what stands in a cell, and the cell that was read there, if there is one
+Score = tuple[int, int, int, float]  # cells, right ones, sure but wrong ones; seconds
+Pair = tuple[str, Any]  # the label of a cell, and the cell read there, if any
 
 
 def cases(options: Any) -> Iterator[Case]:
@@ -52,7 +51,7 @@ def cases(options: Any) -> Iterator[Case]:
 
 def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
     """Reads a table; a Sudoku also with its rules."""
-    is_photo = table.group == "photo"  # of a Sudoku, whose columns are not known
+    is_photo = table.group == "photo"  # a Sudoku whose columns are not labelled
     for expect in (None, "sudoku") if is_photo or table.group == "sudoku" else (None,):
         kind = f"{table.group}, rules" if expect else table.group
         start, problems = perf_counter(), list[str]()
@@ -72,7 +71,7 @@ def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
 
 
 def pair(there: list[str], read: Sequence[Any], *, in_columns: bool) -> Iterator[Pair]:
-    """The cells of a row; of digits whose columns are not known those that are wrong, in order."""
+    """Pairs the cells of a row; without known columns, yields only the wrong ones, in order."""
     if in_columns:
         yield from zip(there, chain(read, repeat(None)), strict=False)
         return
@@ -96,7 +95,7 @@ def summary(kind: str, found: Sequence[Score]) -> harness.Row:
 
 
 def _puzzle(rng: np.random.Generator) -> list[list[str]]:
-    """Some of the digits of a grid that keeps the rules."""
+    """Some of the digits of a valid Sudoku grid."""
     bands, stacks = (
         [3 * int(b) + int(i) for b in rng.permutation(3) for i in rng.permutation(3)] for _ in "rc"
     )
@@ -120,7 +119,7 @@ def _texts(kind: str, rng: np.random.Generator) -> list[list[str]]:
 
 
 def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
-    """Puts a table on a page; numbers are flush right, the digits of Sudokus in the middle."""
+    """Draws a table on a page; numbers are right-aligned, the digits of Sudokus centred."""
     rng, digit = desk.rng, desk.size(16, 30)
     desk.colours["rule"] = (desk.colours["paper"] + desk.colours["ink"]) / 2
     face = desk.pen(digit) if kind == "handwritten" else desk.type(digit)

@@ -1,11 +1,11 @@
-"""How many seconds does it take until digits are read with 99.0, 99.5 and 99.7 %?
+"""How many seconds of training does an accuracy of 99.0, 99.5 and 99.7 % take?
 
     python benchmarks/time_to_target.py [--seeds 30 10 5] [--no-peers] [--device cpu|auto]
                                         [--threads N] [--out FOLDER]
 
-Each target has the recipe whose mean on the test set shall reach it, trained from seeds of its own
-with the data in memory; ``training.py`` says what is timed. A recipe is made for its end, so that
-its time is that of the whole training, and a target is reached where the mean over all seeds is.
+Each target has a recipe whose mean test accuracy should reach it, trained from several seeds with
+the data in memory; ``training.py`` explains the timing. A recipe's schedule is made for its end, so
+the time is that of the whole training; a target is reached if the mean over all seeds reaches it.
 For 99.0 % the examples of PyTorch and Keras are trained in the same run.
 """
 
@@ -36,12 +36,12 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     made = training.parser(__doc__)
-    made.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="by target; 0 for none")
+    made.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="per target; 0 for none")
     return made.parse_args()
 
 
 def measure(aim: float, recipe: str, seeds: int, options: Any) -> Row:
-    """One target, and whoever else is asked for the first of them."""
+    """Measures one target; the peers are measured with the first."""
     asked = vars(options) | {"recipe": recipe, "changes": [], "seeds": seeds}
     asked["peers"] = options.peers and aim == TARGETS[0][0]
     found = {"aim": aim, "recipe": recipe} | training.measure(argparse.Namespace(**asked))

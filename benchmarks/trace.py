@@ -1,10 +1,10 @@
-"""How far does one reading travel? Counts modules and folders from a trace of its calls.
+"""How many modules does one reading pass through? Counts modules and folders in a call trace.
 
     python benchmarks/trace.py [PICTURE]
 
-One ``digitlens.read`` of a picture is traced once everything is loaded. ``modules`` are those of
-digitlens in which a function is called; ``changes of folder`` counts consecutive calls of such
-functions that lie in different folders.
+One ``digitlens.read`` of a picture is traced once everything is loaded. ``modules`` counts the
+modules of digitlens in which a function is called; ``changes of folder`` counts consecutive calls
+of such functions in different folders.
 """
 
 import sys
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
-    """The file below a folder of each Python call, in the order of the calls in this thread."""
+    """The file of each Python call in this thread, in order, if it is below ``folder``."""
     names: list[str] = []
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
@@ -44,7 +44,7 @@ def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
 
 
 def changes_of_folder(files: list[Path]) -> int:
-    """How many of the files lie in another folder than the one before."""
+    """Counts the files in another folder than the one before."""
     return sum(a.parent != b.parent for a, b in pairwise(files))
 
 

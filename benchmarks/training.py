@@ -1,19 +1,19 @@
-"""How long does it take to train a network for digits, beside the examples of PyTorch and Keras?
+"""How long does training a digit network take, compared with PyTorch's and Keras's examples?
 
     python benchmarks/training.py [--seeds 30] [--no-peers] [--peer-epochs N] [--recipe fast]
                                   [--set FIELD=VALUE] [--device cpu|auto] [--out FOLDER]
 
-All in one run, in turn, in processes of their own with the same number of threads.
+All in one run, in turn, in separate processes with the same number of threads.
 
-- digitlens: the recipe with so many seeds, each with its own split by writer, scored once on the
-  test set. Seconds are those of everything that comes after the data is in memory, without export.
-  The schedule is made for its end, so the time until 99.0 % is that of the whole training.
-- PyTorch's basic MNIST example and Keras's ``mnist_convnet``, written anew from what their
-  documentation describes (``worker.py``), one seed each: their seconds until an epoch ends with
-  99.0 % on the test set, the tests not counted. There they are stopped.
-- memory: the most that a process held in one training, libraries and data included.
+- digitlens: the recipe with N seeds, each with its own split by writer, scored once on the test
+  set. The time starts when the data is in memory and excludes the export. The schedule is made for
+  its end, so the time to 99.0 % is that of the whole training.
+- PyTorch's basic MNIST example and Keras's ``mnist_convnet``, reimplemented from their
+  documentation (``worker.py``), one seed each: seconds until an epoch ends with 99.0 % on the test
+  set, excluding the tests. Training stops there.
+- memory: peak memory of a process in one training, including libraries and data.
 
-The machine should have nothing else to do.
+The machine should be idle.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from digitlens.progress import note
 from harness import OURS, Figure, Row, spread
 
 AIM = 0.99  # accuracy on the test set
-# Of each peer its name, its epochs as its documentation has them, and what it needs.
+# Name of each peer, epochs according to its documentation, and packages.
 PEERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "pytorch": ("basic MNIST example of PyTorch", 14, ()),
     "keras": ("Keras `mnist_convnet`", 15, harness.KERAS),
 }
 COLUMNS = (
-    "network | seeds | seconds | of them at 99.0 % | epochs | test accuracy | memory, MB"
-    " | times as long",
+    "network | seeds | seconds | seeds at 99.0 % | epochs | test accuracy | memory, MB"
+    " | relative time",
     "{title} | {seeds} | {seconds:.2f} | {seeds_at_aim} | {epochs} | {test_accuracy:.3%}"
     " | {memory_mb:.0f} | {ratio:.3g}",
 )
@@ -59,27 +59,27 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     made = parser(__doc__)
-    made.add_argument("--seeds", type=int, default=30, help="of digitlens")
-    made.add_argument("--recipe", default="fast", help="of digitlens")
+    made.add_argument("--seeds", type=int, default=30, help="digitlens's seeds")
+    made.add_argument("--recipe", default="fast", help="digitlens's recipe")
     made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
     return made.parse_args()
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of all benchmarks of training."""
+    """A parser with the options of all training benchmarks."""
     made = harness.parser(doc)
     made.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
-    made.add_argument("--peer-epochs", type=int, help="at most, instead of all that are planned")
+    made.add_argument("--peer-epochs", type=int, help="limit on the peers' epochs")
     made.add_argument("--threads", type=int, default=os.cpu_count())
-    made.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
+    made.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU if any")
     return made
 
 
 def measure(options: argparse.Namespace) -> Row:
-    """What the processes said, and why some of them said nothing.
+    """The rows of all processes, and the reasons for missing ones.
 
-    The seeds come in parts before, between and after the peers, so that a machine that gets slower
-    does so for all.
+    The seeds run in parts before, between and after the peers, so that a machine that slows down
+    affects all alike.
     """
     found: Row = {"parts": [], "peers": {}, "missing": {}}
     peers = list(PEERS) if options.peers else []
@@ -113,7 +113,7 @@ def rows_of(who: str, wanted: Sequence[Any], options: Any, missing: dict[str, st
 
 
 def summary(record: Row) -> dict[str, Row]:
-    """Of digitlens over its seeds, and of each peer beside it; without what is missing."""
+    """Summary of digitlens over its seeds and of each peer, except missing ones."""
     found: dict[str, Row] = {}
     ours = [row for part in record["parts"] for row in part]
     for name, said in {OURS: ours, **record["peers"]}.items():
@@ -132,7 +132,7 @@ def summary(record: Row) -> dict[str, Row]:
             **{key: known.get(key) for key in ("parameters", "memory_mb", "versions")},
             "ratio": None,
         }
-        # Who does not get there on average has no time in which others could be measured.
+        # Times are compared only if both reach the accuracy on average.
         both = found.get(OURS), found[name]
         if both[0] and min(one["test_accuracy"]["mean"] for one in both) >= record["aim"]:
             found[name]["ratio"] = both[1]["seconds"]["mean"] / both[0]["seconds"]["mean"]
@@ -140,7 +140,7 @@ def summary(record: Row) -> dict[str, Row]:
 
 
 def figures(found: dict[str, Row]) -> list[Figure]:
-    """What two records are compared by, from a summary."""
+    """The figures of a summary by which two records are compared."""
     rows: list[Figure] = []
     for name, row in found.items():
         peer, n, seconds, share = name != OURS, row["seeds"], row["seconds"], row["test_accuracy"]

@@ -1,18 +1,18 @@
-"""Are values right, not only digits? On drawn documents whose values are known, and on real ones.
+"""Are the values right, not only the digits? On drawn documents with known values, and real ones.
 
     python benchmarks/values.py [--count N] [--seed N] [--real FOLDER] [--out FOLDER]
 
-Receipts, price tags and statements are drawn from a seed, in fonts, pens and hands that no network
-was trained with; each is written as one country writes, which the reader is not told.
+Receipts, price tags and statements are drawn from a seed, in fonts, pens and handwriting held out
+from training; each follows the notation of one country, which the reader does not know.
 
-- right: share of the numbers whose value is right, with its 95 % Wilson interval; or offered: the
-  same, if an unsure number that can be read in two ways may be either.
-- sure: numbers stated as sure; wrong: of these, those that do not stand there; by ten: of these,
-  those of which a number that was not read is 10, 100, ... times or a part, or has another sign.
+- right: fraction of the numbers whose value is right, with its 95 % Wilson interval; or offered:
+  the same, also accepting a likely alternative of a number that can be read in several ways.
+- sure: numbers stated as sure; wrong: sure numbers that are not on the page; by ten: wrong numbers
+  that are a power of ten times a number that was not read, or its negative.
 
-The record also has how many numbers are right by confidence. With ``--real`` also the kinds amount,
-page and cells of a folder as ``realworld.py`` takes it: what stands there is in notes and in
-``texts.toml``; else labels are whole numbers, in tables of two digits and in Sudokus of one.
+The record also has the number of right numbers by confidence. With ``--real`` it includes the kinds
+amount, page and cells of a folder in the format of ``realworld.py``: their texts are in notes and
+in ``texts.toml``; otherwise labels are integers, of two digits in tables and one in Sudokus.
 """
 
 import re
@@ -37,8 +37,8 @@ COLUMNS = (
     " | {sure} | {wrong} | {ten}",
 )
 KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cells": "cells"}
-EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
-# Of one page: counts, what is wrong, and how sure each number is and whether it is right.
+EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidence bins
+# For one page: counts, problems, and the confidence and correctness of each number.
 Compared = tuple[Counter[str], list[str], list[tuple[float, bool]]]
 
 
@@ -57,10 +57,10 @@ def ask(reader: DigitReader, page: Case) -> Iterator[Answer]:
 
 
 def compare(values: Sequence[Value], numbers: Sequence[Number]) -> Compared:
-    """Pairs numbers with the values of a page, those right at once first, then those offered."""
+    """Matches numbers with the values of a page, by value first, then by alternatives."""
 
     def offered(number: Number) -> list[Value]:
-        """The other meanings of a number that are about as likely as the first."""
+        """The alternatives of a number that are about as likely as its value."""
         least = 0.9 * number.confidence
         return [each.value for each in number.alternatives if each.probability >= least]
 
@@ -78,7 +78,7 @@ def compare(values: Sequence[Value], numbers: Sequence[Number]) -> Compared:
 
 
 def _taken(values: Sequence[Value], left: list[Value]) -> bool:
-    """Whether one of the values is left; it is taken away."""
+    """Removes one of the values from ``left``; returns whether there was one."""
     value = next((value for value in values if value in left), None)
     if value is None and (None not in values or None not in left):
         return False
@@ -87,7 +87,7 @@ def _taken(values: Sequence[Value], left: list[Value]) -> bool:
 
 
 def by_ten(found: Value, there: Value) -> bool:
-    """Whether one is ten, a hundred, ... times the other, or its negative."""
+    """Whether two values differ only by a power of ten or the sign."""
     if not isinstance(found, Decimal) or not isinstance(there, Decimal) or not found or not there:
         return False
     digits = [str(abs(each).normalize().as_tuple().digits) for each in (found, there)]
@@ -115,7 +115,7 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
 
 
 def real_values(row: dict[str, str]) -> Iterator[Value]:
-    """What stands on a picture."""
+    """The values on a real picture."""
     known = TEXTS["pictures"].get(row["file"], {})
     notation = Notation(order=known.get("order", "DMY"))
     text = known.get("text") or harness.full_text(row["note"])

@@ -1,4 +1,4 @@
-"""A peer, or digitlens beside it, in a process and an environment of its own.
+"""Runs a peer, or digitlens for comparison, in its own process and environment.
 
     python worker.py rapidocr THREADS
     python worker.py classify NAME MODEL CORES TILES.npz
@@ -6,10 +6,10 @@
     python worker.py train pytorch|keras THREADS TILES.npz EPOCHS ACCURACY
     python worker.py serve keras|torch PORT
 
-It may use NumPy and the peer's library; what else there is depends on the environment, so libraries
-are imported where they are used. It answers in lines of JSON: first what it is, then one for each
-question (a line of JSON; ``page`` is an .npy file); ``train`` says what it knows and
-ends. Loading, decoding and bringing pictures into the form that a peer takes are not timed.
+Only NumPy and the peer's library are sure to be installed, so libraries are imported where they are
+used. Replies are lines of JSON: first a description, then one for each request (a line of JSON;
+``page`` is an .npy file); ``train`` prints its results and exits. Loading, decoding and converting
+pictures to a peer's format are not timed.
 """
 
 # ruff: noqa: PLC0415
@@ -31,18 +31,18 @@ import numpy.typing as npt
 Row = dict[str, Any]
 Page = npt.NDArray[np.uint8]
 Material = Mapping[str, npt.NDArray[Any]]
-# A peer in training: what trains an epoch, what tells its accuracy on the test set, and about it.
+# A peer in training: functions to train an epoch and to measure test accuracy, and its facts.
 Trainee = tuple[Callable[[int], object], Callable[[], float], Row]
 RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
 DIGITS = "0123456789"
-BATCH = 512  # tiles a call, for those that leave it to their user
-PATIENCE = 2.0  # seconds, after which no further call begins
-SEED = 1  # of the peers that are trained
+BATCH = 512  # tiles per batch, where the user must choose
+PATIENCE = 2.0  # seconds after which no further call starts
+SEED = 1  # of the trained peers
 MEAN, SD = 0.1307, 0.3081  # of MNIST, in PyTorch's example
 
 
 def main() -> None:
-    # Standard output is for the answers alone: what libraries print there goes to standard error.
+    # Stdout carries only the replies; anything libraries print is redirected to stderr.
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     task, *arguments = sys.argv[1:]
@@ -52,10 +52,9 @@ def main() -> None:
 
 
 def memory_of(process: str | int = "self", what: str = "VmHWM") -> float | None:
-    """Megabytes that a process has held at most, or another line of its status.
+    """Peak memory of a process in megabytes, or another line of its status.
 
-    None where the system does not tell. ``getrusage`` also counts what the parent held when it
-    forked.
+    None if the system has no /proc. ``getrusage`` would include the parent's memory at the fork.
     """
     status = Path(f"/proc/{process}/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -69,11 +68,11 @@ def load_tiles(path: str) -> Material:
 
 
 def rapidocr(threads: str) -> Iterator[Row]:
-    """RapidOCR 3 (PP-OCRv6 small) in three modes, which are the ``kind`` of a picture.
+    """RapidOCR 3 (PP-OCRv6 small) in three modes, selected by ``kind`` in a request.
 
-    ``default`` finds lines, turns and reads them, as RapidOCR comes. ``line`` has its recogniser
-    read the whole picture as one line; ``digits`` is the same, decoded over the blank and the ten
-    digits only.
+    ``default`` is RapidOCR as shipped: it finds, rotates and reads lines. ``line`` runs its
+    recogniser on the whole picture as one line; ``digits`` does the same, decoding only the blank
+    and the ten digits.
     """
     import cv2
     from rapidocr import RapidOCR
@@ -102,17 +101,17 @@ def rapidocr(threads: str) -> Iterator[Row]:
 
 
 def answer(read: Callable[[Page, str], str], page: Page, mode: str) -> Row:
-    """``milliseconds`` with ``text``, or with ``error``."""
+    """The reply to a request: ``milliseconds`` with ``text`` or ``error``."""
     start = time.perf_counter()
     try:
         said = {"text": read(page, mode)}
-    except Exception as error:  # whatever a peer raises on a picture is its answer to it
+    except Exception as error:  # any error of a peer counts as its answer
         said = {"error": f"{type(error).__name__}: {error}"}
     return {**said, "milliseconds": 1000 * (time.perf_counter() - start)}
 
 
 def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
-    """Joins texts whose boxes, four corners each and top first, stand on one line."""
+    """Joins texts whose boxes (four corners each, sorted by top edge) are on one line."""
     lines: list[tuple[float, list[tuple[float, str]]]] = []
     for corners, text in found:
         xs, ys = zip(*corners, strict=True)
@@ -123,7 +122,7 @@ def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
 
 
 def decode(posteriors: npt.NDArray[np.float32], characters: list[str], digits: bool) -> str:
-    """Greedy CTC decoding of posteriors float32[T, C], the blank first, perhaps of digits alone."""
+    """Greedy CTC decoding of posteriors float32[T, C], blank first, optionally of digits only."""
     kept = [0, *map(characters.index, DIGITS)] if digits else list(range(len(characters)))
     best = posteriors[:, kept].argmax(axis=1)
     changes = np.flatnonzero(np.diff(best, prepend=0))
@@ -131,21 +130,21 @@ def decode(posteriors: npt.NDArray[np.float32], characters: list[str], digits: b
 
 
 def to_bgr(page: Page) -> Page:
-    """uint8[H, W, 3] as OpenCV has colours."""
+    """Converts a page to BGR uint8[H, W, 3], as OpenCV expects it."""
     colour = np.stack([page] * 3, axis=-1) if page.ndim == 2 else page[:, :, ::-1]
     return np.ascontiguousarray(colour)
 
 
 class Contender(NamedTuple):
-    """Who classifies: tiles as ``prepare`` makes them of uint8, which is not timed, to scores."""
+    """A classifier; ``answer`` maps tiles to scores, ``prepare`` converts uint8 tiles, untimed."""
 
     answer: Callable[[Any], Any]
     prepare: Callable[[Page], Any]
-    about: dict[str, Any]  # to be recorded; ``most`` limits how many tiles are asked at once
+    about: dict[str, Any]  # recorded; ``most`` limits the number of tiles per call
 
 
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
-    """Says how good it is; then, for each line ``{"tiles": T, "calls": C}``, seconds of C calls."""
+    """Yields facts and accuracy; then, per request ``{"tiles": T, "calls": C}``, C call times."""
     if hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, usable[: int(cores)])
@@ -158,7 +157,7 @@ def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
 
 
 def accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> Row:
-    """Share of the tiles classified right, of those that know; warms up both ways to ask."""
+    """Accuracy on the tiles, None if untrained; warms up calls with one tile and with many."""
     contender.answer(prepared[:1])
     count = min(len(labels), contender.about.get("most", len(labels)))
     right = np.asarray(contender.answer(prepared[:count])).argmax(axis=1) == labels[:count]
@@ -180,7 +179,7 @@ def seconds_of(contender: Contender, prepared: Any, tiles: int, calls: int) -> l
 
 
 def digitlens(model: str, _: Material) -> Contender:
-    """The classifier as users have it, which finds out for itself how many cores there are."""
+    """The classifier with its defaults; it detects the number of cores itself."""
     from digitlens.models.classifier import Classifier
 
     about = {"versions": f"onnxruntime {version('onnxruntime')}"}
@@ -204,7 +203,7 @@ def torch(model: str, _: Material) -> Contender:
 
 
 def keras(_: str, __: Material) -> Contender:
-    """Keras's example for MNIST, asked as its documentation asks it; not trained."""
+    """Keras's MNIST example, called as in its documentation; not trained."""
     model = keras_network()
     known = f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}"
     about = {"versions": known, "trained": False}
@@ -232,7 +231,7 @@ CONTENDERS: dict[str, Callable[[str, Material], Contender]] = {
 
 
 def keras_network() -> Any:
-    """That of Keras's example ``mnist_convnet``, as its documentation describes it."""
+    """The network of Keras's example ``mnist_convnet``, from its documentation."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
@@ -247,7 +246,7 @@ def keras_network() -> Any:
 
 
 def torch_network() -> Any:
-    """That of PyTorch's basic MNIST example, as its documentation describes it."""
+    """The network of PyTorch's basic MNIST example, from its documentation."""
     from torch import nn
 
     return nn.Sequential(
@@ -258,7 +257,7 @@ def torch_network() -> Any:
 
 
 def train(who: str, threads: str, path: str, epochs: str, until: str) -> Iterator[Row]:
-    """A row for each epoch of a peer, tests not timed; last the most memory that it held."""
+    """Yields a row for each epoch of a peer, tests untimed, then its facts and peak memory."""
     (fit, share, about), seconds = PEERS[who](load_tiles(path), int(threads)), 0.0
     for epoch in range(int(epochs)):
         start = time.perf_counter()
@@ -273,10 +272,10 @@ def train(who: str, threads: str, path: str, epochs: str, until: str) -> Iterato
 
 
 def train_seeds(threads: str, name: str, first: str, end: str, *changes: str) -> Iterator[Row]:
-    """A row for each seed, and the memory after the first; then the versions and the device."""
+    """Yields a row for each seed, the memory after the first, then the versions and the device."""
     from digitlens.cli.tables import use_patient_threads
 
-    use_patient_threads()  # as the command does, before torch is there
+    use_patient_threads()  # as the command does, before torch is imported
     import torch
 
     from digitlens.datasets.mnist import load_mnist
@@ -308,10 +307,10 @@ def train_seeds(threads: str, name: str, first: str, end: str, *changes: str) ->
 
 
 def train_pytorch(material: Material, threads: int) -> Trainee:
-    """PyTorch's basic MNIST example, written anew.
+    """PyTorch's basic MNIST example, reimplemented.
 
-    Adadelta with learning rate 1.0, which an epoch multiplies by 0.7; batches of 64 from a
-    DataLoader without processes that transforms one picture after the other.
+    Adadelta with learning rate 1.0, multiplied by 0.7 each epoch; batches of 64 from a DataLoader
+    without worker processes, which transforms pictures one by one.
     """
     import torch
     from torch.nn import functional
@@ -349,10 +348,10 @@ def train_pytorch(material: Material, threads: int) -> Trainee:
 
 
 def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
-    """A batch of pictures, each made one of Pillow, then a tensor from 0 to 1, then normalised.
+    """A batch of pictures, each converted to a Pillow image, to a tensor in 0..1, and normalised.
 
-    torchvision cannot be installed beside a CPU build of torch everywhere, so its transforms are
-    written out here.
+    torchvision cannot be installed with a CPU build of torch everywhere, so its transforms are
+    reimplemented here.
     """
     import torch
     from PIL import Image
@@ -367,9 +366,9 @@ def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
 
 
 def train_keras(material: Material, threads: int) -> Trainee:
-    """Keras's example, written anew: Adam, batches of 128, a tenth for validation, with ``fit``.
+    """Keras's example, reimplemented: Adam, batches of 128, a tenth for validation, with ``fit``.
 
-    Building the graph is in the seconds.
+    The time includes building the graph.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras as library
@@ -399,9 +398,9 @@ PEERS = {"pytorch": train_pytorch, "keras": train_keras}
 
 
 def serve(kind: str, port: str) -> Iterator[Row]:
-    """The endpoint that tutorials write around a network, which is not trained.
+    """A server with the endpoint that tutorials write for a network, here untrained.
 
-    The picture is shrunk to 28 x 28 and classified inside the handler, one at a time.
+    The picture is resized to 28 x 28 and classified inside the handler, one at a time.
     """
     import uvicorn
     from fastapi import FastAPI, File, UploadFile

@@ -1,11 +1,11 @@
-"""Kills and disturbs commands at random moments, goes on, and compares with an undisturbed run.
+"""Kills and disturbs commands at random moments, resumes, and compares with an undisturbed run.
 
     make chaos                    a few hundred cases; CHAOS_CASES=N for more or fewer
-    python -m chaos --only watch  the same without a record
+    python -m chaos --only watch  cases of ``watch`` alone, without a record
 
-Each case is a process forked from this one, which has loaded everything: what it does to files and
-how it dies is that of a process of its own, and there is time for hundreds. ``faults.c`` strikes at
-its n-th change of a file, n anywhere between the first and the last.
+Each case is a process forked from this one, which has loaded everything, so that hundreds of cases
+fit into the time; its file operations and its death are those of a separate process. ``faults.c``
+injects the fault at the n-th file operation, n anywhere between the first and the last.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from digitlens.progress import note
 from harness import Row, document, place, provenance, publish, table
 
 PATIENCE = 300.0  # seconds for a command
-ORPHANED = 15.0  # seconds after which what a killed command started must have ended
+ORPHANED = 15.0  # seconds by which the children of a killed command must have ended
 NOTHING, KILL, FULL, BROKEN, READ_ONLY, CLOCK = range(6)  # as in faults.c
 HOUR, YEAR = 3600, 365 * 86400
 JUMPS = (-10 * YEAR, -40 * 86400, -HOUR, -60, 60, HOUR, 40 * 86400, 10 * YEAR)
@@ -45,12 +45,12 @@ JUMPS = (-10 * YEAR, -40 * 86400, -HOUR, -60, 60, HOUR, 40 * 86400, 10 * YEAR)
 
 @dataclass(frozen=True)
 class Fault:
-    """What disturbs a process, and at which of its changes of files."""
+    """The kind of fault, and the file operation at which it is injected."""
 
     kind: int = NOTHING
     at: int = 0
     jump: int = 0  # seconds
-    memory: int = 0  # bytes more than it begins with; 0 for no limit
+    memory: int = 0  # limit in bytes above the memory at the start; 0 for none
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Ending:
     code: int  # negative for a signal
     said: str
     complained: str
-    calls: int = 0  # changes of files
+    calls: int = 0  # file operations
     seconds: float = 0.0
-    memory: int = 0  # bytes more than it began with, at most
+    memory: int = 0  # peak in bytes above the memory at the start
     written: int = 0  # bytes in its folder
 
     @property
     def last(self) -> str:
-        """The code and the last words."""
+        """The exit code and the last lines of stderr."""
         return f"{self.code}: {' / '.join(self.complained.splitlines()[-2:])}"
 
     @property
     def refusal(self) -> str:
-        """The line that says why it did not do its work; empty if there is none, or more."""
+        """The error message of a clean refusal; empty after a success or a crash."""
         lines = [line for line in self.complained.splitlines() if line.startswith("digitlens: ")]
         crashed = "Traceback" in self.complained or self.code != 1
         return lines[-1] if lines and not crashed else ""
@@ -120,11 +120,11 @@ class Process:
         os._exit(code)
 
     def wait(self) -> Ending:
-        """How it ended; raises TimeoutError if it does not, or leaves others that do not."""
+        """Waits for the end; raises TimeoutError if the process or a child of it keeps running."""
         while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
             if time.monotonic() - self._begun > PATIENCE:
                 os.killpg(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"it does not end within {PATIENCE:.0f} s")
+                raise TimeoutError(f"it did not end within {PATIENCE:.0f} s")
             time.sleep(0.005)
         seconds = time.monotonic() - self._begun
         self._wait_for_orphans()
@@ -141,7 +141,7 @@ class Process:
                 os.killpg(self.pid, 0)
                 time.sleep(0.05)
             os.killpg(self.pid, signal.SIGKILL)
-            raise TimeoutError("processes that it started go on without it")
+            raise TimeoutError("its child processes keep running")
 
     def _log(self, name: str) -> str:
         path = self._logs / name
@@ -149,7 +149,7 @@ class Process:
 
 
 def _status(name: str) -> int:
-    """A number of bytes from /proc/self/status."""
+    """Reads a memory field of /proc/self/status, in bytes."""
     (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name))
     return 1024 * int(line.split()[1])
 
@@ -159,23 +159,23 @@ def run(folder: Path, line: Sequence[str], fault: Fault = Fault()) -> Ending:
     return Process(folder, line, fault).wait()
 
 
-class Failure(Exception):  # noqa: N818  (a find, not an error of this program)
-    """A command did what it must not; the message says what."""
+class Failure(Exception):  # noqa: N818  (a finding, not an error of this program)
+    """A command broke a guarantee; the message says which."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command in a folder of its own, with what an undisturbed one does and leaves."""
+    """A command in its own folder, with the ending and the result of an undisturbed run."""
 
     command: Command
     folder: Path
     random: random.Random
-    place: float  # 0 to 1: about where it is struck, so that cases lie all over a command
+    place: float  # 0 to 1: position of the fault, so that cases cover the whole command
     usual: Ending
     wanted: Result
 
     def struck(self, kind: int, line: Sequence[str] = (), jump: int = 0) -> Ending:
-        """How the command ends that is struck at one of its changes of files."""
+        """Runs the command with a fault at one of its file operations."""
         at = 1 + int(self.place * self.usual.calls)
         return run(self.folder, line or self.command.line, Fault(kind, at, jump))
 
@@ -202,7 +202,7 @@ class Case:
     def little_memory(self) -> list[Ending]:
         more = (1 << 20) + int(self.place * self.usual.memory)
         ended = run(self.folder, self.command.line, Fault(memory=more))
-        # A library that gets no memory may abort: no better than to be killed by the system.
+        # A library may abort when it gets no memory; that counts as killed by the system.
         died = ended.code < 0 or "terminate called" in ended.complained
         return [replace(ended, code=-signal.SIGKILL) if died else ended]
 
@@ -219,27 +219,27 @@ class Case:
         return [one.wait(), two.wait()]
 
     def settle(self, endings: list[Ending]) -> str:
-        """Goes on until the work is done; gives how it went, or raises Failure."""
+        """Resumes until the work is done; returns the outcome, or raises Failure."""
         for ended in endings:
             if ended.code not in {0, -signal.SIGKILL} and not ended.refusal:
-                raise Failure(f"no plain message: {ended.last}")
+                raise Failure(f"no one-line message: {ended.last}")
         self._check_whole()
         ended = endings[-1]
         if len(endings) == 1 and not ended.code and (why := self._different(ended)):
-            raise Failure(f"it ended well, but {why}")
+            raise Failure(f"it succeeded, but {why}")
         for line in (self.command.again, self.command.line):
             if not self._missing(ended):
                 break
             ended = run(self.folder, line)
             if ended.code not in {0, 1} or (ended.code == 1 and not ended.refusal):
-                raise Failure(f"going on it says: {ended.last}")
+                raise Failure(f"the resumed run reports: {ended.last}")
         if why := self._missing(ended):
-            raise Failure(f"in the end {why}; it says: {ended.last}")
+            raise Failure(f"after resuming, {why}; it reports: {ended.last}")
         codes = {each.code for each in endings}
         return "refused" if 1 in codes else "resumed" if codes - {0} else "unharmed"
 
     def _check_whole(self) -> None:
-        """Looks at a copy: what looks into a database puts it in order."""
+        """Checks a copy of the folder, since opening a SQLite database repairs it."""
         with tempfile.TemporaryDirectory(prefix="chaos-copy-") as copy:
             shutil.copytree(self.folder, copy, dirs_exist_ok=True)
             try:
@@ -248,29 +248,29 @@ class Case:
                 raise Failure(f"torn: {type(error).__name__}: {error}") from error
 
     def _missing(self, ended: Ending) -> str:
-        """What is not as after an undisturbed run; empty if all is."""
+        """Describes the differences from an undisturbed run; empty if there are none."""
         if why := self._different(ended):
             return why
         remains = left(self.folder)
-        return f"leaves {', '.join(remains[:3])}" if remains else ""
+        return f"it leaves {', '.join(remains[:3])}" if remains else ""
 
     def _different(self, ended: Ending) -> str:
-        """The same of results alone: what could not be removed, the next run takes over."""
+        """As ``_missing``, of the results alone: the next run reuses leftover files."""
         try:
             found = self.command.result(self.folder, ended.said)
         except (OSError, KeyError, ValueError) as error:
             return f"there is no result ({error!r})"
         names = sorted(n for n in {*found, *self.wanted} if found.get(n) != self.wanted.get(n))
-        return f"differs in {', '.join(names[:3])}" if names else ""
+        return f"it differs in {', '.join(names[:3])}" if names else ""
 
 
 class Plan(NamedTuple):
-    """A case that is to be run."""
+    """A case to run."""
 
     command: Command
     kind: str  # of the disturbance
-    number: int  # of those of this command and kind, from 0
-    count: int  # how many of these there are
+    number: int  # index among the cases of this command and kind, from 0
+    count: int  # number of cases of this command and kind
 
 
 KINDS: dict[str, Callable[[Case], list[Ending]]] = {
@@ -299,7 +299,7 @@ def _size(folder: Path) -> int:
 
 @contextmanager
 def prepared(command: Command, *, mounted: bool = False) -> Iterator[Path]:
-    """A folder with the inputs of a command."""
+    """Yields a folder with the inputs of a command."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name).resolve() / "case"
         folder.mkdir()
@@ -314,14 +314,14 @@ def prepared(command: Command, *, mounted: bool = False) -> Iterator[Path]:
 
 
 def undisturbed(command: Command) -> tuple[Ending, Result]:
-    """What a command does and leaves, twice the same."""
+    """The ending and the result of a command; raises Failure unless two runs agree."""
     silence = io.StringIO()
     with (
         prepared(command) as folder,
         chdir(folder),
         redirect_stderr(silence),
         redirect_stdout(silence),
-    ):  # Here: what it loads and caches is there in all processes that are forked from now on.
+    ):  # In this process, so that everything it loads and caches is inherited by later forks.
         app(list(command.line), standalone_mode=False)
     results: list[tuple[Ending, Result]] = []
     for _ in range(2):
@@ -334,13 +334,13 @@ def undisturbed(command: Command) -> tuple[Ending, Result]:
     (_, first), (ended, second) = results
     if first != second:
         names = [name for name in first if first[name] != second[name]]
-        raise Failure(f"it is not the same twice: {names}")
+        raise Failure(f"two undisturbed runs differ in {names}")
     note(f"{command.name}: {ended.calls} file calls, {ended.seconds:.1f} s")
     return ended, second
 
 
 def planned(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> list[Plan]:
-    """Each command with each kind, places all over it, in an order that can be cut off anywhere."""
+    """The cases of each command and kind, with positions spread over the whole command."""
     shares, found = {kind: SHARES.get(kind, 1) for kind in kinds}, list[Plan]()
     for command in commands:
         for kind, share in shares.items():
@@ -350,7 +350,7 @@ def planned(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> li
 
 
 def disturb(plan: Plan, known: dict[str, tuple[Ending, Result]], seed: int) -> Row:
-    """What came of a case; ``known`` is what is known of undisturbed commands, and added to."""
+    """Runs a case and returns its row; ``known`` caches the undisturbed runs."""
     command, kind, number, count = plan
     luck = random.Random(f"{seed} {command.name} {kind} {number}")
     place = (number + luck.random()) / count
@@ -373,7 +373,7 @@ OUTCOMES = ("unharmed", "resumed", "refused", "failed")
 
 
 def counted(rows: Sequence[Row], by: str) -> list[Row]:
-    """How many cases of each command or kind came out in which way."""
+    """Counts the outcomes of each command or kind."""
     names = [*dict.fromkeys(row[by] for row in rows), "all"]
     found: list[Row] = []
     for name in names:
@@ -399,15 +399,15 @@ def main() -> None:
         rows.append(disturb(plan, known, options.seed))
     rows.sort(key=lambda row: (row["command"], list(KINDS).index(row["kind"]), row["place"]))
     notes = [
-        "unharmed: it ended as usual. resumed: it was killed, and the same line, or the one with "
-        "--resume, ended as if nothing had been. refused: it ended with one line that says why, "
-        "and went on when the disturbance was over. All ends are compared bit for bit.",
+        "unharmed: it ended as usual. resumed: it was killed, and the same command, or the one "
+        "with --resume, ended as if undisturbed. refused: it ended with a one-line reason, and "
+        "resumed once the disturbance was over. All results are compared bit for bit.",
         *(
             [f"{len(rows)} of {len(plans)} cases in the time given"]
             if len(rows) < len(plans)
             else []
         ),
-        *([] if rooted else ["small and read-only disks are mounted by root alone: left out"]),
+        *([] if rooted else ["small and read-only disks need root to mount: left out"]),
         *(
             f"failed: {row['command']}, {row['kind']} at {row['place']}: {row['why']}"
             for row in rows
@@ -429,11 +429,11 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=600)
-    parser.add_argument("--minutes", type=float, default=inf, help="after which no case is begun")
+    parser.add_argument("--minutes", type=float, default=inf, help="start no case after this time")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="part of the name of a command")
-    parser.add_argument("--kind", default="", help="part of the name of a disturbance")
-    parser.add_argument("--out", type=Path, help="folder of the record")
+    parser.add_argument("--only", default="", help="part of a command's name")
+    parser.add_argument("--kind", default="", help="part of a disturbance's name")
+    parser.add_argument("--out", type=Path, help="folder for the record")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The commands that are disturbed, each as a small case: what it starts from and what it leaves."""
+"""The disturbed commands, each as a small case: its inputs, its command lines and its result."""
 
 import csv
 import hashlib
@@ -26,23 +26,23 @@ from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.models.bundle import load_bundle, load_line_bundle
 from digitlens.training import adapt
 
-Result = dict[str, Any]  # what is compared, by name
+Result = dict[str, Any]  # the compared values, by name
 SECONDS = {"training_seconds", "seconds", "images_per_second", "started", "commit"}
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, how it is gone on with, and what must be there at its end."""
+    """A command line, the one that resumes it, and the result that is compared."""
 
     name: str
     prepare: Callable[[Path], None]  # puts its inputs into a new folder
     line: Sequence[str]
-    again: Sequence[str]  # after it was disturbed
-    result: Callable[[Path, str], Result]  # of the folder, and what was printed last
+    again: Sequence[str]  # resumes after a disturbance
+    result: Callable[[Path, str], Result]  # from the folder and the last output
 
 
 def shrink() -> None:
-    """Makes what the commands work on small, in this process and those that are forked from it."""
+    """Shrinks the data and trainings of the commands, in this process and its forks."""
     train = mnist_module.load_mnist().train
     few = SimpleNamespace(train=mnist_module.Split(train.tiles[:TILES], train.labels[:TILES]))
     mnist_module.load_mnist = lambda _folder=None: few
@@ -53,19 +53,19 @@ def shrink() -> None:
     fonts = load_fonts("training")
     halves = (few.train.evenly(TILES // 2),) * 2
     adapt.Replay.of = lambda _mnist: adapt.Replay(halves, (fonts, fonts))
-    # So few steps gain nothing: whatever came of them is used.
+    # So few steps gain nothing: the new weights are used regardless.
     adapt.judge = lambda part, networks, _own, _guard: (networks[1], replace(part, kept=True))
 
 
 def _plain(value: Any) -> Any:
-    """A value without the times in it."""
+    """Removes the times from a value."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items() if key not in SECONDS}
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def contents(folder: Path) -> Result:
-    """Every file of a folder as what it says, each of which must be whole.
+    """Parses every file of a folder except leftovers; each must be complete.
 
     Raises:
         ValueError, OSError or an error of a library: A file is torn.
@@ -84,7 +84,7 @@ def _content(path: Path) -> Any:
 def _json(path: Path) -> Any:
     if path.name == "model.json":
         load = load_line_bundle if path.parent.name == "lines" else load_bundle
-        load(path.parent)  # its graphs have the hashes that it names
+        load(path.parent)  # checks the hashes of its graphs
     return _plain(json.loads(path.read_bytes()))
 
 
@@ -133,7 +133,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def left(folder: Path) -> list[str]:
-    """What a run left that nobody asked for: temporary files and folders, journals of SQLite."""
+    """Leftovers of a run: temporary files and folders, SQLite journals."""
     paths = (path.relative_to(folder) for path in folder.rglob("*"))
     return sorted(path.as_posix() for path in paths if _is_left(path))
 
@@ -151,7 +151,7 @@ def _folder_of(name: str) -> Callable[[Path, str], Result]:
 
 
 def _study(folder: Path, said: str) -> Result:
-    """Of trials that nothing repeats, as the second is chosen at random, what must hold."""
+    """The invariants of a study: its trials are not reproducible, as the second is random."""
     del said
     found = contents(folder / "study")
     head, *rows = found["trials.csv"]
@@ -191,8 +191,8 @@ def _watch(name: str) -> Callable[[Path, str], Result]:
     return lambda folder, _: {name: _content(folder / name)}
 
 
-# A command is added here: `batch`, say, with its folder of pictures, its line, that which goes on,
-# and as result the rows of its ledger.
+# To add a command, such as `batch`: its folder of pictures, its command line, the line that resumes
+# it, and as result the rows of its ledger.
 COMMANDS = (
     Command("train", inputs.nothing, TRAIN, ("train", "--resume", "run"), _folder_of("run")),
     Command(

@@ -1,7 +1,7 @@
-/* Disturbs a process at its n-th change of a file below its folder, or lets its clock jump there.
+/* Injects a fault at the n-th file operation of a process below its folder, or shifts its clock.
  *
- * Preloaded (LD_PRELOAD), so that SQLite and writers in C++ and Rust are seen as well as Python.
- * `chaos_arm` is called in the child that runs a case; until then, and elsewhere, nothing happens.
+ * Preloaded (LD_PRELOAD), so that it covers SQLite and writers in C++ and Rust as well as Python.
+ * The child that runs a case calls `chaos_arm`; until then, and in other processes, it is inactive.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,10 +18,10 @@
 enum { NOTHING, KILL, FULL, BROKEN, READ_ONLY, CLOCK, MOST_FILES = 4096 }; /* as in __main__.py */
 
 static int fault, armed;
-static long at, jump; /* the n of the n-th change; seconds */
+static long at, jump; /* number of the operation; seconds */
 static char root[4096];
 static atomic_long calls;
-static atomic_char ours[MOST_FILES]; /* files that were opened to be written below the folder */
+static atomic_char ours[MOST_FILES]; /* descriptors opened for writing below the folder */
 
 void chaos_arm(int kind, long number, long seconds, const char *folder) {
   fault = kind, at = number, jump = seconds, armed = 1;
@@ -30,13 +30,13 @@ void chaos_arm(int kind, long number, long seconds, const char *folder) {
 
 long chaos_calls(void) { return calls; }
 
-static int below(const char *path) { /* the child starts in its folder: what is relative is in it */
+static int below(const char *path) { /* the child runs in its folder: relative paths are in it */
   return armed && (path[0] != '/' || !strncmp(path, root, strlen(root)));
 }
 
 static int is_ours(int file) { return armed && file >= 0 && file < MOST_FILES && ours[file]; }
 
-/* The error of this change, 0 for none; `grows` says that it takes room on the disk. */
+/* The errno for this operation, 0 for none; `grows` if it needs space on the disk. */
 static int struck(int grows) {
   long number = ++calls;
   if (fault == KILL && number == at) kill(getpid(), SIGKILL);
@@ -86,7 +86,7 @@ int close(int file) {
   return real(file);
 }
 
-/* Half of a write comes through before a disk is full, or a kill in a long one. */
+/* Half of a write succeeds before the disk is full, or before a kill in a long write. */
 #define WRITE(name, types, names, half) \
   ssize_t name types { \
     int next = is_ours(file) && calls + 1 == at; \

@@ -1,4 +1,4 @@
-"""What the commands start from, drawn into a folder."""
+"""Draws the inputs of the commands into a folder."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.datasets import mnist as mnist_module
 
-TILES = 600  # of MNIST, with which everything is trained here
+TILES = 600  # MNIST tiles used for all trainings here
 
 
 def nothing(folder: Path) -> None:
@@ -17,7 +17,7 @@ def nothing(folder: Path) -> None:
 
 
 def draw_meter(path: Path, number: str, minute: int = 0) -> Path:
-    """A meter that shows a number, taken some minutes after a fixed time."""
+    """Draws a meter showing a number, dated the given minutes after a fixed time."""
     image = Image.new("RGB", (640, 360), (240, 240, 236))
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(30)
     for y, text in ((30, "ELECTRICITY"), (90, "type B 230 V"), (300, "sealed by office")):

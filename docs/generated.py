@@ -1,7 +1,7 @@
-"""Fills the pages of the reference that are made from the code, whenever the site is built.
+"""Generates the reference pages' tables from the code whenever the site is built.
 
-A page says where with a line such as ``<!-- generated: commands -->``; mkdocs calls this module as
-a hook, and the tests call it as well.
+A line such as ``<!-- generated: commands -->`` in a page is replaced by the generated text. mkdocs
+calls this module as a hook, and the tests call it directly.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Puts what is generated where a page asks for it; mkdocs calls this for each page.
+    """Replaces the markers of a page by generated text; mkdocs calls this for each page.
 
     Args:
-        markdown: The page as it was written.
+        markdown: The source of the page.
 
     Raises:
-        KeyError: A page asks for what there is not.
+        KeyError: A marker has an unknown name.
     """
     return MARKER.sub(lambda found: MADE[found[1]](), markdown)
 
 
 def commands() -> str:
-    """Every command as ``--help`` has it: what it does, its arguments and its options."""
+    """Every command as in ``--help``: description, arguments and options."""
     return "\n\n".join(_command(name, command) for name, command in _commands().items())
 
 
 def fields(kind: type[BaseRecipe]) -> str:
-    """The fields of a kind of recipe, with default, limits and explanation."""
-    rows = ["| field | default | what it is |", "|---|---|---|"]
+    """Table of the fields of a kind of recipe, with default, limits and explanation."""
+    rows = ["| field | default | meaning |", "|---|---|---|"]
     values = kind().as_dict()
     for name, text in field_docs(kind).items():
         default = f"`{shown(values[name])}`" if values[name] != "" else "empty"
@@ -48,8 +48,8 @@ def fields(kind: type[BaseRecipe]) -> str:
 
 
 def recipes() -> str:
-    """What each recipe changes of the defaults."""
-    rows = ["| recipe | what it changes |", "|---|---|"]
+    """Table of the fields in which each recipe differs from the defaults."""
+    rows = ["| recipe | changed fields |", "|---|---|"]
     for name, recipe in RECIPES.items():
         plain = type(recipe)().as_dict()
         changed = {key: value for key, value in recipe.as_dict().items() if plain[key] != value}
@@ -77,7 +77,7 @@ def _command(name: str, command: Any) -> str:
     context = command.make_context(name, [], resilient_parsing=True)
     usage = " ".join(["digitlens", name, *command.collect_usage_pieces(context)])
     rows = [f"| `{_code(syntax)}` | {_cell(text)} |" for syntax, text in _records(command, context)]
-    table = ["| argument or option | what it does |", "|---|---|", *rows]
+    table = ["| argument or option | description |", "|---|---|", *rows]
     told = (command.help or "").strip()
     return "\n".join([f"## {name}", "", f"    {usage}", "", told, "", *table])
 
@@ -99,12 +99,12 @@ def _allowed(recipe: type[BaseRecipe], name: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Text for a cell, in backticks: there, a bar is escaped and nothing else."""
+    """Escapes text in backticks for a table cell: only the bar needs it there."""
     return text.replace("|", "\\|")
 
 
 def _cell(text: str) -> str:
-    """Text for a cell, with what Markdown would take for its own escaped outside of backticks."""
+    """Escapes Markdown characters for a table cell, outside backticks."""
     parts = " ".join(text.split()).split("`")
     parts[::2] = [re.sub(r"([*_<>|\[\]])", r"\\\1", part) for part in parts[::2]]
     parts[1::2] = [_code(part) for part in parts[1::2]]

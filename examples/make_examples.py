@@ -1,6 +1,6 @@
 """Draws the example pictures: digits by an unsteady pen on paper, a board and a screen.
 
-Run ``python examples/make_examples.py`` to draw them again; the same pictures come out each time.
+Run ``python examples/make_examples.py`` to redraw them; the result is deterministic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FINE = 3  # pixels of the pen's drawing per pixel of the picture
 Plane = npt.NDArray[np.float64]
 Colour = tuple[int, int, int]
 
-# Corners of the pen's way through a box of width and height 1; a corner given twice stays sharp.
+# Control points of the pen's path in a unit box; a point given twice makes a sharp corner.
 STROKES: dict[str, list[list[tuple[float, float]]]] = {
     "0": [[(0.5, 0.02), (0.2, 0.1), (0.08, 0.5), (0.2, 0.9), (0.5, 0.98), (0.82, 0.88),
            (0.92, 0.5), (0.8, 0.1), (0.45, 0.02), (0.3, 0.08)]],
@@ -42,7 +42,7 @@ STROKES: dict[str, list[list[tuple[float, float]]]] = {
 
 
 class Hand:
-    """A pen held by somebody: draws digits a little differently each time."""
+    """A pen that draws digits slightly differently each time."""
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         self.random = np.random.default_rng(seed)
@@ -51,7 +51,7 @@ class Hand:
         self._draw = ImageDraw.Draw(self._sheet)
 
     def write(self, text: str, x: float, y: float, height: float, pen: float) -> None:
-        """Writes a row of digits; x, y is its upper left corner, all in pixels."""
+        """Writes a row of digits; x, y is its top left corner, all in pixels."""
         for character in text:
             if character != " ":
                 lift = self.random.normal(0, 0.03 * height)
@@ -77,7 +77,7 @@ class Hand:
 
 
 def rounded(corners: Plane) -> Plane:
-    """A smooth way along corners: Chaikin's corner cutting, then points close to each other."""
+    """A smooth path along control points: Chaikin's corner cutting, then dense resampling."""
     for _ in range(4):
         near, far = (
             0.75 * corners[:-1] + 0.25 * corners[1:],
@@ -90,12 +90,12 @@ def rounded(corners: Plane) -> Plane:
 
 
 def coloured(ink: Plane, pen: Colour, paper: Colour) -> Plane:
-    """float64[H, W, 3]; the ink in one colour on paper of another."""
+    """float64[H, W, 3]; coloured ink on coloured paper."""
     return ink[..., None] * np.array(pen) + (1 - ink[..., None]) * np.array(paper)
 
 
 def photographed(picture: Plane, light: Plane, noise: float, seed: int) -> Plane:
-    """The picture under a light of its own in each place, as a camera sees it."""
+    """The picture under uneven light, with camera noise."""
     grain = np.random.default_rng(seed).normal(0, noise, picture.shape)
     return picture * light[..., None] + grain
 
@@ -150,7 +150,7 @@ def note() -> Plane:
 
 
 def ruled() -> Plane:
-    """Two lines on ruled paper, over the rules."""
+    """Two lines of digits on ruled paper, across the rules."""
     hand = Hand(1000, 560, 6)
     hand.write("555 0199", 110, 96, 120, 8)
     hand.write("1864", 110, 316, 120, 8)
@@ -169,7 +169,7 @@ def sticky() -> Plane:
 
 
 def blank() -> Plane:
-    """Nothing, with the grain of a camera."""
+    """Empty paper with camera noise."""
     paper = np.full((480, 640, 3), 226.0)
     return photographed(paper, lamp(640, 480, 0.7, 0.2, 0.6), 6, 8)
 
@@ -187,7 +187,7 @@ EXAMPLES: dict[str, tuple[str, Callable[[], Plane]]] = {
 
 
 def main() -> None:
-    """Draws every picture and writes what is on it to ``labels.csv``."""
+    """Draws every picture and writes their texts to ``labels.csv``."""
     for name, (_, draw) in EXAMPLES.items():
         picture = Image.fromarray(np.clip(np.rint(draw()), 0, 255).astype(np.uint8))
         picture.save(FOLDER / name, quality=88, optimize=True)

@@ -1,8 +1,8 @@
-"""Hands inputs to one target, in a process of its own that may die of them.
+"""Feeds inputs to one target, in a process that may die of them.
 
-Run by ``run.py``. With atheris the inputs are guided by the lines that they reach in digitlens and
-Pillow; without it they are mutations of the seeds. What is being tried, and how far it got, stands
-in a file in shared memory, so that it is known whatever becomes of the process.
+Run by ``run.py``. With atheris the inputs are guided by their line coverage in digitlens and
+Pillow; without it they are mutations of the seeds. The current input and the progress are kept in
+a memory-mapped file, so that they survive the process.
 """
 
 import argparse
@@ -20,20 +20,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutate import MOST, mutate
 
 CORPUS = Path(__file__).parent / "corpus"
-# Inputs tried and taken, longest time in µs, most memory in kB, of what is tried the size.
+# Inputs tried and accepted, longest time in µs, peak memory in kB, size of the current input.
 STATE = struct.Struct("<QQQQI")
 ROOM = STATE.size + MOST
-MEMORY = 600_000  # kB more than after the first inputs that nothing may take
-SPACE = 8 << 30  # bytes of addresses, so that the machine stays usable
-WARM = 30  # seeds that are tried before memory counts
+MEMORY = 600_000  # limit in kB above the memory after the warm-up
+SPACE = 8 << 30  # bytes of address space, so that the machine stays usable
+WARM = 30  # seeds tried before memory is measured
 
 
 class MemoryFindError(Exception):
-    """An input took more memory than allowed."""
+    """An input used more memory than allowed."""
 
 
 class Trial:
-    """One target, with the file in which all is noted."""
+    """One target, with the file that records its state."""
 
     def __init__(self, name: str, path: Path) -> None:
         from targets import attempt
@@ -45,13 +45,13 @@ class Trial:
         self._base = 0
 
     def warm_up(self, seeds: list[bytes]) -> None:
-        """Tries seeds, so that what is loaded once is loaded."""
+        """Tries some seeds, so that lazily loaded models and modules are loaded."""
         for seed in seeds[:WARM]:
             self._attempt(self._name, seed)
         self._base = _most_memory()
 
     def __call__(self, data: bytes) -> None:
-        """Tries one input; what is raised is a find."""
+        """Tries one input; any exception is a finding."""
         data = data[:MOST]
         self._note(len(data))
         self._notes[STATE.size : STATE.size + len(data)] = data
@@ -73,19 +73,19 @@ def _most_memory() -> int:
 
 
 def seeds_of(folder: str) -> list[bytes]:
-    """The seeds of a target; those of documents are also tried among pictures."""
+    """The contents of a corpus folder."""
     return [path.read_bytes() for path in sorted((CORPUS / folder).iterdir())]
 
 
 def inputs(seeds: list[bytes], seed: int, count: int) -> Iterator[bytes]:
-    """So many mutations of seeds, the same each time."""
+    """Yields ``count`` mutations of the seeds, the same for the same ``seed``."""
     random = Random(seed)
     for _ in range(count):
         yield mutate(random.choice(seeds), random, seeds)
 
 
 def guided(trial: Trial, seeds: list[bytes], folder: Path, options: argparse.Namespace) -> None:
-    """Inputs by atheris; never returns."""
+    """Runs atheris on a target; never returns."""
     import atheris  # pyright: ignore[reportMissingImports]
 
     for number, seed in enumerate(seeds):
@@ -107,14 +107,14 @@ def guided(trial: Trial, seeds: list[bytes], folder: Path, options: argparse.Nam
 
 
 def main() -> None:
-    """Tries so many inputs on a target."""
+    """Tries the requested number of inputs on a target."""
     parser = argparse.ArgumentParser()
     parser.add_argument("name")
     parser.add_argument("corpus")
     parser.add_argument("state", type=Path)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--guided", type=Path, help="folder of what atheris finds")
+    parser.add_argument("--guided", type=Path, help="corpus folder of atheris")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,8 +1,8 @@
-"""Sends a running server what no client should, and what its OpenAPI document allows.
+"""Sends a running server malformed requests, and requests generated from its OpenAPI document.
 
-``digitlens serve`` runs in a process of its own. Requests of the corpus are mutated as text of HTTP
-and sent whole, in pieces, cut off, half closed, several at a time; 1,000 connections are kept open
-meanwhile; then schemathesis asks what the document allows and what it does not.
+``digitlens serve`` runs in its own process. Requests of the corpus are mutated as HTTP text and
+sent whole, in pieces, truncated, half-closed and pipelined, while 1,000 idle connections stay open.
+Then schemathesis sends requests that the document allows and requests that it forbids.
 """
 
 import argparse
@@ -33,18 +33,18 @@ from harness import document, place, provenance, publish, table
 from mutate import mutate
 
 COLUMNS = (
-    "clients | sent | answers | 2xx | 4xx | 5xx | none | finds",
+    "clients | sent | responses | 2xx | 4xx | 5xx | none | findings",
     "{kind} | {sent:,} | {answers:,} | {good:,} | {refused:,} | {bad:,} | {none:,} | {finds}",
 )
-MEMORY = 600_000_000  # bytes more than at the start that a server may take
-PATIENCE = 30  # seconds for an answer
+MEMORY = 600_000_000  # limit in bytes above the server's memory at the start
+PATIENCE = 30  # seconds for a response
 CROWD = 1000
-LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")  # what a schema cannot say
+LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")  # beyond what a schema states
 WAYS = ("whole", "pieces", "cut off", "half closed", "pipelined")
 
 
 def requests(count: int, seed: int) -> Iterator[tuple[str, bytes, float]]:
-    """The way to send each request, its text, and how long to wait: not long where it lies."""
+    """Yields for each request the way to send it, its text, and the timeout: short if malformed."""
     random, seeds = Random(seed), seeds_of("requests")
     for _ in range(count):
         data = mutate(random.choice(seeds), random, seeds)
@@ -59,7 +59,7 @@ def requests(count: int, seed: int) -> Iterator[tuple[str, bytes, float]]:
 
 
 def talk(port: int, way: str, text: bytes, patience: float) -> list[int]:
-    """Sends a request in some way; the statuses of what is answered."""
+    """Sends a request in the given way; returns the statuses of the responses."""
     last = text.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n", 1)
     sent = {"cut off": last[: len(last) // 2], "pipelined": 2 * text + last}.get(way, last)
     size = len(sent) if way != "pieces" else 1 + len(sent) // 10
@@ -94,12 +94,12 @@ class Server:
 
     @property
     def memory(self) -> int:
-        """Bytes, at most until now."""
+        """Peak memory so far, in bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
         return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])  # pyright: ignore
 
     def problems(self) -> list[str]:
-        """What is wrong with it."""
+        """Problems of the server: no answer, 5xx statuses, too much memory."""
         address = f"http://127.0.0.1:{self.port}"
         try:
             with (
@@ -108,7 +108,7 @@ class Server:
             ):
                 metrics = told.read().decode()
         except OSError as error:
-            return [f"no answer: {error}"]
+            return [f"no response: {error}"]
         found = re.findall(r'.*(?:status="5\d\d"|cause="internal").*', metrics)
         more = self.memory - self._base
         return found + ([f"{more / 1e6:.0f} MB more"] if more > MEMORY else [])
@@ -126,7 +126,7 @@ def counted(kind: str, statuses: list[list[int]], finds: list[str]) -> dict[str,
 
 
 def hostile(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Mutated requests, a row for each way to send them, while a crowd stays connected."""
+    """Sends mutated requests while idle clients stay connected; yields a row for each way."""
     crowd = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(CROWD)]
     found: dict[str, list[list[int]]] = {way: [] for way in WAYS}
     for way, text, patience in requests(count, seed):
@@ -134,12 +134,12 @@ def hostile(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:
     for connection in crowd:
         connection.close()
     problems = server.problems()
-    yield counted(f"{CROWD:,} that say nothing", [[] for _ in crowd], problems)
+    yield counted(f"{CROWD:,} idle", [[] for _ in crowd], problems)
     yield from (counted(way, statuses, []) for way, statuses in found.items())
 
 
 def described(server: Server, count: int) -> Iterator[dict[str, Any]]:
-    """What schemathesis makes of the document, and of what it does not allow."""
+    """Runs schemathesis with requests that the document allows, and that it forbids."""
     load_all_checks()
     left_out = [CHECKS.get_one(name) for name in LEFT_OUT]
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
@@ -150,7 +150,7 @@ def described(server: Server, count: int) -> Iterator[dict[str, Any]]:
         for operation in operations:
             ask = _asking(operation, mode, count // (2 * len(operations)), left_out, statuses)
             try:
-                with contextlib.suppress(Unsatisfiable):  # nothing to get wrong
+                with contextlib.suppress(Unsatisfiable):  # no invalid request exists
                     ask()
             except Exception as error:
                 finds.append(f"{operation.label}: {str(error).splitlines()[0]}")
@@ -171,11 +171,11 @@ def _asking(
 
 
 def main() -> int:
-    """The exit code is 1 where there was a find."""
+    """Attacks a server; returns exit code 1 if there was a finding."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=20_000, help="requests, half by schemathesis")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder of the record")
+    parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args()
     about, start = provenance(), time.monotonic()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -186,9 +186,9 @@ def main() -> int:
     ]
     used, code = server.memory, server.stop()
     notes = [f"{row['kind']}: {find}" for row in rows for find in row["told"]]
-    if code not in (0, -signal.SIGTERM):  # uvicorn ends by the signal once all is done
+    if code not in (0, -signal.SIGTERM):  # uvicorn re-raises the signal after its shutdown
         notes.append(f"the server ended with exit code {code}")
-    notes_of_run = [f"Most memory of the server: {used / 1e6:.0f} MB"]
+    notes_of_run = [f"Peak memory of the server: {used / 1e6:.0f} MB"]
     text = document(place(about), table(COLUMNS, rows), notes=notes + notes_of_run)
     facts = {"seed": options.seed, "seconds": round(time.monotonic() - start), "memory": used}
     publish(options.out, "clients", about | facts | {"clients": rows}, text)

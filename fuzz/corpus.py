@@ -1,8 +1,7 @@
-"""Draws the seeds of all targets, each as small as it can be, and writes them to ``corpus/``.
+"""Draws the seeds of all targets, each as small as possible, and writes them to ``corpus/``.
 
-Pictures of every format that is read, documents, models with their cards, requests, archives,
-templates and recipes, and what targets were found wrong with before, which is kept by hand in
-``corpus/*/found-*``.
+Pictures of every supported format, documents, models with their cards, requests, archives,
+templates and recipes. Inputs of earlier findings are added by hand as ``corpus/*/found-*``.
 """
 
 import base64
@@ -28,7 +27,7 @@ Seeds = Iterator[tuple[str, bytes]]
 
 
 def drawn(mode: str = "L", size: tuple[int, int] = (32, 20), text: str = "17") -> Image.Image:
-    """A number on paper."""
+    """Draws a number on paper."""
     page = Image.new("L", size, 235)
     ImageDraw.Draw(page).text((7, 3), text, fill=20)
     if mode in {"LA", "RGBA"}:
@@ -41,14 +40,14 @@ def drawn(mode: str = "L", size: tuple[int, int] = (32, 20), text: str = "17") -
 
 
 def encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
-    """The bytes of a file."""
+    """Encodes a picture as a file."""
     out = io.BytesIO()
     picture.save(out, form, **options)
     return out.getvalue()
 
 
 def pictures() -> Seeds:
-    """A picture of each format and kind of pixels."""
+    """A picture of each format and pixel type."""
     turned = Image.Exif()
     turned[0x0112] = 6
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
@@ -83,7 +82,7 @@ def pictures() -> Seeds:
 
 def documents() -> Seeds:
     """Files with pages."""
-    for form in ("pdf", "tiff"):  # each drawn anew: Pillow leaves an encoder's options on a picture
+    for form in ("pdf", "tiff"):  # redrawn, since Pillow leaves encoder options on a picture
         first, *others = (drawn(text=text) for text in ("1", "23", "456"))
         yield f"three.{form}", encoded(first, form, save_all=True, append_images=others)
     objects = (
@@ -100,7 +99,7 @@ def documents() -> Seeds:
 
 
 def bundles() -> Seeds:
-    """Models: a card, ``PARTS`` and the graph."""
+    """Models: a card, ``targets.PARTS`` and the graph."""
     card = Card("seed", "0.1.0", "$SHA256", recipe={"architecture": "small"}, results={"a": 0.5})
     yield "bars", _model(asdict(card), graph())
     lines = json.loads((PRETRAINED / "lines" / "model.json").read_bytes())
@@ -110,7 +109,7 @@ def bundles() -> Seeds:
 
 
 def graph(**options: Any) -> bytes:
-    """A classifier that takes sums of pixels."""
+    """A classifier that sums pixels."""
     weights = np.zeros((784, 10), np.float16)
     weights[::79] = 0.01
     kept = [
@@ -135,7 +134,7 @@ def graph(**options: Any) -> bytes:
 
 
 def requests() -> Seeds:
-    """Requests to every route that takes a body, in each of its types, and to others."""
+    """Requests to every route with a body, in each content type, and to some others."""
     picture = encoded(drawn(), "PNG")
     text = base64.b64encode(picture).decode()
     tile = bytes(784)
@@ -164,7 +163,7 @@ def requests() -> Seeds:
 
 
 def form(picture: bytes) -> bytes:
-    """A form with two files and an option, parted by ``--cut``."""
+    """A form with two files and an option, separated by ``--cut``."""
     file = 'Content-Disposition: form-data; name="file"; filename="a.png"'
     parts = [(file, picture), (file.replace("a.png", "ö.png"), picture)]
     parts.append(('Content-Disposition: form-data; name="expect"', b"2"))
@@ -189,7 +188,7 @@ def archives() -> Seeds:
 
 
 def templates() -> Seeds:
-    """Templates of the picture that lies next to them."""
+    """Templates for the picture next to them."""
     yield (
         "shares.toml",
         (
@@ -228,7 +227,7 @@ def _with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
 
 
 def _two_samples() -> bytes:
-    """A TIFF of gray with transparency, which Pillow does not write."""
+    """A grey TIFF with transparency, which Pillow cannot write."""
     data = np.dstack([np.arange(64).reshape(8, 8)] * 2).astype(np.uint8).tobytes()
     tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 8, 277: 2, 278: 8, 279: len(data), 338: 2}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())

@@ -1,7 +1,7 @@
-"""Inputs made of others: damage to bytes, and to what formats are made of, with right checksums.
+"""Mutates inputs: single bytes, and the parts of their formats, with correct checksums.
 
-A mutation of a chunk, a member of an archive, a number of a text or a picture inside a request is
-one that a decoder sees, where damage to any byte would only be refused at the gate.
+A mutation of a chunk, an archive member, a number in a text or a picture inside a request reaches
+the decoder, whereas damage to arbitrary bytes would mostly be rejected by a checksum.
 """
 
 import base64
@@ -25,10 +25,10 @@ WORDS = (
     *(b"one of 1, 2", b"range 0..9", b"####-##", b">= 7", b"luhn", b"after 5 by 2", b"%Y-%m-%d"),
     *(b"\xff\xfe", b"\0", b"\xc3\xa9", b"\xe2\x80\xae", b"a" * 1000, b"[" * 1500, b"(" * 300),
 )
-MOST = 65_536  # bytes of an input
+MOST = 65_536  # bytes, of an input
 _TOKEN = re.compile(rb"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_]\w*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
-_NOT_AS_IT_BEGINS = (
+_UNPARSABLE = (
     *(ValueError, LookupError, RuntimeError, OSError, EOFError),
     *(struct.error, zlib.error, zipfile.BadZipFile),
 )
@@ -36,7 +36,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int = MOST) -> bytes:
-    """Another input, made of one and perhaps a part of others; at most so many bytes."""
+    """Mutates an input, sometimes splicing in part of another; returns at most ``most`` bytes."""
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         if others and random.random() < 0.05:
             data = _spliced(data, random.choice(others), random)
@@ -44,23 +44,13 @@ def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int 
         change = _bytes if random.random() < 0.3 else _change_of(data)
         try:
             data = change(data, random)
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            struct.error,
-            zlib.error,
-            OSError,
-            RecursionError,
-        ):
-            data = _bytes(data, random)  # it is not what it begins like
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, UnicodeError):
-            data = _bytes(data, random)
+        except _UNPARSABLE:
+            data = _bytes(data, random)  # not the format that its first bytes suggest
     return data[:most]
 
 
 def _change_of(data: bytes) -> Change:
-    """The mutation that fits what bytes begin like."""
+    """The mutation for the format that the first bytes suggest."""
     for start, change in _CHANGES:
         if data.startswith(start):
             return change
@@ -73,7 +63,7 @@ def _change_of(data: bytes) -> Change:
     return _text
 
 
-def _bytes(data: bytes, random: Random) -> bytes:  # noqa: PLR0911  (a way each)
+def _bytes(data: bytes, random: Random) -> bytes:  # noqa: PLR0911  (one per kind)
     if not data:
         return random.randbytes(random.randint(1, 64))
     at, kind = random.randrange(len(data)), random.randrange(8)
@@ -101,7 +91,7 @@ def _spliced(data: bytes, other: bytes, random: Random) -> bytes:
 
 
 def _listed(parts: list[Any], random: Random) -> int:
-    """Drops, doubles or swaps parts; else gives the index of one whose content is to change."""
+    """Drops, duplicates or swaps parts and returns -1; else the index of a part to mutate."""
     at, kind = random.randrange(len(parts)), random.randrange(12)
     if kind == 0:
         del parts[at]
@@ -194,7 +184,7 @@ def _tiff(data: bytes, random: Random) -> bytes:
 
 
 def _boxes(data: bytes, random: Random) -> bytes:
-    """HEIC: a box, at any depth, whose content or size changes."""
+    """Mutates the content or size of a HEIC box at any depth."""
     found = [m.start() for m in re.finditer(rb"[a-z]{3}[a-z0-9]", data[:2000])]
     at = random.choice(found)
     end = at + 4 + int.from_bytes(data[at - 4 : at], "big") if at >= 4 else len(data)
@@ -226,7 +216,7 @@ def _zip(data: bytes, random: Random) -> bytes:
 
 
 def _text(data: bytes, random: Random) -> bytes:
-    """A number, text or name of JSON, TOML, PDF or a query; a picture in base64 as a picture."""
+    """Mutates a token of JSON, TOML, PDF or a query; a base64 picture as a picture."""
     packed = [*_BASE64.finditer(data)]
     if packed and random.random() < 0.4:
         one = random.choice(packed)
@@ -283,7 +273,7 @@ def _model(data: bytes, random: Random) -> bytes:
 
 
 def _protobuf(data: bytes, random: Random, depth: int = 0) -> bytes:
-    """A field of a message, at any depth; the sizes of those around it are right."""
+    """Mutates a field of a message at any depth; the enclosing sizes are adjusted."""
     fields, place = [], 0
     while place < len(data):
         key, start = _varint(data, place)
@@ -345,7 +335,7 @@ def _request(data: bytes, random: Random) -> bytes:
 
 
 def _multipart(body: bytes, random: Random) -> bytes:
-    """A file or field of a form, or its head."""
+    """Mutates a file or field of a form, or its header."""
     parts = body.split(b"--cut")
     at = _listed(parts, random)
     if at >= 0:

@@ -1,8 +1,8 @@
-"""Attacks digitlens with inputs that lie, and tells what became of them: ``python fuzz/run.py``.
+"""Fuzzes digitlens with malformed inputs and reports the outcome: ``python fuzz/run.py``.
 
-Every target works in a process of its own. One that dies, hangs, takes too much memory or raises
-what is not ours is a find: the input is kept in ``build/fuzz``, and another process goes on. The
-record is written again and again, and a run that was stopped goes on from there.
+Every target runs in its own process. It is a finding if the process dies, hangs, uses too much
+memory or raises anything but a ``DigitlensError``: the input is saved in ``build/fuzz``, and a new
+process continues. The record is written at intervals, and an interrupted run resumes from it.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from targets import TARGETS
 
 FINDS = ROOT / "build" / "fuzz"
 CHILD = Path(__file__).with_name("child.py")
-SECONDS = 10  # of a processor for one input
-WALL = 1800  # seconds for one input, whatever else the machine does
-LOOK = 0.25  # seconds between looks at a process
-MOST_FINDS = 20  # of a target, after which it is given up
-MUTATION, GUIDED = "mutation", "atheris"  # who makes inputs
-PIECE = 50_000  # inputs of a target after which the record is written
+SECONDS = 10  # processor time for one input
+WALL = 1800  # wall-clock seconds for one input, even on a busy machine
+LOOK = 0.25  # seconds between checks of a process
+MOST_FINDS = 20  # findings after which a target is abandoned
+MUTATION, GUIDED = "mutation", "atheris"  # sources of inputs
+PIECE = 50_000  # inputs of a target between two writes of the record
 COLUMNS = (
-    "target | inputs by | inputs | taken | refused | longest, s | memory, MB | coverage | finds",
+    "target | source | inputs | accepted | refused | longest, s | memory, MB | coverage | findings",
     "{name} | {engine} | {tried:,} | {taken:,} | {refused:,} | {longest:.2f} | {memory:.0f} "
     "| {coverage} | {found}",
 )
@@ -44,16 +44,16 @@ COLUMNS = (
 
 @dataclass
 class Result:
-    """What became of the inputs of one target."""
+    """The outcome of the inputs of one target."""
 
     name: str
     engine: str
     tried: int = 0
-    taken: int = 0  # the others were refused with an error of ours
-    longest: float = 0.0  # seconds of a processor for one input
-    memory: float = 0.0  # MB more than before the first input
-    coverage: int | None = None  # branches that atheris saw, the most of one process
-    finds: list[str] = field(default_factory=list)  # what, and the file with the input
+    taken: int = 0  # accepted; the others were refused with a ``DigitlensError``
+    longest: float = 0.0  # seconds of processor time for one input
+    memory: float = 0.0  # MB above the memory before the first input
+    coverage: int | None = None  # branches that atheris covered, the maximum over processes
+    finds: list[str] = field(default_factory=list)  # the problem, and the file with the input
 
     @property
     def row(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Result:
 
 
 class Process:
-    """A child and what it has noted."""
+    """A child process and the state that it records."""
 
     def __init__(self, name: str, count: int, seed: int, guided: bool, folder: Path) -> None:
         corpus, kept = TARGETS[name][1], FINDS / "corpus" / name
@@ -77,7 +77,7 @@ class Process:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
 
     def wait(self) -> str:
-        """Until it ends or has to be ended; why, or nothing."""
+        """Waits until it ends or has to be killed; returns the problem, or an empty text."""
         last, since, spent = -1, time.monotonic(), 0.0
         while (code := self._process.poll()) is None:
             tried, used = self.state[0], _processor_time(self._process.pid)
@@ -107,11 +107,11 @@ class Process:
 
 
 def attack(result: Result, count: int, seed: int) -> None:
-    """Hands a target inputs until it had so many, in as many processes as it takes."""
+    """Feeds a target until it has tried ``count`` inputs, restarting the process as needed."""
     name, guided = result.name, result.engine == GUIDED
     with tempfile.TemporaryDirectory(prefix="digitlens-fuzz-") as folder:
         while result.tried < count and len(result.finds) < MOST_FINDS:
-            # Another piece, or a process after a find, has other inputs.
+            # The seed differs, so that the next piece, or a restart, has new inputs.
             left = count - result.tried
             process = Process(name, left, seed + result.tried, guided, Path(folder))
             why = process.wait()
@@ -140,7 +140,7 @@ def _environment() -> dict[str, str]:
 
 
 def _processor_time(pid: int) -> float:
-    """Seconds that a process has worked; 0 once it is gone."""
+    """Processor seconds used by a process; 0 once it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -151,11 +151,11 @@ def _processor_time(pid: int) -> float:
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     said = [line for line in lines if "Error" in line and not line.startswith("==")]
-    return (said or lines or ["no word"])[-1][:200]
+    return (said or lines or ["no output"])[-1][:200]
 
 
 def _known(folder: Path | None, seed: int) -> dict[tuple[str, str], Result]:
-    """What a record with that seed has, with which a run goes on."""
+    """The results of an earlier record with the same seed, from which a run resumes."""
     path = folder and folder / "inputs.json"
     record = json.loads(path.read_bytes()) if path and path.exists() else {}
     rows = record["targets"] if record.get("seed") == seed else []
@@ -175,13 +175,13 @@ def _report(about: dict[str, Any], results: Sequence[Result]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code is 1 where there was a find."""
+    """Fuzzes the chosen targets; returns exit code 1 if there was a finding."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=1_000_000, help="of all targets together")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="inputs over all targets")
     parser.add_argument("--only", nargs="*", choices=[*TARGETS], help="targets; all by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="without atheris")
-    parser.add_argument("--out", type=Path, help="folder of the record")
+    parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args(arguments)
     engines = [MUTATION]
     if not options.blind and importlib.util.find_spec("atheris"):

@@ -1,7 +1,7 @@
-"""What is attacked: the public ways in, each as a function of the bytes of one input.
+"""The fuzz targets: the public entry points, each as a function of the bytes of one input.
 
-A target lets through no exception but ``DigitlensError``, and of the server no answer of 500 and
-more; whatever else it raises is a find. It says whether the input was taken or refused.
+A target may raise only ``DigitlensError``, which means that the input was refused; the server may
+not answer with 5xx. Any other exception is a finding.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ from digitlens.server.service import assemble
 from digitlens.training.recipe import load_recipe
 
 PAGES = 3  # of a document that are decoded
-READ = 100_000  # pixels of a picture that is also read
-PARTS = b"\n\0\n"  # between card and graph of a model
-HASH = b"$SHA256"  # in a card: the hash of the graph, so that what lies is the graph alone
-ENOUGH = 2_000  # tiles or pictures of one archive
+READ = 100_000  # pixels up to which a picture is also read
+PARTS = b"\n\0\n"  # separates the card and the graph of a model
+HASH = b"$SHA256"  # placeholder in a card for the hash, so that a mutated graph passes the check
+ENOUGH = 2_000  # tiles or pictures read from one archive
 
 Target = Callable[[bytes], None]
 
 
 def decoder(data: bytes) -> None:
-    """Bytes to a page."""
+    """Decodes bytes to a page."""
     page = load_image(data)
     assert page.dtype == np.uint8
     assert page.size
@@ -48,15 +48,15 @@ def decoder(data: bytes) -> None:
 
 
 def documents(data: bytes) -> None:
-    """The first pages of a file, each on its own."""
+    """Decodes the first pages of a file one by one."""
     with open_document(data) as document:
         for number in range(1, min(document.count, PAGES) + 1):
-            with contextlib.suppress(DigitlensError):  # the next may still be whole
+            with contextlib.suppress(DigitlensError):  # the next page may be intact
                 assert document.page(number).size
 
 
 def reader(data: bytes) -> None:
-    """A small picture, read as numbers and as a table."""
+    """Reads a small picture as numbers and as a table."""
     page = load_image(data)
     if page.size > READ:
         return
@@ -72,7 +72,7 @@ def reader(data: bytes) -> None:
 
 
 def bundle(data: bytes) -> None:
-    """A card and a graph that it vouches for, as a classifier; the card as one of a line reader."""
+    """Loads a card as that of a line reader, or else the card and its graph as a classifier."""
     card, _, graph = data.partition(PARTS)
     card = card.replace(HASH, files.sha256(graph).encode())
     folder = _folder()
@@ -88,15 +88,15 @@ def bundle(data: bytes) -> None:
     if fusion.calibration:
         fusion.calibration.apply(np.linspace(0, 1, 5, dtype=np.float32))
     if fusion.risk:
-        with contextlib.suppress(ValueError):  # it cannot promise that
+        with contextlib.suppress(ValueError):  # the curve cannot guarantee this error
             fusion.risk.threshold_for(0.01)
 
 
 def labels(data: bytes) -> None:
-    """A zip file of labelled tiles, and the same as labelled pictures."""
+    """Loads a zip file as labelled tiles, or else as labelled pictures."""
     path = _folder() / "labelled.zip"
     path.write_bytes(data)
-    with contextlib.redirect_stderr(io.StringIO()):  # where it is told what is left out
+    with contextlib.redirect_stderr(io.StringIO()):  # silences reports of skipped files
         try:
             load_labelled(path)
         except DigitlensError:
@@ -105,7 +105,7 @@ def labels(data: bytes) -> None:
 
 
 def template(data: bytes) -> None:
-    """A template's text; what it is taken for is written and loaded again."""
+    """Loads a template, writes it and loads it again."""
     path = _folder() / "template.toml"
     path.write_bytes(data)
     loaded = load_template(path)
@@ -114,14 +114,14 @@ def template(data: bytes) -> None:
 
 
 def recipe(data: bytes) -> None:
-    """A recipe's text."""
+    """Loads a recipe."""
     path = _folder() / "recipe.toml"
     path.write_bytes(data)
     load_recipe(str(path))
 
 
 def api(data: bytes) -> None:
-    """A request: its first line without version, headers, an empty line, and the body."""
+    """Sends a request: first line without version, headers, an empty line, and the body."""
     head, _, body = data.partition(b"\n\n")
     first, *lines = head.split(b"\n")
     method, _, target = first.partition(b" ")
@@ -149,18 +149,18 @@ def api(data: bytes) -> None:
 
 
 class RefusedError(DigitlensError):
-    """The HTTP twin of our errors: an answer of 4xx."""
+    """The HTTP counterpart of a ``DigitlensError``: a 4xx response."""
 
 
 async def _asked(app: Any, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
-    """Status and body of what an application answers."""
+    """Status and body of an application's response."""
     begun = False
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         nonlocal begun
         if begun:
-            await asyncio.sleep(3600)  # it stays on the line
+            await asyncio.sleep(3600)  # the client stays connected
         begun = True
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -189,7 +189,7 @@ def _runner() -> asyncio.Runner:
 
 @cache
 def _folder() -> Path:
-    """A folder for files of inputs, in memory where there is one, with a picture for templates."""
+    """A folder for input files, in memory if possible, with a picture for the templates."""
     shared = Path("/dev/shm")
     kept = tempfile.TemporaryDirectory(
         prefix="digitlens-fuzz-", dir=shared if shared.is_dir() else None
@@ -202,7 +202,7 @@ def _folder() -> Path:
 
 
 _kept: list[tempfile.TemporaryDirectory[str]] = []
-# With the folder of its corpus, and its share of the inputs: the cheaper, the more.
+# Each target with its corpus folder and its fraction of the inputs: cheap targets get more.
 TARGETS: dict[str, tuple[Target, str, float]] = {
     "decoder": (decoder, "pictures", 0.42),
     "documents": (documents, "documents", 0.05),
@@ -216,7 +216,7 @@ TARGETS: dict[str, tuple[Target, str, float]] = {
 
 
 def attempt(name: str, data: bytes) -> bool:
-    """Hands an input to a target; whether it was taken, rather than refused as it should be."""
+    """Feeds an input to a target; returns whether it was accepted rather than properly refused."""
     try:
         TARGETS[name][0](data)
     except DigitlensError:

@@ -13,16 +13,16 @@
 # %% [markdown]
 # # From pixels to a number in a photo
 #
-# In the next minutes you train a network that reads handwritten digits, find out how good it is,
-# and then watch it fail on a photo, because a photo is not what it has learned from. After that you
-# see what a reader of photos does differently, and look inside the network.
+# In the next few minutes you train a network that reads handwritten digits, measure how good it is,
+# and then watch it fail on a photo, because it was not trained on photos. After that you see what a
+# photo reader does differently, and look inside the network.
 #
-# You need to know a little Python. You need not have trained a network before.
+# You need to know a little Python. You do not need to have trained a network before.
 #
 # Every number that this page states about *this* network is computed by a cell above or below it.
 # If you run the notebook yourself (`pip install 'digitlens[notebook]'`, from a copy of the
-# repository), the numbers may differ a little from those here. On two cores it takes a minute or
-# two, most of it training.
+# repository), your numbers may differ slightly. On two cores it takes a minute or two, most of it
+# training.
 #
 # 1. [A digit is 28 × 28 numbers](#1.-A-digit-is-28-×-28-numbers)
 # 2. [Normalise and reshape](#2.-Normalise-and-reshape)
@@ -62,13 +62,13 @@ print(f"digitlens {digitlens.__version__}, torch {torch.__version__}")
 # %% [markdown]
 # ## 1. A digit is 28 × 28 numbers
 #
-# MNIST is a collection of 70,000 digits, written by employees of the census bureau of the United
-# States and by high-school students, scanned and brought to one size. It is old, small and much
-# used, which makes it a good place to learn: whatever you do can be compared with what others did.
+# MNIST is a collection of 70,000 digits, written by employees of the United States census bureau
+# and by high-school students, scanned and scaled to one size. It is old, small and widely used,
+# which makes it good for learning: your results can be compared with everyone else's.
 #
 # `load_mnist` looks for it in a folder that you name, in its cache, and on public mirrors. Wherever
-# it comes from, it must have the right content: the SHA-256 of each file is checked, and one that
-# differs in a single bit is refused.
+# it comes from, the SHA-256 of each file is checked, and a file that differs in a single bit is
+# refused.
 
 # %%
 from digitlens.datasets.mnist import load_mnist
@@ -82,8 +82,8 @@ for name, sha256 in data_hashes().items():
 
 # %% [markdown]
 # A *tile* is one digit: 28 rows of 28 numbers, each from 0 (paper) to 255 (full ink). The *label*
-# says which digit the writer meant. Here is the first tile, as the computer has it: dots stand for
-# 0.
+# is the digit that the writer meant. Here is the first tile as the computer stores it, with dots
+# for 0.
 
 # %%
 tile, label = mnist.train.tiles[0], mnist.train.labels[0]
@@ -98,8 +98,8 @@ print(f"label: {label}")
 show_tiles(tile[None], columns=1, side=2.6)
 
 # %% [markdown]
-# One digit says little about sixty thousand. Here are a dozen of each, drawn at random, with the
-# number of all of them at the right.
+# One digit says little about sixty thousand. Here are a dozen of each class, drawn at random, with
+# the total of each class on the right.
 
 # %%
 from digitlens.visualization.sheets import draw_samples
@@ -108,8 +108,8 @@ training_set = mnist.train
 show_page(np.asarray(draw_samples(training_set, per_digit=12, seed=0)), width=760)
 
 # %% [markdown]
-# The classes are about equally frequent, so that accuracy, the share of right answers, is a fair
-# score: who always says the most frequent digit is hardly better than a die with ten sides.
+# The classes are about equally frequent, so accuracy, the fraction of right answers, is a fair
+# score: always predicting the most frequent digit is hardly better than rolling a ten-sided die.
 
 # %%
 counts = np.bincount(training_set.labels)
@@ -117,9 +117,9 @@ print("tiles of each digit:", dict(enumerate(counts.tolist())))
 print(f"always saying {counts.argmax()} is right for {percent(counts.max() / counts.sum())}")
 
 # %% [markdown]
-# Look at the odd ones before you train, always. Above the tile of each digit with the least ink,
-# below it the one with the most. Each of these was meant as a digit, and counts as much as a neat
-# one.
+# Always look at the odd ones before you train. The top row shows the tile of each digit with the
+# least ink, the bottom row the one with the most. Each of these was meant as a digit, and counts as
+# much as a neat one.
 
 # %%
 ink = training_set.tiles.mean(axis=(1, 2))
@@ -131,18 +131,18 @@ extremes = [
 show_tiles(training_set.tiles[extremes], [f"a {training_set.labels[row]}" for row in extremes])
 
 # %% [markdown]
-# ### Three piles
+# ### Three splits
 #
-# A network can learn tiles by heart. What it says about tiles that it has learned from therefore
-# proves nothing; it has to be asked about others. We make three piles:
+# A network can memorise tiles. Its answers on the tiles it was trained on therefore prove nothing;
+# it must be evaluated on others. We make three splits:
 #
 # * **training** tiles, to learn from;
 # * **validation** tiles, to decide with: when to stop, and which of two networks is better;
-# * **test** tiles, to measure with, once, when everything is decided. Whoever decides by the test
-#   set learns from it, and then it proves nothing either.
+# * **test** tiles, to measure with, once, when everything is decided. If you make decisions with
+#   the test set, you fit to it, and it proves nothing either.
 #
-# MNIST keeps the test set apart. Validation tiles we take from the other sixty thousand, and we
-# take whole *writers*. Here is why: each row shows the sevens of one writer.
+# MNIST has a separate test set. We take the validation tiles from the other sixty thousand, by
+# whole *writers*. Here is why: each row shows the sevens of one writer.
 
 # %%
 from digitlens.datasets.mnist import load_writers
@@ -155,10 +155,10 @@ rows = np.concatenate([sevens[writers[sevens] == name][:10] for name in busy])
 show_tiles(training_set.tiles[rows])
 
 # %% [markdown]
-# A hand repeats itself. If nine sevens of a writer were in training and the tenth in validation,
-# the network would be praised for knowing a hand. We want to know how it does with people whom it
-# has never met, so no writer is on both sides. (Nor is any writer of the test set in the training
-# set.)
+# A handwriting repeats itself. If nine sevens of a writer were in training and the tenth in
+# validation, the network would be rewarded for knowing the writer. We want to know how it performs
+# for people it has never seen, so no writer is in both splits. (No writer of the test set is in the
+# training set either.)
 
 # %%
 from digitlens.datasets.mnist import split_validation
@@ -169,8 +169,8 @@ print(f"{len(training):,} tiles to train with, {len(validation):,} to validate w
 # %% [markdown]
 # ### How far do you get without a network?
 #
-# Average all zeros, all ones, and so on. To read a tile, say which average it is nearest to. That
-# takes no learning worth the name, and gives the score to beat.
+# Average all zeros, all ones, and so on. To read a tile, choose the nearest average. That takes
+# hardly any learning, and gives the score to beat.
 
 # %%
 averages = np.stack([training.tiles[training.labels == digit].mean(axis=0) for digit in range(10)])
@@ -189,15 +189,15 @@ print(f"right for {percent(baseline)} of the validation tiles")
 print(f"all four digits of a number: about {percent(baseline**4, 0)}")
 
 # %% [markdown]
-# Far better than a die, and of little use to anyone who reads numbers. The averages are blurred
-# because people write the same digit in different places, slants and widths. We need something that
-# does not care so much *where* a stroke is.
+# Far better than a die, but of little use for reading numbers. The averages are blurred because
+# people write the same digit with different positions, slants and widths. We need something that
+# depends less on *where* a stroke is.
 
 # %% [markdown]
 # ## 2. Normalise and reshape
 #
-# Bytes are good for storing and bad for computing: they have no fractions, no negative numbers, and
-# wrap around at 256.
+# Bytes are good for storage but bad for computation: they have no fractions and no negative
+# numbers, and wrap around at 256.
 
 # %%
 bytes_ = np.array([200, 100], np.uint8)
@@ -205,13 +205,13 @@ print("200 + 100 as bytes:", (bytes_[:1] + bytes_[1:])[0])
 
 # %% [markdown]
 # So pixels become floating-point numbers. They are then shifted and scaled so that over the
-# training set their mean is 0 and their standard deviation 1. Networks learn from any scale in
-# principle; but their first weights are drawn for inputs of about this size, and steps of one
-# length then suit all layers. Mean and deviation are taken from the *training* tiles alone, as
+# training set their mean is 0 and their standard deviation 1. In principle networks can learn from
+# any scale, but their initial weights are drawn for inputs of about this size, and one learning
+# rate then suits all layers. Mean and deviation are computed from the *training* tiles alone, like
 # everything that is learned.
 #
-# A network for pictures wants one more axis: channels. A colour photo has three, ours one. The
-# usual order is [number of pictures, channels, rows, columns].
+# An image network expects one more axis: channels. A colour photo has three, ours one. The usual
+# order is [number of pictures, channels, rows, columns].
 
 # %%
 pixels = training.tiles.astype(np.float32) / 255
@@ -223,10 +223,9 @@ for name, array in (("before", training.tiles), ("after", images)):
 print(f"now mean {images.mean():.4f}, standard deviation {images.std():.4f}")
 
 # %% [markdown]
-# A frequent mistake is to normalise in one way while training and in another when the network is
-# used, or to forget it: nothing fails, the answers are only worse. digitlens leaves no room for it:
-# mean and deviation are *inside* the network, and whoever holds the network, or a file exported
-# from it, feeds bytes. This is the very code:
+# A common mistake is to normalise differently in training and in use, or to forget it: nothing
+# fails, but the answers get worse. digitlens rules this out: mean and deviation are *inside* the
+# network, and the network, or a file exported from it, accepts bytes. This is the code:
 
 # %%
 from digitlens.training.tile_networks import MEAN, SD, DigitNetwork
@@ -237,11 +236,11 @@ print(f"MEAN, SD = {MEAN}, {SD}, of all 60,000 training tiles")
 # %% [markdown]
 # ## 3. A convolution by hand
 #
-# A *convolution* slides a small window over the picture, here 3 × 3 pixels. At each place it
+# A *convolution* slides a small window over the picture, here 3 × 3 pixels. At each position it
 # multiplies the nine pixels by nine fixed numbers, the *kernel*, and adds them up. That is all.
 #
-# This kernel asks: is it darker above and brighter below? Its answer is large where a stroke begins
-# when you come from above, negative where it ends, and 0 on plain paper.
+# This kernel asks: is it darker above and brighter below? The result is large at the upper edge of
+# a stroke, negative at its lower edge, and 0 on plain paper.
 
 # %%
 from digitlens.visualization.theme import diverging
@@ -265,9 +264,9 @@ upper_edges = convolve(picture, kernel)
 left_edges = convolve(picture, kernel.T)
 
 # %% [markdown]
-# Two further steps are as simple. **ReLU** replaces what is negative by 0: a feature is there or it
-# is not. **Max pooling** keeps the largest of each 2 × 2 values, so that the map has half the side:
-# the stroke is still there, but where exactly matters less.
+# Two further steps are just as simple. **ReLU** replaces negative values by 0: a feature is there
+# or it is not. **Max pooling** keeps the largest of each 2 × 2 values, which halves the sides of
+# the map: the stroke is still there, but its exact position matters less.
 
 # %%
 rectified = np.maximum(upper_edges, 0)
@@ -288,7 +287,7 @@ with inline(11, 2.7) as figure:
         axes.set_yticks([])
 
 # %% [markdown]
-# Blue is positive, red negative. PyTorch does the same, only faster and for many pictures and
+# Blue is positive, red negative. PyTorch does the same, but faster and for many pictures and
 # kernels at once:
 
 # %%
@@ -301,18 +300,18 @@ assert np.allclose(theirs_pooled[0, 0], pooled, atol=1e-5)
 print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges).max():.1e}")
 
 # %% [markdown]
-# I chose the nine numbers of this kernel. In a network nobody does: they start at random, and
-# training finds those that help.
+# The nine numbers of this kernel were chosen by hand. In a network they start at random, and
+# training finds values that help.
 
 # %% [markdown]
 # ## 4. Build the network
 #
-# The network is the textbook's, after LeCun and others (1998): twice convolution, ReLU and pooling,
+# This is the textbook network, after LeCun and others (1998): convolution, ReLU and pooling, twice,
 # then two *dense* layers, in which every output is a weighted sum of all inputs. The last has ten
 # outputs, one for each digit.
 #
-# In digitlens a network is described by a *recipe*: the layers and all that decides how they are
-# trained. A recipe is a value; nothing else is hidden elsewhere.
+# In digitlens a network is described by a *recipe*: the layers and everything that determines how
+# they are trained. A recipe is a plain value; there are no settings elsewhere.
 
 # %%
 from digitlens.training.recipe import Recipe
@@ -345,20 +344,20 @@ for layer in network.body:
 print(f"{'together':12}{'':>18}{count_parameters(network):>13,}")
 
 # %% [markdown]
-# Count one of them: the second convolution has 16 kernels, each looks at 8 maps through 3 × 3
-# numbers and adds one more, its *bias*: 16 × (8 × 9 + 1) = 1,168. The first dense layer has by far
-# the most, because each of its units looks at everything.
+# Count the parameters of one layer: the second convolution has 16 kernels; each covers 8 maps with
+# 3 × 3 numbers and has one more, its *bias*: 16 × (8 × 9 + 1) = 1,168. The first dense layer has by
+# far the most, because each of its units is connected to all inputs.
 #
-# **Dropout** sets a random part of the values to 0, in training only. The network cannot then rely
-# on any single one of them, which is a cheap way to keep it from learning tiles by heart.
+# **Dropout** sets a random part of the values to 0, in training only. The network then cannot rely
+# on any single one of them, which is a cheap way to prevent it from memorising tiles.
 #
 # ### Ten numbers to probabilities
 #
-# The last layer gives ten numbers of any size, the *logits*. **Softmax** turns them into
+# The last layer outputs ten numbers of any size, the *logits*. **Softmax** turns them into
 # probabilities: e is raised to each of them, and the results are divided by their sum.
 #
-# **Cross-entropy** is the loss that training makes small: minus the logarithm of the probability
-# that was given to the truth. Three made-up answers about a tile that shows a 7:
+# **Cross-entropy** is the loss that training minimises: the negative logarithm of the probability
+# assigned to the true label. Three made-up answers for a tile that shows a 7:
 
 # %%
 made_up = {
@@ -377,8 +376,8 @@ for name, some in made_up.items():
     )
 
 # %% [markdown]
-# To be wrong is expensive, and to be *sure* and wrong very expensive. A network that knows nothing
-# gives each digit a tenth and has a loss of −ln 0.1 = 2.303. Ours is new, and knows nothing:
+# Being wrong is expensive, and being *sure* and wrong is very expensive. A network that knows
+# nothing assigns a tenth to each digit and has a loss of −ln 0.1 = 2.303. Ours is still untrained:
 
 # %%
 truth = torch.from_numpy(validation.labels).long()
@@ -392,10 +391,10 @@ print(f"loss {loss:.3f}, accuracy {percent(accuracy)}")
 # %% [markdown]
 # ### One step of learning
 #
-# The loss is a function of all parameters. Its *gradient* says, for each of them, how the loss
-# changes if this one grows a little. PyTorch computes it by going back through the layers, from the
-# loss to the first kernel. A step of *gradient descent* then changes each parameter a little in the
-# direction in which the loss falls. Five steps with the same 128 tiles:
+# The loss is a function of all parameters. Its *gradient* tells for each parameter how the loss
+# changes if the parameter grows a little. PyTorch computes it backwards through the layers, from
+# the loss to the first kernel. A step of *gradient descent* then moves each parameter slightly in
+# the direction in which the loss falls. Five steps with the same 128 tiles:
 
 # %%
 learner = one_network(recipe)
@@ -410,13 +409,14 @@ for step in range(5):
     print(f"step {step + 1}: loss {loss.item():.3f}")
 
 # %% [markdown]
-# That is the whole trick. Training repeats it many hundred times, each time with other tiles.
+# That is the whole principle. Training repeats it many hundreds of times, each time with other
+# tiles.
 #
-# The recipe uses **Adam** instead of plain descent. It keeps, for each parameter, a running mean of
-# its gradient and of its gradient's square, and divides the first by the root of the second: every
-# parameter then moves by about the *learning rate*, however large or small its gradients happen to
-# be. The learning rate itself rises at first, while the averages settle, and falls to zero in the
-# end, when only small corrections are left to make:
+# The recipe uses **Adam** instead of plain descent. For each parameter, it keeps running means of
+# the gradient and of its square, and divides the first by the root of the second: every parameter
+# then moves by about the *learning rate*, regardless of the size of its gradients. The learning
+# rate itself rises at first, while the averages settle, and falls to zero at the end, when only
+# small corrections remain:
 
 # %%
 steps = recipe.epochs * -(-len(training) // recipe.batch_size)
@@ -432,12 +432,12 @@ with inline(7.5, 2.8) as figure:
 # %% [markdown]
 # ## 5. Train it
 #
-# One pass over all training tiles is an *epoch*. After each, the network answers the validation
-# tiles. The curves below move while it learns.
+# One pass over all training tiles is an *epoch*. After each, the network is evaluated on the
+# validation tiles. The curves below are updated during training.
 #
-# The loop is `digitlens.training.loop.fit`, to be read from top to bottom in one file. The run
-# folder keeps what was trained, from what, and how it went, so that a run can be understood, or
-# gone on with, later.
+# The loop is `digitlens.training.loop.fit`; you can read it from top to bottom in one file. The run
+# folder records the recipe, the data and the history, so that a run can be understood, or resumed,
+# later.
 
 # %%
 from digitlens.training.loop import choose_device
@@ -457,13 +457,13 @@ for row in trained.history:
 print(f"kept: epoch {trained.best_epoch}; the averages were right for {percent(baseline)}")
 
 # %% [markdown]
-# The training loss counts with dropout switched on and over the whole epoch, while the network was
-# still worse; so it may well be above the validation loss. That is no mistake.
+# The training loss is measured with dropout on and over the whole epoch, while the network was
+# still worse, so it may be above the validation loss. That is not an error.
 #
 # ### When to stop
 #
-# Given time, a network learns its training tiles by heart. To see it happen, take five hundred
-# tiles only, no dropout, and far too many epochs:
+# Given time, a network memorises its training tiles. To see this happen, take only five hundred
+# tiles, no dropout, and far too many epochs:
 
 # %%
 from digitlens.visualization.figures.curves import draw_curves
@@ -485,18 +485,18 @@ print(
 )
 
 # %% [markdown]
-# The training loss goes on falling, towards zero; the validation loss turns and rises. From there
-# on the network gets surer of its mistakes, which is called **overfitting**. **Early stopping** is
-# the plain remedy: keep the weights of the epoch with the lowest validation loss, and stop when it
-# has not fallen for a few epochs (`patience`).
+# The training loss keeps falling towards zero; the validation loss turns and rises. From there on
+# the network gets more confident in its mistakes, which is called **overfitting**. **Early
+# stopping** is the simple remedy: keep the weights of the epoch with the lowest validation loss,
+# and stop when it has not fallen for a few epochs (`patience`).
 #
 # ### Change something and see
 #
-# What does a layer do, or a setting? Change one thing and train again. Two caveats, both often
-# forgotten. The result depends on chance: first weights, order of the tiles, dropout; so each
+# What does a layer or a setting do? Change one thing and train again. Two caveats are often
+# forgotten. The result depends on chance: initial weights, order of the tiles, dropout; so each
 # variant below is trained three times, from three seeds. And a difference that is not clearly
-# larger than the scatter of these is no difference. To save time, all see only 1,500 tiles, for six
-# epochs.
+# larger than the spread over seeds is no difference. To save time, all variants use only 1,500
+# tiles, for six epochs.
 
 # %%
 from dataclasses import replace
@@ -526,15 +526,15 @@ for name, scores in results.items():
     print(f"{name:32}{errors.mean():6.2f} %  {errors.std(ddof=1):6.2f}        {each}")
 
 # %% [markdown]
-# Compare a row with the scatter in the others before you believe it. And these are scores after a
-# short training on few tiles: what helps here may not help with all of them, and the other way
-# round. `digitlens train --recipe classic --set kernels=5 --set epochs=10` is the same in a
-# terminal, and `digitlens train --fields` lists all that can be changed.
+# Compare a row with the spread in the others before you believe it. These are also scores after a
+# short training on few tiles: what helps here may not help with all of them, and vice versa.
+# `digitlens train --recipe classic --set kernels=5 --set epochs=10` does the same in a terminal,
+# and `digitlens train --fields` lists everything that can be changed.
 
 # %% [markdown]
 # ## 6. How good is it?
 #
-# Everything is decided; now the test set, once. `evaluate` knows nothing of networks: it is handed
+# Everything is decided; now the test set, once. `evaluate` knows nothing about networks: it accepts
 # a function from tiles to probabilities.
 
 # %%
@@ -555,12 +555,12 @@ by_averages = np.mean(nearest_average(mnist.test.tiles) == mnist.test.labels)
 print(f"the nearest average: {percent(float(by_averages), 2)}")
 
 # %% [markdown]
-# The interval says what ten thousand tiles can tell: another ten thousand, of other writers like
-# these, would give a somewhat other number. To tell two networks apart there is a sharper way, tile
+# The interval shows how precise ten thousand tiles are: another ten thousand, from similar writers,
+# would give a slightly different number. For comparing two networks there is a sharper method, tile
 # by tile: `digitlens compare`.
 #
-# One number hides much. **Precision**: of the tiles read as a 7, which share is a 7? **Recall**: of
-# all 7s, which share was read as one? F1 is their harmonic mean.
+# One number hides much. **Precision**: what fraction of the tiles read as a 7 is a 7? **Recall**:
+# what fraction of all 7s was read as a 7? F1 is their harmonic mean.
 
 # %%
 print("digit  precision  recall      F1   tiles")
@@ -568,8 +568,8 @@ for row in report.classes:
     print(f"{row.digit:5}{row.precision:11.2%}{row.recall:8.2%}{row.f1:8.2%}{row.support:8,}")
 
 # %% [markdown]
-# The **confusion matrix** shows which digits are taken for which: rows are the truth, columns the
-# answers.
+# The **confusion matrix** shows which digits are mistaken for which: rows are the truth, columns
+# the predictions.
 
 # %%
 from digitlens.visualization.figures.scores import draw_confusion
@@ -577,9 +577,8 @@ from digitlens.visualization.figures.scores import draw_confusion
 show(draw_confusion, report)
 
 # %% [markdown]
-# And these are the mistakes, the surest first, each with the truth, what it was read as, and how
-# sure the network was. A star marks a label that is known to be wrong: people who were asked later
-# did not agree with it.
+# And these are the mistakes, the most confident first, each with the truth, the prediction and the
+# confidence. A star marks a label known to be wrong: people who were asked later disagreed with it.
 
 # %%
 from digitlens.visualization.figures.scores import draw_wrong
@@ -590,10 +589,10 @@ print(f"without the {report.n - clean.n} wrong labels: {percent(clean.accuracy, 
 
 # %% [markdown]
 # Some you could not read yourself; others are plainly wrong. Note the confidences: the network is
-# often sure of its mistakes. Is it sure too often?
+# often sure of its mistakes. Is it overconfident?
 #
 # **Calibration**: of all answers given with about 90 % confidence, about 90 % should be right. The
-# expected calibration error is the mean distance from that.
+# expected calibration error is the mean deviation from that.
 
 # %%
 sure = report.confidence >= 0.99
@@ -603,20 +602,20 @@ print(f"at least 99 % sure: {sure.sum():,} tiles, {percent(right[sure].mean(), 2
 print(f"less sure: {(~sure).sum():,} tiles, {percent(right[~sure].mean(), 2)} of them right")
 
 # %% [markdown]
-# That is good news: whoever hands the unsure few to a person is left with very few mistakes. It
-# holds for tiles like these only, as we will see.
+# That is good news: if a person checks the few unsure tiles, very few mistakes remain. It holds
+# only for tiles like these, as we will see.
 
 # %% [markdown]
 # ## 7. Save, load, export
 #
-# What is kept is a folder: the graph of the network in ONNX, a format that programs in many
-# languages can run; a card that says what it is, from what it was trained and how good it is; and
-# the weights for PyTorch. Nothing in it is pickled, so that a model of somebody else can be opened
-# without running somebody else's code.
+# A saved model is a folder: the graph of the network in ONNX, a format that programs in many
+# languages can run; a card that records its name, its training data and its results; and the
+# weights for PyTorch. Nothing in it is pickled, so opening a stranger's model does not run a
+# stranger's code.
 #
-# Two things happen on the way. A *temperature*, by which all logits are divided, is fitted to the
-# validation tiles: it makes confidences fit better and changes no answer. And the exported graph is
-# compared with the network on real tiles; if they differ, nothing is written.
+# Two things happen during the export. A *temperature*, by which all logits are divided, is fitted
+# to the validation tiles: it improves the confidences and changes no prediction. And the exported
+# graph is compared with the network on real tiles; if they disagree, nothing is written.
 
 # %%
 from digitlens.models.bundle import Card
@@ -630,8 +629,8 @@ for path in sorted(path for path in run.rglob("*") if path.is_file()):
 print(f"temperature {card.temperature:.3f}")
 
 # %% [markdown]
-# Loading it takes no PyTorch. `Classifier` checks the hashes, and runs it; four lines of
-# onnxruntime do too. All three give the same answers.
+# Loading the model does not need PyTorch. `Classifier` checks the hashes and runs the graph; so do
+# a few lines of onnxruntime. All three give the same answers.
 
 # %%
 from digitlens.models.classifier import Classifier
@@ -652,7 +651,7 @@ print(f"largest difference to PyTorch: {np.abs(by_classifier - by_torch).max():.
 # %% [markdown]
 # ## 8. Your own picture
 #
-# Your network gets nearly all of the test set right. Let us give it four pictures: a drawing, a
+# Your network gets nearly all of the test set right. Now try it on four pictures: a drawing, a
 # small digit in a corner, one written with a thin pen, and a number in blue ink under a shadow.
 
 # %%
@@ -667,8 +666,8 @@ with inline(11, 3.0) as figure:
         axes.set_axis_off()
 
 # %% [markdown]
-# The network wants 28 × 28 pixels, bright on dark. So we shrink each picture to 28 × 28 and turn it
-# around, as is often done:
+# The network expects 28 × 28 pixels, bright on dark. So we shrink each picture to 28 × 28 and
+# invert it, as is often done:
 
 
 # %%
@@ -688,15 +687,14 @@ texts = [f"{name}\n{text}" for name, text in zip(pages, answers(naive), strict=T
 show_tiles(naive, texts, columns=4, side=2.2)
 
 # %% [markdown]
-# Look at the tiles first. Would you know what they show? The corner's digit is a speck, the thin
-# pen has all but vanished, the paper is not black, and of four digits one answer is made. The
-# network does not complain. It has ten answers, and softmax makes them sum to 1, whatever it is
-# shown.
+# Look at the tiles first. Would you know what they show? The digit in the corner is a speck, the
+# thin pen has almost vanished, the paper is not black, and four digits get a single answer. The
+# network does not complain. It has ten outputs, and softmax makes them sum to 1 for any input.
 #
-# MNIST's digits were not shrunk like this. Each was cut out, scaled until its longer side had 20
-# pixels, and laid so that its centre of mass is in the middle of 28. Who wants answers like those
-# on MNIST must do the same: find the ink, cut it out, scale, centre. The last three is what
-# `to_tile` does, and it brings very thin and very thick strokes to usual ones.
+# MNIST's digits were not shrunk like this. Each was cropped, scaled until its longer side had 20
+# pixels, and placed with its centre of mass in the middle of 28 × 28. To get accuracy like that on
+# MNIST, you must do the same: find the ink, crop, scale, centre. `to_tile` does the last three, and
+# brings very thin and very thick strokes to usual widths.
 
 # %%
 from digitlens.imaging.tiles import to_tile
@@ -715,14 +713,14 @@ texts = [f"{name}\n{text}" for name, text in zip(pages, answers(framed), strict=
 show_tiles(framed, texts, columns=4, side=2.2)
 
 # %% [markdown]
-# The same network, the same pictures: the single digits now look like MNIST's, and are read right.
-# The number is still four digits in one tile, because nobody has looked for them yet; whatever the
-# network says of it is wrong, however sure it says it.
+# The same network, the same pictures: the single digits now look like MNIST's and are read
+# correctly. The number is still four digits in one tile, because no step has located them yet; any
+# answer is wrong, however confident.
 #
-# To *find* digits on a page, among lines, shadows and whatever else is there, is the harder half of
-# the task. digitlens has a second kind of network for it, which looks at whole pages and was
-# trained on pages drawn for it; `digitlens.read` puts everything together. It uses the models that
-# come with digitlens, not the one that you have just trained.
+# *Finding* digits on a page, among lines, shadows and other things, is the harder half of the task.
+# digitlens has a second kind of network for it, which processes whole pages and was trained on
+# generated pages; `digitlens.read` puts everything together. It uses the models that come with
+# digitlens, not the one that you have just trained.
 
 # %%
 from digitlens.visualization.overlay import draw_reading
@@ -737,8 +735,8 @@ ruled = load_image(EXAMPLES / "ruled.jpg")
 show_page(draw_reading(ruled, digitlens.read(ruled)), width=620)
 
 # %% [markdown]
-# A blank page gives no number, which is an answer too. And sometimes the right answer is "not
-# sure". Here a 1 turns into a 7, stroke by stroke:
+# A blank page gives no number, which is a valid result. And sometimes the right answer is "not
+# sure". Here a 1 turns into a 7, step by step:
 
 
 # %%
@@ -767,8 +765,8 @@ with inline(11, 3.0) as figure:
 # ## 9. What the network sees
 #
 # Back to the network that you trained. Nobody told it what to look for. These are the kernels of
-# its first convolution, which stand where the one made by hand stood in part 3; some became
-# detectors of edges, without anyone's asking.
+# its first convolution, the counterparts of the hand-made one in part 3; some have become edge
+# detectors on their own.
 
 # %%
 from digitlens.models.layers import activations, filters
@@ -778,9 +776,9 @@ graph = (run / MODEL / "model.onnx").read_bytes()
 show(draw_filters, filters(graph))
 
 # %% [markdown]
-# Each kernel turns a tile into a map of where it found its pattern. The second convolution looks
-# for patterns in these maps, and so on: the further down, the smaller the maps, and the harder to
-# say what one of them means.
+# Each kernel turns a tile into a map of where its pattern occurs. The second convolution looks for
+# patterns in these maps, and so on: the deeper the layer, the smaller the maps, and the harder to
+# interpret.
 
 # %%
 from digitlens.visualization.figures.inside import draw_feature_maps
@@ -791,10 +789,10 @@ show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.
 # %% [markdown]
 # ### Which ink decided?
 #
-# Cover a small patch of the tile and ask again: if the odds of the answer fall, what was covered
-# spoke for it. Or use gradients, as in training, only that they are taken for the pixels and not
-# for the parameters: they say how much each pixel's ink adds to the answer. Both are shown below,
-# for a mistake that the network made in the validation tiles: blue speaks for its answer, red
+# Cover a small patch of the tile and classify it again: if the odds of the answer fall, the covered
+# part was evidence for it. Or use gradients, as in training, but with respect to the pixels instead
+# of the parameters: they show how much each pixel's ink contributes to the answer. Both are shown
+# below for a mistake of the network on the validation tiles: blue is evidence for its answer, red
 # against it.
 
 # %%
@@ -812,14 +810,14 @@ maps = {
 show(draw_saliency, doubtful, answer, by_network[torn], maps, truth=int(validation.labels[torn]))
 
 # %% [markdown]
-# Such maps tell where the evidence lies, not whether it is good evidence. They are easily taken for
-# more than they are.
+# Such maps show where the evidence is, not whether it is good evidence. They are easily
+# overinterpreted.
 #
 # ### A map of digits
 #
-# What the last layer is given are 64 numbers for each tile, its *features*. In them the network has
-# brought together what it takes for the same digit, however it was written. To draw 64 dimensions
-# on a flat page, *principal components* turn the cloud so that one sees its broadest side.
+# The inputs of the last layer are 64 numbers for each tile, its *features*. In them the network
+# groups tiles that it considers the same digit, regardless of style. To draw 64 dimensions on a
+# flat page, *principal components* rotate the cloud so that its broadest side is visible.
 
 # %%
 from digitlens.explain.evidence import project
@@ -831,10 +829,10 @@ read_as = by_network[seen].argmax(axis=1)
 show(draw_embedding, points, validation.labels[seen], read_as, validation.tiles[seen])
 
 # %% [markdown]
-# Two of 64 dimensions do not show all: groups that lie on each other here may be well apart in
-# another direction. What is near in features can be asked for itself. These are mistakes of the
-# network in the validation tiles, and beside each the training tiles that it finds most alike:
-# often one sees what misled it.
+# Two of 64 dimensions do not show everything: groups that overlap here may be well separated in
+# another direction. Nearest neighbours use all of them. These are mistakes of the network on the
+# validation tiles, each followed by the training tiles with the most similar features: often you
+# can see what misled the network.
 
 # %%
 from digitlens.explain.evidence import find_nearest
@@ -854,8 +852,8 @@ show_tiles(np.stack(tiles), texts, columns=8, red=red)
 # %% [markdown]
 # ## 10. What goes wrong, and why
 #
-# A network has learned what it was shown, and nothing else. Nobody showed ours a digit at the edge,
-# a large one, a fat one or a noisy one. What it makes of them is left to chance:
+# A network learns what it is shown, and nothing else. Ours has never seen a digit at the edge, a
+# large one, a thick one or a noisy one. Its answers for these are left to chance:
 
 
 # %%
@@ -887,8 +885,8 @@ texts = [f"{name}\n{text}" for name, text in zip(names, answers(changed), strict
 show_tiles(changed, texts, columns=8, red=(found != validation.labels[chosen]).tolist())
 
 # %% [markdown]
-# One tile is an anecdote. With 300 tiles of the test set, and beside your network the classifier
-# that comes with digitlens (nothing is chosen by this, it is only measured):
+# One tile is an anecdote. Here are 300 tiles of the test set, with your network and the classifier
+# that comes with digitlens (no decision is based on this; it is only a measurement):
 
 # %%
 asked = mnist.test.take(np.arange(0, 9_900, 33))
@@ -929,10 +927,10 @@ with inline(11, 3.4) as figure:
     figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
 # %% [markdown]
-# The other network is larger, and it was shown more: its tiles were moved, turned, scaled, slanted,
-# bent, thickened, blurred and spoiled at random while it learned (`digitlens train --recipe default
+# The other network is larger, and it has seen more: its tiles were randomly moved, rotated, scaled,
+# slanted, bent, thickened, blurred and degraded during training (`digitlens train --recipe default
 # --fields` lists by how much). That is called **augmentation**. It was not trained for digits at
-# the very edge: to centre a digit, as in part 8, is easier than to learn all places it may have.
+# the very edge: centring a digit, as in part 8, is easier than learning all possible positions.
 #
 # ### A letter is not a digit
 #
@@ -953,10 +951,10 @@ strange = np.stack([to_tile(255 - written(letter)) for letter in letters])
 show_tiles(strange, answers(strange), columns=10, red=[True] * 10)
 
 # %% [markdown]
-# Softmax says which digit it would be *if it were one*, and is often very sure of that. The
-# classifier that comes with digitlens was also trained with letters, shapes and scribbles, and has
-# an eleventh class for them, so that it can say how likely a tile shows a digit at all. And
-# `digitlens.read` asks two further networks, which see more of the picture than a tile.
+# Softmax tells which digit the tile would be *if it were one*, often with high confidence. The
+# classifier that comes with digitlens was also trained on letters, shapes and scribbles, and has an
+# eleventh class for them, so it can estimate how likely a tile shows a digit at all. And
+# `digitlens.read` uses two further networks, which see more of the picture than a tile.
 
 # %%
 is_digit = shipped.outputs(strange).digit
@@ -969,31 +967,31 @@ kept = shipped.outputs(asked.tiles).digit > 0.5
 print(f"of {len(asked)} digits of MNIST, the classifier takes {kept.sum()} for digits")
 
 # %% [markdown]
-# None of this is a cure. A tile of a Z hardly differs from one of a 2 that somebody wrote with
-# corners; who sees the tile alone cannot know. The remedies are the same as before: to show a
-# network more while it learns, and to ask it with more around.
+# None of this is a complete solution. A tile of a Z hardly differs from one of an angular 2; from
+# the tile alone nobody can tell. The remedies are the same as before: show a network more during
+# training, and give it more context in use.
 #
-# ### What to take along
+# ### Takeaways
 #
 # * Look at the data first, and at the mistakes afterwards.
-# * Keep three piles. Split them by what will be new in use: here people.
-# * A score needs its number of cases, an interval, and the scatter over seeds.
-# * Training and use must see the same kind of input. Most failures in practice are here, and no
-#   score on the test set shows them.
-# * A confidence holds for inputs like those it was fitted on.
+# * Keep three splits. Split by what will be new in use: here, people.
+# * A score needs its number of cases, an interval, and the spread over seeds.
+# * Training and use must see the same kind of input. Most failures in practice come from a
+#   difference, and no score on the test set shows them.
+# * A confidence holds for inputs like those it was calibrated on.
 #
 # ### Where to go next
 #
-# * Train a better one: `digitlens train --recipe standard`, or watch it learn with `digitlens train
-#   --recipe classic --watch`. `digitlens report runs/classic-1` then puts all that is known of it
-#   on one page. [LOG](../docs/LOG.md) tells what helped, and what did not.
-# * Read your own pictures with `digitlens read photo.jpg`, ask why with `digitlens explain
+# * Train a better network: `digitlens train --recipe standard`, or watch the training with
+#   `digitlens train --recipe classic --watch`. `digitlens report runs/classic-1` then puts all
+#   results on one page. The [log](../docs/LOG.md) records what helped and what did not.
+# * Read your own pictures with `digitlens read photo.jpg`, get explanations with `digitlens explain
 #   photo.jpg`, or draw on the page of `digitlens serve`.
-# * [How digitlens works](../docs/how-it-works.md) shows how a whole page is read. How to train with
-#   [your own data](../docs/how-to/own-data.md) or [your own
-#   architecture](../docs/how-to/own-architecture.md) is described step by step.
-# * Search better settings with `digitlens tune`, measure what a model bears with `digitlens
-#   robustness`. [README](../README.md) has more of both.
+# * [How digitlens works](../docs/how-it-works.md) shows how a whole page is read. Step-by-step
+#   guides explain how to train with [your own data](../docs/how-to/own-data.md) or [your own
+#   architecture](../docs/how-to/own-architecture.md).
+# * Search for better settings with `digitlens tune`, measure a model's robustness with `digitlens
+#   robustness`. The [README](../README.md) has more on both.
 
 # %%
 temporary.cleanup()

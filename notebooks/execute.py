@@ -1,6 +1,6 @@
-"""Runs notebooks' sources from top to bottom, and keeps cells and outputs in the ``.ipynb``.
+"""Runs the notebooks' sources from top to bottom and saves cells and outputs as ``.ipynb``.
 
-``python notebooks/execute.py [NAME ...]``; the same source and the same machine give the same file.
+``python notebooks/execute.py [NAME ...]``; deterministic for the same source and machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from digitlens import files
 
 NAMES = ("digit_recognizer", "photo_to_dataframe")
-PATIENCE = 1800  # seconds for one cell, on a machine that does other things as well
+PATIENCE = 1800  # seconds for one cell, even on a busy machine
 
 
 def executed(source: Path) -> nbformat.NotebookNode:
@@ -27,19 +27,19 @@ def executed(source: Path) -> nbformat.NotebookNode:
     notebook = nbformat.v4.upgrade(jupytext.read(source))
     notebook.metadata.pop("jupytext", None)
     for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number}"  # in place of random ones, which would differ each time
+        cell.id = f"cell-{number}"  # instead of random ids, which would differ each time
     NotebookClient(
         notebook,
         timeout=PATIENCE,
         record_timing=False,
-        coalesce_streams=True,  # what a cell prints is one output, however fast it came
+        coalesce_streams=True,  # one output per cell, regardless of timing
         resources={"metadata": {"path": str(source.parent)}},
     ).execute()
     return notebook
 
 
 def main() -> None:
-    """Writes each notebook beside its source, if every cell has run."""
+    """Writes each notebook next to its source if every cell has run."""
     for name in sys.argv[1:] or NAMES:
         source = Path(__file__).with_name(f"{name}.py")
         content = nbformat.writes(executed(source)) + "\n"

@@ -13,18 +13,18 @@
 # %% [markdown]
 # # From a photo of a table to a DataFrame
 #
-# Somebody has written hours and amounts on a form, by hand, and taken a photo of it. In the end of
-# this notebook they are a `pandas.DataFrame`, with a list of the cells that a person should look
-# at. The photo is drawn below, with digits of MNIST, so that we know what is right.
+# A form has been filled in by hand with hours and photographed. This notebook turns the photo into
+# a `pandas.DataFrame`, with a list of the cells that a person should check. The photo is generated
+# below from MNIST digits, so that the correct values are known.
 #
 # You need `pip install 'digitlens[notebook]'`. It takes half a minute.
 #
 # 1. [A photo](#1.-A-photo)
 # 2. [Find the cells](#2.-Find-the-cells)
-# 3. [Read them](#3.-Read-them)
-# 4. [A DataFrame](#4.-A-DataFrame)
-# 5. [What to look at](#5.-What-to-look-at)
-# 6. [Into a spreadsheet](#6.-Into-a-spreadsheet)
+# 3. [Read the cells](#3.-Read-the-cells)
+# 4. [Make a DataFrame](#4.-Make-a-DataFrame)
+# 5. [Cells to check](#5.-Cells-to-check)
+# 6. [Write a spreadsheet](#6.-Write-a-spreadsheet)
 
 # %%
 from pathlib import Path
@@ -44,8 +44,8 @@ from digitlens.visualization.notebook import show_page
 # %% [markdown]
 # ## 1. A photo
 #
-# The form has a printed head and five columns; the rest is written with the test digits of MNIST,
-# which no network of digitlens has learned from. A cell stays empty where nothing was to be told.
+# The form has a printed header and five columns; the rest is written with MNIST test digits, which
+# no digitlens network was trained on. Some cells are empty.
 
 # %%
 HEAD = ["Week", "Mon", "Tue", "Wed", "Sum"]
@@ -84,7 +84,7 @@ for row in range(len(HOURS) + 1):
             write(HOURS[row - 1][column], row, column)
 
 # %% [markdown]
-# A camera sees it from aside, in uneven light, with some noise:
+# The camera sees it from the side, in uneven light, with some noise:
 
 # %%
 corners = (-70, -40, 30, 500, 830, 470, 900, -15)
@@ -99,9 +99,9 @@ show_page(photo, width=640)
 # %% [markdown]
 # ## 2. Find the cells
 #
-# The rules of a table are one connected drawing. Its corners tell how the page lies; the drawing is
-# straightened, and in it the rules are long strokes from side to side. Where they cross is looked
-# up one by one, so that a bent page does no harm.
+# The ruled lines of a table form one connected shape. Its corners determine the perspective; after
+# straightening, the lines are long strokes from edge to edge. Each crossing is located separately,
+# so a curved page does no harm.
 
 # %%
 grid = find_grid(photo)
@@ -113,18 +113,18 @@ print("rows and columns:", *grid.shape)
 show_page(np.asarray(seen), width=640)
 
 # %% [markdown]
-# Each cell is brought to an upright rectangle, and the rules are painted over, so that none of them
-# is read as a 1. A stroke that crosses a rule stays whole.
+# Each cell is transformed to an upright rectangle, and the ruled lines are painted over so that
+# none is read as a 1. A stroke that crosses a line stays intact.
 
 # %%
 straight, upright = straighten(photo, grid)
 show_page(without_rules(straight, upright), width=640)
 
 # %% [markdown]
-# ## 3. Read them
+# ## 3. Read the cells
 #
-# `read_table` does all of this, and reads each line of ink in each cell. A cell without ink is
-# empty, which is an answer, too.
+# `read_table` does all of this and reads each line of ink in each cell. A cell without ink is
+# reported as empty.
 
 # %%
 reader = DigitReader()
@@ -132,24 +132,24 @@ table = reader.read_table(photo)
 print(table.to_csv())
 
 # %% [markdown]
-# ## 4. A DataFrame
+# ## 4. Make a DataFrame
 #
 # The first row has words and no numbers, so it names the columns. Values are `Decimal`, `date` or
-# `time`: exact, and what was written. For arithmetic, pandas likes its own numbers better:
+# `time`, exactly as written. For arithmetic, pandas works better with its own number types:
 
 # %%
 frame = pandas.DataFrame(table.records()).apply(pandas.to_numeric).set_index("Week")
 print(frame)
 
 # %% [markdown]
-# The table can be checked against itself: do the days add up to the sum?
+# The table allows a consistency check: do the days add up to the sum?
 
 # %%
 days = frame[["Mon", "Tue", "Wed"]].sum(axis=1)
 print((days == frame["Sum"]).rename("adds up"))
 
 # %% [markdown]
-# We know what was written, so we can count:
+# The written values are known, so we can count the errors:
 
 # %%
 right = [
@@ -160,9 +160,9 @@ right = [
 print(f"{sum(right)} of {len(right)} cells are right")
 
 # %% [markdown]
-# ## 5. What to look at
+# ## 5. Cells to check
 #
-# Not all cells are equally sure. Those with the lowest confidence, and what else they may be:
+# Some cells are less certain than others. These have the lowest confidence, with alternatives:
 
 # %%
 numbers = [(r, c) for r, row in enumerate(table.rows) for c, cell in enumerate(row) if cell.kind]
@@ -173,11 +173,11 @@ for r, c in sorted(numbers, key=lambda place: table.rows[place[0]][place[1]].con
 print("doubtful:", table.unsure or "none")
 
 # %% [markdown]
-# ## 6. Into a spreadsheet
+# ## 6. Write a spreadsheet
 #
-# In an Excel workbook numbers are numbers, and doubtful cells are yellow, with a comment that says
-# why. On the command line, `digitlens table PHOTO --out hours.xlsx` does the same; there is more in
-# the [how-to](../docs/how-to/table.md).
+# In the Excel workbook, numbers are stored as numbers, and doubtful cells are yellow, with a
+# comment that gives the reason. `digitlens table PHOTO --out hours.xlsx` does the same on the
+# command line; the [how-to](../docs/how-to/table.md) has more.
 
 # %%
 with TemporaryDirectory() as folder:

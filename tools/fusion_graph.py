@@ -1,10 +1,10 @@
-"""Makes the graph that fuses scores in the browser: ``Fusion.fuse`` of reading/fusion.py.
+"""Generates the ONNX graph of ``Fusion.fuse`` (reading/fusion.py) for the browser.
 
-Run ``python tools/fusion_graph.py`` to write it again, after a change of that function or of its
-constants. The weights are inputs, since they belong to the card of each line reader.
+Run ``python tools/fusion_graph.py`` after changing that function or its constants. The weights are
+inputs of the graph, since they belong to the card of each line reader.
 """
 
-# onnxscript reads these annotations, which is why they are not deferred.
+# onnxscript evaluates these annotations, so they are not deferred.
 # ruff: noqa: F821
 
 from pathlib import Path
@@ -65,7 +65,7 @@ def fuse(  # noqa: PLR0913, PLR0917  (a graph has as many inputs as it needs)
     calibration: DOUBLE[2, "K"],
 ):  # fmt: skip
     """Probabilities [N, 10], confidence and existence [N, 1] of places."""
-    # Side by side, not stacked and transposed: ONNX Runtime would lead that into a product wrongly.
+    # Concatenated, since ONNX Runtime fuses a stack and transpose into a matrix product wrongly.
     said = op.Concat(
         op.Unsqueeze(detector, [2]), op.Unsqueeze(recognizer, [2]), op.Unsqueeze(classifier, [2]),
         axis=2,

@@ -1,11 +1,11 @@
-"""From PP-OCRv6's text detector to ours: pixels in, a map of half the size out, int8 weights.
+"""Converts PP-OCRv6's text detector to ours: pixels in, half-size map out, int8 weights.
 
-``python tools/text_detector.py detector.onnx`` fetches the published graph and writes ours, which
+``python tools/text_detector.py detector.onnx`` downloads the published graph and writes ours, which
 ships with the package.
 
 The network is PP-OCRv6_det_small of PaddleOCR (Apache-2.0), 2.45 million parameters, trained by its
-authors; nothing is trained here. Its graph is made simpler without a change in what it computes,
-but for the rounding of weights and a map of 2 x 2 pixels a cell.
+authors; nothing is trained here. The graph is simplified and computes the same, except for the
+rounding of weights and a map with one cell per 2 x 2 pixels.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 OPSET = 20  # has Gelu; read by onnxruntime 1.17 (2024) and later
-LARGEST = 3_000_000  # bytes of a graph; what ships with a package must stay small
-AGREEMENT = 0.01  # mean difference of a map; int8 weights come to a third of it
-_SMALL = 64  # numbers; tensors with no more stay float32
+LARGEST = 3_000_000  # bytes of a graph, since it ships with the package
+AGREEMENT = 0.01  # limit on the mean difference of the maps; int8 weights cause a third of it
+_SMALL = 64  # elements; tensors up to this size stay float32
 
 
 class Graph:
-    """The nodes and constants of an ONNX graph while they are rewritten.
+    """The nodes and constants of an ONNX graph during rewriting.
 
     Attributes:
-        nodes: In the order in which they run.
+        nodes: In execution order.
         constants: By name.
     """
 
@@ -55,26 +55,26 @@ class Graph:
                 self.nodes.append(node)
 
     def of_type(self, *types: str) -> list[onnx.NodeProto]:
-        """The nodes of some types, in order."""
+        """The nodes of the given types, in order."""
         return [node for node in self.nodes if node.op_type in types]
 
     def users(self, name: str) -> list[onnx.NodeProto]:
-        """The nodes that take a tensor."""
+        """The nodes that consume a tensor."""
         return [node for node in self.nodes if name in node.input]
 
     def maker(self, name: str) -> onnx.NodeProto | None:
-        """The node that gives a tensor; none gives constants and inputs."""
+        """The node that produces a tensor; None for constants and inputs."""
         return next((node for node in self.nodes if name in node.output), None)
 
     def replace(self, old: list[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
-        """Puts nodes where the last one of others is, and takes those away."""
+        """Replaces nodes by new ones, inserted at the position of the last old one."""
         place = self.nodes.index(old[-1])
         self.nodes[place:place] = new
         for node in old:
             self.nodes.remove(node)
 
     def bypass(self, node: onnx.NodeProto, name: str) -> None:
-        """Removes a node; the nodes that took what it gives take another tensor."""
+        """Removes a node and reconnects its consumers to another tensor."""
         for user in self.users(node.output[0]):
             for place, taken in enumerate(user.input):
                 if taken == node.output[0]:
@@ -83,17 +83,17 @@ class Graph:
 
 
 def export_text_detector(source: Path, target: Path) -> int:
-    """Writes our graph of the detector, if it sees what the published one sees.
+    """Writes our graph of the detector if its map agrees with the published one's.
 
     Args:
         source: ``PP-OCRv6_det_small.onnx`` as published.
-        target: Where our graph goes.
+        target: Path of our graph.
 
     Returns:
-        Bytes of our graph.
+        Size of our graph in bytes.
 
     Raises:
-        ModelError: The source is another network, or maps differ, or the graph has more than 3 MB;
+        ModelError: The source is another network, the maps differ, or the graph exceeds 3 MB;
             nothing is written.
     """
     published = source.read_bytes()
@@ -116,7 +116,7 @@ def detector_graph(model: onnx.ModelProto, digest: str = "") -> onnx.ModelProto:
 
     Args:
         model: As published: normalised float32[N, 3, H, W], BGR, to float32[N, 1, H, W].
-        digest: SHA-256 of its file, noted in ours.
+        digest: SHA-256 of its file, recorded in our graph's metadata.
 
     Returns:
         ``page``: uint8[H, W, 3], RGB, H and W multiples of 32, to ``text``: float32[H/2, W/2].
@@ -132,10 +132,10 @@ def detector_graph(model: onnx.ModelProto, digest: str = "") -> onnx.ModelProto:
 
 
 def check_detector(published: bytes, graph: bytes, page: Pixels) -> None:
-    """Raises ModelError unless both graphs see the same on a page.
+    """Raises ModelError unless both graphs give the same map for a page.
 
     Args:
-        published: As published.
+        published: The published graph.
         graph: Ours, see ``detector_graph``.
         page: uint8[H, W, 3]; H and W multiples of 32.
     """
@@ -146,13 +146,13 @@ def check_detector(published: bytes, graph: bytes, page: Pixels) -> None:
     difference = float(np.abs(halved(full[0, 0]) - found).mean())
     if not difference < AGREEMENT:
         raise ModelError(
-            f"the exported graph differs from the published one by {difference:.2g} in the mean, "
+            f"the exported graph differs from the published one by {difference:.2g} on average, "
             f"expected less than {AGREEMENT:g}: nothing was written"
         )
 
 
 def halved(text_map: Floats) -> Floats:
-    """The published map as ours is: the mean of four logits a cell.
+    """Converts the published map to our resolution: the mean of four logits per cell.
 
     Args:
         text_map: float32[H, W], 0..1.
@@ -165,13 +165,13 @@ def halved(text_map: Floats) -> Floats:
 
 
 def drop_identities(graph: Graph) -> None:
-    """Removes what the converter left of casts."""
+    """Removes the identities that the converter left in place of casts."""
     for node in graph.of_type("Identity"):
         graph.bypass(node, node.input[0])
 
 
 def fold_biases(graph: Graph) -> None:
-    """Makes the constant that is added after a convolution its bias."""
+    """Folds a constant added after a convolution into its bias."""
     for conv in graph.of_type("Conv", "ConvTranspose"):
         users = graph.users(conv.output[0])
         if len(users) != 1 or users[0].op_type != "Add" or users[0].input[1] not in graph.constants:
@@ -183,14 +183,14 @@ def fold_biases(graph: Graph) -> None:
 
 
 def pool_means(graph: Graph) -> None:
-    """Makes means over the page average pooling, for which onnxruntime need not reorder."""
+    """Replaces means over the page by average pooling, which needs no layout change."""
     for node in graph.of_type("ReduceMean"):
         pool = helper.make_node("GlobalAveragePool", [node.input[0]], [node.output[0]])
         graph.replace([node], [pool])
 
 
 def scale_once(graph: Graph) -> None:
-    """Makes x + x s, of large x and small s, x (1 + s)."""
+    """Rewrites x + x s, with large x and small s, as x (1 + s)."""
     graph.constants["one"] = np.ones((1, 1, 1, 1), np.float32)
     for add in graph.of_type("Add"):
         product = graph.maker(add.input[1])
@@ -204,7 +204,7 @@ def scale_once(graph: Graph) -> None:
 
 
 def name_gelu(graph: Graph) -> None:
-    """Makes x / sqrt(2), Erf, + 1, * x, / 2 one node."""
+    """Fuses x / sqrt(2), Erf, + 1, * x, / 2 into a Gelu node."""
     for divide in graph.of_type("Div"):
         chain = [divide]
         for kind in ("Erf", "Add", "Mul", "Mul"):
@@ -217,11 +217,11 @@ def name_gelu(graph: Graph) -> None:
 
 
 def halve_map(graph: Graph) -> None:
-    """Makes the two transposed convolutions at the end plain ones, for a map of half the size.
+    """Replaces the two final transposed convolutions by plain ones, for a half-size map.
 
-    A transposed convolution whose stride is its kernel is a 1 x 1 convolution to four times the
-    channels. So the four pixels that the second one makes of each cell of the first one have a mean
-    logit that is again a 1 x 1 convolution.
+    A transposed convolution whose stride equals its kernel size is a 1 x 1 convolution to four
+    times the channels. The mean logit of the four pixels that the second one produces for each cell
+    of the first is therefore again a 1 x 1 convolution.
     """
     first, second = graph.of_type("ConvTranspose")
     (relu,) = graph.users(first.output[0])
@@ -249,9 +249,9 @@ def halve_map(graph: Graph) -> None:
 
 
 def take_pixels(graph: Graph) -> None:
-    """Puts the normalisation into the graph, as far as it goes into the first convolution.
+    """Moves the normalisation into the graph, the scale into the first convolution.
 
-    Its zero padding stands for middle gray, so that subtracting stays a node of its own.
+    Its zero padding means mid-grey, so the subtraction remains a separate node.
     """
     first = graph.nodes[0]
     weight = graph.constants[first.input[1]]
@@ -268,7 +268,7 @@ def take_pixels(graph: Graph) -> None:
 
 
 def add_parts(graph: Graph) -> None:
-    """Makes a convolution of joined maps the sum of one of each: none is copied to be joined.
+    """Replaces a convolution of concatenated maps by a sum of convolutions, avoiding the copy.
 
     Enlarged maps are left to ``end_in_phases``.
     """
@@ -296,12 +296,12 @@ def _is_enlarged(graph: Graph, name: str) -> bool:
 
 
 def end_in_phases(graph: Graph) -> None:
-    """Makes all that follows the enlarged maps, joined with a fine one, four maps of half its size.
+    """Computes everything after the concatenation with enlarged maps in four half-size phases.
 
-    Each cell of an enlarged map stands for 2 x 2 or more of the fine one: of the nine weights that
-    a 3 x 3 kernel has, those that fall on the same cell are added up before. That leaves 2 x 2 for
-    each of four phases, even and odd rows and columns. What follows are 1 x 1 kernels up to the
-    map, in which the phases are put together.
+    Each cell of an enlarged map covers 2 x 2 or more cells of the fine one, so those of the nine
+    weights of a 3 x 3 kernel that fall on the same cell are summed beforehand. That leaves 2 x 2
+    weights for each of four phases: even and odd rows and columns. Up to the map, where the phases
+    are interleaved, only 1 x 1 kernels follow.
     """
     for concat in graph.of_type("Concat"):
         *enlarged, fine = concat.input
@@ -334,7 +334,7 @@ def end_in_phases(graph: Graph) -> None:
             for node in chain:
                 new.append(onnx.NodeProto())
                 new[-1].CopyFrom(node)
-                new[-1].ClearField("name")  # nodes may have none, but no two the same
+                new[-1].ClearField("name")  # names are optional but must be unique
                 new[-1].input[0], new[-1].output[0] = name, f"{name}.{node.output[0]}"
                 name = new[-1].output[0]
             ends.append(name)
@@ -348,7 +348,7 @@ def end_in_phases(graph: Graph) -> None:
 
 
 def _halved(graph: Graph, resize: onnx.NodeProto) -> onnx.NodeProto:
-    """The enlargement to half of the size; one by 1 costs nothing."""
+    """The same enlargement by half the factor; a factor of 1 costs nothing."""
     scales = f"{resize.output[0]}.scales"
     graph.constants[scales] = graph.constants[resize.input[2]] * np.array([1, 1, 0.5, 0.5], "f")
     half = helper.make_node("Resize", [resize.input[0], "", scales], [f"{resize.output[0]}.half"])
@@ -357,7 +357,7 @@ def _halved(graph: Graph, resize: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def _chain_to(graph: Graph, node: onnx.NodeProto, kind: str) -> list[onnx.NodeProto]:
-    """The nodes that follow one, each with one user, before the first one of a kind."""
+    """The chain of nodes after one, each with a single consumer, up to the first of a kind."""
     chain: list[onnx.NodeProto] = []
     while (following := graph.users(node.output[0]))[0].op_type != kind:
         (node,) = following
@@ -366,11 +366,11 @@ def _chain_to(graph: Graph, node: onnx.NodeProto, kind: str) -> list[onnx.NodePr
 
 
 def keep_blocks(graph: Graph) -> None:
-    """Puts a pool of one pixel after products that a convolution is added to.
+    """Inserts a 1 x 1 max pool after products that are added to a convolution.
 
-    onnxruntime lays maps out in blocks of channels for convolutions, but not for products with a
-    number for each channel; a sum of both is a pass of its own, with two more to change the layout.
-    A pool, which copies, brings the product into blocks, and the convolution adds to it.
+    onnxruntime stores maps in channel blocks for convolutions, but not for products with one
+    factor per channel; adding the two takes an extra pass and two layout changes. The pool copies
+    the product into blocks, and the convolution can then accumulate into it.
     """
     for add in graph.of_type("Add"):
         product, conv = (graph.maker(name) for name in add.input)
@@ -383,10 +383,10 @@ def keep_blocks(graph: Graph) -> None:
 
 
 def _assembled(graph: Graph, digest: str) -> onnx.ModelProto:
-    """The model, with small weights that onnxruntime brings back when it opens the graph.
+    """The model, with compressed weights that onnxruntime expands when it opens the graph.
 
-    Of 2.45 million weights, 2.37 million are those of 1 x 1 convolutions, which bear int8. Rounding
-    the few others to it too would more than double the difference of the map.
+    Of 2.45 million weights, 2.37 million belong to 1 x 1 convolutions, which tolerate int8.
+    Rounding the others to int8 too would more than double the difference of the map.
     """
     taken = {name for node in graph.nodes for name in node.input}
     tensors: list[onnx.TensorProto] = []
@@ -436,7 +436,7 @@ def _cast(stored: str, name: str) -> onnx.NodeProto:
 
 
 def _drawn_page() -> Pixels:
-    """A page with bars as dense as text, at which the graphs are compared: uint8[256, 320, 3]."""
+    """A page with bars as dense as text, for comparing the graphs: uint8[256, 320, 3]."""
     rng = np.random.default_rng(0)
     page = rng.integers(200, 256, (256, 320, 3), dtype=np.uint8)
     for top in range(24, 220, 40):

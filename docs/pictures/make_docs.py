@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation: what a reading goes through, what a network learns from.
+"""Makes the pictures of the documentation: stages of a reading, training data, results of a run.
 
 digitlens train --recipe fast
 python docs/pictures/make_docs.py runs/fast-1
@@ -36,13 +36,13 @@ from digitlens.visualization.theme import canvas, headline, theme
 ROOT = Path(__file__).parents[2]
 OUT = Path(__file__).parent / "docs"
 EXAMPLES = ROOT / "examples"
-WIDTH = 900  # pixels, at most; a phone's screen has 390 of twice as many dots
+WIDTH = 900  # pixels, at most; a phone's screen is 390 wide at twice the density
 
 Bytes = npt.NDArray[np.uint8]
 
 
 def main() -> None:
-    """Makes all of them."""
+    """Makes all pictures."""
     OUT.mkdir(exist_ok=True)
     mnist, reader = load_mnist(), DigitReader()
     for name in ("note", "ruled"):
@@ -67,7 +67,7 @@ def draw_stages(reader: DigitReader) -> None:
         write_stages(Path(folder), seen, reader.thresholds)
         looks = [opened(path) for path in sorted(Path(folder).glob("2-heat-*.png"), key=_size)]
         shape = seen.page.shape[0] / seen.page.shape[1]
-        looks = [look[: round(look.shape[1] * shape)] for look in looks]  # without their scale
+        looks = [look[: round(look.shape[1] * shape)] for look in looks]  # crops the colour scale
         save_flat(side_by_side(looks, 330), "looks.png")
         save_photo(opened(Path(folder, "3-lines.png")), "lines.jpg")
         save_photo(opened(Path(folder, "4-places.png")), "places.jpg")
@@ -79,7 +79,7 @@ def draw_stages(reader: DigitReader) -> None:
 
 
 def draw_cut(reader: DigitReader) -> None:
-    """The tiles that the page on data sets of one's own cuts out of three photos."""
+    """The tiles cut out of three photos in how-to/own-data.md."""
     tiles: list[Bytes] = []
     for name in ("note", "ruled", "board"):
         digits = reader.read(EXAMPLES / f"{name}.jpg").digits
@@ -102,7 +102,7 @@ def draw_framing(seen: ReadResult) -> None:
         first.imshow(part)
         headline(first, "on the page", f"{x1 - x0} x {y1 - y0} pixels")
         second.imshow(ink, cmap="gray", vmin=0, vmax=255)
-        headline(second, "its ink", "0 to 255, paper taken away")
+        headline(second, "its ink", "0 to 255, paper removed")
         third.imshow(tile, cmap="gray", vmin=0, vmax=255, extent=(0, SIDE, SIDE, 0))
         _mark_tile(third, tile)
         headline(third, "its tile", f"{FRAME} pixels high, centred by mass")
@@ -110,7 +110,7 @@ def draw_framing(seen: ReadResult) -> None:
 
 
 def draw_learned_from(mnist: Mnist) -> None:
-    """Tiles of MNIST, and pages as they are generated."""
+    """MNIST tiles and generated pages."""
     save_flat(np.asarray(draw_samples(mnist.train, per_digit=10)), "samples.png")
     maker = PageMaker(mnist.train, load_fonts("training"), seed=3)
     pages = [maker.page(number) for number in range(15)]
@@ -118,7 +118,7 @@ def draw_learned_from(mnist: Mnist) -> None:
 
 
 def draw_results(run: str) -> None:
-    """What the run of the tutorial gets wrong."""
+    """The errors of the tutorial's run."""
     subject = TrainedModel(run)
     with tempfile.TemporaryDirectory() as folder:
         draw_evaluation(subject.report, subject.split.tiles, Path(folder))
@@ -127,7 +127,7 @@ def draw_results(run: str) -> None:
 
 
 def draw_seen(run: str) -> None:
-    """What commands of the command line make of a run and of pictures."""
+    """Output of the commands ``figures``, ``explain`` and ``reconstruct``."""
     drawing, note = (str(EXAMPLES / name) for name in ("drawing.png", "note.jpg"))
     with tempfile.TemporaryDirectory() as folder:
         for arguments in (
@@ -149,7 +149,7 @@ def draw_seen(run: str) -> None:
 
 
 def draw_risk(reader: DigitReader) -> None:
-    """The curve in the card of the line reader, from which a threshold follows."""
+    """The risk curve in the line reader's card, which determines thresholds."""
     curve = RiskCoverage.from_dict(reader.card.fusion["risk"])
     draw_risk_coverage({"generated pictures": curve}, OUT / "risk.png")
     save_flat(opened(OUT / "risk.png"), "risk.png", 1200)
@@ -194,7 +194,7 @@ def side_by_side(pictures: Sequence[Bytes], width: int, gap: int = 8) -> Bytes:
 
 
 def enlarged(picture: Bytes, times: int) -> Bytes:
-    """Each pixel as a square of so many."""
+    """Enlarges each pixel to a square of ``times`` x ``times``."""
     return np.repeat(np.repeat(picture, times, 0), times, 1)
 
 
@@ -225,7 +225,7 @@ def _shrunk(picture: Image.Image, width: int) -> Image.Image:
 
 
 def _mark_tile(axes: object, tile: Bytes) -> None:
-    """The box that the digit is scaled into, and its centre of mass."""
+    """Marks the box of the scaled digit and its centre of mass."""
     rows, columns = np.flatnonzero(tile.any(1)), np.flatnonzero(tile.any(0))
     weights = tile.astype(float)
     y = (weights.sum(1) * (np.arange(SIDE) + 0.5)).sum() / weights.sum()

@@ -1,4 +1,4 @@
-"""Films the page of a running server while a number is drawn and a photo is read, for the README.
+"""Records the page of a running server while a number is drawn and a photo read, for the README.
 
 digitlens serve --port 8000
 python docs/pictures/make_film.py http://127.0.0.1:8000 docs/pictures/reader.gif
@@ -14,8 +14,8 @@ from playwright.sync_api import Page, sync_playwright
 
 WINDOW = {"width": 1180, "height": 690}
 SIZE = (944, 552)  # of the film, pixels
-POINTS = 7  # of a stroke between two frames
-MOVING, RESTING, LOOKING = 130, 1400, 3200  # milliseconds that a frame is shown
+POINTS = 7  # stroke points between two frames
+MOVING, RESTING, LOOKING = 130, 1400, 3200  # milliseconds per frame
 COLOURS = 96
 PHOTO = Path(__file__).parents[2] / "examples" / "ruled.jpg"
 
@@ -23,7 +23,7 @@ Frames = list[tuple[Image.Image, int]]
 
 
 def draw(page: Page, text: str, frames: Frames) -> None:
-    """Draws digits side by side with the mouse, a frame after every few points."""
+    """Draws digits side by side with the mouse, recording a frame after every few points."""
     canvas = page.locator("canvas").first.bounding_box()
     assert canvas
     left, top = canvas["x"] + 55, canvas["y"] + 120
@@ -46,13 +46,13 @@ def draw(page: Page, text: str, frames: Frames) -> None:
 
 
 def shot(page: Page) -> Image.Image:
-    """The page as it is seen."""
+    """A screenshot of the page."""
     seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     return seen.resize(SIZE, Image.Resampling.LANCZOS)
 
 
 def show_photo(page: Page, frames: Frames) -> None:
-    """Gives the page a photo, and waits until it is read."""
+    """Opens a photo on the page and waits until it is read."""
     page.set_input_files("#file", PHOTO)
     page.locator("#say", has_text="Reads").wait_for(state="attached")
     page.wait_for_timeout(800)
@@ -60,7 +60,7 @@ def show_photo(page: Page, frames: Frames) -> None:
 
 
 def write(frames: Frames, out: str) -> None:
-    """Writes the frames in colours that all of them share: others would flicker."""
+    """Writes the frames with a shared palette: separate palettes would flicker."""
     all_of_it = Image.new("RGB", (SIZE[0], SIZE[1] * len(frames)))
     for place, (picture, _) in enumerate(frames):
         all_of_it.paste(picture, (0, SIZE[1] * place))

@@ -1,4 +1,4 @@
-"""Draws a number on the page of a running server, and takes the picture that the README shows.
+"""Draws a number on the page of a running server and takes the README's screenshot.
 
 digitlens serve --port 8000
 python docs/pictures/make_page.py http://127.0.0.1:8000 docs/pictures/page.png
@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 WINDOW = {"width": 1180, "height": 690}
-WIDTH, HEIGHT, STEP = 110, 190, 155  # of a digit, and from one to the next; pixels
+WIDTH, HEIGHT, STEP = 110, 190, 155  # of a digit, and between digits; pixels
 
 Stroke = list[tuple[float, float]]
 
@@ -49,7 +49,7 @@ def draw(page: Page, text: str) -> None:
 
 
 def main() -> None:
-    """Takes the picture."""
+    """Takes the screenshot."""
     address, out = sys.argv[1:]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

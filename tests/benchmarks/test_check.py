@@ -126,7 +126,7 @@ def test_other_versions_and_a_busy_machine_are_reported(run, capsys):
 
 @pytest.mark.parametrize(
     ("figures", "said"),
-    [([], "no record of speed"), ({"a": {"value": 1}}, "missing 4 required positional arguments")],
+    [([], "not a speed record"), ({"a": {"value": 1}}, "missing 4 required positional arguments")],
 )
 def test_malformed_record_is_reported(run, capsys, figures, said):
     assert run({"a": seconds(1)}, figures) == 2

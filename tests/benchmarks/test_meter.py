@@ -17,6 +17,6 @@ def test_simulated_pictures_are_read_without_a_wrong_value(tmp_path):
     minutes = [600, *range(660, 675, 3)]  # one from the dead camera, then daylight
     told = meter.measure(meter.simulate(font, minutes=minutes), tmp_path, font)
     stored, wrong = re.search(r"(\d+) stored .*, (\d+) wrong", told).groups()
-    assert told.startswith("6 pictures, 5 of the living camera")
+    assert told.startswith("6 pictures, 5 of the working camera")
     assert int(wrong) == 0
     assert int(stored) >= 3, told
