@@ -30,7 +30,7 @@ ROWS, COLUMNS = slice(9, 14), slice(17, 22)
 
 
 def sees(patch, share):
-    """A classifier that calls a tile a 3 the surer, the more of the ink of one patch it sees."""
+    """A classifier whose log-odds of a 3 against a 4 are ``share`` times a patch's mean ink."""
 
     def predict_proba(tiles):
         odds = np.exp(share * tiles[(slice(None), *patch)].mean(axis=(1, 2)) / 255)
@@ -42,7 +42,7 @@ def sees(patch, share):
 
 
 @given(st.integers(0, 23), st.integers(0, 23), st.integers(1, 9))
-def test_the_patch_that_counts_is_found(top, left, size):
+def test_occlusion_finds_the_decisive_patch(top, left, size):
     patch = slice(top, top + 5), slice(left, left + 5)
     found = occlude(sees(patch, 4), np.full((28, 28), 255, np.uint8), 3, size=size, against=4)
     assert found.dtype == np.float32
@@ -52,19 +52,19 @@ def test_the_patch_that_counts_is_found(top, left, size):
     reached = np.zeros((28, 28), bool)
     near = size - 1
     reached[max(0, top - near) : top + 5 + near, max(0, left - near) : left + 5 + near] = True
-    # Pixels that share a patch with it, and no others.
+    # Exactly the pixels that share an occluded patch with it.
     assert np.array_equal(found > 1e-6, reached)
 
 
-def test_one_pixel_at_a_time_finds_exactly_the_patch():
+def test_occlusion_of_single_pixels_finds_exactly_the_patch():
     tile = np.full((28, 28), 255, np.uint8)
     found = occlude(sees((ROWS, COLUMNS), 5), tile, 3, size=1, against=4)
     expected = np.zeros((28, 28))
-    expected[ROWS, COLUMNS] = 5 / 25  # nats a pixel
+    expected[ROWS, COLUMNS] = 5 / 25  # nats per pixel
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_ink_where_there_should_be_none_speaks_against():
+def test_ink_where_there_should_be_none_is_evidence_against():
     tile = np.zeros((28, 28), np.uint8)
     tile[ROWS, COLUMNS] = 255
     blanked = occlude(sees((ROWS, COLUMNS), -4), tile, 3)
@@ -74,7 +74,7 @@ def test_ink_where_there_should_be_none_speaks_against():
     assert inked[11, 19] > 0, "the paper there speaks for it"
 
 
-def test_log_odds_keep_their_digits_near_certainty():
+def test_log_odds_stay_precise_near_certainty():
     rows = np.full((1, 10), 1e-9, np.float32)
     rows[0, 7] = 1
     assert log_odds(rows, 7)[0] == pytest.approx(-np.log(9e-9), rel=1e-6)
@@ -82,13 +82,13 @@ def test_log_odds_keep_their_digits_near_certainty():
     assert log_odds(np.eye(10, dtype=np.float32)[:1], 0, 1)[0] == pytest.approx(-np.log(1e-12))
 
 
-def test_no_digit_is_weighed_against_itself():
+def test_digit_cannot_be_compared_with_itself():
     with pytest.raises(ValueError, match="found 3 twice"):
         occlude(sees((ROWS, COLUMNS), 1), np.zeros((28, 28), np.uint8), 3, against=3)
 
 
 class Weighted(nn.Module):
-    """Logits that are sums of weighted pixels, and an eleventh that must not count."""
+    """Logits that are weighted sums of pixels, and an eleventh that must be ignored."""
 
     def __init__(self):
         super().__init__()
@@ -100,7 +100,7 @@ class Weighted(nn.Module):
 
 
 @pytest.mark.train
-def test_of_a_sum_each_pixel_is_given_its_share(small_split):
+def test_gradients_of_a_linear_network_are_exact(small_split):
     network, tile = Weighted(), small_split.tiles[0]
     found = integrate_gradients(network, tile, 3, against=8)
     expected = (network.weight[3] - network.weight[8]).numpy().reshape(28, 28) * tile
@@ -110,7 +110,7 @@ def test_of_a_sum_each_pixel_is_given_its_share(small_split):
 
 @pytest.mark.train
 @pytest.mark.parametrize("against", [None, 2])
-def test_pixels_add_up_to_what_the_tile_is_more_than_a_blank_one(small_split, against):
+def test_attributions_sum_to_the_difference_from_a_blank_tile(small_split, against):
     torch.manual_seed(1)
     network = new_network(Recipe(architecture="fast", widths=(4, 8))).eval()
     tile = small_split.tiles[5]
@@ -132,7 +132,7 @@ def stroke():
 
 
 def says_one_if(inked):
-    """A classifier that says 1 where a condition on tiles holds, and 0 elsewhere."""
+    """A classifier that predicts 1 for tiles that meet a condition and 0 for others."""
 
     def predict(tiles):
         chances = np.full((len(tiles), 10), 0.01)
@@ -148,7 +148,7 @@ def by_kind(found: list[Counterfactual]) -> dict[str, Counterfactual]:
 
 @settings(max_examples=12)
 @given(st.integers(2, 6), st.integers(0, 22), st.integers(17, 22), st.booleans())
-def test_exactly_the_patch_that_a_classifier_looks_at_is_inked(side, row, column, grey):
+def test_counterfactual_inks_exactly_the_decisive_patch(side, row, column, grey):
     patch = (slice(None), slice(row, row + side), slice(column, column + side))
     least = 100 if grey else 255
     predict = says_one_if(lambda tiles: (tiles[patch] >= least).all(axis=(1, 2)))
@@ -160,20 +160,20 @@ def test_exactly_the_patch_that_a_classifier_looks_at_is_inked(side, row, column
     assert added.ink == pytest.approx(255 * side * side / stroke().sum())
 
 
-def test_exactly_the_patch_that_a_classifier_looks_at_is_erased():
+def test_counterfactual_erases_exactly_the_decisive_patch():
     predict = says_one_if(lambda tiles: tiles[:, 8:11, 12:15].any(axis=(1, 2)))
     tile = stroke()
     erased = by_kind(
         find_counterfactuals(lambda tiles: predict(tiles)[:, [1, 0, *range(2, 10)]], tile)
     )
-    # Blanked or moved away; neither ink nor another width undoes it.
+    # Erasing or moving the ink works; adding ink or widening the stroke does not.
     assert erased["erase"].place == (8, 12)
     assert erased["erase"].amount == 3
     assert not erased["erase"].tile[8:11, 12:15].any()
     assert not {"add", "thicken"} & set(erased)
 
 
-def test_the_least_turn_and_the_least_way_are_found():
+def test_smallest_rotation_and_shift_are_found():
     tile = stroke()
     beside = says_one_if(lambda tiles: tiles[:, 5:23, 19].sum(axis=1) > 1000)
     found = by_kind(find_counterfactuals(beside, tile))
@@ -195,7 +195,7 @@ def test_a_wider_or_thinner_stroke_is_found():
     assert 0.5 <= by_kind(find_counterfactuals(thin, tile))["thin"].amount <= 2
 
 
-def test_an_answer_that_nothing_changes_is_said_to_be_so_with_few_tiles():
+def test_search_without_counterfactuals_uses_few_tiles():
     asked = []
 
     def predict(tiles):
@@ -207,7 +207,7 @@ def test_an_answer_that_nothing_changes_is_said_to_be_so_with_few_tiles():
     assert len(asked) < 30
 
 
-def test_what_is_found_changes_the_answer_and_is_the_same_each_time():
+def test_counterfactuals_change_the_prediction_and_are_deterministic():
     weights = np.random.default_rng(0).normal(size=(784, 10)) / 1000
 
     def predict(tiles):
@@ -227,7 +227,7 @@ def test_what_is_found_changes_the_answer_and_is_the_same_each_time():
         assert one.ink <= 0.5 or one.kind == "add"
 
 
-def test_paper_has_nothing_to_change_and_anything_else_is_no_tile():
+def test_blank_tile_has_no_counterfactuals_and_other_arrays_are_refused():
     predict = says_one_if(lambda tiles: tiles.any(axis=(1, 2)))
     assert find_counterfactuals(predict, np.zeros((28, 28), np.uint8)) == []
     with pytest.raises(ValueError, match=r"expected uint8\[28, 28\], found float64"):
@@ -240,7 +240,7 @@ def unit(rows):
 
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 6), st.data())
-def test_they_are_those_that_a_look_at_each_pair_finds(seed, count, width, data):
+def test_nearest_neighbours_match_a_comparison_of_all_pairs(seed, count, width, data):
     random, k = np.random.default_rng(seed), data.draw(st.integers(1, count))
     known = random.normal(size=(count, width)).astype(np.float32)
     features = random.normal(size=(random.integers(1, 6), width)).astype(np.float32)
@@ -253,13 +253,13 @@ def test_they_are_those_that_a_look_at_each_pair_finds(seed, count, width, data)
     assert (np.diff(found.distances, axis=1) >= 0).all()
 
 
-def test_of_equals_the_first_is_first():
+def test_neighbours_at_equal_distance_are_in_order_of_index():
     known = np.tile(np.eye(3, dtype=np.float32), (3, 1))
     assert find_nearest(known[1:2], known, 3).indices.tolist() == [[1, 4, 7]]
 
 
 class Model:
-    """Its features are the columns' sums; counts the tiles that it is asked for."""
+    """A fake model whose features are the sums of columns; counts the tiles it receives."""
 
     name, sha256 = "sums", "ab" * 32
 
@@ -278,7 +278,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "known"
 
 
-def test_what_was_computed_is_loaded_the_next_time(folder, small_split):
+def test_computed_features_are_loaded_the_next_time(folder, small_split):
     model = Model()
     first = embed_known_digits(model, small_split)
     assert (first.features == small_split.tiles.sum(axis=1, dtype=np.float32) / 255).all()
@@ -286,12 +286,12 @@ def test_what_was_computed_is_loaded_the_next_time(folder, small_split):
     asked, (file,) = model.asked, folder.iterdir()
     assert asked > len(small_split)
     again = embed_known_digits(model, small_split)
-    assert model.asked == asked + 1  # for their width
+    assert model.asked == asked + 1  # to find their width
     assert again.features.dtype == np.float32
     assert (again.features == first.features).all()
     assert not first.features.flags.writeable
     assert not again.features.flags.writeable
-    # Other tiles, and another model, are something else.
+    # Other tiles and another model are cached separately.
     embed_known_digits(model, small_split.take(range(40)))
     model.sha256 = "cd" * 32
     embed_known_digits(model, small_split)
@@ -315,7 +315,7 @@ def wrong(kind, shape):
     ],
     ids=["empty", "text", "cut", "nan", "double", "narrow", "pickled"],
 )
-def test_a_damaged_file_is_computed_anew(folder, small_split, content):
+def test_damaged_cache_file_is_recomputed(folder, small_split, content):
     model = Model()
     right = np.array(embed_known_digits(model, small_split).features)
     (file,) = folder.iterdir()
@@ -330,7 +330,7 @@ def test_a_damaged_file_is_computed_anew(folder, small_split, content):
     assert file.read_bytes() == good
 
 
-def test_a_cache_that_cannot_be_written_is_only_noted(tmp_path, monkeypatch, small_split, capsys):
+def test_unwritable_cache_is_only_reported(tmp_path, monkeypatch, small_split, capsys):
     (tmp_path / "file").write_text("here no folder can be")
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "file"))
     assert len(embed_known_digits(Model(), small_split).features) == 400
@@ -338,7 +338,7 @@ def test_a_cache_that_cannot_be_written_is_only_noted(tmp_path, monkeypatch, sma
 
 
 @pytest.mark.usefixtures("folder")
-def test_usual_distances_are_those_of_other_digits_in_order_and_kept(small_split):
+def test_usual_distances_are_sorted_and_cached(small_split):
     model = Model()
     known = embed_known_digits(model, small_split.take(range(300)))
     others = small_split.take(range(300, 400))
@@ -365,7 +365,7 @@ def distances(points):
 
 
 @given(st.integers(0, 1000), st.integers(3, 40), st.integers(2, 30))
-def test_what_lies_in_a_plane_keeps_its_distances(seed, count, width):
+def test_pca_keeps_the_distances_of_points_in_a_plane(seed, count, width):
     random = np.random.default_rng(seed)
     features = random.normal(size=(count, 2)) @ random.normal(size=(2, width)) + 100
     found = pca(features)
@@ -375,18 +375,18 @@ def test_what_lies_in_a_plane_keeps_its_distances(seed, count, width):
 
 
 @given(st.integers(0, 1000))
-def test_axes_are_those_of_most_variance_and_point_one_way(seed):
+def test_pca_axes_have_the_most_variance_and_a_fixed_sign(seed):
     random = np.random.default_rng(seed)
     features = random.normal(size=(50, 6)) * [1, 9, 1, 4, 1, 1]
     found = pca(features)
     largest = np.linalg.eigvalsh(np.cov(features.T))[:-3:-1]
     np.testing.assert_allclose(found.var(axis=0, ddof=1), largest, rtol=1e-5)
     assert abs(np.corrcoef(found.T)[0, 1]) < 1e-5
-    # Neither the order of the tiles nor rounding turns the map round.
+    # Neither the order of the tiles nor rounding flips the map.
     np.testing.assert_allclose(pca(features[::-1])[::-1], found, atol=1e-4)
 
 
-def test_tsne_keeps_two_heaps_apart():
+def test_tsne_keeps_two_clusters_apart():
     random = np.random.default_rng(0)
     features = random.normal(size=(40, 5)) + np.repeat([0, 50], 20)[:, None]
     found = project(features, "tsne")
@@ -396,7 +396,7 @@ def test_tsne_keeps_two_heaps_apart():
     assert np.array_equal(nearest < 20, np.arange(40) < 20)
 
 
-def test_what_cannot_be_mapped_is_refused(monkeypatch):
+def test_invalid_features_and_methods_of_projection_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtraError, match=r"'umap'.*pip install 'digitlens\[maps\]'"):
         project(np.eye(5), "umap")

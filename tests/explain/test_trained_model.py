@@ -19,7 +19,7 @@ from digitlens.visualization.report_page import gather
 
 @pytest.fixture
 def run(here, bundle):
-    """A run folder around the model that reads bars."""
+    """A run folder with the model that reads bars."""
     model = here / bundle(recipe=Recipe(validation="random", validation_share=0.5).as_dict())
     folder = here / "run"
     folder.mkdir()
@@ -30,7 +30,7 @@ def run(here, bundle):
     return folder
 
 
-def test_a_run_is_known_by_its_folder_with_its_validation_tiles(run):
+def test_run_folder_gives_history_report_and_validation_tiles(run):
     subject = TrainedModel(run)
     assert subject.name == "bars"
     assert subject.run == run
@@ -55,7 +55,7 @@ def test_a_model_without_its_run_has_no_history(here, bundle):
         evaluated_tiles(subject.classifier, "validation", None)
 
 
-def test_a_damaged_history_and_a_model_that_is_not_there_are_named(run):
+def test_damaged_history_and_missing_model_are_reported(run):
     (run / "history.jsonl").write_text("{")
     with pytest.raises(DataError, match=r"history\.jsonl cannot be read"):
         _ = TrainedModel(run).history
@@ -63,7 +63,7 @@ def test_a_damaged_history_and_a_model_that_is_not_there_are_named(run):
         TrainedModel(run / "nowhere")
 
 
-def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):
+def test_known_digits_are_the_training_digits(run, monkeypatch):
     subject = TrainedModel(run)
     with pytest.raises(ModelError, match="has no features output"):
         _ = subject.known
@@ -79,7 +79,7 @@ def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):
     assert subject.known.features.dtype == np.float32
 
 
-def test_the_networks_of_an_ensemble_vote_each_for_itself(tmp_path, small_split, monkeypatch):
+def test_each_network_of_an_ensemble_votes_for_itself(tmp_path, small_split, monkeypatch):
     monkeypatch.setattr(mnist, "load_mnist", lambda _=None: mnist.Mnist(small_split, small_split))
     recipe = Recipe(architecture="fast", widths=(4,), dense=0, models=3)
     recipe = dataclasses.replace(recipe, validation="none", temperature=1.0)
@@ -95,5 +95,5 @@ def test_the_networks_of_an_ensemble_vote_each_for_itself(tmp_path, small_split,
     assert len(np.unique(votes)) > 1
     told = gather(subject, quick=True)
     assert told.votes.shape == (len(told.neighbours.tiles), 3)
-    assert told.neighbours.distances[:, 0] == pytest.approx(0, abs=1e-3)  # they are among the known
+    assert told.neighbours.distances[:, 0] == pytest.approx(0, abs=1e-3)  # they are known digits
     assert TrainedModel("default").members is None

@@ -25,7 +25,7 @@ def several(form, pages=PAGES, **options):
 
 
 def tiff(pages, **tags):
-    """A TIFF whose pages have tags of their own: ``tags`` maps a name to values by page."""
+    """A TIFF with tags per page: ``tags`` maps a name to one value for each page."""
     numbers = {"orientation": 274, "subfile": 254}
     stream = io.BytesIO()
     with AppendingTiffWriter(stream, new=True) as writer:
@@ -52,18 +52,18 @@ TIFF, PDF, HEIC = several("TIFF"), several("PDF"), heic()
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
-def test_every_page_of_a_tiff_is_given(compression):
+def test_every_page_of_a_tiff_is_read(compression):
     found = list(load_pages(several("TIFF", compression=compression)))
     assert all(np.array_equal(*pair) for pair in zip(found, PAGES, strict=True))
 
 
-def test_every_page_of_a_pdf_is_given():
+def test_every_page_of_a_pdf_is_read():
     found = list(load_pages(PDF))
     assert [page.shape for page in found] == [(1333, 2000, 3), (1290, 2000, 3), (1250, 2000, 3)]
     assert [int(np.median(page)) for page in found] == list(VALUES)
 
 
-def test_pages_of_a_tiff_may_differ_in_kind_and_orientation():
+def test_pages_of_a_tiff_may_differ_in_pixel_type_and_orientation():
     gray = np.linspace(0, 255, 60).astype(np.uint8).reshape(6, 10)
     pages = [gray, gray.repeat(3).reshape(6, 10, 3), gray > 30, gray.astype(np.uint16) * 257, gray]
     found = list(load_pages(tiff(pages, orientation=[6, 1, 3, 1, 8])))
@@ -77,7 +77,7 @@ def test_pages_of_a_tiff_may_differ_in_kind_and_orientation():
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
 
 
-def test_smaller_copies_of_a_page_are_no_pages():
+def test_smaller_copies_of_a_page_are_skipped():
     content = tiff([PAGES[0], PAGES[0][::2, ::2], PAGES[1]], subfile=[0, 1, 2])
     assert [page.shape for page in load_pages(content)] == [(20, 30, 3), (20, 31, 3)]
 
@@ -95,7 +95,7 @@ def test_all_sources_give_the_same_pages(tmp_path):
         next(load_pages(17))
 
 
-def test_a_page_is_decoded_when_it_is_asked_for(monkeypatch):
+def test_pages_are_decoded_lazily(monkeypatch):
     rendered = []
     render = photo.Pdf.render
     monkeypatch.setattr(
@@ -109,7 +109,7 @@ def test_a_page_is_decoded_when_it_is_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize("content", [TIFF, PDF], ids=["tiff", "pdf"])
-def test_pages_can_be_had_in_any_order_and_again(content):
+def test_pages_can_be_read_in_any_order_and_repeatedly(content):
     with open_document(content) as document:
         assert document.count == 3
         assert [int(np.median(document.page(k))) for k in (3, 1, 2, 1)] == [200, 10, 100, 10]
@@ -120,7 +120,7 @@ def test_pages_can_be_had_in_any_order_and_again(content):
         assert all(np.array_equal(document.page(1), PAGES[0]) for _ in range(2))
 
 
-def test_after_a_damaged_page_the_others_can_still_be_had():
+def test_pages_after_a_damaged_one_are_still_read():
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     content = bytearray(several("TIFF", [noise] * 3, compression="tiff_adobe_deflate"))
     with Image.open(io.BytesIO(content)) as picture:
@@ -134,11 +134,11 @@ def test_after_a_damaged_page_the_others_can_still_be_had():
         assert np.array_equal(document.page(3), noise)
 
 
-def test_pages_that_are_cut_off_are_not_silently_missing():
+def test_truncated_page_is_reported_and_not_skipped():
     content = several("TIFF", compression=None)
     with Image.open(io.BytesIO(content)) as picture:
         picture.seek(2)
-        end = picture._frame_pos[2] + 20  # within the list of what the third page has
+        end = picture._frame_pos[2] + 20  # within the directory of the third page
     with open_document(content[:end]) as document:
         assert document.count == 3
         assert np.array_equal(document.page(2), PAGES[1])
@@ -146,7 +146,7 @@ def test_pages_that_are_cut_off_are_not_silently_missing():
             document.page(3)
 
 
-def test_pages_over_the_budget_and_too_many_are_refused(monkeypatch):
+def test_oversized_pages_and_too_many_pages_are_refused(monkeypatch):
     with monkeypatch.context() as few:
         few.setattr(photo, "MAX_PAGES", 2)
         with pytest.raises(ImageError, match="claims more pages, at most 2 are read: split it"):
@@ -160,7 +160,7 @@ def test_pages_over_the_budget_and_too_many_are_refused(monkeypatch):
             document.page(3)
 
 
-def test_a_chain_of_pages_that_bites_its_tail_ends():
+def test_cyclic_chain_of_pages_ends():
     content = bytearray(tiff([PAGES[0]]))
     with Image.open(io.BytesIO(content)) as picture:
         place = picture._frame_pos[0]
@@ -187,7 +187,7 @@ def are_pages_or_refused(content):
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"%PDF-1.7\n", b"II*\0", b"MM\0*"]))
-def test_no_bytes_crash_it(content, start):
+def test_random_bytes_never_crash_the_decoder(content, start):
     assert are_pages_or_refused(start + content)
 
 
@@ -196,7 +196,7 @@ def test_no_bytes_crash_it(content, start):
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(1, 10_000),
 )
-def test_no_damage_crashes_it(content, changes, length):
+def test_damaged_files_never_crash_the_decoder(content, changes, length):
     damaged = bytearray(content)
     for place, value in changes:
         damaged[place % len(damaged)] = value

@@ -25,7 +25,7 @@ def written(size, degrees):
 
 
 def reference(page, quad, columns, over=6):
-    """The crop as the mean of 36 points a pixel."""
+    """The crop as the mean of 36 samples per pixel."""
     size = np.array([columns, 48]) * over
     target = (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size - 0.5).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(quad - np.float32(0.5), target)
@@ -37,7 +37,7 @@ def reference(page, quad, columns, over=6):
 
 @pytest.mark.parametrize("degrees", [0, 3, -20, 40])
 @pytest.mark.parametrize("size", [14, 30, 55, 75, 110])
-def test_crop_is_what_averages_of_many_points_are(size, degrees):
+def test_crop_matches_a_supersampled_reference(size, degrees):
     page, quad = written(size, degrees)
     crop = crop_line(page, quad)
     columns = round(48 * 5 / 1.2)
@@ -64,7 +64,7 @@ def test_missing_columns_are_gray_at_the_right():
 
 @pytest.mark.parametrize("tilt", [0.0, 5.0])
 @pytest.mark.parametrize("corner", [(-30, -20), (60, 50), (400, 300), (-500, -500)])
-def test_beyond_the_page_its_edge_goes_on(corner, tilt):
+def test_edge_of_the_page_continues_beyond_it(corner, tilt):
     page = np.full((80, 120, 3), 90, np.uint8)
     x, y = corner
     quad = upright(x, y, x + 120, y + 48) + np.float32([[0, 0], [0, tilt], [0, tilt], [0, 0]])
@@ -84,7 +84,7 @@ def test_empty_or_turned_quad_gives_a_crop(quad):
     assert crop_line(np.zeros((40, 40, 3), np.uint8), quad).shape[0] == 48
 
 
-def test_only_what_is_near_the_line_is_looked_at():
+def test_crop_copies_only_the_pixels_near_the_line():
     page = np.broadcast_to(np.uint8(7), (50_000, 50_000, 3))  # 7.5 GB if it were copied
     assert (crop_line(page, upright(4000, 4000, 4096, 4048)) == 7).all()
 
@@ -93,7 +93,7 @@ def crops(*widths):
     return [np.full((48, width, 3), index, np.uint8) for index, width in enumerate(widths)]
 
 
-def test_batches_have_each_crop_once_padded_with_gray():
+def test_batches_contain_each_crop_once_padded_with_gray():
     lines = crops(64, 400, 72, 80, 16, 392)
     batches = batch_lines(lines)
     assert sorted(index for indices, _ in batches for index in indices) == list(range(6))

@@ -31,14 +31,14 @@ def chunk(name, content):
 
 
 def png(width, height, bits, pixels, *chunks):
-    """A PNG of gray written chunk by chunk."""
+    """A grayscale PNG, written chunk by chunk."""
     header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     all_of_it = (b"IHDR", header), *chunks, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in all_of_it)
 
 
 @pytest.mark.parametrize("form", LOSSLESS)
-def test_lossless_formats_come_back_as_they_were(form):
+def test_lossless_formats_are_decoded_exactly(form):
     assert np.array_equal(load_image(encoded(COLOUR, form, **LOSSLESS[form])), COLOUR)
 
 
@@ -52,7 +52,7 @@ def test_lossless_formats_come_back_as_they_were(form):
         ("PNG", "P", 60),
     ],
 )
-def test_lossy_formats_and_other_colour_models_come_back_alike(form, mode, most):
+def test_lossy_formats_and_other_colour_models_are_decoded_closely(form, mode, most):
     page = load_image(encoded(np.full((8, 8, 3), (200, 40, 90), np.uint8), form, mode))
     assert page.shape == (8, 8, 3)
     assert np.abs(page.astype(int) - (200, 40, 90)).max() <= most
@@ -67,7 +67,7 @@ def test_all_sources_give_the_same_page(tmp_path):
         assert all(np.array_equal(load_image(source), COLOUR) for source in [*sources, stream])
 
 
-def test_a_stream_is_read_from_where_it_stands_also_where_it_cannot_seek():
+def test_stream_is_read_from_its_position_even_if_it_cannot_seek():
     class Pipe(io.RawIOBase):
         content = io.BytesIO(encoded(COLOUR))
 
@@ -101,7 +101,7 @@ def test_exif_orientation_is_applied(orientation, stored, form):
     assert np.array_equal(load_image(content), COLOUR)
 
 
-def test_damaged_exif_says_nothing_about_the_pixels():
+def test_damaged_exif_is_ignored():
     content = encoded(COLOUR, exif=b"Exif\0\0MM\0*\0\0\0\xffdamaged")
     assert np.array_equal(load_image(content), COLOUR)
 
@@ -149,7 +149,7 @@ WHITE, BLACK, CLEAR = (255, 255, 255), (0, 0, 0), (0, 0, 0, 0)
         ([], 255),
     ],
 )
-def test_transparency_is_flattened_on_what_leaves_contrast(colours, paper):
+def test_transparency_is_flattened_on_a_contrasting_background(colours, paper):
     picture = drawn(*colours)
     page = load_image(picture)
     assert page[0, 0].tolist() == [paper] * 3
@@ -159,7 +159,7 @@ def test_transparency_is_flattened_on_what_leaves_contrast(colours, paper):
     assert np.array_equal(page, np.asarray(Image.alpha_composite(below, picture))[:, :, :3])
 
 
-def test_gray_with_transparency_and_bright_paper_are_flattened_on_what_they_stand_on():
+def test_gray_strokes_bright_photos_and_veils_are_flattened():
     gray = drawn(WHITE).convert("LA")
     assert np.array_equal(load_image(gray), np.asarray(gray)[:, :, 0])
     photo = Image.new("RGBA", (90, 90), CLEAR)  # with transparent corners
@@ -170,7 +170,7 @@ def test_gray_with_transparency_and_bright_paper_are_flattened_on_what_they_stan
 
 
 @pytest.mark.parametrize("level", [0, 130, 250])
-def test_an_opaque_picture_with_alpha_is_the_same_bit_for_bit(level):
+def test_opaque_alpha_channel_changes_nothing(level):
     colour = np.clip(COLOUR // 8 + level, 0, 255).astype(np.uint8)
     opaque = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
     assert np.array_equal(load_image(opaque), colour)
@@ -179,15 +179,15 @@ def test_an_opaque_picture_with_alpha_is_the_same_bit_for_bit(level):
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
-def test_gray_of_fewer_bits_in_16_is_scaled_by_those_it_uses(bits, form):
+def test_gray_in_16_bits_is_scaled_by_the_bits_it_uses(bits, form):
     full = (1 << bits) - 1
     samples = np.array([[0, full // 2, full]], np.uint16)
     assert load_image(encoded(samples, form)).tolist() == [[0, 127, 255]]
     assert load_image(Image.fromarray(samples)).tolist() == [[0, 127, 255]]
-    assert load_image(samples)[0, 2] == round(full / 257)  # the type of an array says its scale
+    assert load_image(samples)[0, 2] == round(full / 257)  # arrays are scaled by their dtype
 
 
-def test_whole_numbers_of_32_bits_are_read_where_16_would_do():
+def test_integers_of_32_bits_are_read_if_they_fit_16():
     samples = np.array([[0, 2048, 4095]], np.int32)
     assert load_image(encoded(samples, "TIFF")).tolist() == [[0, 128, 255]]
     for other in (-1, 65536):
@@ -195,7 +195,7 @@ def test_whole_numbers_of_32_bits_are_read_where_16_would_do():
             load_image(encoded(np.array([[0, other]], np.int32), "TIFF"))
 
 
-def test_a_page_in_memory_is_copied_unless_it_need_not_be():
+def test_array_is_copied_unless_the_caller_declines():
     assert not np.shares_memory(load_image(GRAY), GRAY)
     assert load_image(COLOUR, copy=False) is COLOUR
     flipped = load_image(COLOUR[:, :, ::-1], copy=False)
@@ -204,7 +204,7 @@ def test_a_page_in_memory_is_copied_unless_it_need_not_be():
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF"])
-def test_only_the_first_frame_counts(form):
+def test_only_the_first_frame_is_read(form):
     frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 200)]
     stream = io.BytesIO()
     frames[0].save(stream, form, save_all=True, append_images=frames[1:])
@@ -220,7 +220,7 @@ def test_only_the_first_frame_counts(form):
         (np.array([[[7], [9]]], np.uint8), [[7, 9]]),
     ],
 )
-def test_the_type_of_an_array_decides_its_scale(array, expected):
+def test_dtype_of_an_array_decides_its_scale(array, expected):
     page = load_image(array)
     assert page.dtype == np.uint8
     assert page.tolist() == expected
@@ -239,7 +239,7 @@ def test_the_type_of_an_array_decides_its_scale(array, expected):
         (io.StringIO("text"), TypeError, "expected a binary file object, image gives str"),
     ],
 )
-def test_what_is_no_picture_in_memory_is_refused(source, error, message):
+def test_invalid_arrays_and_objects_are_refused(source, error, message):
     with pytest.raises(error, match=message):
         load_image(source)
 
@@ -255,7 +255,7 @@ def test_what_is_no_picture_in_memory_is_refused(source, error, message):
         (encoded(COLOUR)[:20], "damaged|not a picture"),
     ],
 )
-def test_files_that_are_no_pictures_are_refused_in_one_line(content, message, tmp_path):
+def test_files_that_are_not_pictures_are_refused_in_one_line(content, message, tmp_path):
     path = tmp_path / "file.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=message) as caught:
@@ -286,14 +286,14 @@ def test_a_small_file_that_claims_an_absurd_size_is_refused(size):
         load_image(png(*size, 8, bytes(1000)))
 
 
-def test_warnings_are_as_they_were_after_decoding():
+def test_decoding_restores_the_warning_filters():
     before = list(warnings.filters)
     load_image(encoded(COLOUR))
     assert warnings.filters == before
 
 
 def png_of_16_bits(samples, significant=None):
-    """A PNG of 16 bits, perhaps with the chunk sBIT."""
+    """A PNG of 16 bits, optionally with the chunk sBIT."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     says = [] if significant is None else [(b"sBIT", bytes([significant]))]
     gamma = (b"gAMA", struct.pack(">I", 45455))
@@ -305,13 +305,13 @@ def gray_tiff(samples, largest=None):
 
 
 def raw_tiff(samples, bits, order="<", **tags):
-    """A TIFF written tag by tag: what no encoder here writes.
+    """A TIFF written tag by tag, for variants that no encoder here writes.
 
     Args:
-        samples: Of all pixels, [H, W, S].
-        bits: Of a sample: 8, 12 (two samples in three bytes) or 16.
-        order: Of bytes, ``<`` or ``>``.
-        tags: More of them, as ``t338=2``; others than the usual for 259, 262 and so on.
+        samples: [H, W, S], the samples of all pixels.
+        bits: Bits per sample: 8, 12 (two samples in three bytes) or 16.
+        order: Byte order, ``<`` or ``>``.
+        tags: Additional tags, as ``t338=2``; they override the defaults of 259, 262 and so on.
     """
     height, width, count = samples.shape
     if bits == 12:
@@ -339,9 +339,9 @@ DARK = np.array([[0, 1000, 2000, 4000]], np.uint16)
         (png_of_16_bits(DARK), 4095),
         (png_of_16_bits(DARK, 12), 4095),
         (png_of_16_bits(DARK, 13), 8191),
-        (png_of_16_bits(DARK, 16), 65535),  # it says so: the picture is dark
+        (png_of_16_bits(DARK, 16), 65535),  # as declared: the picture is dark
         (png_of_16_bits(16 * DARK, 12), 65535),  # scaled to 16 bits, as a PNG should be
-        (png_of_16_bits(DARK, 0), 4095),  # nonsense
+        (png_of_16_bits(DARK, 0), 4095),  # invalid
         (gray_tiff(DARK), 4095),
         (gray_tiff(DARK, largest=16383), 16383),
         (gray_tiff(DARK, largest=65535), 65535),
@@ -350,7 +350,7 @@ DARK = np.array([[0, 1000, 2000, 4000]], np.uint16)
         (raw_tiff((DARK // 8)[:, :, None], 12), 4095),
     ],
 )
-def test_the_file_is_asked_before_the_values(content, full):
+def test_bit_depth_declared_by_a_file_precedes_its_values(content, full):
     with Image.open(io.BytesIO(content)) as picture:
         samples = np.asarray(picture).astype(float)
     expected = np.floor(samples * 255 / full + 0.5)
@@ -358,7 +358,7 @@ def test_the_file_is_asked_before_the_values(content, full):
     assert np.array_equal(load_image(Image.open(io.BytesIO(content))), load_image(content))
 
 
-def test_a_pgm_says_its_largest_value():
+def test_pgm_is_scaled_by_its_declared_maximum():
     samples = struct.pack(">4H", *DARK[0])
     assert load_image(b"P5 4 1 65535\n" + samples).tolist() == [[0, 4, 8, 16]]
     assert load_image(b"P5 4 1 4095\n" + samples).tolist() == [[0, 62, 125, 249]]
@@ -375,27 +375,27 @@ ON_WHITE = np.where(TRANSPARENT[:, :, 1] == 255, GRAY, 255)
     ("tags", "expected"),
     [
         ({}, GRAY),  # the file does not say what the second sample is
-        ({"t338": 0}, GRAY),  # it says that it is anything
+        ({"t338": 0}, GRAY),  # it says "unspecified"
         ({"t338": 2}, ON_WHITE),
         ({"t338": 2, "t262": 0}, np.where(TRANSPARENT[:, :, 1] == 255, 255 - GRAY, 255)),
         ({"t274": 6}, np.rot90(GRAY, -1)),
     ],
 )
-def test_a_tiff_may_have_a_second_sample_a_pixel(order, packing, bits, tags, expected):
+def test_second_sample_of_a_tiff_is_alpha_only_if_declared(order, packing, bits, tags, expected):
     samples = TRANSPARENT.astype(int) * (257 if bits == 16 else 1)
     page = load_image(raw_tiff(samples, bits, order, t259=packing, **tags))
     assert page.dtype == np.uint8
     assert np.array_equal(page, expected)
 
 
-def test_gray_that_is_multiplied_with_its_transparency_is_laid_on_white():
+def test_premultiplied_gray_is_flattened_on_white():
     samples = TRANSPARENT.astype(int) * (TRANSPARENT[:, :, 1:] // 255)
     for bits, scale in ((8, 1), (16, 257)):
         assert np.array_equal(load_image(raw_tiff(samples * scale, bits, t338=1)), ON_WHITE)
 
 
 @pytest.mark.parametrize("tags", [{"t284": 2}, {"t277": 3}, {"t258": 2}])
-def test_a_tiff_of_another_kind_is_refused_as_one(tags):
+def test_unsupported_tiff_is_refused_as_such(tags):
     with pytest.raises(ImageError, match="a kind that is not read: save it as PNG"):
         load_image(raw_tiff(TRANSPARENT, 8, **tags))
 
@@ -419,7 +419,7 @@ SEEDS = [
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_crash_it(content):
+def test_random_bytes_never_crash_the_decoder(content):
     assert is_page_or_refused(content)
 
 
@@ -429,7 +429,7 @@ def test_no_bytes_crash_it(content):
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(1, 600),
 )
-def test_no_damage_to_a_real_file_crashes_it(content, changes, length):
+def test_damaged_files_never_crash_the_decoder(content, changes, length):
     damaged = bytearray(content)
     for place, value in changes:
         damaged[place % len(damaged)] = value

@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as arrays
 from digitlens.imaging.ink import connected_components, encloses, ink_in, tiles_of
 from digitlens.imaging.tiles import to_tile
 
-LONGEST = 96  # pixels a side at most
+LONGEST = 96  # pixels per side at most
 CLOSE = 10.0  # gray levels: mean difference of two tiles that show the same digit
 
 
@@ -24,12 +24,12 @@ def inked(mask, pen, paper):
 
 
 def difference(ink, mask):
-    """Mean difference of the tile of some ink and the tile of what was drawn."""
+    """Mean difference between the tile of extracted ink and the tile of the drawing."""
     return apart(to_tile(ink), to_tile(np.uint8(255 * mask)))
 
 
 def apart(tile, expected):
-    """Mean difference of two tiles, one of which may stand a pixel further."""
+    """Mean difference of two tiles, one of which may be shifted by a pixel."""
     shifted = [np.roll(tile, (y, x), (0, 1)).astype(int) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return min(np.abs(one - expected).mean() for one in shifted)
 
@@ -62,13 +62,13 @@ def test_ink_is_bright_and_paper_dark_whatever_their_colours(five, pen, paper):
 
 
 @pytest.mark.parametrize("digit", "0123456789")
-def test_each_digit_is_taken_out_as_it_was_drawn(printed, digit):
+def test_each_digit_is_extracted_as_it_was_drawn(printed, digit):
     mask = printed(digit, x=18, y=20, size=(90, 100))
     assert difference(ink_in(inked(mask, 30, 220), box_of(mask > 0.1)), mask) < CLOSE
 
 
 @pytest.mark.parametrize(("down", "across"), [(0.5, 1), (1, 0.45), (1.6, 0.6)])
-def test_light_that_slopes_is_paper(five, down, across):
+def test_uneven_light_is_paper(five, down, across):
     light = np.linspace(1, down, 100)[:, None] * np.linspace(1, across, 80)
     page = np.uint8(inked(five, 40, 150) * light)
     assert difference(ink_in(page, box_of(five > 0.1)), five) < CLOSE
@@ -76,7 +76,7 @@ def test_light_that_slopes_is_paper(five, down, across):
 
 @pytest.mark.parametrize("pen", [1.5, 3, 10, 50])
 @pytest.mark.parametrize("digit", "0247")
-def test_large_digits_by_any_pen_are_taken_out_whole(write, grain, digit, pen):
+def test_large_digits_by_any_pen_are_extracted_whole(write, grain, digit, pen):
     mask = write(digit, 60, 40, 480, pen, size=(480, 560))
     page = grain(inked(mask, 96, 226))
     assert difference(ink_in(page, box_of(mask > 0.1)), mask) < CLOSE
@@ -102,7 +102,7 @@ def test_a_stroke_that_leaves_the_box_a_little_is_kept_whole(five):
 
 
 @pytest.mark.parametrize("side", range(4))
-def test_a_box_may_reach_over_the_edge_of_the_page(five, side):
+def test_box_may_extend_beyond_the_edge_of_the_page(five, side):
     x0, y0, *_ = box_of(five > 0.1).astype(int)
     cut = np.rot90(five[y0:, x0:], side)  # the digit touches two edges
     box = np.add(box_of(cut > 0.1), [-3, -3, 3, 3])
@@ -122,7 +122,7 @@ def test_a_box_may_reach_over_the_edge_of_the_page(five, side):
     ids=["inside", "before", "behind", "around", "empty", "within a pixel"],
 )
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_where_nothing_is_there_is_no_ink(box, level):
+def test_blank_page_has_no_ink(box, level):
     ink = ink_in(np.full((100, 80), level, np.uint8), np.array(box, np.float32))
     assert ink.size > 0
     assert not ink.any()
@@ -130,7 +130,7 @@ def test_where_nothing_is_there_is_no_ink(box, level):
 
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 1), (2, 2), (3, 500)])
-def test_pages_of_a_pixel_and_strips_do_no_harm(height, width, colour):
+def test_single_pixels_and_strips_are_harmless(height, width, colour):
     shape = (height, width, 3) if colour else (height, width)
     page = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ink = ink_in(page, np.array([0, 0, width, height], np.float32))
@@ -166,7 +166,7 @@ MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
 def flooded(mask):
-    """Labels by flood fill from each pixel in turn: slow and plain."""
+    """Labels by a flood fill from each pixel in turn, slow and simple."""
     labels, count = np.zeros(mask.shape, int), 0
     for start in zip(*np.nonzero(mask), strict=True):
         if labels[start]:
@@ -187,7 +187,7 @@ def flooded(mask):
 
 
 @given(MASKS)
-def test_parts_are_those_of_a_flood_fill_with_their_boxes_and_areas(mask):
+def test_components_match_a_flood_fill_with_their_boxes_and_areas(mask):
     parts = connected_components(mask)
     assert np.array_equal(parts.labels, flooded(mask))
     assert len(parts.boxes) == len(parts.areas) == parts.labels.max()
@@ -197,7 +197,7 @@ def test_parts_are_those_of_a_flood_fill_with_their_boxes_and_areas(mask):
         assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-def test_a_long_snake_is_one_part_and_rows_do_not_touch_around_the_edge():
+def test_long_snake_is_one_component_and_rows_do_not_wrap_around():
     snake = np.zeros((101, 80), bool)
     snake[::2] = True
     snake[1::4, -1] = snake[3::4, 0] = True
@@ -211,7 +211,7 @@ def test_a_long_snake_is_one_part_and_rows_do_not_touch_around_the_edge():
     ("dot", "expected"),
     [((5, 5), True), ((1, 5), False), ((12, 5), False), ((5, 2), False), (None, False)],
 )
-def test_a_ring_encloses_what_is_inside_and_apart_from_it(dot, expected):
+def test_ring_encloses_only_separate_ink_inside_it(dot, expected):
     mask = np.zeros((14, 14), bool)
     mask[1:11, 1:11] = True
     mask[3:9, 3:9] = False
@@ -221,7 +221,7 @@ def test_a_ring_encloses_what_is_inside_and_apart_from_it(dot, expected):
     assert not encloses(np.zeros((3, 3), bool))
 
 
-def test_what_stands_in_each_box_is_a_tile():
+def test_each_box_gives_a_tile():
     page = np.full((60, 60), 255, np.uint8)
     page[20:40, 28:32] = 0
     boxes = np.array([[20, 15, 40, 45], [0, 0, 12, 12]], np.float32)

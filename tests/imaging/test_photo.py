@@ -46,7 +46,7 @@ def encoded(form, **options):
 
 
 def hand_written_pdf(media_box="[0 0 200 100]", trailer="", pages="/Kids [3 0 R] /Count 1"):
-    """A PDF of one empty page, without a table of its objects, which readers then look for."""
+    """A PDF of one empty page, without a table of its objects, which readers rebuild."""
     return (
         "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n"
         f"2 0 obj <</Type /Pages {pages}>> endobj\n"
@@ -59,12 +59,12 @@ PDF, HEIC = pdf(CORNER), heic()
 
 
 def red_corner(page):
-    """The box that is red: y0, x0, y1, x1."""
+    """The box of the red pixels: y0, x0, y1, x1."""
     places = np.argwhere((page[..., 0] > 200) & (page[..., 1] < 60))
     return [*places.min(axis=0).tolist(), *(places.max(axis=0) + 1).tolist()]
 
 
-def test_the_beginning_tells_the_format():
+def test_format_is_recognised_by_the_first_bytes():
     assert is_pdf(PDF)
     assert is_pdf(b"\xef\xbb\xbf\n%PDF-1.4")
     assert is_heic(HEIC)
@@ -110,7 +110,7 @@ def test_a_page_of_any_size_is_rendered_within_the_budget(box, shape):
         (b"junk" + PDF, "PDF with something else before it"),
     ],
 )
-def test_what_cannot_be_opened_is_refused_in_one_line(content, message, tmp_path):
+def test_file_that_cannot_be_opened_is_refused_in_one_line(content, message, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=message) as caught:
@@ -119,14 +119,14 @@ def test_what_cannot_be_opened_is_refused_in_one_line(content, message, tmp_path
     assert "\n" not in str(caught.value)
 
 
-def test_a_pdf_of_absurdly_many_pages_is_refused():
+def test_pdf_with_too_many_pages_is_refused():
     count = MAX_PAGES + 1
     content = hand_written_pdf(pages=f"/Kids [{'3 0 R ' * count}] /Count {count}")
     with pytest.raises(ImageError, match=r"claims 10,001 pages, at most 10,000 are read"):
         load_image(content)
 
 
-def test_what_was_typed_into_a_form_is_rendered():
+def test_text_typed_into_a_form_is_rendered():
     form = (
         "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R /AcroForm <</Fields [4 0 R]>>>> endobj\n"
         "2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj\n"
@@ -141,7 +141,7 @@ def test_what_was_typed_into_a_form_is_rendered():
     assert page[1000, 1000].max() < 128
 
 
-def test_pages_are_rendered_in_threads_one_at_a_time():
+def test_pages_are_rendered_correctly_from_several_threads():
     found = []
     threads = [threading.Thread(target=lambda: found.append(load_image(PDF))) for _ in range(4)]
     for thread in threads:
@@ -178,7 +178,7 @@ def test_the_size_of_a_photo_is_checked_before_it_is_decoded(monkeypatch):
         load_image(HEIC)
 
 
-def test_of_a_photo_with_several_pictures_the_main_one_is_read():
+def test_primary_picture_of_a_photo_is_read():
     photo = HeifFile()
     for value in (10, 200):
         photo.add_from_pillow(Image.fromarray(np.full((64, 64, 3), value, np.uint8)))
@@ -187,7 +187,7 @@ def test_of_a_photo_with_several_pictures_the_main_one_is_read():
     assert abs(int(load_image(stream.getvalue()).mean()) - 200) <= 3
 
 
-def test_avif_is_refused_with_a_hint_where_pillow_cannot_read_it(monkeypatch):
+def test_avif_is_refused_with_a_hint_if_pillow_cannot_read_it(monkeypatch):
     monkeypatch.setattr(image.features, "modules", {})
     start = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"
     with pytest.raises(ImageError, match="AVIF picture: save it as PNG"):

@@ -15,21 +15,21 @@ SHARES = st.floats(0, 1)
 
 
 @given(FLOATS, SHARES)
-def test_one_share_is_what_numpy_gives(values, share):
+def test_quantile_equals_that_of_numpy(values, share):
     found = quantile(values, share)
     assert found == np.quantile(values, share)
     assert found.dtype == np.float32
 
 
 @pytest.mark.parametrize("share", [0.6, 0.93, 0.99, 0.995])
-def test_the_shares_that_are_used_are_exact_on_large_arrays(share):
+def test_quantiles_used_are_exact_on_large_arrays(share):
     values = np.random.default_rng(0).normal(100, 40, (300, 320)).astype(np.float32)
     assert quantile(values, share) == np.quantile(values, share)
     assert quantile(values, np.float64(share)) == np.quantile(values, (share, share))[0]
 
 
 @given(FLOATS)
-def test_medians_are_those_of_numpy(values):
+def test_median_equals_that_of_numpy(values):
     found = median(values)
     assert np.array_equal(found, np.median(values, axis=-1))
     assert found.dtype == np.float32

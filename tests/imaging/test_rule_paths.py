@@ -1,4 +1,4 @@
-"""Rules are followed where they are faint, bent or half hidden; rows of characters are none."""
+"""Rules are followed if faint, bent or half hidden; rows of characters are not rules."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_row_of_digits_is_less_clear_than_a_faint_rule():
     assert clearness[~is_rule].max(initial=0.0) < 0.6 * clearness[0]
 
 
-def test_paths_are_taken_in_any_order():
+def test_paths_can_be_taken_in_any_order():
     paths = follow_rules(drawn()[0], (0, WIDTH))
     taken = paths.take(np.array([0, 0]))
     assert np.array_equal(taken.heights, paths.heights[[0, 0]])
@@ -69,7 +69,7 @@ def test_blank_paper_has_no_clear_path():
 
 
 def table(looks, rows=6, columns=4):
-    """uint8[H, W]; a table with rules, some of it seen badly, and numbers in its cells."""
+    """uint8[H, W]; a ruled table with numbers in its cells, under glare or on streaked paper."""
     page, font = Image.new("L", (560, 460), 235), ImageFont.load_default(22)
     pen = ImageDraw.Draw(page)
     for x in range(60, 60 + 110 * columns + 1, 110):
@@ -90,7 +90,7 @@ def table(looks, rows=6, columns=4):
 
 
 @pytest.mark.parametrize("looks", ["glare", "a streaked paper"])
-def test_a_table_is_found_under(looks):
+def test_table_is_found_under_glare_and_on_streaked_paper(looks):
     grid = find_grid(table(looks))
     assert grid is not None
     assert grid.shape == (6, 4)

@@ -1,4 +1,4 @@
-"""Grids drawn in perspective, bent and in the shade are found; other drawings are none."""
+"""Grids drawn in perspective, bent or in the shade are found; other drawings are not grids."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def nodes(rows, columns, corners):
 
 
 def is_found(page, rows=5, columns=4, corners=CORNERS, shape=None):
-    """Whether the crossings of a table are found where they are, in pixels."""
+    """Whether the crossings of a table are found to within 2.5 pixels."""
     grid = find_grid(page, shape)
     return grid is not None and np.abs(grid.nodes - nodes(rows, columns, corners)).max() < 2.5
 
@@ -82,7 +82,7 @@ def bent(page):
 
 @pytest.mark.parametrize(("level", "shape"), [(195, None), (195, (9, 9)), (210, (9, 9))])
 def test_pale_rules_are_found(level, shape):
-    """Between thicker ones, and where all are pale if their number is known."""
+    """Between thicker rules, and, if their number is known, even if all are pale."""
     page = Image.new("L", (1000, 1000), 250)
     pen = ImageDraw.Draw(page)
     for k in range(10):
@@ -94,7 +94,7 @@ def test_pale_rules_are_found(level, shape):
     assert grid.nodes[4, 5] == pytest.approx((548, 452), abs=4)
 
 
-def test_uneven_columns_stay_as_they_are():
+def test_uneven_columns_are_kept():
     page = Image.new("L", (500, 300), 250)
     pen = ImageDraw.Draw(page)
     for x in (30, 130, 330, 470):
@@ -148,13 +148,13 @@ NONE = {
 
 
 @pytest.mark.parametrize("page", NONE.values(), ids=NONE)
-def test_there_is_no_table(page):
+def test_pictures_without_a_grid_have_no_table(page):
     assert find_grid(page) is None
 
 
-def test_a_known_shape_decides_which_rules_are_its_own():
+def test_known_shape_decides_which_rules_belong_to_the_table():
     square = [(20, 20), (440, 20), (440, 440), (20, 440)]
-    page = ruled(3, 3, square)  # of a Sudoku, the thick ones alone: thin ones are too pale
+    page = ruled(3, 3, square)  # only the thick rules of a Sudoku: the thin ones are too pale
     assert is_found(page, 9, 9, square, shape=(9, 9))
     assert find_grid(page, (4, 4)) is None
     assert find_grid(ruled(), (9, 9)) is None
@@ -181,7 +181,7 @@ def test_cells_are_straightened_and_rules_painted_over():
     assert dark.sum() > 100
 
 
-def test_a_turned_grid_is_read_from_another_corner():
+def test_turned_grid_starts_at_another_corner():
     grid = Grid(nodes(2, 3, CORNERS))
     turned = grid.turned(1)
     assert turned.shape == (3, 2)

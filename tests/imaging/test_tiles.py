@@ -12,7 +12,7 @@ SOME_INK = arrays.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 
 
 
 def drawn_four(height, pen):
-    """A 4 of a size, drawn with a pen of a width, both in pixels; uint8[H, W]."""
+    """uint8[H, W]; a 4 of the given height and pen width, both in pixels."""
     picture = Image.new("L", (height + 4 * pen, height + 4 * pen))
     draw = ImageDraw.Draw(picture)
     for way in ([(0.5, 0), (0.1, 0.65), (0.9, 0.65)], [(0.7, 0.3), (0.7, 1)]):
@@ -22,7 +22,7 @@ def drawn_four(height, pen):
 
 
 @given(SOME_INK)
-def test_every_ink_makes_a_tile_in_the_framing_of_mnist(ink):
+def test_any_ink_is_framed_like_mnist(ink):
     tile = to_tile(ink)
     rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
     assert tile.shape == (SIDE, SIDE)
@@ -32,7 +32,7 @@ def test_every_ink_makes_a_tile_in_the_framing_of_mnist(ink):
 
 
 @given(SOME_INK)
-def test_the_centre_of_mass_falls_into_the_middle(ink):
+def test_centre_of_mass_is_in_the_middle(ink):
     tile = to_tile(ink).astype(float)
     middle = np.arange(SIDE) + 0.5
     for mass in (tile.sum(axis=0), tile.sum(axis=1)):
@@ -41,7 +41,7 @@ def test_the_centre_of_mass_falls_into_the_middle(ink):
         assert at_border or SIDE / 2 <= centre < SIDE / 2 + 1
 
 
-def test_no_ink_makes_a_dark_tile_and_tiles_are_stacked_in_order():
+def test_no_ink_gives_a_dark_tile_and_tiles_are_stacked_in_order():
     assert not to_tile(np.zeros((5, 8), np.uint8)).any()
     assert to_tiles([]).shape == (0, SIDE, SIDE)
     inks = [drawn_four(100, 12), drawn_four(60, 9)]
@@ -51,7 +51,7 @@ def test_no_ink_makes_a_dark_tile_and_tiles_are_stacked_in_order():
 
 
 @pytest.mark.mnist
-def test_mnist_is_framed_as_it_is(mnist):
+def test_framing_leaves_mnist_unchanged(mnist):
     real = mnist.train.tiles[:1000]
     difference = np.abs(to_tiles(list(real)).astype(int) - real).max(axis=(1, 2))
     assert (difference <= 3).mean() > 0.97  # the rest has strokes that are rare in MNIST
@@ -71,19 +71,19 @@ def as_drawn(monkeypatch):
 
 
 @pytest.mark.parametrize("pen", [1, 2, 4])
-def test_a_thin_pen_leaves_strokes_as_wide_as_those_of_mnist(pen, as_drawn):
+def test_strokes_of_a_thin_pen_become_as_wide_as_those_of_mnist(pen, as_drawn):
     ink = drawn_four(400, pen)
     thin, usual = (np.count_nonzero(tile > 127) for tile in (as_drawn(ink), to_tile(ink)))
     assert 1.4 * thin < usual < 3 * thin
     assert stroke_width(to_tile(ink) > 127) < 3
 
 
-def test_a_fat_pen_leaves_room_between_strokes(as_drawn):
+def test_strokes_of_a_fat_pen_are_thinned(as_drawn):
     ink = drawn_four(100, 30)
     assert np.count_nonzero(to_tile(ink)) < 0.9 * np.count_nonzero(as_drawn(ink))
 
 
 @pytest.mark.parametrize("pen", [9, 12, 20])
-def test_an_ordinary_pen_is_left_alone(pen, as_drawn):
+def test_strokes_of_an_ordinary_pen_are_unchanged(pen, as_drawn):
     ink = drawn_four(100, pen)
     assert np.array_equal(to_tile(ink), as_drawn(ink))

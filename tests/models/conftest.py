@@ -1,4 +1,4 @@
-"""A model folder around a small graph, and files of graphs."""
+"""A model folder with a small graph, and graph files."""
 
 import onnx
 import pytest
@@ -14,7 +14,7 @@ def graph_bytes(model):
 
 @pytest.fixture
 def folder(tmp_path, bar_graph):
-    """A whole model folder, named ``bars``."""
+    """A complete model folder, named ``bars``."""
     graph = graph_bytes(bar_graph())
     path = tmp_path / "bars"
     write_bundle(path, Card(name="bars", version="0.0", sha256=files.sha256(graph)), graph)
@@ -23,7 +23,7 @@ def folder(tmp_path, bar_graph):
 
 @pytest.fixture
 def save(tmp_path):
-    """Writes a graph to ``model.onnx`` and gives the path."""
+    """Writes a graph to ``model.onnx`` and returns its path."""
 
     def write(model, name="model.onnx"):
         path = tmp_path / name

@@ -34,7 +34,7 @@ def write_card(folder, **changes):
     (folder / "model.json").write_text(json.dumps(kept))
 
 
-def test_what_was_written_is_read_back_also_from_a_run_folder(tmp_path):
+def test_bundle_is_read_back_also_from_its_run_folder(tmp_path):
     written = card(
         temperature=1.25,
         thresholds={"digit": 0.9, "reject": 0.2},
@@ -58,7 +58,7 @@ def test_a_shipped_name_is_not_shadowed_by_a_folder_of_that_name(tmp_path, monke
 
 
 @pytest.mark.parametrize("name", ["nothing", "no/such/folder", "x" * 300, "nul\0byte", "", ".."])
-def test_an_unknown_model_names_the_shipped_ones(shipped, name, monkeypatch):
+def test_error_for_an_unknown_model_lists_the_shipped_ones(shipped, name, monkeypatch):
     monkeypatch.chdir(shipped)
     with pytest.raises(ModelError, match=r"shipped names \(default\)"):
         bundle.find_bundle(name)
@@ -78,7 +78,7 @@ def test_a_changed_or_missing_graph_is_refused(folder):
     "content",
     [b"", b"not json", b"\xff\xfe\x00", b"[1, 2]", b'"text"', b"null", b"{}", b"{", b"[" * 10**5],
 )
-def test_a_card_that_is_no_card_is_refused(folder, content):
+def test_malformed_card_is_refused(folder, content):
     (folder / "model.json").write_bytes(content)
     with pytest.raises(ModelError, match=r"model.json (cannot be read|is not the card)"):
         bundle.load_bundle(folder)
@@ -90,7 +90,7 @@ def test_a_card_that_is_no_card_is_refused(folder, content):
         ({"format": 2}, "format 2, this digitlens knows format 1: update"),
         ({"format": "1"}, "format '1', this digitlens knows format 1"),
         ({"framing": 7}, "framing 7, this digitlens knows framing 1: update"),
-        ({"format": 2, "name": None}, "format 2"),  # a newer card may lack what this one needs
+        ({"format": 2, "name": None}, "format 2"),  # newer cards may lack fields required here
         ({"sha256": None, "name": None}, "name is missing; sha256 is missing"),
         ({"sha256": 12, "recipe": []}, r"sha256 is 12; recipe is \[\]"),
         ({"weights_sha256": 12}, "weights_sha256 is 12"),
@@ -101,13 +101,13 @@ def test_a_card_that_is_no_card_is_refused(folder, content):
         ({"thresholds": {"digit": 0.5, "reject": "x"}}, "expected numbers"),
     ],
 )
-def test_a_card_with_wrong_fields_is_refused_with_all_of_them(tmp_path, changes, message):
+def test_error_for_a_card_lists_all_its_wrong_fields(tmp_path, changes, message):
     write_card(tmp_path / "one", **changes)
     with pytest.raises(ModelError, match=message):
         bundle.load_bundle(tmp_path / "one")
 
 
-def test_fields_of_later_and_earlier_cards_of_the_same_format_are_ignored(tmp_path):
+def test_unknown_fields_in_cards_of_the_same_format_are_ignored(tmp_path):
     write_card(tmp_path / "one", colour="blue")
     assert bundle.load_bundle(tmp_path / "one").card == card()
     write_card(tmp_path, crops_sha256="c579", recipe={"architecture": "pages", "crop_steps": 9})
@@ -121,7 +121,7 @@ def lines(tmp_path):
     return tmp_path
 
 
-def test_a_line_reader_is_whole_and_its_card_comes_back_as_it_was_written(lines):
+def test_line_reader_is_complete_and_its_card_survives_a_round_trip(lines):
     card = bundle.load_line_bundle().card
     assert "Apache-2.0" in card.sources["detector"]
     assert set(card.thresholds) == {"digit", "reject"}
@@ -140,7 +140,7 @@ def test_a_line_reader_is_whole_and_its_card_comes_back_as_it_was_written(lines)
         (None, "cannot be read"),
     ],
 )
-def test_damage_of_a_line_reader_is_noticed(lines, text, words):
+def test_damaged_line_reader_is_refused(lines, text, words):
     (lines / bundle.DETECTOR).write_bytes(b"something else")
     with pytest.raises(ModelError, match="expected SHA-256"):
         bundle.load_line_bundle(lines)
@@ -173,7 +173,7 @@ def models(tmp_path):
         (("pages-1", "pages-1"), ("default", "pages-1")),
     ],
 )
-def test_a_digit_detector_given_as_the_model_reads_the_pages(models, monkeypatch, given, found):
+def test_digit_detector_given_as_the_model_becomes_the_detector(models, monkeypatch, given, found):
     monkeypatch.chdir(models)
     for names in (given, map(Path, given)):
         assert tuple(each.card.name for each in bundle.open_roles(*names)) == found

@@ -34,7 +34,7 @@ def test_tiles_become_probabilities(classifier, draw_bars):
     assert found.sum(axis=1) == pytest.approx(1)
 
 
-def test_batches_and_views_change_nothing(classifier, draw_bars):
+def test_batch_size_and_array_views_change_nothing(classifier, draw_bars):
     digits = np.arange(2 * BATCH + 3) % 10
     found = classifier.predict_proba(draw_bars(digits))
     assert np.array_equal(found.argmax(axis=1), digits)
@@ -47,7 +47,7 @@ def test_batches_and_views_change_nothing(classifier, draw_bars):
 
 @pytest.fixture(scope="module")
 def shipped():
-    """The shipped classifier, alone and in a team of three."""
+    """The shipped classifier, with one thread and with three."""
     return Classifier(threads=1), Classifier(threads=3)
 
 
@@ -55,16 +55,16 @@ def shipped():
     count=st.sampled_from([0, 1, 2, 3, BATCH - 1, BATCH, BATCH + 1]) | st.integers(0, 20),
     pace=st.floats(1e-6, WORTH),
 )
-def test_however_a_batch_is_split_the_answers_are_the_same(shipped, count, pace):
+def test_splitting_a_batch_does_not_change_the_probabilities(shipped, count, pace):
     alone, team = shipped
-    team._pace = pace  # what the machine seems to take for a tile decides how many threads work
+    team._pace = pace  # the measured time per tile decides how many threads work
     tiles = np.random.default_rng(count).integers(0, 256, (count, 28, 28), np.uint8)
     whole = alone._session.run(["probabilities"], {"tiles": tiles})[0]
     assert np.array_equal(team.predict_proba(tiles), whole)
     assert np.array_equal(alone.predict_proba(tiles), whole)
 
 
-def test_a_tile_that_is_quick_wakes_nobody_and_a_slow_one_does(classifier):
+def test_batch_is_split_among_threads_only_if_it_takes_long_enough(classifier):
     classifier._threads = 2
     classifier._pace = WORTH / 10
     assert classifier._split(19) == [0, 19]
@@ -85,7 +85,7 @@ def test_several_threads_may_use_one_classifier(folder, draw_bars, count):
         assert list(pool.map(ask, range(10), timeout=60)) == [{digit} for digit in range(10)]
 
 
-def test_who_it_is(classifier, folder):
+def test_classifier_has_a_name_a_hash_and_a_description_of_its_input(classifier, folder):
     assert classifier.name == classifier.card.name == "bars"
     assert classifier.sha256 == files.sha256((folder / "model.onnx").read_bytes())
     assert classifier.given.keys() == {"framing", "layout", "pixels", "outputs"}
@@ -102,7 +102,7 @@ def test_who_it_is(classifier, folder):
         (np.zeros((2, 28, 27), np.uint8), ValueError, r"found \[2, 28, 27\]"),
     ],
 )
-def test_what_is_no_tiles_is_refused(classifier, tiles, error, message):
+def test_invalid_tiles_are_refused(classifier, tiles, error, message):
     with pytest.raises(error, match=message):
         check_tiles(tiles)
     with pytest.raises(error, match=message):
@@ -119,9 +119,7 @@ def test_what_is_no_tiles_is_refused(classifier, tiles, error, message):
         None,
     ],
 )
-def test_a_graph_that_is_none_or_breaks_the_contract_is_refused_when_loaded(
-    folder, bar_graph, wrong
-):
+def test_invalid_graph_is_refused_when_loaded(folder, bar_graph, wrong):
     graph = bar_graph(**wrong).SerializeToString() if wrong else b"not a graph"
     card = Card(name="bars", version="0", sha256=files.sha256(graph))
     write_bundle(folder, card, graph)
@@ -136,14 +134,14 @@ SHAPES = [("N", 28, 28), ("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 784)]
 
 
 def one_pixel_weights():
-    """Logits that are 0 but for digit 0, which gets the value of the first pixel."""
+    """Weights that make the logit of digit 0 the first pixel and all other logits 0."""
     weights = np.zeros((784, 10), np.float32)
     weights[0, 0] = 1
     return weights
 
 
 def value_given(probabilities):
-    """The pixel value that makes the softmax of (value, 0, …, 0) come out as it did."""
+    """The pixel value that has these probabilities as the softmax of (value, 0, …, 0)."""
     return np.log(probabilities[0]) - np.log(probabilities[1])
 
 
@@ -160,7 +158,7 @@ def test_layout_and_type_come_from_the_graph(bar_graph, save, draw_bars, shape, 
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_fixed_batch_is_filled_up(bar_graph, save, draw_bars, batch):
+def test_tiles_are_padded_to_a_fixed_batch_size(bar_graph, save, draw_bars, batch):
     fixed = ForeignClassifier(save(bar_graph((batch, 1, 28, 28), "float32")))
     free = ForeignClassifier(save(bar_graph(("N", 1, 28, 28), "float32"), "free.onnx"))
     digits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
@@ -179,7 +177,7 @@ def test_a_fixed_batch_is_filled_up(bar_graph, save, draw_bars, batch):
         ("mnist", 0, -MNIST_MEAN / MNIST_DEVIATION),
     ],
 )
-def test_pixels_are_scaled_as_said(bar_graph, save, pixels, value, given):
+def test_pixels_are_scaled_as_requested(bar_graph, save, pixels, value, given):
     graph = bar_graph(("N", 784), "float32", weights=one_pixel_weights())
     model = ForeignClassifier(save(graph), pixels)
     tile = np.zeros((1, 28, 28), np.uint8)
@@ -188,7 +186,7 @@ def test_pixels_are_scaled_as_said(bar_graph, save, pixels, value, given):
     assert model.given["pixels"].startswith(pixels or "unit")
 
 
-def test_uint8_is_given_bytes_and_nothing_else(bar_graph, save):
+def test_uint8_input_receives_bytes_and_no_other_scale(bar_graph, save):
     path = save(bar_graph(weights=one_pixel_weights()))
     tile = np.zeros((1, 28, 28), np.uint8)
     tile[0, 0, 0] = 3
@@ -216,7 +214,7 @@ def test_logits_and_log_probabilities_go_through_a_softmax(bar_graph, save, draw
         ("Softmax", "logits", "probabilities already: pass --outputs probabilities"),
     ],
 )  # fmt: skip
-def test_scores_of_another_kind_than_said_name_the_option(
+def test_error_for_scores_of_another_kind_names_the_option(
     bar_graph, save, draw_bars, last, outputs, message
 ):
     options = {"outputs": outputs} if outputs else {}
@@ -226,15 +224,13 @@ def test_scores_of_another_kind_than_said_name_the_option(
 
 
 @pytest.mark.parametrize("outputs", ["probabilities", "logits"])
-def test_scores_that_are_no_numbers_are_refused(bar_graph, save, draw_bars, outputs):
+def test_scores_of_nan_are_refused(bar_graph, save, draw_bars, outputs):
     graph = bar_graph(("N", 784), "float32", weights=-np.ones((784, 10)), last="Log")
     with pytest.raises(ModelError, match="found NaN"):
         ForeignClassifier(save(graph), outputs=outputs).predict_proba(draw_bars([1]))
 
 
-def test_no_tiles_give_no_rows_and_an_input_that_can_only_be_one_layout_is_taken(
-    bar_graph, save, draw_bars
-):
+def test_empty_input_and_an_unambiguous_layout_are_accepted(bar_graph, save, draw_bars):
     found = ForeignClassifier(save(bar_graph())).predict_proba(np.zeros((0, 28, 28), np.uint8))
     assert found.shape == (0, 10)
     model = ForeignClassifier(save(bar_graph(("N", 1, "H", "W"), "float32")))
@@ -250,12 +246,12 @@ def test_no_tiles_give_no_rows_and_an_input_that_can_only_be_one_layout_is_taken
         (("N", "C", "H", "W"), "any of several: export it with fixed sizes"),
     ],
 )
-def test_an_input_that_is_no_tile_is_refused(bar_graph, save, shape, message):
+def test_graph_whose_input_is_not_a_tile_is_refused(bar_graph, save, shape, message):
     with pytest.raises(ModelError, match=message):
         ForeignClassifier(save(bar_graph(shape, "float32")))
 
 
-def test_classes_that_show_only_in_use_are_counted_too(bar_graph, save, draw_bars):
+def test_number_of_classes_known_only_at_run_time_is_checked(bar_graph, save, draw_bars):
     model = bar_graph()
     nine = onnx.numpy_helper.from_array(np.arange(10) < 9, "nine")
     model.graph.initializer.append(nine)
@@ -277,7 +273,9 @@ def test_classes_that_show_only_in_use_are_counted_too(bar_graph, save, draw_bar
         ("operator", r"onnxruntime can load: .*Dream"),
     ],
 )
-def test_other_inputs_outputs_and_operators_are_refused_in_one_line(bar_graph, save, kind, message):
+def test_unsupported_inputs_outputs_and_operators_are_refused_in_one_line(
+    bar_graph, save, kind, message
+):
     model = bar_graph()
     value = helper.make_tensor_value_info
     if kind == "input":
@@ -297,7 +295,7 @@ def test_other_inputs_outputs_and_operators_are_refused_in_one_line(bar_graph, s
     assert "\n" not in str(caught.value)
 
 
-def test_a_graph_that_fails_in_use_says_so_in_one_line(bar_graph, save, draw_bars):
+def test_graph_that_fails_when_run_is_reported_in_one_line(bar_graph, save, draw_bars):
     model = bar_graph()
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array([3, 784]), "flat"))
     with pytest.raises(ModelError, match="fails on 2 tiles") as caught:
@@ -317,7 +315,7 @@ def test_files_that_are_no_graphs_are_refused(tmp_path):
             ForeignClassifier(tmp_path / name)
 
 
-def test_weights_in_a_file_beside_belong_to_model_and_hash(bar_graph, tmp_path, draw_bars):
+def test_external_weights_are_loaded_and_hashed(bar_graph, tmp_path, draw_bars):
     path = tmp_path / "big.onnx"
     onnx.save_model(
         bar_graph(), path, save_as_external_data=True, location="big.onnx.data", size_threshold=1024

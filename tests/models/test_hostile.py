@@ -1,6 +1,6 @@
-"""Bundles whose graphs lie: each is refused with our own error, in little memory and time.
+"""Bundles with malicious graphs are refused with a ModelError, in little memory and time.
 
-Their hashes are right: what the card vouches for is the lie.
+The hashes in their cards match, so only the graphs give them away.
 """
 
 import resource
@@ -21,11 +21,11 @@ node, value = helper.make_node, helper.make_tensor_value_info
 WEIGHTS = np.full((784, 10), 0.01, np.float32)
 TILES = np.zeros((3, 28, 28), np.uint8)
 SOFTMAX = node("Softmax", ["scores"], ["probabilities"], axis=1)
-ENOUGH = 100_000  # kB that refusing may take
+ENOUGH = 100_000  # kB of memory that a refusal may take
 
 
 def model(*nodes, weights=WEIGHTS, batch="N", opset=18, version=9, **constants):
-    """Sums of pixels as ``sums``, then nodes up to ``probabilities``."""
+    """A graph that sums pixels into ``sums``, then runs ``nodes`` up to ``probabilities``."""
     kept = {"flat": np.array([-1, 784]), **constants}
     tensors = [numpy_helper.from_array(content, name) for name, content in kept.items()]
     named = weights if isinstance(weights, TensorProto) else numpy_helper.from_array(weights)
@@ -47,7 +47,7 @@ def model(*nodes, weights=WEIGHTS, batch="N", opset=18, version=9, **constants):
 
 
 def claiming(*dims, content=b"1234"):
-    """A tensor of so many numbers, with one."""
+    """A tensor that claims the shape ``dims`` but holds one number."""
     return TensorProto(data_type=TensorProto.FLOAT, dims=dims, raw_data=content)
 
 
@@ -64,7 +64,7 @@ def elsewhere(location, in_constant=False):
 
 
 def looped():
-    """A graph that turns 2^62 times."""
+    """A graph with a loop of 2^62 iterations."""
     port = value("turn", TensorProto.INT64, []), value("go", TensorProto.BOOL, [])
     inside = helper.make_graph(
         [node("Identity", ["go"], ["on"]), node("Add", ["one", "one"], ["two"])],
@@ -77,7 +77,7 @@ def looped():
 
 
 def asked(folder, graph):
-    """What a classifier of a graph says of three tiles."""
+    """The probabilities of three tiles by a classifier with this graph."""
     content = graph if isinstance(graph, bytes) else graph.SerializeToString()
     write_bundle(folder, Card("lies", "0.1", files.sha256(content)), content)
     return Classifier(folder, threads=1).predict_proba(TILES)
@@ -92,7 +92,7 @@ def refused(folder, graph):
     return str(caught.value)
 
 
-def test_a_graph_without_a_lie_is_taken(tmp_path):
+def test_valid_graph_is_accepted(tmp_path):
     assert asked(tmp_path, model()).shape == (3, 10)
 
 
@@ -132,14 +132,14 @@ LIES = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_lie_is_refused_with_what_it_is(tmp_path, name):
+def test_malicious_graph_is_refused_with_the_reason(tmp_path, name):
     graph, told = LIES[name]
     assert told in refused(tmp_path / "model", graph)
 
 
 @pytest.mark.parametrize("in_constant", [False, True])
 @pytest.mark.parametrize("place", ["{}/weights.bin", "weights.bin", "../weights.bin", "/dev/zero"])
-def test_no_other_file_is_read(tmp_path, monkeypatch, place, in_constant):
+def test_weights_in_other_files_are_not_read(tmp_path, monkeypatch, place, in_constant):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     for folder in (tmp_path, tmp_path / "here"):
@@ -148,7 +148,7 @@ def test_no_other_file_is_read(tmp_path, monkeypatch, place, in_constant):
     assert "weights in another file" in refused(tmp_path / "model", graph)
 
 
-def test_graphs_nested_without_end_are_refused(tmp_path):
+def test_deeply_nested_graphs_are_refused(tmp_path):
     graph = b""
     for _ in range(2000):  # a graph with a node with an attribute with a graph ...
         for field in (6, 5, 1):
@@ -162,7 +162,7 @@ def test_graphs_with_names_that_are_not_utf_8_are_refused(tmp_path):
 
 
 def message(field, content):
-    """A field whose value is a message, in the encoding of Protocol Buffers."""
+    """A Protocol Buffers field whose value is a message, encoded."""
     size, length = len(content), bytearray()
     while size > 127:
         length.append(size & 127 | 128)
@@ -171,7 +171,7 @@ def message(field, content):
 
 
 @pytest.mark.parametrize("operator", ["ConstantOfShape", "Expand"])  # on loading; on running
-def test_more_memory_than_there_is_for_graphs_is_not_taken(tmp_path, operator):
+def test_graph_that_exceeds_the_memory_limit_is_refused(tmp_path, operator):
     side = int((memory_limit() / 4) ** 0.5) + 1000
     entries = ["large"] if operator == "ConstantOfShape" else ["one", "large"]
     nodes = (
@@ -184,9 +184,9 @@ def test_more_memory_than_there_is_for_graphs_is_not_taken(tmp_path, operator):
     assert "MB that all graphs" in refused(tmp_path, model(*nodes, large=np.array([side, side])))
 
 
-def test_networks_of_lines_that_give_too_little_are_refused(make_model):
+def test_line_networks_with_outputs_of_the_wrong_shape_are_refused(make_model):
     def network(entry, shape, output, sides):
-        """A graph that gives zeros, of sides other than those of its input."""
+        """A graph that returns zeros of a shape that does not match its input."""
         given = value(entry, TensorProto.UINT8, shape)
         gives = value(output, TensorProto.FLOAT, [*"abcd"[: len(sides) - 1], sides[-1]])
         zeros = node("ConstantOfShape", ["sides"], [output])

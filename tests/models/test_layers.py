@@ -1,4 +1,4 @@
-"""What a graph's layers give is what they compute, in the shipped models and in a small graph."""
+"""Outputs of all layers, of the shipped models and of a small graph."""
 
 import numpy as np
 import onnx
@@ -22,7 +22,7 @@ def tile(small_split):
 
 @pytest.fixture
 def half_graph(make_model):
-    """A convolution whose kernels are kept as float16, a shortcut, a mean, a dense layer."""
+    """A convolution with float16 kernels, a shortcut, average pooling and a dense layer."""
     value, node = helper.make_tensor_value_info, helper.make_node
     nodes = [
         node("Unsqueeze", ["tiles", "one"], ["maps"]),
@@ -49,7 +49,7 @@ def half_graph(make_model):
 @pytest.mark.parametrize(
     ("name", "convolutions", "kernel"), [("default", 9, (32, 5, 5)), ("swift", 3, (8, 5, 5))]
 )
-def test_shipped_models_are_shown_from_the_pixels_to_their_own_answer(
+def test_layers_of_shipped_models_lead_from_the_pixels_to_the_prediction(
     tile, name, convolutions, kernel
 ):
     graph = load_bundle(name).graph
@@ -63,13 +63,13 @@ def test_shipped_models_are_shown_from_the_pixels_to_their_own_answer(
     assert kinds[-2:] == ["dense", "probabilities"]
     sides = [layer.maps.shape[-1] for layer in layers if layer.maps.ndim == 3]
     assert sides == sorted(sides, reverse=True)
-    # Shown after its activation, as the next layer is given it.
+    # After the activation, as the next layer receives it.
     assert all(layer.maps.min() >= 0 for layer in layers if layer.kind == "convolution")
     assert filters(graph).shape == kernel
     assert all(layer.maps.dtype == np.float32 for layer in layers)
 
 
-def test_each_layer_gives_what_it_computes(half_graph, tile):
+def test_layer_outputs_match_their_computation(half_graph, tile):
     layers = activations(half_graph, tile)
     assert [(layer.name, layer.size) for layer in layers] == [
         ("tile", "28 x 28 pixels"),
@@ -86,7 +86,7 @@ def test_each_layer_gives_what_it_computes(half_graph, tile):
     np.testing.assert_allclose(layers[3].maps, layers[2].maps[:, 0, 0] @ DENSE, rtol=1e-4)
 
 
-def test_what_is_no_graph_of_tiles_is_refused(tile):
+def test_graphs_and_tiles_of_another_kind_are_refused(tile):
     for read in (filters, count_parameters):
         with pytest.raises(ModelError, match="what onnx cannot read"):
             read(b"not a graph")

@@ -27,7 +27,7 @@ OUTPUTS = {"score": (4,), "probabilities": (4, 10), "box": (4, 4), "heat": ("h",
 
 
 class Recorder:
-    """Stands in for the session: keeps what it is given, and finds the four digits it is told."""
+    """A fake session: records its inputs and returns digits with the given scores."""
 
     def __init__(self, score):
         self.score, self.given = np.array(score, np.float32), []
@@ -60,7 +60,7 @@ def picture(height, width, seed=0):
 
 
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (160, 192)])
-def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, recorder, height, width):
+def test_pictures_are_padded_at_the_right_and_bottom(shipped, recorder, height, width):
     before = picture(height, width)
     shipped.predict(before)
     [page] = recorder.given
@@ -72,7 +72,7 @@ def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, record
     assert (page[:height, width:] == before[:, -1:]).all()
 
 
-def test_what_is_fainter_than_the_faintest_is_not_reported(shipped, recorder):
+def test_digits_below_the_minimum_score_are_dropped(shipped, recorder):
     look = shipped.predict(picture(130, 70))
     assert look.score == pytest.approx([0.9, 0.5, 0.0301])
     assert look.probabilities.shape == (3, 10)
@@ -84,7 +84,7 @@ def test_what_is_fainter_than_the_faintest_is_not_reported(shipped, recorder):
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_the_shipped_digit_detector_takes_any_size(shipped, height, width):
+def test_shipped_digit_detector_accepts_any_size(shipped, height, width):
     look = shipped.predict(picture(height, width))
     count = len(look.score)
     assert look.score.shape == (count,)
@@ -102,7 +102,7 @@ def test_the_shipped_digit_detector_takes_any_size(shipped, height, width):
     assert ((look.heat >= 0) & (look.heat <= 1)).all()
 
 
-def test_a_digit_is_seen_where_it_stands_and_nothing_likely_on_blank_pictures(shipped):
+def test_digit_is_found_at_its_position_and_none_on_blank_pictures(shipped):
     page = Image.new("RGB", (224, 160), "white")
     font = ImageFont.load_default(size=64)
     ImageDraw.Draw(page).text((110, 50), "3", fill="black", font=font, anchor="lt")
@@ -128,7 +128,7 @@ def test_the_same_picture_gives_the_same_digits_in_any_thread(shipped):
 
 @pytest.fixture
 def page_graph(make_model):
-    """Makes a graph with the inputs and outputs of a digit detector, which finds nothing."""
+    """Builds a graph with the inputs and outputs of a digit detector; it finds nothing."""
     value, zero = (
         helper.make_tensor_value_info,
         helper.make_tensor("z", TensorProto.FLOAT, [1], [0]),
@@ -174,9 +174,7 @@ def test_a_graph_that_breaks_the_contract_is_refused(page_graph, tmp_path, wrong
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_what_is_missing_damaged_or_another_model_is_refused_at_once(
-    page_graph, tmp_path, folder, lazy
-):
+def test_missing_damaged_or_other_models_are_refused_at_once(page_graph, tmp_path, folder, lazy):
     with pytest.raises(ModelError, match="is not a digit detector"):
         DigitDetector(folder, lazy=lazy)
     with pytest.raises(ModelError, match="no model"):
@@ -189,7 +187,7 @@ def test_what_is_missing_damaged_or_another_model_is_refused_at_once(
         DigitDetector(path)
 
 
-def test_what_is_loaded_lazily_is_opened_by_the_first_picture(tmp_path):
+def test_lazy_detector_is_opened_by_the_first_picture(tmp_path):
     model = DigitDetector(saved(tmp_path, b"\x08\x09", recipe={"architecture": "pages"}), lazy=True)
     assert model.card.name == "other"
     for _ in range(2):
@@ -212,7 +210,7 @@ def text_page(size, *texts):
 
 
 @pytest.mark.parametrize("size", [(320, 160), (317, 131), (64, 40)])
-def test_map_has_half_the_size_of_the_page_and_text_is_bright_where_it_is(size):
+def test_text_map_has_half_the_size_of_the_page_and_is_bright_on_text(size):
     (text_map,) = LINES_OF_ALL.text_maps([text_page(size)])
     assert text_map.shape == ((size[1] + 1) // 2, (size[0] + 1) // 2)
     assert text_map.dtype == np.float32
@@ -224,7 +222,7 @@ def test_map_has_half_the_size_of_the_page_and_text_is_bright_where_it_is(size):
     assert 30 <= y.min() <= y.max() <= 45
 
 
-def test_pages_shared_by_threads_have_the_maps_of_each_alone():
+def test_text_maps_are_the_same_with_several_threads():
     shown = [text_page((160, 96), (20, 30, words)) for words in ("4711", "2024", "words")]
     for pages in (shown[:2], shown, shown[:1], []):
         maps = LineDetector(threads=2).text_maps(pages)
@@ -234,7 +232,7 @@ def test_pages_shared_by_threads_have_the_maps_of_each_alone():
             assert np.abs(one - other).max() < 1e-5
 
 
-def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_path):
+def test_line_detector_is_small_lazy_and_checked(tmp_path):
     assert (SHIPPED_LINES / DETECTOR).stat().st_size < 3_000_000
     detector = LineDetector(tmp_path / "missing.onnx")
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
@@ -251,20 +249,20 @@ def autoencoder():
 
 @pytest.fixture
 def copied(tmp_path):
-    """A copy of the shipped autoencoder that may be damaged."""
+    """A copy of the shipped autoencoder that tests may damage."""
     return shutil.copytree(find_bundle("autoencoder"), tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
 def strokes():
-    """Tiles of one upright stroke, as a 1 is written, of different width."""
+    """Tiles of one upright stroke, like a 1, of different widths."""
     tiles = np.zeros((6, 28, 28), np.uint8)
     for width, tile in enumerate(tiles, 1):
         tile[5:23, 14 - width // 2 : 14 - width // 2 + min(width, 4)] = 240
     return tiles
 
 
-def test_reconstructions_are_near_and_decoding_their_codes_gives_them_again(autoencoder, strokes):
+def test_reconstructions_are_close_and_decoding_their_codes_repeats_them(autoencoder, strokes):
     found = autoencoder.reconstruct(strokes)
     assert (found.tiles.dtype, found.tiles.shape) == (np.uint8, (6, 28, 28))
     assert (found.error.dtype, found.error.shape) == (np.float32, (6,))
@@ -277,7 +275,7 @@ def test_reconstructions_are_near_and_decoding_their_codes_gives_them_again(auto
     np.testing.assert_allclose(found.error, expected, rtol=0.05, atol=1e-3)
 
 
-def test_batches_of_any_size_are_drawn_alike(autoencoder, strokes):
+def test_batch_size_does_not_change_reconstructions(autoencoder, strokes):
     many = np.tile(strokes, (50, 1, 1))
     whole = autoencoder.reconstruct(many)
     assert np.abs(whole.code[:6] - autoencoder.reconstruct(strokes).code).max() < 1e-4
@@ -286,7 +284,7 @@ def test_batches_of_any_size_are_drawn_alike(autoencoder, strokes):
     assert autoencoder.decode(whole.code[:0]).shape == (0, 28, 28)
 
 
-def test_what_is_no_digit_is_drawn_worse_than_almost_every_digit(autoencoder, strokes):
+def test_other_tiles_are_reconstructed_worse_than_almost_all_digits(autoencoder, strokes):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
     stripes = np.zeros((1, 28, 28), np.uint8)
@@ -304,7 +302,7 @@ def test_what_is_no_digit_is_drawn_worse_than_almost_every_digit(autoencoder, st
         (np.zeros((28, 28), np.uint8), ValueError),
     ],
 )
-def test_what_is_no_tile_or_code_is_misuse(autoencoder, tiles, error):
+def test_invalid_tiles_and_codes_are_refused(autoencoder, tiles, error):
     with pytest.raises(error, match="expected tiles"):
         autoencoder.reconstruct(tiles)
     with pytest.raises(TypeError, match="expected codes"):
@@ -323,13 +321,13 @@ def test_what_is_no_tile_or_code_is_misuse(autoencoder, tiles, error):
         (DigitDetector, "default", "is not a digit detector"),
     ],
 )
-def test_each_kind_of_model_says_what_it_is_when_taken_for_another(load, name, message):
+def test_model_of_another_kind_is_refused_by_its_kind(load, name, message):
     with pytest.raises(ModelError, match=message):
         load(name)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "decoder.onnx"])
-def test_a_changed_graph_is_noticed(copied, name):
+def test_changed_or_missing_graph_is_refused(copied, name):
     (copied / name).write_bytes((copied / name).read_bytes() + b"\0")
     with pytest.raises(ModelError, match=f"{name} was changed"):
         Reconstructor(copied)
@@ -338,7 +336,7 @@ def test_a_changed_graph_is_noticed(copied, name):
         Reconstructor(copied)
 
 
-def test_graphs_in_each_others_place_and_a_card_without_quantiles_are_noticed(copied):
+def test_swapped_graphs_and_a_card_without_quantiles_are_refused(copied):
     card = json.loads((copied / "model.json").read_text(encoding="utf-8"))
     shutil.copy(copied / "model.onnx", copied / "decoder.onnx")
     card["decoder_sha256"] = card["sha256"]

@@ -9,14 +9,14 @@ from digitlens.models import session
 from digitlens.models.session import Lazy, cores, open_session, share
 
 
-def test_what_is_no_graph_is_refused_in_one_line():
+def test_invalid_graph_is_refused_in_one_line():
     with pytest.raises(ModelError, match="bars is not a graph that onnxruntime can load") as caught:
         open_session(b"not a graph", name="bars")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 5), (1, 1), (3, 3)])
-def test_a_session_has_the_threads_asked_for_or_one_per_usable_core(
+def test_session_has_the_requested_threads_or_one_per_usable_core(
     folder, monkeypatch, asked, given
 ):
     monkeypatch.setattr(session, "cores", lambda: 5)
@@ -24,7 +24,7 @@ def test_a_session_has_the_threads_asked_for_or_one_per_usable_core(
     assert found.get_session_options().intra_op_num_threads == given
 
 
-def test_only_the_cores_that_this_process_may_use_count(monkeypatch):
+def test_only_cores_that_this_process_may_use_are_counted(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 4, 6}, raising=False)
     assert cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
@@ -33,7 +33,7 @@ def test_only_the_cores_that_this_process_may_use_count(monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_each_piece_is_worked_on_once_in_order_and_what_the_work_raises_is_raised(threads):
+def test_each_piece_is_processed_once_and_errors_are_raised(threads):
     done = []
     negated = share(lambda piece: done.append(piece) or -piece, range(9), threads)
     assert list(negated) == [*range(0, -9, -1)]
@@ -53,12 +53,12 @@ def test_each_piece_is_worked_on_once_in_order_and_what_the_work_raises_is_raise
     ("sizes", "even"),
     [([5, 5], True), ([5, 5, 5, 5], True), ([9, 5, 4], True), ([5, 5, 5], False), ([9, 1], False)],
 )
-def test_pieces_are_even_where_two_threads_end_together(sizes, even):
+def test_pieces_are_even_if_two_threads_end_together(sizes, even):
     assert session.is_even(sizes, 2) is even
     assert session.is_even(sizes, 1)
 
 
-def test_when_the_interpreter_ends_whoever_asks_works_alone(monkeypatch):
+def test_caller_does_all_work_when_the_interpreter_shuts_down(monkeypatch):
     def refuse(*_):
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 
@@ -66,7 +66,7 @@ def test_when_the_interpreter_ends_whoever_asks_works_alone(monkeypatch):
     assert share(str, range(4), 2) == ["0", "1", "2", "3"]
 
 
-def test_what_is_lazy_is_made_once_for_all_threads_and_not_before():
+def test_lazy_value_is_created_once_for_all_threads_on_first_use():
     made, meeting = [], threading.Barrier(4, timeout=10)
     lazy = Lazy(lambda: made.append(1) or object())
     assert not made
@@ -80,7 +80,7 @@ def test_what_is_lazy_is_made_once_for_all_threads_and_not_before():
     assert len(made) == 1
 
 
-def test_what_could_not_be_made_is_tried_again():
+def test_lazy_value_is_created_again_after_a_failure():
     results = iter([ValueError("not yet"), None])
 
     def make():
@@ -94,7 +94,7 @@ def test_what_could_not_be_made_is_tried_again():
     assert lazy() == 7
 
 
-def test_a_graph_that_does_not_fit_into_the_memory_is_not_called_damaged(monkeypatch):
+def test_graph_that_does_not_fit_in_memory_is_a_memory_error(monkeypatch):
     def fails(*_, **__):
         raise RuntimeError("std::bad_alloc")
 

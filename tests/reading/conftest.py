@@ -1,4 +1,4 @@
-"""The shipped reader, opened once, a digit detector that sees rectangles, and a bucket of S3."""
+"""The shipped reader, a digit detector that detects rectangles, and a fake S3 bucket."""
 
 import re
 import threading
@@ -23,10 +23,9 @@ from digitlens.reading.reader import DigitReader
 
 
 class Rectangles:
-    """A digit detector to which dark rectangles are digits: black is 0, gray 10 is 1, gray 90 is 9.
+    """A fake digit detector that reads dark rectangles by gray level: 0 is a 0, 10 a 1, 90 a 9.
 
-    ``pictures`` holds the shapes of what it was shown. Rectangles lower than ``lowest`` pixels are
-    not seen.
+    ``pictures`` records the shapes of its inputs. Rectangles lower than ``lowest`` are missed.
     """
 
     def __init__(self, lowest=1, score=0.9):
@@ -46,7 +45,7 @@ class Rectangles:
 
 
 def look_at(boxes, values, size, score=0.9):
-    """A look that found these digits, each of the other nine being 1 % probable."""
+    """Predictions of these digits, with a probability of 1 % for each of the other nine values."""
     count = len(values)
     return DigitPredictions(
         np.full(count, score, np.float32),
@@ -59,30 +58,30 @@ def look_at(boxes, values, size, score=0.9):
 
 @pytest.fixture(scope="session", name="look_at")
 def give_look_at():
-    """Makes a look out of boxes, values, the picture's height and width, and a score."""
+    """Builds predictions from boxes, values, the picture's height and width, and a score."""
     return look_at
 
 
 @pytest.fixture(scope="session")
 def rectangles():
-    """The class of digit detectors that see rectangles."""
+    """The class of the fake digit detector, ``Rectangles``."""
     return Rectangles
 
 
 @pytest.fixture(scope="session")
 def reader():
-    """The shipped reader, which no test may change."""
+    """The shipped reader, which tests must not modify."""
     return DigitReader(threads=1)
 
 
 @pytest.fixture(scope="session")
 def posteriors():
-    """Makes the posteriors of a line: see ``_posteriors``."""
+    """Builds the posteriors of a line: see ``_posteriors``."""
     return _posteriors
 
 
 def _posteriors(path, sure=0.9):
-    """float32[T, C]: the steps of a path, ``_`` for the blank, each so sure."""
+    """float32[T, C]; a step per character (``_`` is the blank), each with probability ``sure``."""
     rows = np.full((len(path), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
     for step, char in enumerate(path):
         rows[step, 0 if char == "_" else CLASS_OF[char]] = sure
@@ -91,12 +90,12 @@ def _posteriors(path, sure=0.9):
 
 @pytest.fixture(scope="session")
 def ctc():
-    """Sums over all ways through posteriors: see ``_ctc``."""
+    """Sums over all CTC alignments: see ``_ctc``."""
     return _ctc
 
 
 def _ctc(posteriors, chars):
-    """The probability of each text, summed over all ways along the steps."""
+    """The probability of each text, summed over all its alignments with the steps."""
     found = defaultdict(float)
     for path in product(range(posteriors.shape[1]), repeat=len(posteriors)):
         kept = [value for value, _ in groupby(path) if value]
@@ -106,9 +105,9 @@ def _ctc(posteriors, chars):
 
 
 class Bucket(ThreadingHTTPServer):
-    """A bucket that answers as S3 does, at least ``obstore``: each request is done whole or not.
+    """A fake of S3 as ``obstore`` uses it: each request is executed completely or not at all.
 
-    ``now`` is its clock; names in ``held`` are given to nobody before ``release`` is called.
+    ``now`` is its clock; reads of names in ``held`` wait until ``release`` is called.
     """
 
     daemon_threads = True
@@ -117,8 +116,8 @@ class Bucket(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.things, self.lock, self.now = {}, threading.Lock(), time.time
         self.held, self.asked, self.released = set(), set(), threading.Event()
-        self.lost = 0  # answers that never arrive, though what was asked for is done
-        self.conflicts = 0  # creations that are refused as if another was under way
+        self.lost = 0  # responses that are dropped although the request was executed
+        self.conflicts = 0  # creations that are refused as if another were in progress
         self.release = self.released.set
 
     def names(self, prefix=""):
@@ -126,7 +125,7 @@ class Bucket(ThreadingHTTPServer):
 
 
 class Answers(BaseHTTPRequestHandler):
-    """What a bucket answers."""
+    """Handles the requests to a bucket."""
 
     protocol_version = "HTTP/1.1"
 
@@ -192,7 +191,7 @@ class Answers(BaseHTTPRequestHandler):
         for name in self.server.names(prefix):
             if name <= after:
                 continue
-            if len(parts) == 10:  # of S3 a thousand
+            if len(parts) == 10:  # S3 lists a thousand
                 more = True
                 break
             last = name
@@ -225,7 +224,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def bucket(monkeypatch):
-    """A bucket at ``s3://bucket``, for this process and those that it starts."""
+    """A bucket at ``s3://bucket``, for this process and its child processes."""
     with Bucket() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -244,10 +243,10 @@ def bucket(monkeypatch):
 
 @pytest.fixture
 def wheels():
-    """Draws wheels of a meter."""
+    """Draws the wheels of a meter."""
 
     def draw(*places, apart=30, dark=False, noise=0.0, seed=0):
-        """uint8[N, 32, 24]; wheels of a meter, each at a digit or on its way to the next one."""
+        """uint8[N, 32, 24]; wheels of a meter, each at a digit or between two digits."""
         strip = Image.new("L", (24, 12 * apart), 200 if dark else 30)
         pen, font = ImageDraw.Draw(strip), ImageFont.load_default(22)
         for row in range(12):

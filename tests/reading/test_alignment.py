@@ -1,4 +1,4 @@
-"""Rows and columns of texts without rules."""
+"""Rows and columns of text without ruled lines."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from digitlens.reading.alignment import align
 
 
 def texts(rows, widths, *, gap=30.0, height=20.0, right=True):
-    """float[N, 4]; boxes of texts that fill columns to shares that differ."""
+    """float[N, 4]; boxes of texts, each filling 30 to 100 % of its column's width."""
     rng = np.random.default_rng(0)
     boxes, edges = [], np.r_[0, np.cumsum(np.array(widths) + gap)]
     for r in range(rows):
@@ -19,7 +19,7 @@ def texts(rows, widths, *, gap=30.0, height=20.0, right=True):
 
 
 def moved(boxes, x, y):
-    """The same sizes round other middles."""
+    """Boxes of the same sizes around other centres."""
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     middles = np.stack([x, y], axis=1)
     return np.concatenate([middles - half, middles + half], axis=1)
@@ -44,7 +44,7 @@ def narrowed(boxes):
 
 @pytest.mark.parametrize("change", [lambda boxes: boxes, turned, narrowed])
 @pytest.mark.parametrize("right", [True, False])
-def test_each_text_is_in_a_cell_of_its_own(change, right):
+def test_each_text_gets_its_own_cell(change, right):
     boxes = change(texts(8, [80, 120, 60, 100], right=right))
     grid = align(boxes)
     assert grid is not None
@@ -57,14 +57,14 @@ def test_each_text_is_in_a_cell_of_its_own(change, right):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(8, 3), (3, None)])
-def test_narrow_gaps_part_columns_of_many_rows(rows, columns):
+def test_narrow_gaps_separate_columns_only_with_enough_rows(rows, columns):
     boxes = texts(rows, [80, 60, 60], gap=9.0)
     boxes[::3, 0], boxes[1::3, 0], boxes[2::3, 0] = 0, 89, 158  # all fill their columns
     grid = align(boxes)
     assert (grid and grid.shape[1]) == columns
 
 
-def test_the_number_of_columns_may_be_known():
+def test_number_of_rows_and_columns_can_be_given():
     boxes = texts(6, [80, 60, 60], gap=8.0)
     assert align(boxes, columns=3).shape == (6, 3)
     assert align(boxes, 6, 3).shape == (6, 3)
@@ -74,5 +74,5 @@ def test_the_number_of_columns_may_be_known():
 
 
 @pytest.mark.parametrize("boxes", [texts(1, [80, 60]), texts(5, [80])])
-def test_a_line_or_a_list_is_no_table(boxes):
+def test_a_single_row_or_column_is_not_a_table(boxes):
     assert align(boxes) is None

@@ -20,7 +20,7 @@ def results(done):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5, None])
-def test_results_come_in_order_whoever_is_done_first(workers):
+def test_results_keep_the_input_order(workers):
     def work(number):
         time.sleep(0.002 * (number % 3 == 0))
         return number**2
@@ -29,12 +29,12 @@ def test_results_come_in_order_whoever_is_done_first(workers):
     assert [thing for thing, _ in ordered_map(work, "abc"[:0], workers)] == []
 
 
-def test_several_are_worked_on_at_once():
-    meeting = threading.Barrier(3, timeout=WAIT)  # nobody leaves before three are there
+def test_items_are_processed_concurrently():
+    meeting = threading.Barrier(3, timeout=WAIT)  # opens only when three threads wait
     assert len(results(ordered_map(lambda _: meeting.wait(), range(6), 3))) == 6
 
 
-def test_one_worker_needs_no_thread_and_nothing_is_done_ahead():
+def test_one_worker_runs_in_the_calling_thread_without_prefetching():
     taken = []
     done = ordered_map(lambda _: threading.get_ident(), map(taken.append, count()), 1)
     assert not taken
@@ -43,7 +43,7 @@ def test_one_worker_needs_no_thread_and_nothing_is_done_ahead():
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_a_stream_without_end_is_taken_a_few_ahead(workers):
+def test_unbounded_stream_is_read_only_a_few_items_ahead(workers):
     taken = []
     things = (taken.append(k) or k for k in count())
     done = ordered_map(lambda thing: thing, things, workers)
@@ -55,7 +55,7 @@ def test_a_stream_without_end_is_taken_a_few_ahead(workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_belongs_to_its_thing(workers):
+def test_error_is_returned_with_its_item(workers):
     def work(number):
         return 12 // number
 
@@ -66,7 +66,7 @@ def test_an_error_belongs_to_its_thing(workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_of_the_stream_is_raised_to_whoever_asks(workers):
+def test_error_of_the_input_stream_is_raised_to_the_consumer(workers):
     def things():
         yield 1
         raise OSError("the folder is gone")
@@ -75,7 +75,7 @@ def test_an_error_of_the_stream_is_raised_to_whoever_asks(workers):
         list(ordered_map(str, things(), workers))
 
 
-def test_what_was_not_begun_when_it_is_closed_never_is():
+def test_closing_discards_items_not_yet_started():
     begun, go_on = [], threading.Event()
 
     def work(number):
@@ -86,7 +86,7 @@ def test_what_was_not_begun_when_it_is_closed_never_is():
     next(done)
     start = time.monotonic()
     done.close()
-    assert time.monotonic() - start < WAIT / 2  # what was begun is not waited for
+    assert time.monotonic() - start < WAIT / 2  # does not wait for running work
     go_on.set()
     for thread in threading.enumerate():
         if thread.name.startswith("digitlens-read"):
@@ -102,7 +102,7 @@ def test_threads_end_with_the_stream():
     assert not any(thread.is_alive() for thread in left)
 
 
-def test_as_many_work_as_there_are_cores_for_the_process(monkeypatch):
+def test_default_number_of_workers_is_the_number_of_cores(monkeypatch):
     monkeypatch.setattr(batch, "cores", lambda: 1)
     assert [each.result() for _, each in ordered_map(lambda _: threading.get_ident(), "ab")] == [
         threading.get_ident()
@@ -115,7 +115,7 @@ HERE = "here"
 
 
 def work(thing):
-    """What a process beside this one does: tells what it was given, and who it is."""
+    """The work of a worker process: returns its input and its process id, or fails on demand."""
     if thing == "fail":
         raise ZeroDivisionError("of this one alone")
     if thing == "end":
@@ -140,7 +140,7 @@ def here(_):
 
 
 def started(pool):
-    """The pool, when its processes are ready."""
+    """Starts a pool and waits until its processes are ready."""
     pool.start()
     end = time.monotonic() + WAIT
     while not all(worker.ready() for worker in pool._workers):
@@ -151,7 +151,7 @@ def started(pool):
 
 @pytest.fixture(scope="module", autouse=True)
 def findable():
-    """Processes beside this one import this module, by the name that pytest gives it."""
+    """Lets worker processes import this module under the name that pytest gives it."""
     sys.path.insert(0, str(Path(__file__).parents[2]))
     yield
     sys.path.pop(0)
@@ -164,13 +164,13 @@ def pool():
     pool.close()
 
 
-def test_everything_is_done_here_before_it_is_started():
+def test_pool_runs_work_in_this_process_until_started():
     pool = ProcessPool(here, prepare, 2)
     assert [pool(thing) for thing in range(3)] == [HERE] * 3
     pool.close()
 
 
-def test_things_are_done_elsewhere_in_order_by_all_of_them(pool):
+def test_started_pool_uses_all_its_processes_and_keeps_the_order(pool):
     done = [future.result() for _, future in ordered_map(pool, range(60), 2)]
     assert [thing for thing, _ in done] == list(range(60))
     processes = {process for _, process in done}
@@ -178,12 +178,12 @@ def test_things_are_done_elsewhere_in_order_by_all_of_them(pool):
     assert os.getpid() not in processes
 
 
-def test_what_cannot_be_sent_is_done_here(pool):
+def test_unpicklable_input_is_processed_in_this_process(pool):
     assert pool(threading.Lock()) == HERE
     assert pool(1) != HERE
 
 
-def test_an_error_of_a_process_belongs_to_its_thing(pool):
+def test_error_in_a_worker_process_is_raised_for_its_item(pool):
     with pytest.raises(ZeroDivisionError, match="of this one alone"):
         pool("fail")
     with pytest.raises(RuntimeError, match="function"):
@@ -191,12 +191,12 @@ def test_an_error_of_a_process_belongs_to_its_thing(pool):
     assert pool("next")[0] == "next"
 
 
-def test_an_interruption_is_not_for_them(pool):
+def test_worker_processes_ignore_ctrl_c(pool):
     assert pool("interrupted")[0] == "interrupted"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="ends processes in another way")
-def test_who_ends_before_its_work_is_named_and_the_others_go_on():
+def test_dead_worker_process_is_reported_and_the_others_continue():
     pool = started(ProcessPool(here, prepare, 2))
     with pytest.raises(WorkerError, match=r"signal 15.*fewer workers"):
         pool("end")
@@ -207,14 +207,14 @@ def test_who_ends_before_its_work_is_named_and_the_others_go_on():
     pool.close()
 
 
-def test_why_it_cannot_begin_is_said():
+def test_startup_error_of_a_worker_process_is_raised():
     pool = started(ProcessPool(here, prepare_in_vain, 1))
     with pytest.raises(ModelError, match="the model is gone"):
         pool(1)
     pool.close()
 
 
-def test_closing_ends_what_is_begun_at_once():
+def test_closing_the_pool_stops_running_work_at_once():
     pool = started(ProcessPool(here, prepare, 2))
     done = ordered_map(pool, ["long", "long"], 2)
     worker = threading.Thread(target=lambda: list(done))

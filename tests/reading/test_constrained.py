@@ -1,4 +1,4 @@
-"""Numbers read again in the light of what is known of them."""
+"""Re-reading numbers under constraints."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ SIZE = (600, 200)
 
 
 def chances(value, second=None):
-    """91 % for one value; or 52 % for it and 40 % for the second one."""
+    """float32[10]; 91 % for one value, or 52 % for it and 40 % for a second one."""
     row = np.full(10, 0.01, np.float32)
     row[value] = 0.91 if second is None else 0.52
     if second is not None:
@@ -26,7 +26,7 @@ def chances(value, second=None):
 
 @pytest.fixture
 def read(view_of):
-    """Reads digits given as value (or two values), x, y and confidence, with what is expected."""
+    """Reads digits, each a value (or two), x, y and confidence, under a constraint."""
 
     def reading(expect, *rows):
         boxes = [[x, y, x + 20, y + 40] for _, x, y, _ in rows]
@@ -39,7 +39,7 @@ def read(view_of):
 
 
 def told(layout):
-    """The digits of each line with the first letters of their statuses: ``1d 2u 3r``."""
+    """The digits of each line with the initials of their statuses: ``1d 2u 3r``."""
     return [" ".join(f"{d.value}{d.status[0]}" for d in line) for line in layout.lines]
 
 
@@ -56,13 +56,13 @@ def told(layout):
         ("range 80..90", [((3, 8), 0, 10, 0.9), (5, 30, 10, 0.9)], "8d 5d"),
     ],
 )
-def test_what_is_known_chooses_among_what_is_seen(read, expect, rows, wanted):
+def test_constraint_selects_among_the_candidates(read, expect, rows, wanted):
     layout, said = read(expect, *rows)
     assert told(layout) == [wanted]
     assert said.fulfilled
 
 
-def test_a_digit_says_what_it_was_read_as_and_the_answer_what_decided(read):
+def test_reasons_name_the_original_reading_and_the_deciding_constraint(read):
     layout, said = read("2; luhn", (1, 0, 10, 0.9), ((3, 8), 30, 10, 0.9), (7, 60, 10, 0.2))
     assert [digit.reason.split(",")[0] for digit in layout.lines[0]] == [
         "",
@@ -76,13 +76,13 @@ def test_a_digit_says_what_it_was_read_as_and_the_answer_what_decided(read):
     assert layout.lines[0][1].reason == "more than the digits that were expected"
 
 
-def test_what_is_far_from_what_is_seen_is_not_sure(read):
+def test_improbable_value_forced_by_a_constraint_is_unsure(read):
     layout, said = read("[3]", (8, 0, 10, 0.9))
     assert (told(layout), said.decided_by) == (["3u"], ("[3]",))
     assert layout.lines[0][0].confidence < 0.5
 
 
-def test_where_nothing_agrees_all_stays_but_unsure(read):
+def test_reading_is_kept_as_unsure_when_nothing_fits_the_constraint(read):
     layout, said = read("5", (1, 0, 10, 0.9), (2, 30, 10, 0.9))
     assert told(layout) == ["1u 2u"]
     assert layout.lines[0][0].reason == "no number found that is as expected: 5"
@@ -91,7 +91,7 @@ def test_where_nothing_agrees_all_stays_but_unsure(read):
     assert read("5")[0].lines == ()
 
 
-def test_boxes_that_stand_alone_are_one_number_over_lines(read):
+def test_separate_digits_on_several_lines_form_one_number(read):
     rows = [(1, 0, 10, 0.9), ((2, 7), 80, 10, 0.9), (3, 0, 100, 0.9), (4, 160, 100, 0.3)]
     layout, said = read("17##", *rows)
     assert told(layout) == ["1d 7d", "3d 4d"]
@@ -99,7 +99,7 @@ def test_boxes_that_stand_alone_are_one_number_over_lines(read):
 
 
 def on_a_line(view_of, text, faint=()):
-    """A view without places for digits in ``faint``: step and probability each, of a 5."""
+    """A view of a line; ``faint`` adds 5s that have no place: step and probability of each."""
     rows = np.full((4 * len(text) + 2, CLASSES), 1e-4, np.float32)
     rows[:, 0] = 1
     for number, char in enumerate(text):
@@ -132,7 +132,7 @@ def spelled(view, expect):
     return text, told(layout), said.decided_by, layout
 
 
-def test_a_digit_that_is_but_in_the_posteriors_is_found_if_it_is_expected(view_of):
+def test_digit_seen_only_in_the_posteriors_is_found_when_expected(view_of):
     view = on_a_line(view_of, "12", faint=[(4, 0.2)])
     text, digits, decided, layout = spelled(view, "3")
     assert (text, digits, decided) == ("", ["1d 5d 2d"], ("3",))
@@ -142,7 +142,7 @@ def test_a_digit_that_is_but_in_the_posteriors_is_found_if_it_is_expected(view_o
     assert spelled(view, "2")[1] == ["1d 2d"]
 
 
-def test_marks_and_letters_are_read_where_a_constraint_knows_them(view_of):
+def test_marks_and_letters_are_read_when_the_constraint_allows_them(view_of):
     assert spelled(on_a_line(view_of, "12.5"), "range 0..20")[:3] == ("12.5", ["1d 2d 5d"], ())
     assert spelled(on_a_line(view_of, "-12.5"), "range -20..20")[0] == "-12.5"
     assert spelled(on_a_line(view_of, "No - 12."), "range -20..20")[:3] == ("12", ["1d 2d"], ())

@@ -45,12 +45,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "number"), [(t, n) for t, all_ in KEPT.items() for n in all_])
-def test_numbers_that_keep_a_constraint(text, number):
+def test_number_satisfies_the_constraint(text, number):
     assert keeps(parse(text), number)
 
 
 @pytest.mark.parametrize(("text", "number"), [(t, n) for t, all_ in BROKEN.items() for n in all_])
-def test_numbers_that_break_a_constraint(text, number):
+def test_number_violates_the_constraint(text, number):
     assert not keeps(parse(text), number)
 
 
@@ -75,12 +75,12 @@ def test_numbers_that_break_a_constraint(text, number):
         ([], "found nothing"),
     ],
 )
-def test_what_is_no_constraint_or_contradicts_another_is_refused(text, found):
+def test_invalid_or_contradictory_constraints_are_refused(text, found):
     with pytest.raises(ValueError, match=found):
         Expectation.of(text)
 
 
-def test_what_many_constraints_contradict_is_looked_for_with_bounded_effort(monkeypatch):
+def test_search_for_contradictions_is_bounded(monkeypatch):
     steps = []
     step = Expectation.step
     monkeypatch.setattr(Expectation, "step", lambda *told: (steps.append(1), step(*told))[1])
@@ -88,7 +88,7 @@ def test_what_many_constraints_contradict_is_looked_for_with_bounded_effort(monk
     assert len(steps) < 10_000
 
 
-def test_ranges_hold_of_one_value():
+def test_several_ranges_apply_to_the_same_value():
     both = Expectation.of(["range 0..10", ">= 7"])
 
     def accepted(text):
@@ -101,7 +101,7 @@ def test_ranges_hold_of_one_value():
     assert {text: accepted(text) for text in told} == told
 
 
-def test_several_constraints_all_hold_and_are_written_as_given():
+def test_combined_constraints_all_apply_and_keep_their_text():
     both = Expectation.of(["5", "luhn", "range 1..99999"])
     assert both.text == "5; luhn; range 1..99999"
     assert both == Expectation.of(both.text)
@@ -111,7 +111,7 @@ def test_several_constraints_all_hold_and_are_written_as_given():
     assert Expectation.of(None) is None
 
 
-def test_a_text_that_was_a_pattern_before_still_is():
+def test_texts_that_used_to_be_patterns_still_are():
     for text in ("##;##", "Nr. 12##", "20##", "[0-2]#:[0-5]#"):
         assert parse(text) == Pattern.parse(text)
         assert Expectation.of(text).constraints == (Pattern.parse(text),)
@@ -138,7 +138,7 @@ def test_an_allowed_value_is_written_as_in_the_list():
         ("12:30", [(1,), (2,), (3,), (0,)]),
     ],
 )
-def test_patterns(text, places):
+def test_pattern_lists_the_digits_allowed_at_each_position(text, places):
     assert Pattern.parse(text).places == tuple(places)
 
 
@@ -161,7 +161,7 @@ def test_patterns(text, places):
         ("[^5]", r"\[\^5\] is not a set"),
     ],
 )
-def test_what_is_no_pattern_is_refused_with_what_is_allowed(text, reason):
+def test_invalid_pattern_is_refused_with_the_allowed_syntax(text, reason):
     with pytest.raises(ValueError, match=reason) as refused:
         Pattern.parse(text)
     assert "# is any digit" in str(refused.value)

@@ -1,4 +1,4 @@
-"""From the posteriors of a line to its characters."""
+"""Decoding the posteriors of a line into characters."""
 
 import numpy as np
 import pytest
@@ -22,24 +22,24 @@ from digitlens.reading.decode import (
     ("path", "text"),
     [("____", ""), ("_1_2", "12"), ("11_1", "11"), ("1112", "12"), ("-_3.5", "-3.5"), ("7", "7")],
 )
-def test_repetitions_are_one_character_and_a_blank_parts_two(posteriors, path, text):
+def test_repeated_characters_collapse_unless_a_blank_separates_them(posteriors, path, text):
     symbols = decode(posteriors(path))
     assert symbols.text == text
     assert len(symbols) == len(text)
     assert symbols.confidence == pytest.approx(0.9)
 
 
-def test_a_character_stands_in_the_middle_of_its_steps(posteriors):
+def test_character_is_centred_on_its_steps(posteriors):
     assert decode(posteriors("__44__")).centres == pytest.approx([3 * STRIDE])
 
 
-def test_a_character_has_the_posteriors_of_its_surest_step(posteriors):
+def test_character_has_the_posteriors_of_its_most_confident_step(posteriors):
     rows = posteriors("44")
     rows[1, CLASS_OF["4"]] = 0.99
     assert decode(rows).confidence == pytest.approx([0.99])
 
 
-def test_evidence_is_that_of_the_step_with_most_digits(posteriors):
+def test_evidence_comes_from_the_step_with_the_most_digit_probability(posteriors):
     rows = posteriors("_a3_", sure=0.8)
     found = digit_evidence(rows, 0, 4 * STRIDE)
     assert found.values.argmax() == 3
@@ -48,42 +48,42 @@ def test_evidence_is_that_of_the_step_with_most_digits(posteriors):
 
 
 def pairs(gaps, said, seed=0):
-    """Gaps of a page's pairs of digits, which they are, and what the recogniser says of a space."""
+    """Gaps between pairs of digits, the digits, and the recogniser's probabilities of a space."""
     gaps, said = np.array(gaps, float), np.array(said, float)
     return gaps, np.random.default_rng(seed).integers(0, 10, (2, len(gaps))), said
 
 
-def test_whole_pixels_make_no_space_in_even_print():
+def test_rounding_to_pixels_makes_no_space_in_even_print():
     found = space_chances(*pairs([0.1, 0.2] * 30 + [0.38, 0.35], [0.0] * 60 + [0.8, 0.6]))
     assert found.max() < 0.5
 
 
-def test_a_page_with_narrow_spaces_has_them_where_they_are_hardly_seen():
+def test_faint_spaces_are_found_on_a_page_with_narrow_spaces():
     gaps = [0.1] * 200 + [0.38] * 12
     found = space_chances(*pairs(gaps, [0.0] * 200 + [0.95] * 10 + [0.2, 0.1]))
     assert (found > 0.5).tolist() == [gap > 0.2 for gap in gaps]
 
 
-def test_a_digit_that_stands_far_from_all_others_makes_no_spaces():
+def test_a_digit_that_always_has_wide_gaps_makes_no_spaces():
     gaps, sides, said = pairs([0.12] * 80, [0.0] * 80)
     gaps[sides[1] == 1] += 0.3
     said[np.flatnonzero(sides[1] == 1)[0]] = 0.8
     assert space_chances(gaps, sides, said).max() < 0.5
 
 
-def test_what_the_recognizer_hardly_sees_is_no_space_however_wide_a_gap():
+def test_wide_gap_is_no_space_if_the_recogniser_sees_none():
     found = space_chances(*pairs([0.1] * 60 + [0.9], [0.0] * 60 + [0.01]))
     assert found[-1] == 0
 
 
 @pytest.mark.parametrize("count", [1, 4, 60])
-def test_few_gaps_or_uneven_ones_leave_it_to_the_recognizer(count):
+def test_recogniser_decides_when_gaps_are_few_or_uneven(count):
     gaps, sides, said = pairs(np.random.default_rng(1).uniform(0, 0.6, count), [0.05] * count)
     said[0] = 0.95
     assert (space_chances(gaps, sides, said) > 0.5).tolist() == (said > 0.5).tolist()
 
 
-def test_where_a_letter_is_read_a_digit_is_likely_only_if_letters_are_ruled_out():
+def test_digit_read_as_a_letter_is_likely_only_if_letters_are_ruled_out():
     row = np.zeros((1, CLASSES), np.float32)
     row[0, [CLASS_OF["O"], CLASS_OF["0"], CLASS_OF["."]]] = 0.9, 0.09, 0.01
     found = digit_evidence(row, 0, STRIDE)
@@ -91,7 +91,7 @@ def test_where_a_letter_is_read_a_digit_is_likely_only_if_letters_are_ruled_out(
     assert found.numeric == pytest.approx(0.9, abs=0.01)
 
 
-def test_evidence_beyond_the_line_is_that_of_its_end(posteriors):
+def test_evidence_beyond_the_line_comes_from_its_end(posteriors):
     rows = posteriors("__5", sure=0.8)
     assert digit_evidence(rows, 100 * STRIDE, 120 * STRIDE).values.argmax() == 5
 
@@ -104,7 +104,7 @@ def joined(posteriors, chars):
 
 
 @pytest.mark.parametrize("expect", ["2", "3", "1#", "one of 17, 71, 717", "luhn"])
-def test_a_search_finds_the_odds_of_ctc_for_what_is_allowed(ctc, expect):
+def test_search_returns_the_ctc_odds_of_allowed_texts(ctc, expect):
     random = np.random.default_rng(3)
     allowed = Expectation.of(expect)
     for _ in range(5):
@@ -120,7 +120,7 @@ def test_a_search_finds_the_odds_of_ctc_for_what_is_allowed(ctc, expect):
             assert list(each.steps) == sorted(set(each.steps))
 
 
-def test_steps_that_are_apart_may_hold_the_same_character_twice():
+def test_separate_steps_can_repeat_a_character():
     steps = [Step((("7", 0.9),), 0.1, 0.1) for _ in range(3)]
     [best] = search(steps, Expectation.of("3"))
     assert (best.text, best.steps) == ("777", (0, 1, 2))
@@ -128,8 +128,8 @@ def test_steps_that_are_apart_may_hold_the_same_character_twice():
     assert search(steps, Expectation.of("4")) == []
 
 
-def test_a_check_digit_far_on_decides_what_came_first():
-    """The right first digit is the last of ten, after more than the beam is wide."""
+def test_check_digit_decides_an_earlier_digit():
+    """The right first digit ranks last of ten, which is more than the beam is wide."""
     chances = [*((digit, 0.1 + 0.001 * int(digit)) for digit in "987654320"), ("1", 0.05)]
     steps = [Step(tuple(chances), 0.05, 0.05)]
     steps.append(Step((("8", 0.99),), 0.01, 0.01))
@@ -137,7 +137,7 @@ def test_a_check_digit_far_on_decides_what_came_first():
     assert found[0].text == "18"
 
 
-def test_letters_around_a_number_cost_nothing_and_within_it_much():
+def test_letters_are_free_around_a_number_and_costly_within_it():
     def seen(text):
         return [Step(((c, 0.99),), 0.01, 0.01 if c.isdigit() else 1.0) for c in text]
 
@@ -159,23 +159,23 @@ def test_letters_around_a_number_cost_nothing_and_within_it_much():
         ("1.5g 12Z4 1ZZ.5 Z.5", "1.5g 12Z4 1ZZ.5 Z.5"),  # units, codes, words, too few digits
     ],
 )
-def test_letters_in_numbers_are_the_digits_that_they_look_like(posteriors, read, meant):
+def test_letters_in_numbers_become_the_digits_they_look_like(posteriors, read, meant):
     assert spelled(posteriors, read, 0.05) == meant
 
 
-def test_a_letter_that_hardly_looks_like_a_digit_stays_in_a_number(posteriors):
+def test_letter_in_a_number_stays_if_a_digit_is_improbable(posteriors):
     assert spelled(posteriors, "1O", 0.005) == "1O"
 
 
 def spelled(posteriors, text, chance):
-    """What is read where some letters may be digits with a chance."""
+    """The text read when O, l, Z and g may be digits with the given probability."""
     rows = posteriors("_".join(text))
     for char, digit in ("O0", "l1", "Z2", "g9"):
         rows[rows[:, CLASS_OF[char]] > 0.5, CLASS_OF[digit]] = chance
     return decode(with_numerals(rows, decode(rows))).text
 
 
-def test_texts_that_are_likely_have_the_odds_of_ctc(ctc):
+def test_likely_texts_have_their_ctc_odds(ctc):
     random = np.random.default_rng(5)
     rows = np.zeros((5, CLASSES), np.float32)
     rows[:, [BLANK, *map(CLASS_OF.get, "17/")]] = random.dirichlet([0.6] * 4, size=5)

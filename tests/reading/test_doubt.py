@@ -1,4 +1,4 @@
-"""Which numbers are doubted, by how the others of a page are written and by where digits stand."""
+"""Which numbers are doubted, from the notation of other numbers and the positions of digits."""
 
 from dataclasses import replace
 
@@ -26,10 +26,7 @@ def spots(text, y=0, x=0, confidence=0.999):
 
 
 def seen(number, *steps):
-    """A number with what the recogniser says of each character, given as its chances, and blanks.
-
-    By default each is what it is.
-    """
+    """A number with recogniser steps: per character its probabilities, overridden, and a blank."""
     steps = steps or [{}] * len(number)
     return [
         replace(spot, steps=rows({spot.char: spot.confidence} | chances, {}))
@@ -72,15 +69,15 @@ def digits_of(*numbers):
         ("06.12", ".2"),
     ],
 )
-def test_numbers_that_are_written_alike_have_one_form(text, way):
+def test_numbers_in_the_same_notation_have_one_form(text, way):
     assert form(text) == way
 
 
-def test_what_is_not_written_as_is_known_has_no_form():
+def test_number_contradicting_the_known_notation_has_no_form():
     assert form("12.50", Notation.of(decimal=",")) == "none"
 
 
-def test_a_lone_number_has_no_cents_because_its_digits_differ_a_little():
+def test_slightly_smaller_digits_are_cents_only_among_prices():
     number = spots("281")
     for k in (1, 2):
         box = number[k].box
@@ -90,14 +87,14 @@ def test_a_lone_number_has_no_cents_because_its_digits_differ_a_little():
 
 
 @pytest.mark.parametrize(("others", "doubted"), [((), False), ((spots("7", x=90),), True)])
-def test_wide_gaps_are_doubted_only_where_something_is_near(others, doubted):
+def test_wide_gaps_are_doubted_only_with_something_nearby(others, doubted):
     wide = [replace(one, box=Box(30 * k, 0, 30 * k + 9, 20)) for k, one in enumerate(spots("123"))]
     page = PageNumbers([wide, *others])
     signs = page.signs(0, page.rewritings(0, digits_of(wide))[0], 1.0)
     assert (signs[SIGNS.index("near")] > 0) == doubted
 
 
-def test_others_support_the_form_that_they_have():
+def test_numbers_support_the_form_they_share():
     page = PageNumbers(
         [spots(text, 40 * y) for y, text in enumerate(("1.50", "2.50", "3.50", "4,50"))]
     )
@@ -107,7 +104,7 @@ def test_others_support_the_form_that_they_have():
     assert PageNumbers([spots("1.50")]).support(0, ".2") == (0, 0)
 
 
-def test_a_number_has_itself_and_its_changes_as_rewritings():
+def test_rewritings_begin_with_the_number_itself():
     number = seen(spots("1/5", confidence=0.8), {}, {"/": 0.6, ".": 0.3}, {})
     page = PageNumbers([number])
     texts = [each.text for each in page.rewritings(0, digits_of(number))]
@@ -127,7 +124,7 @@ def test_a_number_has_itself_and_its_changes_as_rewritings():
         ("121.50", rows({"2": 0.6}, {}), "11.50", ("1", "", "1", ".", "5", "0")),
     ],
 )
-def test_a_number_is_looked_at_as_the_recogniser_may_see_it(text, steps, wanted, chars):
+def test_rewritings_follow_the_alternatives_of_the_recogniser(text, steps, wanted, chars):
     number = seen(spots(text))
     number[1] = replace(number[1], steps=steps)
     page = PageNumbers([number])
@@ -136,7 +133,7 @@ def test_a_number_is_looked_at_as_the_recogniser_may_see_it(text, steps, wanted,
     assert 0.2 < np.exp(found[wanted].features[COSTS.index("recognizer")]) < 1.1
 
 
-def test_what_the_form_of_others_asks_for_may_be_unseen():
+def test_form_of_other_numbers_is_tried_without_support_of_the_recogniser():
     numbers = [seen(spots(text, 40 * y)) for y, text in enumerate(("1250", "3.75", "4.20"))]
     page = PageNumbers(numbers)
     found = {each.text: each for each in page.rewritings(0, digits_of(*numbers))}
@@ -148,7 +145,7 @@ def test_what_the_form_of_others_asks_for_may_be_unseen():
     [((100, 100, 100, 92), 1), ((100, 100, 100, 100), 0.0), ((90, 70, 110, 92), 0)],
 )
 @pytest.mark.parametrize("tilt", [-3, 0, 3])
-def test_what_ends_before_the_edge_of_its_column_may_have_lost_its_end(ends, short, tilt):
+def test_number_short_of_the_edge_of_its_column_may_have_lost_its_end(ends, short, tilt):
     numbers = [
         spots(text, 40 * y, end - 10 * len(text) + tilt * y)
         for y, (end, text) in enumerate(zip(ends, ("1.50", "12.50", "3.75", "14.20"), strict=True))
@@ -166,7 +163,7 @@ def test_what_ends_before_the_edge_of_its_column_may_have_lost_its_end(ends, sho
         ("1.45932", ("3,75", "4,20"), "1.459,32"),
     ],
 )
-def test_a_number_is_looked_at_in_the_forms_of_its_column(text, others, wanted):
+def test_number_is_rewritten_in_the_forms_of_its_column(text, others, wanted):
     numbers = [spots(each, 40 * y) for y, each in enumerate((text, *others))]
     page = PageNumbers(numbers)
     assert wanted in {each.text for each in page.rewritings(0, digits_of(*numbers))}
@@ -177,7 +174,7 @@ def test_a_number_is_looked_at_in_the_forms_of_its_column(text, others, wanted):
 
 @pytest.mark.parametrize("slope", [-3, 0, 3])
 @pytest.mark.parametrize(("high", "likely"), [(0, False), (11, True)])
-def test_small_high_digits_are_likely_cents_on_a_slanted_tag_too(slope, high, likely):
+def test_small_raised_digits_are_likely_cents_even_on_a_slanted_tag(slope, high, likely):
     boxes = [Box(20 * k, 50 + slope * k, 20 * k + 16, 90 + slope * k) for k in range(3)]
     for k in (3, 4):
         bottom = 90 if not high else 70
@@ -199,7 +196,7 @@ def test_small_high_digits_are_likely_cents_on_a_slanted_tag_too(slope, high, li
         ("19052016", ("3.75", "4.20", "9.15"), False),  # too long
     ],
 )
-def test_amounts_whose_mark_was_missed_are_told_by_currency_and_column(text, others, priced):
+def test_amount_with_a_missed_mark_is_recognised_by_currency_or_column(text, others, priced):
     numbers = [spots(each, 40 * y) for y, each in enumerate((text, *others))]
     assert PageNumbers(numbers).is_priced(0) == priced
 
@@ -211,7 +208,7 @@ def test_a_number_without_a_mark_may_have_cents(text, count):
     assert len(unmarked(spots(text))) == count
 
 
-def test_a_neighbour_far_away_is_no_part_of_a_number():
+def test_distant_neighbour_is_not_part_of_a_number():
     page = PageNumbers([spots("27"), spots("35", x=35), spots("48", x=400)])
     assert page.near(0) < 1 < page.near(2)
     assert page.with_next(0) == "2735"

@@ -1,4 +1,4 @@
-"""Scores made one probability."""
+"""Fusion of the networks' scores into one probability."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_an_unfitted_fusion_follows_the_networks(scores):
     assert (np.diff(confidence) <= 0).all()
 
 
-def test_columns_are_finite_whatever_a_network_is_certain_of(scores):
+def test_inputs_are_finite_when_networks_are_certain(scores):
     certain = Scores(
         scores.places, np.eye(10, dtype=np.float32)[[0, 0, 0]], np.zeros(3, np.float32)
     )
@@ -37,12 +37,12 @@ def test_columns_are_finite_whatever_a_network_is_certain_of(scores):
     assert np.isfinite(opinions(certain)).all()
 
 
-def test_a_fitted_network_outweighs_what_the_others_say(scores):
+def test_fitted_layers_can_follow_the_classifier_alone(scores):
     layers = {**EMPTY, "existing": np.array([[0.0], [-2.0]])}
     unmoved = Fusion(layers=layers).fuse(scores)
     assert unmoved.existence == pytest.approx(1 / (1 + np.exp(2)), abs=1e-6)
     assert unmoved.probabilities == pytest.approx(Fusion().fuse(scores).probabilities)
-    # A hidden number that grows with the classifier's logarithm of the value, whatever the others.
+    # A hidden unit that grows with the classifier's log-probability and ignores the others.
     first = np.zeros_like(EMPTY["first"])
     first[NETWORKS.index("classifier")], first[-1] = 1, 10
     heard = {**layers, "first": first, "second": np.array([[9.0], [0.0]])}
@@ -52,7 +52,7 @@ def test_a_fitted_network_outweighs_what_the_others_say(scores):
     assert found.probabilities.argmax(axis=1).tolist() == [2, 2, 2]
 
 
-def test_a_fusion_comes_back_from_its_card(scores):
+def test_fusion_survives_a_round_trip_through_its_card(scores):
     fusion = Fusion((0.2, 0.9, 0.1), EMPTY)
     known = json.loads(json.dumps(fusion.as_dict()))
     for one, other in zip(Fusion.from_dict(known).fuse(scores), fusion.fuse(scores), strict=True):

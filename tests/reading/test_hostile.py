@@ -1,15 +1,15 @@
-"""Whatever is on a page, the reader answers with a reading; files are the tests of imaging."""
+"""The reader returns a valid reading of any page; files are tested in tests/imaging."""
 
 import numpy as np
 import pytest
 
 from digitlens.results import Reading
 
-MOST_SURE = 1 / 12  # share of noise pages on which anything at all may be stated as sure
+MOST_SURE = 1 / 12  # fraction of noise pages on which any digit may be stated as sure
 
 
 def is_whole(reading):
-    """Whether a reading holds what it should, wherever it comes from."""
+    """Whether the boxes, probabilities, statuses and reasons of a reading are valid."""
     return isinstance(reading, Reading) and all(
         0 <= digit.box.x0 < digit.box.x1 <= reading.width
         and 0 <= digit.box.y0 < digit.box.y1 <= reading.height
@@ -23,7 +23,7 @@ def is_whole(reading):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (28, 28, 3), (2, 4000, 3), (3, 2)])
 @pytest.mark.parametrize("level", [None, 0, 255])
-def test_pages_of_a_pixel_and_strips_are_read(reader, shape, level):
+def test_single_pixels_and_strips_are_read(reader, shape, level):
     random = np.random.default_rng(0)
     page = random.integers(0, 256, shape, np.uint8) if level is None else np.full(shape, level)
     reading = reader.read(page.astype(np.uint8))
@@ -45,7 +45,7 @@ def test_pages_of_one_colour_hold_no_digits(reader, colour):
 
 
 def noise_pages():
-    """Grain, specks, blots and stripes, none of which a person would read."""
+    """Grain, specks, blots and stripes, without anything that a person would read."""
     random = np.random.default_rng(0)
     for k, shape in enumerate([(120, 180), (150, 150), (200, 90)] * 2):
         yield random.integers(0, 256, shape)
@@ -57,14 +57,14 @@ def noise_pages():
 
 
 def blurred(noise, reach):
-    """Noise without what is finer than so many pixels, with a deviation of 1."""
+    """Noise blurred by a Gaussian of ``reach`` pixels, with a standard deviation of 1."""
     rows, columns = (np.fft.fftfreq(side) ** 2 for side in noise.shape)
     fine = np.exp(-2 * (np.pi * reach) ** 2 * np.add.outer(rows, columns))
     soft = np.fft.ifft2(np.fft.fft2(noise) * fine).real
     return (soft - soft.mean()) / soft.std()
 
 
-def test_next_to_nothing_is_stated_as_sure_on_noise(reader):
+def test_hardly_any_digit_is_stated_as_sure_on_noise(reader):
     pages = [np.clip(page, 0, 255).astype(np.uint8) for page in noise_pages()]
     readings = list(reader.read_many(pages))
     assert all(is_whole(reading) for reading in readings)

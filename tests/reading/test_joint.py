@@ -15,7 +15,7 @@ def grid(signs):
 
 
 def seen(cells, doubts=()):
-    """Each cell surely what it is, except doubts: row, column, what it looks like, how much so."""
+    """Probabilities of certain cells, except doubts: row, column, other value, its probability."""
     probabilities = np.full((9, 9, 10), 1e-4)
     np.put_along_axis(probabilities, cells[:, :, None], 1.0, axis=2)
     for row, column, value, share in doubts:
@@ -29,12 +29,12 @@ def seen(cells, doubts=()):
     [
         [],
         [(0, 0, 3, 0.9)],  # twice in its row
-        [(2, 2, 0, 0.9)],  # an empty cell more: several solutions
-        [(0, 2, 9, 0.9)],  # a spot taken for a digit: no solution
+        [(2, 2, 0, 0.9)],  # a digit read as empty: several solutions
+        [(0, 2, 9, 0.9)],  # a speck read as a digit: no solution
         [(0, 0, 6, 0.8), (4, 0, 9, 0.7), (8, 8, 7, 0.9)],
     ],
 )
-def test_the_rules_of_sudoku_decide_what_a_cell_is(doubts):
+def test_rules_of_sudoku_correct_misread_cells(doubts):
     cells = grid(PUZZLE)
     found = solve_sudoku(seen(cells, doubts))
     assert np.array_equal(found.cells, cells)
@@ -42,7 +42,7 @@ def test_the_rules_of_sudoku_decide_what_a_cell_is(doubts):
     assert (found.confidence > 0.9).all()
 
 
-def test_a_sudoku_with_several_solutions_is_read_as_it_stands():
+def test_sudoku_without_a_unique_solution_is_read_but_not_solved():
     cells = np.zeros((9, 9), int)
     cells[0, :3] = 1, 2, 3
     found = solve_sudoku(seen(cells, [(0, 2, 2, 0.6)]))
@@ -52,11 +52,11 @@ def test_a_sudoku_with_several_solutions_is_read_as_it_stands():
     assert np.array_equal(filled.cells, grid(SOLVED))
 
 
-def test_what_looks_alike_both_ways_stays_doubtful():
+def test_cell_about_as_likely_empty_as_a_digit_stays_doubtful():
     assert 0.4 < solve_sudoku(seen(np.zeros((9, 9), int), [(4, 4, 5, 0.4)])).confidence[4, 4] < 0.8
 
 
-def test_a_grid_that_breaks_the_rules_for_sure_is_none():
+def test_grid_that_certainly_breaks_the_rules_has_no_result():
     assert solve_sudoku(np.eye(10)[np.tile(np.arange(1, 10), (9, 1))]) is None
     for wrong in (np.ones((9, 9)), np.full((9, 9, 10), np.nan), -np.ones((9, 9, 10))):
         with pytest.raises(ValueError, match="expected probabilities"):
@@ -73,9 +73,9 @@ def noise(kind):
     return np.where(np.arange(10) == digits[:, :, None], 1.0, 1e-3)
 
 
-def test_what_is_no_sudoku_is_given_up_after_a_limited_effort(monkeypatch):
-    monkeypatch.setattr(joint, "_EFFORT", 5000)  # of 250,000, which take seconds
-    for kind in ("alike", "few digits"):  # in which there is some grid, perhaps not the best
+def test_search_gives_up_on_grids_that_are_no_sudoku(monkeypatch):
+    monkeypatch.setattr(joint, "_EFFORT", 5000)  # instead of 250,000, which take seconds
+    for kind in ("alike", "few digits"):  # a solution may be found, perhaps not the best
         solve_sudoku(noise(kind))
     assert solve_sudoku(noise("anything")) is None
     assert solve_sudoku(seen(grid(PUZZLE), [(0, 0, 3, 0.9)])) is not None
@@ -96,7 +96,7 @@ def candidates(*texts):
         (["4:1"] * 30 + ["1:0.8 7:0.2"], "127:1", " ".join(["4"] * 30 + ["7", "127"]), (30,)),
     ],
 )
-def test_a_column_adds_up_to_its_total(cells, total, values, changed):
+def test_values_are_chosen_to_add_up_to_the_total(cells, total, values, changed):
     found = fit_total(candidates(*cells), candidates(total)[0])
     assert [*found.values] == [Decimal(value) for value in values.split()]
     assert found.satisfied

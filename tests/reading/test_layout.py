@@ -41,7 +41,7 @@ def test_thresholds_decide_between_digit_unsure_and_rejected(existence, confiden
     ("existence", "others", "status"),
     [(0.85, 0, "unsure"), (0.75, 0, "rejected"), (0.75, 1, "unsure"), (0.3, 1, "rejected")],
 )
-def test_what_surely_is_a_digit_or_beside_one_is_one_whichever_it_is(
+def test_existing_digit_of_uncertain_value_is_kept_if_certain_or_next_to_one(
     view_of, existence, others, status
 ):
     boxes = [[10 + 20 * k, 10, 24 + 20 * k, 34] for k in range(1 + others)]
@@ -51,7 +51,7 @@ def test_what_surely_is_a_digit_or_beside_one_is_one_whichever_it_is(
     assert line[0].status == status
 
 
-def test_the_exponent_of_a_unit_is_no_digit_of_the_answer(view_of):
+def test_exponent_of_a_unit_is_rejected(view_of):
     seen = view_of([[10, 10, 24, 34], [30, 10, 44, 34]], [0.95] * 2, [chances(3), chances(3)])
     (read,) = seen.lines
     seen = replace(seen, lines=[replace(read, symbols=replace(read.symbols, text="m3"))])
@@ -64,7 +64,7 @@ def test_the_exponent_of_a_unit_is_no_digit_of_the_answer(view_of):
     ("value", "count", "eyes", "status"),
     [(0, 1, 40, "unsure"), (0, 1, 0, "digit"), (0, 2, 40, "digit"), (8, 1, 40, "digit")],
 )
-def test_a_lone_zero_around_something_may_be_a_ring(view_of, value, count, eyes, status):
+def test_lone_zero_around_something_is_unsure(view_of, value, count, eyes, status):
     boxes = [[10 + 20 * k, 10, 24 + 20 * k, 34] for k in range(count)]
     seen = view_of(boxes, [0.95] * count, [chances(value, 1)] * count)
     places = replace(seen.scores.places, lone=np.full(count, count == 1, np.float32))
@@ -76,7 +76,7 @@ def test_a_lone_zero_around_something_may_be_a_ring(view_of, value, count, eyes,
     assert [digit.status for digit in line] == [status] * count
 
 
-def test_a_digit_keeps_its_probabilities_as_plain_numbers():
+def test_digit_stores_its_probabilities_as_python_floats():
     digit = judge(1, chances(), 0.9, BOX, THRESHOLDS)
     assert digit.probabilities == pytest.approx(chances().tolist())
     assert {type(value) for value in digit.probabilities} == {float}
@@ -87,7 +87,7 @@ def test_a_digit_keeps_its_probabilities_as_plain_numbers():
     ("scores", "status"),
     [((0.9, 0.35, 0.9), "unsure"), ((0.9, 0.25, 0.9), "rejected"), ((0.9, 0.35), "rejected")],
 )
-def test_what_is_read_among_digits_is_one_though_hardly_seen(view_of, scores, status):
+def test_faint_digit_between_digits_is_unsure_rather_than_rejected(view_of, scores, status):
     boxes = [[20 * k, 0, 20 * k + 15, 24] for k in range(len(scores))]
     layout = arrange(view_of(boxes, scores, [chances()] * len(scores)), (100, 40), THRESHOLDS)
     assert layout.digits[1].status == status
@@ -98,7 +98,7 @@ def test_what_is_read_among_digits_is_one_though_hardly_seen(view_of, scores, st
     [(1e-4, "", "unsure"), (0.5, "", "digit"), (1e-4, "go", "digit")],
 )
 def test_a_lone_mark_unlike_text_in_size_is_unsure(view_of, objectness, word, status):
-    """As dust is; not if the digit detector sees it, too, or text of its size is near."""
+    """It may be dust, unless the digit detector sees it too or text of its size is nearby."""
     mark = view_of([[0, 0, 15, 24]], [0.95], [chances()])
     text = view_of([[20 * k, 40, 20 * k + 15, 64] for k in range(2)], [0.9] * 2, [chances()] * 2)
     alone = {"lone": np.ones(1, np.float32), "objectness": np.full(1, objectness, np.float32)}
@@ -109,7 +109,7 @@ def test_a_lone_mark_unlike_text_in_size_is_unsure(view_of, objectness, word, st
 
 
 @pytest.mark.parametrize(("down", "texts"), [(3, ["4444"]), (15, ["44", "44"])])
-def test_lines_next_to_each_other_are_one_number_if_they_are_on_one_level(view_of, down, texts):
+def test_adjacent_lines_form_one_number_only_at_the_same_height(view_of, down, texts):
     boxes = [[20 * k, down * (k > 1), 20 * k + 15, 24 + down * (k > 1)] for k in range(4)]
     parts = [view_of(part, [0.9] * 2, [chances()] * 2) for part in (boxes[:2], boxes[2:])]
     view = view_of(boxes, [0.9] * 4, [chances()] * 4)
@@ -132,7 +132,7 @@ def test_lines_next_to_each_other_are_one_number_if_they_are_on_one_level(view_o
         ((7.2, 7.2, 7.3, 7.3), (7, 7, 8, 8)),
     ],
 )
-def test_boxes_get_whole_pixels_of_the_page(box, expected):
+def test_boxes_are_rounded_and_clipped_to_the_page(box, expected):
     assert page_box(np.array(box, np.float32), 100, 50) == Box(*expected)
 
 
@@ -140,7 +140,7 @@ NUMBERS = st.floats(-1e6, 1e6, width=32)
 
 
 @given(st.tuples(*[NUMBERS] * 4), st.integers(1, 5000), st.integers(1, 5000))
-def test_any_box_gets_a_place_on_the_page(box, width, height):
+def test_any_box_becomes_a_non_empty_box_on_the_page(box, width, height):
     found = page_box(np.array(box, np.float32), width, height)
     assert 0 <= found.x0 < found.x1 <= width
     assert 0 <= found.y0 < found.y1 <= height

@@ -29,7 +29,7 @@ def row(picture, region="main", **values):
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
-def test_rows_stay_in_order_over_sessions(tmp_path, name):
+def test_rows_keep_their_order_across_sessions(tmp_path, name):
     first, second = [row("a", reason='says "no", twice'), row("a", "other")], [row("b")]
     with open_ledger(tmp_path / "new" / name) as ledger:
         assert ledger.append(first) == 2
@@ -41,7 +41,7 @@ def test_rows_stay_in_order_over_sessions(tmp_path, name):
 @pytest.mark.parametrize(
     "torn", [b"2026-01-01T00:01:00+00:00,b,m,ha", b"\0" * 40, b"\0" * 40 + b"sh,main,,,,,,,\n"]
 )
-def test_what_a_power_cut_left_is_cut_off(tmp_path, torn):
+def test_partial_row_after_a_power_cut_is_removed(tmp_path, torn):
     path = tmp_path / "log.csv"
     with open_ledger(path) as ledger:
         ledger.append([row("a")])
@@ -54,7 +54,7 @@ def test_what_a_power_cut_left_is_cut_off(tmp_path, torn):
 
 
 @pytest.mark.parametrize("torn", [b"", b"time,pict", b"\0" * 20])
-def test_a_header_that_a_power_cut_left_is_written_again(tmp_path, torn):
+def test_partial_header_after_a_power_cut_is_rewritten(tmp_path, torn):
     path = tmp_path / "log.csv"
     path.write_bytes(torn)
     with open_ledger(path) as ledger:
@@ -62,7 +62,7 @@ def test_a_header_that_a_power_cut_left_is_written_again(tmp_path, torn):
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
-def test_no_half_of_a_picture_stays_on_a_full_disk(tmp_path, small_disk):
+def test_full_disk_leaves_no_partial_rows(tmp_path, small_disk):
     path = tmp_path / "log.csv"
     with open_ledger(path) as ledger:
         ledger.append([row("a")])
@@ -88,7 +88,7 @@ class Uncut(io.FileIO):
         raise OSError(5, "Input/output error")
 
 
-def test_what_could_not_be_cut_off_is_before_the_next_rows(tmp_path, small_disk, monkeypatch):
+def test_partial_rows_are_removed_before_the_next_append(tmp_path, small_disk, monkeypatch):
     path = tmp_path / "log.csv"
     with open_ledger(path) as ledger:
         small_disk(path.stat().st_size + 60)
@@ -121,20 +121,20 @@ def test_a_log_has_one_writer(tmp_path, name):
         assert ledger.append([row("a")]) == 1
 
 
-def test_the_name_of_a_new_log_is_on_the_disk(tmp_path, monkeypatch):
+def test_folder_of_a_new_log_is_synced_to_disk(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
     with open_ledger(tmp_path / "log.csv"):
         assert os.name != "posix" or tmp_path.stat().st_ino in synced
 
 
-def test_a_picture_is_in_a_database_once(tmp_path):
+def test_database_stores_each_picture_once(tmp_path):
     with open_ledger(tmp_path / "log.db") as ledger:
         ledger.append([row("a")])
         assert ledger.append([row("a")]) == 1
 
 
-def test_a_locked_database_is_told(tmp_path, monkeypatch):
+def test_locked_database_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LOCKED_PATIENCE", 0.01)
     with open_ledger(tmp_path / "log.sqlite") as ledger:
         other = sqlite3.connect(tmp_path / "log.sqlite")
@@ -153,7 +153,7 @@ def test_a_locked_database_is_told(tmp_path, monkeypatch):
         ("log.sqlite", "no database " * 99, "cannot be opened as a log"),
     ],
 )
-def test_what_is_no_log_is_left_alone(tmp_path, name, content, told):
+def test_file_that_is_not_a_log_is_refused_and_left_unchanged(tmp_path, name, content, told):
     path = tmp_path / name
     if content:
         path.write_text(content)
@@ -166,7 +166,7 @@ ROW = Row("2026-01-01T00:00:00+00:00", "a.jpg", "m", "h", "main", "12.5", "m³",
 
 
 class Post:
-    """A receiver that can be out of reach."""
+    """A receiver that can be made unreachable."""
 
     def __init__(self):
         self.there, self.got = True, []
@@ -185,7 +185,7 @@ def clock(monkeypatch):
 
 
 def begun(path, post, rows=0):
-    """What delivers, after a log with so many rows was read."""
+    """The deliveries after a log of ``rows`` rows was read."""
     deliveries = Deliveries(path, [Delivery("there", post)])
     for number in range(1, rows + 1):
         deliveries.begin(number, ROW)
@@ -193,7 +193,7 @@ def begun(path, post, rows=0):
     return deliveries
 
 
-def test_what_cannot_be_delivered_waits_in_its_order(tmp_path, clock, capsys):
+def test_undeliverable_readings_wait_in_order(tmp_path, clock, capsys):
     post = Post()
     deliveries = begun(tmp_path / "log.csv", post)
     post.there = False
@@ -201,7 +201,7 @@ def test_what_cannot_be_delivered_waits_in_its_order(tmp_path, clock, capsys):
     deliveries.add(3, [ROW, ROW])
     assert deliveries.flush() == 3
     post.there = True
-    assert deliveries.flush() == 3  # it is not asked again at once
+    assert deliveries.flush() == 3  # not retried at once
     clock[0] = 6
     assert deliveries.flush() == 0
     assert post.got == [1, 2, 3]
@@ -210,7 +210,7 @@ def test_what_cannot_be_delivered_waits_in_its_order(tmp_path, clock, capsys):
     assert "there: cannot be reached (refused): 3 readings wait" in told[0]
 
 
-def test_pauses_grow(tmp_path, clock):
+def test_pauses_between_retries_grow(tmp_path, clock):
     post, tries = Post(), []
     deliveries = begun(tmp_path / "log.csv", post)
     deliveries.receivers[0].post = lambda _: (tries.append(clock[0]), post({"id": 1}))
@@ -222,7 +222,7 @@ def test_pauses_grow(tmp_path, clock):
     assert tries == [0, 5, 15, 35]
 
 
-def test_another_run_delivers_what_the_last_one_did_not(tmp_path):
+def test_next_run_delivers_what_the_last_did_not(tmp_path):
     post = Post()
     deliveries = begun(tmp_path / "log.csv", post, rows=2)
     assert deliveries.flush() == 0  # nothing old is posted to a new receiver
@@ -235,16 +235,16 @@ def test_another_run_delivers_what_the_last_one_did_not(tmp_path):
     assert again.got == [3]
 
 
-def test_a_damaged_state_is_told(tmp_path):
+def test_damaged_delivery_state_is_reported(tmp_path):
     (tmp_path / "log.csv.sent.json").write_text("{")
     with pytest.raises(DataError, match=r"sent\.json: cannot be read"):
         begun(tmp_path / "log.csv", Post())
 
 
-def test_a_log_that_was_begun_anew_is_delivered_from_its_start(tmp_path):
+def test_recreated_log_is_delivered_from_its_start(tmp_path):
     begun(tmp_path / "log.csv", Post(), rows=9)
     post = Post()
-    begun(tmp_path / "log.csv", post, rows=0)  # it was removed
+    begun(tmp_path / "log.csv", post, rows=0)  # the log was removed
     deliveries = begun(tmp_path / "log.csv", post, rows=2)
     assert deliveries.flush() == 0
     assert post.got == [1, 2]
@@ -252,7 +252,7 @@ def test_a_log_that_was_begun_anew_is_delivered_from_its_start(tmp_path):
 
 @contextmanager
 def receiver(*answers):
-    """A server that answers one request after the other; its port, and what it got."""
+    """A server that returns the given statuses in turn; yields its port and the requests."""
     got, left = [], list(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -279,7 +279,7 @@ def receiver(*answers):
 
 
 @pytest.mark.parametrize("refused", [500, 301, 302, 303])
-def test_a_webhook_gets_json_until_it_takes_it(refused):
+def test_webhook_receives_json_and_a_refusal_is_an_error(refused):
     with receiver(204, refused) as (port, got):
         post = webhook(f"http://127.0.0.1:{port}/x").post
         post(module.message(7, ROW))
@@ -292,7 +292,7 @@ def test_a_webhook_gets_json_until_it_takes_it(refused):
     assert reading["region"] == "main"
 
 
-def test_a_webhook_gets_the_password_of_its_address():
+def test_webhook_receives_the_password_of_its_address():
     with receiver(204) as (port, got):
         sender = webhook(f"http://me:se%20cret@127.0.0.1:{port}/x")
         sender.post(module.message(7, ROW))
@@ -300,7 +300,7 @@ def test_a_webhook_gets_the_password_of_its_address():
     assert sender.name == f"http://127.0.0.1:{port}/x"
 
 
-def test_receivers_that_differ_in_their_query_are_told_apart(tmp_path):
+def test_receivers_that_differ_in_their_query_are_distinguished(tmp_path):
     addresses = [f"http://host/x?token={name}" for name in ("secret", "other")]
     receivers = [webhook(each) for each in addresses]
     Deliveries(tmp_path / "log.csv", receivers[:1]).begun(3)
@@ -311,7 +311,7 @@ def test_receivers_that_differ_in_their_query_are_told_apart(tmp_path):
     assert [each.sent for each in receivers] == [3, None]
 
 
-def test_what_was_sent_is_known_from_before_names_had_a_mark(tmp_path):
+def test_delivery_state_of_earlier_versions_is_still_read(tmp_path):
     (tmp_path / "log.csv.sent.json").write_text('{"http://host/x": 7}')
     receiver = webhook("http://host/x?token=secret")
     Deliveries(tmp_path / "log.csv", [receiver])
@@ -319,7 +319,7 @@ def test_what_was_sent_is_known_from_before_names_had_a_mark(tmp_path):
 
 
 def broker(listener, packets):
-    """As much of an MQTT broker as one message takes."""
+    """A minimal MQTT broker for one message; records the packets."""
     connection, _ = listener.accept()
     with connection:
         answers = {0x10: b"\x20\x02\x00\x00", 0x30: b"\x40\x02\x00\x01"}
@@ -333,7 +333,7 @@ def broker(listener, packets):
                 data = data[whole:]
 
 
-def test_a_reading_is_published_below_its_topic():
+def test_reading_is_published_under_its_topic():
     packets = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=broker, args=(listener, packets))
@@ -348,7 +348,7 @@ def test_a_reading_is_published_below_its_topic():
     assert receiver.name == f"mqtt://127.0.0.1:{port}/home/water"
 
 
-def test_a_broker_out_of_reach_is_an_error():
+def test_unreachable_broker_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(OSError, match="refused"):
@@ -366,6 +366,6 @@ def test_a_broker_out_of_reach_is_an_error():
         (mqtt, "mqtt://host/a/#"),
     ],
 )
-def test_addresses_are_checked(make, url):
+def test_invalid_addresses_are_refused(make, url):
     with pytest.raises(ValueError, match=r"expected|Port"):
         make(url)

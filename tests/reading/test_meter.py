@@ -21,7 +21,7 @@ def region(kind="counter", **more):
 
 
 def digit(value, place, chance=0.999, second=None, y=48):
-    """A digit in a column, and what else it may be."""
+    """A digit in column ``place``, with the remaining probability mostly on a second value."""
     others = np.full(10, (1 - chance) / 90)
     others[(value + 5) % 10 if second is None else second] += (1 - chance) * 0.9
     others[value] = chance
@@ -35,14 +35,14 @@ def reading(*digits, numbers=()):
 
 
 def read(text, *chances):
-    """What a counter may say, with candidates of its last digit."""
+    """The reading of a counter: its text, and other candidates with their probabilities."""
     texts = [(text, 1 - sum(chance for _, chance, *_ in chances)), *chances]
     found = (Candidate(each, Decimal(each) / 10, *chance) for each, *chance in texts)
     return RegionReading(region(), tuple(sorted(found, key=lambda one: -one.probability)))
 
 
 def decided(*pictures, wait=0):
-    """Status and value of each of some pictures, given as what was read and the minute."""
+    """Status and value of each picture; a picture is given as its reading and its minute."""
     history, verdicts = History(region(), wait), []
     for found, minute in pictures:
         history.see(found, BEGAN + timedelta(minutes=minute))
@@ -63,20 +63,20 @@ def test_a_clear_counter_has_one_likely_candidate():
 @pytest.mark.parametrize(
     ("above", "below", "text"),
     [
-        (digit(2, 2, 0.6, 4), digit(3, 2), "042"),  # 2 goes up, 3 comes
+        (digit(2, 2, 0.6, 4), digit(3, 2), "042"),  # the 2 moves out and the 3 in
         (digit(8, 2, 0.9), digit(9, 2, 0.9), "048"),
         (digit(4, 2), digit(7, 2, 0.4), "044"),  # seen twice
         (digit(1, 2, y=15), digit(4, 2), "043"),  # a line above the counter
     ],
 )
-def test_a_wheel_between_two_digits_is_seen_from_above_and_below(above, below, text):
+def test_wheel_between_digits_is_read_from_crops_above_and_below(above, below, text):
     clear = digit(0, 0), digit(4, 1)
     half = digit(4, 2, 0.6, 2)
     beside = reading(*clear, above), reading(*clear, below)
     assert interpret(region(), reading(*clear, half), beside).candidates[0].text == text
 
 
-def test_a_wheel_goes_on_while_the_one_to_its_right_goes_from_nine_to_zero():
+def test_wheel_turns_while_its_right_neighbour_goes_from_nine_to_zero():
     sure = digit(0, 0)
     here = reading(sure, digit(5, 1, 0.8), digit(0, 2, 0.5, 9))
     above = reading(sure, digit(4, 1, 0.9), digit(9, 2, 0.9))
@@ -86,14 +86,14 @@ def test_a_wheel_goes_on_while_the_one_to_its_right_goes_from_nine_to_zero():
     assert best.between == best.probability
 
 
-def test_what_does_not_fit_has_no_candidates():
+def test_wrong_number_of_digits_gives_no_candidates():
     found = interpret(region(), reading(digit(0, 0), digit(4, 1)))
     assert found.candidates == ()
     assert found.reason == "expected 3 digits, found 2"
     assert interpret(region("number"), reading()).reason == "no digits found"
 
 
-def test_a_number_has_its_value_and_its_alternatives():
+def test_candidates_of_a_number_are_its_value_and_alternatives():
     other = Alternative("12.60", Decimal("12.60"), 0.02)
     places = digit(1, 0), digit(2, 1)
     number = Number(
@@ -118,21 +118,21 @@ def test_a_code_has_no_value():
     ("found", "minute", "wanted"),
     [
         (read("103"), 10, ("value", Decimal("10.3"))),
-        (read("099"), 10, ("rejected", None)),  # back
+        (read("099"), 10, ("rejected", None)),  # backwards
         (read("103"), 1, ("rejected", None)),  # too fast
         (read("103", ("118", 0.3)), 10, ("value", Decimal("10.3"))),  # 118 would be too fast
         (read("103", ("106", 0.3)), 10, ("doubtful", None)),
-        (read("100", ("110", 0.1)), 10, ("value", Decimal("10.0"))),  # likelier than to have moved
+        (read("100", ("110", 0.1)), 10, ("value", Decimal("10.0"))),  # more likely than a move
         (read("103", ("104", 0.4, 0.4)), 10, ("doubtful", None)),
-        (read("104", ("103", 0.4, 0.4)), 10, ("value", Decimal("10.4"))),  # there, or half way
+        (read("104", ("103", 0.4, 0.4)), 10, ("value", Decimal("10.4"))),  # there, or almost
         (RegionReading(region(), (), "none"), 10, ("doubtful", None)),
     ],
 )
-def test_the_last_value_and_the_time_decide(found, minute, wanted):
+def test_last_value_and_elapsed_time_decide(found, minute, wanted):
     assert decided((read("100"), 0), (found, minute)) == [("value", Decimal("10.0")), wanted]
 
 
-def test_a_reason_says_what_was_read_before():
+def test_reason_names_the_previous_value():
     history = History(region(), wait=0)
     history.remember(BEGAN, Decimal(10))
     history.see(read("950"), BEGAN + timedelta(minutes=30))
@@ -150,7 +150,7 @@ def test_the_first_value_waits_for_a_second_picture():
 
 
 def test_later_pictures_decide_what_a_half_turned_wheel_shows():
-    half = read("104", ("106", 0.4, 0.4))  # between 6 and 7, and as like a 4
+    half = read("104", ("106", 0.4, 0.4))  # between 6 and 7, and as likely a 4
     before = (read("100"), 0), (read("100"), 1)
     assert decided(*before, (half, 10), wait=9)[-1] == ("doubtful", None)
     clear = decided(*before, (half, 10), (half, 11), (read("107"), 12), wait=9)
@@ -159,7 +159,7 @@ def test_later_pictures_decide_what_a_half_turned_wheel_shows():
     assert doubtful[-2:] == [("value", Decimal("10.4"))] * 2
 
 
-def test_a_doubtful_picture_waits_for_a_number_of_others_and_not_for_long():
+def test_doubtful_picture_waits_for_a_limited_number_of_pictures_and_time():
     half, other = read("103", ("106", 0.5)), read("103", ("106", 0.49))
     for wait, minutes, left in ((2, (10, 11, 12), 2), (9, (10, 80), 1)):
         history = History(region(), wait)
@@ -172,7 +172,7 @@ def test_a_doubtful_picture_waits_for_a_number_of_others_and_not_for_long():
         assert history.waiting == left
 
 
-def test_pictures_that_look_alike_speak_for_a_meter_at_rest():
+def test_similar_pictures_suggest_a_meter_at_rest():
     look = np.random.default_rng(0).integers(0, 255, (1, 32, 24)).astype(np.uint8)
     unclear = replace(read("104", ("100", 0.2)), look=look)
     chances = []
@@ -186,7 +186,7 @@ def test_pictures_that_look_alike_speak_for_a_meter_at_rest():
     assert chances == [Decimal("10.0"), Decimal("10.4")]
 
 
-def test_half_a_digit_that_is_misread_is_mended_by_how_the_meter_looks(wheels):
+def test_misread_half_digit_is_corrected_from_earlier_pictures(wheels):
     meter = region(digits=5, decimals=0, most_per_hour=99_999)
     stored = ("12345", 5), ("34567", 7), ("56781", 1), ("78916", 6)
     verdicts = []
@@ -216,7 +216,7 @@ def test_without_history_each_picture_stands_alone():
         assert (verdict.status, verdict.value) == wanted
 
 
-def test_another_picture_is_told():
+def test_picture_of_something_else_is_refused():
     page = np.random.default_rng(0).integers(0, 255, (200, 300)).astype(np.uint8)
     reader = TemplateReader(Template((region(),), page), object())
     with pytest.raises(TemplateError, match=r"expected a similarity of 0\.5 or more, found 0\.00"):

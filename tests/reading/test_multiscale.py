@@ -26,7 +26,7 @@ def page(height, width, *rectangles, colour=False):
 
 
 class Corner:
-    """Sees one digit in each picture, at the same part of it."""
+    """A detector that finds one digit at the same relative position in each picture."""
 
     def __init__(self, look_at):
         self.look_at = look_at
@@ -42,7 +42,7 @@ class Corner:
     ("height", "width"),
     [(28, 28), (1, 1), (200, 200), (100, 300), (480, 640), (3000, 4000), (1, 5000), (5000, 1)],
 )
-def test_digits_are_sought_at_scales_that_show_something_more(rectangles, height, width, colour):
+def test_digits_are_detected_only_at_scales_that_show_more(rectangles, height, width, colour):
     found, views, explained = find_digits(page(height, width, colour=colour), model := rectangles())
     assert (len(found), explained) == (0, False)
     assert all(view.page == (width, height) for view in views)
@@ -55,7 +55,7 @@ def test_digits_are_sought_at_scales_that_show_something_more(rectangles, height
 
 @settings(max_examples=30)
 @given(height=st.integers(1, 300), width=st.integers(1, 300))
-def test_what_is_found_is_told_in_pixels_of_the_page(look_at, height, width):
+def test_boxes_are_in_pixels_of_the_page(look_at, height, width):
     found, views, _ = find_digits(page(height, width), Corner(look_at))
     expected = [width / 4, height / 2, width / 2, 3 * height / 4]
     assert found.boxes == pytest.approx(np.array([expected]), rel=1e-5)
@@ -63,8 +63,8 @@ def test_what_is_found_is_told_in_pixels_of_the_page(look_at, height, width):
         assert view.candidates().boxes == pytest.approx(np.array([expected]), rel=1e-5)
 
 
-def test_what_is_seen_beyond_the_edge_of_a_copy_is_no_candidate(look_at):
-    over = [(-15, 10, 25, 50), (80, 60, 118, 98)]  # most of them is on the picture
+def test_detections_mostly_beyond_the_edge_of_a_copy_are_dropped(look_at):
+    over = [(-15, 10, 25, 50), (80, 60, 118, 98)]  # mostly on the picture
     beyond = [(-30, 10, 10, 50), (95, 20, 110, 60), (10, 90, 30, 130), (10, -40, 30, -5)]
     found = look_at(beyond + over, [1, 2, 3, 4, 5, 6], (100, 100), score=0.7)
     seen = ScaleView(found, (200, 200)).candidates()
@@ -76,13 +76,13 @@ def test_what_is_seen_beyond_the_edge_of_a_copy_is_no_candidate(look_at):
 
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("scale", [1, 3, 8])
-def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scale, colour):
+def test_digits_of_usual_size_are_found_once_at_their_positions(rectangles, scale, colour):
     boxes = np.array([(20, 30, 40, 70), (60, 30, 80, 70), (110, 34, 130, 68)]) * scale
     drawn = [(*box[:2], *(box[2:] - box[:2]), 10 * k) for k, box in enumerate(boxes, 4)]
     shown = page(120 * scale, 160 * scale, *drawn, colour=colour)
     found, views, explained = find_digits(shown, rectangles())
     assert explained
-    assert len(views) == 1  # a larger copy could show nothing else
+    assert len(views) == 1  # a larger copy would show nothing more
     order = np.argsort(found.boxes[:, 0])
     assert np.abs(found.boxes[order] - boxes).max() <= 2 * scale
     assert found.probabilities[order].argmax(axis=1).tolist() == [4, 5, 6]
@@ -98,7 +98,7 @@ def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scal
         ([(60, 30, 20, 40, 30)], 0.45, False),
     ],
 )
-def test_ink_is_explained_by_sure_digits_around_it_or_a_likely_one(look_at, more, score, expected):
+def test_ink_is_explained_by_sure_digits_or_by_one_likely_digit(look_at, more, score, expected):
     shown = page(96, 96, (20, 30, 20, 40, 30), *more, colour=True)
     boxes = [(20, 30, 40, 70), *([(60, 30, 80, 70)] if more and more[0][0] == 60 else [])]
     found = look_at(boxes, [3] * len(boxes), (96, 96), score)
@@ -114,7 +114,7 @@ def test_ink_is_explained_by_sure_digits_around_it_or_a_likely_one(look_at, more
         ((30, 44, 8, 8), 0, True),
     ],
 )
-def test_a_zero_around_something_else_does_not_explain_it(look_at, inside, value, expected):
+def test_zero_does_not_explain_ink_inside_it(look_at, inside, value, expected):
     shown = page(96, 96, (20, 20, 56, 56, 30), (30, 30, 36, 36, 255), colour=True)
     if inside:
         x, y, width, height = inside
@@ -123,7 +123,7 @@ def test_a_zero_around_something_else_does_not_explain_it(look_at, inside, value
 
 
 @pytest.mark.parametrize("scale", [0.31, 0.5, 1, 1.7])
-def test_a_gray_page_is_scaled_as_one_in_colour(scale):
+def test_gray_page_is_scaled_like_a_colour_page(scale):
     page = np.random.default_rng(0).integers(0, 256, (97, 61), np.uint8)
     colour = np.repeat(page[:, :, None], 3, axis=2)
     assert np.array_equal(scaled(page, scale), scaled(colour, scale))
@@ -145,19 +145,19 @@ class NoText:
         return [np.zeros([-(-side // 2) for side in each], np.float32) for each in sides]
 
 
-# Two large digits are looked for on a small copy first, and on a usual one where that shows none.
+# With two large digits, lines are detected on a small copy, then, if it has none, on a usual one.
 @pytest.mark.parametrize(
     ("drawn", "pages"),
     [([(60, 60, 60, 120, 30)], 0), ([(60, 60, 60, 120, 30), (160, 60, 60, 120, 40)], 2), ([], 1)],
 )
-def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
+def test_line_detection_is_skipped_when_one_digit_explains_all_ink(rectangles, drawn, pages):
     found = detect(page(280, 280, *drawn), rectangles(), lines := NoText())
     assert len(found.digits) == len(drawn)
     assert lines.pages == pages
 
 
 class OneLine(NoText):
-    """A line detector that finds text in one place, x0, y0, x1, y1 of a page shown as it is."""
+    """A line detector that finds text in one box, x0, y0, x1, y1, of an unscaled page."""
 
     def __init__(self, *place):
         super().__init__()
@@ -166,7 +166,7 @@ class OneLine(NoText):
     def text_maps(self, pictures):
         maps = super().text_maps(pictures)
         for text in maps:
-            x0, y0, x1, y1 = (16 + side for side in self.place)  # behind a margin of paper
+            x0, y0, x1, y1 = (16 + side for side in self.place)  # after a margin of paper
             text[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = 1
         return maps
 
@@ -180,14 +180,14 @@ class OneLine(NoText):
         pytest.param(0, (110, 100, 190, 200), 1, id="a 0 that is a line"),
     ],
 )
-def test_a_zero_with_text_in_its_middle_is_no_digit(rectangles, gray, place, kept):
+def test_zero_with_text_in_its_middle_is_dropped(rectangles, gray, place, kept):
     drawn = page(300, 300, (100, 100, 100, 100, gray), (20, 20, 5, 5, 120))
     found = detect(drawn, rectangles(lowest=10), OneLine(*place))
     assert len(found.lines) == 1
     assert len(found.digits) == kept
 
 
-LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for half a page
+LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the smaller one needs a half-size copy
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ LARGE = [(60, 60, 60, 120, 30), (160, 80, 60, 96, 40)]  # the lower one asks for
     ],
 )
 @pytest.mark.parametrize("scale", [1, 5])
-def test_large_digits_alone_need_a_small_copy_for_lines(drawn, score, expected, scale):
+def test_large_digits_alone_need_only_a_small_copy_for_lines(drawn, score, expected, scale):
     digits = [(x, y, x + w, y + h) for x, y, w, h, _ in drawn if h >= 40]
     found = Candidates(
         np.full(len(digits), score, np.float32),
@@ -218,7 +218,7 @@ def test_large_digits_alone_need_a_small_copy_for_lines(drawn, score, expected, 
     assert first_size(reduced_page(shown), (640 * scale, 480 * scale), found) == expected
 
 
-def test_the_smaller_copy_is_enough_where_it_shows_lines(rectangles):
+def test_small_copy_is_enough_when_it_shows_lines(rectangles):
     shown = page(480, 640, *LARGE)
     found = detect(shown, rectangles(), lines := Dark())
     assert [size - 32 for size in lines.sizes] == [pytest.approx(320, abs=20)]
@@ -226,7 +226,7 @@ def test_the_smaller_copy_is_enough_where_it_shows_lines(rectangles):
 
 
 class Dark:
-    """A line detector to which all that is dark is text; remembers the sizes of its pictures."""
+    """A line detector that takes dark pixels for text and records the sizes of its pictures."""
 
     def __init__(self):
         self.sizes = []
@@ -237,7 +237,7 @@ class Dark:
 
 
 @pytest.mark.parametrize("sides", [(600, 2000), (2000, 600), (1500, 4000)])
-def test_a_line_across_the_parts_of_a_large_copy_is_one(sides):
+def test_line_across_the_parts_of_a_large_copy_stays_one_line(sides):
     shown = np.full(sides, 255, np.uint8)
     height, width = sides
     shown[height // 2 : height // 2 + 20, 100 : width - 100] = 0
@@ -253,14 +253,14 @@ def test_a_line_across_the_parts_of_a_large_copy_is_one(sides):
         pytest.param(7, [640, 1200], id="no larger than the page"),
     ],
 )
-def test_small_lines_are_looked_for_on_a_copy_in_which_they_are_high_enough(thick, sizes):
+def test_small_lines_are_detected_on_a_copy_large_enough_for_them(thick, sizes):
     shown = np.full((1200, 1200), 255, np.uint8)
     for top in range(100, 1100, 100):
         shown[top : top + thick, 100:1100] = 0
     assert len(find_text(shown, lines := Dark())) == 10
-    assert [size - 32 for size in lines.sizes] == sizes  # without paper around them
+    assert [size - 32 for size in lines.sizes] == sizes  # without the margin of paper
 
 
-def test_lines_are_looked_for_once_more_where_none_were_found():
+def test_line_detection_is_repeated_once_when_nothing_is_found():
     find_text(np.full((900, 900), 255, np.uint8), lines := NoText())
     assert lines.pages == 2

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from digitlens.reading.nms import Candidates, fuse_boxes, scale_weight
 
-SAME, WITHIN = 0.4, 0.75  # overlap over the union, and over the smaller of two
+SAME, WITHIN = 0.4, 0.75  # intersection over the union, and over the smaller box
 
 
 def found(*rows):
-    """Candidates from rows of score, value, box and the height that a look saw."""
+    """Candidates from rows of score, value, box and height in the scaled copy."""
     chances = 0.01 + 0.9 * np.eye(10)[[row[1] for row in rows]]
     return Candidates(
         np.array([row[0] for row in rows], np.float32),
@@ -38,14 +38,14 @@ WHOLE, LOOP = (0.9, 8, (0, 0, 40, 80), 80), (0.6, 0, (2, 2, 38, 36), 34)
     ],
     ids=["seen best", "not its part", "not what is around a surer one", "neighbours"],
 )
-def test_of_doubles_one_stays(rows, left):
+def test_one_of_several_duplicates_is_kept(rows, left):
     kept = fuse_boxes(found(*rows))
     assert kept.boxes.tolist() == [list(rows[k][2]) for k in left]
     assert kept.seen.tolist() == [rows[k][3] for k in left]
     assert kept.score.tolist() == pytest.approx([rows[k][0] for k in left])
 
 
-def test_looks_agree_on_a_value_by_the_geometric_mean():
+def test_values_of_duplicates_are_combined_by_the_geometric_mean():
     box = (0, 0, 20, 40)
     both = fuse_boxes(found((0.6, 4, box, 40), (0.6, 9, box, 40)))
     expected = np.full(10, 0.01)
@@ -53,18 +53,18 @@ def test_looks_agree_on_a_value_by_the_geometric_mean():
     assert both.probabilities[0] == pytest.approx(expected / expected.sum(), rel=1e-4)
 
 
-def test_the_surer_look_counts_more():
+def test_more_reliable_detection_counts_more():
     box = (0, 0, 20, 40)
     assert fuse_boxes(found((0.5, 4, box, 40), (0.6, 9, box, 40))).probabilities.argmax() == 9
     assert fuse_boxes(found((0.9, 4, box, 3), (0.6, 9, box, 40))).probabilities.argmax() == 9
 
 
-def test_a_part_says_nothing_about_the_value_of_the_whole():
+def test_part_of_a_digit_does_not_affect_the_value_of_the_whole():
     alone, both = fuse_boxes(found(WHOLE)), fuse_boxes(found(WHOLE, (0.89, *LOOP[1:])))
     assert np.array_equal(both.probabilities, alone.probabilities)
 
 
-def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
+def test_tiny_and_huge_digits_are_weighted_less():
     heights = np.arange(0, 2000, 0.5, dtype=np.float32)
     found = scale_weight(heights)
     best = heights[found == 1]
@@ -75,7 +75,7 @@ def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
     assert 0 < found[0] == found[-1] == found.min() < 0.5
 
 
-def test_empty_boxes_do_no_harm():
+def test_empty_boxes_are_harmless():
     rows = [(0.9, 1, (5, 5, 5, 5), 30), (0.8, 2, (5, 5, 5, 5), 30), (0.7, 3, (0, 0, 20, 40), 40)]
     left = fuse_boxes(found(*rows))
     assert np.isfinite(left.probabilities).all()
@@ -90,7 +90,7 @@ ROWS = st.tuples(st.floats(0.05, 1), st.integers(0, 9), BOXES, st.integers(1, 30
 
 
 @given(st.lists(ROWS, max_size=12))
-def test_no_two_that_are_left_overlap_much(rows):
+def test_kept_boxes_do_not_overlap_much(rows):
     before = found(*rows)
     left = fuse_boxes(before)
     assert bool(len(left)) == bool(rows)
@@ -105,7 +105,7 @@ def test_no_two_that_are_left_overlap_much(rows):
 
 
 @given(st.lists(ROWS, max_size=12))
-def test_what_was_removed_overlaps_something_that_is_left(rows):
+def test_removed_boxes_overlap_a_kept_one(rows):
     before = found(*rows)
     left = fuse_boxes(before)
     for box in before.boxes:
@@ -114,6 +114,6 @@ def test_what_was_removed_overlaps_something_that_is_left(rows):
 
 
 @given(st.lists(ROWS, max_size=8))
-def test_to_remove_doubles_again_changes_no_place(rows):
+def test_fusing_boxes_again_changes_no_box(rows):
     once = fuse_boxes(found(*rows))
     assert sorted(fuse_boxes(once).boxes.tolist()) == sorted(once.boxes.tolist())

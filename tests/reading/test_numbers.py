@@ -62,7 +62,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_numbers_keep_their_marks_and_words_go(line):
+def test_numbers_keep_their_marks_and_words_are_dropped(line):
     assert [line[begin:end] for begin, end in number_spans(line)] == LINES[line]
 
 
@@ -76,11 +76,11 @@ def spots(text, places):
 @pytest.mark.parametrize(
     ("text", "places"), [("84 m2, 37m3/h", [4, 10]), ("m3", [1]), ("am3 M3 m30 m2x", [])]
 )
-def test_the_exponent_of_a_unit_is_told_from_numbers(text, places):
+def test_exponents_of_units_are_found(text, places):
     assert exponents_in(text) == places
 
 
-def test_a_digit_that_was_rejected_parts_a_number():
+def test_rejected_digit_splits_a_number():
     found = numbers_on(spots("1234", (0, 1, -1, 2)))
     assert ["".join(spot.char for spot in number) for number in found] == ["12", "4"]
 
@@ -89,7 +89,7 @@ def test_a_digit_that_was_rejected_parts_a_number():
     ("text", "missed"),
     [("(12", ")"), ("a (12", ")"), ("12)", "("), ("(12)", ""), ("(12 a)", ""), ("(a 12)", "")],
 )
-def test_a_number_knows_of_a_bracket_without_partner(text, missed):
+def test_unmatched_bracket_is_recorded_as_missed(text, missed):
     (number,) = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
     assert {spot.missed[0] for spot in number} == {"", missed}
 
@@ -98,7 +98,7 @@ def test_a_number_knows_of_a_bracket_without_partner(text, missed):
     ("text", "missed"),
     [("- 12.50", "-"), ("12.50 -", "-"), ("a 12.50 -", "-"), ("12.50 - a", ""), ("a - 12.50", "")],
 )
-def test_a_minus_that_stands_apart_is_a_doubt(text, missed):
+def test_detached_minus_is_recorded_as_missed(text, missed):
     (number,) = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
     assert "".join(spot.char for spot in number) == "12.50"
     assert number[0].missed[0] == missed
@@ -107,7 +107,7 @@ def test_a_minus_that_stands_apart_is_a_doubt(text, missed):
 @pytest.mark.parametrize(
     ("text", "trail"), [("5,", ","), ("08/ 27", "/"), ("5 ", None), ("5. a", None), ("5.a", None)]
 )
-def test_a_number_knows_of_a_mark_that_follows_it(text, trail):
+def test_trailing_mark_is_recorded(text, trail):
     number, *_ = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
     assert (number[-1].trail and number[-1].trail.char) == trail
 
@@ -115,12 +115,12 @@ def test_a_number_knows_of_a_mark_that_follows_it(text, trail):
 @pytest.mark.parametrize(
     ("text", "apart"), [("1 2", False), ("1 a 2", True), ("1d2", True), ("1' 2", False)]
 )
-def test_a_number_knows_whether_more_than_a_space_is_before_it(text, apart):
+def test_number_after_more_than_a_space_is_marked_as_apart(text, apart):
     first, second = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
     assert (first[0].apart, second[0].apart) == (False, apart)
 
 
-def test_numbers_of_a_line_are_parted_by_a_space_between_their_boxes():
+def test_numbers_of_a_line_are_separated_by_a_space():
     characters = characters_of(numbers_on(spots("12 5", (0, 1, -1, 2))))
     assert "".join(each.char for each in characters) == "12 5"
     assert characters[2].box == Box(18, 0, 30, 20)

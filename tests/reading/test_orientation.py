@@ -16,7 +16,7 @@ def digit(box):
 
 
 @given(st.integers(0, 3), st.integers(2, 40), st.integers(2, 40), st.data())
-def test_boxes_go_back_to_where_they_were(turn, width, height, data):
+def test_boxes_are_mapped_back_to_the_original_page(turn, width, height, data):
     x = sorted(data.draw(st.lists(st.integers(0, width), min_size=2, max_size=2, unique=True)))
     y = sorted(data.draw(st.lists(st.integers(0, height), min_size=2, max_size=2, unique=True)))
     mask = np.zeros((height, width), bool)
@@ -28,7 +28,7 @@ def test_boxes_go_back_to_where_they_were(turn, width, height, data):
 
 
 @pytest.mark.parametrize("turn", range(4))
-def test_only_boxes_are_turned_back(turn):
+def test_turning_back_changes_only_the_boxes(turn):
     lines = ((digit((1, 2, 3, 4)), digit((5, 2, 9, 4))), (digit((1, 7, 3, 9)),))
     found = turned_back(lines, turn, 30, 20)
     assert [len(line) for line in found] == [2, 1]
@@ -48,20 +48,20 @@ def test_a_page_is_turned_counter_clockwise(turn):
 @pytest.mark.parametrize(
     ("text", "sure", "width"), [("6", 0.4, 9), ("6009", 0.99, 9), ("1", 0.99, 3)]
 )
-def test_neither_a_lone_character_nor_what_reads_well_is_read_in_other_turns(text, sure, width):
+def test_page_is_not_rotated_for_one_or_sure_characters(text, sure, width):
     quad = np.array([[0, 0], [width, 0], [width, 12], [0, 12]], np.float32)
     posteriors = np.full((len(text), 2), sure, np.float32)
     symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
     crop = np.zeros((48, 40, 3), np.uint8)
     line = RecognizedLine(TextLine(quad, 0.0), crop, posteriors, symbols)
-    recognizer = None  # is not asked
+    recognizer = None  # must not be called
     assert best_turn([line], crop, recognizer) == 0
 
 
 @pytest.mark.parametrize(
     ("turned", "expected"), [("043401", 2), ("000006", 0), ("98.60", 0), ("18 APRIL", 2)]
 )
-def test_a_line_may_be_on_its_head_if_what_it_shows_then_tells(monkeypatch, turned, expected):
+def test_upside_down_line_is_recognised_by_its_text_when_turned(monkeypatch, turned, expected):
     quad = np.array([[0, 0], [36, 0], [36, 12], [0, 12]], np.float32)
 
     def line(text, sure):

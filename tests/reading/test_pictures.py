@@ -1,4 +1,4 @@
-"""What is read on drawn pictures: numbers as they are written, and no words."""
+"""Readings of drawn pictures: numbers as they are written, without words."""
 
 import numpy as np
 import pytest
@@ -62,15 +62,15 @@ def test_small_and_large_print_is_read_alike(reader, text, height):
 
 
 @pytest.mark.parametrize("text", ["2000000", "5000000", "$6600.00", "1'000'000"])
-def test_of_crowded_digits_that_are_alike_none_is_lost(reader, text):
-    """Each is narrower than a step of the recogniser."""
+def test_repeated_digits_in_narrow_print_are_all_read(reader, text):
+    """Each digit is narrower than a step of the recogniser."""
     page = Image.fromarray(typed(text, margin=8))
     narrow = page.resize((round(0.42 * page.width), page.height))
     assert reader.read(np.asarray(narrow)).text == text
 
 
 def test_dust_on_a_large_sheet_is_no_digit(reader):
-    """Before, ten of thirty specks were shown as zeros, one of them as sure."""
+    """An earlier reader returned ten of thirty specks as zeros, one of them as sure."""
     rng = np.random.default_rng(0)
     sheet = Image.new("L", (2400, 1700), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -81,7 +81,7 @@ def test_dust_on_a_large_sheet_is_no_digit(reader):
     assert [digit.status for digit in shown] in ([], ["unsure"], ["unsure"] * 2)
 
 
-def test_numbers_in_a_sentence_are_found_in_their_order(reader):
+def test_numbers_in_a_sentence_are_read_in_order(reader):
     page = typed("Of 250 pages, 12 are blank and 3.5% are torn", 32)
     assert reader.read(page).text == "250 12 3.5%"
 
@@ -101,7 +101,7 @@ def test_each_number_of_a_dense_page_is_read(reader):
 
 
 def column(*amounts, lost=()):
-    """Amounts below each other that end at one edge; what is ``lost`` behind them leaves a gap."""
+    """Right-aligned amounts in a column; rows in ``lost`` have a gap for their last character."""
     font = ImageFont.load_default(30)
     sheet = Image.new("L", (320, 60 * len(amounts) + 30), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -132,7 +132,7 @@ def test_a_display_of_seven_segments_is_read(reader):
     assert reader.read(display("8307419526")).text == "8307419526"
 
 
-def test_a_line_on_its_head_is_turned(reader):
+def test_upside_down_line_is_turned(reader):
     page = np.ascontiguousarray(np.rot90(typed("2048", 60), 2))
     found = reader.examine(page)
     assert (found.turn, found.reading.text) == (2, "2048")
@@ -146,7 +146,7 @@ def test_a_lone_stroke_is_a_one(reader, width):
 
 
 @pytest.mark.parametrize("turn", [1, 3])
-def test_digits_that_lie_on_their_side_one_above_the_other_are_a_number(reader, turn):
+def test_number_lying_on_its_side_is_read(reader, turn):
     assert reader.read(np.ascontiguousarray(np.rot90(typed("382", 60), turn))).text == "382"
 
 
@@ -159,8 +159,8 @@ def test_a_large_ring_whose_ends_overlap_is_a_zero(reader, pen):
     assert reader.read(np.asarray(sheet)).text == "0"
 
 
-def test_a_dial_is_no_zero_that_hides_its_numbers(reader):
-    """Before, only the ring was read."""
+def test_numbers_on_a_dial_are_read_and_not_its_ring(reader):
+    """An earlier reader returned only the ring."""
     sheet = Image.new("L", (340, 340), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(30)
     draw.ellipse((12, 12, 328, 328), outline=INK, width=6)
@@ -171,7 +171,7 @@ def test_a_dial_is_no_zero_that_hides_its_numbers(reader):
     assert sorted(numbers, key=int) == [str(hour) for hour in range(1, 13)]
 
 
-def test_what_a_button_shows_is_read_and_not_its_rim(reader):
+def test_digits_on_buttons_are_read_and_not_the_rims(reader):
     sheet = Image.new("L", (420, 150), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(34)
     for x, digit in ((75, "4"), (210, "7"), (345, "2")):

@@ -1,4 +1,4 @@
-"""What detector and recogniser see, matched."""
+"""Matching the digits of the detector with the characters of the recogniser."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ HEIGHT = 48
 
 
 def line(text, pitch=32):
-    """A line at the origin on which each character is a bar in the middle of its place."""
+    """A line at the origin on which each character is a bar, centred in its slot."""
     width = pitch * len(text)
     crop = np.full((HEIGHT, width, 3), 255, np.uint8)
     rows = np.full((width // 8, CLASSES), 1e-4, np.float32)
@@ -40,7 +40,7 @@ def digits(*found):
     return Candidates(score, chances.reshape(-1, 10), boxes, np.full(len(found), 30, np.float32))
 
 
-def test_a_digit_that_both_see_is_one_place():
+def test_digit_found_by_detector_and_recogniser_is_one_place():
     places = gather(digits((0.8, 1, 8, 24)), [line("17")])
     order = np.argsort(places.boxes[:, 0])
     assert places.symbol[order].tolist() == [0, 1]
@@ -49,20 +49,20 @@ def test_a_digit_that_both_see_is_one_place():
     assert places.recognizer[order].argmax(axis=1).tolist() == [1, 7]
 
 
-def test_the_box_is_that_of_the_ink_where_the_detector_is_in_doubt():
+def test_box_comes_from_the_ink_when_the_detector_is_unsure():
     places = gather(digits((0.3, 1, 2, 30)), [line("1")])
     assert places.boxes[0] == pytest.approx([8, 8, 24, 40], abs=1)
     assert gather(digits((0.8, 1, 2, 30)), [line("1")]).boxes[0, 0] == 2
 
 
-def test_a_mark_that_looks_like_a_digit_is_known_as_one():
+def test_mark_detected_as_a_digit_is_classed_as_a_mark():
     places = gather(digits((0.6, 1, 40, 56)), [line("3/4")])
     slash = int(np.flatnonzero(places.symbol == 1)[0])
     assert places.reads[slash] == MARK
     assert places.mass[slash] < 0.01
 
 
-def test_a_box_around_two_characters_is_neither():
+def test_box_around_two_characters_matches_neither():
     places = gather(digits((0.6, 4, 0, 66)), [line("17")])
     assert (places.objectness == np.float32(UNSEEN)).all()
 
@@ -85,7 +85,7 @@ def test_a_box_around_a_column_of_sure_digits_is_no_digit(rows, kept):
     column = digits(*((0.8, 7, 8, 24) for _ in heights))
     column.boxes[:, 1::2] += np.array(heights, np.float32)[:, None]
     tall, around = line("1"), digits((0.99, 1, 8, 24))
-    left = np.float32([16 - 16 * rows, 0])  # all in the middle
+    left = np.float32([16 - 16 * rows, 0])  # all centred
     tall = replace(tall, line=TextLine(tall.line.quad * np.float32(rows) + left, 0.9))
     around.boxes[:] = around.boxes * rows + [*left, *left]
     pairs = zip(vars(column).values(), vars(around).values(), strict=True)
@@ -95,7 +95,7 @@ def test_a_box_around_a_column_of_sure_digits_is_no_digit(rows, kept):
     assert (read == [8 + height for height in heights]) == kept
 
 
-def test_digits_that_are_read_are_not_hidden_by_a_box_around_them():
+def test_recognised_digits_are_not_suppressed_by_a_box_around_them():
     lines = [moved(line("77"), HEIGHT * row) for row in range(3)]
     around, tall = digits((0.99, 1, 8, 24)), line("  ")
     faint = np.full_like(tall.posteriors, 1e-4)

@@ -1,4 +1,4 @@
-"""What must not change an answer: where and how large digits stand, their colours, and turns."""
+"""Changes that must not affect a reading: position, size, colours and quarter turns."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ few = settings(max_examples=8)
 
 @pytest.fixture(scope="module")
 def inks(printed, write):
-    """Four drawings as float[H, W], 1 where there is ink; none is longer than 220 pixels."""
+    """Four drawings as float[H, W], 1 where there is ink; no side exceeds 220 pixels."""
     above, below = printed("29", 10, 12, 44, (180, 150)), printed("850", 14, 86, 44, (180, 150))
     return {
         "print": printed("4075", 14, 24, 48, (210, 100)),
@@ -33,7 +33,7 @@ def pages(inks):
 
 @pytest.fixture(scope="module")
 def text(reader):
-    """What is read on a page."""
+    """Returns the text read on a page."""
     return lambda page: reader.read(page).text
 
 
@@ -50,20 +50,20 @@ def scaled(page, factor):
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_each_drawing_is_read_and_inverted_read_alike(text, pages, name):
+def test_drawings_and_their_negatives_are_read_alike(text, pages, name):
     assert text(pages[name]) == text(255 - pages[name]) == TEXTS[name]
 
 
 @few
 @given(name=NAMES, down=st.integers(-8, 8), across=st.integers(-8, 8))
-def test_to_shift_it_changes_nothing(text, pages, name, down, across):
+def test_shifting_changes_nothing(text, pages, name, down, across):
     shifted = np.roll(pages[name], (down, across), (0, 1))  # paper is plain at every edge
     assert text(shifted) == TEXTS[name]
 
 
 @few
 @given(name=NAMES, sides=st.tuples(*[st.integers(0, 60)] * 4))
-def test_more_paper_around_it_changes_nothing(text, pages, name, sides):
+def test_wider_margins_change_nothing(text, pages, name, sides):
     above, below, left, right = sides
     page = np.pad(pages[name], ((above, below), (left, right)), constant_values=235)
     assert text(page) == TEXTS[name]
@@ -75,7 +75,7 @@ LEVELS = st.integers(0, 255)
 @few
 @given(name=NAMES, pen=LEVELS, paper=LEVELS)
 def test_other_grays_change_nothing(text, inks, name, pen, paper):
-    if abs(pen - paper) < CONTRAST:  # the nearest pen with enough contrast that there is
+    if abs(pen - paper) < CONTRAST:  # the nearest pen with enough contrast
         pen = paper - CONTRAST if paper >= CONTRAST else paper + CONTRAST
     assert text(coloured(inks[name], pen, paper)) == TEXTS[name]
 
@@ -83,14 +83,14 @@ def test_other_grays_change_nothing(text, inks, name, pen, paper):
 @few
 @given(name=NAMES, paper=st.tuples(*[LEVELS] * 3), ways=st.tuples(*[st.integers(-30, 30)] * 3))
 def test_other_colours_change_nothing(text, inks, name, paper, ways):
-    sign = -1 if sum(paper) > 380 else 1  # each channel goes the same way, one further than others
+    sign = -1 if sum(paper) > 380 else 1  # all channels shift the same way, by different amounts
     pen = np.clip(np.array(paper) + sign * (CONTRAST + np.array(ways) + 30), 0, 255)
     assert text(coloured(inks[name], pen, paper)) == TEXTS[name]
 
 
 @pytest.mark.parametrize("factor", [1.5, 3])
 @pytest.mark.parametrize("name", TEXTS)
-def test_to_enlarge_it_changes_nothing(text, pages, name, factor):
+def test_enlarging_changes_nothing(text, pages, name, factor):
     assert text(scaled(pages[name], factor)) == TEXTS[name]
 
 

@@ -39,19 +39,19 @@ def labels(examples):
 
 @pytest.fixture(scope="module")
 def readings(reader, examples, labels):
-    """What is read on each example, by its name."""
+    """The reading of each example, by file name."""
     return {name: reader.read(examples / name) for name in labels}
 
 
 @pytest.fixture
 def page(printed):
-    """Dark print on light paper, small enough to be looked at once: 4075."""
+    """4075 in dark print on light paper, small enough to be detected at a single scale."""
     return np.uint8(255 - 225 * printed("4075", x=10, height=50))
 
 
 @pytest.fixture
 def lines_with(tmp_path):
-    """A copy of the shipped line reader whose card says something else."""
+    """Copies the shipped line reader with changes to its card."""
 
     def lines_with(**changes):
         for graph in SHIPPED_LINES.glob("*.onnx"):
@@ -62,14 +62,14 @@ def lines_with(tmp_path):
     return lines_with
 
 
-def test_every_example_of_the_folder_is_read_right(readings, examples, labels):
+def test_every_example_is_read_correctly(readings, examples, labels):
     assert {name: reading.text for name, reading in readings.items()} == labels
     assert set(labels) == {path.name for path in examples.iterdir()} - {
         "labels.csv", "make_examples.py", "__pycache__"
     }  # fmt: skip
 
 
-def test_most_digits_of_clear_examples_are_read_without_doubt(readings):
+def test_most_digits_of_clear_examples_are_sure(readings):
     names = ("board.jpg", "note.jpg", "sticky.jpg")
     digits = [digit for name in names for digit in readings[name].digits]
     assert sum(digit.status == "digit" for digit in digits) >= 7  # of 9
@@ -84,7 +84,7 @@ def test_nothing_is_found_beyond_the_edge_of_the_page(reader, page):
     assert (middle <= cut.shape[::-1]).all()
 
 
-def test_a_reading_says_what_was_read_where_and_by_whom(reader, readings):
+def test_reading_has_its_size_model_digits_and_boxes(reader, readings):
     reading = readings["note.jpg"]
     assert (reading.width, reading.height) == (1200, 700)
     assert (reading.model, reading.model_sha256) == ("default", reader.classifier.sha256)
@@ -99,7 +99,7 @@ def shaded(page):
     return (page * np.linspace(1, 0.6, page.shape[1])).astype(np.uint8)
 
 
-def test_an_examination_keeps_what_led_to_the_reading(reader, page):
+def test_examine_returns_the_intermediate_results(reader, page):
     page = shaded(page)
     found = reader.examine(page)
     view, count = found.view, len(found.view.scores)
@@ -116,7 +116,7 @@ def test_an_examination_keeps_what_led_to_the_reading(reader, page):
     assert found.reading == reader.read(page)
 
 
-def test_each_digit_is_that_of_its_place(reader, examples):
+def test_each_digit_matches_its_place(reader, examples):
     found = reader.examine(examples / "ruled.jpg")
     for line, places in zip(found.reading.lines, found.places, strict=True):
         for digit, place in zip(line, places, strict=True):
@@ -126,7 +126,7 @@ def test_each_digit_is_that_of_its_place(reader, examples):
             assert np.array_equal(digit.tile, found.view.tiles[place])
 
 
-def test_characters_are_those_of_the_text(reader, printed):
+def test_characters_spell_the_text(reader, printed):
     page = np.uint8(255 - 225 * printed("-4.75", x=10, height=50))
     reading = reader.read(page)
     [line] = reading.characters
@@ -138,7 +138,7 @@ def test_characters_are_those_of_the_text(reader, printed):
     assert middles == sorted(middles), [each.box for each in line]
 
 
-def test_the_box_of_a_digit_of_thin_strokes_is_around_it(readings):
+def test_box_encloses_a_digit_of_thin_strokes(readings):
     (digit,) = readings["thin.jpg"].digits
     assert digit.box.as_list() == pytest.approx([155, 103, 334, 487], abs=20)
 
@@ -152,7 +152,7 @@ def test_tiles_stay_with_their_digits_through_turns_and_patterns(reader, page):
 
 
 @pytest.mark.parametrize("workers", [1, 3, None])
-def test_many_are_read_as_one_by_one(reader, page, workers):
+def test_read_many_gives_the_same_readings_as_read(reader, page, workers):
     pages = [page, np.full((30, 40), 255, np.uint8), 255 - page, page[:, :110]]
     readings = 2 * [reader.read(one, expect="4") for one in pages]
     pages = 2 * pages
@@ -161,7 +161,7 @@ def test_many_are_read_as_one_by_one(reader, page, workers):
     assert list(reader.read_many([], workers=workers)) == []
 
 
-def test_processes_read_what_threads_do(reader, page, monkeypatch):
+def test_processes_give_the_same_readings_as_threads(reader, page, monkeypatch):
     def start_and_wait(pool):
         start(pool)
         pools.append(pool)
@@ -185,7 +185,7 @@ def test_processes_read_what_threads_do(reader, page, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_stream_is_read_as_far_as_it_is_asked_for(reader, page, workers):
+def test_unbounded_stream_is_read_only_as_far_as_consumed(reader, page, workers):
     readings = reader.read_many(repeat(page), workers=workers)
     assert [reading.text for reading in islice(readings, 3)] == ["4075"] * 3
     readings.close()
@@ -193,7 +193,7 @@ def test_a_stream_is_read_as_far_as_it_is_asked_for(reader, page, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_unreadable_picture_is_named_in_its_place(reader, page, workers):
+def test_unreadable_picture_is_reported_at_its_position(reader, page, workers):
     named = []
     pictures = [page, b"not a picture", page, b""]
     readings = reader.read_many(
@@ -205,19 +205,19 @@ def test_an_unreadable_picture_is_named_in_its_place(reader, page, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_without_that_its_error_comes_after_the_readings_before_it(reader, page, workers):
+def test_without_on_error_the_error_follows_the_earlier_readings(reader, page, workers):
     readings = reader.read_many([page, page, b"not a picture", page], workers=workers)
     assert [next(readings).text for _ in range(2)] == ["4075"] * 2
     with pytest.raises(ImageError, match="not a picture"):
         next(readings)
 
 
-def test_a_mistake_in_code_is_no_unreadable_picture(reader):
+def test_misuse_is_raised_despite_on_error(reader):
     with pytest.raises(TypeError, match="expected a path"):
         list(reader.read_many([None], on_error=lambda *_: None))
 
 
-def test_what_is_asked_is_checked_before_a_picture_is_opened(reader):
+def test_options_are_checked_before_a_picture_is_opened(reader):
     for ask in (reader.read, reader.read_many):
         with pytest.raises(ValueError, match="expected a number of digits"):
             ask("none.png", expect="many")
@@ -234,7 +234,7 @@ def test_what_is_asked_is_checked_before_a_picture_is_opened(reader):
         ({"lines": Path()}, r"model\.json cannot be read"),
     ],
 )
-def test_what_is_no_model_is_refused(tmp_path, monkeypatch, options, told):
+def test_missing_or_wrong_models_are_refused(tmp_path, monkeypatch, options, told):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=told):
         DigitReader(**options)
@@ -248,7 +248,7 @@ def test_a_damaged_line_reader_is_refused(lines_with):
 
 
 @pytest.mark.parametrize("expect", ["4", "4[01]##", "range 4000..5000", ["4", "one of 4075,12"]])
-def test_what_is_expected_and_read_is_sure(reader, page, expect):
+def test_digits_that_fit_the_constraint_are_sure(reader, page, expect):
     reading = reader.read(page, expect=expect)
     assert (reading.text, {digit.status for digit in reading.digits}) == ("4075", {"digit"})
     assert reading.constrained.fulfilled
@@ -256,14 +256,14 @@ def test_what_is_expected_and_read_is_sure(reader, page, expect):
     assert reading == reader.read(page, expect=Expectation.of(expect))
 
 
-def test_alternatives_keep_what_is_known(reader, page):
+def test_alternatives_fit_the_constraint(reader, page):
     free, held = (reader.read(page, expect=expect).numbers[0] for expect in (None, "[4]0[7]5"))
     assert any(re.fullmatch("4.7.", other.text) is None for other in free.alternatives)
     assert all(re.fullmatch("4.7.", other.text) for other in held.alternatives)
 
 
 @pytest.mark.parametrize("expect", ["2", "9", "range 1000000..2000000", "one of 99,12", "iban"])
-def test_what_nothing_seen_agrees_with_leaves_the_reading_unsure(reader, page, expect):
+def test_constraint_that_nothing_fits_leaves_the_reading_unsure(reader, page, expect):
     reading = reader.read(page, expect=expect)
     assert (reading.text, {digit.status for digit in reading.digits}) == ("4075", {"unsure"})
     assert not reading.constrained.fulfilled
@@ -295,7 +295,7 @@ def test_read_loads_the_models_once(page, monkeypatch):
     module._reader.cache_clear()
 
 
-def test_thresholds_are_those_of_the_line_reader(page, lines_with):
+def test_thresholds_come_from_the_line_reader(page, lines_with):
     def statuses(**thresholds):
         reading = DigitReader(lines=lines_with(thresholds=thresholds), threads=1).read(page)
         return {digit.status for line in reading.lines for digit in line}, reading.text
@@ -305,7 +305,7 @@ def test_thresholds_are_those_of_the_line_reader(page, lines_with):
     assert statuses(digit=0.3, reject=0.2) == ({"digit"}, "4075")
 
 
-def test_a_target_error_decides_from_when_on_a_digit_is_sure(lines_with):
+def test_target_error_sets_the_digit_threshold(lines_with):
     fusion = {**load_line_card().fusion, "risk": RISK}
     folder = lines_with(fusion=fusion, thresholds={"digit": 0.7, "reject": 0.3})
     assert DigitReader(lines=folder).thresholds == {"digit": 0.7, "reject": 0.3}
@@ -327,7 +327,7 @@ def test_the_shipped_line_reader_is_calibrated():
     assert strict > loose > 0.2
 
 
-def test_a_digit_detector_given_as_the_model_finds_the_digits(tmp_path):
+def test_digit_detector_given_as_the_model_is_used_as_the_detector(tmp_path):
     shipped = load_bundle(PAGES)
     write_bundle(tmp_path, replace(shipped.card, name="other"), shipped.graph)
     reader = DigitReader(tmp_path, threads=1)
@@ -347,11 +347,11 @@ def test_each_card_is_read_once(monkeypatch):
     assert cards == ["default", "pages", "lines"]
     classifier, detector = bundle.open_roles()
     cards.clear()
-    DigitReader(classifier, pages=detector, threads=1)  # nor are bundles read again
+    DigitReader(classifier, pages=detector, threads=1)  # opened bundles are not read again
     assert cards == ["lines"]
 
 
-def test_a_page_is_not_copied_before_it_is_read_nor_changed(reader, page):
+def test_page_is_neither_copied_nor_modified(reader, page):
     for one in (page, np.repeat(page[:, :, None], 3, 2)):
         one.flags.writeable = False
         found = reader.examine(one)

@@ -1,4 +1,4 @@
-"""Reading order: lines and numbers, from boxes laid out by hand; every page is shuffled first."""
+"""Reading order of lines and numbers, from hand-placed boxes in random order."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ HEIGHT = 40.0
 def place(digits, angle=0.0):
     """Boxes float32[N, 4] of digits (centre x, centre y, width, height) on a page turned by angle.
 
-    Lengths are in digit heights, as the eye sees them.
+    Lengths are in digit heights.
     """
     x, y, wide, tall = np.array(digits, np.float64).reshape(-1, 4).T
     sin, cos = np.sin(np.radians(angle)), np.cos(np.radians(angle))
@@ -24,7 +24,7 @@ def place(digits, angle=0.0):
 
 
 def written(rows, angle=0.0):
-    """The lines that are found in rows of digits, each as (row, position) of its digits."""
+    """The lines found in rows of digits, each as the (row, position) of its digits."""
     names = [(r, k) for r, row in enumerate(rows) for k in range(len(row))]
     shuffled = np.random.default_rng(3).permutation(len(names))
     boxes = place([digit for row in rows for digit in row], angle)[shuffled]
@@ -48,7 +48,7 @@ def test_no_digit_and_one_digit():
 
 
 def low_or_high(down):
-    """Three rows of numbers, one of which stands low or high."""
+    """Three rows of numbers, with one number shifted down or up."""
     rows = [[digit for k in range(7) for digit in row(1.5 * r, 2, start=3.2 * k)] for r in range(3)]
     rows[1][6:8] = [(x, y + down, wide, high) for x, y, wide, high in rows[1][6:8]]
     return rows
@@ -62,7 +62,7 @@ def curved(bend):
 
 
 def drifting(drift, count):
-    """A line that goes up or down by a fifth at each digit."""
+    """A line that rises or falls by ``drift`` at each digit."""
     return [[(x, drift * k, wide, 1) for k, (x, _, wide, _) in enumerate(row(0, count))]]
 
 
@@ -71,7 +71,7 @@ def cells(y, *counts):
 
 
 def beside(pitch, apart, *digits):
-    """Two lines of digits: width, height and how far their middle is off the line."""
+    """Two lines of digits, each a width, a height and the offset of its centre from the line."""
     return [
         [(pitch * k, apart * r + y, wide, tall) for k, (wide, tall, y) in enumerate(digits)]
         for r in range(2)
@@ -120,7 +120,7 @@ LAID_OUT = {
 @pytest.mark.parametrize(
     ("name", "angle"), [(name, angle) for name, (_, angles) in LAID_OUT.items() for angle in angles]
 )
-def test_digits_are_read_line_by_line_whatever_their_layout(name, angle):
+def test_digits_are_grouped_into_lines_in_any_layout(name, angle):
     rows = LAID_OUT[name][0]
     assert written(rows, angle) == in_order(rows)
 
@@ -138,7 +138,7 @@ def spaced(text, widths, gap, space):
 
 
 def tabular(text, advance, space, width):
-    """Boxes of printed digits, each in the middle of a place of the same width."""
+    """Boxes of printed digits, each centred in a slot of the same width."""
     boxes, x = [], 0.0
     for character in text:
         if character != " ":
@@ -169,30 +169,30 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize(("gap", "space"), [(-0.05, 0.5), (0.15, 0.6), (0.4, 0.9), (0.8, 1.2)])
-def test_numbers_by_hand(text, gap, space):
+def test_handwritten_numbers_are_separated(text, gap, space):
     assert as_text(text, numbers_of(spaced(text, HAND, gap, space))) == text
 
 
 @pytest.mark.parametrize("text", TEXTS)
-# As wide as in Times, Arial and DejaVu Sans.
+# The widths of Times, Arial and DejaVu Sans.
 @pytest.mark.parametrize(
     ("advance", "space", "width"), [(0.74, 0.37, 0.63), (0.78, 0.39, 0.67), (0.87, 0.44, 0.72)]
 )
-def test_numbers_in_print(text, advance, space, width):
+def test_printed_numbers_are_separated(text, advance, space, width):
     assert as_text(text, numbers_of(tabular(text, advance, space, width))) == text
 
 
 @pytest.mark.parametrize("gap", [1.0, 1.5, 2.0])
-def test_even_gaps_are_inside_a_number(gap):
+def test_even_gaps_do_not_split_a_number(gap):
     assert numbers_of(spaced("8910", HAND, gap, 0)) == [[0, 1, 2, 3]]
     assert numbers_of(spaced("89", HAND, gap, 0)) == [[0, 1]]
 
 
-def test_wide_gaps_split_even_if_they_are_alike():
+def test_wide_gaps_split_a_number_even_if_they_are_equal():
     assert numbers_of(spaced("891", HAND, 2.5, 0)) == [[0], [1], [2]]
 
 
-def test_digits_that_touch_do_not_make_the_other_gaps_wide():
+def test_touching_digits_do_not_make_the_other_gaps_wide():
     boxes = np.array([(0, 0, 0.6, 1), (1.06, 0, 1.6, 1), (2.04, 0, 2.6, 1), (2.6, 0, 3.1, 1)])
     assert numbers_of(boxes) == [[0, 1, 2, 3]]
 

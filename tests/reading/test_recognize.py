@@ -1,4 +1,4 @@
-"""Which lines are read: those of the line detector, and those that lone digits make up."""
+"""Which lines are read: those of the line detector, and lines formed from lone digits."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def digits(*boxes, score=0.9):
 
 
 @pytest.mark.parametrize(("rows", "kept"), [(1, 0), (3, 0), (4, 4), (7, 7)])
-def test_a_digit_swallows_its_strokes_but_no_column_of_numbers(rows, kept):
+def test_tall_digit_replaces_lines_within_it_but_not_a_column_of_numbers(rows, kept):
     lines = [line(20 * k + 12) for k in range(rows)]
     tall = digits([45, 5, 95, 20 * rows + 15])
 
@@ -45,7 +45,7 @@ def test_a_digit_swallows_its_strokes_but_no_column_of_numbers(rows, kept):
     assert len(proposed) == max(kept, 1)  # the digit has a line of its own, or none
 
 
-def test_digits_on_no_line_make_up_one():
+def test_digits_on_no_line_form_a_line():
     (made,) = line_proposals(Detections([], digits([10, 10, 20, 30], [24, 10, 34, 30]), []))
 
     assert made.quad[:, 0].min() < 10
@@ -61,14 +61,14 @@ def test_digits_on_no_line_make_up_one():
         pytest.param([82, 8, 93, 52], 0, id="over the ends of two"),
     ],
 )
-def test_an_unsure_digit_has_no_line_of_its_own_where_others_are_read(box, made):
+def test_unsure_digit_across_several_lines_gets_no_line(box, made):
     lines = [line(10), line(40)]
     found = Detections(lines, digits(box, score=0.3), [])
     assert len(line_proposals(found)) == 2 + made
 
 
 @pytest.mark.parametrize("ink", [10, 90])
-def test_paper_is_what_the_edges_show_where_blurred_ink_covers_most_of_a_line(ink):
+def test_paper_colour_comes_from_the_edges_of_a_line_full_of_ink(ink):
     crop = np.full((48, 100, 3), 250, np.uint8)
     crop[4:44, :ink] = np.linspace(20, 240, 40, dtype=np.uint8)[:, None, None]
     nothing = np.zeros((12, CLASSES), np.float32)
@@ -87,13 +87,13 @@ def test_paper_is_what_the_edges_show_where_blurred_ink_covers_most_of_a_line(in
         ("near 1 far 2 too", ["near 1 far 2 too"]),
     ],
 )
-def test_a_part_reaches_from_one_space_to_another(text, parts):
+def test_parts_near_digits_extend_to_spaces(text, parts):
     spots = np.array([[char.isdigit(), char == " "] for char in text], np.float32) * 0.9
     assert [text[first:last] for first, last in near_digits(spots)] == parts
 
 
 class Network:
-    """A recogniser and a spotter to which white columns are a 7, black ones a space."""
+    """A fake recogniser and spotter that read white columns as a 7 and black ones as a space."""
 
     def __init__(self):
         self.columns = 0
@@ -113,7 +113,7 @@ class Network:
         return [np.stack([gray == 255, gray == 0], axis=2).astype(np.float32) for gray in grays]
 
 
-def test_of_much_text_only_what_is_near_digits_is_read():
+def test_in_much_text_only_parts_near_digits_are_recognised():
     page = np.full((20 * 48, 1200, 3), 127, np.uint8)
     for row in range(20):
         page[row * 48 : row * 48 + 48, 400:408] = page[row * 48 : row * 48 + 48, 600:608] = 0
@@ -130,14 +130,14 @@ def test_of_much_text_only_what_is_near_digits_is_read():
     boxes = [np.concatenate([each.boxes for each in some]) for some in (read, whole)]
     assert boxes[0] == pytest.approx(boxes[1], abs=1)
     assert network.columns < everything.columns / 2
-    assert sum(each.line.width > 1000 for each in read) == 3  # they tell which way is up
+    assert sum(each.line.width > 1000 for each in read) == 3  # read whole, for orientation
     few = recognize(page, lines[:3], network, network)
     assert [each.line.width for each in few] == [1200] * 3
 
 
-def test_of_a_digit_whose_ink_is_lost_the_box_is_as_high_as_its_line():
+def test_box_of_a_digit_without_ink_is_as_high_as_its_line():
     page = np.full((48, 96, 3), 127, np.uint8)
-    page[20:22] = 200  # a crease through the line, in which the stroke of the digit ends
+    page[20:22] = 200  # a crease through the line that cuts off the stroke of the digit
     page[24, 44:52] = 255
     (read,) = recognize(page, [line(0, 48, 0, 96)], Network())
 
@@ -147,7 +147,7 @@ def test_of_a_digit_whose_ink_is_lost_the_box_is_as_high_as_its_line():
 
 
 def printed(text, spaces):
-    """A line with blocks for digits 24 columns apart, as it is read with spaces before some."""
+    """A recognised line of blocks 24 columns apart, with spaces before those in ``spaces``."""
     crop = np.full((48, 24 * len(text) + 16, 3), 255, np.uint8)
     rows = np.zeros((crop.shape[1] // 8, CLASSES), np.float32)
     rows[:, 0] = 1
@@ -160,13 +160,13 @@ def printed(text, spaces):
     return RecognizedLine(line(0), crop, rows, decode(rows))
 
 
-def test_a_space_has_none_of_the_ink_beside_it():
+def test_space_takes_no_ink_from_its_neighbours():
     plain, spaced = printed("4711", ()), printed("4711", {2})
     assert spaced.symbols.text == "47 11"
     assert spaced.boxes[[0, 1, 3, 4]] == pytest.approx(plain.boxes)
 
 
-def test_digits_as_near_as_on_other_lines_have_no_space_between():
+def test_space_is_removed_where_digits_are_as_close_as_on_other_lines():
     others = [printed("".join(map(str, np.arange(8) * k % 10)), ()) for k in (1, 3, 7, 9)]
     *same, found = respaced([*others, printed("0087", {2})])
     assert found.symbols.text == "0087"
@@ -174,14 +174,14 @@ def test_digits_as_near_as_on_other_lines_have_no_space_between():
     assert found.posteriors.sum(axis=1) == pytest.approx(1)
 
 
-def test_a_mark_keeps_its_digits_where_dates_of_the_page_do():
+def test_space_after_a_mark_is_removed_when_dates_on_the_page_have_none():
     dates = [printed(text, ()) for text in ("11.04.2021", "30.12.1987", "25.06.1834")]
     assert respaced([*dates, printed("455.50", {4})])[-1].symbols.text == "455.50"
 
 
-def test_a_space_is_put_where_a_page_has_one():
+def test_missed_space_is_inserted_at_a_wide_gap():
     others = [printed("".join(map(str, np.arange(8) * k % 10)), ()) for k in (1, 3, 7, 9)]
-    wide = printed("1234567", ())  # the digit in the middle is faint: 2 steps, and paper
+    wide = printed("1234567", ())  # its middle digit is replaced by paper and a faint space
     crop, rows = wide.crop.copy(), wide.posteriors.copy()
     crop[:, 24 * 3 : 24 * 4] = 255
     rows[9:12] = 0
@@ -191,7 +191,7 @@ def test_a_space_is_put_where_a_page_has_one():
     assert respaced([*others, missed])[-1].symbols.text == "123 567"
 
 
-def test_boxes_of_a_line_that_is_squeezed_are_where_its_ink_is():
+def test_boxes_of_a_squeezed_line_match_its_ink():
     crop = np.full((48, 1280, 3), 255, np.uint8)
     crop[6:42, 640:656] = 0
     rows = np.zeros((160, CLASSES), np.float32)
@@ -208,12 +208,12 @@ def test_boxes_of_a_line_that_is_squeezed_are_where_its_ink_is():
 
 
 def spots_of(rows):
-    """A digit where there is one, and spaces four steps before it and after."""
+    """Spotter outputs: the digit, and spaces four steps before and after it."""
     digits = rows[:, CLASS_OF["7"]]
     return np.stack([digits, np.roll(digits, -4) + np.roll(digits, 4)], axis=1)
 
 
-def test_both_sides_of_a_ring_are_its_own_but_for_what_others_have():
+def test_span_of_a_ring_has_both_sides_unless_one_belongs_to_a_neighbour():
     ring = printed("0", ())
     crop = np.full_like(ring.crop, 255)
     crop[6:42, 8:12] = crop[6:42, 24:28] = 0

@@ -1,4 +1,4 @@
-"""Each picture becomes rows exactly once, whoever reads, is slow, is killed or has another plan."""
+"""Each picture becomes rows exactly once, even if workers are slow, killed or misconfigured."""
 
 import json
 import os
@@ -39,7 +39,7 @@ HOUR = 3600.0
 
 
 class Fake:
-    """Reads nothing: the text of a picture is its content; ``before`` is called with each path."""
+    """A fake reader: the content of a picture is its text; calls ``before`` with each path."""
 
     read, before = Counter(), staticmethod(lambda _: None)
 
@@ -89,12 +89,12 @@ def rows_of(bucket):
 
 
 def is_whole(bucket, number=40):
-    """Whether each picture has one row, and nothing is held any more."""
+    """Whether each picture has one row and no lease is left."""
     paths = sorted(row["path"] for row in rows_of(bucket))
     return paths == [f"{k:02}.png" for k in range(number)] and not bucket.names("out/_batch/leases")
 
 
-def test_pictures_become_rows_and_errors_too(job, bucket, fake):
+def test_pictures_and_errors_become_rows(job, bucket, fake):
     bucket.things["in/07.png"] = b"torn", 0.0
     bucket.things["in/.hidden/1.png"] = bucket.things["in/notes.txt"] = b"", 0.0
     told = []
@@ -107,7 +107,7 @@ def test_pictures_become_rows_and_errors_too(job, bucket, fake):
     assert set(fake.read.values()) == {1}
 
 
-def test_few_pictures_are_cut_so_that_many_processes_have_some(bucket):
+def test_few_pictures_are_split_into_small_shards(bucket):
     for number in range(40):
         bucket.things[f"in/{number:02}.png"] = b"", 0.0
     listed(BatchJob(SOURCE, DEST))
@@ -119,7 +119,7 @@ def _shards(bucket):
 
 
 @pytest.mark.usefixtures("job")
-def test_a_listing_goes_on_where_another_stopped(bucket, monkeypatch):
+def test_listing_resumes_where_another_stopped(bucket, monkeypatch):
     monkeypatch.setattr(shards, "SPLITS", 1)
     stops = count(1)
     store, source = open_store(DEST), open_store(SOURCE)
@@ -134,7 +134,7 @@ def test_a_listing_goes_on_where_another_stopped(bucket, monkeypatch):
 
 
 @pytest.mark.usefixtures("job")
-def test_of_two_that_list_at_once_one_stops(bucket, monkeypatch):
+def test_concurrent_listings_list_each_picture_once(bucket, monkeypatch):
     monkeypatch.setattr(shards, "SPLITS", 1)
     store, source = open_store(DEST), open_store(SOURCE)
     others = iter([True])
@@ -149,7 +149,7 @@ def test_of_two_that_list_at_once_one_stops(bucket, monkeypatch):
     assert json.loads(store.get(LISTED)) == {"shards": 4}
 
 
-def test_a_shard_belongs_to_one_process(job):
+def test_each_shard_is_claimed_by_one_process(job):
     queue, other = listed(job), ShardQueue(open_store(DEST))
     mine = [queue.claim(), queue.claim()]
     theirs = [lease for _ in range(4) if (lease := other.claim())]
@@ -160,8 +160,8 @@ def test_a_shard_belongs_to_one_process(job):
     assert not queue.finished
 
 
-def test_leases_run_out_by_the_clock_of_the_store(job, bucket):
-    bucket.now = lambda: 5 * HOUR  # far from that of this machine
+def test_leases_expire_by_the_clock_of_the_store(job, bucket):
+    bucket.now = lambda: 5 * HOUR  # far from this machine's clock
     queue = listed(job)
     leases = [queue.claim() for _ in range(4)]
     bucket.now = lambda: 5 * HOUR + PATIENCE / 2
@@ -174,7 +174,7 @@ def test_leases_run_out_by_the_clock_of_the_store(job, bucket):
     assert other.claim() is None
 
 
-def test_of_two_that_take_over_one_does(job, bucket):
+def test_expired_lease_is_taken_over_by_only_one_process(job, bucket):
     queue = listed(job)
     while queue.claim():
         pass
@@ -193,7 +193,7 @@ def test_of_two_that_take_over_one_does(job, bucket):
     assert len(tasks) == len(set(tasks))
 
 
-def test_a_lease_is_kept_while_the_work_lasts_and_given_back(job, bucket):
+def test_lease_is_renewed_during_the_work_and_released_after_it(job, bucket):
     lease = listed(job).claim()
     name = f"out/{lease.name}"
     before = bucket.things[name][1]
@@ -205,15 +205,15 @@ def test_a_lease_is_kept_while_the_work_lasts_and_given_back(job, bucket):
     assert name not in bucket.things
 
 
-def test_who_was_only_slow_does_no_harm(job, bucket, fake):
-    """In the middle of its first shard a process is held up until another has done everything."""
+def test_slow_process_whose_shards_were_taken_over_does_no_harm(job, bucket, fake):
+    """A process is held up in its first shard until another has finished all shards."""
     held = iter([True])
 
     def hold(_path):
         if next(held, False):
             leases = {**{name: bucket.things[name] for name in bucket.names("out/_batch/leases")}}
             for name, (content, _) in leases.items():
-                bucket.things[name] = content, 0.0  # as old as can be
+                bucket.things[name] = content, 0.0  # expired
             ShardWorker(job, never).run()
 
     fake.before = staticmethod(hold)
@@ -224,14 +224,14 @@ def test_who_was_only_slow_does_no_harm(job, bucket, fake):
     assert sum(tally.shards for tally in told) == 0
 
 
-def test_an_answer_that_is_lost_does_no_harm(job, bucket):
+def test_lost_response_does_no_harm(job, bucket):
     bucket.lost = 2
     ShardWorker(job, never).run()
     assert bucket.lost == 0
     assert is_whole(bucket)
 
 
-def test_stopped_it_gives_its_shard_back_and_another_goes_on(job, bucket, fake):
+def test_stopped_worker_releases_its_shard_and_another_continues(job, bucket, fake):
     ShardWorker(job, lambda _: sum(fake.read.values()) == 15).run()
     assert len(bucket.names("out/part-")) == 1
     assert bucket.names("out/_batch/leases") == []
@@ -240,8 +240,8 @@ def test_stopped_it_gives_its_shard_back_and_another_goes_on(job, bucket, fake):
     assert max(fake.read.values()) == 2
 
 
-def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
-    """Each process dies when it is about to read it, and its lease grows old."""
+def test_picture_that_kills_processes_becomes_an_error(job, bucket, fake):
+    """Each process dies before it reads the picture, and its lease expires."""
 
     def end(path):
         if path == "13.png":
@@ -250,7 +250,7 @@ def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
     fake.before = staticmethod(end)
     for _ in range(3):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_CloudStore, "delete", lambda *_: None)  # the dead give nothing back
+            patch.setattr(_CloudStore, "delete", lambda *_: None)  # dead workers release nothing
             with pytest.raises(SystemExit):
                 ShardWorker(job, never).run()
         bucket.now = lambda now=bucket.now: now() + HOUR
@@ -260,9 +260,7 @@ def test_a_picture_that_ends_processes_becomes_an_error(job, bucket, fake):
     assert errors == {"13.png": "a worker process died reading it"}
 
 
-def test_a_picture_that_is_gone_is_an_error_and_a_store_that_fails_is_none(
-    job, bucket, monkeypatch
-):
+def test_missing_picture_is_an_error_row_but_a_store_failure_is_raised(job, bucket, monkeypatch):
     listed(job)
     del bucket.things["in/22.png"]
     failing = iter([True])
@@ -304,7 +302,7 @@ def test_another_source_or_version_is_refused(job, bucket, monkeypatch):
         job.agree()
 
 
-def test_without_pictures_nothing_is_begun(bucket):
+def test_source_without_pictures_is_refused(bucket):
     with pytest.raises(DataError, match="s3://bucket/in: no pictures found"):
         BatchJob(SOURCE, DEST).agree()
     assert not bucket.things
@@ -312,7 +310,7 @@ def test_without_pictures_nothing_is_begun(bucket):
 
 @pytest.fixture(scope="module")
 def rows(examples):
-    """What is read on an example, on a torn one, and on a file of two pages."""
+    """The rows of an example, of a truncated one and of a file of two pages."""
     reader, pages = RowReader(), BytesIO()
     drawing = Image.open(examples / "drawing.png").convert("L")
     drawing.save(pages, "TIFF", save_all=True, append_images=[Image.new("L", (40, 30), 255)])
@@ -321,7 +319,7 @@ def rows(examples):
     return [*found, reader.rows("pages.tif", pages.getvalue())]
 
 
-def test_a_row_has_text_values_and_what_led_to_it(rows):
+def test_row_has_status_text_values_and_numbers(rows):
     [row] = rows[0]
     assert (row["status"], row["text"], row["digits_only"]) == ("sure", "2048", "2048")
     assert row["values"] == ["2048"]
@@ -330,7 +328,7 @@ def test_a_row_has_text_values_and_what_led_to_it(rows):
     assert row["milliseconds"] > 0
 
 
-def test_pages_are_rows_and_what_is_torn_is_one(rows):
+def test_each_page_is_a_row_and_a_truncated_picture_an_error_row(rows):
     assert [(row["page"], row["status"], row["text"]) for row in rows[2]] == [
         (1, "sure", "7"),
         (2, "empty", ""),
@@ -340,27 +338,27 @@ def test_pages_are_rows_and_what_is_torn_is_one(rows):
     assert row["error"].startswith("is damaged")
 
 
-def test_rows_are_a_table_of_the_schema(rows):
+def test_rows_become_a_table_with_the_schema(rows):
     table = shards.table_of_rows([row for some in rows for row in some])
     assert table.schema.equals(shards.schema())
     assert table["page"].to_pylist() == [1, 1, 1, 2]
     assert table["confidence"].null_count == 2
 
 
-def test_names_that_are_no_text_and_errors_of_any_kind_are_rows():
+def test_undecodable_names_and_any_error_become_rows():
     row = shards.error_row("\udcff.png", MemoryError("too large"))
     assert shards.table_of_rows([row])["path"].to_pylist()[0].strip("\ufffd") == ".png"
     assert row["error"] == "MemoryError: too large"
 
 
-# From here on with processes that read.
+# From here on with real worker processes.
 
 KILLS = pytest.mark.skipif(not hasattr(os, "killpg"), reason="the system has no such signals")
 
 
 @pytest.fixture
 def drawn(bucket):
-    """Forty drawings of nothing, of which one is torn, and a job of shards of ten."""
+    """Forty blank pictures, one of them truncated, and a job in shards of ten."""
     file = BytesIO()
     Image.fromarray(np.full((28, 28), 255, np.uint8)).save(file, "PNG")
     for number in range(40):
@@ -388,8 +386,8 @@ def until(condition):
 
 @KILLS
 @pytest.mark.usefixtures("drawn")
-def test_processes_share_the_work_and_one_is_killed_in_the_middle(bucket):
-    """A machine is killed with all it has while it waits for a picture; two others go on."""
+def test_processes_finish_the_work_of_others_that_were_killed(bucket):
+    """A process group is killed while it waits for pictures; two others finish the work."""
     bucket.held = {f"in/{number}4.png" for number in range(4)}
     first = started("--workers", "2")
     until(lambda: len({name[3] for name in bucket.asked}) == 2)
@@ -410,12 +408,12 @@ def test_processes_share_the_work_and_one_is_killed_in_the_middle(bucket):
 
 @KILLS
 @pytest.mark.usefixtures("drawn")
-def test_interrupted_it_gives_shards_back(bucket):
+def test_interrupted_process_releases_its_shards(bucket):
     bucket.held = {f"in/{number}4.png" for number in range(4)}
     process = started("--workers", "1")
     until(lambda: bucket.asked)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)  # it is told before its picture comes
+    time.sleep(0.2)  # the signal arrives before the picture
     bucket.release()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -424,8 +422,8 @@ def test_interrupted_it_gives_shards_back(bucket):
     assert bucket.names("out/part-") == []
 
 
-def test_processes_that_end_are_started_again_but_not_for_ever(drawn, monkeypatch):
-    monkeypatch.setattr(shards, "_serve", os._exit)  # there: not with a number, which is an error
+def test_dead_processes_are_restarted_a_limited_number_of_times(drawn, monkeypatch):
+    monkeypatch.setattr(shards, "_serve", os._exit)  # fails there: its argument is not a number
     monkeypatch.setattr(shards, "_SPARE", 0)
     starts, start = [], shards._Processes.start
     monkeypatch.setattr(shards._Processes, "start", lambda self: starts.append(start(self)))

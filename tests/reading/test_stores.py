@@ -1,4 +1,4 @@
-"""A folder and a bucket can do the same, and of those that create a name one succeeds."""
+"""Folders and buckets behave alike, and each name can be created only once."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ def store(request, tmp_path):
     return open_store("s3://bucket/deep/folder")
 
 
-def test_what_is_written_is_there_and_can_be_removed(store):
+def test_objects_can_be_written_read_and_deleted(store):
     assert not store.has("a/b")
     store.delete("a/b")
     with pytest.raises(UnreadableError):
@@ -38,7 +38,7 @@ def test_a_name_is_created_once(store):
     assert store.get("a/b") == b"first"
 
 
-def test_of_many_that_create_a_name_at_once_one_succeeds(store):
+def test_one_of_many_concurrent_creations_of_a_name_succeeds(store):
     together = threading.Barrier(8)
 
     def create(number):
@@ -51,7 +51,7 @@ def test_of_many_that_create_a_name_at_once_one_succeeds(store):
     assert store.get("part") == bytes([created.index(True)]) * 100_000
 
 
-def test_names_come_in_order_and_from_behind_one_on(store):
+def test_names_are_sorted_and_can_start_after_a_given_one(store):
     given = [f"{folder}{number}.png" for folder in ("", "a/", "a-b/") for number in range(9)]
     assert list(store.names()) == []
     for name in reversed(given):
@@ -61,7 +61,7 @@ def test_names_come_in_order_and_from_behind_one_on(store):
     assert list(store.names(after="a/3.png")) == later
 
 
-def test_names_right_below_a_folder_have_the_time_of_the_store(store):
+def test_names_directly_in_a_folder_are_listed_with_times(store):
     assert store.written("state") == {}
     store.put("state/first", b"1")
     store.put("state/second", b"1")
@@ -73,7 +73,7 @@ def test_names_right_below_a_folder_have_the_time_of_the_store(store):
     assert list(store.written()) == ["own"]
 
 
-def test_the_clock_is_that_of_the_store(bucket, tmp_path):
+def test_times_come_from_the_clock_of_the_store(bucket, tmp_path):
     bucket.now = lambda: 1_000_000.5
     cloud, folder = open_store("s3://bucket"), open_store(str(tmp_path))
     for store in (cloud, folder):
@@ -83,7 +83,7 @@ def test_the_clock_is_that_of_the_store(bucket, tmp_path):
     assert folder.written("state") == {"clock": 2_000_000}
 
 
-def test_a_conflict_with_nobody_is_no_refusal(bucket):
+def test_conflicting_creation_is_retried(bucket):
     store = open_store("s3://bucket")
     bucket.conflicts = 2
     assert store.create("name", b"")
@@ -94,7 +94,7 @@ def test_a_conflict_with_nobody_is_no_refusal(bucket):
         store.create("other", b"")
 
 
-def test_a_crash_while_writing_leaves_no_half(tmp_path, monkeypatch):
+def test_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
     def crash(*_):
         raise OSError(28, "No space left on device")
 
@@ -105,21 +105,21 @@ def test_a_crash_while_writing_leaves_no_half(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_addresses_are_refused():
+def test_unsupported_addresses_are_refused():
     with pytest.raises(
         DataError, match="expected a folder, s3://, gs:// or az://, found ftp://x/y"
     ):
         open_store("ftp://x/y")
 
 
-def test_an_address_without_the_extra_names_it(monkeypatch):
+def test_error_for_a_cloud_address_names_the_missing_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(MissingExtraError, match=r"gs:// needs .* 'digitlens\[cloud\]'"):
         open_store("gs://bucket/pictures")
 
 
 @pytest.mark.usefixtures("bucket")
-def test_what_a_store_refuses_is_said_in_a_line():
+def test_error_of_a_store_is_one_line():
     store = open_store("s3://nowhere/folder")
     with pytest.raises(DataError, match="s3://nowhere/folder") as caught:
         store.create("name", b"")

@@ -1,4 +1,4 @@
-"""Tables drawn in print are read cell by cell, ruled or aligned, as they lie or turned."""
+"""Printed tables are read cell by cell, ruled or aligned, upright or turned."""
 
 from datetime import date
 from decimal import Decimal
@@ -37,7 +37,7 @@ def texts(table):
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2])
-def test_a_ruled_table_is_read_whichever_way_up_it_lies(reader, turn):
+def test_ruled_table_is_read_in_any_orientation(reader, turn):
     page = np.rot90(drawn(CELLS), turn)
     table = reader.read_table(page)
     assert texts(table) == CELLS
@@ -69,7 +69,7 @@ def test_ink_may_be_of_any_colour(reader, ruled, paper, ink):
 
 
 @pytest.mark.parametrize("ruled", [True, False])
-def test_small_print_in_high_cells_is_no_dust(reader, ruled):
+def test_small_print_in_tall_cells_is_read(reader, ruled):
     cells = [["12.50", "3.75"], ["8.25", "40.10"], ["6.05", "7"]]
     page = drawn(cells, ruled=ruled, high=150)
     assert texts(reader.read_table(page)) == cells
@@ -88,7 +88,7 @@ PLAIN = [["33.54", "79.20"], ["73.05", "92.66"], ["60.31", "41.87"]]
         (PLAIN, 188, 139, 24, [1, 3]),
     ],
 )
-def test_small_print_is_read_whichever_way_up_it_lies(reader, cells, wide, high, size, turns):
+def test_small_print_is_read_in_any_orientation(reader, cells, wide, high, size, turns):
     page = drawn(cells, ruled=cells is RULED, wide=wide, high=high, size=size)
     for turn in turns:
         assert texts(reader.read_table(np.rot90(page, turn))) == cells, turn
@@ -102,7 +102,7 @@ def test_lone_digits_do_not_turn_a_table(reader, turn):
     assert (x, y) == pytest.approx((30, 30), abs=3)
 
 
-def test_a_character_in_two_parts_is_one_line():
+def test_broken_character_is_one_line():
     page = drawn([["2", "5"], ["7", ""], ["3", "9"]], wide=80, high=80, size=50).copy()
     page[68:71, 45:175] = 250  # a gap across the digits of the first row
     grid = find_grid(page)
@@ -112,7 +112,7 @@ def test_a_character_in_two_parts_is_one_line():
     assert all(30 < line.height < 70 for line in lines)
 
 
-def test_letters_in_a_column_of_numbers_are_digits_where_they_may_be(reader):
+def test_letters_in_a_column_of_numbers_become_similar_digits(reader):
     table = reader.read_table(drawn([["Code"], ["17"], ["I"], ["204"], ["9"], ["none"]]))
     (header,), _, (letter,), *_, (words,) = table.rows
     assert (header.text, header.status) == ("Code", "words")
@@ -121,7 +121,7 @@ def test_letters_in_a_column_of_numbers_are_digits_where_they_may_be(reader):
     assert (words.text, words.value, words.status) == ("none", None, "unsure")
 
 
-def test_marks_are_taken_from_the_whole_table(reader):
+def test_notation_is_inferred_from_the_whole_table(reader):
     cells = [["1.234", "17,50"], ["9.875", "0,25"]]
     values = reader.read_table(drawn(cells)).values
     assert values == [[1234, Decimal("17.50")], [9875, Decimal("0.25")]]
@@ -139,12 +139,12 @@ def test_marks_are_taken_from_the_whole_table(reader):
         ({"expect": "chess"}, "found 'chess'"),
     ],
 )
-def test_what_cannot_be_is_refused(options, words):
+def test_invalid_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         TableOptions(**options)
 
 
-def test_a_picture_without_such_a_table_is_refused(reader):
+def test_picture_without_the_expected_table_is_refused(reader):
     with pytest.raises(ImageError, match="expected a table, found none"):
         reader.read_table(np.full((80, 120), 255, np.uint8))
     with pytest.raises(ImageError, match="of 9 rows and 9 columns, found one of 4 rows and 2"):
@@ -180,7 +180,7 @@ def chances_of(grid):
     return chances
 
 
-def test_the_rules_of_sudoku_decide_a_cell_and_say_so():
+def test_rules_of_sudoku_decide_a_cell_with_a_reason():
     chances = chances_of(SOLVED)
     right, wrong = SOLVED[4][4], SOLVED[4][5]
     chances[4, 4, [right, wrong]] = 0.4, 0.6
@@ -195,7 +195,7 @@ def test_the_rules_of_sudoku_decide_a_cell_and_say_so():
     assert [list(row) for row in table.solution] == SOLVED
 
 
-def test_what_is_no_sudoku_stays_as_it_was_read(monkeypatch):
+def test_table_that_is_no_sudoku_is_kept_as_read(monkeypatch):
     monkeypatch.setattr("digitlens.reading.joint.solve_sudoku", lambda _: None)
     before = table_of([[cell(1)] * 9] * 9)
     after = apply_sudoku(before, np.zeros((9, 9, 10)), 0.9)
@@ -203,7 +203,7 @@ def test_what_is_no_sudoku_stays_as_it_was_read(monkeypatch):
     assert not after.kept
 
 
-def test_a_total_decides_and_says_so():
+def test_total_decides_a_cell_with_a_reason():
     rows = [[cell(20)], [cell(31, 0.6, (37, 0.39))], [cell(None)], [cell(57)]]
     table = apply_total(table_of(rows), 0.9)
     assert [row[0].value for row in table.rows] == [20, 37, None, 57]
@@ -212,7 +212,7 @@ def test_a_total_decides_and_says_so():
     assert table.kept
 
 
-def test_a_total_that_is_another_one_is_doubtful():
+def test_total_that_does_not_match_is_unsure():
     table = apply_total(table_of([[cell(20)], [cell(31)], [cell(57)]]), 0.9)
     assert not table.kept
     assert table.rows[2][0].status == "unsure"

@@ -29,7 +29,7 @@ def written(folder, text, picture="form.png"):
     return path
 
 
-def test_what_is_written_is_loaded(folder):
+def test_template_survives_writing_and_loading(folder):
     regions = (
         Region("total", (10, 20, 90, 40), expect="range 0..500", unit="€"),
         Region("main", (0.1, 0.5, 0.9, 1.0), "counter", "", 8, 3, "m³", True, 0.5),
@@ -44,7 +44,7 @@ def test_what_is_written_is_loaded(folder):
     assert regions[1].pixels(template.page) == (10, 40, 90, 80)
 
 
-def test_a_counter_does_not_go_back_unless_told_otherwise():
+def test_counter_is_monotone_by_default():
     assert make_region("main", {**WHOLE, "kind": "counter", "digits": 5}).monotone
     assert not make_region("main", WHOLE).monotone
     assert not make_region(
@@ -74,12 +74,12 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
         ("a = " + "[" * 5000, "is not a TOML file"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_key(folder, text, told):
+def test_error_names_the_wrong_key(folder, text, told):
     with pytest.raises(TemplateError, match=told):
         load_template(written(folder, text))
 
 
-def test_all_that_is_wrong_is_told_at_once(folder):
+def test_all_errors_are_reported_at_once(folder):
     with pytest.raises(TemplateError, match=r"picture: .*no such file.*regions\.a\.box"):
         load_template(written(folder, "[regions.a]\nbox = 1", "none.png"))
     with pytest.raises(TemplateError, match="digitlens template"):
@@ -91,7 +91,7 @@ BOX = (120, 140, 360, 200)
 
 
 def page(seed=0):
-    """A form with words and lines."""
+    """A form with words and boxes."""
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", SIZE, (235, 235, 230))
     pen = ImageDraw.Draw(image)
@@ -119,7 +119,7 @@ def seen(picture, *, turn=0.0, scale=1.0, shift=(0, 0), tilt=0.0):
         {"turn": -4, "scale": 1.2, "tilt": 2e-4},
     ],
 )
-def test_a_picture_is_found_where_it_lies(how):
+def test_picture_is_registered_when_shifted_rotated_scaled_or_tilted(how):
     picture, matrix = seen(page(), **how)
     darker = (picture * 0.6 + np.linspace(0, 60, SIZE[0])[None, :, None]).astype(np.uint8)
     found = Reference(page()).register(darker)
@@ -143,12 +143,12 @@ def test_a_blank_reference_is_refused():
         page()[:, ::-1],
     ],
 )
-def test_anything_else_does_not_match(other):
+def test_other_pictures_do_not_match(other):
     assert not Reference(page()).register(np.ascontiguousarray(other)).matches
 
 
 def drum(wheels, *texts, **more):
-    """What is known after some clear pictures."""
+    """The drum learned from clear pictures of ``texts``."""
     known = Drum()
     for text in texts:
         known.learn(wheels(*map(int, text), **more), text)
@@ -161,7 +161,7 @@ ALL = "12345671", "81911011"
 
 @pytest.mark.parametrize("apart", [26, 30, 40])
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_wheel_between_digits_is_told_by_clear_pictures_of_the_same_meter(wheels, apart, dark):
+def test_wheel_between_digits_is_read_by_clear_pictures_of_the_same_meter(wheels, apart, dark):
     known = drum(wheels, *ALL, apart=apart, noise=4)
     for digit in range(10):
         half = wheels(1, digit + 0.5, apart=apart, dark=dark, noise=12, seed=digit)
@@ -174,11 +174,11 @@ def test_a_digit_that_was_never_seen_clearly_is_not_ruled_out(wheels):
     assert all((each == 1).all() for each in Drum().see(wheels(1, 4.5)))
     between = drum(wheels, "1234561", "2345611").see(wheels(1, 8.5, noise=12))[1][1]
     assert between[8] >= between[1:6].max()
-    unlearnt = drum(wheels, "9009999")  # those may be on their way
+    unlearnt = drum(wheels, "9009999")  # these may be between digits
     assert (unlearnt.see(wheels(1, 4.5))[1] == 1).all()
 
 
-def test_wheels_are_cut_out_where_they_lie():
+def test_wheels_are_cropped_at_their_positions():
     page = np.zeros((60, 120), np.uint8)
     page[10:42, 36:60] = 200  # the second of three
     cells = Registration(np.eye(3), 1.0).cells(page, (12, 10, 84, 42), 3)

@@ -28,7 +28,7 @@ def test_line_grows_by_area_over_perimeter_and_is_scaled():
 
 
 @pytest.mark.parametrize("degrees", [-40, -10, -2, 3, 25, 44])
-def test_tilted_line_starts_at_its_left(degrees):
+def test_quad_of_a_tilted_line_starts_at_its_left(degrees):
     (line,) = find_lines(drawn((300, 300), [((150.0, 150.0), (160.0, 14.0), degrees)]), 1.0)
 
     right = line.quad[1] - line.quad[0]
@@ -60,7 +60,7 @@ def test_round_spot_has_no_tilt():
     assert line.width == pytest.approx(line.height)
 
 
-def test_faint_and_thin_spots_are_no_lines():
+def test_faint_and_thin_spots_are_not_lines():
     text_map = np.zeros((60, 200), np.float32)
     text_map[10:20, 10:90] = 0.4  # faint
     text_map[30, 10:90] = 0.9  # one cell thick
@@ -80,7 +80,7 @@ def test_full_map_is_one_line():
     assert len(find_lines(np.ones((20, 64), np.float32), 2.0)) == 1
 
 
-def test_lines_come_from_the_top():
+def test_lines_are_ordered_from_the_top():
     boxes = [((100.0, y), (120.0, 8.0), 0.0) for y in (20.0, 60.0, 100.0)]
 
     tops = [line.quad[0, 1] for line in find_lines(drawn((130, 200), boxes), 1.0)]
@@ -89,7 +89,7 @@ def test_lines_come_from_the_top():
     assert len(tops) == 3
 
 
-def test_rectangles_are_the_smallest_ones():
+def test_rectangles_have_minimum_area():
     rng = np.random.default_rng(1)
     for _ in range(60):
         mask = np.zeros((90, 130), np.uint8)
@@ -106,7 +106,7 @@ def test_rectangles_are_the_smallest_ones():
 
 
 def smallest_areas(mask):
-    """Of the smallest rectangles round the cells of each part."""
+    """Areas of the smallest rectangles around the cells of each connected component."""
     count, labels = cv2.connectedComponents(mask, connectivity=8)
     for part in range(1, count):
         y, x = np.nonzero(labels == part)
@@ -124,7 +124,7 @@ def test_each_of_150_lines_of_a_page_is_found():
     assert len(find_lines(drawn((620, 880), boxes), 2.0)) == 150
 
 
-def test_of_countless_spots_some_are_left():
+def test_number_of_lines_is_limited():
     rows, columns = np.indices((400, 400)) % 5 < 3
     spots = (rows & columns).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""What numbers say: values by marks, dates by their order, what is unsure, and how sure all is."""
+"""Values of numbers and dates from their marks and their page, with doubts and confidence."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ WIDE, HIGH = 10, 20  # of a character
 
 
 def page(*rows, gap=40, sure=0.999, **known):
-    """What the numbers of rows say, each a text whose numbers are parted by ``|``."""
+    """The numbers of a page, from rows of text in which ``|`` separates numbers."""
     digits, lines = {}, []
     for y, row in enumerate(rows):
         x, numbers = 0, []
@@ -45,7 +45,7 @@ def digit(value, box, sure=0.999, **more):
 
 
 def said(text, **known):
-    """Value and whether it is stated as sure, of a number alone on its page."""
+    """The value of a number alone on its page, and whether it is stated as sure."""
     (number,) = page(text, **known)
     return number.value, number.status == "number"
 
@@ -96,12 +96,12 @@ def test_a_number_has_value_kind_and_unit(text, value, kind, unit):
 @pytest.mark.parametrize(
     "text", ["123-456-7890", "10.0.0.1", "24:10", "3+4=7", "$5€", "5'11", "1412/35"]
 )
-def test_what_is_written_as_no_number_is_a_code_without_value(text):
+def test_text_that_is_no_number_is_a_code_without_value(text):
     (number,) = page(text)
     assert (number.text, number.value, number.kind) == (text, None, "code")
 
 
-# Wrong by a factor of a hundred or a thousand is the worst error there is.
+# The worst error is a factor of a hundred or a thousand; values: decimal point, decimal comma.
 AMBIGUOUS = {"1.234": ("1.234", "1234"), "1,234": ("1234", "1.234")}  # by point, by comma
 AMBIGUOUS |= {"12.500": ("12.500", "12500"), "999,000": ("999000", "999.000")}
 ONE_WAY = {"12.50": "12.50", "12,5": "12.5", "0,125": "0.125", "1.234,56": "1234.56"}
@@ -109,17 +109,17 @@ ONE_WAY |= {"1,234.56": "1234.56", "1.234.567": "1234567", "1,234,567": "1234567
 
 
 @pytest.mark.parametrize("text", AMBIGUOUS)
-def test_a_locale_settles_what_can_be_read_in_two_ways(text):
+def test_locale_decides_an_ambiguous_number(text):
     for locale, (decimal, group, *_) in LOCALES.items():
         value, sure = said(text, locale=locale)
         by_point, by_comma = (Decimal(each) for each in AMBIGUOUS[text])
         assert value == (by_point if decimal == "." else by_comma) or not sure
-        # A mark that is neither of that country is a doubt.
+        # A mark that the locale does not use leaves the number unsure.
         assert sure == (("." if "." in text else ",") in {decimal, group})
 
 
 @pytest.mark.parametrize("text", ONE_WAY)
-def test_what_can_be_read_in_one_way_is_never_another(text):
+def test_unambiguous_number_has_the_same_value_in_every_locale(text):
     assert said(text) == (Decimal(ONE_WAY[text]), True)
     for locale in LOCALES:
         assert said(text, locale=locale)[0] == Decimal(ONE_WAY[text])
@@ -145,18 +145,18 @@ def test_without_a_locale_both_values_are_offered(text):
         (("1.234", "7.654.321"), ["1234", "7654321"]),
     ],
 )
-def test_other_numbers_of_the_page_settle_it(rows, values):
+def test_other_numbers_of_the_page_decide_an_ambiguous_one(rows, values):
     numbers = page(*rows, sure=0.9999)
     assert [number.value for number in numbers] == [Decimal(value) for value in values]
     assert {number.status for number in numbers} == {"number"}
 
 
 @pytest.mark.parametrize("others", [("12.50", "12,50"), ("27.04.2021",), ("1864",), ("1,234",)])
-def test_numbers_that_disagree_or_say_nothing_settle_nothing(others):
+def test_conflicting_or_neutral_numbers_decide_nothing(others):
     assert page("1.234", *others)[0].status == "unsure"
 
 
-def test_a_doubtful_mark_settles_nothing():
+def test_doubtful_mark_decides_nothing():
     digits = {}
     clear, faint = page_spots("1.234", digits), page_spots("12.50", digits)
     faint = seen(faint, {2: {".": 0.5, ",": 0.4}})
@@ -185,7 +185,7 @@ def page_spots(text, digits, y=0, x=0, pitch=10):
         ("03-04-21", [date(2021, 4, 3), date(2021, 3, 4), date(2003, 4, 21)]),
     ],
 )
-def test_a_date_that_can_be_read_in_two_ways_is_unsure(text, values):
+def test_ambiguous_date_is_unsure(text, values):
     (number,) = page(text)
     assert number.status == "unsure"
     same = [each.value for each in number.alternatives if each.text == text]
@@ -201,7 +201,7 @@ def test_a_date_that_can_be_read_in_two_ways_is_unsure(text, values):
         (("03/04/2021", "04/27/2021"), {}, date(2021, 3, 4)),
     ],
 )
-def test_locale_or_page_settle_a_date(rows, known, value):
+def test_locale_or_page_decides_an_ambiguous_date(rows, known, value):
     assert (page(*rows, **known)[0].value, page(*rows, **known)[0].status) == (value, "number")
 
 
@@ -228,7 +228,7 @@ def test_an_impossible_date_has_no_value(text):
         ({"locale": "de_CH", "decimal": ","}, (",", "'", "DMY")),
     ],
 )
-def test_a_notation_is_made_of_what_is_known(known, notation):
+def test_notation_is_built_from_locale_and_marks(known, notation):
     made = Notation.of(**known)
     assert (made.decimal, made.grouping, made.order) == notation
 
@@ -242,12 +242,12 @@ def test_a_notation_is_made_of_what_is_known(known, notation):
         ({"locale": "tlh_QO"}, "locale: expected a language or one of .*found 'tlh_QO'"),
     ],
 )
-def test_a_notation_that_is_none_is_refused(known, words):
+def test_invalid_notation_is_refused(known, words):
     with pytest.raises(ValueError, match=words):
         Notation.of(**known)
 
 
-def test_what_is_written_otherwise_than_expected_is_unsure():
+def test_number_that_contradicts_the_given_notation_is_unsure():
     assert said("12.50", decimal=",") == (Decimal("12.50"), False)
     assert said("1,234.50", locale="de_DE") == (Decimal("1234.50"), False)
 
@@ -277,7 +277,7 @@ def test_parts_with_a_narrow_gap_may_be_one_number(row, gap, known, texts, sure)
 
 
 def seen(spots, doubtful):
-    """Characters with what the recogniser says of each; of some, by their number, their chances."""
+    """Characters with recogniser steps; ``doubtful`` maps an index to its probabilities."""
     found = []
     for k, spot in enumerate(spots):
         steps = np.full((2, CLASSES), 1e-7, np.float32)
@@ -289,7 +289,7 @@ def seen(spots, doubtful):
     return found
 
 
-def test_digits_that_were_not_read_at_first_are_unsure():
+def test_digits_added_by_a_rewriting_are_unsure():
     digits = {}
     rows = [page_spots(f"{day}/03/2011", digits, 40 * day) for day in (11, 12, 13, 14)]
     rows[0] = page_spots("24/0/2011", digits)
@@ -312,7 +312,7 @@ def test_digits_that_were_not_read_at_first_are_unsure():
         ("1", ".", "27/2024", 20, ["1", "27/2024"]),
     ],
 )
-def test_a_mark_at_the_end_of_a_part_tells_that_it_goes_on(left, mark, right, high, texts):
+def test_mark_at_the_end_of_a_part_joins_it_to_the_next(left, mark, right, high, texts):
     digits = {}
     parts = page_spots(left, digits), page_spots(right, digits, x=10 * len(left) + 10)
     parts[0][-1] = replace(parts[0][-1], trail=mark and Spot(mark, 0.9, Box(10, 15, 12, 20)))
@@ -330,7 +330,7 @@ def test_a_mark_at_the_end_of_a_part_tells_that_it_goes_on(left, mark, right, hi
         (("04/05/2021", "£5.00"), date(2021, 5, 4)),
     ],
 )
-def test_where_dollars_are_the_month_goes_first_but_that_is_unsure(rows, value):
+def test_dollars_on_the_page_suggest_month_first_but_unsure(rows, value):
     number, *_ = page(*rows)
     assert (number.value, number.status) == (value, "unsure")
 
@@ -342,7 +342,7 @@ def test_a_whole_number_among_decimals_may_have_lost_its_mark():
     assert {number.status for number in page("1250", "6062", "13")} == {"number"}
 
 
-def test_the_page_says_which_of_two_likely_readings_is_right():
+def test_page_decides_between_two_likely_readings():
     digits = {}
     rows = [page_spots(text, digits, 40 * y) for y, text in enumerate(("12.50", "9.99", "7,25"))]
     rows[2] = seen(rows[2], {1: {",": 0.6, ".": 0.4}})
@@ -354,7 +354,7 @@ def test_the_page_says_which_of_two_likely_readings_is_right():
     assert decided[2].text == "7,25"
 
 
-def test_a_digit_that_is_a_mark_is_no_digit_of_the_number():
+def test_digit_rewritten_as_a_mark_is_not_a_digit_of_the_number():
     digits = {}
     spots = page_spots("24/0212010", digits)
     place = spots[5].place
@@ -367,10 +367,10 @@ def test_a_digit_that_is_a_mark_is_no_digit_of_the_number():
     assert "".join(str(each.value) for each in number.digits) == "24022010"
 
 
-def test_digits_that_stand_far_apart_are_not_sure_numbers_of_their_own():
+def test_widely_spaced_digits_are_not_sure_to_be_separate_numbers():
     for pitch, status in ((20, "unsure"), (10, "number")):
         digits = {}
-        starts = [(13 * y, 13 * y + 2 * pitch) for y in range(3)]  # numbers go on evenly
+        starts = [(13 * y, 13 * y + 2 * pitch) for y in range(3)]  # evenly spaced across numbers
         rows = [
             [page_spots("27", digits, 40 * y, x, pitch) for x in xs] for y, xs in enumerate(starts)
         ]
@@ -382,7 +382,7 @@ def test_digits_that_stand_far_apart_are_not_sure_numbers_of_their_own():
 @pytest.mark.parametrize(
     ("text", "value"), [("1.938.76", "1938.76"), ("-$1,234,567,8", "-1234567.8")]
 )
-def test_one_mark_in_two_roles_is_a_doubt(text, value):
+def test_one_mark_in_two_roles_makes_a_number_unsure(text, value):
     (number,) = page(text)
     assert number.value == Decimal(value)
     assert (number.status, number.reason) == ("unsure", "the same mark for groups and decimals")
@@ -398,16 +398,16 @@ def test_one_mark_in_two_roles_is_a_doubt(text, value):
         (("12.50", "13.60", "14.75", "16.20"), True),
     ],
 )
-def test_what_most_of_the_page_writes_otherwise_is_a_doubt(rows, sure):
+def test_number_unlike_most_of_the_page_is_unsure(rows, sure):
     assert (page(*rows)[-1].status == "number") == sure
 
 
 @pytest.mark.parametrize(("text", "sure"), [("$042", False), ("$0.42", True), ("$42", True)])
-def test_money_seldom_begins_with_a_bare_zero(text, sure):
+def test_whole_amount_with_a_leading_zero_is_unsure(text, sure):
     assert said(text)[1] == sure
 
 
-def test_both_ways_to_read_a_gap_are_offered():
+def test_both_readings_of_a_gap_are_offered():
     one, thousands = page("1|376.50", gap=8)
     for number in (one, thousands):
         assert number.alternatives[0].value == Decimal("1376.50")
@@ -423,7 +423,7 @@ def test_both_ways_to_read_a_gap_are_offered():
     ],
 )
 @pytest.mark.parametrize("apart", [False, True])
-def test_cents_may_be_small_and_high(whole, cents, end, value, apart):
+def test_small_raised_digits_are_cents(whole, cents, end, value, apart):
     digits = {}
     large = page_spots(whole, digits)
     x, small = large[-1].box.x1, []
@@ -441,11 +441,11 @@ def test_cents_may_be_small_and_high(whole, cents, end, value, apart):
     assert number.kind == ("currency" if number.unit else "decimal")
 
 
-def test_digits_of_one_size_are_no_cents():
+def test_digits_of_equal_size_are_not_cents():
     assert said("999") == (Decimal(999), True)
 
 
-def test_digits_that_are_lower_but_not_narrower_may_be_cents():
+def test_shorter_but_not_narrower_digits_may_be_cents():
     digits = {}
     spots = page_spots("528", digits)
     spots[0] = replace(spots[0], box=Box(0, 0, 9, 32))
@@ -484,7 +484,7 @@ def test_an_unsure_digit_makes_the_number_unsure():
 @pytest.mark.parametrize(
     ("missed", "sure"), [(("1", 0.01), True), (("1", 0.4), False), (("(", 0.9), False)]
 )
-def test_a_character_that_may_have_been_missed_is_a_doubt(missed, sure):
+def test_character_that_may_have_been_missed_makes_a_number_unsure(missed, sure):
     digits = {}
     spots = page_spots("454.9", digits)
     spots[0] = replace(spots[0], missed=missed)
@@ -494,12 +494,12 @@ def test_a_character_that_may_have_been_missed_is_a_doubt(missed, sure):
         assert number.alternatives[0].value == Decimal("-454.9")
 
 
-def test_no_text_is_too_odd():
+def test_malformed_texts_have_meanings():
     for text in ("1..2", "--5", "1/0", "1/2/3", "00:00", "1,2,3", "()1", "1e999", "9" * 99, "%1%"):
         assert meanings(text)
 
 
-def test_weights_that_are_given_say_what_are_cents_by_their_size_too():
+def test_given_weights_also_decide_cents_by_size():
     spots = [Spot(char, 0.999, Box(10 * k, 0, 10 * k + 9, 20), k) for k, char in enumerate("1250")]
     digits = {spot.place: digit(int(spot.char), spot.box) for spot in spots}
     always = {part: (40.0, *[0.0] * (len(shipped()[part]) - 1)) for part in ("sizes", "cents")}
@@ -507,7 +507,7 @@ def test_weights_that_are_given_say_what_are_cents_by_their_size_too():
     assert number.value == Decimal("12.50")
 
 
-def test_a_code_with_zeros_in_front_is_no_price():
+def test_code_with_leading_zeros_is_not_a_price():
     codes = page("12.50", "3.99", "004711", "7.25")
     assert [(each.value, each.kind) for each in codes][2] == (Decimal(4711), "code")
 
@@ -522,7 +522,7 @@ def test_a_code_with_zeros_in_front_is_no_price():
         ("4.5 ($872)", ["-872"], "number"),
     ],
 )
-def test_brackets_in_a_text_need_not_be_a_minus(line, values, status):
+def test_brackets_in_running_text_may_not_mean_minus(line, values, status):
     spots, digits = [], {}
     for k, char in enumerate(line):
         box, place = Box(WIDE * k, 0, WIDE * (k + 1), HIGH), k if char.isdigit() else -1

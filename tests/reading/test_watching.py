@@ -16,7 +16,7 @@ REGION = make_region("main", {"box": [0, 0, 1, 1], "monotone": True, "unit": "mÂ
 
 
 class Reader:
-    """Reads what is written in a file; ``?`` is no picture, ``!`` shows something else."""
+    """A fake that reads a file's text; ``?`` is not a picture, ``!`` shows something else."""
 
     def __init__(self, time="", regions=(REGION,)):
         self.template = Template(tuple(regions), np.zeros((9, 9), np.uint8), time)
@@ -35,7 +35,7 @@ class Reader:
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder for pictures, and a way to watch it anew."""
+    """A folder of pictures, with functions to add pictures and to run the watcher on it."""
     folder = tmp_path / "in"
     folder.mkdir()
 
@@ -63,7 +63,7 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
-def test_each_picture_is_read_once_in_the_order_of_time(place, name):
+def test_each_picture_is_read_once_in_order_of_time(place, name):
     place.put("b.jpg", "10", 0)
     place.put("a.jpg", "11", 1)
     rows, reader = place.look(name)
@@ -80,7 +80,7 @@ def test_each_picture_is_read_once_in_the_order_of_time(place, name):
     ]
 
 
-def test_a_log_with_times_of_a_spreadsheet_is_refused_or_understood(place, tmp_path):
+def test_times_rewritten_by_a_spreadsheet_are_understood_or_refused(place, tmp_path):
     place.put("a.jpg", "11", 1)
     place.look()
     log = tmp_path / "log.csv"
@@ -104,7 +104,7 @@ def test_a_picture_that_was_only_touched_is_not_read_again(place):
     assert [row.value for row in place.look()[0]] == ["12"]
 
 
-def test_what_cannot_be_read_is_a_row_and_the_others_follow(place):
+def test_unreadable_picture_becomes_a_row_and_the_others_follow(place):
     for minute, text in enumerate("?!7"):
         place.put(f"{minute}.jpg", text, minute)
     rows, _ = place.look()
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_a_row_and_the_others_follow(place):
     ]
 
 
-def test_a_file_that_may_not_be_read_is_a_row_and_tried_again(place, monkeypatch):
+def test_file_without_read_permission_becomes_a_row_and_is_retried(place, monkeypatch):
     place.put("a.jpg", "5", 0)
 
     def refuse(_):
@@ -130,7 +130,7 @@ def test_a_file_that_may_not_be_read_is_a_row_and_tried_again(place, monkeypatch
         assert watch.unread == {"a.jpg"}
     with monkeypatch.context() as patch, place.watched() as (watch, _):
         patch.setattr("pathlib.Path.read_bytes", refuse)
-        assert list(watch.look(place.paths(), patient=False)) == []  # nor after another start
+        assert list(watch.look(place.paths(), patient=False)) == []  # nor after a restart
         patch.undo()
         assert [row.value for row in watch.look(place.paths(), patient=False)] == ["5"]
         assert watch.unread == set()
@@ -138,12 +138,12 @@ def test_a_file_that_may_not_be_read_is_a_row_and_tried_again(place, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
-def test_after_a_kill_it_goes_on_with_what_is_not_in_the_log(place, name):
+def test_killed_watcher_resumes_with_the_pictures_not_in_the_log(place, name):
     for minute in range(3):
         place.put(f"{minute}.jpg", str(minute), minute)
     with place.watched(name) as (watch, _):
         looked = watch.look(place.paths(), patient=False)
-        assert next(looked).picture == "0.jpg"  # and no more: the process is gone
+        assert next(looked).picture == "0.jpg"  # then the process is killed
         looked.close()
     _, reader = place.look(name)
     assert reader.read_files == ["1", "2"]
@@ -151,7 +151,7 @@ def test_after_a_kill_it_goes_on_with_what_is_not_in_the_log(place, name):
         assert [row.picture for _, row in ledger.rows()] == ["0.jpg", "1.jpg", "2.jpg"]
 
 
-def test_what_a_power_cut_left_of_a_picture_is_neither_lost_nor_doubled(place, tmp_path):
+def test_power_cut_neither_loses_nor_duplicates_rows(place, tmp_path):
     regions = [make_region(name, {"box": [0, 0, 1, 1]}) for name in ("day", "night")]
     reader = Reader(regions=regions)
     place.put("0.jpg", "5", 0)
@@ -166,7 +166,7 @@ def test_what_a_power_cut_left_of_a_picture_is_neither_lost_nor_doubled(place, t
         assert log.read_text() == whole
 
 
-def test_a_locked_log_holds_nothing_up_and_loses_nothing(place, capsys):
+def test_locked_log_neither_blocks_nor_loses_rows(place, capsys):
     place.put("a.jpg", "1", 0)
     place.put("b.jpg", "2", 1)
 
@@ -190,14 +190,14 @@ def test_a_file_that_is_being_written_is_left_for_later(place):
     assert len(place.look()[0]) == 1
 
 
-def test_names_may_tell_the_time(place):
+def test_time_of_a_picture_can_come_from_its_name(place):
     place.put("2026-03-01_1200.jpg", "5", 0)
     place.put("other.jpg", "6", 1)
     rows, _ = place.look(reader=Reader("%Y-%m-%d_%H%M"))
     assert sorted(row.time[:4] for row in rows) == ["2023", "2026"]
 
 
-def test_after_a_start_it_looks_again_at_pictures_that_show_the_digits_of_a_counter(place):
+def test_restarted_watcher_relearns_the_digits_of_a_counter_from_old_pictures(place):
     counter = make_region("main", {"box": [0, 0, 1, 1], "kind": "counter", "digits": 2})
 
     class Looking(Reader):
@@ -214,9 +214,9 @@ def test_after_a_start_it_looks_again_at_pictures_that_show_the_digits_of_a_coun
     for minute, text in enumerate(["11", "12", "13", "14", "25", "26"]):
         place.put(f"{minute}.jpg", text, minute)
     assert look() == (["11", "12", "13", "14", "25", "26"], [])
-    assert look() == ([], [])  # nothing new: nothing is looked at
+    assert look() == ([], [])  # nothing new, so no old picture is opened
     (place.folder / "5.jpg").unlink()
     place.put("6.jpg", "27", 6)
     read, looked_at = look()
     assert read == ["27"]
-    assert looked_at == ["12", "13", "14", "25"]  # of each digit the newest three that are there
+    assert looked_at == ["12", "13", "14", "25"]  # the newest three of each digit that still exist

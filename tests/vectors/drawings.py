@@ -1,6 +1,6 @@
-"""The shared set: drawings and pictures that Python and the browser have to read alike.
+"""The shared set: drawings and pictures that Python and the browser must read alike.
 
-Drawn the same each time, by the hand that drew the pictures of examples/ and from digits of MNIST.
+Generated from fixed seeds, with the handwriting of examples/ and with digits of MNIST.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def shared_set(mnist: Mnist) -> list[np.ndarray]:
-    """All of them: uint8[H, W, 3], uint8[H, W] or, on nothing, uint8[H, W, 4]."""
+    """All pictures: uint8[H, W, 3], uint8[H, W] or, with transparency, uint8[H, W, 4]."""
     parts = (drawings(), photos(), tiles(mnist), rows(mnist), oddities(), examples(),
              generated(mnist))  # fmt: skip
     return [picture for part in parts for picture in part]
@@ -53,7 +53,7 @@ def on_paper(ink, random, pen, paper, noise=0.0):
 
 
 def drawings(count=80):
-    """Digits and numbers by a pen, some on nothing, so that they have to be laid on white."""
+    """Digits and numbers by a pen, some on a transparent background that must be flattened."""
     random = np.random.default_rng(11)
     for k in range(count):
         text = str(random.integers(0, 10 ** (1 + k % 4))).zfill(1 + k % 4)
@@ -71,7 +71,7 @@ def drawings(count=80):
 
 
 def photos(count=40):
-    """Numbers on papers of any colour, dark on bright or bright on dark, under a lamp."""
+    """Numbers on paper of any colour, dark on bright or bright on dark, under a lamp."""
     random = np.random.default_rng(12)
     for k in range(count):
         text = str(random.integers(10, 99999))
@@ -86,7 +86,7 @@ def photos(count=40):
 
 
 def tiles(mnist, count=60):
-    """Digits of MNIST, as they are or enlarged, either way round."""
+    """Digits of MNIST, in original size or enlarged, bright on dark or dark on bright."""
     for k in range(count):
         tile = Image.fromarray(mnist.test.tiles[37 * k])
         side = (28, 56, 140, 200)[k % 4]
@@ -95,7 +95,7 @@ def tiles(mnist, count=60):
 
 
 def rows(mnist, count=30):
-    """Numbers set together from digits of MNIST, on noisy paper."""
+    """Numbers composed of MNIST digits, on noisy paper."""
     random = np.random.default_rng(13)
     for k in range(count):
         digits = [mnist.test.tiles[random.integers(0, 10000)] for _ in range(2 + k % 6)]
@@ -104,7 +104,7 @@ def rows(mnist, count=30):
 
 
 def oddities():
-    """What is no number: nothing, noise, shapes, and pictures of a few pixels."""
+    """Pictures without numbers: blank paper, noise, shapes, and a few pixels."""
     random = np.random.default_rng(14)
     yield np.full((80, 120, 3), 255, np.uint8)
     yield random.integers(0, 256, (90, 130, 3), dtype=np.uint8)
@@ -118,7 +118,7 @@ def oddities():
 
 
 def examples():
-    """The pictures of examples/, and some of them on their side or head."""
+    """The pictures of examples/, some of them also turned."""
     paths = [*sorted(EXAMPLES.glob("*.png")), *sorted(EXAMPLES.glob("*.jpg"))]
     for path in paths:
         yield load_image(path)
@@ -127,7 +127,7 @@ def examples():
 
 
 def generated(mnist, lines=50, pages=16, documents=14):
-    """Lines, pages and documents as networks are trained with, in Pillow's own font."""
+    """Lines, pages and documents like those for training, in Pillow's own font."""
     hand = FontGlyphs({"latin": ImageFont.load_default(EM)})
     fonts = Fonts((hand,), (hand,))
     yield from (LineMaker(mnist.test, fonts, 21).line(k).pixels for k in range(lines))

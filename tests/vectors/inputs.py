@@ -1,4 +1,4 @@
-"""What the functions of the test vectors are tried on; draws the small pictures among it."""
+"""Inputs for the functions of the test vectors, and the small pictures that they refer to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from digitlens.reading.fusion import CONTEXT, POOL
 
 PICTURES = Path(__file__).with_name("pictures")
 Value = dict[str, Any]
-LARGE = (2300, 1500)  # pixels: more than any copy for digits needs
+LARGE = (2300, 1500)  # pixels: larger than any copy for digits
 
 
 def draw_pictures() -> None:
-    """Draws the pictures that the vectors name."""
+    """Draws the pictures that the vectors refer to."""
     random = np.random.default_rng(0)
     PICTURES.mkdir(exist_ok=True)
     sheet = paper(random)
@@ -54,7 +54,7 @@ def drawing() -> Image.Image:
 
 
 def hair() -> Image.Image:
-    """A line of one pixel, bright on dark."""
+    """A line one pixel wide, bright on dark."""
     picture = Image.new("RGB", (230, 650), (20, 30, 40))
     ImageDraw.Draw(picture).line([(60, 120), (170, 110), (90, 560)], (240, 240, 230), 1)
     return picture
@@ -91,7 +91,7 @@ def picture_bytes(array: np.ndarray, channels: int) -> Value:
 def flatten() -> Iterator[Value]:
     alpha, value = np.mgrid[0:256:5, 0:256:15]
     yield picture_bytes(np.stack([value, 255 - value, value // 2, alpha], axis=2), 4)
-    # Strokes of white, yellow, gray and black with soft edges, and a bright photo with corners.
+    # Strokes of white, yellow, gray and black with soft edges, a bright photo with clear corners.
     soft = np.zeros((9, 12), int)
     soft[1:8, 3:9], soft[2:7, 4:8] = 90, 255
     for ink in ((255, 255, 255), (255, 255, 0), (128, 128, 128), (0, 0, 0)):
@@ -151,10 +151,10 @@ def text_lines() -> Iterator[Value]:
 
 
 def steps_of(text: str, sure: float = 0.9) -> list[list[list[float]]]:
-    """Posteriors of a text: of each character two steps, the second one surer, and a blank."""
+    """Posteriors of a text: two steps per character, the second one more confident, and a blank."""
     steps: list[list[list[float]]] = [[]]
     for char, number in zip(text, encode(text), strict=True):
-        # What is taken for a digit may be the next one, too.
+        # A digit may also be the next higher one.
         other = [[encode(str((int(char) + 1) % 10))[0], 0.05]] if char.isdigit() else []
         steps += [[[number, round(sure - 0.2, 3)], *other], [[number, sure], *other], []]
     return steps
@@ -168,7 +168,7 @@ def decode() -> Iterator[Value]:
 
 
 def numerals() -> Iterator[Value]:
-    """Zeros and ones that were read as letters, in numbers and in words, more or less surely."""
+    """Digits read as letters, in numbers and in words, with various probabilities of the digit."""
     looks = {"O": "0", "o": "0", "I": "1", "l": "1", "Z": "2", "g": "9"}
     for text, chance in (("l2.5O 58OBX", 0.03), ("2o H2O 8Z.5 5OS", 0.03), ("1O 2o", 0.005)):
         likely = {encode(char)[0]: [encode(digit)[0], chance] for char, digit in looks.items()}
@@ -177,7 +177,7 @@ def numerals() -> Iterator[Value]:
 
 
 def space_chances() -> Iterator[Value]:
-    """Pairs of print whose spaces are narrow, of which the recogniser is not sure; a lone pair."""
+    """Pairs of printed digits with narrow spaces, uncertain to the recogniser; a single pair."""
     random = np.random.default_rng(9)
     for count in (60, 9):
         sides, space = random.integers(0, 13, (count, 2)), random.random(count) < 0.3
@@ -228,7 +228,7 @@ def values() -> Iterator[Value]:
 
 
 def page_as_read(random: np.random.Generator) -> Value:
-    """Two lines of a page, the digits that were found on it, and what a classifier says."""
+    """Two lines of a page, the digits detected on it, and the outputs of a classifier."""
     quads = (
         [[12, 14], [134, 14], [134, 84], [12, 84]],
         [[10, 90], [149, 96], [148, 109], [9.5, 103]],
@@ -259,7 +259,7 @@ def candidates_at(random: np.random.Generator, boxes: list[Any], scores: list[fl
 
 
 def digit_parts() -> Iterator[Value]:
-    """Lines with numbers alone, near each other, at the ends; without; and a slanted one."""
+    """Lines with numbers alone, close together, at the ends or nowhere; long and squeezed lines."""
     texts = [
         "tot 12.50 and then some more words",
         "12 34",
@@ -281,11 +281,11 @@ def digit_parts() -> Iterator[Value]:
     spots = [[0.9 * (step == 90), 0.8 * (step % 20 == 0)] for step in range(160)]
     squeezed = {"quad": [[0, 450], [1000, 450], [1000, 480], [0, 480]], "score": 0.9}
     yield {"lines": [*lines, *whole, {**squeezed, "spots": spots}]}
-    yield {"lines": lines[:3]}  # all of them are among the longest
+    yield {"lines": lines[:3]}  # all are among the longest
 
 
 def proposals() -> Iterator[Value]:
-    """Digits on lines and off them, to some part on one, over several, and of which one is part."""
+    """Digits on, off, partly on and across lines, and digits with lines for strokes."""
     random = np.random.default_rng(10)
     row = row_of_boxes(random, 5, slope=0.15)
     upright = {"quad": [[10, 10], [150, 10], [150, 40], [10, 40]], "score": 0.9}
@@ -314,7 +314,7 @@ def places() -> Iterator[Value]:
     yield given
     yield {**given, "digits": []}
     yield {**given, "lines": []}
-    # Digits over two characters, beside them, in one that is no digit, twice in one place.
+    # Digits across two characters, next to them, on one that is no digit, twice at one position.
     for text in ("71 8", "7%08", "11111", "o7Q"):
         line = {**given["lines"][0], "posteriors": steps_of(text)}
         boxes = [[15, 16, 68, 84], [56, 20, 70, 85], [60, 22, 66, 80], [79, 18, 120, 86],
@@ -324,7 +324,7 @@ def places() -> Iterator[Value]:
 
 
 def cards(random: np.random.Generator) -> Iterator[Value]:
-    """What a line reader's card may say of scores."""
+    """Fusions as in a line reader's card."""
     pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
     drawn = {name: random.normal(0, 0.3, each).round(3) for name, each in sides(5).items()}
     layers = {name: layer.tolist() for name, layer in drawn.items()}
@@ -351,17 +351,17 @@ def layout() -> Iterator[Value]:
     for turn in (1, 2, 3):
         size = [110, 150] if turn % 2 else [150, 110]
         yield {**base, "expect": "", "turn": turn, "size": size}
-    # What is read, two digits less, and what nothing seen agrees with.
+    # As many digits as are read, two fewer, and a pattern that nothing seen satisfies.
     for pattern in ("8", "####-##", "0[7-9]#"):
         yield {**base, "expect": pattern}
-    # Digits that are but in the posteriors: a faint 3 over two steps, and a 4 that may be two.
+    # Digits only in the posteriors: a faint 3 over two steps, and a 4 that may be two.
     steps = [[], [], [[5, 0.9]], [[5, 0.6]], [[5, 0.9]], [], [], [[4, 0.2]], [[4, 0.3]], [], [],
              [[8, 0.95]], [], []]  # fmt: skip
     faint = {"quad": [[10, 20], [80, 20], [80, 50], [10, 50]], "score": 0.9, "posteriors": steps}
     for pattern in ("2", "4", "43[1-7]"):
         yield {**base, "lines": [faint], "digits": [], "expect": pattern}
     yield {**base, "lines": [], "digits": [], "expect": ""}
-    # A line that bends, and one that was found as two, near to each other or not.
+    # A line that bends, and a line detected as two parts, close together or apart.
     bent = [{"quad": [[5, 8], [145, 62], [134, 90], [-6, 36]], "score": 0.9,
              "posteriors": steps_of("4 7 0 1 5 2 8")}]  # fmt: skip
     boxes = [[8, 12, 20, 32], [28, 36, 40, 58], [50, 22, 62, 46], [72, 52, 84, 74],
@@ -379,17 +379,17 @@ def layout() -> Iterator[Value]:
         yield {**base, "lines": parts, "digits": digits, "expect": ""}
 
 
-SEEN = len(POOL) + CONTEXT  # what each value is scored by
+SEEN = len(POOL) + CONTEXT  # number of inputs per value
 
 
 def sides(width: int) -> dict[str, tuple[int, int]]:
-    """Rows and columns of the layers, with so many hidden numbers."""
+    """Rows and columns of the layers, with ``width`` hidden units."""
     first, second, last = (SEEN + 1, width), (width + 1, width), (width + 1, 1)
     return {"first": first, "second": second, "third": last, "exists": first, "existing": last}
 
 
 def card_of(pool: float, existing: float) -> Value:
-    """A card under which values are as sure as ``pool`` makes them, and all places alike exist."""
+    """A card that weights all opinions by ``pool`` and gives all places the same existence."""
     layers = {name: np.zeros(each) for name, each in sides(1).items()}
     layers["existing"][-1] = existing
     return {"pool": [pool] * len(POOL), "layers": {k: v.tolist() for k, v in layers.items()}}
@@ -432,7 +432,7 @@ def scales() -> Iterator[Value]:
         answers = [seen(random, boxes, size / 2300) for size in (96, 192)]
         yield {"picture": "large.png", "answers": answers}
     yield {"picture": "drawing.png", "answers": []}
-    # All ink in the boxes of sure digits: one copy is enough.
+    # If all ink is in boxes of sure digits, one copy is enough.
     boxes = [(60, 110, 170, 565)]
     for sure in (1.0, 0.5):
         answer = [{**row, "score": sure * row["score"]} for row in seen(random, boxes, 96 / 650)]
@@ -440,7 +440,7 @@ def scales() -> Iterator[Value]:
 
 
 def seen(random: np.random.Generator, boxes: list[Any], scale: float) -> list[Value]:
-    """What the detector says of boxes: each, a little off, and a second time fainter."""
+    """Detections of boxes: each a little off, and a second time with a lower score."""
     found = [
         {
             "score": round(float(0.9 - 0.05 * k - 0.4 * again), 4),

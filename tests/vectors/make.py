@@ -1,6 +1,6 @@
-"""Makes the test vectors of docs/FRAMING.md: what goes into each function, and what comes out.
+"""Generates the test vectors of docs/FRAMING.md: inputs and outputs of each function.
 
-Run ``python tests/vectors/make.py`` to write them again. Every implementation is held to them:
+Run ``python tests/vectors/make.py`` to regenerate them. Every implementation must match them:
 tests/server/test_vectors.py runs them in Python, and in a browser with check.js.
 """
 
@@ -59,14 +59,14 @@ Value = dict[str, Any]
 
 @dataclass(frozen=True)
 class Function:
-    """One function: how close results must be, what it does, and what it is tried on."""
+    """One function: the tolerance of its results, its implementation and its inputs."""
 
     tolerance: float
     run: Callable[[Value], Any]
     inputs: Callable[[], Iterator[Value]]
 
 
-# From JSON, and to it
+# Conversion from and to JSON
 
 
 @cache
@@ -96,7 +96,7 @@ def unpacked(given: Value) -> np.ndarray:
 
 
 def plain_numbers(array: np.ndarray) -> Any:
-    """Numbers as short as they are exact in float32."""
+    """Numbers rounded to 7 decimals, about the precision of float32."""
     return json.loads(json.dumps(np.asarray(array, np.float64).round(7).tolist()))
 
 
@@ -116,7 +116,7 @@ def rows_of(found: nms.Candidates) -> list[Value]:
 
 
 def lines_of(given: Value) -> list[RecognizedLine]:
-    """The lines of a picture as a recogniser that is told its posteriors reads them."""
+    """The lines of a picture, read from the given posteriors."""
     page, read = page_of(given), list[RecognizedLine]()
     for row in given["lines"]:
         line = text_lines.TextLine(floats(row["quad"], 2), row["score"])
@@ -126,7 +126,7 @@ def lines_of(given: Value) -> list[RecognizedLine]:
 
 
 def posteriors_of(steps: list[list[list[float]]]) -> np.ndarray:
-    """float32[T, C] from pairs of class and probability; the rest is the blank's."""
+    """float32[T, C] from pairs of class and probability; the blank has the remainder."""
     rows = np.zeros((len(steps), CLASSES), np.float32)
     for row, pairs in zip(rows, steps, strict=True):
         for number, chance in pairs:
@@ -136,7 +136,7 @@ def posteriors_of(steps: list[list[list[float]]]) -> np.ndarray:
 
 
 def scores_of(found: places.Places, given: Value) -> fusion.Scores:
-    """What a classifier that is told its answers says of places."""
+    """The scores of places with the given outputs of a classifier."""
     which = [k % len(given["named"]) for k in range(len(found))]
     rows = floats(given["named"], 10)[which]
     return fusion.Scores.of(found, Outputs(rows, digit=floats(given["is_digit"])[which]))
@@ -202,7 +202,7 @@ def run_meanings(given: Value) -> list[Value]:
 
 
 class Written(SimpleNamespace):
-    """A number of which the text alone is known."""
+    """A number of which only the text is known."""
 
     spots = ()
 
@@ -250,7 +250,7 @@ def run_layout(given: Value) -> Value:
     scores = scores_of(places.gather(candidates_of(given["digits"]), read), given)
     says = fusion.Fusion.from_dict(given["card"])
     framed = np.zeros((len(scores), 28, 28), np.uint8)
-    detected: Any = None  # says nothing about the layout
+    detected: Any = None  # not used by the layout
     view = layout.View(detected, read, scores, framed, *says.fuse(scores))
     size = (height, width) if turn % 2 else (width, height)
     found = layout.arrange(view, size, THRESHOLDS)
@@ -261,7 +261,7 @@ def run_layout(given: Value) -> Value:
     lines = orientation.turned_back(found.lines, turn, width, height)
     reading = Reading(lines, width, height, "vectors", "", found.characters, constrained=kept)
     said = reading.as_dict()
-    del said["numbers"]  # here by what is written alone, see values
+    del said["numbers"]  # tested from their texts alone, see run_values
     return said
 
 
@@ -273,7 +273,7 @@ def run_components(given: Value) -> Value:
 
 
 class Script:
-    """A digit detector that says what it is told to, and remembers what its graph was shown."""
+    """A fake digit detector with scripted answers; records the inputs of its graph."""
 
     def __init__(self, answers: list[list[Value]]) -> None:
         self.answers, self.shown = iter(answers), list[Value]()
@@ -317,7 +317,7 @@ def run_pattern(given: Value) -> Any:
 
 
 def functions() -> dict[str, Function]:
-    """All of them, by name."""
+    """All functions under test, by name."""
     return {
         "flatten": Function(0, lambda v: packed(image.load_image(unpacked(v))), inputs.flatten),
         "resize": Function(0, run_resize, inputs.resize),
