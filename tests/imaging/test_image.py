@@ -345,7 +345,7 @@ DARK = np.array([[0, 1000, 2000, 4000]], np.uint16)
         (gray_tiff(DARK), 4095),
         (gray_tiff(DARK, largest=16383), 16383),
         (gray_tiff(DARK, largest=65535), 65535),
-        (gray_tiff(DARK, largest=255), 65535),  # wrong
+        (gray_tiff(DARK, largest=255), 65535),  # too small
         (gray_tiff(DARK, largest=0), 4095),
         (raw_tiff((DARK // 8)[:, :, None], 12), 4095),
     ],

@@ -46,7 +46,7 @@ def encoded(form, **options):
 
 
 def hand_written_pdf(media_box="[0 0 200 100]", trailer="", pages="/Kids [3 0 R] /Count 1"):
-    """A PDF of one empty page, without a table of its objects, which readers rebuild."""
+    """A PDF of one empty page, without a cross-reference table, which readers rebuild."""
     return (
         "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n"
         f"2 0 obj <</Type /Pages {pages}>> endobj\n"

@@ -22,7 +22,7 @@ def test_quantile_equals_that_of_numpy(values, share):
 
 
 @pytest.mark.parametrize("share", [0.6, 0.93, 0.99, 0.995])
-def test_quantiles_used_are_exact_on_large_arrays(share):
+def test_quantiles_in_use_are_exact_on_large_arrays(share):
     values = np.random.default_rng(0).normal(100, 40, (300, 320)).astype(np.float32)
     assert quantile(values, share) == np.quantile(values, share)
     assert quantile(values, np.float64(share)) == np.quantile(values, (share, share))[0]

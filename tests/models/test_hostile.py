@@ -162,7 +162,7 @@ def test_graphs_with_names_that_are_not_utf_8_are_refused(tmp_path):
 
 
 def message(field, content):
-    """A Protocol Buffers field whose value is a message, encoded."""
+    """An encoded Protocol Buffers field whose value is a message."""
     size, length = len(content), bytearray()
     while size > 127:
         length.append(size & 127 | 128)

@@ -284,7 +284,7 @@ def test_batch_size_does_not_change_reconstructions(autoencoder, strokes):
     assert autoencoder.decode(whole.code[:0]).shape == (0, 28, 28)
 
 
-def test_other_tiles_are_reconstructed_worse_than_almost_all_digits(autoencoder, strokes):
+def test_tiles_without_a_digit_are_reconstructed_worse_than_digits(autoencoder, strokes):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
     stripes = np.zeros((1, 28, 28), np.uint8)
@@ -321,7 +321,7 @@ def test_invalid_tiles_and_codes_are_refused(autoencoder, tiles, error):
         (DigitDetector, "default", "is not a digit detector"),
     ],
 )
-def test_model_of_another_kind_is_refused_by_its_kind(load, name, message):
+def test_model_of_the_wrong_kind_is_refused(load, name, message):
     with pytest.raises(ModelError, match=message):
         load(name)
 

@@ -99,7 +99,7 @@ def test_separate_digits_on_several_lines_form_one_number(read):
 
 
 def on_a_line(view_of, text, faint=()):
-    """A view of a line; ``faint`` adds 5s that have no place: step and probability of each."""
+    """A view of a line; ``faint`` adds a 5 without a place for each (step, probability)."""
     rows = np.full((4 * len(text) + 2, CLASSES), 1e-4, np.float32)
     rows[:, 0] = 1
     for number, char in enumerate(text):

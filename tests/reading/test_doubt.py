@@ -26,7 +26,7 @@ def spots(text, y=0, x=0, confidence=0.999):
 
 
 def seen(number, *steps):
-    """A number with recogniser steps: per character its probabilities, overridden, and a blank."""
+    """A number with recogniser steps: a character's, with overrides by ``steps``, and a blank."""
     steps = steps or [{}] * len(number)
     return [
         replace(spot, steps=rows({spot.char: spot.confidence} | chances, {}))

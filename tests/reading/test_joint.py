@@ -15,7 +15,7 @@ def grid(signs):
 
 
 def seen(cells, doubts=()):
-    """Probabilities of certain cells, except doubts: row, column, other value, its probability."""
+    """Probabilities of cells, certain but for doubts: row, column, other value, its probability."""
     probabilities = np.full((9, 9, 10), 1e-4)
     np.put_along_axis(probabilities, cells[:, :, None], 1.0, axis=2)
     for row, column, value, share in doubts:

@@ -41,7 +41,7 @@ def test_thresholds_decide_between_digit_unsure_and_rejected(existence, confiden
     ("existence", "others", "status"),
     [(0.85, 0, "unsure"), (0.75, 0, "rejected"), (0.75, 1, "unsure"), (0.3, 1, "rejected")],
 )
-def test_existing_digit_of_uncertain_value_is_kept_if_certain_or_next_to_one(
+def test_unclear_digit_is_kept_if_it_surely_exists_or_has_a_neighbour(
     view_of, existence, others, status
 ):
     boxes = [[10 + 20 * k, 10, 24 + 20 * k, 34] for k in range(1 + others)]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from digitlens.reading.nms import Candidates, fuse_boxes, scale_weight
 
-SAME, WITHIN = 0.4, 0.75  # intersection over the union, and over the smaller box
+SAME, WITHIN = 0.4, 0.75  # limits of intersection over the union, and over the smaller box
 
 
 def found(*rows):

@@ -11,10 +11,7 @@ HEIGHT = 40.0
 
 
 def place(digits, angle=0.0):
-    """Boxes float32[N, 4] of digits (centre x, centre y, width, height) on a page turned by angle.
-
-    Lengths are in digit heights.
-    """
+    """float32[N, 4]; boxes of digits (centre, width, height in digit heights) on a turned page."""
     x, y, wide, tall = np.array(digits, np.float64).reshape(-1, 4).T
     sin, cos = np.sin(np.radians(angle)), np.cos(np.radians(angle))
     x, y = x * cos - y * sin, x * sin + y * cos
@@ -39,7 +36,7 @@ def row(y, count, pitch=0.75, start=0.0, width=0.55, height=1.0):
     return [(start + k * pitch, y, width, height) for k in range(count)]
 
 
-def test_no_digit_and_one_digit():
+def test_lines_and_numbers_of_no_digit_and_of_one():
     assert lines_of(np.zeros((0, 4), np.float32)) == []
     assert numbers_of(np.zeros((0, 4), np.float32)) == []
     one = place([(0, 0, 0.5, 1)])

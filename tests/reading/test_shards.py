@@ -310,7 +310,7 @@ def test_source_without_pictures_is_refused(bucket):
 
 @pytest.fixture(scope="module")
 def rows(examples):
-    """The rows of an example, of a truncated one and of a file of two pages."""
+    """The rows of an example, a truncated example and a file of two pages."""
     reader, pages = RowReader(), BytesIO()
     drawing = Image.open(examples / "drawing.png").convert("L")
     drawing.save(pages, "TIFF", save_all=True, append_images=[Image.new("L", (40, 30), 255)])

@@ -161,7 +161,7 @@ ALL = "12345671", "81911011"
 
 @pytest.mark.parametrize("apart", [26, 30, 40])
 @pytest.mark.parametrize("dark", [False, True])
-def test_wheel_between_digits_is_read_by_clear_pictures_of_the_same_meter(wheels, apart, dark):
+def test_wheel_between_digits_is_read_after_clear_pictures_of_the_meter(wheels, apart, dark):
     known = drum(wheels, *ALL, apart=apart, noise=4)
     for digit in range(10):
         half = wheels(1, digit + 0.5, apart=apart, dark=dark, noise=12, seed=digit)

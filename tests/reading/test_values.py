@@ -101,8 +101,8 @@ def test_text_that_is_no_number_is_a_code_without_value(text):
     assert (number.text, number.value, number.kind) == (text, None, "code")
 
 
-# The worst error is a factor of a hundred or a thousand; values: decimal point, decimal comma.
-AMBIGUOUS = {"1.234": ("1.234", "1234"), "1,234": ("1234", "1.234")}  # by point, by comma
+# A factor of a hundred or a thousand is the worst possible error.
+AMBIGUOUS = {"1.234": ("1.234", "1234"), "1,234": ("1234", "1.234")}  # decimal . and ,
 AMBIGUOUS |= {"12.500": ("12.500", "12500"), "999,000": ("999000", "999.000")}
 ONE_WAY = {"12.50": "12.50", "12,5": "12.5", "0,125": "0.125", "1.234,56": "1234.56"}
 ONE_WAY |= {"1,234.56": "1234.56", "1.234.567": "1234567", "1,234,567": "1234567"}

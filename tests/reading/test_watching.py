@@ -16,7 +16,7 @@ REGION = make_region("main", {"box": [0, 0, 1, 1], "monotone": True, "unit": "mÂ
 
 
 class Reader:
-    """A fake that reads a file's text; ``?`` is not a picture, ``!`` shows something else."""
+    """A fake reader of a file's text; ``?`` is not a picture, ``!`` shows something else."""
 
     def __init__(self, time="", regions=(REGION,)):
         self.template = Template(tuple(regions), np.zeros((9, 9), np.uint8), time)

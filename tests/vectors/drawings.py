@@ -1,6 +1,6 @@
 """The shared set: drawings and pictures that Python and the browser must read alike.
 
-Generated from fixed seeds, with the handwriting of examples/ and with digits of MNIST.
+Generated from fixed seeds, with the handwriting of make_examples.py and with digits of MNIST.
 """
 
 from __future__ import annotations
