@@ -20,7 +20,7 @@ def _in_a_folder(tmp_path, monkeypatch, examples):
 
 
 def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):
-    run.fails(ModelError, "is no autoencoder", DRAWING, "--model", "default")
+    run.fails(ModelError, "is not an autoencoder", DRAWING, "--model", "default")
     done = run(DRAWING, "--json")
     (row,) = json.loads(done.stdout)
     assert (row["picture"], row["value"], row["status"]) == (DRAWING, 7, "digit")

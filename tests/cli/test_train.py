@@ -194,7 +194,7 @@ def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(run, exported,
         result = run(*PAGES, "--out", folder, code=130)
     assert f"digitlens train --resume {folder}" in result.stderr
     result = run("--resume", folder)
-    assert "false finds a page" in result.stdout
+    assert "false positives per page" in result.stdout
     assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == NO_MODEL
     assert exported["folder"] == folder / "model"
     card = exported["card"]
@@ -235,7 +235,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     folder = tmp_path / "run"
     done = run(*DRAWER, "--out", folder)
-    assert "on validation tiles a squared error of" in done.stdout
+    assert "squared error on validation tiles" in done.stdout
     assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == NO_MODEL
     assert exported["folder"] == folder / "model"
     assert exported["network"].code == exported["card"].recipe["code"] == 6
@@ -253,7 +253,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     assert (again["run"], again["epochs"]) == (str(folder), 2)
     for key in ("validation_loss", "validation_error"):
         assert again[key] == results[key]
-    run.fails(DataError, "trained no classifier", "--refit", folder)
+    run.fails(DataError, "did not train a classifier", "--refit", folder)
 
 
 class FewLines:
@@ -279,7 +279,7 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
     folder = tmp_path / "run"
     small = ("start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1")
     done = run(*changed("lines", *small, "validation_lines=2"), "--out", folder)
-    assert "of validation lines right" in done.stdout
+    assert "of validation lines correctly" in done.stdout
     assert "digitlens.training.calibrate --lines" in done.stderr
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert names == {
@@ -298,10 +298,10 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
 @pytest.mark.parametrize(
     ("recipe", "change", "words"),
     [
-        ("fast", "epochs=2", ["architecture=swift", "Passes over the training tiles, at most."]),
-        ("pages", "widths=8,8,8,8,8", ["widths=8,8,8,8,8 ", "Steps of the whole run"]),
-        ("lines", "steps=9", ["steps=9 ", "Share of lines that lose their colour"]),
-        ("autoencoder", "code=8", ["code=8", "all that is left of the 784 pixels"]),
+        ("fast", "epochs=2", ["architecture=swift", "Maximum number of passes over"]),
+        ("pages", "widths=8,8,8,8,8", ["widths=8,8,8,8,8 ", "Training steps in total"]),
+        ("lines", "steps=9", ["steps=9 ", "Fraction of lines converted to greyscale"]),
+        ("autoencoder", "code=8", ["code=8", "represents the 784 pixels"]),
     ],
 )
 def test_fields_explains_the_recipe(run, recipe, change, words):

@@ -91,7 +91,7 @@ def test_a_shared_database_is_begun_and_joined(run, tmp_path):
     again = run(*SMALL, *SEARCH, *shared, "--trials", "3", "--out", one)
     assert "3 trials: 3 complete" in again.stdout
     run.fails(
-        DataError, "searches otherwise", *SMALL, "--search", "dropout=0..0.5", *shared, "--out", one
+        DataError, "another search", *SMALL, "--search", "dropout=0..0.5", *shared, "--out", one
     )
 
 

@@ -87,9 +87,9 @@ def test_malformed_card_is_refused(folder, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format 2, this digitlens knows format 1: update"),
-        ({"format": "1"}, "format '1', this digitlens knows format 1"),
-        ({"framing": 7}, "framing 7, this digitlens knows framing 1: update"),
+        ({"format": 2}, "format 2, this digitlens expects format 1: update"),
+        ({"format": "1"}, "format '1', this digitlens expects format 1"),
+        ({"framing": 7}, "framing 7, this digitlens expects framing 1: update"),
         ({"format": 2, "name": None}, "format 2"),  # newer cards may lack fields required here
         ({"sha256": None, "name": None}, "name is missing; sha256 is missing"),
         ({"sha256": 12, "recipe": []}, r"sha256 is 12; recipe is \[\]"),

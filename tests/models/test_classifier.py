@@ -125,7 +125,7 @@ def test_invalid_graph_is_refused_when_loaded(folder, bar_graph, wrong):
     write_bundle(folder, card, graph)
     with pytest.raises(ModelError) as caught:
         Classifier(folder)
-    told = "expected a graph from tiles uint8[..., 28, 28]" if wrong else "is no ONNX graph"
+    told = "expected a graph from tiles uint8[..., 28, 28]" if wrong else "is not an ONNX graph"
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -109,7 +109,7 @@ LIES = {
     "one tile alone": (model(batch=1), "a graph fails"),
     "sums for probabilities": (
         model(node("Add", ["sums", "one"], ["probabilities"]), one=np.ones(10, np.float32)),
-        "gives no probabilities",
+        "returns no probabilities",
     ),
     "no numbers": (
         model(
@@ -118,7 +118,7 @@ LIES = {
             SOFTMAX,
             minus=np.array([-1], np.float32),
         ),
-        "gives no probabilities",
+        "returns no probabilities",
     ),
     "weights of a billion": (model(weights=claiming(784, 10**9)), "can load"),
     "weights of 2^80": (model(weights=claiming(2**40, 2**40, content=b"")), "can load"),
@@ -127,7 +127,7 @@ LIES = {
     "the first opset": (model(opset=1), "can load"),
     "a version to come": (model(version=99), "can load"),
     "a loop": (looped(), "has loops or branches"),
-    "an endless number": (b"\x80" * 50, "is no ONNX graph"),
+    "an endless number": (b"\x80" * 50, "is not an ONNX graph"),
 }
 
 
@@ -198,7 +198,7 @@ def test_line_networks_with_outputs_of_the_wrong_shape_are_refused(make_model):
         spots.spots([lines])
     sides = [1, 8, CLASSES]
     recognizer = LineRecognizer(network("lines", ("N", 48, "W", 3), "posteriors", sides))
-    with pytest.raises(ModelError, match="a graph gives"):
+    with pytest.raises(ModelError, match="a graph returns"):
         recognizer.posteriors([lines])
     detector = LineDetector(network("page", ("H", "W", 3), "text", [5, 5]))
     with pytest.raises(ModelError, match=r"gives \[5, 5\], expected \[32, 32\]"):

@@ -183,7 +183,7 @@ def test_missing_damaged_or_other_models_are_refused_at_once(page_graph, tmp_pat
     with pytest.raises(ModelError, match="was changed"):
         DigitDetector(tmp_path / "page", lazy=lazy)
     path = saved(tmp_path, b"no graph", recipe={"architecture": "pages"})
-    with pytest.raises(ModelError, match="is no ONNX graph"):
+    with pytest.raises(ModelError, match="is not an ONNX graph"):
         DigitDetector(path)
 
 
@@ -315,8 +315,8 @@ def test_invalid_tiles_and_codes_are_refused(autoencoder, tiles, error):
     ("load", "name", "message"),
     [
         (Classifier, "autoencoder", "is an autoencoder"),
-        (Reconstructor, "default", "is no autoencoder"),
-        (Reconstructor, "pages", "is no autoencoder"),
+        (Reconstructor, "default", "is not an autoencoder"),
+        (Reconstructor, "pages", "is not an autoencoder"),
         (DigitDetector, "autoencoder", "is not a digit detector"),
         (DigitDetector, "default", "is not a digit detector"),
     ],
@@ -344,5 +344,5 @@ def test_swapped_graphs_and_a_card_without_quantiles_are_refused(copied):
     (copied / "model.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelError, match=r"the decoder of .* is not an autoencoder"):
         Reconstructor(copied).decode(np.zeros((1, Reconstructor(copied).width), np.float32))
-    with pytest.raises(ModelError, match="does not say what errors are usual"):
+    with pytest.raises(ModelError, match="has no usual errors"):
         Reconstructor(copied).share_below(np.zeros(1, np.float32))

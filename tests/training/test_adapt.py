@@ -106,8 +106,8 @@ class Weight(nn.Module):
         (0.0005, 4, True, 1.0, ""),
         (0.0012, 4, True, 0.7, ""),
         (0.0020, 4, True, 0.4, ""),
-        (0.0100, 4, False, 0.4, "it would lose too much of what it knew"),
-        (0.0000, 0, False, 1.0, "what was held out does not gain"),
+        (0.0100, 4, False, 0.4, "it would lose too much on the guard set"),
+        (0.0000, 0, False, 1.0, "it does not improve on the held-out pictures"),
     ],
 )
 def test_new_weights_are_taken_as_far_as_the_guard_set_allows(lost, gained, kept, share, reason):
@@ -193,7 +193,7 @@ def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
     assert [part.name for part in found.parts] == ["recognizer", "classifier"]
     assert not any(part.kept for part in found.parts)
     assert not (tmp_path / "new").exists()
-    with pytest.raises(DataError, match="nothing to go on with"):
+    with pytest.raises(DataError, match="nothing to resume"):
         run(own, resume=True)
 
 
@@ -232,6 +232,6 @@ def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monk
 def test_too_few_pictures_are_refused(examples, tmp_path, replay):
     own = folder_of(examples, tmp_path / "own", "12")
     few = dataclasses.replace(own, rows=own.rows[:3])
-    with pytest.raises(DataError, match="expected 8 labelled pictures or more, found 3"):
+    with pytest.raises(DataError, match="expected at least 8 labelled pictures, found 3"):
         adapt("swift", few, replay, tmp_path / "new")
     assert not (tmp_path / "new").exists()

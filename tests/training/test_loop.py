@@ -7,7 +7,7 @@ def test_the_recipe_can_ask_for_a_precision():
     assert choose_device("float32").dtype == torch.float32
     asked = choose_device("bfloat16")
     assert asked.dtype == torch.bfloat16
-    assert "the recipe asks for bfloat16" in asked.reason
+    assert "the recipe requires bfloat16" in asked.reason
 
 
 def test_auto_takes_bfloat16_only_with_hardware_for_it(monkeypatch):

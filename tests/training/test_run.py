@@ -46,7 +46,7 @@ def test_a_folder_in_use_and_a_file_in_the_way_are_left_alone(tmp_path):
 def test_refitting_keeps_what_validation_chose(tmp_path):
     recipe = Recipe(epochs=9, patience=2, seed=7)
     start_run(tmp_path / "pages", "mine", DetectorRecipe(), {}, "")
-    with pytest.raises(DataError, match="no classifier"):
+    with pytest.raises(DataError, match="did not train a classifier"):
         refit_recipe(tmp_path / "pages")
     start_run(tmp_path / "run", "mine", recipe, {}, "")
     with pytest.raises(DataError, match="has no finished model"):
@@ -85,7 +85,7 @@ def test_a_start_that_was_killed_is_begun_again(tmp_path):
 def test_a_folder_has_one_process_at_work_and_none_leaves_an_empty_one(tmp_path):
     with at_work(tmp_path / "run"):
         if os.name == "posix":
-            with pytest.raises(DataError, match="is at work in it"), at_work(tmp_path / "run"):
+            with pytest.raises(DataError, match="is in use by another"), at_work(tmp_path / "run"):
                 pass
     assert not (tmp_path / "run").exists()
     with at_work(tmp_path):

@@ -85,7 +85,7 @@ def test_all_problems_are_told_at_once():
         "epoch: no such field; did you mean epochs?",
         "learning_rat: no such field; did you mean learning_rate?",
         "widths: expected values such as A|B",
-        "seed: cannot be searched: ask for more seeds",
+        "seed: cannot be searched: train each trial with more seeds",
         "epochs: expected LOW below HIGH",
         "ema_decay: expected LOW below HIGH, LOW above 0 for :log",
         "scale: expected LOW..HIGH or LOW..HIGH:STEP of numbers, found 'a..b'",

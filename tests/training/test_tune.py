@@ -34,13 +34,13 @@ def test_a_study_is_begun_joined_and_remembers_what_it_searches(tmp_path):
 
 def test_a_study_that_searches_otherwise_or_is_not_there_is_not_joined(tmp_path):
     storage = local_storage(tmp_path)
-    with pytest.raises(DataError, match="it has none; begin one with --search"):
+    with pytest.raises(DataError, match="it has none; start one with --search"):
         open_study(storage, "mine", None)
     open_study(storage, "mine", PLAN)
     other = parse_space("fast", ["batch_size=32"], ["epochs=1..4", "learning_rate=0.001..0.1:log"])
-    with pytest.raises(DataError, match=r"otherwise \(search: .*batch_size: 256 there, 32"):
+    with pytest.raises(DataError, match=r"another search \(search: .*batch_size: 256 there, 32"):
         open_study(storage, "mine", plan_of(other, 2, 60))
-    with pytest.raises(DataError, match="those there are: mine"):
+    with pytest.raises(DataError, match="expected one of mine"):
         open_study(storage, "yours", None)
 
 
@@ -63,13 +63,13 @@ def test_an_unusable_database_is_one_line_without_the_password(
     assert "cannot be used" in str(told.value)
     assert "\n" not in str(told.value)
     assert shown in str(told.value)
-    assert "expected the address of a database" in str(told.value)
+    assert "expected the URL of a database" in str(told.value)
 
 
 def test_a_foreign_study_is_refused(tmp_path, monkeypatch):
     study = open_study(local_storage(tmp_path), "mine", PLAN)
     monkeypatch.setattr("digitlens.training.tune.PLAN", "another attribute")
-    with pytest.raises(DataError, match="not begun by digitlens tune"):
+    with pytest.raises(DataError, match="not created by digitlens tune"):
         open_study(local_storage(tmp_path), study.study_name, None)
 
 

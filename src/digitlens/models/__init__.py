@@ -1,1 +1,1 @@
-"""Networks as ONNX graphs: what they take, what they give."""
+"""Networks as ONNX graphs: loading, checking and running them."""

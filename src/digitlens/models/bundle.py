@@ -1,9 +1,8 @@
-"""The folders that hold models: their files, cards and hashes; which model has which role.
+"""Model folders: their files, cards, hashes and roles; does not run models.
 
-A model is ``model.onnx``, ``model.json``, perhaps weights or a second graph. A line reader is
-``detector.onnx``, ``recognizer.onnx``, perhaps a spotter, and a card with hashes and fusion
-weights; one that belongs to a classifier lies in the folder ``lines`` of the classifier's. Does not
-know how to run a model.
+A model is ``model.onnx`` and ``model.json``, optionally with weights or a second graph. A line
+reader is ``detector.onnx``, ``recognizer.onnx``, optionally a spotter, and a card with hashes and
+fusion weights; a classifier's own line reader is in the subfolder ``lines`` of its folder.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ AnyCard = TypeVar("AnyCard", "Card", "LineCard")
 
 @dataclass(frozen=True)
 class Card:
-    """What belongs to a model and travels with it, as ``model.json``.
+    """The metadata of a model, stored as ``model.json``.
 
     Attributes:
         name: The model's name.
         version: Version of digitlens that exported it.
         sha256: Hash of ``model.onnx``.
-        weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
-        decoder_sha256: Hash of ``decoder.onnx``, the decoder of an autoencoder; empty without.
-        classes: The answers, in the order of the graph's output.
+        weights_sha256: Hash of ``weights.safetensors``; empty if there is none.
+        decoder_sha256: Hash of ``decoder.onnx``, an autoencoder's decoder; empty if there is none.
+        classes: The classes, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
         temperature: Softmax temperature inside the graph, fitted on validation data.
-        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+        thresholds: ``digit``: minimum confidence to be sure; ``reject``: below it, not a digit.
         recipe: The training recipe.
         data: Hashes of the training data, by name.
         results: Measured results.
@@ -68,28 +67,28 @@ class Card:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model folder that was read and found whole."""
+    """A model folder that was read and verified."""
 
     folder: Path
     card: Card
     graph: bytes
 
 
-# Name of a shipped model, a bundle folder or a run folder; or what was read from one already.
+# Name of a shipped model, a bundle folder or a run folder; or a bundle that is already loaded.
 Model: TypeAlias = "str | Path | Bundle"
 
 
 def pretrained_names() -> list[str]:
-    """Names of the models that ship with digitlens."""
+    """Returns the names of the models that ship with digitlens."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{GRAPH}"))
 
 
 def find_bundle(model: Model) -> Path:
-    """The bundle folder that a shipped name, a bundle folder or a run folder stands for.
+    """Returns the bundle folder of a shipped name, a bundle folder or a run folder.
 
-    A shipped name wins over a folder of that name in the current one, so that where a command is
-    started does not change who reads; such a folder is reached as ``./name``. Where there is no
-    such model ModelError lists the shipped names.
+    A shipped name takes precedence over a folder of that name, so that the working directory does
+    not affect which model is used; such a folder is available as ``./name``. Raises ModelError,
+    with the shipped names, if there is no such model.
     """
     if isinstance(model, Bundle):
         return model.folder
@@ -105,7 +104,7 @@ def find_bundle(model: Model) -> Path:
 
 
 def load_bundle(model: Model = DEFAULT) -> Bundle:
-    """Reads a model folder and checks format version and hash; gives back what was read already.
+    """Reads a model folder and checks format version and hash; returns a loaded bundle as it is.
 
     Raises:
         ModelError: The folder is missing, damaged, or written by a newer digitlens.
@@ -118,13 +117,13 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
 
 
 def load_decoder(folder: Path, card: Card) -> bytes:
-    """The second graph of an autoencoder's folder, checked like the first.
+    """Reads the decoder's graph from an autoencoder's folder and checks its hash.
 
-    Raises ModelError where there is none, or it is damaged.
+    Raises ModelError if it is missing or damaged.
     """
     if not card.decoder_sha256:
         raise ModelError(
-            f"{folder} has no {DECODER}: it is no autoencoder; "
+            f"{folder} has no {DECODER} and is not an autoencoder: "
             "train one with  digitlens train --recipe autoencoder"
         )
     return _checked(folder / DECODER, card.decoder_sha256)
@@ -149,7 +148,8 @@ def _checked(path: Path, expected: str) -> bytes:
     return graph
 
 
-# Which fields of ONNX's messages lead to nodes and tensors: https://onnx.ai/onnx/intro/concepts.html
+# The fields of ONNX messages that contain nodes and tensors, see
+# https://onnx.ai/onnx/intro/concepts.html
 _INSIDE = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -165,30 +165,30 @@ _DEEPEST = 12  # a tensor of an attribute is at 5
 
 
 def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
-    """Raises ValueError where a graph reads other files, or need not come to an end.
+    """Raises ValueError if a graph refers to other files or might not terminate.
 
-    Weights in another file are looked for in the current folder, of which no hash is known. Without
-    loops each node works once.
+    Weights in another file are loaded from the current folder and not covered by a hash. Without
+    loops, each node runs once.
     """
     if depth > _DEEPEST:
-        raise ValueError("is no ONNX graph: it is too deep")
+        raise ValueError("is not an ONNX graph: it is nested too deeply")
     for number, value in _fields(message):
         inside = _INSIDE[kind].get(number)
         if isinstance(value, memoryview):
             if inside:
                 _check_messages(value, inside, depth + 1)
             elif (kind, number) == _OPERATOR and bytes(value) in _ENDLESS:
-                raise ValueError("has loops or branches, which need not come to an end")
+                raise ValueError("has loops or branches, which might not terminate")
         if (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
-            raise ValueError("keeps weights in another file, which no hash vouches for")
+            raise ValueError("has weights in another file, which no hash covers")
 
 
-# How a field is encoded: https://protobuf.dev/programming-guides/encoding
+# Wire types of Protocol Buffers: https://protobuf.dev/programming-guides/encoding
 _VARINT, _COUNTED, _WIDTHS = 0, 2, {1: 8, 5: 4}
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a message in the encoding of Protocol Buffers."""
+    """Yields number and value of each field of a Protocol Buffers message."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
@@ -200,9 +200,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         if kind == _COUNTED:
             width, place = _varint(message, place)
         else:
-            width = _WIDTHS.get(kind, len(message))  # others are none of the encoding
+            width = _WIDTHS.get(kind, len(message))  # too wide for unknown wire types: an error
         if place + width > len(message):
-            raise ValueError("is no ONNX graph")
+            raise ValueError("is not an ONNX graph")
         yield number, message[place : place + width]
         place += width
 
@@ -216,24 +216,24 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
         value |= (byte & 127) << shift
         if byte < 128:
             return value, place + shift // 7 + 1
-    raise ValueError("is no ONNX graph")
+    raise ValueError("is not an ONNX graph")
 
 
 def load_card(model: Model = DEFAULT) -> Card:
-    """Reads the card of a model folder alone; see ``load_bundle``."""
+    """Reads only the card of a model folder; see ``load_bundle``."""
     if isinstance(model, Bundle):
         return model.card
     return _read_card(find_bundle(model) / CARD, Card)
 
 
 def write_bundle(folder: Path, card: Card, graph: bytes) -> None:
-    """Writes the graph, then the card that vouches for it; each file atomically."""
+    """Writes the graph, then the card with its hash; each file atomically."""
     files.write_bytes(folder / GRAPH, graph)
     files.write_json(folder / CARD, asdict(card))
 
 
 def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
-    """A card of some kind, without what other versions of its format have besides."""
+    """Reads a card of the given kind, ignoring fields that it does not know."""
     try:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -243,7 +243,7 @@ def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
     for name, known in (("format", FORMAT), ("framing", FRAMING)):
         if raw.get(name, known) != known:
             raise ModelError(
-                f"{path} has {name} {raw[name]!r}, this digitlens knows {name} {known}: update "
+                f"{path} has {name} {raw[name]!r}, this digitlens expects {name} {known}: update "
                 "digitlens, or export the model with this version"
             )
     if problems := _problems(raw, kind):
@@ -253,7 +253,7 @@ def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
 
 
 def _problems(raw: dict[str, Any], kind: type[AnyCard]) -> list[str]:
-    """What is wrong with the fields of a card; later code relies on them."""
+    """Returns what is wrong with the fields of a card, on which later code relies."""
     required = [each for each in fields(kind) if each.default is each.default_factory is MISSING]
     missing = [f"{each.name} is missing" for each in required if each.name not in raw]
     in_json: dict[Any, Any] = {float: (int, float), tuple: list}
@@ -269,31 +269,31 @@ def _problems(raw: dict[str, Any], kind: type[AnyCard]) -> list[str]:
         wrong.append(f"classes are {raw['classes']}, expected the digits 0 to 9 in order")
     thresholds = raw.get("thresholds", THRESHOLDS)
     known = all(isinstance(thresholds.get(name), int | float) for name in THRESHOLDS)
-    if not known and (thresholds or kind is Card):  # a line reader has none before it is fitted
+    if not known and (thresholds or kind is Card):  # an uncalibrated line reader has none
         wrong.append(f"thresholds are {thresholds}, expected numbers for digit and reject")
     return wrong
 
 
 DETECTOR, RECOGNIZER, SPOTTER = "detector.onnx", "recognizer.onnx", "spotter.onnx"
 SHIPPED_LINES = PRETRAINED / "lines"
-LINES = "lines"  # folder, inside that of a classifier, of its own line reader
+LINES = "lines"  # subfolder of a classifier's folder for its own line reader
 
 
 @dataclass(frozen=True)
 class LineCard:
-    """What belongs to a line reader and travels with it, as ``model.json``."""
+    """The metadata of a line reader, stored as ``model.json``."""
 
     name: str  # of the line reader
-    version: str  # of digitlens, that wrote it
+    version: str  # of the digitlens that wrote it
     detector_sha256: str  # hash of ``detector.onnx``
     recognizer_sha256: str  # hash of ``recognizer.onnx``
     spotter_sha256: str = ""  # hash of ``spotter.onnx``; empty if there is none
-    # ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+    # ``digit``: minimum confidence to be sure; ``reject``: below it, not a digit.
     thresholds: dict[str, float] = field(default_factory=dict[str, float])
     # See ``reading.fusion.Fusion``; empty before it is fitted.
     fusion: dict[str, Any] = field(default_factory=dict[str, Any])
     recipe: dict[str, Any] = field(default_factory=dict[str, Any])  # of the recogniser
-    # Where the first weights come from, and under which licence.
+    # Origin of the initial weights, and their licence.
     sources: dict[str, str] = field(default_factory=dict[str, str])
     results: dict[str, Any] = field(default_factory=dict[str, Any])  # measured on generated pages
     format: int = FORMAT  # version of this file's format
@@ -301,7 +301,7 @@ class LineCard:
 
 @dataclass(frozen=True)
 class LineBundle:
-    """A folder that was read and found whole: its card and graphs, the spotter's if it has one."""
+    """A line reader's folder that was read and verified: card and graphs."""
 
     card: LineCard
     detector: bytes
@@ -310,9 +310,9 @@ class LineBundle:
 
 
 def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
-    """Reads the card of a line reader's folder and checks the graphs against it.
+    """Reads a line reader's folder and checks the graphs' hashes.
 
-    Raises ModelError where something is missing, damaged or of a newer format.
+    Raises ModelError if a file is missing, damaged or of a newer format.
     """
     card = load_line_card(folder)
     detector = _checked(folder / DETECTOR, card.detector_sha256)
@@ -322,17 +322,17 @@ def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
 
 
 def load_line_card(folder: Path = SHIPPED_LINES) -> LineCard:
-    """Reads the card alone; see ``load_line_bundle``."""
+    """Reads only the card of a line reader's folder; see ``load_line_bundle``."""
     return _read_card(folder / CARD, LineCard)
 
 
 def write_line_card(folder: Path, card: LineCard) -> None:
-    """Writes the card, whole or not at all."""
+    """Writes the card atomically."""
     files.write_json(folder / CARD, asdict(card))
 
 
 def write_line_bundle(folder: Path, bundle: LineBundle) -> None:
-    """Writes a line reader's graphs, then the card that vouches for them; each file atomically."""
+    """Writes a line reader's graphs, then the card with their hashes; each file atomically."""
     files.write_bytes(folder / DETECTOR, bundle.detector)
     files.write_bytes(folder / RECOGNIZER, bundle.recognizer)
     if bundle.spotter:
@@ -341,18 +341,18 @@ def write_line_bundle(folder: Path, bundle: LineBundle) -> None:
 
 
 def lines_of(folder: Path) -> Path:
-    """The folder of the line reader of a classifier's folder; the shipped one if it has none."""
+    """Returns the folder of a classifier's line reader: its own, or else the shipped one."""
     return folder / LINES if files.is_file(folder / LINES / CARD) else SHIPPED_LINES
 
 
 def check_free(folder: Path, own: Path | None = None) -> None:
-    """Raises DataError where a folder has something in it, and is not a reader's own one."""
+    """Raises DataError if a folder is not empty, unless it is ``own``."""
     if not files.is_unused(folder) and not (own and folder.resolve() == own.resolve()):
         raise DataError(f"{folder} is not empty: name another folder with --out")
 
 
 def write_reader(folder: Path, classifier: Bundle, lines: LineBundle) -> None:
-    """Writes a classifier and its line reader as a model folder, weights for PyTorch included."""
+    """Writes a classifier and its line reader as a model folder, including PyTorch weights."""
     write_line_bundle(folder / LINES, lines)
     weights = classifier.folder / WEIGHTS
     if classifier.card.weights_sha256 and files.is_file(weights):
@@ -360,35 +360,33 @@ def write_reader(folder: Path, classifier: Bundle, lines: LineBundle) -> None:
     write_bundle(folder, classifier.card, classifier.graph)
 
 
-PAGES = "pages"  # name of the shipped digit detector, and of its network in the recipe of a card
+PAGES = "pages"  # name of the shipped digit detector, and the architecture in the cards of all
 
 
 def finds_digits(card: Card) -> bool:
-    """Whether a card is that of a digit detector, by the recipe in it."""
+    """Returns whether a card is that of a digit detector, by the recipe in it."""
     return card.recipe.get("architecture") == PAGES
 
 
 def shipped_classifiers() -> list[str]:
-    """Names of the shipped models that classify tiles."""
+    """Returns the names of the shipped models that classify tiles."""
     cards = {name: load_card(name) for name in pretrained_names()}
     return [name for name, card in cards.items() if not (finds_digits(card) or card.decoder_sha256)]
 
 
 def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
-    """Which model classifies tiles and which finds digits on pages, each read once.
+    """Loads the tile classifier and the digit detector, each once.
 
-    A user who trained a digit detector need not know that several networks read: given as the
-    model, it finds the digits, and the shipped classifier names the tiles. Both are a name of a
-    shipped model, a model folder or a run folder, or a bundle that was read.
+    ``model`` may also be a digit detector, so that a user who trained one need not know about the
+    other networks: it is then used with the shipped classifier. Both arguments are a shipped name,
+    a model folder, a run folder or a loaded bundle.
 
     Raises:
-        ModelError: A model is missing or damaged, or ``model`` a digit detector beside another one.
+        ModelError: A model is missing or damaged, or both arguments are digit detectors.
     """
     bundle = load_bundle(model)
     if not finds_digits(bundle.card):
         return bundle, load_bundle(pages)
     if pages not in (PAGES, model):
-        raise ModelError(
-            f"{model} is a digit detector, and {pages} is given as another one: give one of them"
-        )
+        raise ModelError(f"{model} is a digit detector, and so is {pages}: pass only one of them")
     return load_bundle(DEFAULT), bundle

@@ -1,8 +1,8 @@
-"""Runs a classifier on tiles with onnxruntime: one of digitlens, or somebody else's ONNX file.
+"""Runs tile classifiers with onnxruntime: digitlens models, or ONNX files from elsewhere.
 
-Knows tiles and probabilities, not pages or training. Of a graph of others, where the tiles go in is
-read from the input that it declares; how pixels are scaled and what comes out is stated by the
-user. Neither is ever guessed from values.
+Handles tiles and probabilities, not pages or training. For ONNX files from elsewhere, the layout of
+the tiles follows from the declared input; the scale of pixels and the kind of output are stated by
+the user and never guessed from values.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from digitlens.models.session import (
 )
 from digitlens.results import Floats, Outputs
 
-BATCH = 128  # tiles a call: 16 take a tenth longer each; more gain nothing and leave the cache
-# Seconds of work for each thread that helps: to wake one takes 0.05 ms, on a busy machine 0.2 ms.
+BATCH = 128  # tiles per call: 16 take a tenth longer per tile; more do not fit into the cache
+# Minimum seconds of work per thread: waking one takes 0.05 ms, on a busy machine 0.2 ms.
 WORTH = 3e-4
 
 MNIST_FRAMING = "MNIST (28 x 28, ink bright on dark, digit in a 20 x 20 box, centred by mass)"
@@ -46,41 +46,41 @@ TILES = Port("tiles", "uint8", (28, 28))
 _OUTPUTS = {
     name: Port(name, sides=sides)
     for name, sides in (("probabilities", (10,)), ("energy", ()), ("features", ()), ("digit", ()))
-}  # of which a graph need have the first alone
+}  # only the first is required
 _SIDES = {name: port.sides for name, port in _OUTPUTS.items()} | {"features": (None,)}
-_UNEVEN = 1e-3  # of the sums of probabilities of tiles, and of 1
+_UNEVEN = 1e-3  # tolerance of the mean over tiles of the sum of probabilities
 _WHAT = "a classifier of tiles: export the model again"
 
 
 class Classifier:
-    """Tiles in, calibrated probabilities out; loaded once, safe to use from several threads."""
+    """Maps tiles to calibrated probabilities; loaded once, safe to use from several threads."""
 
-    card: Card  # the model's card: name, hash, thresholds, provenance
+    card: Card  # name, hash, thresholds, provenance
 
     def __init__(self, model: Model = DEFAULT, *, threads: int = 0) -> None:
         """Loads a model.
 
         Args:
             model: Name of a shipped model, a model folder, a run folder, or its bundle.
-            threads: Threads for one batch; 0 takes one per core.
+            threads: Threads for one batch; 0 uses one per core.
 
         Raises:
-            ModelError: The model is missing, damaged or of a newer format.
+            ModelError: The model is missing, damaged, of a newer format or not a classifier.
         """
         bundle = load_bundle(model)
         self.card = bundle.card
         name = str(bundle.folder)
         if self.card.decoder_sha256:
             raise ModelError(
-                f"{name} is an autoencoder, which draws digits again and names none: expected a "
-                "classifier; `digitlens reconstruct` uses autoencoders"
+                f"{name} is an autoencoder: expected a classifier; autoencoders are used by "
+                "`digitlens reconstruct`"
             )
-        # Two threads that share each layer of a batch wait for each other at its end; two that each
-        # have tiles of their own do not, and then one tile pays for no threads at all.
+        # Threads that share the layers of a batch wait for each other after each layer; threads
+        # with separate tiles do not, and a single tile has no threading overhead.
         self._session = open_session(bundle.graph, name=name, threads=1)
         self._threads = threads or cores()
-        self._pace = WORTH  # seconds a tile, the fastest seen yet
-        self._options = ort.RunOptions()  # onnxruntime would make them anew for each call, in 2 µs
+        self._pace = WORTH  # seconds per tile, the fastest so far
+        self._options = ort.RunOptions()  # reused: creating them takes 2 µs per call
         self._names = [entry.name for entry in self._session.get_outputs()]
         names = dict.fromkeys([*self._names, "probabilities"])
         outputs = [_OUTPUTS[each] for each in names if each in _OUTPUTS]
@@ -98,7 +98,7 @@ class Classifier:
 
     @property
     def given(self) -> dict[str, str]:
-        """What the graph is given and what its output is taken for, in words, by topic."""
+        """Descriptions of the graph's input and output, by topic."""
         return {
             "framing": MNIST_FRAMING,
             "layout": "uint8[N, 28, 28]",
@@ -107,7 +107,7 @@ class Classifier:
         }
 
     def predict_proba(self, tiles: Tiles) -> Probabilities:
-        """Probabilities of the ten digits for each tile.
+        """Returns the probabilities of the ten digits for each tile.
 
         Args:
             tiles: uint8[N, 28, 28], ink bright on dark.
@@ -122,11 +122,11 @@ class Classifier:
         return self._run(tiles, ["probabilities"])[0]
 
     def outputs(self, tiles: Tiles) -> Outputs:
-        """Everything that the graph says of each tile, see ``Outputs``; arguments as above."""
+        """Returns all outputs of the graph, see ``Outputs``; arguments as in ``predict_proba``."""
         return Outputs(**dict(zip(self._names, self._run(tiles, self._names), strict=True)))
 
     def _run(self, tiles: Tiles, names: list[str]) -> list[Floats]:
-        """The outputs of these names, each float32[N, ...]; the same however they are split."""
+        """Returns the named outputs, each float32[N, ...]; splitting does not change them."""
         check_tiles(tiles)
         bounds = self._split(len(tiles))
         if len(bounds) == 2:
@@ -136,7 +136,7 @@ class Classifier:
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _split(self, count: int) -> list[int]:
-        """Bounds of pieces of at most ``BATCH`` tiles, as many for each thread that is worth it."""
+        """Returns bounds of pieces of at most ``BATCH`` tiles, equally many for each thread."""
         if count < 2:
             return [0, count]
         threads = min(self._threads, max(1, int(count * self._pace / WORTH)))
@@ -150,8 +150,8 @@ class Classifier:
         found: list[Floats] = run_graph(self._session, names, feed, *shapes, run_options=options)
         if "probabilities" in names:
             total = float(found[names.index("probabilities")].sum())
-            if not abs(total - count) <= _UNEVEN * count:  # also where it is no number
-                raise ModelError(f"{self.card.name} gives no probabilities: export the model again")
+            if not abs(total - count) <= _UNEVEN * count:  # also true for NaN
+                raise ModelError(f"{self.card.name} returns no probabilities: export it again")
         if len(tiles):
             self._pace = min(self._pace, (time.perf_counter() - start) / len(tiles))
         return found
@@ -170,18 +170,18 @@ Pixels = Literal["unit", "byte", "mnist"]
 Answers = Literal["probabilities", "logits"]
 Scores = npt.NDArray[np.float64]
 
-# Mean and standard deviation of the pixels of the MNIST training tiles, scaled to 0 to 1: the
-# convention of PyTorch examples. Models of digitlens normalise inside their graph.
+# Mean and standard deviation of the pixels of the MNIST training tiles, scaled to 0..1: the
+# convention of PyTorch examples. digitlens models normalise inside the graph.
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
 
 PIXELS: dict[Pixels, str] = {
     "unit": "0 to 1",
     "byte": "0 to 255",
-    "mnist": f"0 to 1, less {MNIST_MEAN}, divided by {MNIST_DEVIATION}",
+    "mnist": f"0 to 1, minus {MNIST_MEAN}, divided by {MNIST_DEVIATION}",
 }
 OUTPUTS: dict[Answers, str] = {
-    "probabilities": "as they come",
-    "logits": "a softmax is applied",
+    "probabilities": "used as they are",
+    "logits": "softmax is applied",
 }
 LAYOUTS = {
     "[N, 28, 28]": (28, 28),
@@ -196,26 +196,26 @@ TYPES: dict[str, Any] = {
     "tensor(double)": np.dtype(np.float64),
 }
 SCORE_TYPES = set(TYPES) - {"tensor(uint8)"}
-TOLERANCE = 1e-2  # of a sum of ten probabilities in float16
+TOLERANCE = 1e-2  # for the sum of ten probabilities in float16
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The input that a graph declares."""
+    """The declared input of a graph."""
 
-    name: str  # its name
-    dtype: np.dtype[Any]  # type of a pixel
+    name: str
+    dtype: np.dtype[Any]  # of a pixel
     layout: str  # one of ``LAYOUTS``
-    batch: int | None  # tiles it takes at a time; None for any number
+    batch: int | None  # fixed batch size; None for any number of tiles
 
 
 class ForeignClassifier:
-    """Tiles in, probabilities out, through a graph that was not exported by digitlens.
+    """Maps tiles to probabilities with a graph that was not exported by digitlens.
 
     Attributes:
         name: The file's name without ``.onnx``.
-        sha256: Hash of the file; of the file followed by ``<file>.data`` where weights are there.
-        given: What the graph is given and what its output is taken for, in words, by topic.
+        sha256: Hash of the file; of the file followed by ``<file>.data`` if the weights are there.
+        given: Descriptions of the graph's input and output, by topic.
     """
 
     name: str
@@ -234,15 +234,15 @@ class ForeignClassifier:
 
         Args:
             path: The ``.onnx`` file.
-            pixels: Scaling of the pixels: ``unit`` 0 to 1, ``byte`` 0 to 255, ``mnist`` 0 to 1 less
-                the mean and divided by the standard deviation of MNIST. By default ``byte`` for a
-                graph that takes uint8, which can take nothing else, and ``unit`` for others.
+            pixels: Scaling of the pixels: ``unit`` 0 to 1, ``byte`` 0 to 255, ``mnist`` 0 to 1
+                minus the mean and divided by the standard deviation of MNIST. By default ``byte``
+                for an input of uint8, which allows nothing else, and otherwise ``unit``.
             outputs: ``probabilities`` for a graph that ends in a softmax; ``logits`` for one that
                 does not, or that ends in a log-softmax.
-            threads: Threads for one batch; 0 takes one per core.
+            threads: Threads for one batch; 0 uses one per core.
 
         Raises:
-            ModelError: The file cannot be loaded, or does not take tiles, or does not give ten
+            ModelError: The file cannot be loaded, its input is not tiles, its output is not ten
                 scores, or ``pixels`` does not fit its input.
         """
         self._path, self._outputs = Path(path), outputs
@@ -260,10 +260,10 @@ class ForeignClassifier:
         }
 
     def predict_proba(self, tiles: Tiles) -> Probabilities:
-        """Probabilities of the ten digits for each tile, as ``Classifier.predict_proba`` has them.
+        """Returns probabilities of the ten digits for each tile, see ``Classifier.predict_proba``.
 
         Raises:
-            ModelError: The graph fails, or what comes out is not what ``outputs`` says; the message
+            ModelError: The graph fails, or its output is not as stated by ``outputs``; the message
                 names the option to pass.
         """
         check_tiles(tiles)
@@ -308,7 +308,7 @@ def _read_entry(session: Any, name: str) -> Entry:
         raise ModelError(
             f"{name}: expected an input of uint8, float16, float or double, found {entry.type}"
         )
-    # A dimension without a number fits any, so more than one layout may fit.
+    # A dynamic dimension fits any size, so more than one layout may fit.
     sizes = [_number(size) for size in entry.shape]
     layouts = [
         layout
@@ -317,7 +317,7 @@ def _read_entry(session: Any, name: str) -> Entry:
         and all(size in {None, wanted} for size, wanted in zip(sizes[1:], shape, strict=True))
     ]
     if len(layouts) != 1:
-        advice = ", which could be any of several: export it with fixed sizes" if layouts else ""
+        advice = ", which fits several of these: export it with fixed sizes" if layouts else ""
         raise ModelError(
             f"{name}: expected an input of shape {' or '.join(LAYOUTS)}, "
             f"found {entry.shape}{advice}"
@@ -331,10 +331,10 @@ def _check_exit(session: Any, name: str) -> None:
         raise ModelError(
             f"{name}: expected an output of float16, float or double, found {exit_.type}"
         )
-    # No dimensions at all: the graph does not say, and the first run will tell.
+    # An empty shape is undeclared: the first run checks it.
     if exit_.shape and (len(exit_.shape) != 2 or _number(exit_.shape[1]) not in {None, 10}):
         raise ModelError(
-            f"{name}: expected an output of shape [N, 10], one score a digit, found {exit_.shape}"
+            f"{name}: expected an output of shape [N, 10], one score per digit, found {exit_.shape}"
         )
 
 
@@ -353,7 +353,7 @@ def _fitting_pixels(entry: Entry, pixels: Pixels | None, name: str) -> Pixels:
         return pixels or "unit"
     if pixels not in {None, "byte"}:
         raise ModelError(
-            f"{name} takes uint8, which holds 0 to 255 and no fractions: "
+            f"{name} has an input of uint8, which is 0 to 255: "
             f"expected --pixels byte, found --pixels {pixels}"
         )
     return "byte"
@@ -366,19 +366,19 @@ def _normalise(scores: Scores, name: str) -> Probabilities:
         raise ModelError(
             f"{name}: expected probabilities, found scores from {scores.min():.4g} to "
             f"{scores.max():.4g} and a row that sums to {worst:.4g}: "
-            "if the graph gives logits or log-probabilities, pass --outputs logits"
+            "if the graph returns logits or log-probabilities, pass --outputs logits"
         )
-    # float16 rows miss a sum of 1 by up to 1e-2; what is handed on does not.
+    # float16 rows miss a sum of 1 by up to 1e-2; the result does not.
     positive = np.clip(scores, 0, None)
     return (positive / positive.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _softmax(scores: Scores, name: str) -> Probabilities:
-    if not np.isfinite(scores.max(axis=1)).all():  # -inf beside others is the log of 0
+    if not np.isfinite(scores.max(axis=1)).all():  # -inf next to other scores is the log of 0
         raise ModelError(f"{name}: expected finite logits, found infinity")
     if _are_probabilities(scores):
         raise ModelError(
-            f"{name}: expected logits, found rows that are probabilities already: "
+            f"{name}: expected logits, found rows that are already probabilities: "
             "pass --outputs probabilities"
         )
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -391,7 +391,7 @@ def _are_probabilities(scores: Scores) -> bool:
 
 
 def _hash(path: Path) -> str:
-    weights = path.with_name(path.name + ".data")  # where PyTorch puts the weights of a graph
+    weights = path.with_name(path.name + ".data")  # where PyTorch stores external weights
     try:
         return sha256(path.read_bytes() + (weights.read_bytes() if weights.is_file() else b""))
     except OSError as error:

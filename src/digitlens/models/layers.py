@@ -1,7 +1,7 @@
-"""What every layer of a classifier's graph makes of one tile, and its first filters.
+"""Activations of all layers of a classifier's graph for one tile, and its first filters.
 
-Reads the graph itself: neither torch nor weights for it are needed. Where several networks are
-averaged, the first one is shown.
+Uses only the graph: neither torch nor its weights are needed. For an ensemble, shows the first
+network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _POOLS = {
     "GlobalAveragePool": "average pooling",
     "GlobalMaxPool": "max pooling",
 }
-# What belongs to the weighted sum before it: people show a layer after its activation.
+# Operators that belong to the layer before them: layers are shown after their activation.
 _FOLLOWERS = {
     *("Add", "BatchNormalization", "Clip", "Elu", "Gelu", "HardSwish"),
     *("LeakyRelu", "Mul", "PRelu", "Relu", "Sigmoid", "Tanh"),
@@ -38,15 +38,15 @@ _FOLLOWERS = {
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What one layer gives for one tile."""
+    """The activations of one layer for one tile."""
 
     name: str  # for example ``convolution 2``
-    kind: Kind  # what kind of layer it is
-    maps: Maps  # float32[C, H, W]; of dense layers and of the probabilities float32[D]
+    kind: Kind
+    maps: Maps  # float32[C, H, W]; float32[D] for dense layers and the probabilities
 
     @property
     def size(self) -> str:
-        """How much it gives, in words, for example ``32 maps of 14 x 14``."""
+        """The size of the activations in words, for example ``32 maps of 14 x 14``."""
         if self.maps.ndim == 1:
             return f"{len(self.maps)} {'values' if self.kind == 'dense' else self.kind}"
         count, height, width = self.maps.shape
@@ -57,7 +57,7 @@ class Layer:
 
 @dataclass
 class _Place:
-    """A layer, and the output of a graph with which it ends."""
+    """A layer, and the name of the tensor at its end."""
 
     name: str
     kind: Kind
@@ -65,17 +65,17 @@ class _Place:
 
 
 def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
-    """Every layer's answer to a tile, from the pixels to the ten probabilities.
+    """Returns the activations of all layers for a tile, from pixels to probabilities.
 
     Args:
         graph: An ONNX graph from ``tiles: uint8[N, 28, 28]`` to ``probabilities: float[N, 10]``.
         tile: uint8[28, 28], ink bright on dark.
 
     Returns:
-        First the tile itself, scaled to 0 to 1, as float32[1, 28, 28]; last float32[10].
+        First the tile itself, scaled to 0..1, as float32[1, 28, 28]; last float32[10].
 
     Raises:
-        ModelError: It is no such graph.
+        ModelError: ``graph`` is not such a graph.
         TypeError: ``tile`` is not uint8.
         ValueError: ``tile`` is not of shape [28, 28].
     """
@@ -85,8 +85,8 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
     outputs = [place.output for place in places]
     given = {output.name for output in model.graph.output}
     asked = [onnx.ValueInfoProto(name=name) for name in outputs if name not in given]
-    model.graph.output.extend(asked)  # onnxruntime knows their types
-    # Outputs that are asked for are kept, whatever else onnxruntime merges.
+    model.graph.output.extend(asked)  # onnxruntime infers their types
+    # onnxruntime keeps the outputs of a graph when it fuses nodes.
     session = open_session(model.SerializeToString(), name="the graph with its layers", threads=1)
     found = session.run(outputs, {_INPUT: tile[None]})
     pixels = Layer("tile", "tile", tile[None].astype(np.float32) / np.float32(255))
@@ -97,10 +97,10 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
 
 
 def filters(graph: bytes) -> Maps:
-    """The kernels float32[C, k, k] of the first convolution, those that look at pixels.
+    """Returns the kernels float32[C, k, k] of the first convolution, which is applied to pixels.
 
-    Their scale differs from graph to graph: the normalisation of pixels may be part of it. Raises
-    ModelError where it is no graph as of ``activations``, or has no convolution.
+    Their scale differs between graphs, as the normalisation of pixels may be folded in. Raises
+    ModelError if the graph is not as in ``activations``, or has no convolution.
     """
     model = _load(graph)
     first = next((node for node in _path(model) if node.op_type == "Conv"), None)
@@ -110,9 +110,9 @@ def filters(graph: bytes) -> Maps:
 
 
 def count_parameters(graph: bytes) -> int:
-    """Numbers in the kernels, matrices and biases of a graph; those of normalisation are in them.
+    """Counts the parameters of a graph, into which those of normalisations are folded.
 
-    Raises ModelError where it is none.
+    Raises ModelError if it is not an ONNX graph.
     """
     tensors = [numpy_helper.to_array(each) for each in _load(graph).graph.initializer]
     return sum(each.size for each in tensors if each.ndim and each.dtype.kind == "f")
@@ -121,15 +121,15 @@ def count_parameters(graph: bytes) -> int:
 def _load(graph: bytes) -> ModelProto:
     try:
         return onnx.load_model_from_string(graph)
-    except Exception as error:  # of protobuf, which is no package of ours
-        raise ModelError(f"expected an ONNX graph, found what onnx cannot read: {error}") from error
+    except Exception as error:  # from protobuf, which is only an indirect dependency
+        raise ModelError(f"expected an ONNX graph, onnx cannot read it: {error}") from error
 
 
 def _path(model: ModelProto) -> list[NodeProto]:
-    """The nodes from the tiles to the probabilities, on the longest way: no shortcuts."""
+    """Returns the nodes on the longest path from tiles to probabilities, without shortcuts."""
     depth: dict[str, int] = {_INPUT: 0}
     makers: dict[str, tuple[NodeProto, str]] = {}
-    for node in model.graph.node:  # sorted: who is needed comes first
+    for node in model.graph.node:  # in topological order
         known = [name for name in node.input if name in depth]
         if known:
             before = max(known, key=lambda name: depth[name])
@@ -142,13 +142,13 @@ def _path(model: ModelProto) -> list[NodeProto]:
         path.insert(0, node)
     if name != _INPUT or _INPUT not in {each.name for each in model.graph.input}:
         raise ModelError(
-            f"expected a graph from {_INPUT!r} to {_OUTPUT!r}: a classifier of this digitlens"
+            f"expected a graph from {_INPUT!r} to {_OUTPUT!r}: use a classifier of digitlens"
         )
     return path
 
 
 def _places(path: list[NodeProto]) -> list[_Place]:
-    """The layers on a path, each where its activation is done."""
+    """Returns the layers on a path, each ending after its activation."""
     places: list[_Place] = []
     numbers: dict[str, int] = {}
     made = {name for node in path for name in node.output}
@@ -171,7 +171,7 @@ def _places(path: list[NodeProto]) -> list[_Place]:
 
 
 def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:
-    """A constant of a graph, also one that is kept as float16 and cast before it is used."""
+    """Returns a constant of a graph, including one stored as float16 and cast before use."""
     for tensor in model.graph.initializer:
         if tensor.name == name:
             return numpy_helper.to_array(tensor)
@@ -180,4 +180,4 @@ def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:
             return numpy_helper.to_array(node.attribute[0].t)
         if node.op_type == "Cast":
             return _constant(model, node.input[0])
-    raise ModelError(f"expected kernels that are constant, found {name!r}, which is computed")
+    raise ModelError(f"expected constant kernels, found {name!r}, which is computed")

@@ -1,7 +1,7 @@
-"""Runs all networks but the classifier with onnxruntime.
+"""Runs all networks except the classifier with onnxruntime.
 
-On pictures: digits with boxes, and a map of where text is. On line crops: the recogniser and the
-digit spotter. On tiles: the autoencoder, which draws them again and says how far off it is.
+On pictures: the digit detector and the line detector. On line crops: the recogniser and the digit
+spotter. On tiles: the autoencoder.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from digitlens.models.bundle import (
 from digitlens.models.classifier import TILES, Tiles, check_tiles
 from digitlens.models.session import Lazy, Port, cores, is_even, open_graph, run_graph, share
 
-STEP = 32  # pixels; sides of what the graphs take are multiples of it
-LEAST = 128  # pixels a side, for the digit detector
+STEP = 32  # pixels; sides of the detectors' inputs are multiples of it
+LEAST = 128  # pixels; minimum side of the digit detector's input
 FAINTEST = 0.03  # score below which no digit is reported
-CELL = 2  # pixels of the page a side of each cell of a text map
-SPOTS = 2  # what the digit spotter says of each step: a digit, a space
+CELL = 2  # pixels of the page per side of a text map's cell
+SPOTS = 2  # outputs of the digit spotter for each step: a digit, a space
 AUTOENCODER = "autoencoder"  # name of the shipped autoencoder
 QUANTILES = "error_quantiles"  # of validation digits, in the results of the card
-_TILES = 128  # tiles a call: larger ones fall out of the cache
-# What the graphs take and give.
+_TILES = 128  # tiles per call: more do not fit into the cache
+# Inputs and outputs of the graphs.
 _PAGE, _LINES = Port("page", "uint8"), Port("lines", "uint8")
 _DIGITS = [Port("score"), Port("probabilities"), Port("box"), Port("heat")]
 _DRAWN = [Port("reconstruction", "uint8", (28, 28)), Port("error"), Port("code")]
@@ -50,31 +50,30 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DigitPredictions:
-    """What the digit detector says of one picture."""
+    """The digit detector's predictions for one picture."""
 
-    score: Floats  # float32[N]; that the centre of a digit is there, 0..1, from high to low
-    probabilities: Floats  # float32[N, 10]; which digit it is
-    boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge
+    score: Floats  # float32[N]; of a digit's centre being there, 0..1, in descending order
+    probabilities: Floats  # float32[N, 10]; of the ten digits
+    boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in pixels, may extend beyond the picture
     heat: Floats  # float32[h, w]; the score of each cell of 4 x 4 pixels
     size: tuple[int, int]  # height and width of the picture
 
 
 class DigitDetector:
-    """Pictures in, digits out; loaded once, safe to use from several threads."""
+    """Detects digits on pictures; loaded once, safe to use from several threads."""
 
-    card: Card  # the digit detector's card
+    card: Card
 
     def __init__(self, model: Model = PAGES, *, threads: int = 0, lazy: bool = False) -> None:
         """Loads a digit detector.
 
         Args:
             model: Name of a shipped digit detector, a model folder, a run folder, or its bundle.
-            threads: Threads for one picture; 0 takes one per core.
-            lazy: Card and hash are checked now, and that it is a digit detector by its card; the
-                graph is opened by the first picture.
+            threads: Threads for one picture; 0 uses one per core.
+            lazy: Whether to check only card and hash, and open the graph with the first picture.
 
         Raises:
-            ModelError: The model is missing, damaged, of a newer format, or no digit detector.
+            ModelError: The model is missing, damaged, of a newer format, or not a digit detector.
         """
         bundle = load_bundle(model)
         self.card = bundle.card
@@ -87,9 +86,9 @@ class DigitDetector:
             self._session()
 
     def predict(self, picture: Pixels) -> DigitPredictions:
-        """Finds the digits of a picture uint8[H, W, 3], at the size that it has.
+        """Detects the digits of a picture uint8[H, W, 3], without rescaling it.
 
-        A graph that is opened only now may be none: ModelError.
+        Raises ModelError if the graph is opened only now and cannot be loaded.
         """
         height, width = picture.shape[:2]
         feed = {"page": padded(picture, LEAST)}
@@ -102,7 +101,7 @@ class DigitDetector:
 
 
 class _Network:
-    """A graph that is opened by the first use of it: for all threads, and for each of several."""
+    """A graph opened on first use, in a session with all threads and one with a single thread."""
 
     def __init__(
         self, graph: Path | bytes, threads: int, what: str, entry: Port, output: Port
@@ -114,14 +113,14 @@ class _Network:
         self._alone = Lazy(partial(opened, threads=1))
 
     def _each(self, pieces: Sequence[Pixels], say: Callable[[Any, Pixels], Floats]) -> list[Floats]:
-        """What an open graph says of each of some pixels."""
+        """Runs ``say`` with an open graph on each piece, in parallel if their sizes allow it."""
         threads = min(self._threads, len(pieces))
         if threads > 1 and is_even([piece.size for piece in pieces], self._threads):
             return list(share(partial(say, self._alone()), pieces, threads))
         return [say(self._session(), piece) for piece in pieces]
 
     def _along(self, batches: Sequence[Lines], classes: int) -> list[Floats]:
-        """What is said of each step of lines uint8[N, 48, W, 3]: float32[N, W / 8, classes]."""
+        """Returns the outputs float32[N, W / 8, classes] for lines uint8[N, 48, W, 3]."""
 
         def say(session: Any, lines: Lines) -> Floats:
             shape = len(lines), lines.shape[2] // 8, classes
@@ -131,18 +130,18 @@ class _Network:
 
 
 class LineDetector(_Network):
-    """Pages in, text maps out; opened by the first page, safe to use from several threads."""
+    """Computes text maps of pages; opened by the first page, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes = SHIPPED_LINES / DETECTOR, threads: int = 0) -> None:
-        """Remembers which graph, or file of one, to open; 0 threads are one per core."""
+        """Takes the graph or its file, to be opened later; 0 threads are one per core."""
         super().__init__(graph, threads, "a line detector", _PAGE, Port("text"))
 
     def text_maps(self, pages: Sequence[Pixels]) -> list[Floats]:
-        """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
+        """Returns the probability of a text line's core for each cell of 2 x 2 pixels.
 
-        Each page uint8[H, W, 3], RGB, is taken at the size that it has; characters of 10 to 100
-        pixels are found best. Gives float32[h, w], 0..1, half of H and W, rounded up. A graph that
-        is opened only now may be none: ModelError.
+        Pages are uint8[H, W, 3], RGB, and not rescaled; characters of 10 to 100 pixels are detected
+        best. Maps are float32[h, w], 0..1, half of H and W, rounded up. Raises ModelError if the
+        graph is opened only now and cannot be loaded.
         """
         return self._each(pages, _text_map)
 
@@ -156,7 +155,7 @@ def _text_map(session: Any, page: Pixels) -> Floats:
 
 
 def padded(picture: Pixels, least: int = 1) -> Pixels:
-    """Grows uint8[H, W, 3] at the right and bottom, as it ends there, to sides that graphs take."""
+    """Pads uint8[H, W, 3] at the right and bottom with edge pixels to multiples of 32."""
     height, width = picture.shape[:2]
     rows, columns = (max(least, -(-side // STEP) * STEP) for side in (height, width))
     if (rows, columns) == (height, width):
@@ -165,10 +164,10 @@ def padded(picture: Pixels, least: int = 1) -> Pixels:
 
 
 class LineRecognizer(_Network):
-    """Line crops in, posteriors out; opened once, safe to use from several threads."""
+    """Computes posteriors of line crops; opened once, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
-        """Remembers which graph, or file of one, to open; 0 threads are one per core."""
+        """Takes the graph or its file, to be opened later; 0 threads are one per core."""
         output = Port("posteriors", sides=(CLASSES,))
         super().__init__(graph, threads, "a line recogniser", _LINES, output)
 
@@ -178,65 +177,65 @@ class LineRecognizer(_Network):
         return self._session.is_made
 
     def open(self) -> None:
-        """Opens the graph, if no batch did before; ModelError where it is no line recogniser."""
+        """Opens the graph if needed; raises ModelError if it is not a line recogniser."""
         self._session()
 
     def posteriors(self, batches: Sequence[Lines]) -> list[Floats]:
-        """Posteriors float32[N, W / 8, C] of the characters along lines uint8[N, 48, W, 3], RGB.
+        """Returns posteriors float32[N, W / 8, C] of characters for RGB lines uint8[N, 48, W, 3].
 
-        W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``. A
-        graph that is opened only now may be none: ModelError.
+        W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``.
+        Raises ModelError if the graph is opened only now and cannot be loaded.
         """
         return self._along(batches, CLASSES)
 
 
 class DigitSpotter(_Network):
-    """Line crops in, out where digits stand: for a fortieth of what it costs to read them."""
+    """Locates digits on line crops, at a fortieth of the cost of reading them."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
-        """Remembers which graph to open; see ``LineRecognizer``."""
+        """Takes the graph to be opened later; see ``LineRecognizer``."""
         super().__init__(graph, threads, "a digit spotter", _LINES, Port("spots", sides=(SPOTS,)))
 
     def spots(self, batches: Sequence[Lines]) -> list[Floats]:
-        """Where digits and spaces are along lines uint8[N, 48, W, 3], RGB, W a multiple of 8.
+        """Locates digits and spaces along RGB lines uint8[N, 48, W, 3], W a multiple of 8.
 
-        Gives float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
-        the middle of a space is there. A graph that is opened only now may be none: ModelError.
+        Returns float32[N, W / 8, 2]: the probabilities that a digit is at most one step away, and
+        that the middle of a space is there. Raises ModelError as ``LineRecognizer.posteriors``.
         """
         return self._along(batches, SPOTS)
 
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """N tiles as an autoencoder draws them."""
+    """N tiles as reconstructed by an autoencoder."""
 
     tiles: Tiles  # uint8[N, 28, 28]; ink bright on dark
-    # float32[N]; how far they are from the tiles given, for their ink, see
+    # float32[N]; squared error relative to the ink of the original tiles, see
     # ``training.tile_networks.reconstruction_error``.
     error: Floats
-    code: Floats  # float32[N, D]; all that it knows of each tile when it draws
+    code: Floats  # float32[N, D]; the codes that the tiles are decoded from
 
 
 class Reconstructor:
-    """Tiles in, tiles out; loaded once, safe to use from several threads.
+    """Reconstructs tiles with an autoencoder; loaded once, safe to use from several threads.
 
     Attributes:
         card: The autoencoder's card.
-        width: D, how many numbers a code has.
+        width: D, the size of a code.
     """
 
     card: Card
     width: int
 
     def __init__(self, model: str | Path = AUTOENCODER, *, threads: int = 0) -> None:
-        """Loads an autoencoder; its decoder is opened when it is first asked to decode.
+        """Loads an autoencoder; its decoder is opened by the first call of ``decode``.
 
         Args:
             model: Name of a shipped autoencoder, a model folder, or a run folder.
-            threads: Threads for one batch; 0 takes one per core.
+            threads: Threads for one batch; 0 uses one per core.
 
         Raises:
-            ModelError: The model is missing, damaged, of a newer format, or no autoencoder.
+            ModelError: The model is missing, damaged, of a newer format, or not an autoencoder.
         """
         bundle = load_bundle(model)
         name = str(bundle.folder)
@@ -249,7 +248,7 @@ class Reconstructor:
         self._decoder = Lazy(partial(opened, decoder, name=name, inputs=[code], outputs=_DRAWN[:1]))
 
     def reconstruct(self, tiles: Tiles) -> Reconstruction:
-        """Encodes tiles and draws them again.
+        """Encodes tiles and decodes them.
 
         Args:
             tiles: uint8[N, 28, 28], ink bright on dark.
@@ -266,7 +265,7 @@ class Reconstructor:
         return Reconstruction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def decode(self, code: Floats) -> Tiles:
-        """Draws codes, those of tiles or others.
+        """Decodes any codes to tiles.
 
         Args:
             code: float32[N, D].
@@ -277,7 +276,7 @@ class Reconstructor:
         Raises:
             TypeError: ``code`` is not float32.
             ValueError: ``code`` is not of shape [N, D].
-            ModelError: The decoder is none that can be opened.
+            ModelError: The decoder cannot be opened.
         """
         found = getattr(code, "dtype", type(code).__name__)  # a list has none
         if found != np.float32:
@@ -291,11 +290,11 @@ class Reconstructor:
         return np.concatenate(parts)
 
     def error_of(self, tiles: Tiles) -> Floats:
-        """How far each reconstruction is from its tile, float32[N]; see ``reconstruct``."""
+        """Returns the reconstruction error of each tile, float32[N]; see ``reconstruct``."""
         return self.reconstruct(tiles).error
 
     def share_below(self, error: Floats) -> npt.NDArray[np.float64]:
-        """Share of digits, kept back from training, that are drawn with a smaller error.
+        """Returns the fraction of held-out digits that have a smaller reconstruction error.
 
         Args:
             error: float32[N].
@@ -304,19 +303,19 @@ class Reconstructor:
             float64[N] from 0 to 1.
 
         Raises:
-            ModelError: The card does not say what errors are usual.
+            ModelError: The card has no quantiles of errors.
         """
         known = self.card.results.get(QUANTILES)
         if not isinstance(known, list) or len(known) < 2:
             raise ModelError(
-                f"{self.card.name} does not say what errors are usual: expected {QUANTILES} in "
-                "its card; export it again"
+                f"{self.card.name} has no usual errors: expected {QUANTILES} in its card; "
+                "export it again"
             )
         return np.interp(error, known, np.linspace(0, 1, len(known)))
 
 
 def _pieces(rows: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """As many rows as fit into one call, with their number; once none, where there are none."""
+    """Yields pieces of at most ``_TILES`` rows, with their number; an empty one for no rows."""
     for at in range(0, max(1, len(rows)), _TILES):
         piece = rows[at : at + _TILES]
         yield len(piece), piece

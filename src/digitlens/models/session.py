@@ -1,4 +1,4 @@
-"""Opens ONNX graphs with onnxruntime, now or when needed, and shares work among cores."""
+"""Opens ONNX graphs with onnxruntime, immediately or on demand, and distributes work over cores."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _FOLDED = 4 << 20  # bytes of one constant that is computed on loading, outside 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 Shape = Sequence[int | None]
-_UNEVEN = 1.1  # times what each of several threads would do if all had as much
+_UNEVEN = 1.1  # maximum load of a thread, relative to the mean load
 
 
 def cores() -> int:
-    """How many processors this process may use, which may be fewer than the machine has."""
+    """Returns the number of processors available to this process, at most those of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -36,23 +36,23 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     """Opens an ONNX graph for inference on the CPU.
 
     Args:
-        graph: The graph, or its file; a file may keep its weights in another one next to it.
-        name: What the error calls it.
-        threads: Threads for one batch; 0 takes one per core.
+        graph: The graph, or its file; a file may have its weights in another one next to it.
+        name: Its name in error messages.
+        threads: Threads for one batch; 0 uses one per core.
 
     Raises:
         ModelError: onnxruntime cannot load the graph.
     """
     options = ort.SessionOptions()
-    # onnxruntime's own choice for 0 ties each thread to a core, also to one that is taken.
+    # With 0, onnxruntime would pin each thread to a core, even to a busy one.
     options.intra_op_num_threads = threads or cores()
-    options.log_severity_level = 4  # what fails is raised, and need not be told twice
+    options.log_severity_level = 4  # errors are raised and need not be logged as well
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     folded = "optimization.constant_folding_max_output_size_in_bytes"
     options.add_session_config_entry(folded, str(_FOLDED))
-    # Small layers follow each other faster than a sleeping thread wakes up; threads that spin
-    # after a run hold up what comes next: the other network, or the user.
+    # Threads spin briefly, since small layers follow each other faster than a sleeping thread wakes
+    # up, but stop after a run, so that they do not slow down the next network or other programs.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     source = str(graph) if isinstance(graph, Path) else graph
@@ -92,7 +92,7 @@ class Port:
 
     name: str
     dtype: str = "float"  # as onnxruntime calls it
-    sides: tuple[Any, ...] = ()  # the last ones of its shape
+    sides: tuple[Any, ...] = ()  # the last dimensions of its shape
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{', '.join(map(str, ('...', *self.sides)))}]"
@@ -107,10 +107,10 @@ def open_graph(
     inputs: Sequence[Port],
     outputs: Sequence[Port],
 ) -> Any:
-    """Opens a graph as ``open_session`` does, and checks what it takes and gives.
+    """Opens a graph like ``open_session`` and checks its inputs and outputs.
 
     Raises:
-        ModelError: onnxruntime cannot load it, or it is not what it has to be.
+        ModelError: onnxruntime cannot load it, or its inputs or outputs are not as expected.
     """
     session = open_session(graph, name=name, threads=threads)
     check_ports(session, name=name, what=what, inputs=inputs, outputs=outputs)
@@ -120,7 +120,7 @@ def open_graph(
 def check_ports(
     session: Any, *, name: str, what: str, inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> None:
-    """Raises ModelError where a graph does not take and give what it has to, in this order."""
+    """Raises ModelError unless a graph has these inputs and outputs, in this order."""
     wanted = inputs, outputs
     found = [
         [Port(each.name, each.type[len("tensor(") : -1], tuple(each.shape)) for each in ports]
@@ -133,7 +133,7 @@ def check_ports(
 
 
 def _fit(found: Sequence[Port], wanted: Sequence[Port]) -> bool:
-    """Whether ports are as wanted."""
+    """Returns whether ports are as wanted."""
     cut = [
         replace(port, sides=port.sides[len(port.sides) - len(each.sides) :])
         for port, each in zip(found, wanted, strict=False)
@@ -144,17 +144,17 @@ def _fit(found: Sequence[Port], wanted: Sequence[Port]) -> bool:
 def run_graph(
     session: Any, names: Sequence[str] | None, feed: Mapping[str, Any], *shapes: Shape, **more: Any
 ) -> list[Any]:
-    """Runs a graph; what comes out has the shapes it should, whatever the graph says of itself.
+    """Runs a graph and checks the shapes of its outputs, regardless of those it declares.
 
     Args:
         session: The open graph.
-        names: Of its outputs; None takes all.
-        feed: Its inputs.
-        shapes: Of the first outputs; None for a side of any length.
-        more: Options of the run.
+        names: Names of the outputs to return; None returns all.
+        feed: Inputs by name.
+        shapes: Expected shapes of the first outputs; None for a dimension of any size.
+        more: Further arguments of the session's ``run``.
 
     Raises:
-        ModelError: It fails, or something of another shape comes out.
+        ModelError: The graph fails, or an output has another shape.
     """
     try:
         outputs: list[Any] = session.run(names, feed, **more)
@@ -168,43 +168,43 @@ def run_graph(
     for output, shape in zip(outputs, shapes, strict=False):
         sides = zip(output.shape, shape, strict=False)
         if output.ndim != len(shape) or any(known not in (None, side) for side, known in sides):
-            found = f"a graph gives {list(output.shape)}, expected {list(shape)}"
+            found = f"a graph returns {list(output.shape)}, expected {list(shape)}"
             raise ModelError(f"{found}: export the model again")
     return outputs
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message; onnxruntime adds pages."""
+    """Returns the first line of an error's message; onnxruntime adds many more."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class Lazy(Generic[Made]):
-    """Something that is made when it is first asked for; safe to use from several threads."""
+    """A value that is created on first use; safe to use from several threads."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
-        """Remembers how to make it; if that raises, the next call tries again."""
+        """Takes the function that creates the value; if it raises, the next use tries again."""
         self._make: Callable[[], Made] | None = make
         self._made: list[Made] = []
         self._lock = threading.Lock()
 
     @property
     def is_made(self) -> bool:
-        """Whether it was made already."""
+        """Whether the value exists already."""
         return bool(self._made)
 
     def __call__(self) -> Made:
-        """It; made now if it never was."""
+        """Returns the value, creating it if needed."""
         with self._lock:
             if self._make:
                 self._made.append(self._make())
-                self._make = None  # and what it was to be made of
+                self._make = None  # also frees what it refers to
             return self._made[0]
 
 
 def is_even(sizes: Iterable[int], threads: int) -> bool:
-    """Whether threads that each take the next of some pieces of work end at about the same time.
+    """Returns whether threads that take pieces of work in turn finish at about the same time.
 
-    Then it is quicker than to have them share each layer of a graph, at whose end they wait.
+    If so, that is faster than sharing each layer of a graph, after which threads wait.
     """
     loads = [0] * threads
     for size in sizes:
@@ -215,9 +215,9 @@ def is_even(sizes: Iterable[int], threads: int) -> bool:
 def share(
     work: Callable[[Piece], Made], pieces: Sequence[Piece], threads: int, /
 ) -> Iterable[Made]:
-    """Works on pieces in so many threads; gives what comes of them, in their order.
+    """Applies ``work`` to pieces in several threads; returns the results in order.
 
-    What ``work`` raises is raised here; other pieces may be worked on or not.
+    If ``work`` raises, so does this function; other pieces may or may not have been processed.
     """
     if threads == 1 or len(pieces) == 1:
         return [work(piece) for piece in pieces]
@@ -226,6 +226,6 @@ def share(
     with ThreadPoolExecutor(threads, "digitlens-model") as pool:
         try:
             made = pool.map(work, pieces)
-        except RuntimeError:  # the interpreter is ending and starts no threads: alone
+        except RuntimeError:  # at interpreter exit no threads start: use this one
             made = map(work, pieces)
         return list(made)

@@ -1,1 +1,1 @@
-"""From a recipe and a split to a trained, checked, exported model."""
+"""Training: from a recipe and a data split to a trained, checked and exported model."""

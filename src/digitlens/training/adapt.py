@@ -1,13 +1,13 @@
-"""Fine-tunes the recogniser and the classifier of a reader on a few dozen pictures of a user's own.
+"""Fine-tunes the recogniser and the classifier of a reader on a few dozen of the user's pictures.
 
-What was known is kept by lines and tiles as they were learned from before (replay), by what the
-networks said of them (distillation) and by weights that are drawn back (L2-SP). A part of the
-pictures is held out: it says when the classifier stops and whether anything was gained; a guard set
-of generated lines and MNIST's validation tiles says whether anything was lost. A network that gains
-nothing or loses more than ``MOST_LOST`` stays as it was.
+Three methods preserve what was known: lines and tiles as in the original training (replay), the
+original network's outputs as targets (distillation), and weights pulled back (L2-SP). Held-out
+pictures decide when the classifier stops and whether a network improved; a guard set of generated
+lines and MNIST's validation tiles shows what it lost. A network that does not improve, or loses
+more than ``MOST_LOST``, is left unchanged.
 
-The recogniser learns to the end of its schedule: weights of an earlier, better moment on the
-held-out lines, at a high learning rate, lost half a point of the guard set; the last ones did not.
+The recogniser is trained to the end of its schedule: earlier weights, at a high learning rate, were
+better on held-out lines but lost half a point on the guard set; the last ones did not.
 """
 
 from __future__ import annotations
@@ -66,31 +66,31 @@ from digitlens.training.tasks.line import VALIDATION_SEED, LineTask, blend_weigh
 from digitlens.training.tasks.tile import TileTask
 from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
 
-HELD_OUT = 5  # every so many-th picture is held out
-KIND = "hand number"  # of lines, as which the user's count
-_OWN, _WRITTEN = 0.35, 0.3  # share of the user's lines, and of lines written with their digits
-_KINDS = ("hand number", "amount", "hand digit", "comb")  # of those, in turn
-_LIKE = 0.5  # edits for each character up to which a line that was found is the one of a label
+HELD_OUT = 5  # every fifth picture is held out
+KIND = "hand number"  # kind assigned to the user's lines
+_OWN, _WRITTEN = 0.35, 0.3  # fractions of the user's lines, and of lines drawn with their digits
+_KINDS = ("hand number", "amount", "hand digit", "comb")  # kinds of drawn lines, in turn
+_LIKE = 0.5  # maximum edits per character between a detected line and its label
 
 
 class OwnSample(NamedTuple):
-    """What can be learned from a labelled picture."""
+    """The training data of a labelled picture."""
 
-    picture: LabelledPicture  # the picture
-    lines: tuple[Line, ...]  # its lines as they were found, with their texts
-    tiles: Split  # its digits
-    wrong: int  # mistakes that the reader and its networks make on it
+    picture: LabelledPicture
+    lines: tuple[Line, ...]  # detected lines, with their texts
+    tiles: Split  # digits
+    wrong: int  # errors of the reader and its networks
 
 
 def gather_samples(reader: DigitReader, pictures: LabelledPictures) -> list[OwnSample]:
-    """What can be learned from pictures: lines and digits as the reader finds them."""
+    """Returns the lines and digits of pictures as the reader detects them."""
     with work_bar() as bar:
         shown = bar.track(pictures, len(pictures), description="reading")
         return [_sample(reader, picture) for picture in shown]
 
 
 def split_samples(samples: Sequence[OwnSample]) -> tuple[list[OwnSample], list[OwnSample]]:
-    """Those to learn from and every fifth to measure with, of misread and of other ones."""
+    """Splits into training and held-out samples, stratified by whether they were misread."""
     ordered = sorted(samples, key=lambda sample: sample.wrong == 0)
     learned = [sample for number, sample in enumerate(ordered) if number % HELD_OUT]
     return learned, ordered[::HELD_OUT]
@@ -113,9 +113,9 @@ def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
 
 
 def match_lines(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, int]]:
-    """Texts of a label, each with the number of the line that was found for it, if any.
+    """Matches texts of a label with detected lines; returns (text, index of the line) pairs.
 
-    The most alike come first; a line that is read as something else is one of the same length.
+    The most similar pairs are matched first; dissimilar ones match only if their lengths are equal.
     """
     costs = sorted(
         (aligned(text, read)[0] / len(text), i, j)
@@ -131,7 +131,7 @@ def match_lines(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, i
 
 
 def _digits_on(view: View, line: int, text: str) -> Split:
-    """The tiles of a line that stand for digits of its text, misread ones among them."""
+    """Returns the tiles of a line that match digits of its text, including misread ones."""
     here = np.flatnonzero(view.scores.places.line == line)
     boxes = view.scores.boxes[here]
     middles = (boxes[:, :2] + boxes[:, 2:]).astype(np.float32) / np.float32(2)
@@ -144,29 +144,29 @@ def _digits_on(view: View, line: int, text: str) -> Split:
 
 
 def join_splits(parts: Sequence[Split]) -> Split:
-    """The tiles of several splits, one after the other; none of none."""
+    """Concatenates splits; returns an empty one for none."""
     tiles = [np.zeros((0, 28, 28), np.uint8), *(part.tiles for part in parts)]
     labels = [np.zeros(0, np.uint8), *(part.labels for part in parts)]
     return Split(np.concatenate(tiles), np.concatenate(labels))
 
 
 class _OwnHand(Styles):
-    """Writes digits as the user does, and marks with a pen."""
+    """Styles with the user's digits, and marks drawn with a pen."""
 
     def by_hand(self, rng: Rng, *, letters: bool = False) -> Style:
-        """A style with the user's digits."""
+        """Returns a style with the user's digits."""
         del letters
         pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
         source = MixedGlyphs(self._writer(rng), PenGlyphs(pen, marks=True))
         return draw_style(source, rng, by_hand=True)
 
     def quick(self, rng: Rng) -> Style:
-        """The same."""
+        """Returns a style of ``by_hand``."""
         return self.by_hand(rng)
 
 
 class OwnMaker(LineMaker):
-    """Draws lines by hand with the user's digits."""
+    """Draws handwritten lines with the user's digits."""
 
     def __init__(self, tiles: Split, fonts: Fonts, seed: int) -> None:
         super().__init__(tiles, fonts, seed)
@@ -180,7 +180,7 @@ class OwnMaker(LineMaker):
 def mixed_line(
     own: Sequence[Line], written: LineSource, replay: LineSource, seed: int, number: int
 ) -> Line:
-    """The user's line, one written with their digits, or one as before: by seed and number."""
+    """Picks a user's line, one drawn with their digits, or a replayed one, by seed and number."""
     rng = np.random.default_rng([seed, number, 4])
     chance = rng.random()
     if chance < _OWN:
@@ -188,11 +188,11 @@ def mixed_line(
     return (written if chance < _OWN + _WRITTEN else replay)(number)
 
 
-RUN = "run"  # folder for what is in the making, inside that of the model
+RUN = "run"  # subfolder of the model's folder for unfinished trainings
 FACTS = "adapt.json"
 FEWEST = 8  # pictures
-MOST_LOST = 0.001  # of the guard set, as a share of what is right
-SHARES = (1.0, 0.7, 0.4)  # of the new weights, the first that keeps the guard set
+MOST_LOST = 0.001  # maximum loss of accuracy on the guard set
+SHARES = (1.0, 0.7, 0.4)  # fractions of the new weights, tried until the guard set is preserved
 GUARD_LINES = 400
 LINES = LineRecipe(
     batch_size=16,
@@ -214,56 +214,56 @@ TILES: dict[str, Any] = {
 }
 CANDIDATE = "candidate"
 CHECKED = 20  # lines of the guard set on which graph and network are compared
-_REPLAYED = 4000  # tiles of MNIST in an epoch
-_OWN_TILES = 0.3  # share of the user's tiles in an epoch, repeated
-_ANCHOR = 3.0  # of the classifier
-_SUBSTITUTES = 30  # tiles of MNIST for a digit that the user's pictures do not have
+_REPLAYED = 4000  # MNIST tiles in an epoch
+_OWN_TILES = 0.3  # fraction of an epoch that are the user's tiles, which are repeated
+_ANCHOR = 3.0  # of the classifier, see ``anchor_weights``
+_SUBSTITUTES = 30  # MNIST tiles for each digit missing from the user's pictures
 
 N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """What became of one of the two networks."""
+    """The result for one of the two networks."""
 
     name: str  # ``recognizer`` or ``classifier``
     kept: bool = False  # whether the new weights are used
-    reason: str = ""  # why not; empty otherwise
-    share: float = 0.0  # of the new weights; the others are the old ones
-    wrong_before: int = 0  # of the held-out characters or tiles
+    reason: str = ""  # why they are not used; empty otherwise
+    share: float = 0.0  # fraction of new weights in the average with the old ones
+    wrong_before: int = 0  # errors on the held-out characters or tiles
     wrong_after: int = 0  # the same with the new weights
-    held_out: int = 0  # how many there are
-    guard_before: float = 0.0  # share of the guard set that is right
+    held_out: int = 0  # number of held-out characters or tiles
+    guard_before: float = 0.0  # accuracy on the guard set
     guard_after: float = 0.0  # the same with the new weights
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of an adaptation."""
+    """The result of an adaptation."""
 
-    folder: Path | None  # of the new model; None where the old one is kept
-    pictures: int  # that were learned from
-    held_out: int  # pictures that were not
-    parts: tuple[NetworkResult, ...]  # both networks
-    digits: int  # digits on the held-out pictures
-    wrong_before: int  # of those, wrong or missing as the whole reader reads them
+    folder: Path | None  # of the new model; None if no model was written
+    pictures: int  # training pictures
+    held_out: int  # held-out pictures
+    parts: tuple[NetworkResult, ...]  # both networks; empty if all pictures were read correctly
+    digits: int  # on the held-out pictures
+    wrong_before: int  # edits between these digits and those read by the whole reader
     wrong_after: int = 0  # the same with the new networks
 
     def as_dict(self) -> dict[str, Any]:
-        """What came of it, as JSON-ready values."""
+        """Returns the result as JSON-ready values."""
         return {**asdict(self), "folder": self.folder and str(self.folder)}
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What was learned from before, and what guards it."""
+    """The data of the original training, to replay and for the guard set."""
 
-    tiles: tuple[Split, Split]  # of MNIST, to learn from and to guard with
-    fonts: tuple[Fonts, Fonts]  # to write lines with, to learn from and to guard with
+    tiles: tuple[Split, Split]  # of MNIST, for training and for the guard set
+    fonts: tuple[Fonts, Fonts]  # of lines, for training and for the guard set
 
     @classmethod
     def of(cls, mnist: Split) -> Replay:
-        """Takes MNIST's training tiles, and the fonts, which are fetched if need be."""
+        """Returns a replay of MNIST's training tiles; downloads fonts if needed."""
         fonts = load_fonts("training", photos=True), load_fonts("validation", photos=True)
         return cls(LineRecipe().split(mnist), fonts)
 
@@ -279,15 +279,15 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     device: Device | None = None,
     workers: int | None = None,
 ) -> Adapted:
-    """Fine-tunes a reader and writes it where it gained something and lost nothing.
+    """Fine-tunes a reader; writes it if a network improved and held-out pictures read no worse.
 
-    The folder receives the model and, until it is there, the state of both trainings in ``run``, to
-    resume from. ``replay`` gives what was learned from before, if it is needed; the recipe is the
-    recogniser's. Gives what came of it; without parts where all pictures are read right already.
+    The folder receives the model and, until that is written, the state of both trainings in
+    ``run``, to resume from. ``replay`` is called only if training is needed; ``recipe`` is that of
+    the recogniser.
 
     Raises:
-        DataError: There are too few pictures, the folder has something else in it, or there is
-            nothing to resume.
+        DataError: There are too few pictures, the folder is not empty, or there is nothing to
+            resume.
         ModelError: The model is missing or damaged.
     """
     classifier, detector = open_roles(model)
@@ -311,7 +311,7 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
         if any(part.kept for part in result.parts):
             card = replace(classifier.card, name=folder.name)
             candidate = folder / RUN / CANDIDATE
-            # It promises no share of mistakes: what was measured is of other weights.
+            # The risk curve was measured with other weights and is no longer valid.
             fusion = {key: value for key, value in lines.card.fusion.items() if key != "risk"}
             lines = replace(lines, card=replace(lines.card, fusion=fusion))
             write_reader(candidate, replace(classifier, card=card), lines)
@@ -320,9 +320,9 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
                 write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
                 result = replace(result, folder=folder)
         shutil.rmtree(folder / RUN)
-        (folder / FACTS).unlink()  # last: until then it can be gone on with
+        (folder / FACTS).unlink()  # last: until then, the adaptation can be resumed
         if not result.folder:
-            with suppress(OSError):  # it was there before, with something in it
+            with suppress(OSError):  # the folder existed before and is not empty
                 folder.rmdir()
         return result
 
@@ -330,13 +330,13 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
 def _begin(
     folder: Path, pictures: LabelledPictures, model: tuple[Bundle, LineBundle], *, resume: bool
 ) -> dict[str, str]:
-    """What is adapted to what; raises DataError unless a stopped run that is resumed has the same.
+    """Returns the hashes of labels and model; writes nothing.
 
-    Nothing that was written is touched.
+    Raises DataError if pictures are too few, a new folder is not empty, or a resumed one differs.
     """
     if len(pictures) < FEWEST:
         raise DataError(
-            f"{pictures.path}: expected {FEWEST} labelled pictures or more, found {len(pictures)}"
+            f"{pictures.path}: expected at least {FEWEST} labelled pictures, found {len(pictures)}"
         )
     classifier, lines = model
     hashes = {"classifier": classifier.card.sha256, "recognizer": lines.card.recognizer_sha256}
@@ -347,14 +347,14 @@ def _begin(
     try:
         begun = json.loads((folder / FACTS).read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} has nothing to go on with: leave --resume out") from error
+        raise DataError(f"{folder} has nothing to resume: omit --resume") from error
     if begun != facts:
-        raise DataError(f"{folder} was begun with another model or other labels: use the same")
+        raise DataError(f"{folder} was started with another model or other labels: use the same")
     return facts
 
 
 def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
-    """How many digits there are, and how many edits bring what is read to them."""
+    """Returns the number of digits, and of edits between them and the digits read."""
     truths = [digits_of(picture.label) for picture in pictures]
     readings = reader.read_many(picture.page for picture in pictures)
     read = [digits_of(reading.digits_only) for reading in readings]
@@ -364,7 +364,7 @@ def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[in
 
 @dataclass(frozen=True)
 class _Run:
-    """Both trainings: where they leave their state, and with what and how they go."""
+    """Both trainings: folder, data and settings."""
 
     folder: Path
     replay: Replay
@@ -376,16 +376,16 @@ class _Run:
     def recognizer(
         self, bundle: LineBundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
     ) -> tuple[LineBundle, NetworkResult]:
-        """A line reader with the recogniser adapted, or as it was."""
+        """Returns a line reader whose recogniser is adapted, or the one given."""
         part = NetworkResult("recognizer")
         own = [line for each in learned for line in each.lines]
         kept_back = [line for each in held_out for line in each.lines]
         if not own or not kept_back:
-            return bundle, replace(part, reason="no line was found that is like its label")
+            return bundle, replace(part, reason="no detected line matches its label")
         start = network_of(bundle.recognizer)
         check_lines(LineGraph(start), bundle.recognizer, [line.pixels for line in own[:4]])
         guard = self._guard_lines()
-        note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
+        note(f"recogniser: {len(own)} of your lines, {self.recipe.steps} steps")
         recipe = replace(self.recipe, validation_lines=len(kept_back))
         lines = self._mixed(own, join_splits([each.tiles for each in learned]))
         sources = lines, kept_back.__getitem__
@@ -408,22 +408,22 @@ class _Run:
     def classifier(
         self, bundle: Bundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
     ) -> tuple[Bundle, NetworkResult]:
-        """A classifier's folder with its network adapted, or as it was."""
+        """Returns a classifier whose network is adapted, or the one given."""
         part = NetworkResult("classifier")
         own = join_splits([each.tiles for each in learned])
         kept_back = join_splits([each.tiles for each in held_out])
         if not len(own) or not len(kept_back):
-            return bundle, replace(part, reason="no digit was found that is in its label")
+            return bundle, replace(part, reason="no detected digit matches its label")
         try:
             start = load_network(bundle.folder)
         except ModelError as error:
             return bundle, replace(part, reason=str(error))
         if not isinstance(start, DigitNetwork):
-            reason = "it is an ensemble, of which none is trained further"
+            reason = "it is an ensemble, and ensembles cannot be fine-tuned"
             return bundle, replace(part, reason=reason)
         trained_with = recipe_from(bundle.card.recipe, Recipe)
         recipe = replace(trained_with, **TILES, seed=self.recipe.seed, teacher="")
-        note(f"classifier: {len(own)} digits of yours, {recipe.epochs} epochs")
+        note(f"classifier: {len(own)} of your digits, {recipe.epochs} epochs")
         tiles = self._repeated(own)
         task = TileTask(recipe, tiles, kept_back, self.device, start=start, anchor=_ANCHOR)
         trained = self._fit(task, "tiles")
@@ -442,18 +442,18 @@ class _Run:
         return load_bundle(self.folder / "classifier"), part
 
     def _fit(self, task: Task[Any, N, Any], name: str) -> Trained[N]:
-        """Trains in a folder of that name, or goes on there if it was begun."""
+        """Trains in a subfolder of that name; resumes there if it has a state."""
         begun = (self.folder / name / STATE).is_file()
         return fit(task, self.folder / name, resume=self.resume and begun)
 
     def _guard_lines(self) -> list[Line]:
         maker = LineMaker(self.replay.tiles[1], self.replay.fonts[1], VALIDATION_SEED)
         with work_bar() as bar:
-            numbers = bar.track(range(GUARD_LINES), description="drawing what guards")
+            numbers = bar.track(range(GUARD_LINES), description="drawing the guard set")
             return [maker.line(number) for number in numbers]
 
     def _mixed(self, own: Sequence[Line], tiles: Split) -> LineSource:
-        """The user's lines, lines with the user's digits, and lines as before."""
+        """Returns a source of the user's lines, lines with their digits, and replayed lines."""
         known, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
         missing = [value for value in range(CLASSES) if value not in tiles.labels]
         some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
@@ -462,7 +462,7 @@ class _Run:
         return partial(mixed_line, own, written.line, LineMaker(known, fonts, seed).line, seed)
 
     def _repeated(self, own: Split) -> Split:
-        """The user's tiles, often enough to be seen, among tiles of MNIST."""
+        """Returns MNIST tiles and the user's tiles, repeated to a fraction of ``_OWN_TILES``."""
         known, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
         at = rng.permutation(len(known))[:_REPLAYED]
         times = max(1, round(len(at) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
@@ -475,10 +475,10 @@ def judge(
     own: tuple[Callable[[N], int], int],
     guard: Callable[[N], float],
 ) -> tuple[N, NetworkResult]:
-    """Decides between old and new weights, or a mean of both that keeps the guard set.
+    """Chooses between old and new weights, or an average of both that preserves the guard set.
 
-    ``own`` counts what a network gets wrong of what was held out, and how much that is; ``guard``
-    is the share of the guard set that a network gets right.
+    ``own`` is a function that counts a network's errors on held-out data, and the size of that
+    data; ``guard`` returns a network's accuracy on the guard set.
     """
     old, new = networks
     wrong, count = own
@@ -487,11 +487,11 @@ def judge(
         mean = blend_weights(old, new, share)
         part = replace(part, share=share, guard_after=guard(mean), wrong_after=wrong(mean))
         if part.guard_before - part.guard_after > MOST_LOST:
-            part = replace(part, reason="it would lose too much of what it knew")
+            part = replace(part, reason="it would lose too much on the guard set")
         elif part.wrong_after < part.wrong_before:
             return mean, replace(part, kept=True, reason="")
         else:
-            return old, replace(part, reason="what was held out does not gain")
+            return old, replace(part, reason="it does not improve on the held-out pictures")
     return old, part
 
 

@@ -1,7 +1,7 @@
-"""Augments whole batches of tiles at once, in form and in light; knows nothing of labels.
+"""Augments whole batches of tiles, in geometry and intensity; labels are not involved.
 
-Every change is drawn per tile from the given generator, so the same generator state gives the same
-tiles. Tiles go in and come out as uint8[N, 28, 28], which is what the network takes.
+Each change is drawn per tile from the given generator, so the same generator state produces the
+same tiles. Input and output are uint8[N, 28, 28], as the network accepts them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch.nn import functional
 
 from digitlens.training.recipe import Recipe
 
-CHUNK = 4096  # tiles at a time: the sampling grid of more would not stay in the cache
+CHUNK = 4096  # tiles at once: a larger sampling grid would not stay in the cache
 _SIDE = 28
 _NOISE = 100.0  # largest standard deviation, in gray levels
-_OUTLINED = 0.3  # of the tiles that are filtered
-_SMALLEST = 8  # pixels to which a tile is shrunk before it is enlarged again
+_OUTLINED = 0.3  # fraction of filtered tiles that become outlines
+_SMALLEST = 8  # pixels; smallest side to which a tile is downsampled
 _KNOTS = 7  # elastic: displacements are drawn on 7 x 7 points, a stroke's width apart
 
 
 def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """New versions uint8[N, 28, 28] of all tiles; the same object if the recipe asks for none.
+    """Returns augmented tiles uint8[N, 28, 28]; the same object if the recipe augments nothing.
 
-    The recipe's fields from shift to lines say how far to go. The generator is on the CPU.
+    The recipe's fields from ``shift`` to ``lines`` set the amount. The generator is on the CPU.
     """
     if not augments(recipe):
         return tiles
@@ -35,7 +35,7 @@ def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor
 
 
 def augments(recipe: Recipe) -> bool:
-    """Whether the recipe asks for any augmentation."""
+    """Returns whether the recipe has any augmentation."""
     return _moves(recipe) or recipe.thickness > 0 or changes_light(recipe)
 
 
@@ -62,7 +62,7 @@ def _uniform(count: int, limit: float, generator: torch.Generator) -> Tensor:
 
 
 def _affine_grid(count: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Where each output pixel looks in the input, float[N, 28, 28, 2] in -1..1."""
+    """Returns the input position sampled by each output pixel, float[N, 28, 28, 2] in -1..1."""
     angle = _uniform(count, math.radians(recipe.rotate), generator)
     slant = torch.tan(_uniform(count, math.radians(recipe.shear), generator))
     width = 1 + _uniform(count, recipe.scale, generator)
@@ -89,11 +89,11 @@ def _elastic_field(count: int, pixels: float, generator: torch.Generator) -> Ten
 
 
 def _change_thickness(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Moves a share of the images part of the way to their dilation or erosion by 3 x 3."""
+    """Blends a fraction of the images with their dilation or erosion by 3 x 3."""
     amount = _uniform(len(images), 1.0, generator).to(images.device)
     chosen = (torch.rand(len(images), generator=generator) < share).to(images.device)
     amount = torch.where(chosen, amount, 0).view(-1, 1, 1, 1)
-    # Erosion by a cross rather than a square, and half as strong: MNIST strokes are two pixels wide
+    # Erosion by a cross instead of a square, at half strength: MNIST strokes are two pixels wide
     # and a full square would erase them.
     thick = functional.max_pool2d(images, 3, stride=1, padding=1)
     thin = -functional.max_pool2d(-images, (1, 3), stride=1, padding=(0, 1))
@@ -103,15 +103,15 @@ def _change_thickness(images: Tensor, share: float, generator: torch.Generator) 
 
 
 def changes_light(recipe: Recipe) -> bool:
-    """Whether the recipe asks for any of it."""
+    """Returns whether the recipe has any augmentation of intensity."""
     colours = recipe.blur, recipe.contrast, recipe.noise, recipe.filters
     return any((*colours, recipe.erase, recipe.lines))
 
 
 def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """New versions of all images, float[N, 1, 28, 28] from 0 to 255 each.
+    """Augments the intensity of images float[N, 1, 28, 28] from 0 to 255.
 
-    The recipe's fields erase, blur, contrast, noise, filters and lines say to how many.
+    The recipe's fields from ``erase`` to ``lines`` set the amount of each change.
     """
     changes = (
         (recipe.filters, _filtered),
@@ -130,20 +130,20 @@ def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> 
 
 
 def _drawn(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """One number for each image, float[N, 1, 1, 1]."""
+    """Returns one uniform random number per image, float[N, 1, 1, 1]."""
     drawn = torch.rand(len(images), 1, 1, 1, generator=generator)
     return (low + drawn * (high - low)).to(images.device)
 
 
 def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Through random filters, one for each image, blended with what was there.
+    """Applies a random filter to each image and blends the response with the image.
 
     Z. Xu et al., "Robust and generalizable visual representation learning via random
-    convolutions", ICLR 2021. Stretched to 0 to 255; half of them say only how strongly the filter
-    answers, the others keep its sign, so that ink may turn dark.
+    convolutions", ICLR 2021. Responses are stretched to 0 to 255; half of them lose their sign
+    first, the others keep it, so that ink may turn dark.
     """
     kernels = torch.randn(len(images), 1, 3, 3, generator=generator).to(images.device)
-    # The images are the channels of one, each with a filter of its own.
+    # A grouped convolution over images as channels gives each image its own filter.
     seen = functional.conv2d(images.transpose(0, 1), kernels, padding=1, groups=len(images))
     seen = seen.transpose(0, 1)
     seen = torch.where(_drawn(images, 0, 1, generator) < 0.5, seen.abs(), seen)
@@ -154,21 +154,21 @@ def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _outlined(images: Tensor) -> Tensor:
-    """What ink and ground meet at, one pixel wide and as bright as ink."""
+    """Returns the outlines of the ink, one pixel wide, at full brightness."""
     ink = (images > 100).float()
     thick = functional.max_pool2d(ink, 3, stride=1, padding=1)
     return (thick - ink) * 255
 
 
 def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shrunk to 8 to 20 pixels, the same for all images, and enlarged again."""
+    """Downsamples to 8 to 20 pixels, the same side for all images, and upsamples again."""
     side = int(torch.randint(_SMALLEST, 21, (), generator=generator))
     small = functional.interpolate(images, size=side, mode="area")
     return functional.interpolate(small, size=_SIDE, mode="bicubic", align_corners=False)
 
 
 def _faded(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Ink fainter, ground brighter, and light that changes across the tile."""
+    """Fades the ink, brightens the background and adds an illumination gradient to it."""
     ground = _drawn(images, 0, 128, generator) * (_drawn(images, 0, 1, generator) < 0.5)
     ink = _drawn(images, 0.3, 1, generator)
     axis = torch.linspace(-1, 1, _SIDE, device=images.device)
@@ -187,7 +187,7 @@ def _erased(images: Tensor, generator: torch.Generator, *, largest: float) -> Te
 
 
 def _crossed(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A line of two straight parts over each image, one to two pixels wide, from edge to edge."""
+    """Draws a line of two segments across each image, one to two pixels wide."""
     count = len(images)
     starts, kinks, ends = (
         torch.rand(count, 2, generator=generator).to(images.device) * _SIDE for _ in range(3)
@@ -202,7 +202,7 @@ def _crossed(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _distance(starts: Tensor, ends: Tensor) -> Tensor:
-    """From each pixel to a segment, float[N, 28, 28], in pixels; ends are float[N, 2]."""
+    """Returns the distance of each pixel to a segment, float[N, 28, 28]; ends are float[N, 2]."""
     place = torch.arange(_SIDE, device=starts.device).float() + 0.5
     pixels = torch.stack(torch.meshgrid(place, place, indexing="ij"), dim=-1)
     along = (ends - starts).view(-1, 1, 1, 2)

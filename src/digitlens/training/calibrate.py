@@ -1,7 +1,7 @@
 """Fits the fusion of a line reader on generated pictures and writes it into the reader's card.
 
-Every second picture fits weights and calibration, the others measure what is promised. They show
-other writers, fonts and photographs of the same kinds, chosen at random, so that both are alike.
+Every second picture is used to fit weights and calibration, the others to measure the results. The
+halves have different writers, fonts and photographs, chosen at random, so that both are alike.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from digitlens.training.loop import descend
 from digitlens.training.recipe import HELD_OUT
 
 IGNORED = -1
-HIDDEN = 24  # numbers in each hidden layer of the fusion
+HIDDEN = 24  # units of each hidden layer of the fusion
 STEPS, BATCH, RATE, DECAY = 5000, 512, 2e-3, 0.05  # of its training
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
@@ -55,9 +55,9 @@ CLUTTER = ("clutter", "clutter", "held nothing")
 SOILED = ("soiled", "soiled", "soiled number")
 LONGEST = 2400  # pixels: longest side of photographs of a line
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines
-_FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
-_OVERLAP = 0.3  # IoU: a place and a digit on another line are the same
-_SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
+_FAR = 0.6  # line heights: minimum distance between a place and a digit that do not match
+_OVERLAP = 0.3  # IoU from which a place and a digit on another line match
+_SKIP = 0.55  # alignment cost of a place without a digit; a digit without a place costs 1
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int8]
@@ -68,18 +68,18 @@ class Example(NamedTuple):
     """A picture whose digits are known."""
 
     pixels: npt.NDArray[np.uint8]  # uint8[H, W, 3]
-    values: Values  # int8[M]; of its digits, -1 for one that may be read or not
-    # float32[M, 4]; None for a single line, whose digits stand in reading order.
+    values: Values  # int8[M]; of its digits, -1 for one that is ignored in scoring
+    # float32[M, 4]; None for a single line, whose digits are in reading order.
     boxes: Floats | None
 
 
 @dataclass(frozen=True)
 class Finds:
-    """What a reader finds on pictures, and what is there."""
+    """A reader's candidate places on pictures, with their true digits."""
 
     scores: list[Scores]  # of the places of each picture
-    truth: list[Values]  # int8[N] each; the digit that a place is, -1 for none
-    digits: list[int]  # how many digits are on each picture
+    truth: list[Values]  # int8[N] each; the digit at each place, -1 for none
+    digits: list[int]  # number of digits on each picture
 
     @property
     def total(self) -> int:
@@ -93,10 +93,7 @@ class Finds:
 
 
 def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
-    """Reads pictures and compares the places with what is there.
-
-    Places of digits that may be read or not are left out.
-    """
+    """Reads pictures and matches the places with the true digits, excluding ignored ones."""
     finds = Finds([], [], [])
     for example in examples:
         view = reader.analyze(example.pixels)
@@ -108,7 +105,7 @@ def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
 
 
 def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
-    """The digit that each place is, and which places count: int8[N] and bool[N]."""
+    """Returns the true digit of each place, int8[N], and which places count, bool[N]."""
     found = view.scores
     truth, counts = np.full(len(found), -1, np.int8), np.ones(len(found), bool)
     if example.boxes is None:
@@ -124,10 +121,10 @@ def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_
 
 
 def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, int]]:
-    """Pairs places with the digits that stand on their line.
+    """Pairs places with the digits on their line.
 
-    The alignment of a recogniser tells where a digit is, not how far its ink reaches: order and
-    distance along the line decide, not the overlap of boxes.
+    The CTC alignment locates a digit but not the extent of its ink, so places are matched by order
+    and distance along the line, not by the overlap of boxes.
     """
     if not view.lines:
         return
@@ -150,7 +147,7 @@ def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, in
 def _overlapping(
     places: Floats, digits: Floats, pairs: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Pairs of what is left that overlaps: a digit may stand on two lines that were found."""
+    """Pairs remaining places and digits that overlap: a digit may be on two detected lines."""
     if not len(places) or not len(digits):
         return []
     free = np.stack([overlaps(box, digits)[0] for box in places])
@@ -165,7 +162,7 @@ def _overlapping(
 
 
 def _beside(line: RecognizedLine, spots: Floats) -> Floats:
-    """float32[M]: how far points of a crop are from its middle row, 1 at its edge; inf beyond."""
+    """Returns the distances float32[M] from a crop's middle row, 1 at its edge, inf if outside."""
     width = line.crop.shape[1]
     inside = (spots[:, 0] > 0) & (spots[:, 0] < width)
     return np.where(inside, np.abs(spots[:, 1] - HEIGHT / 2) / (HEIGHT / 2), np.inf)
@@ -174,9 +171,9 @@ def _beside(line: RecognizedLine, spots: Floats) -> Floats:
 def _aligned(
     found: Scores, at: Ints, values: Values, apart: npt.NDArray[np.floating] | None
 ) -> list[tuple[int, int]]:
-    """Pairs places int[N] with digits int8[M], both in order along a line, at the least cost.
+    """Pairs places int[N] with digits int8[M], both in order along a line, at minimum cost.
 
-    ``apart`` float[N, M] is how far they are from each other, in heights of the line, if known.
+    ``apart`` float[N, M] is their distance in line heights, if known.
     """
     doubt = np.full((len(at), len(values)), 0.3)
     known = values != IGNORED
@@ -189,7 +186,7 @@ def _aligned(
 
 
 class FusionNetwork(nn.Module):
-    """The network of ``reading.fusion.Fusion``, to be trained."""
+    """The trainable form of ``reading.fusion.Fusion``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +197,7 @@ class FusionNetwork(nn.Module):
         self.exists, self.existing = nn.Linear(seen, HIDDEN), nn.Linear(HIDDEN, 1)
 
     def forward(self, logs: Tensor, around: Tensor) -> Tensor:
-        """Logarithms of probabilities float[B, 11]: of each value, and of no digit.
+        """Returns log probabilities float[B, 11] of the ten digits, and of no digit.
 
         ``logs`` float[B, 10, 3] are ``reading.fusion.opinions``, ``around`` float[B, CONTEXT] is
         ``reading.fusion.context``.
@@ -214,7 +211,7 @@ class FusionNetwork(nn.Module):
         return torch.cat([values + there, not_there], dim=1)
 
     def layers(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The weights as ``Fusion`` keeps them, with six digits."""
+        """Returns the weights as in ``Fusion``, with six significant digits."""
         state = self.state_dict()
         rows = {name: (*state[f"{name}.weight"].T, state[f"{name}.bias"]) for name in LAYERS}
         return {name: np.array([_short(row) for row in rows[name]]) for name in LAYERS}
@@ -225,7 +222,7 @@ def _short(weights: Tensor) -> list[float]:
 
 
 def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
-    """The network under which what is there is most likely, and a calibration."""
+    """Fits the fusion by maximum likelihood of the true digits, then its calibration."""
     scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
     classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
     logs, around = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
@@ -244,14 +241,14 @@ def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
 
 
 def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Confidence of each find, calibrated if the fusion is, and which are right."""
+    """Returns the confidence of each place, calibrated if the fusion is, and which are right."""
     said = [fusion.fuse(page) for page in finds.scores]
     values = np.concatenate([each.probabilities for each in said]).argmax(axis=1)
     return np.concatenate([each.confidence for each in said]), values == np.concatenate(finds.truth)
 
 
 def measure(fusion: Fusion, finds: Finds) -> dict[str, Any]:
-    """What a fusion is worth on pictures that it was not fitted on."""
+    """Returns the metrics of a fusion on pictures that it was not fitted on."""
     sure, right = answers(fusion, finds)
     digits = np.concatenate(finds.truth) >= 0
     exists = np.concatenate([fusion.fuse(page).existence for page in finds.scores])
@@ -269,10 +266,10 @@ def measure(fusion: Fusion, finds: Finds) -> dict[str, Any]:
 
 
 def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
-    """Fits a line reader's fusion and writes it, with what was measured, into its card.
+    """Fits a line reader's fusion and writes it into the card, with its metrics.
 
-    ``number`` is that of lines, see ``KINDS``. Pictures are drawn with writers and fonts that no
-    network was trained with. Gives what was measured on the half that was not fitted.
+    ``number`` is the number of lines, see ``KINDS``. Pictures have writers and fonts held out from
+    the training of all networks. Returns the metrics on the half that was not fitted.
     """
     counts = {name: 2 * round(share * number / 2) for name, (share, _) in KINDS.items()}
     reader, drawers = DigitReader(lines=folder), halves(seed)
@@ -300,22 +297,22 @@ def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
 
 
 class Drawers:
-    """Draws pictures that no network learns from; the same seed, kind and number give the same."""
+    """Generates pictures held out from training, determined by seed, kind and number."""
 
     def __init__(self, tiles: Split, fonts: Fonts, seed: int) -> None:
-        """Takes what there is to write with, photographs without digits among it."""
+        """Draws with the tiles, fonts and photographs (without digits) given."""
         self._tiles, self._photos, self._seed = tiles, fonts.photos, seed
         self._lines, self._pages = LineMaker(tiles, fonts, seed), PageMaker(tiles, fonts, seed)
         self._documents = DocumentMaker(tiles, fonts, seed)
 
     def draw(self, kind: str, number: int) -> Example:
-        """A picture of a kind in ``KINDS``."""
+        """Draws a picture of a kind in ``KINDS``."""
         return KINDS[kind][1](self, number)
 
     def line(self, number: int) -> Example:
-        """A generated line as a picture of its own, at another size and with a margin."""
+        """Draws a line as a separate picture, rescaled and with a margin."""
         rng = np.random.default_rng([number, 1])
-        # People show lone digits far more often than lone letters that look like them.
+        # Lone digits are far more common in practice than lone letters that look like them.
         kind = pick(rng, LONE) if rng.random() < 0.5 else None
         line = self._lines.line(number, kind=kind)
         scale = log_uniform(rng, 0.6, 4)
@@ -329,7 +326,7 @@ class Drawers:
         return Example(_specked(pixels, rng) if is_photo else pixels, values, None)
 
     def lone(self, number: int) -> Example:
-        """One written digit that fills a picture: what people draw on a screen."""
+        """Draws a handwritten digit that fills the picture, as people draw on a screen."""
         rng = np.random.default_rng([self._seed, number, 3])
         which = int(rng.integers(len(self._tiles)))
         side = round(log_uniform(rng, 40, 400))
@@ -342,32 +339,32 @@ class Drawers:
         return Example(pixels, self._tiles.labels[which : which + 1].astype(np.int8), None)
 
     def page(self, number: int) -> Example:
-        """A generated page of digits, of any kind, those of plain drawings among them."""
+        """Draws a page of digits of any kind, a fifth of them plain drawings."""
         rng = np.random.default_rng([number, 2])
         kind = pick(rng, PLAIN) if rng.random() < 0.2 else None
         page = self._pages.page(number, side=int(rng.choice(SIDES)), kind=kind)
         return Example(page.pixels, page.values, page.boxes)
 
     def asked(self, number: int, kinds: Sequence[str], sides: Sequence[int]) -> Example:
-        """A generated page of one of some kinds and sides, in pixels."""
+        """Draws a page of one of the given kinds and sides, in pixels."""
         rng = np.random.default_rng([self._seed, number, 4])
         page = self._pages.page(number, side=pick(rng, sides), kind=pick(rng, kinds))
         return Example(page.pixels, page.values, page.boxes)
 
     def document(self, number: int) -> Example:
-        """A generated document."""
+        """Draws a document."""
         document = self._documents.document(number)
         return Example(document.pixels, document.values, document.boxes)
 
     def photo(self, number: int) -> Example:
-        """A piece of a photograph without any digit."""
+        """Cuts a piece out of a photograph without digits."""
         rng = np.random.default_rng([self._seed, number])
         width, height = (int(side) for side in rng.integers(96, 640, 2))
         pixels = cut_photo(self._photos, width, height, rng).astype(np.uint8)
         return Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
 
 
-# How many of a kind of picture there are for each line, and what draws them.
+# By kind of picture: their number per line, and the function that draws them.
 KINDS: dict[str, tuple[float, Callable[[Drawers, int], Example]]] = {
     "lines": (1, Drawers.line),
     "lone": (3, Drawers.lone),
@@ -382,7 +379,7 @@ KINDS: dict[str, tuple[float, Callable[[Drawers, int], Example]]] = {
 
 
 def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A picture uint8[H, W, 3] with a few specks of dirt on its paper, far smaller than a line."""
+    """Adds a few specks of dirt, far smaller than a line, to a picture uint8[H, W, 3]."""
     picture = Image.fromarray(pixels)
     pen = ImageDraw.Draw(picture)
     paper = pixels.reshape(-1, 3).mean(axis=0)
@@ -394,7 +391,7 @@ def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
 
 
 def halves(seed: int) -> tuple[Drawers, Drawers]:
-    """Two that share no writer, font or photograph, with none that a network learnt from."""
+    """Returns two with disjoint writers, fonts and photographs, all held out from training."""
     train, (first, second) = load_mnist().train, halves_of_writers()
     return _drawers(train.take(first), 0, seed), _drawers(train.take(second), 1, seed)
 
@@ -407,7 +404,7 @@ def _drawers(tiles: Split, first: int, seed: int) -> Drawers:
 
 
 def halves_of_writers() -> list[npt.NDArray[np.int64]]:
-    """Rows of the training tiles of either half of the writers held out by ``LineRecipe.split``."""
+    """Returns the training tiles' rows of each half of ``LineRecipe.split``'s held-out writers."""
     writers = load_writers()
     known, shares = writers[:2], (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
     first, both = (writer_split(*known, share, 0) for share in shares)
@@ -415,10 +412,10 @@ def halves_of_writers() -> list[npt.NDArray[np.int64]]:
 
 
 def main() -> None:
-    """Calibrates a line reader and prints what was measured, as JSON."""
+    """Calibrates a line reader and prints its metrics as JSON."""
     parser = argparse.ArgumentParser(description="Fit the fusion of a line reader.")
     parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
-    parser.add_argument("--count", type=int, default=1400, help="lines; so many of each other kind")
+    parser.add_argument("--count", type=int, default=1400, help="lines; others in proportion")
     parser.add_argument("--seed", type=int, default=55)
     chosen = parser.parse_args()
     results = calibrate(chosen.lines, chosen.count, chosen.seed)

@@ -1,8 +1,8 @@
-"""Fits the weights by which a number that was read is trusted, doubted or rewritten.
+"""Fits the weights that decide whether a number is trusted, doubted or rewritten.
 
-``python -m digitlens.training.doubts`` draws documents and lines in the fonts and pens of training,
-reads them with the shipped reader and writes ``reading/doubt.json``. Many of them are tables, forms
-and lone lines of any numbers, lest all numbers be taken for amounts.
+``python -m digitlens.training.doubts`` draws documents and lines with the fonts and pens of the
+training set, reads them with the shipped reader and writes ``reading/doubt.json``. Many of them are
+tables, forms and single lines of arbitrary numbers, so that not every number looks like an amount.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ from digitlens.results import Box
 from digitlens.training.recipe import LineRecipe
 
 SHIPPED = Path(doubt.__file__).with_name("doubt.json")
-# Pictures for each document with values: lone numbers, lists, digits far apart; documents, lines
-# and displays, whose values are not known.
+# Pictures per document with values: single numbers, lists, widely spaced digits ("others"); and
+# documents, lines and displays, whose values are unknown.
 SHARES = {"valued": 1.0, "others": 1.0, "documents": 0.3, "lines": 1.0, "displays": 0.3}
 DISPLAYS = ("seven segments", "counter", "screen", "dot matrix")
-_LOST = 2  # one of so many minuses behind a number is taken away
-_RIDGE = 1.0  # of the weights of changes
-_TAG = 2  # values that a price tag has at most
-_GRID = 0.5  # from which a lone digit is taken to be in a grid
-_LINE = 0.3  # heights: how far above and below a line its numbers may be
+_LOST = 2  # one of this many trailing minus signs is removed
+_RIDGE = 1.0  # penalty on the weights of changes
+_TAG = 2  # maximum number of values on a price tag
+_GRID = 0.5  # score above which a single digit counts as part of a grid
+_LINE = 0.3  # line heights; maximum distance of a number above or below its line
 
 Floats = npt.NDArray[np.float64]
 
 
 class Seen(NamedTuple):
-    """What stands on a picture, and what was read there."""
+    """The true text of a picture, and what was read."""
 
     kind: str
     lines: tuple[TextRow, ...]  # of text
     layout: Layout
-    values: tuple[Value, ...] = ()  # of all numbers, if they are known: then none is cut off
+    values: tuple[Value, ...] = ()  # of all numbers, if known: then no number is cut off
 
 
 class Mix:
-    """Pictures drawn in the fonts and pens of a role, and read."""
+    """Draws pictures with the fonts and pens of a role, and reads them."""
 
     def __init__(self, role: Role, seed: int) -> None:
-        """Opens fonts, hands and the reader."""
+        """Loads fonts, handwriting and the reader."""
         kept, held_out = LineRecipe().split(load_mnist().train)
         tiles, fonts = held_out if role == "validation" else kept, load_fonts(role)
         self._seed, self._styles = seed, Styles(tiles, fonts)
@@ -81,7 +81,7 @@ class Mix:
         self._reader = DigitReader(threads=1)
 
     def look(self, kind: str, number: int) -> Seen | None:
-        """Draws a picture and reads it; what is turned by mistake teaches nothing."""
+        """Draws a picture and reads it; returns None if the reader turned it by mistake."""
         pixels, lines, values = self._draw(kind, number)
         view, turn = self._reader.upright(pixels)
         height, width = pixels.shape[:2]
@@ -104,7 +104,7 @@ class Mix:
 
 
 def looked_at(role: Role, seed: int, count: int, workers: int) -> Iterator[Seen]:
-    """The pictures of a mix: so many documents with values, and of all others their shares."""
+    """Yields read pictures: ``count`` documents with values, other kinds as in ``SHARES``."""
     tasks = [(kind, k) for kind, share in SHARES.items() for k in range(round(share * count))]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield from filter(None, pool.map(partial(_look, role, seed), tasks, chunksize=8))
@@ -114,11 +114,11 @@ def _look(role: Role, seed: int, task: tuple[str, int]) -> Seen | None:
     return _mix(role, seed).look(*task)
 
 
-_mix = cache(Mix)  # one for each process
+_mix = cache(Mix)  # one per process
 
 
 def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
-    """All weights, each given those before."""
+    """Fits all weights in turn, each given the previous ones."""
     seen = list(losing_signs(seen))
     weights: dict[str, Sequence[float]] = dict(doubt.shipped())
     weights["sizes"] = _fitted(pair for each in seen for pair in _sizes(each))
@@ -129,7 +129,7 @@ def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
     return {name: [round(weight, 4) for weight in fitted] for name, fitted in weights.items()}
 
 
-Pair = tuple[Sequence[float], bool]  # features of a number, and whether what they are of is so
+Pair = tuple[Sequence[float], bool]  # features of a number, and the label
 
 
 def _fitted(pairs: Iterable[Pair]) -> Sequence[float]:
@@ -138,9 +138,9 @@ def _fitted(pairs: Iterable[Pair]) -> Sequence[float]:
 
 
 def losing_signs(seen: Sequence[Seen]) -> Iterator[Seen]:
-    """The same pictures, but some of the minuses behind numbers as if nothing had seen them.
+    """Yields the pictures with some trailing minus signs removed, as if they had been missed.
 
-    A lost sign is rare and the worst error there is: this is what teaches what it looks like.
+    A missed sign is rare but the worst possible error: these are its training examples.
     """
     lost = cycle([True, *[False] * (_LOST - 1)])
     for each in seen:
@@ -152,10 +152,9 @@ def losing_signs(seen: Sequence[Seen]) -> Iterator[Seen]:
 
 
 def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
-    """Weights of the conditional logit with the highest likelihood.
+    """Fits the weights of a conditional logit model by maximum likelihood.
 
-    The model is that of D. McFadden, "Conditional logit analysis of qualitative choice behavior"
-    (1974).
+    D. McFadden, "Conditional logit analysis of qualitative choice behavior", 1974.
     """
     count = choices[0][0].shape[1]
 
@@ -174,19 +173,19 @@ def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
 
 
 def _sizes(seen: Seen) -> Iterator[Pair]:
-    """Last two digits, which are small cents of numbers without a mark, or are none."""
+    """Yields features of numbers, and whether the last two digits are cents without a mark."""
     tag = 0 < len(seen.values) <= _TAG
     for number in (number for row in seen.layout.numbers for number in row):
         boxes = [spot.box for spot in number if spot.place >= 0]
         bare = bool(doubt.unmarked(number))
         cents = bare and _has_cents(number, seen.values, "")
-        # A tag may have small, high cents behind a mark too; others have cents only with a mark.
+        # Tags may have small raised cents after a mark too; other pages have cents only after one.
         if len(boxes) > 2 and (tag if cents else bare or not tag):
             yield doubt.sizes(boxes), cents
 
 
 def _cents(seen: Seen, weights: doubt.Weights) -> Iterator[Pair]:
-    """Numbers without a mark, which have cents or not."""
+    """Yields features of numbers without a mark, and whether they have cents."""
     for page, number, there in _numbers(seen, weights):
         cents = _has_cents(page.numbers[number], seen.values, there)
         signs = page.cents_signs(number)
@@ -198,7 +197,7 @@ Rewritten = tuple[Seen, doubt.PageNumbers, int, str, list[doubt.Rewriting]]
 
 
 def _rewritten(seen: Seen, weights: doubt.Weights) -> Iterator[Rewritten]:
-    """The numbers of a page, what stands there, and all that they may be."""
+    """Yields the numbers of a page with their true texts and all possible rewritings."""
     for page, number, there in _numbers(seen, weights):
         yield seen, page, number, there, page.rewritings(number, seen.layout.digits)
 
@@ -211,9 +210,9 @@ def _choices(found: Sequence[Rewritten]) -> Iterator[tuple[Floats, int]]:
 
 
 def _without_repeats(found: Sequence[Rewritten]) -> Iterator[Rewritten]:
-    """All numbers, but one of the many pieces that wide numbers of a page fall into.
+    """Yields all numbers, but one fragment per page of widely spaced numbers that fell apart.
 
-    In a grid even that teaches nothing: a column of lone digits looks the same.
+    Fragments in a grid are dropped, since a column of single digits looks the same.
     """
     parted: set[int] = set()
     for each in found:
@@ -232,12 +231,12 @@ def _signs(
     there: str,
     rewritings: Sequence[doubt.Rewriting],
 ) -> Pair | None:
-    """What speaks for a number, whichever rewriting was chosen, and whether that was right."""
+    """Returns the features of a number with its best rewriting, and whether that is right."""
     chances = page.likelihoods(rewritings)
     best = int(chances.argmax())
     text = rewritings[best].text.replace(" ", "")
     if not seen.values and len(digits_of(text)) > len(digits_of(there)):
-        return None  # of a digit that the edge cuts the label is not certain
+        return None  # the label of a digit cut off at the edge is uncertain
     right = text == there
     if not best and doubt.unmarked(page.numbers[number]):
         cents = _has_cents(page.numbers[number], seen.values, there)
@@ -246,7 +245,7 @@ def _signs(
 
 
 def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
-    """The numbers of a page by their index, and what stands there."""
+    """Yields the indices of a page's numbers with their true texts."""
     _, pieces = pieces_of(seen.layout.numbers, fitted=weights)
     page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
@@ -255,7 +254,7 @@ def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNum
 
 
 def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bool:
-    """Whether a number without a mark has cents, by the values of the page or by its label."""
+    """Returns whether a number without a mark has cents, by the page's values or by its label."""
     digits = "".join(spot.char for spot in spots if spot.place >= 0)
     whole = Decimal(digits)
     by_value = whole / 100 in values and whole not in values
@@ -263,9 +262,9 @@ def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bo
 
 
 def _there(piece: Piece, lines: Sequence[TextRow]) -> str:
-    """The number that stands where one was read; empty if there is none.
+    """Returns the true number at the position of one that was read; empty if there is none.
 
-    Of several that it covers it is the one whose middle is nearest.
+    If it covers several, the one with the nearest centre is returned.
     """
     x0, y0, x1, y1 = _around([spot.box for spot in piece.spots])
     middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), (x1 - x0) / 2
@@ -292,7 +291,7 @@ def _around(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
 
 
 def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[str]]:
-    """For each kind how many numbers were found, are right, sure, and of these wrong."""
+    """Counts, for each kind, numbers found, right, sure, and sure but wrong."""
     found: dict[str, Counter[str]] = {}
     for each in seen:
         counts = found.setdefault(each.kind, Counter(numbers=0, right=0, sure=0, wrong=0))
@@ -309,12 +308,12 @@ def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[st
 
 
 def main() -> None:
-    """Fits the weights, tells how they do on held-out fonts and pens, and writes them."""
-    parser = argparse.ArgumentParser(description="Fit what is doubtful about numbers.")
+    """Fits the weights, prints their results on held-out fonts and pens, and writes them."""
+    parser = argparse.ArgumentParser(description="Fit the weights that doubt numbers.")
     parser.add_argument("--count", type=int, default=400, help="documents with values")
     parser.add_argument("--seed", type=int, default=100)
-    parser.add_argument("--workers", type=int, default=cores(), help="processes that read")
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the weights are written")
+    parser.add_argument("--workers", type=int, default=cores(), help="reader processes")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write the weights to")
     chosen = parser.parse_args()
     parts: list[list[Seen]] = []
     roles: dict[Role, int] = {"training": chosen.count, "validation": chosen.count // 4}

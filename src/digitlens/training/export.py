@@ -1,8 +1,8 @@
-"""From a network to the bundle that other programs use: traced, made smaller, compared, written.
+"""Exports networks as bundles: traces them, compresses weights, compares outputs, writes files.
 
-Each kind of network has a module that is exported, with what comes before and after the network,
-and its own bound for how far graph and network may differ. Weights that are stored as float16 or
-int16 are brought back when the graph is loaded, so that it computes in float32.
+For each kind of network, a module adds its pre- and postprocessing to the exported graph, and a
+constant bounds the difference between graph and network. Weights are stored as float16 or int16 and
+converted when the graph is loaded, so that it computes in float32.
 """
 
 from __future__ import annotations
@@ -56,28 +56,28 @@ from digitlens.training.tile_networks import (
 
 OPSET = 20  # the first with Gelu; read by onnxruntime 1.17 (2024) and later
 CHECKED_TILES = 1000
-AGREEMENT = 1e-4  # of a classifier; below, float16 weights keep three digits
-DETECTOR_AGREEMENT = 0.02  # largest difference between scores of cells
-AUTOENCODER_AGREEMENT = 0.02  # of full ink, or of the largest number
-# Largest mean, over the steps of all lines, of how far the posterior of any class may be off.
-LINE_AGREEMENT = 3e-4
-SPOTTER_AGREEMENT = 2e-3  # the same of the digit spotter
-LARGEST_DETECTOR = 5_000_000  # bytes of a graph; what ships with a package must stay small
-MOST = 1000  # digits that a digit detector can find on one page
-FARTHEST = 9.0  # logarithm of cells: no box is larger, whatever the network says
+# Maximum differences between graph and network, larger if weights are float16 (three digits).
+AGREEMENT = 1e-4  # classifier
+DETECTOR_AGREEMENT = 0.02  # detector, of cell scores
+AUTOENCODER_AGREEMENT = 0.02  # autoencoder, relative to full ink or to the largest number
+LINE_AGREEMENT = 3e-4  # recogniser: maximum over classes of the posteriors, mean over all steps
+SPOTTER_AGREEMENT = 2e-3  # spotter: as for the recogniser
+LARGEST_DETECTOR = 5_000_000  # bytes of the graph, which ships with the package
+MOST = 1000  # digits that a digit detector can return for one page
+FARTHEST = 9.0  # limits boxes: logarithm of the distance from centre to side, in cells
 DRAWN = ("reconstruction", "error", "code")
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-_SMALL = 64  # numbers; tensors with no more stay float32
-_ROUNDS = 3  # of balancing rows and columns; more make it no better
-_TINY = 1e-9  # instead of zeros, which have no scale
-_LEAST = 4096  # numbers in a weight that is kept as int16
+_SMALL = 64  # elements; tensors with no more stay float32
+_ROUNDS = 3  # of balancing rows and columns; more do not improve the result
+_TINY = 1e-9  # replaces zeros, which have no scale
+_LEAST = 4096  # elements; smaller weights are not stored as int16
 _MOST = np.iinfo(np.int16).max
 
 
 def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph, changed in place, with large float32 weights kept as float16."""
+    """Stores large float32 weights of a graph as float16; changes and returns the graph."""
     casts: list[NodeProto] = []
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > _SMALL:
@@ -89,7 +89,7 @@ def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph, changed in place, with int16 and scales instead of large weights."""
+    """Stores large weights of a graph as int16 with scales; changes and returns the graph."""
     nodes = model.graph.node
     weights = {node.input[1] for node in nodes if node.op_type in {"Conv", "MatMul"}}
     new: list[NodeProto] = []
@@ -101,7 +101,7 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
             tensor.CopyFrom(numpy_helper.from_array(codes, f"{name}.int16"))
             names = [f"{name}.scale{index}" for index in range(len(factors))]
             scales += map(numpy_helper.from_array, factors, names)
-            # Not DequantizeLinear: onnxruntime keeps that in the graph and computes it each time.
+            # Not DequantizeLinear: onnxruntime does not fold it but computes it in every run.
             steps = [f"{name}.cast", f"{name}.scaled", name]
             new.append(helper.make_node("Cast", [f"{name}.int16"], steps[:1], to=TensorProto.FLOAT))
             new += [
@@ -113,7 +113,7 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _opened_by(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelProto:
-    """The graph, changed in place, with nodes before all others that bring weights back."""
+    """Prepends nodes that decompress weights to a graph; changes and returns the graph."""
     nodes = [*opening, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -126,12 +126,12 @@ def _opened_by(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelPr
 
 
 def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
-    """A weight float32[A, B, ...] as whole numbers int16[A, B, ...] and scales for A and for B.
+    """Quantises a weight float32[A, B, ...] to int16[A, B, ...] with scales for A and for B.
 
-    With one scale for each output alone much would be lost: normalisations are folded into the
-    weights, so that those for some inputs are a hundred times larger than those for others. A few
-    rounds make the largest number of every row and column about equal. On 300 hard lines that
-    changes no text, where float16 weights change 1 % of them and int8 10 %.
+    Scales for outputs alone would lose precision: with normalisations folded in, the weights of
+    some inputs are a hundred times larger than those of others. A few rounds roughly equalise the
+    largest magnitudes of rows and columns. On 300 hard lines, int16 changes no text, while float16
+    weights change 1 % of the lines and int8 weights 10 %.
     """
     rows, columns = np.ones((len(weight), 1)), np.ones((1, weight.shape[1]))
     largest = np.abs(weight.reshape(*weight.shape[:2], -1)).max(axis=2).clip(_TINY)
@@ -149,7 +149,7 @@ def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
 
 
 class _Whole(nn.Module):
-    """A network with what comes before and after it: what is exported."""
+    """A network with the pre- and postprocessing of its exported graph."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -157,14 +157,14 @@ class _Whole(nn.Module):
 
 
 class TileGraph(_Whole):
-    """A network followed by its temperature and softmax: what is exported."""
+    """A classifier with temperature and softmax."""
 
     network: TileNetwork
 
     def __init__(self, network: TileNetwork, temperature: float) -> None:
         super().__init__(network)
         self.temperature = temperature
-        # Names of what it gives, in order, see ``results.Outputs``.
+        # Names of the outputs, in order, see ``results.Outputs``.
         self.outputs = ["probabilities", "energy"]
         if isinstance(network, DigitNetwork):
             self.outputs.append("features")
@@ -172,7 +172,7 @@ class TileGraph(_Whole):
             self.outputs.append("digit")
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
-        """All outputs for tiles uint8[N, 28, 28]."""
+        """Returns all outputs for tiles uint8[N, 28, 28]."""
         if isinstance(self.network, Ensemble):
             logits, *signs = self.network.examine(tiles)
         else:
@@ -185,15 +185,15 @@ class TileGraph(_Whole):
 
 
 class DetectorGraph(_Whole):
-    """A page to the digits found."""
+    """A digit detector with peak detection and box decoding."""
 
     network: DetectorNetwork
 
     def forward(self, page: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Finds the digits of one page uint8[H, W, 3]; H and W multiples of 32, each at least 128.
+        """Detects the digits of one page uint8[H, W, 3]; H and W multiples of 32, at least 128.
 
-        Gives float32[1000], scores from high to low; float32[1000, 10], probabilities;
-        float32[1000, 4], boxes in pixels; float32[H/4, W/4], the score of every cell.
+        Returns scores float32[1000] in descending order, probabilities float32[1000, 10], boxes
+        float32[1000, 4] in pixels, and the scores of all cells float32[H/4, W/4].
         """
         cells = self.network(page.permute(2, 0, 1)[None])
         heat = torch.sigmoid(cells.centre)
@@ -212,22 +212,22 @@ class DetectorGraph(_Whole):
 
 
 class LineGraph(_Whole):
-    """The network followed by its softmax: what is exported."""
+    """A line recogniser with softmax."""
 
     network: LineNetwork
 
     def forward(self, lines: Tensor) -> Tensor:
-        """Posteriors float32[N, W / 8, classes] of lines uint8[N, 48, W, 3]."""
+        """Returns posteriors float32[N, W / 8, classes] of lines uint8[N, 48, W, 3]."""
         return torch.softmax(self.network(lines), dim=2)
 
 
 class AutoencoderGraph(_Whole):
-    """Tiles to what is drawn of them."""
+    """An autoencoder from tiles to reconstructed tiles."""
 
     network: Autoencoder
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstructions uint8[N, 28, 28], errors float32[N] and codes float32[N, D] of tiles."""
+        """Returns reconstructions uint8[N, 28, 28], errors float32[N] and codes float32[N, D]."""
         pixels = as_pixels(tiles)
         code = self.network.encode(pixels)
         drawn = torch.sigmoid(self.network.decode(code))
@@ -235,12 +235,11 @@ class AutoencoderGraph(_Whole):
 
 
 def export_classifier(network: TileNetwork, card: Card, validation: Split, folder: Path) -> Card:
-    """Writes the model folder of a classifier, if the graph answers as the network does.
+    """Writes a classifier's model folder after comparing graph and network.
 
-    The network is on the CPU, float32. Hashes and temperature are filled into the card, which is
-    returned as written. Validation tiles fit the temperature, unless the recipe has one; on the
-    first 1,000 graph and network are compared: ModelError, and nothing is written, where outputs
-    differ by 1e-4 or more.
+    The network is on the CPU, in float32. Returns the card with hashes and temperature filled in.
+    Validation tiles fit the temperature, unless the recipe has one; on the first 1,000, graph and
+    network are compared. Raises ModelError and writes nothing if outputs differ by 1e-4 or more.
     """
     temperature = card.recipe.get("temperature") or fit_temperature(network, validation)
     model = TileGraph(network, temperature).eval()
@@ -250,10 +249,10 @@ def export_classifier(network: TileNetwork, card: Card, validation: Split, folde
 
 
 def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: Path) -> Card:
-    """Writes the folder of a digit detector, see ``export_classifier``.
+    """Writes a digit detector's model folder, see ``export_classifier``.
 
-    Graph and network are compared on a page uint8[H, W, 3]; H and W multiples of 32, at least 128.
-    Raises ModelError where scores differ by 0.02 or more, or the graph has more than 5 MB.
+    Compares graph and network on a page uint8[H, W, 3]; H and W multiples of 32, at least 128.
+    Raises ModelError if scores differ by 0.02 or more, or the graph is larger than 5 MB.
     """
     graph = detector_graph(network)
     if len(graph) > LARGEST_DETECTOR:
@@ -262,15 +261,15 @@ def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: 
             f"{LARGEST_DETECTOR:,}: train with smaller widths; nothing was written"
         )
     model = DetectorGraph(network.eval())
-    # The order of equal scores is chance: what every cell says is compared.
+    # Compares all cells, since the order of equal scores is arbitrary.
     check_graph(model, graph, page, ["", "", "", "heat"], DETECTOR_AGREEMENT)
     return write_model(network, card, graph, folder)
 
 
 def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
-    """A line recogniser as a graph, compared with the network on lines uint8[48, W, 3].
+    """Returns the graph of a line recogniser, compared with it on lines uint8[48, W, 3].
 
-    Raises ModelError where posteriors differ by more than ``LINE_AGREEMENT``.
+    Raises ModelError if posteriors differ by ``LINE_AGREEMENT`` or more.
     """
     model = LineGraph(copy.deepcopy(network).eval().float())
     graph = store_int16(line_graph(model)).SerializeToString()
@@ -279,9 +278,9 @@ def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
 
 
 def export_spotter(network: SpotterNetwork, lines: Sequence[Pixels]) -> bytes:
-    """A digit spotter as a graph with float16 weights, compared on lines uint8[48, W, 3].
+    """Returns the float16 graph of a digit spotter, compared with it on lines uint8[48, W, 3].
 
-    Raises ModelError where probabilities differ by more than ``SPOTTER_AGREEMENT``.
+    Raises ModelError if probabilities differ by ``SPOTTER_AGREEMENT`` or more.
     """
     model = nn.Sequential(copy.deepcopy(network).eval().float(), nn.Sigmoid())
     graph = store_float16(line_graph(model, "spots")).SerializeToString()
@@ -290,10 +289,10 @@ def export_spotter(network: SpotterNetwork, lines: Sequence[Pixels]) -> bytes:
 
 
 def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: Path) -> Card:
-    """Writes the folder of an autoencoder, see ``export_classifier``, and its ``decoder.onnx``.
+    """Writes an autoencoder's model folder with ``decoder.onnx``, see ``export_classifier``.
 
-    Graphs and network are compared on tiles uint8[N, 28, 28], N >= 1; raises ModelError where they
-    differ by 0.02 or more.
+    Compares graphs and network on tiles uint8[N, 28, 28], N >= 1; raises ModelError if they differ
+    by 0.02 or more.
     """
     graph, decoder = autoencoder_graphs(network)
     check_autoencoder(network, graph, decoder, tiles)
@@ -302,7 +301,7 @@ def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: 
 
 
 def tile_graph(model: TileGraph) -> bytes:
-    """A classifier as a graph with a free batch size: tiles in, all its outputs out."""
+    """Returns the graph of a classifier, with dynamic batch size and all its outputs."""
     model, example = copy.deepcopy(model), torch.zeros(2, 28, 28, dtype=torch.uint8)
     for part in model.modules():
         if isinstance(part, DigitNetwork):
@@ -312,7 +311,7 @@ def tile_graph(model: TileGraph) -> bytes:
 
 
 def detector_graph(network: DetectorNetwork) -> bytes:
-    """A digit detector as a graph for pages of any size, with float16 weights."""
+    """Returns the graph of a digit detector for pages of any size, with float16 weights."""
     network = copy.deepcopy(network).eval().float()
     fuse(network)
     example = torch.zeros(160, 192, 3, dtype=torch.uint8)
@@ -323,7 +322,7 @@ def detector_graph(network: DetectorNetwork) -> bytes:
 
 
 def line_graph(model: nn.Module, output: str = "posteriors") -> onnx.ModelProto:
-    """A graph, with float32 weights, of what a model says of lines of any number and width."""
+    """Returns the float32 graph of a model for any number and width of lines."""
     example = torch.zeros(2, HEIGHT, 12 * STRIDE, 3, dtype=torch.uint8)
     sides = {0: torch.export.Dim("n"), 2: STRIDE * torch.export.Dim("t", min=2)}
     graph = trace(model.eval(), example, "lines", [output], sides)
@@ -332,14 +331,14 @@ def line_graph(model: nn.Module, output: str = "posteriors") -> onnx.ModelProto:
 
 
 def autoencoder_graphs(network: Autoencoder) -> tuple[bytes, bytes]:
-    """Both graphs with a free batch size and float16 weights: from tiles, and from codes."""
+    """Returns float16 graphs with dynamic batch size: the autoencoder, and its decoder alone."""
     network = copy.deepcopy(network).eval().float()
     tiles = torch.zeros(2, 28, 28, dtype=torch.uint8)
     model = AutoencoderGraph(network)
     whole = trace(model, tiles, "tiles", list(DRAWN), {0: torch.export.Dim("N")})
-    # The part from codes to reconstructions; to export it again takes seconds.
+    # Extracts the part from codes to reconstructions; exporting it separately takes seconds.
     code = next(output for output in whole.graph.output if output.name == "code")
-    whole.graph.value_info.append(code)  # where the extractor looks for what becomes an input
+    whole.graph.value_info.append(code)  # where the extractor looks up the new input
     decoder = Extractor(whole).extract_model(["code"], ["reconstruction"])
     whole.graph.value_info.pop()
     onnx.checker.check_model(decoder)
@@ -349,11 +348,11 @@ def autoencoder_graphs(network: Autoencoder) -> tuple[bytes, bytes]:
 def trace(
     model: nn.Module, example: Tensor, name: str, outputs: list[str], sides: dict[int, Any]
 ) -> onnx.ModelProto:
-    """The graph of a model of one tensor such as the example, without the exporter's notes.
+    """Exports a model with one input tensor as a graph without the exporter's metadata.
 
-    ``name`` is that of the input; ``sides`` are its free dimensions, by their number.
+    ``name`` names the input; ``sides`` are its dynamic dimensions, by axis.
     """
-    # It warns of packages it could use and of its own deprecated calls, not for the user to act on.
+    # The exporter warns about optional packages and its own deprecated calls: not actionable.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -373,7 +372,7 @@ def trace(
     graph = traced.graph
     ends = *graph.input, *graph.output
     for holder in (traced, graph, *graph.node, *ends, *graph.initializer, *graph.value_info):
-        del holder.metadata_props[:]  # notes that carry source paths of the machine
+        del holder.metadata_props[:]  # contains source paths of this machine
         holder.doc_string = ""
     onnx.checker.check_model(traced)
     return traced
@@ -382,10 +381,10 @@ def trace(
 def check_graph(
     model: nn.Module, graph: bytes, shown: Pixels, outputs: Sequence[str], limit: float
 ) -> None:
-    """Raises ModelError unless a graph says what its network, in evaluation mode, says.
+    """Raises ModelError unless a graph and its network, in evaluation mode, agree.
 
-    Differences have to be below the limit, for the output's size where that is large. Outputs are
-    named in order; those without a name are not compared.
+    Differences must be below the limit, relative to the largest output if that exceeds 1.
+    ``outputs`` are names in order; outputs with an empty name are not compared.
     """
     with torch.inference_mode():
         expected = model(torch.from_numpy(shown))
@@ -399,7 +398,7 @@ def check_graph(
 def check_lines(
     model: nn.Module, graph: bytes, lines: Sequence[Pixels], limit: float = LINE_AGREEMENT
 ) -> None:
-    """Raises ModelError unless a graph says of lines uint8[48, W, 3] what its network says."""
+    """Raises ModelError unless a graph and its network agree on lines uint8[48, W, 3]."""
     session = open_session(graph, name="the exported graph")
     differences: list[Floats] = []
     for line in lines:
@@ -412,7 +411,7 @@ def check_lines(
 
 
 def check_autoencoder(network: Autoencoder, graph: bytes, decoder: bytes, tiles: Pixels) -> None:
-    """Raises ModelError unless both graphs say what the network says of tiles uint8[N, 28, 28]."""
+    """Raises ModelError unless both graphs agree with the network on tiles uint8[N, 28, 28]."""
     model = AutoencoderGraph(network.eval())
     check_graph(model, graph, tiles, DRAWN, AUTOENCODER_AGREEMENT)
     with torch.inference_mode():
@@ -424,7 +423,7 @@ def check_autoencoder(network: Autoencoder, graph: bytes, decoder: bytes, tiles:
 def _check_close(
     ours: npt.NDArray[np.generic], theirs: npt.NDArray[np.generic], limit: float, where: str
 ) -> None:
-    """Raises ModelError unless two arrays are near each other, for their size where it is large."""
+    """Raises ModelError unless two arrays agree, relative to the largest value if above 1."""
     expected, found = ours.astype(np.float32), theirs.astype(np.float32)
     scale = max(1.0, float(np.abs(expected).max()))
     _check_difference(float(np.abs(expected - found).max()) / scale, limit, where)
@@ -434,12 +433,12 @@ def _check_difference(difference: float, limit: float, where: str) -> None:
     if not difference < limit:
         raise ModelError(
             f"the exported graph differs from the network by {difference:.2g} {where}, "
-            f"expected less than {limit:g}: nothing was written"
+            f"expected less than {limit:g}; nothing was written"
         )
 
 
 def write_model(network: nn.Module, card: Card, graph: bytes, folder: Path) -> Card:
-    """Writes weights, graph and card, and returns the card with the hashes of both filled in."""
+    """Writes weights, graph and card; returns the card with the hashes of both filled in."""
     weights = save_tensors(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     )
@@ -450,7 +449,7 @@ def write_model(network: nn.Module, card: Card, graph: bytes, folder: Path) -> C
 
 
 def fit_temperature(network: nn.Module, validation: Split) -> float:
-    """The softmax temperature with the lowest loss on the validation tiles, from 0.2 to 5.
+    """Returns the softmax temperature with the lowest validation loss, from 0.2 to 5.
 
     Guo et al., "On calibration of modern neural networks", 2017.
     """
@@ -460,7 +459,7 @@ def fit_temperature(network: nn.Module, validation: Split) -> float:
 
 
 def error_quantiles(network: Autoencoder, tiles: Pixels) -> list[float]:
-    """The 101 quantiles, from the least to the largest, of the errors on tiles uint8[N, 28, 28]."""
+    """Returns the 101 percentiles, minimum to maximum, of errors on tiles uint8[N, 28, 28]."""
     parts = torch.from_numpy(tiles).split(CHECKED_TILES)
     with torch.inference_mode():
         errors = torch.cat([AutoencoderGraph(network)(part)[1] for part in parts])
@@ -468,9 +467,9 @@ def error_quantiles(network: Autoencoder, tiles: Pixels) -> list[float]:
 
 
 def load_network(model: str | Path) -> TileNetwork:
-    """The PyTorch network of a model folder, to train further or to look inside.
+    """Loads the PyTorch network of a model folder, for further training or inspection.
 
-    Raises ModelError as ``load_weights`` does, RecipeError for another kind of model.
+    Raises ModelError like ``load_weights``, RecipeError for another kind of model.
     """
     bundle = load_bundle(model)
     network = new_network(recipe_from(bundle.card.recipe))
@@ -479,9 +478,10 @@ def load_network(model: str | Path) -> TileNetwork:
 
 
 def load_weights(network: nn.Module, bundle: Bundle) -> None:
-    """Gives a network the weights of a model folder.
+    """Loads the weights of a model folder into a network.
 
-    Raises ModelError where there are none, or not those that its card names, or they do not fit.
+    Raises ModelError if there are no weights, their hash is not that of the card, or they do not
+    fit the network.
     """
     path = bundle.folder / WEIGHTS
     try:
@@ -489,7 +489,7 @@ def load_weights(network: nn.Module, bundle: Bundle) -> None:
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error}): the model has only a graph") from error
     if files.sha256(content) != bundle.card.weights_sha256:
-        raise ModelError(f"{path} was changed: it does not have the hash in the model's card")
+        raise ModelError(f"{path} was changed: its hash is not that in the model's card")
     try:
         network.load_state_dict(load_tensors(content))
     except (SafetensorError, RuntimeError) as error:
@@ -497,7 +497,7 @@ def load_weights(network: nn.Module, bundle: Bundle) -> None:
 
 
 def fuse(module: nn.Module) -> None:
-    """Leads each batch normalisation into the convolution before it."""
+    """Folds each batch normalisation into the convolution before it."""
     for name, child in module.named_children():
         match list(child) if isinstance(child, nn.Sequential) else []:
             case [nn.Conv2d() as conv, nn.BatchNorm2d() as norm, *rest]:

@@ -1,9 +1,9 @@
-"""The loop that trains every kind of network: steps, validations, checkpoints, an end in time.
+"""The training loop of all kinds of networks: steps, validations, checkpoints, time limit.
 
-What a step shows follows from the recipe's seed and the number of the step alone, and the state of
-a run is one file, written at each validation. So a run that goes on from a checkpoint learns from
-what it would have learned from, and ends with the same weights, bit for bit on the same machine.
-What is learned, and where, is a ``Task``, see ``training.tasks``.
+The batch of a step depends only on the recipe's seed and the step's number, and the state of a run
+is one file, written at each validation. A resumed run therefore sees the same batches and ends
+with the same weights, bit for bit on the same machine. A ``Task`` defines the network, its data
+and its device, see ``training.tasks``.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Device:
-    """Where tensors live and in which format the network computes."""
+    """The device of tensors, and the number format in which the network computes."""
 
     name: str  # ``cuda``, ``mps`` or ``cpu``
     dtype: torch.dtype  # torch.bfloat16 or torch.float32
     reason: str  # one line for the user
 
     def reduced(self) -> torch.autocast:
-        """A context in which networks compute in the device's format."""
+        """Returns a context in which networks compute in ``dtype``."""
         return torch.autocast(self.name, self.dtype, enabled=self.dtype != torch.float32)
 
     def placed(self, network: Network) -> Network:
-        """The network on the device, channels last."""
+        """Returns the network on the device, channels last."""
         network = network.to(self.name)
         return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def choose_device(precision: str = "auto") -> Device:
-    """The best device, with bfloat16 where the hardware multiplies it and ``precision`` allows."""
+    """Returns the best device, in bfloat16 if the hardware and ``precision`` support it."""
     if torch.cuda.is_available():
         name, what = "cuda", f"CUDA found {torch.cuda.get_device_name()}"
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -63,14 +63,14 @@ def choose_device(precision: str = "auto") -> Device:
         what = f"no CUDA or MPS device; the CPU {f'has {units}' if units else 'lacks bfloat16'}"
     wanted = has_bfloat16 if precision == "auto" else precision == "bfloat16"
     dtype = torch.bfloat16 if wanted else torch.float32
-    asked = "" if precision == "auto" else f"; the recipe asks for {precision}"
+    asked = "" if precision == "auto" else f"; the recipe requires {precision}"
     shown = str(dtype).removeprefix("torch.")
     threads = f", {torch.get_num_threads()} threads" if name == "cpu" else ""
     return Device(name, dtype, f"{name}, {shown}, channels-last{threads} ({what}{asked})")
 
 
 def _cpu_bfloat16_units() -> str:
-    """The instruction sets that multiply bfloat16, empty if there are none."""
+    """Returns the instruction sets that multiply bfloat16; empty if there are none."""
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     names = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "bf16": "BF16"}
     return " and ".join(text for key, text in names.items() if capabilities.get(key))
@@ -84,17 +84,16 @@ Row = dict[str, float]
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """The progress of a run, as stored in its state file."""
 
-    recipe: str  # the recipe as TOML; a resumed run must have the same
-    # One row for each finished epoch, or each validation between steps.
-    history: list[Row] = field(default_factory=list)
-    # Weights of the epoch with the lowest validation loss; empty where the last are kept.
+    recipe: str  # as TOML; a resumed run must have the same recipe
+    history: list[Row] = field(default_factory=list)  # one row per validation
+    # Weights of the epoch with the lowest validation loss; empty if the last weights are kept.
     best: dict[str, Tensor] = field(default_factory=dict)
-    # Its number, from 1; 0 before the first, and where the last weights are kept.
+    # Number of that epoch, from 1; 0 before the first one, and if the last weights are kept.
     best_epoch: int = 0
-    best_loss: float = float("inf")  # its validation loss
-    # Mean losses over stretches of steps, more rows than the history has.
+    best_loss: float = float("inf")  # validation loss of that epoch
+    # Mean losses over groups of steps, in finer resolution than the history.
     steps: list[Row] = field(default_factory=list[Row])
 
 
@@ -116,7 +115,7 @@ def save_state(
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    # Not by save_file, whose own temporary files nobody would clear away after a kill.
+    # Not save_file: its temporary files would stay behind after a kill.
     write_bytes(folder / STATE, save(tensors, {"progress": json.dumps(facts)}))
 
 
@@ -126,9 +125,9 @@ def load_state(
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> Progress:
-    """Puts modules and optimiser back where ``save_state`` found them.
+    """Restores modules, optimiser and progress as written by ``save_state``.
 
-    Raises DataError where the file is missing or damaged, or belongs to another recipe.
+    Raises DataError if the file is missing or damaged, or belongs to a different recipe.
     """
     path = folder / STATE
     try:
@@ -136,7 +135,7 @@ def load_state(
             facts: dict[str, Any] = json.loads(stored.metadata()["progress"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): start the run anew") from error
+        raise DataError(f"{path} cannot be read ({error}): start a new run") from error
     if not same_recipe(facts["recipe"], recipe):
         raise DataError(f"{path} belongs to another recipe: resume without changing the recipe")
     for prefix, module in modules.items():
@@ -146,7 +145,7 @@ def load_state(
 
 
 def write_history(folder: Path, history: Sequence[Row], steps: Sequence[Row] = ()) -> None:
-    """Writes the history as JSON lines, one for each row, and what is known by steps."""
+    """Writes the rows per validation and the rows by steps as JSON Lines, in a file each."""
     for name, rows in ((HISTORY, history), (STEPS, steps)):
         if rows:
             write_bytes(folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
@@ -164,13 +163,13 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         index, slot = name.split("/")
         slots, like = state.setdefault(int(index), {}), parameters[int(index)]
         slots[slot] = tensor
-        if tensor.shape == like.shape:  # a moment has to be channels last too: fused steps need it
+        if tensor.shape == like.shape:  # fused steps need moments channels last like the weights
             slots[slot] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-SEGMENTS = 60  # points of the curve by steps, over a whole run
+SEGMENTS = 60  # rows by steps in a whole run
 
 R = TypeVar("R", bound=TrainingRecipe)
 N = TypeVar("N", bound=nn.Module)
@@ -178,78 +177,78 @@ B = TypeVar("B", bound=tuple[Tensor, ...])
 
 
 class Task(ABC, Generic[R, N, B]):
-    """What is learned: a network, what it is shown, and what is wanted of it; and where.
+    """What is trained: the network, its batches, its losses and scores, and its device.
 
-    Batches are named tuples of tensors; the first holds what is shown, one row for each sample.
+    Batches are named tuples of tensors; the first holds the inputs, one row per sample.
     """
 
-    # Validations without a lower loss after which training ends, 0 for none. The weights of the
-    # lowest loss are kept, or, where this is None, the last ones: where the learning rate ends near
-    # zero these are the best but for chance, and nothing is chosen by what measures it.
+    # Validations without a lower loss before training stops early; 0 never stops. The weights with
+    # the lowest loss are kept; if None, the last weights, which are the best up to chance if the
+    # learning rate ends near zero, and whose validation scores are free of selection bias.
     patience: int | None = None
 
     def __init__(self, recipe: R, schedule: Schedule, device: Device | None = None) -> None:
-        """The device is chosen by ``choose_device`` if not given."""
+        """Uses the device of ``choose_device`` if none is given."""
         self.recipe, self.schedule = recipe, schedule
         self.device = device or choose_device(recipe.precision)
 
     def seed(self, step: int) -> int | None:
-        """Of what is drawn from a step on, such as dropout; None goes on with what was seeded.
+        """Returns the seed of random draws from a step on, such as dropout; None does not reseed.
 
-        There is one at least after each validation, so that a stop changes nothing.
+        At least the first step after each validation has a seed, so that resuming changes nothing.
         """
         return (self.recipe.seed << 24) + step
 
     @abstractmethod
     def network(self) -> N:
-        """A network with freshly drawn weights."""
+        """Returns a network with initial weights."""
 
     @abstractmethod
     def optimizer(self, network: N) -> torch.optim.Optimizer:
-        """What takes the steps."""
+        """Returns the optimiser of a network."""
 
     @abstractmethod
     def batches(self, step: int) -> Iterable[B]:
-        """What is shown from a step on."""
+        """Yields the batches from a step on."""
 
     @abstractmethod
     def held_out(self) -> list[B]:
-        """What is validated with; empty if nothing is held out."""
+        """Returns the validation batches; empty if nothing is held out."""
 
     @abstractmethod
     def losses(self, network: N, batch: B) -> dict[str, Tensor]:
-        """What is made small, first, and what else is measured in a step, by name."""
+        """Returns the loss to minimise, first, and other measurements of a step, by name."""
 
     @abstractmethod
     def score(self, network: N, batches: Iterable[B]) -> Row:
-        """Scores of a network, which is left in evaluation mode; ``val_loss`` among them."""
+        """Returns scores, ``val_loss`` among them, and leaves the network in evaluation mode."""
 
     @abstractmethod
     def state(self, row: Row) -> str:
-        """The scores that a progress bar has room for."""
+        """Formats the scores to show in the progress bar."""
 
     def validated(self, network: N, folder: Path) -> None:
-        """Writes what else is wanted of a validation into the folder of the run; nothing here."""
+        """Hook after each validation, which may write into the run folder; does nothing here."""
 
 
 @dataclass(frozen=True)
 class StepInfo:
-    """A training just after one of its steps.
+    """The state of a training just after a step.
 
-    Losses are left where they are computed: to fetch each would have a GPU wait for it.
+    Losses stay on the device: fetching each one would make a GPU wait.
     """
 
-    step: int  # steps done, from 1, those before a stop included
-    steps: int  # all steps of the recipe; a run whose validation loss stops falling takes fewer
-    epoch: int  # stretch between two validations that this step is in, from 1
+    step: int  # steps done, from 1, including those before a resume
+    steps: int  # of the recipe; early stopping takes fewer
+    epoch: int  # interval between validations that contains this step, from 1
     epochs: int  # of the recipe
-    losses: Mapping[str, Tensor]  # float32[] each, means over the batch; the first is made small
+    losses: Mapping[str, Tensor]  # float32[] each, means over the batch; the first is minimised
     learning_rate: float  # of this step
     images_per_second: float  # since the last validation
-    # The one that will be kept, averaged if the recipe averages; it goes on changing, and must not
-    # be changed by a callback.
+    # The network that will be kept, with averaged weights if the recipe averages. Training goes on
+    # changing it; callbacks must not.
     network: nn.Module
-    history: Sequence[Row]  # rows of the validations done
+    history: Sequence[Row]  # one row per validation so far
     model: int = 1  # of an ensemble, from 1
     models: int = 1  # of the ensemble; 1 for a network alone
 
@@ -265,7 +264,7 @@ class Trained(Generic[N]):
     network: N  # float32, on the CPU, in evaluation mode
     history: list[Row]  # one row for each validation
     best_epoch: int  # the validation whose weights are kept, from 1
-    seconds: float  # spent training, validation included, drawing what it validates with not
+    seconds: float  # of training and validation, without generating the validation data
     scores: Row  # ``val_loss`` and others of the weights that are kept; empty without validation
     steps: list[Row] = field(default_factory=list[Row])  # losses by steps, about sixty rows
 
@@ -279,21 +278,21 @@ def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     on_step: OnStep | None = None,
     on_check: OnCheck | None = None,
 ) -> Trained[N]:
-    """Trains until the steps are over or the validation loss has stopped falling.
+    """Trains until all steps are done or the validation loss has stopped falling.
 
-    The folder receives the state, ``history.jsonl`` and ``steps.jsonl``, and holds from the first
-    step on all that is needed to go on. ``resume`` goes on from that, or begins where a run was
-    killed before it had learned anything; DataError where the state is gone or damaged, or belongs
-    to another recipe.
+    Writes the state, ``history.jsonl`` and ``steps.jsonl`` into the folder, which from the first
+    step on holds everything needed to resume. ``resume`` continues from there, or starts over if
+    the run was killed before it wrote a state; raises DataError if the state is missing or damaged,
+    or belongs to another recipe.
 
-    Where the steps of the schedule would take more than ``time_limit`` seconds, it is gone through
-    faster and with fewer steps, so that its end is reached in time; such a run does not repeat
-    itself bit for bit. ``on_step`` is called after each step and changes no weights; ``on_check``
-    at each validation, when the state is saved, with its row: what it raises ends the run.
+    If the schedule would take longer than ``time_limit`` seconds, steps are skipped so that its end
+    is reached in time; such a run is not reproducible bit for bit. ``on_step`` is called after each
+    step and must not change weights; ``on_check`` is called with the row of each validation, after
+    the state is saved: what it raises ends the run.
     """
     schedule, device = task.schedule, task.device
     torch.manual_seed(task.recipe.seed)
-    # First, because it takes one number of torch's: the first weights are those that follow it.
+    # Before the network, since it draws from torch's generator, and initial weights depend on that.
     held_out = task.held_out()
     network = device.placed(task.network())
     averaged = copy.deepcopy(network) if schedule.ema_decay else network
@@ -303,7 +302,7 @@ def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     progress = Progress(task.recipe.as_toml())
     if resume and any((folder / name).exists() for name in (STATE, HISTORY)):
         progress = load_state(folder, task.recipe, modules, optimizer)
-        write_history(folder, progress.history, progress.steps)  # it may have been killed between
+        write_history(folder, progress.history, progress.steps)  # a kill may have prevented it
     else:
         save_state(folder, progress, modules, optimizer)
 
@@ -352,7 +351,7 @@ def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
 
 
 class _Run:
-    """How far a run is, and what it measured since its last validation."""
+    """Progress of a run, and its measurements since the last validation."""
 
     def __init__(self, schedule: Schedule, progress: Progress, time_limit: float | None) -> None:
         self._schedule, self._progress, self._limit = schedule, progress, time_limit
@@ -363,18 +362,18 @@ class _Run:
         self._begun = time.perf_counter()
         self._segment = max(1, schedule.steps // SEGMENTS)
         self.restart()
-        # Steps of the schedule that are done, or lost because the time would not suffice.
+        # Position in the schedule: steps done, plus those skipped because of the time limit.
         self.place = self._place(self._before)
 
     def restart(self) -> None:
-        """Begins anew to measure."""
+        """Resets the measurements."""
         self._start = time.perf_counter()
         self._counts: list[int] = []
         self._losses: list[Mapping[str, Tensor]] = []
         self._rates: list[float] = []
 
     def note(self, count: int, losses: Mapping[str, Tensor], rate: float) -> None:
-        """Notes a step with so many samples."""
+        """Records a step on ``count`` samples."""
         self._counts.append(count)
         self.latest = {name: loss.detach() for name, loss in losses.items()}
         self._losses.append(self.latest)
@@ -383,7 +382,7 @@ class _Run:
         self.place = self._place(self._before + time.perf_counter() - self._begun)
 
     def info(self, network: nn.Module) -> StepInfo:
-        """The step just taken, as it is told to others."""
+        """Returns the latest step for callbacks."""
         every = self._schedule.check_every
         return StepInfo(
             step=self.step,
@@ -399,11 +398,11 @@ class _Run:
 
     @property
     def speed(self) -> float:
-        """Samples a second since the last validation."""
+        """Samples per second since the last validation."""
         return sum(self._counts) / (time.perf_counter() - self._start)
 
     def check(self, scores: Row) -> None:
-        """Adds a row to the history, and those of the steps before it."""
+        """Adds a row to the history, and the rows by steps since the last one."""
         seconds = time.perf_counter() - self._start
         ends = range(self._segment, len(self._losses), self._segment)
         for first, last in zip((0, *ends), (*ends, len(self._losses)), strict=True):
@@ -416,7 +415,7 @@ class _Run:
         self.history.append({**epoch, "step": self.step, **means, **speed})
 
     def keep_best(self, network: nn.Module) -> None:
-        """Keeps the weights if their loss is the lowest, or the last ones if there is none."""
+        """Keeps the weights if their loss is the lowest; without validation, always."""
         progress, number = self._progress, len(self.history)
         loss = self.history[-1].get("val_loss", -number)
         if loss < progress.best_loss:
@@ -424,7 +423,7 @@ class _Run:
             progress.best = copy.deepcopy(network.state_dict())
 
     def over(self, patience: int | None) -> bool:
-        """Whether no step is left, or none is worth while."""
+        """Returns whether no steps are left or patience is exhausted."""
         waited = len(self.history) - self._progress.best_epoch
         return self.place >= self._schedule.steps or bool(patience and waited >= patience)
 
@@ -443,7 +442,7 @@ class _Run:
 
 
 def to_device(batch: B, device: Device) -> B:
-    """On the device, pictures channels last."""
+    """Returns the batch on the device, images channels last."""
     shown, *others = (part.to(device.name) for part in batch)
     if shown.ndim == 4:
         shown = shown.contiguous(memory_format=torch.channels_last)
@@ -451,13 +450,13 @@ def to_device(batch: B, device: Device) -> B:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A number for what is drawn in an epoch."""
+    """Returns the seed of an epoch."""
     return (seed * 1_000_003 + epoch * 7_919 + 1) % 2**63
 
 
 @torch.no_grad()
 def update_ema(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Moves the average towards the network, faster in the first steps; takes its statistics."""
+    """Moves the average towards the network, faster in the first steps; copies its buffers."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
     for old, new in zip(averaged.parameters(), network.parameters(), strict=True):
         old.lerp_(new, weight)
@@ -468,7 +467,7 @@ def update_ema(averaged: nn.Module, network: nn.Module, decay: float, step: int)
 def descend(
     network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float = 0.0
 ) -> None:
-    """One step down the gradients, which are shortened to the norm ``clip``; 0 for any."""
+    """Takes one optimiser step, with gradients clipped to the norm ``clip``; 0 does not clip."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if clip:

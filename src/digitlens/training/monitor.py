@@ -1,8 +1,8 @@
-"""Looks at a training while it goes on, seldom enough that it is not slowed down.
+"""Monitors a running training, rarely enough not to slow it down.
 
-Each step's loss is kept; now and then they are fetched, and about once a second the network is
-copied and scored on a sample. What is seen is handed on, or written for TensorBoard to show:
-numbers, weights, graph.
+Losses of all steps are collected and fetched a few times a second; about once a second the network
+is copied and scored on a sample. A callback receives the results, or a TensorBoard writer, which
+also records weights and graph.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from digitlens.training.tile_networks import CLASSES, predict_logits
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-SAMPLE = 1000  # tiles: 10 ms of one core for a small network, and 3 % is 1 % either way
-SHARE = 0.1  # of the time may go into looking
-_FETCH_EVERY = 0.2  # seconds between two looks at losses: the curves move five times a second
-_SCORE_EVERY = 1.0  # seconds between two scores, or more where the share would be exceeded
+SAMPLE = 1000  # tiles: 10 ms on one core for a small network; an error of 3 % is within 1 %
+SHARE = 0.1  # maximum fraction of the time spent on monitoring
+_FETCH_EVERY = 0.2  # seconds between two fetches of losses: curves update five times a second
+_SCORE_EVERY = 1.0  # seconds between two scores, or more if they would exceed SHARE
 _WRITE_EVERY = 1.0  # seconds between two writes of losses
 
 Clock = Callable[[], float]
@@ -41,35 +41,35 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A tile of a sample that is answered wrong."""
+    """A misclassified tile of a sample."""
 
     index: int  # in the sample
     truth: int  # its label
     answer: int  # the most probable digit
-    confidence: float  # its probability, before the temperature that is fitted at the end
+    confidence: float  # its probability, before the temperature fitted at the end
 
 
 @dataclass(frozen=True)
 class SampleScore:
-    """How a network did on a sample."""
+    """A network's performance on a sample."""
 
-    loss: float  # Cross-entropy, of the kind that is trained
-    accuracy: float  # share of the tiles that were answered right
+    loss: float  # cross-entropy, smoothed as in training
+    accuracy: float  # fraction of tiles classified correctly
     confusion: npt.NDArray[np.int64]  # int64[10, 10]; the row is the truth
     mistakes: tuple[Mistake, ...]  # all of them, the most confident first
 
 
 class Snapshot:
-    """A copy of a network, on the CPU in evaluation mode, that any thread may ask.
+    """A copy of a network, on the CPU in evaluation mode, that any thread may use.
 
-    It never changes: a newer one takes its place, so nobody waits for anybody.
+    It never changes but is replaced by a newer one, so that no thread has to wait.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = copy.deepcopy(network).cpu().eval()
 
     def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs:
-        """Probabilities of tiles uint8[N, 28, 28], and ``digit`` if the network knows none."""
+        """Classifies tiles uint8[N, 28, 28]; sets ``digit`` if there is a class for negatives."""
         logits = self._logits(tiles)
         digit = None
         if logits.shape[1] > CLASSES:
@@ -77,7 +77,7 @@ class Snapshot:
         return Outputs(torch.softmax(logits[:, :CLASSES], dim=1).numpy(), digit=digit)
 
     def score(self, sample: Split, smoothing: float) -> SampleScore:
-        """How it does on a sample; the loss is smoothed as in training."""
+        """Scores the network on a sample; ``smoothing`` is the label smoothing of the loss."""
         logits = self._logits(sample.tiles)
         labels = torch.from_numpy(sample.labels).long()
         loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
@@ -93,7 +93,7 @@ class Snapshot:
         return SampleScore(float(loss), 1 - len(wrong) / len(answers), confusion, mistakes)
 
     def _logits(self, tiles: npt.NDArray[np.uint8]) -> torch.Tensor:
-        # In evaluation mode nothing is drawn at random: a training goes on as if nobody had asked.
+        # Evaluation mode draws no random numbers, so the training is not affected.
         return predict_logits(self.network, torch.from_numpy(tiles))
 
 
@@ -109,18 +109,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Pulse:
-    """How far a training is, and the steps since the last pulse."""
+    """The progress of a training, and its steps since the last pulse."""
 
-    model: int  # of an ensemble, from 1, and ``models`` how many there are
-    models: int
-    epoch: int  # under way, from 1
+    model: int  # of an ensemble, from 1
+    models: int  # of the ensemble
+    epoch: int  # current one, from 1
     epochs: int
     step: int  # steps done
     steps: int
     images_per_second: float
-    # Of this model, if no epoch takes longer and none is spared; None at first.
+    # Estimate for this model, without early stopping; None at first.
     seconds_left: float | None
-    rows: tuple[Row, ...]  # all epochs done
+    rows: tuple[Row, ...]  # one per completed epoch
     points: tuple[Point, ...]  # the steps since the last pulse
 
 
@@ -136,32 +136,32 @@ Tell = Callable[[Pulse | Check], None]
 
 
 class Pace:
-    """Says when something is due that shall be done every so often, and take a bounded share."""
+    """Schedules recurring work at an interval, and less often if it takes too much of the time."""
 
     def __init__(self, every: float, clock: Clock) -> None:
         self._every, self._clock = every, clock
         self._next = -float("inf")
 
     def due(self) -> bool:
-        """Whether it is time again."""
+        """Returns whether the work is due."""
         return self._clock() >= self._next
 
     def done(self, since: float) -> None:
-        """Notes that it was done, from ``since`` until now."""
+        """Records that the work was done, from ``since`` until now."""
         now = self._clock()
         self._next = now + max(self._every, (now - since) * (1 / SHARE - 1))
 
 
 class Watcher:
-    """Follows one training: its methods are the hooks of ``train``."""
+    """Monitors one training; its methods are the callbacks of ``train``."""
 
     def __init__(
         self, sample: Split, tell: Tell, *, smoothing: float = 0.0, clock: Clock = time.perf_counter
     ) -> None:
-        """Begins to follow; what is seen is told in the thread of the training.
+        """Calls ``tell`` with pulses and checks, in the thread of the training.
 
-        The network is scored on the sample again and again, with the recipe's smoothing, so that
-        losses can be compared.
+        ``sample`` is scored repeatedly; pass the recipe's label smoothing as ``smoothing`` to make
+        its losses comparable with the training losses.
         """
         self._sample, self._tell, self._smoothing, self._clock = sample, tell, smoothing, clock
         self._fetch, self._score = Pace(_FETCH_EVERY, clock), Pace(_SCORE_EVERY, clock)
@@ -171,7 +171,7 @@ class Watcher:
         self._snapshot: Snapshot | None = None
 
     def on_step(self, info: StepInfo) -> None:
-        """Notes a step; looks closer when it is time."""
+        """Records a step; fetches losses and scores the network when due."""
         if self._last is None or self._last.model != info.model:
             self._began = (info.step, self._clock())
         self._last = info
@@ -182,19 +182,19 @@ class Watcher:
             self._check(info)
 
     def on_epoch(self, _row: Row) -> None:
-        """Looks at an epoch's end, whenever it comes."""
+        """Fetches losses and scores the network at the end of each epoch."""
         if self._last:
             self._pulse(self._last)
             self._check(self._last)
 
     def keep(self, network: torch.nn.Module) -> None:
-        """Takes the network that was kept in the end, scores it, and answers with it."""
+        """Scores the final network and uses it for later answers."""
         self._snapshot = Snapshot(network)
         step = self._last.step if self._last else 0
         self._tell(Check(step, self._snapshot.score(self._sample, self._smoothing)))
 
     def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs | None:
-        """What the network, as it stands, says of tiles; from any thread, None before a step."""
+        """Classifies tiles with the latest snapshot, in any thread; None before the first step."""
         snapshot = self._snapshot
         return snapshot.answers(tiles) if snapshot else None
 
@@ -230,18 +230,18 @@ def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
 
 
 class TensorBoard:
-    """Writes the files of one training: its methods are the hooks of ``train``.
+    """Writes the TensorBoard files of one training; its methods are the callbacks of ``train``.
 
-    Tags: ``step/…`` by steps; ``epoch/…`` by epochs, named and valued as in ``history.jsonl``;
-    ``weights/…`` by epochs, with the first filters as a picture. Models of an ensemble are runs of
-    their own.
+    Tags: ``step/…`` by step; ``epoch/…`` by epoch, with names and values as in ``history.jsonl``;
+    ``weights/…`` by epoch, including the first filters as images. Each model of an ensemble is a
+    separate run.
     """
 
     def __init__(self, folder: Path, recipe: str) -> None:
-        """Begins to follow; the folder is made with the first step.
+        """Creates the folder with the first step.
 
-        A folder that has event files, of a run that was stopped, gets more, and what the run did
-        after its last checkpoint is taken back. The recipe is TOML, shown as text.
+        If the folder has event files of a stopped run, they are continued, and steps after its last
+        checkpoint are purged. ``recipe`` is TOML, shown as text.
         """
         self._folder, self._recipe = folder, recipe
         self._fetch = Pace(_WRITE_EVERY, time.perf_counter)
@@ -251,7 +251,7 @@ class TensorBoard:
         self._network: nn.Module = nn.Identity()
 
     def on_step(self, info: StepInfo) -> None:
-        """Notes a step; writes what has come together when it is time."""
+        """Records a step; writes the recorded steps when due."""
         if info.model != self._model:
             self._begin(info)
         self._steps.append(info)
@@ -259,21 +259,21 @@ class TensorBoard:
             self._write_steps()
 
     def on_epoch(self, row: Row) -> None:
-        """Writes an epoch's row, and how the network looks after it."""
+        """Writes an epoch's row and the network's weights."""
         self._write_steps()
         _write_row(self._writer, row)
         _write_weights(self._writer, self._network, int(row["epoch"]))
         self._writer.flush()
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes the remaining steps and closes the files."""
         if self._writer:
             self._write_steps()
             self._writer.close()
             self._writer = None
 
     def _begin(self, info: StepInfo) -> None:
-        """Opens the files of a model; a run that goes on forgets steps that are taken again."""
+        """Opens the files of a model; purges steps that a resumed run will repeat."""
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (an extra)
 
         self.close()
@@ -282,7 +282,7 @@ class TensorBoard:
         self._model, self._network = info.model, info.network
         self._writer = SummaryWriter(str(folder), purge_step=info.step if known else None)
         if not known:
-            for row in info.history:  # a run that was begun without
+            for row in info.history:  # the run was started without TensorBoard
                 _write_row(self._writer, row)
             self._writer.add_text("recipe", f"```toml\n{self._recipe}\n```")
             _write_graph(self._writer, info.network)
@@ -308,7 +308,7 @@ def _write_weights(writer: SummaryWriter, network: nn.Module, epoch: int) -> Non
     for name, weight in network.named_parameters():
         writer.add_histogram(f"weights/{name}", weight.detach().float().cpu(), epoch)
     first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
-    if first is not None:  # bright where ink speaks for, dark where it speaks against
+    if first is not None:  # bright for positive weights, dark for negative ones
         kernels = first.weight.detach().float().cpu()
         shares = 0.5 + 0.5 * kernels / kernels.abs().max().clamp(min=1e-9)
         shown = functional.interpolate(functional.pad(shares, [1] * 4, value=1.0), scale_factor=12)
@@ -316,8 +316,8 @@ def _write_weights(writer: SummaryWriter, network: nn.Module, epoch: int) -> Non
 
 
 def _write_graph(writer: SummaryWriter, network: nn.Module) -> None:
-    """The graph as it answers: in training mode tracing would draw random numbers."""
+    """Writes the graph in evaluation mode: in training mode, tracing would draw random numbers."""
     answering = Snapshot(network).network
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of itself: it is what TensorBoard asks for
+        warnings.simplefilter("ignore")  # tracing, which TensorBoard requires, is deprecated
         writer.add_graph(answering, torch.zeros(1, 28, 28, dtype=torch.uint8))

@@ -1,4 +1,4 @@
-"""The optimisers; Muon is written out, since PyTorch's own takes matrices alone, not filters."""
+"""Optimisers. Muon is implemented here, as PyTorch's accepts matrices only, not filters."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 import torch
 
-# torch.optim imports it with its first optimiser, for seconds that are not training's.
+# torch.optim imports this with its first optimiser; here, its seconds do not count as training.
 import torch._dynamo  # pyright: ignore[reportUnusedImport]
 from torch import Tensor, nn
 
 from digitlens.training.recipe import Recipe
 
-ADAM_SHARE = 0.12  # learning rate of what Adam trains next to Muon, as a share of Muon's
-MOMENTUM = 0.6  # of Muon: runs of some thousand steps have no time for more
-# Coefficients of the quintic that drives all singular values towards 1.
+ADAM_SHARE = 0.12  # learning rate of the parameters left to Adam, as a fraction of Muon's
+MOMENTUM = 0.6  # of Muon: runs of a few thousand steps are too short for more
+# Coefficients of the quintic polynomial that drives all singular values towards 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Adam):
-    """Momentum whose step is made orthogonal, for banks of filters; Adam for everything else.
+    """Orthogonalised momentum for filter banks, Adam for all other parameters.
 
     K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024. Each bank is
-    a matrix with a row for each filter, kept at norm sqrt(rows): batch normalisation follows it, so
-    that only its direction matters.
+    a matrix with one row per filter, kept at norm sqrt(rows): since batch normalisation follows it,
+    only its direction matters.
     """
 
     def __init__(self, network: nn.Module, lr: float) -> None:
@@ -40,7 +40,7 @@ class Muon(torch.optim.Adam):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One step down the gradients; those of banks are used up."""
+        """Takes one step; clears the gradients of banks."""
         group = self.param_groups[0]
         banks = [weight for weight in group["params"] if weight.grad is not None]
         with _one_thread():
@@ -48,12 +48,12 @@ class Muon(torch.optim.Adam):
             for weight, direction in zip(banks, orthogonal_all(pushes), strict=True):
                 weight.mul_(len(weight) ** 0.5 / weight.norm())
                 weight.add_(direction.view(weight.shape), alpha=-group["lr"])
-                weight.grad = None  # Adam passes over what has no gradient
+                weight.grad = None  # Adam skips parameters without a gradient
         super().step(closure)
 
 
 def new_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser that a recipe asks for."""
+    """Returns the optimiser of a recipe."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "muon":
         return Muon(network, rate)
@@ -69,9 +69,9 @@ def new_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 def new_adamw(
     network: nn.Module, rate: float, decay: float, factors: Mapping[str, float] | None = None
 ) -> torch.optim.Optimizer:
-    """AdamW that decays weights; a decayed scale or offset would only fight its normalisation.
+    """Returns AdamW that decays weights but not scales and offsets, which normalise activations.
 
-    Parameters whose names begin as ``factors`` says learn so many times faster.
+    ``factors`` multiply the learning rate of parameters whose names start with their keys.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {(1.0, decay): [], (1.0, 0.0): []}
     for name, parameter in network.named_parameters():
@@ -88,11 +88,11 @@ def new_adamw(
 def anchor_weights(
     optimizer: torch.optim.Optimizer, network: nn.Module, published: nn.Module, strength: float
 ) -> None:
-    """Has each step of an optimiser draw weights towards the published ones, the head's left out.
+    """Makes each step pull all weights but the head's towards the published ones.
 
-    By ``strength``, as a share of the way for each unit of the learning rate. X. Li et al.,
-    "Explicit inductive bias for transfer learning with convolutional networks", ICML 2018;
-    decoupled from the gradient as AdamW's decay.
+    Each step covers ``strength`` times the learning rate of the distance. X. Li et al., "Explicit
+    inductive bias for transfer learning with convolutional networks", ICML 2018; decoupled from the
+    gradient like the decay of AdamW.
     """
     anchors = dict(published.named_parameters())
     pairs = [
@@ -111,19 +111,19 @@ def anchor_weights(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate, of groups that have a share of it to that."""
+    """Sets the learning rate, multiplied by the factor of each parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("factor", 1.0)
 
 
 def _is_bank(weight: Tensor) -> bool:
-    """Whether these are filters over several maps; those of the first layer are too narrow."""
+    """Returns whether these are filters over several channels, as in all but the first layer."""
     return weight.ndim == 4 and weight.shape[1] > 1
 
 
 @contextmanager
 def _one_thread() -> Generator[None]:
-    """To share such small products takes longer than to do them: 5.6 instead of 3.4 ms a step."""
+    """Uses one thread in the block: with more, such small products take 5.6, not 3.4 ms a step."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -133,18 +133,18 @@ def _one_thread() -> Generator[None]:
 
 
 def _push(gradient: Tensor, state: dict[str, Any]) -> Tensor:
-    """Where momentum and gradient point to, float[R, C]; a row for each filter."""
+    """Returns the Nesterov momentum, float[R, C], one row per filter."""
     if "momentum" not in state:
-        # Adam expects a count of steps in every state that it loads.
+        # Adam expects a step count in every state that it loads.
         state |= {"momentum": torch.zeros_like(gradient), "step": torch.zeros(())}
     momentum: Tensor = state["momentum"].mul_(MOMENTUM).add_(gradient)
     return (gradient + MOMENTUM * momentum).flatten(1)
 
 
 def orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
-    """``orthogonal`` of matrices of any sizes, float[R, C] each, in as many calls as for one.
+    """Applies ``orthogonal`` to matrices float[R, C] of any sizes in a single batch.
 
-    They are filled up with zeros to the size of the largest, which changes nothing.
+    Matrices are zero-padded to the size of the largest, which does not change the result.
     """
     if not matrices:
         return []
@@ -160,9 +160,9 @@ def orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
 
 
 def orthogonal(matrix: Tensor, rounds: int = 3) -> Tensor:
-    """The nearest matrix with orthogonal rows or columns, roughly: singular values 0.7 to 1.2.
+    """Returns approximately the nearest semi-orthogonal matrix: singular values 0.7 to 1.2.
 
-    Of float[R, C], or of each of float[M, R, C], by Newton-Schulz iterations.
+    Accepts float[R, C], or a batch float[M, R, C]; uses Newton-Schulz iterations.
     """
     first, second, third = _QUINTIC
     tall = matrix.shape[-2] > matrix.shape[-1]

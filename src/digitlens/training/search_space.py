@@ -1,8 +1,8 @@
-"""What a study searches and what it found, as frozen values and as a table; knows no Optuna.
+"""The search space and the results of a study, as frozen values and tables; independent of Optuna.
 
-Fields of a recipe are searched, each in a range or among choices.
-Written as on the command line: ``learning_rate=0.001..0.02:log``, ``epochs=5..15``,
-``dropout=0..0.5:0.1``, ``widths=16,32,64|32,64,128``.
+A study searches fields of a recipe, each in a range or among choices, in the syntax of the command
+line: ``learning_rate=0.001..0.02:log``, ``epochs=5..15``, ``dropout=0..0.5:0.1``,
+``widths=16,32,64|32,64,128``.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from digitlens.tabular import csv_of
 from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.settings import defaults, listed, shown
 
-# A trial must be good because of what it trains: not for a lucky seed, nor for easier tiles.
+# A trial must win because of its recipe, not because of a lucky seed or easier tiles.
 _SAME_TILES = "all trials are measured on the same tiles"
-_AFTERWARDS = "it is for what comes after the training that is searched"
+_AFTERWARDS = "it has no effect on the training of a single network"
 FIXED = {
-    "seed": "ask for more seeds a trial with --seeds",
+    "seed": "train each trial with more seeds instead, with --seeds",
     **dict.fromkeys(("validation", "validation_share"), _SAME_TILES),
     **dict.fromkeys(("models", "tta_views", "temperature"), _AFTERWARDS),
 }
-MOST = 2000  # combinations of choices that are tried out before the first trial
+MOST = 2000  # combinations of choices that are validated before the first trial
 
 State = Literal["complete", "pruned", "failed", "running"]
 INTERRUPTED = "interrupted"
@@ -37,25 +37,25 @@ Chosen = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Numeric:
-    """A number from ``low`` to ``high``, both included."""
+    """A number from ``low`` to ``high``, both inclusive."""
 
     name: str  # the recipe's field
-    low: float  # the least; whole if the field is
-    high: float  # the highest
-    log: bool = False  # whether to search on a logarithmic axis
-    step: float = 0  # distance of the numbers tried from each other; 0 for any number
+    low: float  # an int if the field is
+    high: float
+    log: bool = False  # whether to search on a logarithmic scale
+    step: float = 0  # spacing of the numbers tried; 0 for any number
 
     def __str__(self) -> str:
-        """As on the command line."""
+        """Formats the range as on the command line."""
         suffix = ":log" if self.log else f":{self.step}" if self.step else ""
         return f"{self.name}={self.low}..{self.high}{suffix}"
 
     def candidates(self) -> list[str]:
-        """Both ends, as text."""
+        """Returns both ends, as text."""
         return [str(self.low), str(self.high)]
 
     def find(self, value: Any) -> Value | None:
-        """The value as a trial would choose it, None where it is not in the range."""
+        """Returns the value as a trial would choose it; None if it is not in the range."""
         if not self.low <= value <= self.high:
             return None
         steps = (value - self.low) / self.step if self.step else 0.0
@@ -64,21 +64,21 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of some values, each as text."""
+    """One of several values, each as text."""
 
     name: str  # the recipe's field
     values: tuple[str, ...]  # as on the command line
 
     def __str__(self) -> str:
-        """As on the command line."""
+        """Formats the choices as on the command line."""
         return f"{self.name}={'|'.join(self.values)}"
 
     def candidates(self) -> list[str]:
-        """All of them."""
+        """Returns all values."""
         return list(self.values)
 
     def find(self, value: Any) -> Value | None:
-        """The value as a trial would choose it, None where it is none of the choices."""
+        """Returns the value as a trial would choose it; None if it is not among the choices."""
         text = shown(value).lower()
         return next((one for one in self.values if one.lower() == text), None)
 
@@ -88,22 +88,22 @@ Dimension = Numeric | Categorical
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A recipe and the fields of it that are searched."""
+    """A recipe and the fields to search."""
 
     base: Recipe  # the recipe whose other fields, seed and split all trials share
-    dimensions: tuple[Dimension, ...]  # what is searched
-    # The recipe's own values, where all of them lie in the space; else empty.
+    dimensions: tuple[Dimension, ...]  # the fields to search
+    # The recipe's original values, if all of them lie in the space; otherwise empty.
     start: Chosen = field(default_factory=dict[str, Value])
 
     def recipe(self, chosen: Chosen) -> Recipe:
-        """The recipe with the values of a trial; RecipeError where they do not fit each other."""
+        """Returns the recipe of a trial; raises RecipeError if its values are incompatible."""
         values = self.base.as_dict() | dict(chosen)
         made = load_recipe("classic", [f"{name}={shown(v)}" for name, v in values.items()])
-        assert isinstance(made, Recipe)  # the architecture of pages is none of its choices
+        assert isinstance(made, Recipe)  # other architectures cannot be among the choices
         return made
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values, from which ``space_from`` makes it again."""
+        """Returns the space as JSON-ready values, for ``space_from``."""
         return {
             "recipe": self.base.as_dict(),
             "search": [str(dimension) for dimension in self.dimensions],
@@ -112,15 +112,15 @@ class SearchSpace:
 
 
 def space_from(values: Mapping[str, Any]) -> SearchSpace:
-    """The space that ``as_dict`` wrote."""
+    """Returns the space that ``as_dict`` wrote."""
     dimensions = _dimensions(values["search"], [])
     return SearchSpace(recipe_from(values["recipe"]), dimensions, values["start"])
 
 
 def parse_space(recipe: str, changes: Sequence[str], searches: Sequence[str]) -> SearchSpace:
-    """A recipe, changed, see ``load_recipe``, and what to search of it, written as above.
+    """Parses a recipe with changes, see ``load_recipe``, and the fields to search, as above.
 
-    Raises RecipeError where any of it is impossible; lists all problems.
+    Raises RecipeError, with a list of all problems, if anything is invalid.
     """
     problems: list[str] = []
     dimensions = _dimensions(searches, problems)
@@ -143,7 +143,7 @@ def _dimensions(texts: Sequence[str], problems: list[str]) -> tuple[Dimension, .
 
 
 def _dimension(text: str, problems: list[str]) -> Dimension | None:
-    """One dimension; None, with the problem added to those known, if it is none."""
+    """Parses one dimension; if it is invalid, returns None and adds to ``problems``."""
     name, sign, values = (part.strip() for part in text.partition("="))
     name, known = Recipe.renamed.get(name, name), defaults(Recipe)
     if not sign or not ("|" in values or ".." in values):
@@ -183,7 +183,7 @@ def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Numeri
 
 
 def _combinations(dimensions: Sequence[Dimension]) -> Iterator[list[str]]:
-    """Changes to try out: all choices with each other, then the high end of each range."""
+    """Yields changes to validate: all combinations of choices, then the high end of each range."""
     ends = [[f"{one.name}={text}" for text in one.candidates()] for one in dimensions]
     ranged = [isinstance(one, Numeric) for one in dimensions]
     choices = [texts[:1] if low else texts for texts, low in zip(ends, ranged, strict=True)]
@@ -202,14 +202,14 @@ def _problems(recipe: str, changes: list[str]) -> list[str]:
             raise
         return found
     if not isinstance(made, Recipe):
-        raise RecipeError(f"expected a recipe of a network for tiles to search, found {recipe!r}")
+        raise RecipeError(f"expected a classifier's recipe to search, found {recipe!r}")
     return []
 
 
 def _start(recipe: str, changes: Sequence[str], dimensions: Sequence[Dimension]) -> Chosen:
     try:
         own = load_recipe(recipe, list(changes))
-    except RecipeError:  # its values only fit together with what is searched
+    except RecipeError:  # it is valid only together with values of the search
         return {}
     found = {one.name: one.find(getattr(own, one.name)) for one in dimensions}
     kept = {name: value for name, value in found.items() if value is not None}
@@ -218,25 +218,25 @@ def _start(recipe: str, changes: Sequence[str], dimensions: Sequence[Dimension])
 
 @dataclass(frozen=True)
 class Trial:
-    """One recipe that was tried."""
+    """A trained recipe of a study."""
 
-    number: int  # from 1, in the order of their beginnings
-    state: State  # how far it came
+    number: int  # from 1, in the order of their starts
+    state: State
     chosen: Mapping[str, Value]  # value of each searched field
     # Mean validation accuracy over its seeds, 0 to 1; None unless complete.
     accuracy: float | None = None
-    accuracies: tuple[float, ...] = ()  # the same for each seed that was trained
-    # Validation loss of each, in nats; label smoothing included, so that recipes of different
+    accuracies: tuple[float, ...] = ()  # of each seed trained
+    # Validation loss of each seed, in nats; includes label smoothing, so recipes with different
     # smoothing cannot be compared by it.
     losses: tuple[float, ...] = ()
     seconds: float = 0.0  # time spent training
-    reason: str = ""  # why it was pruned or failed, or whose result was taken over
-    # Accuracy after the last epoch that was reported, 0 to 1; None before the first.
+    reason: str = ""  # why it was pruned or failed, or the trial whose result was reused
+    # Accuracy after the last reported epoch, 0 to 1; None before the first.
     latest: float | None = None
 
     @property
     def counts(self) -> bool:
-        """Whether it is one of the trials that were asked for: what was interrupted is not."""
+        """Whether it counts towards the requested number of trials; interrupted ones do not."""
         return not (self.state == "failed" and self.reason in {"", INTERRUPTED})
 
 
@@ -245,36 +245,36 @@ class StudyResult:
     """All trials of a study."""
 
     name: str  # the study's name
-    space: SearchSpace  # what was searched
-    seeds: int  # trainings a trial
-    tiles: int  # validation tiles, on which all trials were measured
-    trials: tuple[Trial, ...]  # in the order of their beginnings
-    # Share of each searched field in what makes a trial good, largest first; empty while too few
+    space: SearchSpace
+    seeds: int  # trainings per trial
+    tiles: int  # validation tiles, the same for all trials
+    trials: tuple[Trial, ...]  # in the order of their starts
+    # Relative importance of each searched field for good trials, largest first; empty if too few
     # trials are complete.
     importance: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def ranked(self) -> list[Trial]:
-        """The complete trials, best first, and the earlier one of equals."""
+        """The complete trials, best first; of equal ones, the earlier first."""
         done = [trial for trial in self.trials if trial.accuracy is not None]
         return sorted(done, key=lambda trial: (-(trial.accuracy or 0.0), trial.number))
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial of the highest accuracy; None before the first."""
+        """The complete trial with the highest accuracy; None before the first."""
         return next(iter(self.ranked), None)
 
     @property
     def best_recipe(self) -> Recipe | None:
-        """Its recipe, with the seed of the study."""
+        """The recipe of the best trial, with the seed of the study."""
         return self.space.recipe(self.best.chosen) if self.best else None
 
     def count(self, *states: State) -> int:
-        """Trials in one of these states."""
+        """Returns the number of trials in the given states."""
         return sum(trial.state in states for trial in self.trials)
 
     def as_dict(self) -> dict[str, Any]:
-        """The study as JSON-ready values."""
+        """Returns the study as JSON-ready values."""
         best = self.best
         return {
             "study": self.name,
@@ -288,7 +288,7 @@ class StudyResult:
         }
 
     def as_csv(self) -> str:
-        """The trials as a table, one a line."""
+        """Returns the trials as CSV, one per line."""
         names = [one.name for one in self.space.dimensions]
         rows = [["number", "state", "accuracy", "loss", "seconds", *names, "reason"]]
         for trial in self.trials:
@@ -301,7 +301,7 @@ class StudyResult:
         return csv_of(rows)
 
     def best_toml(self) -> str:
-        """The best recipe as TOML with a line on where it comes from; empty before the first."""
+        """Returns the best recipe as TOML with a comment on its origin; empty if there is none."""
         best, recipe = self.best, self.best_recipe
         if best is None or recipe is None:
             return ""

@@ -1,4 +1,4 @@
-"""What every kind of recipe can do: check all its fields at once, explain them, become TOML."""
+"""Base class of recipes: checks all fields together, documents them, converts to TOML."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from typing import Any, ClassVar, TypeVar
 
 from digitlens.errors import RecipeError
 
-FLOOR = 0.01  # share of the highest learning rate at which trainings by steps end
+FLOOR = 0.01  # final learning rate of step-based training, as a fraction of the peak
 S = TypeVar("S", bound="BaseRecipe")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps of a training."""
+    """The steps of a training and the learning rate of each."""
 
-    steps: int  # all of them
+    steps: int  # in total
     check_every: int  # steps between two validations
     peak: float  # highest learning rate
     warmup: float  # steps in which the learning rate rises from zero
-    shape: str = "cosine"  # how it falls afterwards: ``constant``, ``cosine`` or ``linear``
-    floor: float = FLOOR  # share of the peak at which it ends
-    clip: float = 0.0  # largest norm of the gradient; 0 for any
+    shape: str = "cosine"  # of its decay after the warm-up: ``constant``, ``cosine`` or ``linear``
+    floor: float = FLOOR  # final learning rate, as a fraction of the peak
+    clip: float = 0.0  # maximum gradient norm; 0 disables clipping
     ema_decay: float = 0.0  # decay of the moving average of the weights; 0 for none
-    epochs: int = 0  # passes over what is learned from; 0 where that has no end
+    epochs: int = 0  # passes over the data; 0 if the data is generated without end
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate at a step, from 0: up during the warm-up, then down."""
+        """Returns the learning rate at a step, from 0: up during the warm-up, then down."""
         if step < self.warmup:
             return self.peak * (step + 1) / (self.warmup + 1)
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -46,22 +46,20 @@ class Schedule:
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """A frozen dataclass whose fields are numbers, names, switches or whole numbers in a tuple.
+    """A frozen dataclass whose fields are numbers, strings, booleans or tuples of integers.
 
-    A kind of recipe adds fields, each with a default and with its explanation as a string under it.
-    Next to its type stands what it may be, as in ``Annotated[int, (1, 9)]``: the least and the
-    highest number, or the names allowed; for a tuple also how many numbers it has. A field that is
-    declared anew without these keeps those of its base class.
+    A subclass adds fields, each with a default and a docstring below it. The annotation holds the
+    allowed values, as in ``Annotated[int, (1, 9)]``: minimum and maximum, or the allowed names;
+    for a tuple also its length. A field redeclared without these keeps those of its base class.
     """
 
-    limits: ClassVar[dict[str, tuple[float, float]]] = {}  # by field, the least and highest number
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # by field, the names allowed
-    counts: ClassVar[dict[str, int]] = {}  # by field, how many numbers it has
-    # By the name that a field had in version 0.1, its name.
-    renamed: ClassVar[dict[str, str]] = {}
+    limits: ClassVar[dict[str, tuple[float, float]]] = {}  # minimum and maximum, by field
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # allowed names, by field
+    counts: ClassVar[dict[str, int]] = {}  # length of a tuple, by field
+    renamed: ClassVar[dict[str, str]] = {}  # current name, by the field's name in version 0.1
 
     def __init_subclass__(cls) -> None:
-        """Reads what fields may be and their former names, also of the classes it is made of."""
+        """Collects the allowed values and former names of fields from the class and its bases."""
         cls.limits, cls.choices, cls.counts, cls.renamed = {}, {}, {}, {**cls.renamed}
         for base in reversed(cls.__mro__):
             cls.renamed |= vars(base).get("renamed", {})
@@ -75,7 +73,7 @@ class BaseRecipe:
                         cls.limits[name] = rule
 
     def __post_init__(self) -> None:
-        """Refuses impossible values with RecipeError, which lists all of them."""
+        """Raises RecipeError with a list of all invalid values."""
         mistyped = _type_problems(self)
         problems = [*mistyped.values(), *_range_problems(self, set(mistyped))]
         problems += self.structure_problems(set(mistyped))
@@ -83,28 +81,28 @@ class BaseRecipe:
             raise RecipeError(listed(problems))
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """What is wrong between fields, or with one beyond its type, limits and choices.
+        """Returns problems beyond a field's type, limits and choices, such as between fields.
 
-        Fields that are ``mistyped`` are reported already.
+        Fields in ``mistyped`` are already reported.
         """
         del mistyped
         return []
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values."""
+        """Returns the fields as JSON-ready values."""
         return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
     def as_toml(self) -> str:
-        """The recipe as TOML, each field under its explanation; ``load_recipe`` reads it back."""
+        """Returns the recipe as TOML, each field below its docstring, for ``load_recipe``."""
         docs = field_docs(type(self))
-        # Every value of a recipe is written the same in JSON and TOML.
+        # Recipe values have the same syntax in JSON and TOML.
         values = self.as_dict().items()
         return "".join(f"# {docs[name]}\n{name} = {json.dumps(value)}\n" for name, value in values)
 
 
 @cache
 def field_docs(recipe: type[BaseRecipe]) -> dict[str, str]:
-    """The explanation under each field of a kind of recipe, read from its source."""
+    """Returns the docstring below each field of a recipe class, read from its source."""
     found: dict[str, str] = {}
     for base in (base for base in reversed(recipe.__mro__) if issubclass(base, BaseRecipe)):
         tree = ast.parse(inspect.getsource(base))
@@ -120,23 +118,23 @@ def field_docs(recipe: type[BaseRecipe]) -> dict[str, str]:
 
 @cache
 def defaults(recipe: type[BaseRecipe]) -> dict[str, Any]:
-    """The default of each field of a kind of recipe, by name."""
+    """Returns the default of each field of a recipe class, by name."""
     return {field.name: field.default for field in dataclasses.fields(recipe)}
 
 
 def kind(default: Any) -> str:
-    """What a value of the same type as ``default`` looks like, in words."""
+    """Describes in words the values of the same type as ``default``."""
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
     return names.get(type(default), "whole numbers separated by commas")
 
 
 def shown(value: Any) -> str:
-    """A value as it is written on the command line."""
+    """Formats a value as on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def listed(problems: list[str]) -> str:
-    """One message for all problems."""
+    """Returns one message that lists all problems."""
     return "the recipe cannot be used:\n  - " + "\n  - ".join(problems)
 
 
@@ -171,13 +169,13 @@ def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
 
 
 def same_recipe(text: str, recipe: BaseRecipe) -> bool:
-    """Whether TOML describes a recipe; fields that it lacks have their defaults."""
+    """Returns whether TOML describes a recipe; missing fields have their defaults."""
     known = {name: _plain(value) for name, value in defaults(type(recipe)).items()}
     return {**known, **_current(type(recipe), tomllib.loads(text))} == recipe.as_dict()
 
 
 def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
-    """A recipe from plain values, with changes such as ``"epochs=3"``; see ``built``."""
+    """Returns a recipe from plain values, with changes such as ``"epochs=3"``; see ``built``."""
     problems: list[str] = []
     values, known = _current(recipe, values), defaults(recipe)
     for change in changes:
@@ -196,10 +194,10 @@ def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
 
 
 def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
-    """A recipe from plain values by field name, missing ones taking their defaults.
+    """Returns a recipe from plain values by field name; missing fields get their defaults.
 
-    Lists stand for tuples, whole numbers for numbers. Raises RecipeError, with the problems
-    already known, where fields are unknown or impossible.
+    Lists become tuples, and integers floats where needed. Raises RecipeError if fields are unknown
+    or invalid, or if ``problems`` is not empty; the message lists all problems.
     """
     values = _current(recipe, values)
     known = {name: value for name, value in values.items() if name in defaults(recipe)}
@@ -208,7 +206,7 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
         if isinstance(value, list):
             known[name] = tuple(value)
         elif type(value) is int and isinstance(defaults(recipe)[name], float):
-            with suppress(OverflowError):  # it is too large anyway
+            with suppress(OverflowError):  # the range check rejects it
                 known[name] = float(value)
     try:
         built = recipe(**known)
@@ -221,7 +219,7 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
 
 
 def _current(recipe: type[BaseRecipe], values: dict[str, Any]) -> dict[str, Any]:
-    """The values by the names that their fields have now."""
+    """Returns the values under the current names of their fields."""
     return {recipe.renamed.get(name, name): value for name, value in values.items()}
 
 

@@ -1,8 +1,8 @@
-"""Trains the digit spotter of a line reader to say where its recogniser sees digits and spaces.
+"""Trains the digit spotter of a line reader to predict where the recogniser finds digits, spaces.
 
 ``python -m digitlens.training.spotter --lines FOLDER`` writes ``spotter.onnx`` and its hash there.
-The recogniser says what is there (distillation), so that no line needs boxes, and what it takes for
-a digit is not missed, right or wrong.
+The recogniser provides the targets (distillation), so that lines need no boxes, and the spotter
+keeps all that the recogniser takes for a digit, rightly or wrongly.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from digitlens.training.recipe import LineRecipe
 from digitlens.training.settings import Schedule
 from digitlens.training.tasks.line import line_makers
 
-# Share of each kind of lines: text, for the most part, since only pages of text are spotted on.
+# Fraction of each kind of lines: mostly text, since the spotter runs only on pages of text.
 KINDS = {
     "print words": 0.3,
     "words": 0.2,
@@ -51,11 +51,11 @@ KINDS = {
 }
 CHECKED = 100  # lines on which graph and network are compared
 _BATCH = 48
-_RATE = 4e-3  # highest learning rate of AdamW
+_RATE = 4e-3  # peak learning rate of AdamW
 _WARMUP = 100  # steps, at most
-_SEEN = 0.3  # probability from which a step counts ...
-_WEIGHT = 4.0  # ... so many times
-_INVERTED = 0.3  # share of batches whose brightness is inverted
+_SEEN = 0.3  # probability above which a step has ...
+_WEIGHT = 4.0  # ... this weight in the loss instead of 1
+_INVERTED = 0.3  # fraction of batches whose brightness is inverted
 _COUNTED = [CLASS_OF[digit] for digit in DIGITS]
 
 Pixels = npt.NDArray[np.uint8]
@@ -63,7 +63,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Spotted(NamedTuple):
-    """A line uint8[48, W, 3] and what is on its steps, float32[W / 8, 2]: a digit, a space."""
+    """A line uint8[48, W, 3], with probabilities float32[W / 8, 2] of a digit and of a space."""
 
     pixels: Pixels
     steps: Floats
@@ -72,7 +72,7 @@ class Spotted(NamedTuple):
 def spotted_lines(
     maker: LineMaker, recognizer: LineRecognizer, count: int, seed: int
 ) -> Iterator[Spotted]:
-    """Draws lines and has a recogniser say what is on them."""
+    """Draws lines and labels them with a recogniser."""
     rng = np.random.default_rng(seed)
     names, shares = list(KINDS), list(KINDS.values())
     for number in range(count):
@@ -83,7 +83,7 @@ def spotted_lines(
 
 
 def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> SpotterNetwork:
-    """Trains on lines of like widths at a time, with AdamW along a cosine."""
+    """Trains on batches of lines of similar width, with AdamW and a cosine schedule."""
     torch.manual_seed(seed)
     rng, network = np.random.default_rng(seed), SpotterNetwork()
     order = sorted(lines, key=lambda line: line.pixels.shape[1])
@@ -101,7 +101,7 @@ def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> Spotte
 
 
 def _batch(lines: Sequence[Spotted]) -> tuple[Tensor, Tensor, Tensor]:
-    """uint8[N, 48, W, 3], what is wanted float32[N, W / 8, 2], and which steps count."""
+    """Returns pixels uint8[N, 48, W, 3], targets float32[N, W / 8, 2] and a mask of the steps."""
     widest = max(line.pixels.shape[1] for line in lines)
     pixels = np.full((len(lines), HEIGHT, widest, 3), GRAY, np.uint8)
     wanted = np.zeros((len(lines), widest // STRIDE, 2), np.float32)
@@ -115,7 +115,7 @@ def _batch(lines: Sequence[Spotted]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-    """Binary cross-entropy; steps with something on them weigh more, padding nothing."""
+    """Binary cross-entropy; steps with a digit or space weigh more, padding does not count."""
     losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     weights = counts[:, :, None] * (1 + (_WEIGHT - 1) * (wanted > _SEEN))
     return (losses * weights).sum() / weights.sum()
@@ -130,10 +130,10 @@ def write_spotter(folder: Path, network: SpotterNetwork, lines: Sequence[Pixels]
 
 
 def main() -> None:
-    """Trains the spotter of a line reader and writes it beside the recogniser."""
+    """Trains the spotter of a line reader and writes it next to the recogniser."""
     parser = argparse.ArgumentParser(description="Train the digit spotter of a line reader.")
     parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
-    parser.add_argument("--count", type=int, default=38_000, help="lines to learn from")
+    parser.add_argument("--count", type=int, default=38_000, help="training lines")
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--seed", type=int, default=21)
     chosen = parser.parse_args()
@@ -152,7 +152,7 @@ def main() -> None:
 
 @torch.no_grad()
 def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[str, float]:
-    """The share of steps with a digit, and of those without, where reading takes one to be."""
+    """Returns the fractions of steps with and without a digit that are spotted in reading."""
     logits = [network(torch.from_numpy(line.pixels[None]))[0, :, 0] for line in lines]
     seen = (torch.sigmoid(torch.cat(logits)) > SPOTTED).numpy()
     digits = np.concatenate([line.steps[:, 0] for line in lines])

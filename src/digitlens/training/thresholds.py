@@ -1,6 +1,6 @@
-"""The threshold from which a digit is sure, fitted on a user's own pictures with a proven bound.
+"""Fits the confidence threshold for sure digits on a user's own pictures, with a proven bound.
 
-Knows a reader, labelled pictures and the bound of ``evaluation.risk``; trains nothing.
+Uses a reader, labelled pictures and the bound of ``evaluation.risk``; trains nothing.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from digitlens.reading.reader import DigitReader
 
 @dataclass(frozen=True)
 class OwnAnswers:
-    """What a reader answers on pictures whose text is known."""
+    """A reader's results on pictures with known text."""
 
-    confidence: tuple[float, ...]  # of each digit that it reads, 0 to 1
-    right: tuple[bool, ...]  # whether that digit stands there
-    total: int  # digits there are to read
-    pictures: int  # how many pictures were read
+    confidence: tuple[float, ...]  # of each digit read, 0 to 1
+    right: tuple[bool, ...]  # whether each digit read is correct
+    total: int  # digits in the labels
+    pictures: int  # number of pictures
 
     @property
     def wrong(self) -> int:
-        """Digits that are misread, or read where there is none."""
+        """Number of digits that are misread, or read where there is none."""
         return len(self.right) - sum(self.right)
 
     def curve(self) -> RiskCoverage:
-        """Which share of the digits is stated at which confidence, and how many are wrong.
+        """Returns the risk-coverage curve: coverage and errors by confidence threshold.
 
-        Raises DataError where no digit was read.
+        Raises DataError if no digit was read.
         """
         if not self.right:
             raise DataError(
                 f"no digit was read on {self.pictures} pictures: expected pictures of numbers, "
-                "each with its text as label"
+                "each labelled with its text"
             )
         confidence = np.array(self.confidence, np.float32)
         return risk_coverage(confidence, np.array(self.right), max(1, self.total))
@@ -55,26 +55,26 @@ class OwnAnswers:
 
 @dataclass(frozen=True)
 class Promise:
-    """What can be promised of the digits that are sure."""
+    """A guarantee on the error rate of sure digits."""
 
-    target: float  # share of them that may be wrong
-    # Confidence from which on a digit is sure; None where the target cannot be kept.
+    target: float  # maximum fraction of sure digits that are wrong
+    # Confidence from which a digit is sure; None if the target cannot be guaranteed.
     threshold: float | None
-    sure: int  # digits at or above it
-    wrong: int  # how many of those were wrong
-    coverage: float  # share of all digits that are sure and right
-    digits_needed: int  # sure digits that it takes at least, none of them wrong
-    pictures_needed: int  # about how many pictures like these have so many digits
+    sure: int  # digits at or above the threshold
+    wrong: int  # of those, wrong ones
+    coverage: float  # fraction of all digits that are sure and right
+    digits_needed: int  # minimum number of sure digits, all right, to guarantee the target
+    pictures_needed: int  # approximate number of such pictures with that many digits
 
     def as_dict(self) -> dict[str, Any]:
-        """The promise as JSON-ready values."""
+        """Returns the promise as JSON-ready values."""
         return asdict(self)
 
 
 def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnAnswers:
-    """Reads labelled pictures, several at once, and aligns what is read with the labels.
+    """Reads labelled pictures, several at once, and aligns the digits read with the labels.
 
-    Digits are matched at the fewest edits, line after line in reading order.
+    The alignment has the fewest edits, over all lines in reading order.
     """
     labels: deque[str] = deque()
 
@@ -95,7 +95,7 @@ def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnA
 
 
 def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
-    """The least threshold that keeps a target error, tested as ``RiskCoverage.threshold_for`` does.
+    """Finds the lowest threshold that guarantees a target error, see ``threshold_for``.
 
     Raises ValueError unless the target is above 0 and below 1.
     """
@@ -115,14 +115,13 @@ def calibrate_own(
 ) -> tuple[OwnAnswers, list[Promise]]:
     """Fits the threshold of a model on the user's pictures and writes the model into a folder.
 
-    Targets are shares of sure digits that may be wrong. Digits of the written model are sure from
-    the threshold of the first target on that can be kept; with the curve that is written too, other
-    targets can be asked for when reading. Nothing is written where none can be kept. Each promise
-    holds by itself at its level of 5 %; to take the first of k that is kept may break it in up to
-    5 k % of cases. The pictures are of the kind that will be read, chosen without a look at how
-    they are read; none that anything was trained with.
+    Targets are maximum fractions of sure digits that are wrong. The written model uses the
+    threshold of the first target that can be guaranteed; its card also has the curve, so that other
+    targets can be requested when reading. If no target can be guaranteed, nothing is written. A
+    single promise fails in at most 5 % of cases, the first of k targets in at most 5 k %. Pictures
+    must be of the kind to be read, chosen independently of the results, and not used in training.
 
-    Raises DataError where no digit was read, ModelError where the model is missing or damaged.
+    Raises DataError if no digit was read, ModelError if the model is missing or damaged.
     """
     classifier, detector = open_roles(model)
     reader = DigitReader(classifier, pages=detector)

@@ -1,4 +1,4 @@
-"""The networks that see tiles: tiles to ten logits, normalised inside; tiles to a code and back.
+"""The networks for tiles: classifiers, which normalise their input, and an autoencoder.
 
 The autoencoder: G. Hinton and R. Salakhutdinov, "Reducing the dimensionality of data with neural
 networks", Science, 2006; with convolutions: J. Masci et al., "Stacked convolutional auto-encoders
@@ -17,40 +17,40 @@ from torch.nn import functional
 from digitlens.training.recipe import Recipe
 
 CLASSES = 10
-# Mean and standard deviation of the MNIST training pixels, scaled to 0..1. They exist here only:
-# the network, and the graph exported from it, take plain uint8 tiles.
+# Mean and standard deviation of the MNIST training pixels, scaled to 0..1. Used only here: the
+# network, and the graph exported from it, accept plain uint8 tiles.
 MEAN, SD = 0.1307, 0.3081
 
 
 class DigitNetwork(nn.Module):
-    """A body of layers behind the normalisation that belongs to it."""
+    """Input normalisation, followed by a body of layers."""
 
     def __init__(self, body: nn.Sequential, margin: int = 0) -> None:
         super().__init__()
         self.body, self.margin, self.folded = body, margin, False
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logits before softmax of tiles uint8[N, 28, 28], ink bright on dark: float[N, 10], or 11.
+        """Returns logits float[N, 10] or [N, 11] of tiles uint8[N, 28, 28], ink bright on dark.
 
-        The eleventh is that of no digit, if the network was trained to know it.
+        The eleventh class is "no digit", if the network was trained with negatives.
         """
         return self.logits(self.features(tiles))
 
     @property
     def knows_none(self) -> bool:
-        """Whether there is an eleventh class, of tiles that show no digit."""
+        """Whether there is an eleventh class, for tiles without a digit."""
         return cast(nn.Linear, self.body[-1]).out_features > CLASSES
 
     @property
     def fixed(self) -> nn.Conv2d | None:
-        """The first convolution, if its filters are given and not trained."""
+        """The first convolution, if its filters are not trained."""
         first = self.body[0]
         if isinstance(first, nn.Conv2d) and not first.weight.requires_grad:
             return first
         return None
 
     def features(self, tiles: Tensor) -> Tensor:
-        """What the last layer is given, float[N, D]; tiles as above."""
+        """Returns the input of the last layer, float[N, D]; tiles as in ``forward``."""
         if self.margin:
             tiles = tiles[:, self.margin : -self.margin, self.margin : -self.margin]
         pixels = tiles.unsqueeze(1).float()
@@ -58,31 +58,32 @@ class DigitNetwork(nn.Module):
         return cast(Tensor, self.body[:-1](pixels))
 
     def fold(self) -> None:
-        """Divides the first kernels instead of the pixels, whose normalisation takes as long.
+        """Folds the division by ``255 * SD`` into the first kernels, which saves time per pixel.
 
-        The mean is still taken off each pixel: the zeros around a map go on to stand for it.
+        The mean is still subtracted from each pixel, so that zero padding still means the mean.
         """
         cast(nn.Conv2d, self.body[0]).weight.data /= 255 * SD
         self.folded = True
 
     def logits(self, features: Tensor) -> Tensor:
-        """What the last layer makes of features float[N, D]: float[N, 10], or 11 with none."""
+        """Returns the logits float[N, 10], or [N, 11] with negatives, of features float[N, D]."""
         return cast(Tensor, self.body[-1](features))
 
 
 def classic(recipe: Recipe) -> nn.Sequential:
-    """The textbook network: blocks of convolution, ReLU and max pooling, then dense layers.
+    """Builds the textbook network: blocks of convolution, ReLU and max pooling, then dense layers.
 
-    LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
+    LeCun et al., "Gradient-based learning applied to document recognition", 1998, with modern
     activations.
     """
     return _with_head(_body(1, recipe.blocks(), recipe), recipe)
 
 
 def fast(recipe: Recipe) -> nn.Sequential:
-    """A small network whose first convolution already halves the side, by a stride of two.
+    """Builds a small network whose first convolution halves the side with a stride of two.
 
-    Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
+    A digit network spends most of its time on the first, largest feature maps; this network has no
+    maps of 28 x 28.
     """
     first, *others = recipe.blocks()
     layers = [*_block(1, first, recipe, stride=2), *_body(first[0], others, recipe)]
@@ -90,11 +91,11 @@ def fast(recipe: Recipe) -> nn.Sequential:
 
 
 def swift(recipe: Recipe) -> nn.Sequential:
-    """A network to be trained in seconds: no gradient reaches its largest maps.
+    """Builds a network that trains in seconds: no gradient reaches its largest feature maps.
 
-    The first convolution is given, not trained, and needs no batch normalisation (``fixed``). It
-    and the second halve the side by a stride of two; from the third on nothing is padded, so that
-    maps shrink by themselves, and a convolution without stride is the cheapest to go back through.
+    The first convolution is fixed, not trained, and needs no batch normalisation. It and the second
+    halve the side with a stride of two; later ones are unpadded, so that maps shrink, and have no
+    stride, as those convolutions have the cheapest backward pass.
     """
     side, channels = _side(recipe), 1
     layers: list[nn.Module] = []
@@ -111,9 +112,9 @@ def swift(recipe: Recipe) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """Two convolutions whose result is added to what they were given.
+    """Two convolutions whose output is added to their input.
 
-    K. He et al., "Deep residual learning for image recognition", 2015. Left out of some training
+    K. He et al., "Deep residual learning for image recognition", 2015. Skipped in some training
     steps: G. Huang et al., "Deep networks with stochastic depth", 2016.
     """
 
@@ -121,12 +122,12 @@ class Residual(nn.Module):
         super().__init__()
         self.pair = nn.Sequential(*_convolution(width, width, kernel), nn.ReLU())
         self.pair.extend(_convolution(width, width, kernel))
-        # A pair that adds nothing at first: the depth is learned, not imposed.
+        # The pair starts as the identity, so that the effective depth is learned.
         nn.init.zeros_(cast(nn.BatchNorm2d, self.pair[-1]).weight)
         self.drop = drop
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps float[N, C, H, W] to maps of the same shape."""
+        """Returns feature maps of the same shape as ``maps``, float[N, C, H, W]."""
         if self.training and self.drop and float(torch.rand(())) < self.drop:
             return maps
         kept = 1.0 if self.training else 1 - self.drop
@@ -134,9 +135,9 @@ class Residual(nn.Module):
 
 
 def residual(recipe: Recipe) -> nn.Sequential:
-    """``fast`` with residual pairs; pooling comes first in a block, so that it is widened cheaply.
+    """Builds ``fast`` with residual pairs; blocks start with pooling, so that widening is cheap.
 
-    Always with batch normalisation. The later a pair, the more often it is dropped.
+    Always with batch normalisation. Later pairs are dropped more often.
     """
     layers: list[nn.Module] = []
     channels, pairs = 1, len(recipe.widths) * recipe.convs
@@ -145,27 +146,27 @@ def residual(recipe: Recipe) -> nn.Sequential:
             layers.append(nn.MaxPool2d(2))
         layers += [*_convolution(channels, width, kernel, 1 if number else 2), nn.ReLU()]
         for place in range(number * recipe.convs, (number + 1) * recipe.convs):
-            # Only the first kernel is large: it sees pixels, the others maps.
+            # Only the first kernel, which is applied to pixels, is large.
             layers.append(Residual(width, 3, recipe.stochastic_depth * (place + 1) / pairs))
         channels = width
     return _with_head(layers, recipe)
 
 
 def pooled(recipe: Recipe) -> nn.Sequential:
-    """``fast`` whose first convolution sees every place and is pooled: for small networks."""
+    """Builds ``fast`` with a first convolution that is pooled, not strided: for small networks."""
     channels, layers = _pooled_stem(recipe)
     return _with_head([*layers, *_body(channels, recipe.blocks()[1:], recipe)], recipe)
 
 
 def separable(recipe: Recipe) -> nn.Sequential:
-    """``pooled`` for a thousand to some ten thousand parameters: places and channels mixed apart.
+    """Builds ``pooled`` with depthwise separable convolutions, for 1,000 to some 10,000 parameters.
 
     F. Chollet, "Xception: deep learning with depthwise separable convolutions", CVPR 2017. Each
-    last map is summed with weights of its own before the dense layer, which costs a tenth of a
-    dense layer over all of their places: S. Chen et al., "MobileFaceNets", CCBR 2018. Always with
-    batch normalisation.
+    final map is reduced to a learned weighted sum before the dense layer, which needs a tenth of
+    the weights of a dense layer over all positions: S. Chen et al., "MobileFaceNets", CCBR 2018.
+    Always with batch normalisation.
     """
-    channels, layers = _pooled_stem(recipe)  # of a single map there is nothing to mix apart
+    channels, layers = _pooled_stem(recipe)  # a single input channel has nothing to separate
     for width, kernel in recipe.blocks()[1:]:
         for given in (channels, *[width] * (recipe.convs - 1)):
             layers.append(
@@ -182,7 +183,7 @@ def separable(recipe: Recipe) -> nn.Sequential:
 def _pooled_stem(recipe: Recipe) -> tuple[int, list[nn.Module]]:
     width, kernel = recipe.blocks()[0]
     convolution, norm = _convolution(1, width, kernel)
-    # Pooled before all else, of which there is then a quarter to do.
+    # Pooled first: normalisation and ReLU then process a quarter of the values.
     return width, [convolution, nn.MaxPool2d(2), norm, nn.ReLU()]
 
 
@@ -202,18 +203,18 @@ ARCHITECTURES: dict[str, Callable[[Recipe], nn.Sequential]] = {
 
 
 def one_network(recipe: Recipe) -> DigitNetwork:
-    """One network with freshly drawn weights; the draw follows ``torch.manual_seed``."""
+    """Returns one network with initial weights, drawn from torch's global generator."""
     return DigitNetwork(ARCHITECTURES[recipe.architecture](recipe), recipe.margin)
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers training can change."""
+    """Returns the number of trainable parameters."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
 @torch.inference_mode()
 def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tensor:
-    """Logits for any number of tiles, in evaluation mode; the mode is put back afterwards."""
+    """Returns logits for any number of tiles, in evaluation mode; restores the previous mode."""
     was_training = network.training
     network.eval()
     logits = torch.cat([network(part).float() for part in tiles.split(batch)])
@@ -226,7 +227,7 @@ def _side(recipe: Recipe) -> int:
 
 
 def _body(channels: int, blocks: Sequence[tuple[int, int]], recipe: Recipe) -> list[nn.Module]:
-    """Blocks that halve the side each."""
+    """Builds blocks that each halve the side."""
     layers: list[nn.Module] = []
     strided = recipe.pool == "stride"
     for block in blocks:
@@ -252,7 +253,7 @@ def _block(
 
 
 def _with_head(layers: Sequence[nn.Module], recipe: Recipe) -> nn.Sequential:
-    """The layers and dense ones behind them, for as many features as they make of a tile."""
+    """Appends dense layers that fit the number of features that ``layers`` compute per tile."""
     body = nn.Sequential(*layers, nn.Flatten())
     with torch.no_grad():
         tile = torch.zeros(1, 1, _side(recipe), _side(recipe))
@@ -267,9 +268,9 @@ VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # pixels down and across
 
 
 class Ensemble(nn.Module):
-    """The mean of the probabilities that networks give to one or five views of a tile.
+    """The mean of the probabilities of several networks for one or five views of a tile.
 
-    Of five, four have the tile moved by one pixel each way.
+    Four of the five views are shifted by one pixel each way.
     """
 
     def __init__(self, members: Sequence[DigitNetwork], views: int) -> None:
@@ -279,15 +280,15 @@ class Ensemble(nn.Module):
 
     @property
     def knows_none(self) -> bool:
-        """Whether there is an eleventh class, of tiles that show no digit."""
+        """Whether there is an eleventh class, for tiles without a digit."""
         return cast(DigitNetwork, self.members[0]).knows_none
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logarithms of mean probabilities, float[N, 10] or [N, 11]: logits like a network's."""
+        """Returns logarithms of mean probabilities, float[N, 10] or [N, 11], usable as logits."""
         return self.examine(tiles)[0]
 
     def examine(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives, and the mean energy float[N], see ``results.Outputs``."""
+        """Returns log mean probabilities, and mean energy float[N], see ``results.Outputs``."""
         views = [shift_tiles(tiles, *by) for by in VIEWS[: self.views]]
         logits = torch.stack([member(view) for member in self.members for view in views])
         energy = -torch.logsumexp(logits[..., :CLASSES], dim=2).mean(0)
@@ -296,7 +297,7 @@ class Ensemble(nn.Module):
 
 
 def shift_tiles(tiles: Tensor, down: int, across: int) -> Tensor:
-    """Tiles uint8[N, 28, 28], moved by at most one pixel; what comes in is dark."""
+    """Shifts tiles uint8[N, 28, 28] by at most one pixel; new pixels are dark."""
     if not down and not across:
         return tiles
     edged = functional.pad(tiles, (1, 1, 1, 1))
@@ -305,21 +306,21 @@ def shift_tiles(tiles: Tensor, down: int, across: int) -> Tensor:
 
 
 SIDE = 28
-LEAST_INK = 0.03  # mean of the pixels; a thin digit 1 has as much
-_PATCH = 4  # pixels a side of what becomes one place of the maps: no layer works on 28 x 28
+LEAST_INK = 0.03  # mean pixel value of a thin digit 1
+_PATCH = 4  # pixels; side of the patch at each position of the maps: no layer works on 28 x 28
 
 
 class Autoencoder(nn.Module):
-    """An encoder from pixels to a code, and a decoder back; no pixel goes past the code.
+    """An encoder from pixels to a code and a decoder back, without skip connections.
 
-    Each place of the maps holds the 4 x 4 pixels of a patch as channels, so that convolutions of
-    7 x 7 places do all the work: sub-pixel convolution of W. Shi et al., "Real-time single image
+    Each position of the maps holds the 4 x 4 pixels of a patch as channels, so that all
+    convolutions work on 7 x 7 maps: sub-pixel convolution of W. Shi et al., "Real-time single image
     and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR
-    2016. An epoch takes half of the time that strides and transposed convolutions take.
+    2016. An epoch takes half as long as with strides and transposed convolutions.
     """
 
     def __init__(self, widths: Sequence[int], code: int) -> None:
-        """Draws the weights; ``widths`` are channels next to the pixels, and next to the code."""
+        """Initialises weights; ``widths`` are the channels next to pixels, and next to the code."""
         super().__init__()
         self.code = code
         outer, inner = widths
@@ -341,15 +342,15 @@ class Autoencoder(nn.Module):
         )
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Codes float[N, D] of pixels float[N, 28, 28] from 0 to 1."""
+        """Returns codes float[N, D] of pixels float[N, 28, 28] from 0 to 1."""
         return cast(Tensor, self.encoder(pixels.unsqueeze(1)))
 
     def decode(self, code: Tensor) -> Tensor:
-        """Logits of pixels float[N, 28, 28] of codes float[N, D]; a sigmoid is missing."""
+        """Returns pixel logits float[N, 28, 28], before the sigmoid, of codes float[N, D]."""
         return cast(Tensor, self.decoder(code)).squeeze(1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits of the pixels float[N, 28, 28] that come back for those given."""
+        """Returns the logits float[N, 28, 28] of the reconstructed pixels."""
         return self.decode(self.encode(pixels))
 
 
@@ -358,21 +359,20 @@ def _with_relu(channels: int, width: int) -> list[nn.Module]:
 
 
 def as_pixels(tiles: Tensor) -> Tensor:
-    """Tiles uint8[N, 28, 28] as pixels float32[N, 28, 28] from 0 to 1."""
+    """Converts tiles uint8[N, 28, 28] to pixels float32[N, 28, 28] from 0 to 1."""
     return tiles.float() / 255
 
 
 def as_tiles(pixels: Tensor) -> Tensor:
-    """Pixels float[N, 28, 28] from 0 to 1 as tiles uint8[N, 28, 28], rounded."""
+    """Converts pixels float[N, 28, 28] from 0 to 1 to tiles uint8[N, 28, 28], rounded."""
     return torch.round(pixels * 255).to(torch.uint8)
 
 
 def reconstruction_error(pixels: Tensor, drawn: Tensor) -> Tensor:
-    """How far each drawing is from its tile: squared error for each unit of ink, float[N].
+    """Returns the squared error of each reconstruction relative to the tile's ink, float[N].
 
-    Bold digits have more edges to miss, so that the bare error would call them strange; a blank
-    tile has next to none whatever is drawn, so that the little that is weighs more. Pixels are
-    float[N, 28, 28] from 0 to 1.
+    Without that division, bold digits, which have longer edges, would look anomalous, and nearly
+    blank tiles would not, whatever the reconstruction. Pixels are float[N, 28, 28] from 0 to 1.
     """
     squares = (pixels - drawn).square().mean(dim=(1, 2))
     return squares / (pixels.mean(dim=(1, 2)) + LEAST_INK)

@@ -1,9 +1,9 @@
-"""Searches recipes: trains one after another, and Optuna chooses the next by validation accuracy.
+"""Searches recipes: trains one after another, chosen by Optuna to maximise validation accuracy.
 
-The objective is the accuracy on the validation tiles after the epoch that is kept, the one of the
-lowest validation loss. Not the loss itself: it counts label smoothing in, and export sets the
-temperature anyway, so that by loss recipes could not be compared. The test set is never asked for.
-A study is kept in a database that several processes may share.
+The objective is the validation accuracy after the kept epoch, the one with the lowest validation
+loss. The loss itself does not make recipes comparable, as it includes label smoothing, and the
+export fits the temperature anyway. The test set is never used. A study is stored in a database that
+several processes may share.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from digitlens.training.search_space import (
 from digitlens.training.tasks.tile import train_classifier
 
 DATABASE = "study.db"
-PLAN = "digitlens"  # the study's attribute that says what is searched
-ALIVE, DEAD = 30, 180  # seconds between signs of life of a trial, and until it is given up
-WAIT = 60  # seconds for a lock, since SQLite lets one process write at a time
-ATTEMPTS, PAUSE = 5, 0.3  # of opening what another process is just making; seconds in between
-TIME_ENOUGH = 10  # complete trials before it is told which field matters
+PLAN = "digitlens"  # the study's attribute with the plan, see ``plan_of``
+ALIVE, DEAD = 30, 180  # seconds between a trial's heartbeats, and without one until it has failed
+WAIT = 60  # seconds to wait for a lock: SQLite allows one writer at a time
+ATTEMPTS, PAUSE = 5, 0.3  # to open a study that another process is creating; seconds in between
+TIME_ENOUGH = 10  # complete trials from which on importances are computed
 
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 TRIALS = "trials"  # folder of the runs
-PARTS = 10  # of a training, after each of which a trial is compared with the others
+PARTS = 10  # of a training; after each, a trial is compared with the others
 DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError)
-HOPELESS = 3  # trials that all fail, after which the study stops
+HOPELESS = 3  # the study stops if the first trials, this many, all fail
 
 OnTrial = Callable[[Trial], object]
 
@@ -72,14 +72,14 @@ def search(
     timeout: float | None = None,
     on_trial: OnTrial | None = None,
 ) -> None:
-    """Tries recipes until the study has enough trials, those of other processes included.
+    """Runs trials until the study has ``trials`` of them, including those of other processes.
 
-    Failed trials count, interrupted ones do not, also those that a disk ended, and with them the
-    study (OSError); none is begun after so many seconds. Processes that begin the last one at the
-    same moment may each add one too many. All are trained and validated with the same tiles; the
+    Failed trials count, interrupted ones do not, nor those ended by an OSError, which also ends the
+    search. No trial starts after ``timeout`` seconds. Processes that start the last trial at the
+    same moment may exceed the number. All trials use the same training and validation tiles; the
     folder receives ``trials/NUMBER/seed-SEED`` with recipe and history of each training.
-    ``on_trial`` is called with each trial before it is trained, as running, and after it. Raises
-    DataError where the first trials all failed, or the database cannot be used any more.
+    ``on_trial`` is called with each trial before it is trained, as running, and afterwards. Raises
+    DataError if the first trials all failed, or the database can no longer be used.
     """
 
     def has_enough() -> bool:
@@ -103,28 +103,25 @@ def search(
 
 @contextmanager
 def _usable(shown: str) -> Generator[None]:
-    """Turns the errors of a database, as of a full disk, into one line."""
+    """Converts database errors, such as a full disk, to a DataError of one line."""
     try:
         yield
-    except DataError:  # it says already what cannot be used
+    except DataError:  # already has a clear message
         raise
     except Exception as raised:
-        # Where the end of a trial could not be written, Optuna stumbles over what it does then.
+        # If the end of a trial cannot be written, Optuna raises another error while handling that.
         error: BaseException | None = raised
         while error and not isinstance(error, DATABASE_ERRORS):
             error = error.__context__
         if error is None:
             raise
         why = _first_line(error.__cause__ or error)
-        raise DataError(f"{shown} cannot be used ({why}): mend it, then go on") from error
+        raise DataError(f"{shown} cannot be used ({why}): fix it, then resume") from error
 
 
 @contextmanager
 def _silent_heartbeat() -> Generator[None]:
-    """Keeps the thread that gives signs of life from telling of a database that fails.
-
-    What else is asked of the database fails, too, and says so.
-    """
+    """Suppresses database errors in the heartbeat thread, which the main thread reports as well."""
     before = threading.excepthook
 
     def told(raised: threading.ExceptHookArgs) -> None:
@@ -140,14 +137,14 @@ def _silent_heartbeat() -> Generator[None]:
 
 @contextmanager
 def _present(study: Study, folder: Path) -> Generator[None]:
-    """Locks the folder of a local study together with others; the first finds no trial running.
+    """Holds a shared lock on a local study's folder; the first process fails all running trials.
 
-    So one whose process was killed is known at once, not when it has given no sign of life.
+    Trials whose process was killed are thus detected at once instead of by a missing heartbeat.
     """
     if os.name != "posix" or not (folder / DATABASE).is_file():
         yield
         return
-    import fcntl  # noqa: PLC0415  (not of every platform)
+    import fcntl  # noqa: PLC0415  (POSIX only)
 
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -163,7 +160,7 @@ def _present(study: Study, folder: Path) -> Generator[None]:
 
 
 def _try_again(study: Study, number: int) -> None:
-    """Makes a trial the next that is tried: the first one is that of the recipe itself."""
+    """Enqueues a trial's values again, including fixed ones such as the recipe's own values."""
     trial = study.get_trials(deepcopy=False)[number]
     study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
 
@@ -173,11 +170,11 @@ def _runs_of(folder: Path, number: int) -> Path:
 
 
 class _UntrainableError(Exception):
-    """A recipe cannot be trained; the others are tried nevertheless."""
+    """A recipe cannot be trained; the study continues with others."""
 
 
 class _Objective:
-    """Trains the recipe of a trial; its accuracy is what Optuna maximises."""
+    """Trains the recipe of a trial and returns its accuracy, which Optuna maximises."""
 
     def __init__(
         self, study: Study, splits: tuple[Split, Split], folder: Path, on_trial: OnTrial | None
@@ -193,7 +190,7 @@ class _Objective:
         begun = time.monotonic()
         try:
             return self._accuracy(trial)
-        except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # nothing that a recipe could help
+        except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # not caused by the recipe
             trial.set_user_attr("reason", INTERRUPTED)
             _try_again(self._study, trial.number)
             raise
@@ -207,13 +204,13 @@ class _Objective:
             trial.set_user_attr("seconds", time.monotonic() - begun)
 
     def _twin(self, chosen: dict[str, Value]) -> Trial | None:
-        """A complete trial of the same recipe, whose training would only be repeated."""
+        """Returns a complete trial of the same recipe, whose result can be reused."""
         others = (one for one in trials_of(self._study) if one.number != self.number)
         same = (one for one in others if one.accuracy is not None and one.chosen == chosen)
         return next(same, None)
 
     def _accuracy(self, trial: optuna.Trial) -> float:
-        """That of the recipe of a trial, on average over the seeds; or that of its twin."""
+        """Returns the mean accuracy of a trial's recipe over the seeds, or that of its twin."""
         chosen = {one.name: _suggest(trial, one) for one in self._space.dimensions}
         if self._on_trial:
             self._on_trial(Trial(self.number, "running", chosen))
@@ -234,23 +231,23 @@ class _Objective:
         return sum(row["val_accuracy"] for row in rows) / len(rows)
 
     def _train(self, recipe: Recipe, watch: Callable[[Row], None]) -> Row:
-        """The row of the epoch that is kept."""
+        """Trains a recipe and returns the row of the kept epoch."""
         folder = _runs_of(self._folder, self.number) / f"seed-{recipe.seed}"
         files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
         try:
             alone = dataclasses.replace(recipe, models=1, tta_views=1)
             trained = train_classifier(alone, *self._splits, folder, on_epoch=watch)
         finally:
-            (folder / STATE).unlink(missing_ok=True)  # weights of no use, and many megabytes
+            (folder / STATE).unlink(missing_ok=True)  # many megabytes of unused weights
         return trained.history[trained.best_epoch - 1]
 
 
 def _watch(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row], None]:
-    """Reports each epoch of a training to Optuna, and ends it where there is no hope.
+    """Returns a callback that reports epochs to Optuna and prunes hopeless trainings.
 
-    Trials are compared after the same tenth of their epochs, where their schedules are as far: by
-    the number of the epoch, a long one would be pruned for being compared with the end of a short
-    one. Of several seeds only the first is judged: the others are of a trial worth finishing.
+    Trials are compared after the same tenth of their epochs, at equal progress of their schedules:
+    by epoch number, a long training would be compared with the end of a short one and pruned. Of
+    several seeds, only the first can be pruned: a trial that passes it is worth finishing.
     """
     last = 0
 
@@ -288,26 +285,27 @@ def _check_hope(study: Study) -> None:
     if len(counting) >= HOPELESS and all(trial.state == "failed" for trial in counting):
         raise DataError(
             f"the first {len(counting)} trials of {study.study_name} all failed, the last one "
-            f"with {counting[-1].reason}: mend the recipe or what is searched"
+            f"with {counting[-1].reason}: fix the recipe or the search space"
         )
 
 
 def local_storage(folder: Path) -> str:
-    """The address of the database in a study's folder."""
+    """Returns the URL of the database in a study's folder."""
     return f"sqlite:///{(folder / DATABASE).resolve()}"
 
 
 def open_study(
     storage: str, name: str, plan: Mapping[str, Any] | None, *, pruning: bool = True
 ) -> Study:
-    """Begins a study, or joins the one of that name; of an empty name the only one there.
+    """Creates a study or joins the one of that name; an empty name joins the only study there.
 
-    ``plan`` is what is searched, from ``plan_of``; None joins whatever is there. With pruning,
-    trials that fall behind are ended early. Raises DataError where the database cannot be used, has
-    no such study, or one that searches otherwise.
+    ``plan`` is that of ``plan_of``; None joins a study with any plan. With ``pruning``, trials that
+    fall behind end early. Raises DataError if the database cannot be used, has no such study, or
+    has one with another plan.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)  # tenths, see tune
+    # The steps are tenths of a training, see ``_watch``.
+    median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     options: dict[str, Any] = {"pruner": median if pruning else optuna.pruners.NopPruner()}
     shown = shown_address(storage)
     with _usable(shown):
@@ -322,23 +320,23 @@ def open_study(
 
 
 def plan_of(space: SearchSpace, seeds: int, tiles: int) -> dict[str, Any]:
-    """What a study remembers of itself: what is searched, trainings a trial, validation tiles."""
+    """Returns what a study stores: search space, trainings per trial, validation tiles."""
     return {**space.as_dict(), "seeds": seeds, "tiles": tiles}
 
 
 def space_of(study: Study) -> SearchSpace:
-    """What the study searches."""
+    """Returns the search space of a study."""
     return space_from(study.user_attrs[PLAN])
 
 
 def trials_of(study: Study) -> tuple[Trial, ...]:
-    """The trials that were begun, in the order of their beginnings."""
+    """Returns the trials that have started, in the order of their starts."""
     kept = [one for one in study.get_trials(deepcopy=False) if one.state.name != "WAITING"]
     return tuple(_trial(one) for one in kept)
 
 
 def result_of(study: Study) -> StudyResult:
-    """Everything found so far."""
+    """Returns the results so far."""
     plan, trials = study.user_attrs[PLAN], trials_of(study)
     done = sum(trial.state == "complete" for trial in trials)
     importance = _importance(study) if done >= TIME_ENOUGH else {}
@@ -347,7 +345,7 @@ def result_of(study: Study) -> StudyResult:
 
 
 def give_up_dead(study: Study) -> None:
-    """Marks trials whose process gave no sign of life as failed; they do not count."""
+    """Marks trials without a recent heartbeat as failed; they do not count."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
@@ -365,7 +363,7 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
         except (ArgumentError, ImportError) as error:
             raise DataError(_refusal(storage, error)) from error
         except (SQLAlchemyError, RuntimeError) as error:
-            # Of two processes that make the tables at once, one may find them half made.
+            # If two processes create the tables at once, one may find them incomplete.
             if not left:
                 raise DataError(_refusal(storage, error)) from error
             time.sleep(PAUSE)
@@ -373,8 +371,8 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
 
 
 def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> Study | None:
-    """A new study; None where there is one of that name."""
-    # Only the first process is seeded: processes of the same seed would try the same recipes.
+    """Creates a study; returns None if one of that name exists."""
+    # Only the first process is seeded: processes with the same seed would try the same recipes.
     sampler = optuna.samplers.TPESampler(seed=plan["recipe"]["seed"], constant_liar=True)
     try:
         study = optuna.create_study(
@@ -389,9 +387,9 @@ def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> St
 
 
 def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
-    """Writes a new study's file, whole: one that was killed on the way would be in the way.
+    """Writes a new study's file atomically, since an incomplete one would block later runs.
 
-    Gives False where the storage is no file, or it is there.
+    Returns False if the storage is not a file, or the file exists.
     """
     url = make_url(storage) if storage.startswith("sqlite:") else None
     if url is None or not url.database or url.database.startswith((":", "file:")):
@@ -411,22 +409,22 @@ def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
                 files.write_bytes(path, connection.serialize())
                 memory.engine.dispose()
                 return True
-        time.sleep(PAUSE)  # another process begins it
-    raise DataError(f"{path.parent}: another process begins a study there: wait for it")
+        time.sleep(PAUSE)  # another process is creating it
+    raise DataError(f"{path.parent}: another process is creating a study there: try again later")
 
 
 def _join(options: Mapping[str, Any], name: str, shown: str, seed: int | None) -> Study:
     names = optuna.get_all_study_names(options["storage"])
     if name not in names and (name or len(names) != 1):
-        there = f"those there are: {', '.join(names)}" if names else "it has none"
-        raise DataError(f"no study {name!r} in {shown}: {there}; begin one with --search")
+        there = f"expected one of {', '.join(names)}" if names else "it has none"
+        raise DataError(f"no study {name!r} in {shown}: {there}; start one with --search")
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     study = optuna.load_study(**options, study_name=name or names[0], sampler=sampler)
-    for _ in range(ATTEMPTS):  # its first process may not have written down yet what is searched
+    for _ in range(ATTEMPTS):  # its first process may not have written the plan yet
         if PLAN in study.user_attrs:
             return study
         time.sleep(PAUSE)
-    raise DataError(f"study {study.study_name!r} in {shown} was not begun by digitlens tune")
+    raise DataError(f"study {study.study_name!r} in {shown} was not created by digitlens tune")
 
 
 def _check_same(study: Study, plan: Mapping[str, Any]) -> None:
@@ -447,8 +445,8 @@ def _check_same(study: Study, plan: Mapping[str, Any]) -> None:
     ]
     if differences:
         raise DataError(
-            f"study {study.study_name!r} exists and searches otherwise ({'; '.join(differences)}): "
-            "leave recipe and --search out to join it, or begin another with --name"
+            f"study {study.study_name!r} exists with another search ({'; '.join(differences)}): "
+            "omit recipe and --search to join it, or start another with --name"
         )
 
 
@@ -468,7 +466,7 @@ def _trial(one: optuna.trial.FrozenTrial) -> Trial:
 
 
 def _importance(study: Study) -> dict[str, float]:
-    """Which fields make the better half better.
+    """Returns how much each field contributes to being in the better half of the trials.
 
     PED-ANOVA: S. Watanabe, A. Bansal and F. Hutter, "PED-ANOVA: Efficiently quantifying
     hyperparameter importance in arbitrary subspaces", IJCAI 2023.
@@ -479,12 +477,12 @@ def _importance(study: Study) -> dict[str, float]:
         judge = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
         try:
             return optuna.importance.get_param_importances(study, evaluator=judge)
-        except (UserWarning, RuntimeError, ValueError):  # the better half is as good as the other
+        except (UserWarning, RuntimeError, ValueError):  # both halves are equally good
             return {}
 
 
 def shown_address(storage: str) -> str:
-    """The address without its password."""
+    """Returns the database URL without its password."""
     try:
         return make_url(storage).render_as_string(hide_password=True)
     except ArgumentError:
@@ -494,6 +492,6 @@ def shown_address(storage: str) -> str:
 def _refusal(storage: str, error: Exception) -> str:
     first = _first_line(error) or type(error).__name__
     return (
-        f"{shown_address(storage)} cannot be used ({first}): expected the address of a database "
+        f"{shown_address(storage)} cannot be used ({first}): expected the URL of a database "
         "such as sqlite:///study.db, with its driver installed"
     )

@@ -164,7 +164,7 @@ def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny
     assert targets.shape == (660, 11)
     assert (targets[600:].argmax(1) == 10).all()
     assert (targets[:600].argmax(1) < 10).all()
-    with pytest.raises(ModelError, match="does not know tiles of no digit"):
+    with pytest.raises(ModelError, match="was trained without negatives"):
         EpochData(dataclasses.replace(recipe, teacher=teacher), bars, "cpu").epoch(0)
 
 

@@ -1,1 +1,1 @@
-"""What each kind of network learns."""
+"""The training task of each kind of network."""

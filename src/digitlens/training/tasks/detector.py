@@ -1,6 +1,6 @@
-"""Trains the digit detector of a recipe on pages that are drawn as it goes.
+"""Trains a digit detector on pages generated during training.
 
-The loss is focal for centres, cross-entropy for values and L1 for boxes.
+The loss is focal loss for centres, cross-entropy for values and smooth L1 for boxes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from digitlens.training.tasks.batches import NOTHING, PageBatch, page_batches, w
 
 
 def detector_network(recipe: DetectorRecipe) -> DetectorNetwork:
-    """The network that a recipe describes, with freshly drawn weights."""
+    """Returns the network of a recipe with initial weights."""
     return DetectorNetwork(recipe.widths, recipe.blocks, recipe.paths)
 
 
 class DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
-    """To find the digits of pages and name them.
+    """Detection and classification of the digits of pages.
 
-    ``workers`` processes draw pages, 0 for none but this; the result does not depend on them.
+    ``workers`` processes generate pages, 0 for this process; the result does not depend on them.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
         return new_adamw(network, self.recipe.learning_rate, self.recipe.weight_decay)
 
     def batches(self, step: int) -> Iterator[PageBatch]:
-        """The batches from ``step`` on; pages of which some views were used start anew."""
+        """Yields the batches from ``step`` on; partly used sets of pages are drawn again."""
         return self._draw(self._training, self.recipe.steps, views=self.recipe.views, skip=step)
 
     def held_out(self) -> list[PageBatch]:
-        """All validation pages, each once; the last batch may be smaller."""
+        """Returns all validation pages, each once; the last batch may be smaller."""
         size, total = self.recipe.batch_size, self.recipe.validation_pages
         count = -(-total // size)
         drawn = list(self._draw(self._validation, count))
@@ -81,9 +81,9 @@ class DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
 
 
 class Losses(NamedTuple):
-    """What is made small, ``total``, which carries the gradient, and its parts; each a number.
+    """The scalar loss ``total``, which carries the gradient, and its parts.
 
-    Those for values and boxes are 0 where there are no digits.
+    ``value`` and ``box`` are 0 if there are no digits.
     """
 
     total: Tensor
@@ -95,10 +95,10 @@ class Losses(NamedTuple):
 def page_losses(
     cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach: Tensor
 ) -> Losses:
-    """The loss of a batch and its parts; see ``Cells`` and ``Targets``.
+    """Returns the loss of a batch and its parts; see ``Cells`` and ``Targets``.
 
-    A page with n digits counts as much as the square root of n pages with one: else pages full of
-    small digits would leave no say to those with one large digit or none.
+    A page with n digits counts as much as the square root of n pages with one: otherwise pages full
+    of small digits would outweigh those with one large digit or none.
     """
     peaks = (centre > 0.999) & (weight > 0)
     count = peaks.sum(dim=(1, 2)).clamp(min=1).float()
@@ -108,7 +108,7 @@ def page_losses(
     if not bool(named.any()):
         none = torch.zeros_like(centres)
         return Losses(centres, centres.detach(), none, none)
-    # The cells around a digit's centre name it too, but count less than the centre.
+    # The cells around a digit's centre predict it too, but weigh less than the centre.
     share = (torch.where(peaks, 1.0, 0.3) / count.sqrt()[:, None, None])[named]
     logits = cells.values.permute(0, 2, 3, 1)[named]
     names = functional.cross_entropy(logits, value[named].long(), reduction="none")
@@ -121,7 +121,7 @@ def page_losses(
 
 
 def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tensor:
-    """The penalty-reduced focal loss of each cell (Law and Deng, *CornerNet*, 2018)."""
+    """Returns the penalty-reduced focal loss of each cell (Law and Deng, *CornerNet*, 2018)."""
     chance = torch.sigmoid(logit)
     hit = (1 - chance) ** 2 * functional.softplus(-logit)
     miss = chance**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
@@ -129,11 +129,11 @@ def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tens
 
 
 def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str, float]:
-    """Scores of a network, which is left in evaluation mode, on at least one batch.
+    """Scores a network on at least one batch and leaves it in evaluation mode.
 
-    They are ``val_loss``, the mean loss of the batches; ``found``, the share of digits whose cell
-    has a score above 0.5; ``right``, the share of these whose value is right; ``false_finds``,
-    peaks above 0.5 on a page that are no digit.
+    Returns ``val_loss``, the mean loss of the batches; ``found``, the fraction of digits whose cell
+    has a score above 0.5; ``right``, the fraction of those whose value is right; ``false_finds``,
+    the number of false peaks above 0.5 per page.
     """
     network.eval()
     losses, counts, seen = list[Tensor](), list[Tensor](), 0
@@ -153,12 +153,12 @@ def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str
 
 
 def _counts(cells: Cells, batch: PageBatch) -> Tensor:
-    """int64[4]: digits, those found, those of them named right, and finds that are no digit."""
+    """Counts digits, found digits, correctly classified ones and false finds: int64[4]."""
     asked = batch.weight > 0
     digits = (batch.centre > 0.999) & asked
     found = digits & (cells.centre > 0)
     right = found & (cells.values.argmax(dim=1) == batch.value.long())
-    # A find next to the middle of a digit is that digit: a small one has a middle of one cell.
+    # A find next to a digit's core is that digit: the core of a small digit is a single cell.
     near = _highest_around((batch.value != NOTHING).float()) > 0
     peaks = (cells.centre == _highest_around(cells.centre)) & (cells.centre > 0)
     false = peaks & asked & ~near

@@ -1,6 +1,6 @@
-"""Trains the line recogniser of a recipe on lines that are drawn as it goes, with the CTC loss.
+"""Trains a line recogniser with the CTC loss on lines generated during training.
 
-``python -m digitlens.training.tasks.line --run FOLDER`` trains in a folder and ends with the graph.
+``python -m digitlens.training.tasks.line --run FOLDER`` trains in a folder and exports the graph.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from digitlens.training.tasks.batches import (
 )
 
 SNAPSHOT = "latest.safetensors"
-KEPT = 0.25  # share of the published weights in the graph, see ``blend_with_published``
+KEPT = 0.25  # fraction of the published weights in the graph, see ``blend_with_published``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
-_CLOSED = -1e4  # score of a class that is left out of a comparison
+_CLOSED = -1e4  # logit of a class that is excluded from a comparison
 N = TypeVar("N", bound=nn.Module)
-VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
-_CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # fields that are options
+VALIDATION_SEED = 1  # of the validation lines; fixed, so that scores of all recipes are comparable
+_CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # command-line options
 
 
 def line_network(recipe: LineRecipe) -> LineNetwork:
-    """The network that a recipe starts from."""
+    """Returns the network that a recipe starts from."""
     if recipe.start == "pp-ocr":
         return published_network()
     network = LineNetwork(CLASSES)
@@ -62,12 +62,12 @@ def line_network(recipe: LineRecipe) -> LineNetwork:
 
 
 def published_network() -> LineNetwork:
-    """The published recogniser with this package's alphabet, in evaluation mode."""
+    """Returns the published recogniser with digitlens' alphabet, in evaluation mode."""
     return adapt_head(load_pp_ocr(fetch_pp_ocr())).eval()
 
 
 def blend_weights(first: N, last: N, share: float) -> N:
-    """A network, in evaluation mode, whose weights lie a share, 0 to 1, of the way to the last."""
+    """Interpolates weights, from ``first`` at share 0 to ``last`` at 1; in evaluation mode."""
     mean, start = copy.deepcopy(last), first.state_dict()
     for name, weight in mean.state_dict().items():  # these share memory with the network
         if weight.is_floating_point():
@@ -76,22 +76,22 @@ def blend_weights(first: N, last: N, share: float) -> N:
 
 
 def blend_with_published(network: LineNetwork, share: float = KEPT) -> LineNetwork:
-    """The mean of a trained network and a share of the published one that it started from.
+    """Averages a trained network with a fraction of the published one that it started from.
 
-    What the published network learned from real pictures is not lost to what generated ones are
-    like: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    Preserves what the published network learned from real pictures, in spite of fine-tuning on
+    generated ones: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
     """
     return blend_weights(published_network(), network, 1 - share)
 
 
 def read_snapshot(network: LineNetwork, path: Path) -> None:
-    """Takes the weights that ``write_snapshot`` wrote."""
+    """Loads the weights that ``write_snapshot`` wrote."""
     weights = load_file(path)
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
 
 
 def write_snapshot(network: nn.Module, path: Path) -> None:
-    """Writes the weights as float16, for use before a training has ended."""
+    """Writes the weights as float16, for use before the training has ended."""
     tensors = {
         name: tensor.detach().cpu().half().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
@@ -100,10 +100,10 @@ def write_snapshot(network: nn.Module, path: Path) -> None:
 
 
 def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
-    """The mean over lines of the CTC loss for each character, in float32; logits are [B, T, C].
+    """Returns the mean over lines of the CTC loss per character, in float32; logits are [B, T, C].
 
-    Padding counts as a part of the line: the network learns that it shows nothing. Lines with more
-    characters than steps do not count.
+    Padding is part of the line: the network learns that it is blank. Lines with more characters
+    than steps have no loss.
     """
     scores = torch.log_softmax(logits.float(), dim=2).transpose(0, 1)
     steps = torch.full((logits.shape[0],), logits.shape[1])
@@ -113,14 +113,13 @@ def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
 
 
 def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tensor:
-    """How far logits float[B, T, C] are from a teacher's on the lines that it reads right.
+    """Distils a teacher's logits float[B, T, C] on the lines that it reads correctly.
 
-    What a network learned before is kept by what it said: Z. Li and D. Hoiem, "Learning without
-    forgetting", ECCV 2016. Of each line the blank, the digits and its own characters are compared,
-    since its teacher knows marks and letters otherwise; it is right if the best path through these
-    classes is the text. Typeset lines do not count: generated ones are like real ones, and the
-    teacher confuses their marks and spaces. Gives the mean over all lines of the Kullback-Leibler
-    divergence for each character, in float32.
+    Z. Li and D. Hoiem, "Learning without forgetting", ECCV 2016. For each line, only the blank, the
+    digits and the line's own characters are compared, since the teacher's marks and letters differ;
+    the teacher is correct if the best path through these classes is the text. Typeset lines are
+    excluded: generated ones are like real ones, and the teacher confuses their marks and spaces.
+    Returns the mean over all lines of the Kullback-Leibler divergence per character, in float32.
     """
     known = [BLANK, *(CLASS_OF[digit] for digit in DIGITS)]
     closed = torch.ones(logits.shape[0], logits.shape[2], dtype=torch.bool, device=logits.device)
@@ -141,9 +140,9 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
 
 
 def line_score(network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
-    """``val_loss``, the mean CTC loss over one batch or more, and what ``line_scores`` gives.
+    """Returns ``val_loss``, the mean CTC loss over one or more batches, and ``line_scores``.
 
-    The network is left in evaluation mode.
+    Leaves the network in evaluation mode.
     """
     network.eval()
     read: list[tuple[str, str, str]] = []
@@ -159,16 +158,16 @@ def line_score(network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
 
 
 def _texts(batch: LineBatch) -> list[str]:
-    """The text of each line."""
+    """Returns the text of each line."""
     return ["".join(CHARACTERS[each] for each in codes if each) for codes in batch.targets.tolist()]
 
 
 class LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
-    """To recognise the characters of lines, and to forget nothing of what was known before.
+    """Recognition of the characters of lines, without forgetting what was learned before.
 
-    ``start`` is a trained network to go on from; without it the recipe says which, and nothing of
-    the published one is forgotten. Raises DataError where its weights cannot be fetched. At each
-    validation the averaged weights are written, as float16 in ``latest.safetensors``.
+    ``start`` is the trained network to fine-tune and to preserve; without it, the recipe names the
+    initial weights, and the published network is preserved. Raises DataError if its weights cannot
+    be downloaded. Each validation writes the averaged weights as ``latest.safetensors``, float16.
     """
 
     def __init__(
@@ -229,21 +228,21 @@ class LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
 
 
 def best_path(classes: Sequence[int]) -> str:
-    """The text of a path: repeated classes once, blanks never."""
+    """Returns the text of a CTC path: repeated classes collapsed, blanks removed."""
     return "".join(CHARACTERS[each] for each, _ in groupby(classes) if each != BLANK)
 
 
 def numeric(text: str) -> str:
-    """A text without all that is neither a digit nor a mark."""
+    """Returns the digits and marks of a text."""
     return "".join(char for char in text if char in _COUNTED)
 
 
 def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
-    """Scores of one line or more, by truth, what was read, and kind of each.
+    """Scores one or more lines, each given as (true text, text read, kind).
 
-    They are ``exact``, the share of lines that are right; ``errors``, wrong characters for each
-    true one; the same of digits and marks alone as ``numeric_exact`` and ``numeric_errors``; and
-    the share of right lines of each kind as ``exact/KIND``.
+    Returns ``exact``, the fraction of lines read correctly; ``errors``, edits per true character;
+    the same for digits and marks only as ``numeric_exact`` and ``numeric_errors``; and the fraction
+    of correct lines of each kind as ``exact/KIND``.
     """
     kinds: defaultdict[str, list[bool]] = defaultdict(list)
     for truth, read, kind in lines:
@@ -262,7 +261,7 @@ def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
 def line_makers(
     recipe: LineRecipe, training: Split, validation: Split
 ) -> tuple[LineMaker, LineMaker]:
-    """What draws lines to train and to validate with, with tiles of each; fetches fonts."""
+    """Returns generators of training and validation lines; downloads fonts if needed."""
     return (
         LineMaker(training, load_fonts("training", photos=True), recipe.seed),
         LineMaker(validation, load_fonts("validation", photos=True), VALIDATION_SEED),
@@ -272,9 +271,9 @@ def line_makers(
 def line_graph_of(
     network: LineNetwork, recipe: LineRecipe, validation_maker: LineMaker, folder: Path
 ) -> bytes:
-    """Writes a trained network as a snapshot and gives its graph, see ``blend_with_published``.
+    """Writes a trained network's snapshot, returns its graph, see ``blend_with_published``.
 
-    Graph and network are compared on lines of the validation.
+    Compares graph and network on validation lines.
     """
     write_snapshot(network, folder / SNAPSHOT)
     lines = [validation_maker.line(number).pixels for number in range(CHECKED)]
@@ -284,15 +283,15 @@ def line_graph_of(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Trains with MNIST and the free fonts, and writes weights and graph at the end."""
+    """Trains with MNIST and free fonts, then writes weights and graph."""
     parser = argparse.ArgumentParser(description="Train the line recogniser.")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     for name in _CHOSEN:
         default, words = getattr(LineRecipe, name), field_docs(LineRecipe)[name]
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=type(default), default=default, help=words)
-    parser.add_argument("--minutes", type=float, help="end in this time, with fewer steps")
-    parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    parser.add_argument("--minutes", type=float, help="time limit; skips steps to meet it")
+    parser.add_argument("--resume", action="store_true", help="resume a stopped run")
     chosen = parser.parse_args(arguments)
     recipe = LineRecipe(**{name: getattr(chosen, name) for name in _CHOSEN})
     makers = line_makers(recipe, *recipe.split(load_mnist().train))

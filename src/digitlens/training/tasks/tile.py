@@ -1,8 +1,8 @@
-"""Trains networks on tiles: classifiers, one or several whose answers are averaged; autoencoders.
+"""Trains networks on tiles: classifiers, alone or as an averaged ensemble, and autoencoders.
 
-The tiles are tensors in memory, augmented a whole epoch at a time; there is no per-sample loader.
-With noise an autoencoder is shown tiles that are spoiled and draws them clean: P. Vincent et al.,
-"Extracting and composing robust features with denoising autoencoders", ICML 2008.
+The tiles are tensors in memory, augmented one epoch at a time; there is no per-sample loader.
+With noise, an autoencoder learns to denoise its input: P. Vincent et al., "Extracting and composing
+robust features with denoising autoencoders", ICML 2008.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ from digitlens.training.tile_networks import (
     one_network,
 )
 
-NONE = CLASSES  # the label of a tile that shows no digit
-CHUNK = 1000  # validation tiles at once
-SAMPLE = 1000  # tiles to whiten with; their 144,000 patches tell 25 directions apart well enough
-FLAT = 0.2  # standard deviation of a patch, of normalised pixels, below which there is no ink in it
-FAINT = 1e-3  # variance, as a share of the largest, that is added so that no direction is blown up
-_POOL_SEED = 1  # of the tiles of no digit; a training with another seed sees them otherwise bent
+NONE = CLASSES  # the label of a tile without a digit
+CHUNK = 1000  # validation tiles per batch
+SAMPLE = 1000  # tiles for whitening; their 144,000 patches determine 25 directions well enough
+FLAT = 0.2  # standard deviation of normalised pixels below which a patch has no ink
+FAINT = 1e-3  # variance added in whitening, relative to the largest, against amplifying noise
+_POOL_SEED = 1  # of the negatives, the same in all trainings; only their augmentation varies
 
 TileNetwork = DigitNetwork | Ensemble
 
 
 class TileBatch(NamedTuple):
-    """What is shown in a step."""
+    """The tiles of a training step."""
 
     tiles: Tensor  # uint8[B, 28, 28]
-    targets: Tensor  # float[B, C]: what the network should say, rows sum to 1
+    targets: Tensor  # float[B, C]: target probabilities, rows sum to 1
 
 
 def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and callbacks)
@@ -78,12 +78,11 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
     on_step: OnStep | None = None,
     on_epoch: OnCheck | None = None,
 ) -> Trained[TileNetwork]:
-    """Trains what a recipe asks for: one network, or several from seeds of their own, averaged.
+    """Trains the classifier of a recipe: one network, or an ensemble with different seeds.
 
-    Validation tiles choose the epoch; without any the last is kept. Each model of an ensemble has a
-    folder of its own in the run's, ``member-1`` and so on, and is resumed from it; the run's
-    history is the mean of theirs. ``on_epoch`` is called with each row of the history. See
-    ``loop.fit``.
+    Validation tiles select the epoch; without them, the last is kept. Each model of an ensemble is
+    trained in, and resumed from, a subfolder ``member-1`` and so on; the run's history is the mean
+    of theirs. ``on_epoch`` is called with each row of the history. See ``loop.fit``.
     """
     alone = recipe.models == 1
     models: list[Trained[DigitNetwork]] = []
@@ -102,10 +101,10 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
 
 
 class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
-    """To say which digit a tile shows; or, from a start, to train a copy of a network further.
+    """Classification of tiles; with ``start``, fine-tuning of a copy of that network.
 
-    Then the recipe is of the same architecture, one model. ``anchor`` says how strongly weights are
-    drawn to those it started from, see ``anchor_weights``.
+    Then the recipe has the architecture of ``start`` and one model, and ``anchor`` sets how
+    strongly weights are pulled towards those of ``start``, see ``anchor_weights``.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         super().__init__(recipe, recipe.plan(len(self._data)), device)
 
     def seed(self, step: int) -> int | None:
-        """One for each epoch."""
+        """Returns one seed per epoch."""
         epoch, within = divmod(step, self.schedule.check_every)
         return None if within else epoch_seed(self.recipe.seed, epoch)
 
@@ -171,7 +170,7 @@ class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
 def _chosen(
     task: Task[Any, Any, Any], step: int, count: int, device: torch.device
 ) -> Iterator[tuple[int, Tensor]]:
-    """The epoch and the rows of each batch from a step on; each epoch has an order of its own."""
+    """Yields epoch and rows of each batch from a step on; each epoch has a different order."""
     first, done = divmod(step, task.schedule.check_every)
     for epoch in range(first, task.recipe.epochs):
         generator = torch.Generator().manual_seed(epoch_seed(task.recipe.seed, epoch) + 2)
@@ -182,7 +181,7 @@ def _chosen(
 
 
 def _held_out(split: Split) -> list[TileBatch]:
-    """Tiles and labels; empty if there are none."""
+    """Returns a split in batches; empty if the split is."""
     if not len(split):
         return []
     tiles = torch.from_numpy(split.tiles).split(CHUNK)
@@ -191,10 +190,10 @@ def _held_out(split: Split) -> list[TileBatch]:
 
 
 def _score(network: nn.Module, batches: Iterable[TileBatch], smoothing: float) -> Row:
-    """Cross-entropy and accuracy, in evaluation mode; nothing without batches.
+    """Returns cross-entropy and accuracy in evaluation mode; empty without batches.
 
-    The loss is the one that is trained, smoothing included: without it, a smoothed network looks
-    worse the longer it learns, for a temperature that export sets right, and stops at once.
+    The loss has the label smoothing of training: without it, a smoothed network would appear to get
+    worse, because of a temperature that the export corrects, and training would stop at once.
     """
     network.eval()
     with torch.inference_mode():
@@ -208,21 +207,21 @@ def _score(network: nn.Module, batches: Iterable[TileBatch], smoothing: float) -
 
 
 def new_network(recipe: Recipe) -> TileNetwork:
-    """What a recipe describes, a network or several averaged, with freshly drawn weights."""
+    """Returns the network or ensemble of a recipe with initial weights."""
     if recipe.models == recipe.tta_views == 1:
         return one_network(recipe)
     return Ensemble([one_network(recipe) for _ in range(recipe.models)], recipe.tta_views)
 
 
 def models_of(recipe: Recipe) -> list[Recipe]:
-    """The recipes of an ensemble's models: no two ensembles of one size share a seed."""
+    """Returns the recipes of an ensemble's models: ensembles of one size share no seeds."""
     first = recipe.seed * recipe.models
     seeds = range(first, first + recipe.models)
     return [dataclasses.replace(recipe, models=1, seed=seed) for seed in seeds]
 
 
 def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
-    """Adds the number of the model to what is told of its steps."""
+    """Wraps a callback to add the number of the model to each ``StepInfo``."""
     if on_step is None:
         return None
     return lambda info: on_step(dataclasses.replace(info, model=model, models=models))
@@ -234,7 +233,7 @@ def _averaged(
     if recipe.models == recipe.tta_views == 1:
         return cast(Trained[TileNetwork], models[0])
     ensemble = Ensemble([model.network for model in models], recipe.tta_views).eval()
-    means: list[Row] = []  # of each epoch, over the models that came so far
+    means: list[Row] = []  # of each epoch, over the models that reached it
     for rows in zip_longest(*(model.history for model in models)):
         come = [row for row in rows if row]
         means.append({key: fmean(row[key] for row in come) for key in come[0]})
@@ -249,30 +248,30 @@ def _averaged(
 
 
 class EpochData:
-    """Gives one epoch after the other."""
+    """The augmented tiles and targets of each epoch."""
 
     def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
-        """Raises ModelError without the teacher, DataError without fonts for tiles of no digit."""
+        """Raises ModelError if the teacher is missing, DataError if the negatives' fonts are."""
         self._recipe, self._device = recipe, device
         tiles, labels = torch.from_numpy(training.tiles), torch.from_numpy(training.labels).long()
         if recipe.negatives:
             more = _without_digit(round(recipe.negatives * len(tiles)), training.tiles)
             tiles = torch.cat([tiles, more])
             labels = torch.cat([labels, torch.full((len(more),), NONE)])
-        # uint8[N, 28, 28], before augmentation, and int64[N], 10 for tiles that show no digit.
+        # uint8[N, 28, 28], before augmentation, and int64[N], 10 for tiles without a digit.
         self.tiles, self.labels = tiles.to(device), labels.to(device)
         self._teacher = Classifier(recipe.teacher) if recipe.teacher else None
         self._drawn: tuple[int, Tensor, Tensor] | None = None
 
     def __len__(self) -> int:
-        """Tiles in an epoch."""
+        """Returns the number of tiles in an epoch."""
         return len(self.tiles)
 
     def epoch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Tiles uint8[N, 28, 28] and targets float[N, C] of an epoch, in the order of the data.
+        """Returns tiles uint8[N, 28, 28] and targets float[N, C] of an epoch, in the data's order.
 
-        The same number, from 0, gives the same tiles. Rows of targets sum to 1. The last
-        ``clean_epochs`` see no augmentation: Z. He et al., "Data augmentation revisited", 2019.
+        The same number, from 0, always has the same tiles. Rows of targets sum to 1. The last
+        ``clean_epochs`` are not augmented: Z. He et al., "Data augmentation revisited", 2019.
         """
         clean = number >= self._recipe.epochs - self._recipe.clean_epochs
         number = -1 if clean else number // self._recipe.repeat
@@ -291,7 +290,7 @@ class EpochData:
 
 
 def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
-    """A teacher's answers, softened; where it knows tiles of no digit, so does its student.
+    """Returns a teacher's softened probabilities, with a class for negatives if the recipe has one.
 
     G. Hinton et al., "Distilling the knowledge in a neural network", 2015.
     """
@@ -300,7 +299,7 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
     if recipe.negatives:
         if outputs.digit is None:
             raise ModelError(
-                f"the teacher {recipe.teacher} does not know tiles of no digit: name one that was "
+                f"the teacher {recipe.teacher} was trained without negatives: name a teacher "
                 "trained with them, or set negatives=0"
             )
         digit = torch.from_numpy(outputs.digit).unsqueeze(1)
@@ -309,7 +308,7 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
 
 
 def _without_digit(count: int, digits: Tiles) -> Tensor:
-    """Tiles of no digit, some of them digits that are spoiled."""
+    """Returns tiles without a digit, some of them spoiled digits."""
     from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV and fonts)
     from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
@@ -317,10 +316,10 @@ def _without_digit(count: int, digits: Tiles) -> Tensor:
 
 
 def mix_up(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Each tile blended with the one before it, in a proportion that all share, and so its target.
+    """Blends each tile and target with the previous one, in the same proportion for all.
 
-    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018. ``alpha`` is that of
-    the beta distribution; 0 blends nothing.
+    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018. ``alpha`` is the
+    parameter of the beta distribution; 0 blends nothing.
     """
     if not alpha:
         return tiles, targets
@@ -330,11 +329,10 @@ def mix_up(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor
 
 
 def whiten(network: DigitNetwork, tiles: Tiles) -> None:
-    """Gives the first convolution its filters, if it is one that is not trained.
+    """Computes the filters of the first convolution, if it is fixed.
 
-    Each is one of the strongest principal components of patches, scaled to unit variance, or its
-    negative, so that nothing is lost in the ReLU that follows. More filters than that stay as they
-    were drawn.
+    They are the strongest principal components of patches, scaled to unit variance, and their
+    negatives, so that the following ReLU loses nothing. Surplus filters keep their random weights.
 
     A. Coates and A. Ng, "Learning feature representations with k-means", 2012, for whitened
     patches; D. Page, "How to train your ResNet", part 8, 2019, for a fixed layer of them.
@@ -350,7 +348,7 @@ def whiten(network: DigitNetwork, tiles: Tiles) -> None:
 
 
 def _patches(network: DigitNetwork, tiles: Tiles, side: int) -> Tensor:
-    """What the convolution sees, where there is ink: float[P, side * side], normalised."""
+    """Returns the convolution's input patches that have ink: float[P, side * side], normalised."""
     pixels = ((torch.from_numpy(tiles).float() / 255 - MEAN) / SD).unsqueeze(1)
     inner = functional.pad(pixels, [-network.margin] * 4)
     patches = functional.unfold(inner, side, padding=side // 2, stride=2)
@@ -359,20 +357,20 @@ def _patches(network: DigitNetwork, tiles: Tiles, side: int) -> Tensor:
 
 
 def _components(patches: Tensor) -> Tensor:
-    """Directions in which patches vary, float[D, D], a row each, the strongest first."""
+    """Returns the principal components of patches, float[D, D], one per row, strongest first."""
     variances, directions = torch.linalg.eigh(patches.T @ patches / max(1, len(patches)))
     scale = (variances + FAINT * variances[-1] + torch.finfo(torch.float32).tiny).rsqrt()
     return (directions * scale).T.flip(0)
 
 
 class Batch(NamedTuple):
-    """What is shown in a step: tiles uint8[B, 28, 28]."""
+    """The tiles uint8[B, 28, 28] of a training step."""
 
     tiles: Tensor
 
 
 class AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
-    """To draw tiles again, whatever they are labelled."""
+    """Reconstruction of tiles, without labels."""
 
     def __init__(
         self,
@@ -414,7 +412,7 @@ class AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
 
 
 def pixel_loss(logits: Tensor, pixels: Tensor, loss: str) -> Tensor:
-    """How far logits are from pixels from 0 to 1, float[N, 28, 28] each: float[]."""
+    """Returns the loss float[] between logits and pixels 0 to 1, both float[N, 28, 28]."""
     if loss == "binary":
         return functional.binary_cross_entropy_with_logits(logits, pixels)
     return functional.mse_loss(torch.sigmoid(logits), pixels)
@@ -422,7 +420,7 @@ def pixel_loss(logits: Tensor, pixels: Tensor, loss: str) -> Tensor:
 
 @torch.no_grad()
 def autoencoder_score(network: Autoencoder, batches: Iterable[Batch], loss: str) -> Row:
-    """The loss of a recipe and the mean squared error of pixels from 0 to 1, in evaluation mode."""
+    """Returns the recipe's loss and the mean squared error of pixels 0 to 1, in evaluation mode."""
     network.eval()
     sums, count = torch.zeros(2, dtype=torch.float64), 0
     for (tiles,) in batches:
