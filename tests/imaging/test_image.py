@@ -236,7 +236,7 @@ def test_dtype_of_an_array_decides_its_scale(array, expected):
         (np.zeros((5, 5, 2), np.uint8), ValueError, r"found \[5, 5, 2\]"),
         (np.zeros((0, 5), np.uint8), ImageError, "no pixels"),
         (17, TypeError, "found int"),
-        (io.StringIO("text"), TypeError, "expected a binary file object, image gives str"),
+        (io.StringIO("text"), TypeError, "expected a binary file object, image returns str"),
     ],
 )
 def test_invalid_arrays_and_objects_are_refused(source, error, message):

@@ -180,7 +180,7 @@ def test_digit_detector_given_as_the_model_becomes_the_detector(models, monkeypa
 
 
 def test_two_digit_detectors_and_missing_models_are_refused(models):
-    with pytest.raises(ModelError, match=r"is a digit detector, and ./other is given as"):
+    with pytest.raises(ModelError, match=r"is a digit detector, and so is ./other"):
         bundle.open_roles(models / "pages-1", "./other")
     with pytest.raises(ModelError, match="no model"):
         bundle.open_roles(models / "none")

@@ -211,7 +211,7 @@ def test_logits_and_log_probabilities_go_through_a_softmax(bar_graph, save, draw
     [
         *((last, None, r"row that sums to .* pass --outputs logits")
           for last in ("Identity", "LogSoftmax", "Sigmoid")),
-        ("Softmax", "logits", "probabilities already: pass --outputs probabilities"),
+        ("Softmax", "logits", "already probabilities: pass --outputs probabilities"),
     ],
 )  # fmt: skip
 def test_error_for_scores_of_another_kind_names_the_option(
@@ -243,7 +243,7 @@ def test_empty_input_and_an_unambiguous_layout_are_accepted(bar_graph, save, dra
         (("N", 32, 32), r"\['N', 32, 32\]"),
         (("N", 3, 28, 28), r"\['N', 3, 28, 28\]"),
         ((28, 28), r"\[28, 28\]"),
-        (("N", "C", "H", "W"), "any of several: export it with fixed sizes"),
+        (("N", "C", "H", "W"), "fits several of these: export it with fixed sizes"),
     ],
 )
 def test_graph_whose_input_is_not_a_tile_is_refused(bar_graph, save, shape, message):

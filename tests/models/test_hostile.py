@@ -153,7 +153,7 @@ def test_deeply_nested_graphs_are_refused(tmp_path):
     for _ in range(2000):  # a graph with a node with an attribute with a graph ...
         for field in (6, 5, 1):
             graph = message(field, graph)
-    assert "too deep" in refused(tmp_path, message(7, graph))
+    assert "too deeply" in refused(tmp_path, message(7, graph))
 
 
 def test_graphs_with_names_that_are_not_utf_8_are_refused(tmp_path):

@@ -1,1 +1,1 @@
-"""Pictures as arrays: what is cut out of them and how it is framed."""
+"""Decoding pictures to arrays, and cropping and framing lines, digits and tables."""

@@ -1,6 +1,6 @@
-"""Pages of a file one at a time: all of a PDF or a TIFF, one of everything else.
+"""Decodes the pages of a file one at a time: all of a PDF or TIFF, one of any other format.
 
-Knows how many pages there are before the first is decoded, and holds none of them.
+Counts the pages before decoding the first, and keeps none in memory.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from digitlens.imaging.image import (
 )
 
 _SUBFILE_TYPE = 254  # the TIFF tag
-_REDUCED = 1  # its bit for a smaller copy of another page
+_REDUCED = 1  # its bit for a reduced-resolution copy of another page
 
 
 @dataclass(frozen=True)
 class Document:
     """An open file and its pages."""
 
-    name: str  # what it is called in errors
-    count: int  # how many pages it has, at least 1
+    name: str  # for errors
+    count: int  # number of pages, at least 1
     _load: Callable[[int, str], Page]
 
     def page(self, number: int) -> Page:
-        """Decodes one page, from 1; another can still be asked for when this one is damaged.
+        """Decodes one page, from 1; if it is damaged, others can still be decoded.
 
         Raises:
             ImageError: The page is damaged or too large.
@@ -53,23 +53,23 @@ class Document:
 
 @contextmanager
 def open_document(source: Source) -> Generator[Document]:
-    """Opens a file for as long as the block lasts; decodes no page yet.
+    """Opens a file within the block, without decoding any page.
 
-    Of formats that have but one page, no more than the first bytes are read: what is wrong with
-    such a picture is found when the page is asked for.
+    For formats with a single page, only the first bytes are read: errors in such a picture are
+    detected when the page is decoded.
 
-    Of a GIF and of an animated WebP, PNG or AVIF the first frame is the page, and of a HEIC with
-    several pictures the main one. Pages of a PDF are rendered, see ``photo.PDF_SIDE``. Smaller
-    copies of a page that a TIFF may hold are left out.
+    The page of a GIF and of an animated WebP, PNG or AVIF is the first frame, that of a HEIC with
+    several pictures the main one. Pages of a PDF are rendered, see ``photo.PDF_SIDE``.
+    Reduced-resolution copies of pages in a TIFF are skipped.
 
     Args:
         source: See ``load_image``.
 
     Raises:
-        ImageError: The file is missing, unreadable, empty, no picture or damaged, needs a
+        ImageError: The file is missing, unreadable, empty, damaged or not a picture, needs a
             password, or has more than ``photo.MAX_PAGES`` pages.
         MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
-        TypeError: ``source`` is of none of the types of ``load_image``.
+        TypeError: ``source`` has none of the types of ``load_image``.
     """
     if isinstance(source, np.ndarray | Image.Image):
         yield Document("image", 1, lambda _index, _name: load_image(source))
@@ -83,7 +83,7 @@ def open_document(source: Source) -> Generator[Document]:
 
 
 def page_name(name: str, number: int, count: int) -> str:
-    """What to call a page: like the file when it is its only one, else like ``scan.pdf#2``."""
+    """Returns a page's name: the file's if it is the only page, else for example ``scan.pdf#2``."""
     return name if count == 1 else f"{name}#{number}"
 
 
@@ -96,7 +96,7 @@ def _picture(file: PictureFile) -> Document:
 
 
 def _frames(image: Image.Image, name: str) -> list[int]:
-    """The frames of a TIFF that are pages; a damaged one counts, and what follows it is lost."""
+    """Returns the frames of a TIFF that are pages, up to and including the first damaged one."""
     frames = [0]
     for number in range(1, photo.MAX_PAGES + 1):
         try:

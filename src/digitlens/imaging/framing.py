@@ -1,6 +1,6 @@
-"""Cuts lines of text out of a page, straight and of one height; finds none.
+"""Crops lines of text from a page, straightened and of equal height; does not detect them.
 
-Coordinates are continuous: pixel i reaches from i to i + 1.
+Coordinates are continuous: pixel i spans i to i + 1.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 HEIGHT = 48  # pixels; of a line crop
-STEP = 8  # columns; widths of crops are multiples of it, as the recogniser halves three times
+STEP = 8  # columns; crop widths are multiples of it, as the recogniser halves them three times
 NARROWEST, WIDEST = 16, 1280  # columns of a crop
-GRAY = 127  # what a crop is padded with
-_REACH = 2  # pixels that bicubic interpolation looks at beyond a point
-_SPARE = 4 / 3  # heights of a crop that are left of a line that is reduced
-_LEVEL = 0.01  # pixels by which the corners of an upright quad differ at most
-_MOST = 16  # crops of one batch
-_COLUMNS = 4096  # of one batch, unless a single crop has more
+GRAY = 127  # gray level that pads crops
+_REACH = 2  # pixels; support of bicubic interpolation on each side of a point
+_SPARE = 4 / 3  # crop heights; minimum height of a line after it is reduced
+_LEVEL = 0.01  # pixels; maximum deviation of the corners of an upright quad
+_MOST = 16  # maximum number of crops in a batch
+_COLUMNS = 4096  # maximum columns of a batch, unless a single crop has more
 
 
 def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: float = 1.0) -> Pixels:
-    """Cuts out one line of text, straightened.
+    """Crops one line of text, straightened.
 
-    The line keeps its proportions, unless it would be wider than 1280 columns, to which it is
-    squeezed then. The columns that are missing to a multiple of 8, or to 16, are gray, at the
-    right. Beyond the edges of the page, its outermost pixels go on.
+    The line keeps its proportions, unless it would be wider than 1280 columns: then it is squeezed
+    to 1280. It is padded with gray on the right to a multiple of 8 columns, at least 16. Beyond the
+    page, edge pixels are repeated.
 
     Args:
-        page: uint8[H, W] or uint8[H, W, 3]; only what is near the line is looked at.
+        page: uint8[H, W] or uint8[H, W, 3]; only the surroundings of the line are used.
         quad: float32[4, 2]; x, y in pixels, top-left, top-right, bottom-right, bottom-left.
         height: Rows of the crop.
-        stretch: How many times as wide the line is shown as by its proportions.
+        stretch: Factor by which the line is widened, relative to its proportions.
 
     Returns:
         uint8[height, W, 3]; W is a multiple of 8 from 16 to 1280.
@@ -55,11 +55,11 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: floa
 
 
 def batch_lines(crops: Sequence[Pixels]) -> list[tuple[list[int], Pixels]]:
-    """Puts crops of like widths, uint8[H, W, 3] of one height, together, the widest first.
+    """Batches crops uint8[H, W, 3] of one height by similar width, the widest first.
 
     Returns:
-        For each batch the indices of its crops and uint8[N, H, W, 3], padded with gray at the
-        right; no crop is padded by more than a fifth of the width and 16 columns.
+        For each batch, the indices of its crops and uint8[N, H, W, 3], padded with gray on the
+        right; no crop is padded by more than a fifth of the width plus 16 columns.
     """
     widths = [crop.shape[1] for crop in crops]
     groups: list[list[int]] = []
@@ -85,16 +85,16 @@ def _stacked(crops: list[Pixels]) -> Pixels:
 
 
 def _sides(corners: Doubles) -> tuple[float, float]:
-    """Mean lengths of the upper and lower, and of the left and right side, at least a pixel."""
+    """Returns the mean lengths of top and bottom, and of left and right side, at least 1."""
     sides = (corners[[1, 2, 3, 0]] - corners).tolist()
     lengths = [sqrt(x * x + y * y) for x, y in sides]
     return max(1.0, (lengths[0] + lengths[2]) / 2), max(1.0, (lengths[1] + lengths[3]) / 2)
 
 
 def _surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]:
-    """The part of a page round a quad, and the quad on it; edge pixels go on beyond the page."""
+    """Returns the part of a page around a quad, and the quad in it; repeats edge pixels."""
     limits = np.array(page.shape[1::-1])
-    # At least one pixel of the page is among them, however far off the quad is.
+    # Contains at least one pixel of the page, however far outside the quad is.
     low = np.minimum(np.floor(corners.min(axis=0)).astype(int) - _REACH, limits - 1)
     high = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + _REACH, 1)
     first, last = np.maximum(low, 0), np.minimum(high, limits)
@@ -107,12 +107,12 @@ def _surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]:
 
 
 def _straightened(image: Image.Image, corners: Doubles, size: tuple[int, int]) -> Pixels:
-    """Maps a quad to a rectangle of a size: columns, rows.
+    """Maps a quad to a rectangle with ``size`` columns and rows.
 
-    A quad that is much larger than the crop is first reduced by a whole number, to one that is
-    still a third larger. Cubic interpolation of an upright one widens with the scale, thus
-    averages; a tilted one is straightened at its own size first. For lines of 50 to 200 pixels,
-    that brings the error against averages of 64 points a pixel from 7..10 gray levels to 2..5.
+    A quad much larger than the crop is first reduced by an integer factor, to at least 4/3 of the
+    crop's height. For an upright quad, cubic interpolation widens with the scale and thus averages;
+    a tilted one is first straightened at its own size. For lines of 50 to 200 pixels, this reduces
+    the error against averages of 64 points per pixel from 7..10 gray levels to 2..5.
     """
     across, down = _sides(corners)
     shrink = max(1, int(down / (_SPARE * size[1])))
@@ -130,7 +130,7 @@ def _straightened(image: Image.Image, corners: Doubles, size: tuple[int, int]) -
 
 
 def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, list[float]]:
-    """What Pillow needs to find each point of a rectangle on the quad."""
+    """Returns Pillow's transform from points of a rectangle to points of the quad."""
     columns, rows = size
     right, down = (corners[1] - corners[0]) / columns, (corners[3] - corners[0]) / rows
     if np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max() < 2 * _LEVEL:
@@ -140,14 +140,14 @@ def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, 
 
 
 def perspective(corners: Doubles, size: tuple[int, int]) -> Doubles:
-    """The homography that finds each point of a rectangle on a quad, as Pillow takes it.
+    """Returns the homography from points of a rectangle to points of a quad, in Pillow's form.
 
-    Corners float64[4, 2] are x, y of the quad, clockwise from its top left; size is columns and
-    rows of the rectangle. Gives float64[8]: a to h of x = (a u + b v + c) / (g u + h v + 1) and
-    y = (d u + e v + f) / (same).
+    Corners float64[4, 2] are x, y of the quad, clockwise from the top left; size is columns and
+    rows of the rectangle. Returns float64[8]: a to h of x = (a u + b v + c) / (g u + h v + 1) and
+    y = (d u + e v + f) / (g u + h v + 1).
     """
     columns, rows = size
-    # Eight equations: x (g u + h v + 1) = a u + b v + c, and y alike.
+    # Eight equations: x (g u + h v + 1) = a u + b v + c, and likewise for y.
     target = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float64)
     matrix = np.zeros((8, 8))
     matrix[::2, :2] = matrix[1::2, 3:5] = target

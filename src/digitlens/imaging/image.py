@@ -1,9 +1,9 @@
-"""Decodes anything a person may call a picture into a page, safely, and resizes arrays.
+"""Decodes pictures of all kinds into pages, safely, and resizes arrays.
 
-Knows formats, what a file is that is no picture, size limits, orientation, transparency and depth,
-but no digits. Cameras and scanners store 10, 12 or 14 bits in samples of 16, and most files do not
-say so: this is the one place where a scale is taken from the values, since divided by 65535 such
-pictures are black.
+Handles formats, size limits, orientation, transparency and bit depth, and names files that are not
+pictures; knows no digits. Cameras and scanners store 10, 12 or 14 bits in 16-bit samples, and most
+files do not declare it: this is the only place where a scale is inferred from the values, since
+such pictures divided by 65535 would be black.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Page: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
 MAX_PIXELS = 100_000_000
-MAX_BYTES = 600_000_000  # that decoding takes; a file of 12 kB can ask for a hundred million pixels
+MAX_BYTES = 600_000_000  # for decoding; a file of 12 kB can claim a hundred million pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-# How files of each format start. Pillow is told which one it is, and its plug-in is imported: asked
-# for one that it has not imported yet, it imports all forty.
+# Signature, format and plug-in. Naming the format and importing its plug-in keeps Pillow from
+# importing all forty of them.
 _SIGNATURES = (
     (b"\x89PNG", "PNG", "PIL.PngImagePlugin"),
     (b"\xff\xd8\xff", "JPEG", "PIL.JpegImagePlugin"),
@@ -45,12 +45,12 @@ _SIGNATURES = (
     (b"II*\0", "TIFF", "PIL.TiffImagePlugin"),
     (b"MM\0*", "TIFF", "PIL.TiffImagePlugin"),
 )
-# The usual ones are opened by their plug-in itself: ``Image.open`` imports four others first, 6 ms.
+# Common formats are opened by the plug-in itself: ``Image.open`` first imports four others, 6 ms.
 _ALONE = (("PNG",), ("JPEG",))
 _UNIDENTIFIED = (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error)
 _EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, HEIC or PDF"
-_START = 512  # bytes that tell what a file is
-# Files that people take for pictures and that nothing here reads.
+_START = 512  # bytes that identify a file
+# Files that are often mistaken for pictures and not supported.
 _NEIGHBOURS = (
     (b"<svg", "an SVG drawing: export it as PNG"),
     (b"<?xml", "an XML or SVG file: export it as PNG"),
@@ -60,14 +60,14 @@ _NEIGHBOURS = (
     (b"<!doctype", "a web page, not a picture"),
 )
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
-_DECODERS = {"WEBP": 9, "AVIF": 9, "HEIF": 1}  # bytes a pixel that theirs take, measured
-_BAND = 2**18  # pixels that are copied at a time: 64 rows of 12 megapixels stay in the cache
-# Transparency is laid on black where half transparent or clearer pixels make up a quarter of the
-# picture (the corners around a round photo are 21 %) and what is left of it is bright: white
-# strokes vanish on white. Yellow has luminance 226, orange 173; green (150) and gray show on white.
+_DECODERS = {"WEBP": 9, "AVIF": 9, "HEIF": 1}  # bytes per pixel used by the decoder, measured
+_BAND = 2**18  # pixels copied at once: 64 rows of 12 megapixels stay in the cache
+# Transparency is composited on black if at least a quarter of the pixels are half or more
+# transparent (the corners around a round photo are 21 %) and the rest is bright: white strokes
+# vanish on white. Yellow has luminance 226, orange 173; green (150) and gray show on white.
 _CLEAR = 128  # alpha
 _MUCH = 0.25  # of the pixels
-_BRIGHT = 160  # mean luminance, each pixel counting as much as it is opaque
+_BRIGHT = 160  # mean luminance, weighted by opacity
 _WHITE, _BLACK = 255, 0
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
@@ -79,9 +79,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_FROM_END, _AS_COLUMNS = {3, 4, 6, 7}, {5, 6, 7, 8}  # where the stored rows are when it is upright
+_FROM_END, _AS_COLUMNS = {3, 4, 6, 7}, {5, 6, 7, 8}  # stored rows are reversed; are columns
 _WHOLE = 16  # bits
-_USUAL = (8, 10, 12, 14, _WHOLE)  # depths that devices have
+_USUAL = (8, 10, 12, 14, _WHOLE)  # bit depths of devices
 _BITS, _LARGEST = 258, (281, 341)  # TIFF tags: BitsPerSample, and (S)MaxSampleValue
 _FIRST = 8  # byte of a PNG at which its chunks begin
 
@@ -89,28 +89,28 @@ _FIRST = 8  # byte of a PNG at which its chunks begin
 def load_image(source: Source, *, copy: bool = True) -> Page:
     """Decodes a picture: upright, without transparency, first frame or page only.
 
-    Transparent parts become white; black where large parts are transparent and what is drawn is
-    bright, which white would swallow. Gray of 16 bits in a file or Pillow image is scaled by the
+    Transparent parts become white; if large parts are transparent and the drawing is bright, and
+    would vanish on white, they become black. 16-bit gray in a file or Pillow image is scaled by the
     bits that it uses. HEIC photos and PDFs need the extra ``photo``; a page of a PDF is rendered,
     see ``photo.PDF_SIDE``.
 
     Args:
         source: A path, the bytes of a file, a binary file object, a Pillow image, or an array.
-            An array is [H, W] gray, [H, W, 3] RGB or [H, W, 4] RGBA, and its dtype alone decides
-            the scale: uint8 is 0..255, uint16 is 0..65535, bool is black and white, and floats
-            are 0..1.
-        copy: Whether an array is copied also where it is a page already. If not, the page may share
-            its memory: change neither then.
+            An array is [H, W] gray, [H, W, 3] RGB or [H, W, 4] RGBA, and its dtype alone
+            determines the scale: uint8 is 0..255, uint16 is 0..65535, bool is black and white, and
+            floats are 0..1.
+        copy: Whether to copy an array that is already a page. If not, the page may share its
+            memory: change neither.
 
     Returns:
         uint8[H, W] for a gray picture, uint8[H, W, 3] for one in colour.
 
     Raises:
-        ImageError: The file is missing, unreadable, empty, no picture, damaged, or has more than
-            ``MAX_PIXELS`` pixels, which is checked before pixels are decoded.
+        ImageError: The file is missing, unreadable, empty, damaged, not a picture, or has more than
+            ``MAX_PIXELS`` pixels, which is checked before decoding.
         MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
-        TypeError: ``source`` is of none of these types, or the array of none of these dtypes.
-        ValueError: The array has none of these shapes, or floats outside 0..1.
+        TypeError: The type of ``source``, or the dtype of the array, is not listed above.
+        ValueError: The shape of the array is not listed above, or it has floats outside 0..1.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, copy=copy)
@@ -124,9 +124,9 @@ def load_image(source: Source, *, copy: bool = True) -> Page:
 
 
 def decode(image: Image.Image, name: str) -> Page:
-    """Decodes a Pillow image at the frame that is wanted, see ``load_image``; errors say the name.
+    """Decodes the current frame of a Pillow image, see ``load_image``; ``name`` is for errors.
 
-    Raises ImageError where it is damaged, or has no or more than ``MAX_PIXELS`` pixels.
+    Raises ImageError if it is damaged, has no pixels, or more than ``MAX_PIXELS``.
     """
     with quiet():
         return _decode(image, name)
@@ -135,7 +135,7 @@ def decode(image: Image.Image, name: str) -> Page:
 def resize(
     plane: npt.NDArray[np.floating[Any]], width: int, height: int
 ) -> npt.NDArray[np.float32]:
-    """One plane float32[H, W] as float32[height, width]: area average or, to grow, bilinear."""
+    """Resizes a plane to float32[height, width]: area average, or bilinear if it is enlarged."""
     if plane.shape == (height, width):
         return plane
     shrinks = height * width < plane.size
@@ -145,7 +145,7 @@ def resize(
 
 
 def shrink(page: Page, longest: int) -> Page:
-    """A page scaled down by area averaging so that no side is longer than ``longest`` pixels."""
+    """Scales a page down by area averaging so that no side is longer than ``longest`` pixels."""
     height, width = page.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
@@ -158,8 +158,8 @@ def shrink(page: Page, longest: int) -> Page:
 class PictureFile:
     """A file that is open for reading."""
 
-    stream: BinaryIO  # can seek, and stands at its start
-    name: str  # what to call it in errors
+    stream: BinaryIO  # seekable, at its start
+    name: str  # for errors
     start: bytes  # its first bytes, at least one
 
 
@@ -169,7 +169,7 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Generator[Pi
 
     Raises:
         ImageError: The file is missing, unreadable or empty.
-        TypeError: ``source`` is of none of these types.
+        TypeError: ``source`` has another type.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         yield _picture_file(io.BytesIO(source), "image")
@@ -186,9 +186,9 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Generator[Pi
 
 
 def has_one_page(start: bytes) -> bool:
-    """Whether a file that starts like this is of a format without pages, as all but TIFF and PDF.
+    """Returns whether a file with these first bytes has a single page, unlike TIFF and PDF.
 
-    Says no where the start does not tell: the picture has to be opened then.
+    Returns False if the format is unknown: the picture has to be opened then.
     """
     if photo.is_heic(start) or photo.is_avif(start):
         return True
@@ -199,7 +199,7 @@ def open_picture(file: PictureFile) -> Image.Image:
     """Opens a picture without decoding its pixels.
 
     Raises:
-        ImageError: It is no picture or damaged.
+        ImageError: The file is damaged or not a picture.
         MissingExtraError: A HEIC photo, and the extra ``photo`` is not installed.
     """
     with quiet():
@@ -209,12 +209,12 @@ def open_picture(file: PictureFile) -> Image.Image:
 
 
 def too_large(size: str) -> str:
-    """The end of an error about a picture of more than ``MAX_PIXELS`` pixels."""
+    """Returns the end of an error about a picture of more than ``MAX_PIXELS`` pixels."""
     return f"claims {size} pixels, at most {MAX_PIXELS:,} are decoded: make it smaller"
 
 
 def damaged(error: Exception) -> str:
-    """The end of an error about a file that a decoder gave up on."""
+    """Returns the end of an error about a file that cannot be decoded."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return f"is damaged or cut off ({reason}): save or copy it again"
 
@@ -226,9 +226,9 @@ _quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Keeps Pillow from warning and logging within the block, in any number of threads."""
-    # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone leaves
-    # warnings switched off for good when two threads leave it in the order they came in.
+    """Suppresses Pillow's warnings and logging within the block, in any number of threads."""
+    # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone would
+    # disable warnings permanently if two threads leave it in the order in which they entered.
     logging.getLogger("PIL").addHandler(_silent)
     with _quiet_lock:
         if _quiet_state["depth"] == 0:
@@ -273,7 +273,7 @@ def _picture_file(stream: BinaryIO, name: str) -> PictureFile:
 
 def _content(content: object, name: str) -> bytes:
     if not isinstance(content, bytes):
-        raise TypeError(f"expected a binary file object, {name} gives {type(content).__name__}")
+        raise TypeError(f"expected a binary file object, {name} returns {type(content).__name__}")
     return content
 
 
@@ -303,7 +303,7 @@ def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
 
 
 def _formats(start: bytes) -> tuple[str, ...]:
-    """The format of a file that starts like this; all that are allowed where that does not tell."""
+    """Returns the format of a file with these first bytes; all allowed formats if unknown."""
     for signature, name, plugin in _SIGNATURES:
         if start.startswith(signature):
             import_module(plugin)
@@ -313,7 +313,7 @@ def _formats(start: bytes) -> tuple[str, ...]:
 
 def _what_it_is(start: bytes) -> str:
     if start.startswith((b"II*\0", b"MM\0*")):
-        return "is a damaged TIFF, or one of a kind that is not read: save it as PNG"
+        return "is a damaged or unsupported TIFF: save it as PNG"
     head = start.lower()
     found = next((what for mark, what in _NEIGHBOURS if mark.lower() in head), None)
     return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
@@ -326,13 +326,13 @@ def _decode(image: Image.Image, name: str) -> Page:
     if (needed := image.width * image.height * _bytes_a_pixel(image)) > MAX_BYTES:
         raise ImageError(
             f"{name}: claims {size} pixels, which take {needed / 1e6:.0f} MB to decode, at most "
-            f"{MAX_BYTES / 1e6:.0f} MB are spent on one: make it smaller"
+            f"{MAX_BYTES / 1e6:.0f} MB are allowed: make it smaller"
         )
     try:
         bits = _said_bits(image) if image.mode.startswith("I") else None
         image.load()
         orientation = 1
-        with suppress(Exception):  # damaged EXIF says nothing about the pixels, which are fine
+        with suppress(Exception):  # the pixels are usable even if EXIF is damaged
             orientation = int(image.getexif().get(_ORIENTATION, 1))
         if getattr(image, "second", None) is not None:
             image = _separated(image, bits)
@@ -345,7 +345,7 @@ def _decode(image: Image.Image, name: str) -> Page:
 
 
 def _separated(tiff: Any, said: int | None) -> Image.Image:
-    """A loaded ``TiffFile`` with two samples a pixel: in mode L, or with transparency LA or La."""
+    """Converts a loaded ``TiffFile`` with two samples per pixel to mode L, LA or La."""
     both = np.asarray(tiff).astype(np.uint32)
     low, high = both & ((1 << tiff.bits) - 1), both >> tiff.bits
     gray, second = (high, low) if tiff.gray_is_high else (low, high)
@@ -373,11 +373,11 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _bytes_a_pixel(image: Image.Image) -> int:
-    """What decoding takes at its peak: Pillow's copies, the decoder's own, and the page."""
+    """Returns the peak memory of decoding: Pillow's copies, the decoder's buffers, the page."""
     stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode in _MODES_16 else 4)
     page = 1 if image.mode in ("1", "L", "LA", "La", *_MODES_16) else 3
     own = _DECODERS.get(image.format or "", 0)
-    if "progressive" in image.info:  # of a JPEG: all coefficients are kept
+    if "progressive" in image.info:  # a JPEG whose coefficients are all kept in memory
         own = 2 * len(image.getbands())
     elif stored == 2 or image.mode in "IF":
         own = 3 if stored == 2 else 12
@@ -385,15 +385,15 @@ def _bytes_a_pixel(image: Image.Image) -> int:
 
 
 def _pixels(image: Image.Image, mode: str, orientation: int, paper: int | None = None) -> Page:
-    """The upright pixels of an image in mode L or RGB; transparency is laid on a gray level.
+    """Returns upright pixels in mode L or RGB, composited on the gray level ``paper`` if given.
 
-    A band at a time: ``np.array`` of all of it holds three copies at once, and takes 125 ms for 12
-    megapixels instead of 30.
+    Works on one band of rows at a time: ``np.array`` of the whole image holds three copies at once,
+    and takes 125 ms for 12 megapixels instead of 30.
     """
     columns, height = orientation in _AS_COLUMNS, image.height
     size = (image.width, height) if columns else (height, image.width)
     page = np.empty((*size, 3)[: 2 + (mode == "RGB")], np.uint8)
-    rows = page.swapaxes(0, 1) if columns else page  # where the stored rows go
+    rows = page.swapaxes(0, 1) if columns else page  # indexed by stored rows
     top = 0
     for band in _bands(image):
         shown = band
@@ -421,7 +421,7 @@ def _flatten(image: Image.Image, orientation: int = 1) -> Page:
         alphas += band.getchannel("A").histogram()
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if image.mode in ("LA", "RGBA") and alphas[-1] == image.width * image.height:
-        return _pixels(image, mode, orientation)  # nothing shines through
+        return _pixels(image, mode, orientation)  # fully opaque
     return _pixels(image, mode, orientation, _paper_below(image, alphas))
 
 
@@ -430,10 +430,10 @@ def _with_alpha(image: Image.Image) -> Image.Image:
 
 
 def _paper_below(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
-    """The gray level on which what an image shows stands out, by its alphas' counts: 255 or 0."""
+    """Returns the background on which an image is visible, 255 or 0, given its alpha histogram."""
     if alphas[:_CLEAR].sum() < _MUCH * image.width * image.height:
         return _WHITE
-    light = 0  # luminance times alpha; exact, as it is far below 2 to the 53rd
+    light = 0  # luminance times alpha; exact, as it is far below 2**53
     for band in map(_with_alpha, _bands(image)):
         planes = (band.convert("L"), band.getchannel("A"))
         luminance, alpha = (np.asarray(plane, np.float64).ravel() for plane in planes)
@@ -475,11 +475,11 @@ def _to_uint8(array: npt.NDArray[Any]) -> Page:
 
 
 def _said_bits(image: Any) -> int | None:
-    """How many bits of a sample its file says that it uses; None where it does not say.
+    """Returns the significant bits of samples as declared by the file; None if undeclared.
 
-    That is said by ``sBIT`` of a PNG and by ``BitsPerSample`` or ``MaxSampleValue`` of a TIFF. Of a
-    PPM, Pillow has scaled the samples to 16 bits already. The pixels of the image were not loaded
-    yet: afterwards its file is closed.
+    PNG declares them by ``sBIT``, TIFF by ``BitsPerSample`` or ``MaxSampleValue``; for PPM, Pillow
+    has already scaled the samples to 16 bits. Must be called before the pixels are loaded, which
+    closes the file.
     """
     if image.format == "PPM":
         return _WHOLE
@@ -493,14 +493,14 @@ def _said_bits(image: Any) -> int | None:
 def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
     """Scales gray int[H, W], 0..65535, so that the largest value of its depth becomes 255.
 
-    The depth is the one that the file says, unless there are larger values: a PNG of 12 bits may
-    have been scaled to 16, as it should. Where nothing is said, it is the least usual one that
-    holds all values. A dark picture of 16 bits that uses no more than 14 of them becomes brighter,
-    which does no harm: what counts is the contrast. Raises ValueError for other values.
+    The depth is that declared by the file, unless there are larger values: a PNG of 12 bits may
+    have been scaled to 16, as it should. If undeclared, it is the smallest usual depth that holds
+    all values. A dark 16-bit picture that uses at most 14 bits becomes brighter, which is harmless:
+    only contrast matters. Raises ValueError for other values.
     """
     least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
     if least < 0 or most >= 1 << _WHOLE:
-        raise ValueError("32-bit whole numbers have no known scale; save it with 8 or 16 bits")
+        raise ValueError("32-bit integers have no known scale; save it with 8 or 16 bits")
     bits = _bits_of(most) if said is None else said
     full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
     page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND // max(1, samples.shape[1]))
@@ -515,7 +515,7 @@ def _bits_of(most: int) -> int:
 
 
 def _significant_bits(file: Any) -> int | None:
-    """What the chunk sBIT says, which Pillow passes over; the file stands where it stood."""
+    """Reads the chunk sBIT, which Pillow ignores; restores the position in the file."""
     if file is None:
         return None
     stood, place, name, head = file.tell(), _FIRST, b"", b""
@@ -539,5 +539,5 @@ def _tagged_bits(tags: Any) -> int | None:
 
 
 def _numbers(value: Any) -> list[int]:
-    """The whole numbers of a tag, which may be one, several, or anything at all."""
+    """Returns the integers in the value of a tag, which may be of any type."""
     return [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int)]

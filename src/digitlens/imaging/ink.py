@@ -1,4 +1,4 @@
-"""Takes the ink of digits out of a page, given their boxes, and frames it as tiles."""
+"""Extracts the ink of digits from a page, given their boxes, and frames it as tiles."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from digitlens.imaging.image import Page, shrink
 from digitlens.imaging.quantile import median, quantile
 from digitlens.imaging.tiles import to_tiles
 
-_MARGIN = 0.12  # of the longer side: paper seen around the box
-_LONGEST = 64  # pixels; more than twice what a tile shows of it
-_ENOUGH = 512  # pixels of the rim to know the paper by
+_MARGIN = 0.12  # of the longer side: rim of paper around the box
+_LONGEST = 64  # pixels; longest side of the ink, more than twice the tile's resolution
+_ENOUGH = 512  # pixels of the rim used to estimate the paper
 _FAINT = 0.25  # of full ink: less is paper
-_FOREIGN = 0.5  # share of a stroke's pixels outside the box: more, and it is a neighbour's
+_FOREIGN = 0.5  # fraction of a stroke outside the box above which it belongs to a neighbour
 
 Ink = npt.NDArray[np.uint8]
 _Plane = npt.NDArray[np.float32]
 
 
 def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
-    """The ink of what stands in a box, bright on dark.
+    """Returns the ink in a box, bright on dark.
 
     Args:
         page: uint8[H, W] or uint8[H, W, 3].
-        box: float[4]; x0, y0, x1, y1 in page pixels; may reach over the page's edge.
+        box: float[4]; x0, y0, x1, y1 in page pixels; may extend beyond the page.
 
     Returns:
-        uint8[h, w] at no more than 64 pixels a side, 0 where there is paper; all 0 when nothing
-        in the box differs from what is around it.
+        uint8[h, w] with at most 64 pixels per side, 0 where there is paper; all 0 if nothing in the
+        box differs from its surroundings.
     """
     crop, inner = _cropped(page, box)
     planes = np.moveaxis(np.atleast_3d(crop), 2, 0).astype(np.float32, "C")
@@ -51,7 +51,7 @@ def _cropped(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArr
     right = min(width, max(left + 1, int(np.ceil(x1 + margin))))
     bottom = min(height, max(top + 1, int(np.ceil(y1 + margin))))
     left, top = min(left, right - 1), min(top, bottom - 1)
-    # Two pixels for each that is wanted are enough to average, and quick to fetch.
+    # Two source pixels per output pixel are enough for averaging, and fast to read.
     step = max(1, max(bottom - top, right - left) // (2 * _LONGEST))
     crop = shrink(np.ascontiguousarray(page[top:bottom:step, left:right:step]), _LONGEST)
     scale_x, scale_y = crop.shape[1] / (right - left), crop.shape[0] / (bottom - top)
@@ -62,9 +62,9 @@ def _cropped(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArr
 
 
 def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
-    """The paper's colour, from the rim around the box, as a plane that may slope.
+    """Fits the paper's colour in the rim around the box as a plane with a slope.
 
-    Neighbours' strokes in the rim do not count: what is far from its median is left out.
+    Pixels far from the rim's median, such as neighbours' strokes, are left out.
     """
     outside = np.flatnonzero(~inner)
     if len(outside) <= 16:
@@ -88,7 +88,7 @@ def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
 
 
 def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
-    """One plane from three: along the direction in which the box differs most from its paper."""
+    """Projects the planes on the colour direction in which the box differs most from its paper."""
     inside = contrast[:, inner]
     if not inside.size:
         return np.zeros(inner.shape, np.float32)
@@ -100,10 +100,10 @@ def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
 
 
 def _full(strength: _Plane) -> float:
-    """What counts as full ink, of float32[N] in a box."""
+    """Returns the level of full ink for the pixels float32[N] of a box."""
     if not strength.size:
         return 0.0
-    # A thin pen covers less than 7 % of a large box: what is paper to 93 % is not all of it.
+    # A thin pen covers less than 7 % of a large box, so the 93 % quantile may still be paper.
     usual, strongest = (quantile(strength, np.float64(share)) for share in (0.93, 0.995))
     return float(max(usual, 0.6 * strongest))
 
@@ -136,8 +136,8 @@ class Components:
 def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
     """Finds the 8-connected parts of a mask bool[H, W] by joining its horizontal runs.
 
-    Runs are joined row by row as in the two-pass algorithm of Rosenfeld and Pfaltz (1966); the
-    union-find works on all runs at once, which makes it a few dozen array operations a page.
+    Runs are joined row by row as in the two-pass algorithm of Rosenfeld and Pfaltz (1966);
+    union-find over all runs at once needs only a few dozen array operations per page.
     """
     starts, ends = runs(mask)
     width = mask.shape[1] + 1
@@ -149,7 +149,7 @@ def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
 
 
 def encloses(mask: npt.NDArray[np.bool_]) -> bool:
-    """Whether the largest part of bool[H, W] has another one inside its box, as a ring may."""
+    """Returns whether the box of the largest part of a mask bool[H, W] contains another part."""
     parts = connected_components(mask)
     if not len(parts.areas):
         return False
@@ -160,23 +160,23 @@ def encloses(mask: npt.NDArray[np.bool_]) -> bool:
 
 
 def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Where the horizontal runs of a mask bool[H, W] start and end, row by row.
+    """Returns the starts and ends of the horizontal runs of a mask bool[H, W], row by row.
 
-    Two int[R]: first pixel and the one after the last, counted along rows of W + 1 pixels, of which
-    the last one is empty and keeps runs from going round the edge.
+    Both are int[R]: the first pixel and the one after the last, counted along rows of W + 1 pixels,
+    whose empty last pixel prevents runs from continuing in the next row.
     """
     height, width = mask.shape
     flat = np.zeros(1 + height * (width + 1), np.bool_)
     flat[1:].reshape(height, width + 1)[:, :-1] = mask
-    steps = np.flatnonzero(flat[1:] != flat[:-1])  # the last pixel is empty: each run has an end
+    steps = np.flatnonzero(flat[1:] != flat[:-1])  # as the last pixel is empty, each run ends
     return steps[::2], steps[1::2]
 
 
 def join(count: int, first: Ints, second: Ints) -> Ints:
-    """Groups things of which pairs are known to belong together: union-find on all pairs at once.
+    """Groups items given pairs that belong together: union-find over all pairs at once.
 
-    Pairs are int[P] and int[P], 0..count-1. Gives int[count]: the group of each, numbered from 0 in
-    the order of their first members.
+    Pairs are int[P] and int[P], 0..count-1. Returns int[count]: the group of each item, numbered
+    from 0 in the order of their first members.
     """
     parent = np.arange(count)
     while True:
@@ -188,7 +188,7 @@ def join(count: int, first: Ints, second: Ints) -> Ints:
         np.minimum.at(parent, roots_second, lower)
         while not (parent == (shorter := parent[parent])).all():
             parent = shorter
-    roots = parent == np.arange(count)  # each the first of its group
+    roots = parent == np.arange(count)  # the first item of each group
     return (np.cumsum(roots) - 1)[parent].astype(np.intp, copy=False)
 
 
@@ -218,5 +218,5 @@ Floats = npt.NDArray[np.float32]
 
 
 def tiles_of(page: Page, boxes: Floats) -> Tiles:
-    """uint8[N, 28, 28]: what stands in boxes, float32[N, 4], framed for the classifier."""
+    """Frames the contents of boxes float32[N, 4] for the classifier; returns uint8[N, 28, 28]."""
     return to_tiles([ink_in(page, box) for box in boxes])

@@ -1,6 +1,6 @@
-"""Opens what Pillow alone does not: PDF and HEIC, with the packages of the extra ``photo``.
+"""Opens PDF and HEIC files, which Pillow does not support, with packages of the extra ``photo``.
 
-The home of PDFium and libheif. Gives rendered pages and unread Pillow images, no digits.
+The only module that uses PDFium and libheif. Returns rendered pages and undecoded Pillow images.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from digitlens.errors import ImageError, needs_extra
 if TYPE_CHECKING:
     from PIL import Image
 
-PDF_SIDE = 2000  # pixels of the longest side: A4 at 171 dpi. Its square is the most ever rendered.
+PDF_SIDE = 2000  # pixels of the longest side, A4 at 171 dpi; no page has more than its square
 MAX_PAGES = 10_000  # a small file can claim a million
 _PDF = re.compile(rb"(\xef\xbb\xbf)?\s*%PDF")
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
 _LOCKED = 4  # PDFium's code for a missing password
 
-_pdfium = threading.Lock()  # PDFium allows one call at a time, also for different documents
+_pdfium = threading.Lock()  # PDFium allows one call at a time, even for different documents
 logging.getLogger("pypdfium2").addHandler(logging.NullHandler())
 
 
 def is_pdf(start: bytes) -> bool:
-    """Whether a file that starts like this is a PDF."""
+    """Returns whether a file with these first bytes is a PDF."""
     return _PDF.match(start) is not None
 
 
 def is_heic(start: bytes) -> bool:
-    """Whether a file that starts like this is a photo in HEIF: HEIC, but not AVIF."""
+    """Returns whether a file with these first bytes is a HEIF photo: HEIC, but not AVIF."""
     brands = _brands(start)
     return bool(brands & _HEIC) and not brands & _AVIF
 
 
 def is_avif(start: bytes) -> bool:
-    """Whether a file that starts like this is an AVIF picture."""
+    """Returns whether a file with these first bytes is an AVIF picture."""
     return bool(_brands(start) & _AVIF)
 
 
 def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     """Opens the main picture of a HEIC photo; its pixels are decoded when they are loaded.
 
-    The stream can seek; the name is for errors. The image is upright when loaded: its EXIF no
-    longer asks for a rotation.
+    The stream is seekable; the name is for errors. The image is upright when loaded, and its EXIF
+    no longer contains a rotation.
 
     Raises:
         ImageError: The photo is damaged.
@@ -68,23 +68,23 @@ class Pdf:
     """An open PDF.
 
     Attributes:
-        count: How many pages it has, 1 to ``MAX_PAGES``.
+        count: Number of pages, 1 to ``MAX_PAGES``.
     """
 
     def __init__(self, document: Any, name: str) -> None:
         self._document = document
         with _damage(name, "PDF"):
-            document.init_forms()  # what was typed into a form is drawn only with this
+            document.init_forms()  # required to render the values of form fields
             self.count = len(document)
         if self.count == 0:
-            raise ImageError(f"{name}: is a PDF without pages")
+            raise ImageError(f"{name}: is a PDF without pages, expected at least one")
         if self.count > MAX_PAGES:
             raise ImageError(f"{name}: {too_many(f'{self.count:,}')}")
 
     def render(self, index: int, name: str) -> npt.NDArray[np.uint8]:
-        """Renders a page, from 0, so that its longest side has ``PDF_SIDE`` pixels, on white.
+        """Renders a page, from 0, on white, with ``PDF_SIDE`` pixels on its longest side.
 
-        Raises ImageError where it is damaged or has no size.
+        Raises ImageError if it is damaged or has no area.
         """
         with _pdfium, _damage(name, "page"):
             page = self._document[index]
@@ -101,10 +101,10 @@ class Pdf:
 
 @contextmanager
 def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
-    """Opens a PDF, from a stream that can seek, for as long as the block lasts.
+    """Opens a PDF from a seekable stream within the block.
 
     Raises:
-        ImageError: It needs a password, is damaged, or has no page or too many.
+        ImageError: The PDF needs a password, is damaged, or has no pages or too many.
         MissingExtraError: The extra ``photo`` is not installed.
     """
     with needs_extra("photo", f"{name}: is a PDF, and this"):
@@ -126,20 +126,20 @@ def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
 
 
 def too_many(pages: str) -> str:
-    """The end of an error about a document with more than ``MAX_PAGES`` pages."""
+    """Returns the end of an error about a document with more than ``MAX_PAGES`` pages."""
     return f"claims {pages} pages, at most {MAX_PAGES:,} are read: split it"
 
 
 def _scale(width: float, height: float, name: str) -> float:
-    """Pixels a point; a hair less than asked for, as PDFium rounds sides up."""
+    """Returns pixels per point, slightly less than for ``PDF_SIDE``, as PDFium rounds sides up."""
     longest = max(width, height)
     if not (math.isfinite(longest) and min(width, height) > 0):
-        raise ImageError(f"{name}: is a page of {width:g} x {height:g} points, nothing to read")
+        raise ImageError(f"{name}: is a page of {width:g} x {height:g} points, expected an area")
     return (PDF_SIDE - 0.5) / longest
 
 
 def _brands(start: bytes) -> set[bytes]:
-    """The names of formats that a file of the ISO base media family declares."""
+    """Returns the brands that a file of the ISO base media format declares."""
     if start[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(start[:4], "big"), len(start))
@@ -152,7 +152,7 @@ def _damage(name: str, what: str) -> Generator[None]:
         yield
     except (ImageError, MemoryError):
         raise
-    except Exception as error:  # also what goes wrong in the libraries themselves
+    except Exception as error:  # also errors inside the libraries
         if getattr(error, "err_code", None) == _LOCKED:
             raise ImageError(
                 f"{name}: is protected by a password: save a copy without one"

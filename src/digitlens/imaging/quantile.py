@@ -1,7 +1,7 @@
-"""Quantiles and medians of small arrays, bit by bit those of NumPy.
+"""Quantiles and medians of small arrays, equal to NumPy's bit by bit.
 
-``np.quantile`` takes 100 µs a call whatever it is given, and the first call imports masked arrays,
-which takes longer than to read a small picture; so does ``np.median`` of floats.
+``np.quantile`` takes at least 100 µs per call, and the first call imports masked arrays, which
+takes longer than reading a small picture; so does ``np.median`` of floats.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ Real = TypeVar("Real", np.float32, np.float64)
 
 
 def quantile(values: npt.NDArray[np.float32], share: float) -> np.float32 | np.float64:
-    """The value that a share of all values is not above, between two of them as far as need be.
+    """Returns a quantile, with linear interpolation between the sorted values.
 
     This is definition 7 of Hyndman and Fan, "Sample quantiles in statistical packages", The
-    American Statistician, 1996: linear between the values in order.
+    American Statistician, 1996.
 
     Args:
         values: float32[...]; at least one, none of them NaN.
-        share: 0 to 1. What lies between two values is float32, unless this is an ``np.float64``:
-            as ``np.quantile`` makes of it when it is asked for one share, or for several.
+        share: 0 to 1. The interpolation is in float32, unless this is an ``np.float64``: like
+            ``np.quantile`` for a single quantile, or for several.
 
     Returns:
-        What ``np.quantile`` gives.
+        The result of ``np.quantile``.
     """
     last = values.size - 1
     place = last * share
@@ -41,9 +41,9 @@ def quantile(values: npt.NDArray[np.float32], share: float) -> np.float32 | np.f
 
 
 def median(values: npt.NDArray[Real]) -> npt.NDArray[Real]:
-    """The value in the middle of each row of float[..., N], or the mean of the two.
+    """Returns the median of each row of float[..., N], as float[...] of the same dtype.
 
-    Float[...], of the same dtype: what ``np.median`` gives along the last axis; none may be NaN.
+    The result is that of ``np.median`` along the last axis; no value may be NaN.
     """
     count = values.shape[-1]
     low, high = (count - 1) // 2, count // 2

@@ -1,10 +1,10 @@
-"""Follows horizontal rules across a picture, however faint, bent or hidden in places.
+"""Follows horizontal rules across a picture, even if they are faint, bent or hidden in places.
 
-A picture is cut into upright strips. In each, a height is darker than what lies above and below by
-some amount; how likely that amount is on a rule of a given darkness, and how likely elsewhere, is
-known from the picture itself. The likeliest paths through all strips are those of a hidden Markov
-model whose rules are seen or hidden (A. Viterbi, "Error bounds for convolutional codes", IEEE
-Transactions on Information Theory 13, 1967). Text is hidden and seen in turn, which is unlikely.
+The picture is divided into vertical strips. In each strip, every height has a contrast to what lies
+above and below; the likelihood of that contrast, on a rule of a given darkness and elsewhere, is
+estimated from the picture itself. The most likely paths through all strips are those of a hidden
+Markov model whose rules are visible or hidden (A. Viterbi, "Error bounds for convolutional codes",
+IEEE Transactions on Information Theory 13, 1967). Text alternates between both, which is unlikely.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy.typing as npt
 
 from digitlens.imaging.quantile import median, quantile
 
-AWAY = (2, 4, 8)  # pixels: so far from a rule there is paper, above and below
-_STRIPS, _NARROWEST = 64, 5  # most strips of a picture, and pixels that one is wide
-_DARKEST, _GRAIN = 24, 10.0  # gray levels, and times the grain: darker strokes are all alike
-_LEVELS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95)  # of that: how dark rules are
+AWAY = (2, 4, 8)  # pixels; distances from a rule, above and below, at which there is paper
+_STRIPS, _NARROWEST = 64, 5  # maximum number of strips; their minimum width in pixels
+_DARKEST, _GRAIN = 24, 10.0  # gray levels, and times the grain: contrast is clipped there
+_LEVELS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95)  # darkness of rules, relative to that
 _BINS = 48  # of a histogram of darkness
-_VARIES, _BLURS = 0.2, 0.05  # of a level, and at least: by which a rule is darker here than there
-_OTHERWISE = 0.03  # probability that a rule that is seen looks like anything else
-_CLIP = 3.0  # most that one strip says, in natural logarithms
-_TURN, _HIDE, _HIDDEN = 2.0, 2.5, 0.25  # cost of a pixel up or down, of hiding, a strip
-_NEAR, _SAME = 6, 0.3  # pixels; of two paths that are so near in so many strips, one is taken
-_EVENED = 5  # strips, over which the middle of a rule is looked for
-_DEPTH = 0.8  # quantile of the strips: how dark a rule is where it is not hidden
+_VARIES, _BLURS = 0.2, 0.05  # variation of darkness along a rule: relative to its level; minimum
+_OTHERWISE = 0.03  # probability that a visible rule looks like anything else
+_CLIP = 3.0  # maximum log likelihood ratio of a strip
+_TURN, _HIDE, _HIDDEN = 2.0, 2.5, 0.25  # cost of a pixel up or down, of hiding, of a hidden strip
+_NEAR, _SAME = 6, 0.3  # pixels; fraction of strips in which paths must be as near to be the same
+_EVENED = 5  # strips over which the centre of a rule is averaged
+_DEPTH = 0.8  # quantile over strips that is the depth of a rule where it is not hidden
 
 Doubles = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -37,24 +37,24 @@ Mask = npt.NDArray[np.bool_]
 class RulePaths:
     """Paths that may be rules, the clearest first."""
 
-    heights: Doubles  # float64[N, K]; where each is in each strip
-    gains: Doubles  # float64[N, K]; log of how much likelier a rule is there than none
-    seen: Mask  # bool[N, K]; where it is not hidden
-    depths: Doubles  # float64[N]; by how many gray levels they are darker than paper
-    places: Doubles  # float64[K]; the middles of strips
+    heights: Doubles  # float64[N, K]; y of each path in each strip
+    gains: Doubles  # float64[N, K]; log likelihood ratio of a rule being there
+    seen: Mask  # bool[N, K]; whether it is visible
+    depths: Doubles  # float64[N]; gray levels by which they are darker than paper
+    places: Doubles  # float64[K]; x of the strips' centres
 
     def take(self, chosen: npt.NDArray[np.intp]) -> RulePaths:
-        """Some of the paths, in this order."""
+        """Returns the chosen paths, in this order."""
         gains, seen, depths = self.gains[chosen], self.seen[chosen], self.depths[chosen]
         return RulePaths(self.heights[chosen], gains, seen, depths, self.places)
 
 
 def follow_rules(gray: npt.NDArray[np.int16], span: tuple[float, float]) -> RulePaths:
-    """Finds what may be rules along the rows of a picture.
+    """Finds paths that may be rules along the rows of a picture.
 
     Args:
         gray: int16[H, W]; ink is darker than paper.
-        span: First and last column between which a rule has to be seen. Beyond, it may end.
+        span: First and last column between which a rule has to be visible; beyond, it may end.
     """
     ridge = ridge_of(gray)
     grain = float(median(np.abs(ridge[::3, ::3]).astype(np.float32).ravel()))
@@ -75,11 +75,11 @@ def follow_rules(gray: npt.NDArray[np.int16], span: tuple[float, float]) -> Rule
 
 
 def _centred(heights: npt.NDArray[np.intp], seen: Mask, dark: Doubles) -> Doubles:
-    """float64[N, K]: heights in the middle of strokes, which may be thicker than a pixel."""
+    """Moves heights to the centres of strokes, which may be several pixels thick: float64[N, K]."""
     away = np.arange(-_NEAR, _NEAR + 1)
     around = np.clip(heights[..., None] + away, 0, len(dark) - 1)
     ink = np.clip(dark[around, np.arange(dark.shape[1])[:, None]], 0, None) * seen[..., None]
-    # Over a few strips, against grain.
+    # Averaged over a few strips to reduce grain.
     ends = _EVENED // 2 + 1, _EVENED // 2
     sums = np.cumsum(np.pad(ink, ((0, 0), ends, (0, 0)), "edge"), axis=1)
     ink = sums[:, _EVENED:] - sums[:, :-_EVENED]
@@ -87,7 +87,7 @@ def _centred(heights: npt.NDArray[np.intp], seen: Mask, dark: Doubles) -> Double
 
 
 def ridge_of(gray: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """int16[H, W]: by how much a pixel is darker than what lies above it and below."""
+    """Returns the contrast of each pixel to what lies above and below: int16[H, W]."""
     ridge = np.full(gray.shape, -255, np.int16)
     for away in AWAY:
         padded = np.pad(gray, ((away, away), (0, 0)), "edge")
@@ -96,13 +96,13 @@ def ridge_of(gray: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
 
 
 def _means(values: npt.NDArray[np.int16], edges: npt.NDArray[np.intp]) -> Doubles:
-    """float64[H, K]: means of strips of columns."""
+    """Returns the means of strips of columns: float64[H, K]."""
     sums = np.pad(np.cumsum(values, axis=1, dtype=np.int32), ((0, 0), (1, 0)))
     return np.diff(sums[:, edges], axis=1) / np.diff(edges)
 
 
 def _likelihood(darkness: Doubles) -> Doubles:
-    """float64[L, H, K]: how much likelier a darkness, -1 to 1, is on a rule of each level, log."""
+    """Returns log likelihood ratios of a darkness, -1 to 1, on rules of each level: [L, H, K]."""
     bins = np.clip(((darkness + 1) * _BINS / 2).astype(int), 0, _BINS - 1)
     usual = np.bincount(bins.ravel(), minlength=_BINS) + 1.0
     usual /= usual.sum()
@@ -119,7 +119,7 @@ def _likelihood(darkness: Doubles) -> Doubles:
 def _likeliest_paths(
     gain: Doubles, inner: Mask
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Mask]:
-    """Heights, int[N, K], level, int[N], and what is seen, bool[N, K], of distinct paths."""
+    """Returns heights int[N, K], levels int[N] and visibility bool[N, K] of distinct paths."""
     levels, height, count = gain.shape
     shown, hidden = gain[:, :, 0], np.full((levels, height), -_HIDDEN)
     moves = np.zeros((count, 2, levels, height), np.int8)
@@ -149,7 +149,7 @@ def _likeliest_paths(
 
 
 def _moved(totals: Doubles) -> tuple[Doubles, npt.NDArray[np.int8]]:
-    """The best that leads to each height from one next to it, and from which, -1 to 1."""
+    """Returns the best total to reach each height from it or its neighbours, and the step there."""
     padded = np.pad(totals, ((0, 0), (1, 1)), constant_values=-np.inf)
     ways = np.stack([totals, padded[:, :-2] - _TURN, padded[:, 2:] - _TURN])
     move = ways.argmax(axis=0)
@@ -157,7 +157,7 @@ def _moved(totals: Doubles) -> tuple[Doubles, npt.NDArray[np.int8]]:
 
 
 def _distinct(heights: npt.NDArray[np.intp], height: int) -> list[int]:
-    """Which paths, best first, are not mostly those of a better one."""
+    """Returns the indices of paths, best first, that do not mostly coincide with a better one."""
     taken, strips = np.zeros((height, heights.shape[1]), np.bool_), np.arange(heights.shape[1])
     kept: list[int] = []
     for number, path in enumerate(heights):

@@ -1,6 +1,6 @@
-"""Finds the ruled grid of a table on a page, however it lies there, and straightens it.
+"""Finds the ruled grid of a table on a page, in any orientation, and straightens it.
 
-Knows rules and paper only: neither what stands in the cells nor how it is read.
+Handles rules and paper only, not the contents of cells.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from digitlens.imaging.ink import Components, connected_components, runs
 from digitlens.imaging.quantile import median, quantile
 from digitlens.imaging.rule_paths import AWAY, RulePaths, follow_rules, ridge_of
 
-_LOOKED_AT = 1200  # pixels: longest side of the copy in which rules are looked for
-_WINDOW = 1 / 20  # of the longest side: surroundings that say what is paper
-_DARKER, _LEAST = 0.12, 8  # share and gray levels by which ink is darker than its surroundings
-_ALONG = 9  # pixels along a rule over which grain is evened out
-_CLEAR = (6.0, 3.5, 2.5)  # times the grain by which a rule is darker: clear ones, pale ones ...
-_FAINTEST, _THROUGH_PAPER = 2.0, 0.1  # ... at least gray levels, and of ink: less shows through
-_CLIP = 2.0  # times that, as which the darkest stroke counts
-_STROKE = 14  # pixels: shorter strokes are no part of a rule
-_GAP = 8  # pixels that a rule may lack where it crosses another one
-_LONG = 0.4  # of the longest rule: outermost rules of a table are longer
-_EACH, _ROUNDS = 3, 4  # a line is fitted to every third column of a stroke, in so many rounds
-_SAME = 0.02  # of a grid's sides: a frame that reaches no further out lies in it
-_DARK = 100  # gray level of pages that are darker; rules may be light there
-_FRAMES = 2  # largest connected drawings that may be the rules of a table
-_SHARE = 0.02  # of the page: smaller ones are no table
-_GROWS, _BEYOND = 12, 1.2  # times a frame grows at most; of its largest cell, at a time
-_QUARTER = 0.25  # of a cell: characters keep away from rules so far
-_CLEAREST = 5  # paths that say how dark and how clear rules are
-_PALE = 0.15  # of their darkness: what is paler is less of a rule
-_UNCLEAR, _LEAST_CLEAR = (0.4, 0.9), 0.3  # of the usual clearness: rules end between, and at least
-_RULED = 1.2  # mean clearness of the rules of a table, along it and down ...
-_HARDLY = 0.6  # ... or this, where nothing else is a fifth as clear
-_REACHED = 0.5  # of the rules that cross reach an outermost one, at least
-_SIDE = 1000  # pixels: longer side of a frame that is straightened to find its rules
-_AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
-_SMALLEST = 40  # pixels of a side
-_DOUBLE = 0.3  # of the usual distance: nearer ones are one rule, drawn twice
-_REACH = 0.2  # of the smallest side of a cell: so far from its place a rule is painted over
-_EDGE = 0.15  # of the contrast of a rule, to which its edges fall
-_LARGEST = 2560  # pixels: longer side of a straightened table
-_ENOUGH = 0.4  # of the rules of a known number of cells that are seen at least
-_SNAP = 0.15  # of a cell: how far from even its rules may be where some are too pale
+_LOOKED_AT = 1200  # pixels; longest side of the copy in which rules are detected
+_WINDOW = 1 / 20  # of the longest side; window whose mean is taken as paper
+_DARKER, _LEAST = 0.12, 8  # fraction and gray levels by which ink is darker than its surroundings
+_ALONG = 9  # pixels along a rule over which grain is averaged
+_CLEAR = (6.0, 3.5, 2.5)  # contrast of rules as a multiple of the grain: clear ones, pale ones ...
+_FAINTEST, _THROUGH_PAPER = 2.0, 0.1  # ... minimum in gray levels, and of ink: less shows through
+_CLIP = 2.0  # multiple of that contrast at which ridges are clipped
+_STROKE = 14  # pixels; minimum length of a stroke that is part of a rule
+_GAP = 8  # pixels; maximum gap of a rule where it crosses another one
+_LONG = 0.4  # of the longest rule; minimum length of a table's outermost rules
+_EACH, _ROUNDS = 3, 4  # lines are fitted to every third column of a stroke, in four rounds
+_SAME = 0.02  # of a grid's sides; a frame that extends no further lies in the grid
+_DARK = 100  # median gray level of a page below which its rules may be light
+_FRAMES = 2  # number of largest connected drawings that are tried as tables
+_SHARE = 0.02  # of the page; minimum size of a table
+_GROWS, _BEYOND = 12, 1.2  # maximum number of times a frame grows; by this much of its largest cell
+_QUARTER = 0.25  # of a cell; characters keep this far away from rules
+_CLEAREST = 5  # number of clearest paths that determine the usual depth and clearness of rules
+_PALE = 0.15  # of the usual depth; paler paths count less
+_UNCLEAR, _LEAST_CLEAR = (0.4, 0.9), 0.3  # of the usual clearness: range of the cut-off; minimum
+_RULED = 1.2  # mean clearness of a table's rules, across and down ...
+_HARDLY = 0.6  # ... or this, if nothing else is a fifth as clear
+_REACHED = 0.5  # minimum fraction of the crossing rules that reach an outermost one
+_SIDE = 1000  # pixels; longer side of a frame that is straightened to find its rules
+_AROUND = 0.03  # of a frame's sides; surroundings that are straightened with it
+_SMALLEST = 40  # pixels; minimum side of a frame
+_DOUBLE = 0.3  # of the usual distance; closer rules are one rule drawn twice
+_REACH = 0.2  # of the smallest side of a cell; distance from its position to paint over a rule
+_EDGE = 0.15  # of a rule's contrast; level that delimits the rule
+_LARGEST = 2560  # pixels; longer side of a straightened table
+_ENOUGH = 0.4  # minimum fraction of rules seen if the number of cells is known
+_SNAP = 0.15  # of a cell; maximum deviation from even spacing if some rules are too pale
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -66,7 +66,7 @@ class Grid:
     """The cells of a table on a page."""
 
     nodes: Doubles  # float64[R + 1, C + 1, 2]; x, y in pixels of the page where rules cross
-    # float64[3]; how ink differs from paper in red, green and blue, at any scale
+    # float64[3]; difference of ink and paper in red, green and blue, at any scale
     ink: Doubles = field(default_factory=lambda: -np.ones(3))
 
     @property
@@ -75,23 +75,23 @@ class Grid:
         return self.nodes.shape[0] - 1, self.nodes.shape[1] - 1
 
     def quads(self) -> Doubles:
-        """float64[R, C, 4, 2]: corners of each cell, clockwise from its top left."""
+        """Returns the corners of each cell, clockwise from its top left: float64[R, C, 4, 2]."""
         nodes = self.nodes
         corners = [nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, 1:], nodes[1:, :-1]]
         return np.stack(corners, axis=2)
 
     def turned(self, turn: int) -> Grid:
-        """The same cells as they are read after quarter turns of the page, counter-clockwise."""
+        """Returns the cells in reading order after ``turn`` counter-clockwise quarter turns."""
         return replace(self, nodes=np.rot90(self.nodes, turn))
 
 
 def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
-    """Finds the largest ruled table of a page; None where there is none.
+    """Finds the largest ruled table of a page; returns None if there is none.
 
-    Rules are strokes that are darker than the paper on both of their sides, which neither shades
-    nor edges are. Strokes that cross make up a frame, which may be a part of the table, and give a
-    homography; in the straightened page, rules are followed from side to side, and tables as far as
-    their rules go on. Rows and columns, if they are known, decide where rules are too pale.
+    Rules are strokes that are darker than the paper on both sides, unlike shadows and edges.
+    Crossing strokes form a frame, which may be a part of the table, and define a homography; in the
+    straightened page, rules are followed from side to side, and the frame grows as long as they
+    continue. ``shape``, rows and columns if known, resolves rules that are too pale.
     """
     gray = gray_of(shrink(page, _LOOKED_AT)).astype(np.int16)
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
@@ -108,7 +108,7 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
 def _grids(
     gray: npt.NDArray[np.int16], clear: float, signs: Sequence[int], shape: Shape | None
 ) -> list[tuple[float, Grid]]:
-    """Tables with rules so clear, darker (-1) or lighter than paper, with the clearness of all."""
+    """Returns tables with total clearness, for rules darker (sign -1) or lighter than paper."""
     found: list[tuple[float, Grid]] = []
     for sign in signs:
         dark = -sign * gray
@@ -122,37 +122,37 @@ def _grids(
 
 
 def _is_in(frame: Doubles, nodes: Doubles) -> bool:
-    """Whether a frame lies in a grid, or hardly out of it."""
+    """Returns whether a frame lies in a grid, or barely outside it."""
     low, high = nodes.min(axis=(0, 1)), nodes.max(axis=(0, 1))
     room = _SAME * (high - low)
     return bool(((frame > low - room) & (frame < high + room)).all())
 
 
 def _strokes(gray: npt.NDArray[np.int16], clear: float) -> Mask:
-    """bool[H, W]: strokes along rows, darker than what is around by ``clear`` times the grain."""
+    """Returns strokes along rows, darker than paper by ``clear`` times the grain: bool[H, W]."""
     ridge = ridge_of(gray)
     mean = _mean_along(ridge, _ALONG)[::3, ::3].ravel()
     grain, ink = float(median(np.abs(mean))), float(quantile(mean, 0.99))
     least = max(_FAINTEST, clear * grain, _THROUGH_PAPER * ink)
-    # A stroke of a digit, however dark, does not count for the paper beside it.
+    # Clipped, so that a dark stroke of a digit does not spread to the paper next to it.
     even = np.clip(ridge, round(-_CLIP * least), round(_CLIP * least))
     return _long_runs(_mean_along(_thick(even), _ALONG) > least, _STROKE)
 
 
 def _mean_along(values: npt.NDArray[np.int16], reach: int) -> npt.NDArray[np.float32]:
-    """The same, averaged over so many columns."""
+    """Returns the values averaged over ``reach`` columns."""
     before, after = reach // 2 + 1, reach - reach // 2 - 1
     sums = np.cumsum(np.pad(values, ((0, 0), (before, after)), "edge"), axis=1, dtype=np.int32)
     return np.asarray((sums[:, reach:] - sums[:, :-reach]) / reach, np.float32)
 
 
 def gray_of(page: Page) -> npt.NDArray[np.uint8]:
-    """uint8[H, W]: the mean of a page's colours."""
+    """Returns the mean of a page's colours: uint8[H, W]."""
     return page if page.ndim == 2 else page.mean(axis=2).astype(np.uint8)
 
 
 def with_dark_ink(page: Page, ink: Doubles) -> npt.NDArray[np.uint8]:
-    """uint8[H, W]: a page as it looks where ink of a colour, see ``Grid``, is darkest."""
+    """Converts a page to gray so that ink of a colour, see ``Grid``, is darkest: uint8[H, W]."""
     share = -ink / max(float(np.abs(ink).sum()), 1e-9)
     if page.ndim == 2:
         share = share.sum(keepdims=True)
@@ -161,9 +161,9 @@ def with_dark_ink(page: Page, ink: Doubles) -> npt.NDArray[np.uint8]:
 
 
 def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
-    """Brings a table to a picture of its own, with each cell an upright rectangle.
+    """Straightens a table to a separate picture, with each cell an upright rectangle.
 
-    Gives the picture, with some paper around the table, and the cells there.
+    Returns the picture, with a margin of paper around the table, and the grid in it.
     """
     nodes = grid.nodes
     across = np.linalg.norm(np.diff(nodes, axis=1), axis=2).mean(axis=0)
@@ -175,7 +175,7 @@ def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
         for part in (across, down)
     )
     upright = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float64)
-    # Cells at the edge reach a margin further out, along their own sides.
+    # Outer cells are extended by the margin, along their own sides.
     wide = np.r_[columns[0] - margin, columns[1:-1], columns[-1] + margin]
     high = np.r_[rows[0] - margin, rows[1:-1], rows[-1] + margin]
     outer = _extended(nodes, margin / (factor * across), margin / (factor * down))
@@ -190,7 +190,7 @@ def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
 
 
 def without_rules(page: Page, grid: Grid) -> Page:
-    """Paints paper over the rules of a straightened page, and ink where a stroke crosses one."""
+    """Paints paper over the rules of a straightened page, keeping strokes that cross them."""
     clean = page.copy()
     columns, rows = grid.nodes[0, :, 0].astype(int), grid.nodes[:, 0, 1].astype(int)
     reach = max(3, int(_REACH * min(np.diff(rows).min(), np.diff(columns).min())))
@@ -201,7 +201,7 @@ def without_rules(page: Page, grid: Grid) -> Page:
 
 
 def _paint_over(page: Page, rows: Ints, columns: Ints, reach: int) -> None:
-    """Paints over horizontal rules between columns, each stretch as thick as it is there."""
+    """Paints over horizontal rules, between each pair of columns with the thickness found there."""
     ends = np.r_[0, columns[1:-1], page.shape[1]]
     for row in rows:
         top, bottom = max(0, row - reach), min(page.shape[0], row + reach + 1)
@@ -211,14 +211,14 @@ def _paint_over(page: Page, rows: Ints, columns: Ints, reach: int) -> None:
             if last > first:
                 share = (np.arange(first, last) - first + 1) / (last - first + 1)
                 share = share.reshape(-1, 1, *[1] * (page.ndim - 2))
-                near = max(1, (last - first) // 4)  # pixels, averaged against noise
+                near = max(1, (last - first) // 4)  # pixels averaged to reduce noise
                 above = part[max(first - near, 0) : max(first, 1)].mean(axis=0)
                 below = part[min(last, len(part) - 1) : last + near].mean(axis=0)
                 part[first:last] = above + share * (below - above)
 
 
 def _thickness(part: Page) -> tuple[int, int]:
-    """First row of a rule and the one after its last; a stretch of nothing where there is none."""
+    """Returns the first row of a rule and the one after its last; (0, 0) if there is none."""
     level = median(np.ascontiguousarray(gray_of(part), np.float32))
     paper = median(np.ascontiguousarray(level[[0, 1, -2, -1]]))
     away = np.abs(level - paper)
@@ -236,7 +236,7 @@ def _thickness(part: Page) -> tuple[int, int]:
 
 
 def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:
-    """Nodes of which the outermost are moved out by shares of their cells."""
+    """Moves the outermost nodes out by fractions of their cells."""
     outer = nodes.copy()
     outer[:, 0] += across[0] * (nodes[:, 0] - nodes[:, 1])
     outer[:, -1] += across[-1] * (nodes[:, -1] - nodes[:, -2])
@@ -247,7 +247,7 @@ def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:
 
 
 def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
-    """bool[H, W]: what of uint8[H, W] is darker than the mean around it.
+    """Returns a mask bool[H, W] of pixels uint8[H, W] darker than the mean around them.
 
     Bradley and Roth, "Adaptive thresholding using the integral image", 2007.
     """
@@ -264,7 +264,7 @@ def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
 
 
 def _thick(values: npt.NDArray[Level]) -> npt.NDArray[Level]:
-    """Each value, or one next to it above or below that is higher: strokes grow by a pixel."""
+    """Dilates by one pixel up and down."""
     grown = values.copy()
     np.maximum(grown[1:], values[:-1], out=grown[1:])
     np.maximum(grown[:-1], values[1:], out=grown[:-1])
@@ -272,10 +272,10 @@ def _thick(values: npt.NDArray[Level]) -> npt.NDArray[Level]:
 
 
 def _frames(levels: Mask, uprights: Mask) -> Iterator[Doubles]:
-    """What may be the corners of the largest tables, float64[4, 2], clockwise from top left.
+    """Yields candidate corners of the largest tables, float64[4, 2], clockwise from top left.
 
-    Each rule of a table crosses two others, which edges of the page or patterns on it seldom do.
-    Corners are where the outermost rules meet, even if that is hidden, or outermost crossings.
+    Each rule of a table crosses two others, which edges of a page and patterns on it rarely do.
+    Corners are intersections of the outermost rules, which may be hidden, or outermost crossings.
     """
     level = connected_components(_longer(levels))
     upright = connected_components(_longer(uprights.T))
@@ -308,9 +308,9 @@ def _frames(levels: Mask, uprights: Mask) -> Iterator[Doubles]:
 
 
 def _fit_lines(strokes: Components, chosen: Ints) -> Doubles:
-    """float64[N + 1, 3]: height at column 0, slope and length of strokes along rows.
+    """Fits lines to strokes along rows; returns y at column 0, slope, length: float64[N + 1, 3].
 
-    Least squares, reweighted so that what touches a rule hardly counts.
+    Iteratively reweighted least squares: pixels of whatever touches a rule get little weight.
     """
     y, x = np.nonzero(np.isin(strokes.labels[:, ::_EACH], chosen))
     x *= _EACH
@@ -329,21 +329,21 @@ def _fit_lines(strokes: Components, chosen: Ints) -> Doubles:
 
 
 def _outermost(lines: Doubles, at: float) -> Doubles:
-    """The first and the last of the long ones of some lines, by where they are at one place."""
+    """Returns the first and the last of the long lines, by their offsets at ``at``."""
     long = lines[lines[:, 2] >= _LONG * lines[:, 2].max()]
     place = long[:, 0] + long[:, 1] * at
     return long[[place.argmin(), place.argmax()]]
 
 
 def _meeting(row: Doubles, column: Doubles) -> tuple[float, float]:
-    """Where y = a + b x and x = c + d y meet."""
+    """Returns the intersection of y = a + b x and x = c + d y."""
     (a, b, _), (c, d, _) = row.tolist(), column.tolist()
     x = (c + d * a) / (1 - b * d) if abs(b * d) < 1 else c
     return x + 0.5, a + b * x + 0.5
 
 
 def _longer(strokes: Mask) -> Mask:
-    """Strokes along rows, with short gaps closed and a little longer at both ends."""
+    """Closes short gaps of strokes along rows, and extends the strokes slightly at both ends."""
     sums = np.cumsum(np.pad(_thick(strokes), ((0, 0), (_GAP + 1, _GAP))), axis=1, dtype=np.int32)
     return sums[:, 2 * _GAP + 1 :] > sums[:, : -2 * _GAP - 1]
 
@@ -351,9 +351,9 @@ def _longer(strokes: Mask) -> Mask:
 def _nodes(
     gray: npt.NDArray[np.int16], frame: Doubles, shape: Shape | None
 ) -> tuple[Doubles | None, float]:
-    """Where the rules of a frame cross, float64[R + 1, C + 1, 2], and how clear these are.
+    """Returns the crossings of a frame's rules, float64[R + 1, C + 1, 2], and their clearness.
 
-    As long as rules go on beyond the frame, it is taken to be a part of the table.
+    The frame grows as long as its rules continue beyond it.
     """
     reach, size, nodes, score = (_AROUND, _AROUND), (0, 0), None, 0.0
     for _ in range(_GROWS):
@@ -382,9 +382,9 @@ def _nodes(
 def _straight(
     gray: npt.NDArray[np.int16], frame: Doubles, reach: Span
 ) -> tuple[npt.NDArray[np.int16], Doubles, Doubles, tuple[Span, Span]] | None:
-    """A frame as a rectangle, with shares of its sides around it; None if it is no quad.
+    """Straightens a frame with a margin relative to its sides; None if it is small or not convex.
 
-    Gives the picture, the way back, how much is around, and from where to where the frame reaches.
+    Returns picture, homography to the page, margins, and the spans of the frame in the picture.
     """
     sides = np.roll(frame, -1, axis=0) - frame
     lengths = np.linalg.norm(sides, axis=1)
@@ -405,9 +405,9 @@ def _straight(
 def _crossing(
     rows: RulePaths, columns: RulePaths, spans: Sequence[Span], shape: Shape | None
 ) -> tuple[RulePaths, RulePaths, float]:
-    """The rules among paths along and down a table, in their order, and how clear they all are.
+    """Selects the rules among the paths across and down a table; returns them in order.
 
-    Text is no rules: 0 where most are less clear than these are.
+    Also returns their total clearness, 0 if they are not clear enough, as with lines of text.
     """
     high, wide = shape or (None, None)
     levels = rows.take(_clear(rows, _clearness(rows, spans[0])))
@@ -435,9 +435,9 @@ def _crossing(
 
 
 def _clearness(rules: RulePaths, span: Span, others: RulePaths | None = None) -> Doubles:
-    """float64[N]: how clear paths are, in all strips and in those where others cross.
+    """Returns the clearness of paths float64[N], over all strips and those near crossing rules.
 
-    Characters keep away from these. What is much paler than the clearest shows through the paper.
+    Characters keep away from crossings. Paths much paler than the clearest show through the paper.
     """
     inner = (rules.places > span[0]) & (rules.places < span[1])
     clearness = rules.gains[:, inner].mean(axis=1)
@@ -454,7 +454,7 @@ def _clearness(rules: RulePaths, span: Span, others: RulePaths | None = None) ->
 
 
 def _clear(rules: RulePaths, clearness: Doubles) -> Ints:
-    """Which paths are clear ones, in their order: the clearest, down to where a gap is widest."""
+    """Returns the indices of clear paths, in order: the clearest, up to the largest drop."""
     order = np.argsort(-clearness, kind="stable")
     ordered = np.append(clearness[order], 0.0)
     usual = ordered[ordered >= ordered[:_CLEAREST].mean() / 2]
@@ -468,14 +468,14 @@ def _clear(rules: RulePaths, clearness: Doubles) -> Ints:
     at = rules.heights.mean(axis=1)
     clear = clear[np.argsort(at[clear])]
     gaps = np.diff(at[clear])
-    if len(gaps) > 1:  # near ones are one rule, drawn twice
+    if len(gaps) > 1:  # close paths are one rule drawn twice
         groups = np.split(clear, np.flatnonzero(gaps > _DOUBLE * float(median(gaps))) + 1)
         clear = np.array([group[clearness[group].argmax()] for group in groups])
     return _with_even_ones(clear, at, clearness)
 
 
 def _with_even_ones(clear: Ints, at: Doubles, clearness: Doubles) -> Ints:
-    """Clear paths, and faint ones that are where rules are missing, if all others are even."""
+    """Adds faint paths in the gaps between clear paths if those are evenly spaced."""
     gaps = np.diff(at[clear])
     if len(gaps) <= 2:
         return clear
@@ -493,9 +493,9 @@ def _with_even_ones(clear: Ints, at: Doubles, clearness: Doubles) -> Ints:
 
 
 def _numbered(rules: RulePaths, all_: RulePaths, cells: int | None) -> RulePaths:
-    """Rules of a known number of cells: where some are too pale, or too many, even ones.
+    """Returns evenly spaced rules if their number does not match the known number of cells.
 
-    Those there are if even ones are not near enough to what was found.
+    Returns no rules if too few of the even ones are close to paths that were found.
     """
     if cells is None or len(rules.heights) in {0, 1, cells + 1}:
         return rules
@@ -515,7 +515,7 @@ def _numbered(rules: RulePaths, all_: RulePaths, cells: int | None) -> RulePaths
 
 
 def _reached(rules: RulePaths, others: RulePaths) -> RulePaths:
-    """Rules without outermost ones that most of the others do not reach."""
+    """Removes outermost rules that most of the crossing rules do not reach."""
     at, kept = rules.heights.mean(axis=1), [*range(len(rules.heights))]
     for end, inwards in ((0, 1), (-1, -1)):
         while len(kept) > 1:
@@ -528,7 +528,7 @@ def _reached(rules: RulePaths, others: RulePaths) -> RulePaths:
 
 
 def _places(rows: RulePaths, columns: RulePaths) -> Doubles:
-    """float64[R, C, 2]: where paths cross."""
+    """Returns the crossings of paths: float64[R, C, 2]."""
     y = np.repeat(rows.heights.mean(axis=1)[:, None], len(columns.heights), axis=1)
     x = np.repeat(columns.heights.mean(axis=1)[None], len(rows.heights), axis=0)
     for _ in range(_ROUNDS):
@@ -538,26 +538,26 @@ def _places(rows: RulePaths, columns: RulePaths) -> Doubles:
 
 
 def _along(paths: RulePaths, at: Doubles) -> Doubles:
-    """float64[N, M]: where each of N paths is at M places of its own."""
+    """Interpolates each of N paths at M positions of its own: float64[N, M]."""
     pairs = zip(at, paths.heights, strict=True)
     return np.stack([np.interp(places, paths.places, path) for places, path in pairs])
 
 
 def _shares(nodes: Doubles, axis: int) -> Doubles:
-    """float64[N]: how far along a table its rules are, from 0 to 1."""
+    """Returns the positions of a table's rules along it, from 0 to 1: float64[N]."""
     gaps = np.linalg.norm(np.diff(nodes, axis=axis), axis=2).mean(axis=1 - axis)
     return np.r_[0, np.cumsum(gaps)] / gaps.sum()
 
 
 def _mapped(matrix: Doubles, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Doubles:
-    """float64[..., 2]: points of a straightened frame where they were."""
+    """Maps points of a straightened frame back to the page: float64[..., 2]."""
     a, b, c, d, e, f, g, h = matrix
     depth = g * x + h * y + 1
     return np.stack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], axis=-1)
 
 
 def _long_runs(drawing: Mask, least: float) -> Mask:
-    """What is part of a horizontal stroke of a least length, slightly sloping ones among them."""
+    """Returns the horizontal strokes with a minimum length, including slightly sloping ones."""
     starts, ends = runs(_thick(drawing))
     long = ends - starts >= least
     steps = np.zeros(drawing.shape[0] * (drawing.shape[1] + 1) + 1, np.int8)

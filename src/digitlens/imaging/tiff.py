@@ -1,4 +1,4 @@
-"""TIFF files that Pillow alone refuses: gray with a second sample a pixel, such as transparency."""
+"""TIFF files that Pillow rejects: gray with a second sample per pixel, such as transparency."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 from PIL import TiffImagePlugin as Plugin
 
-_GRAY = (0, 1)  # of PhotometricInterpretation: white is 0, black is 0
-_DEPTHS = ({8}, {16})  # bits of a sample
-_SIGNED = 2  # of SampleFormat: Pillow knows 32 bits in either order of bytes as signed ones alone
-_NATIVE = "I;32N"  # Pillow's name for 32 bits as libtiff gives them
+_GRAY = (0, 1)  # PhotometricInterpretation: white is 0, black is 0
+_DEPTHS = ({8}, {16})  # bits per sample
+_SIGNED = 2  # SampleFormat: Pillow supports both byte orders of 32 bits for signed samples only
+_NATIVE = "I;32N"  # Pillow's name for 32 bits in native byte order, as libtiff returns them
 
 
 class TiffFile(Plugin.TiffImageFile):
-    """Opens such a page as gray of twice as many bits: both samples in one.
+    """Opens such a page as gray with twice as many bits, so that both samples are in one.
 
-    Their bytes are the same. Whatever packs them, Pillow unpacks as of any page.
+    The bytes are the same, and Pillow decompresses them as for any page.
 
     Attributes:
-        second: None for all other pages; else what the second sample is, as ExtraSamples says:
-            1 and 2 are transparency, 0 may be anything.
-        bits: Of each of the two samples.
-        white_is_zero: The gray of such a page is inverted.
+        second: None for all other pages; otherwise the ExtraSamples value of the second sample:
+            1 and 2 are transparency, 0 is unspecified.
+        bits: Bits of each of the two samples.
+        white_is_zero: Whether the gray is inverted.
     """
 
     second: int | None = None
@@ -30,14 +30,14 @@ class TiffFile(Plugin.TiffImageFile):
 
     @property
     def gray_is_high(self) -> bool:
-        """Whether the gray is in the higher bits; of packed pages libtiff gives its own order."""
+        """Whether the gray is in the higher bits; libtiff returns native byte order."""
         return self.tag_v2.prefix == Plugin.MM and not self.use_load_libtiff
 
     def _setup(self) -> None:
         self.second = None
         try:
             super()._setup()
-        except SyntaxError:  # so Pillow says that it does not know a kind of pixels
+        except SyntaxError:  # Pillow raises this for unknown pixel formats
             if not self._join(self.tag_v2):
                 raise
             super()._setup()
@@ -46,7 +46,7 @@ class TiffFile(Plugin.TiffImageFile):
                 self.tile = [tile._replace(args=(_NATIVE, *tile.args[1:]))]
 
     def _join(self, tags: Any) -> bool:
-        """Describes gray and a sample beside it as one sample; False for other kinds of pages."""
+        """Declares gray and a second sample as one sample; returns False for other pages."""
         bits = set(tags.get(Plugin.BITSPERSAMPLE, (1,)))
         if (
             tags.get(Plugin.SAMPLESPERPIXEL) != 2

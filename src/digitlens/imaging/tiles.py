@@ -1,4 +1,4 @@
-"""The framing of tiles: the ink of a digit in any size in, a 28 x 28 tile as in MNIST out."""
+"""Frames tiles: from the ink of a digit of any size to a 28 x 28 tile as in MNIST."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from digitlens.imaging.quantile import quantile
 SIDE = 28  # of a tile
 FRAME = 20  # longest side of the digit in it
 
-# Stroke widths in tile pixels. 98 % of MNIST lies within 1.5 and 4.8; what lies outside is brought
-# near MNIST's median of 2.7 from its side. Measured on 1,000 held-out MNIST digits redrawn with
-# pens of 0.3 and 8 tile pixels: 98.0 -> 99.3 % and 97.0 -> 98.9 % right, without training for it.
+# Stroke widths in tile pixels. 98 % of MNIST lies between 1.5 and 4.8; thinner and thicker strokes
+# are moved towards MNIST's median of 2.7. On 1,000 held-out MNIST digits redrawn with pens of 0.3
+# and 8 tile pixels: 98.0 -> 99.3 % and 97.0 -> 98.9 % right, without training for it.
 THINNEST, THICKENED = 1.5, 2.2
 FATTEST, THINNED = 5.0, 4.0
-_FINE = 80  # longest side at which strokes are measured and changed: four steps a tile pixel
+_FINE = 80  # longest side at which strokes are measured and changed: four steps per tile pixel
 
 Ink = npt.NDArray[np.uint8]
 Tile = npt.NDArray[np.uint8]
@@ -32,17 +32,17 @@ def to_tiles(inks: Sequence[Ink]) -> npt.NDArray[np.uint8]:
 
 
 def to_tile(ink: Ink) -> Tile:
-    """Frames one digit as MNIST does, and brings its strokes to widths that MNIST has.
+    """Frames one digit like MNIST, with strokes as wide as in MNIST.
 
-    The digit is cropped, scaled by area averaging until its longest side is 20 pixels, and placed
-    so that its centre of mass falls into the pixel right and below of the middle: the rule of
-    LeCun et al. (1998), which leaves 98 % of MNIST's own tiles as they are.
+    The digit is cropped, scaled by area averaging to a longest side of 20 pixels, and placed so
+    that its centre of mass is in the pixel to the lower right of the middle: the rule of LeCun et
+    al. (1998), which leaves 98 % of MNIST's own tiles unchanged.
 
     Args:
         ink: uint8[H, W]; 0 where there is no ink of this digit, 255 where there is full ink.
 
     Returns:
-        uint8[28, 28], brightest pixel 255; all 0 when there is no ink.
+        uint8[28, 28], brightest pixel 255; all 0 if there is no ink.
     """
     digit = _crop((ink / 255).astype(np.float32))
     if not digit.any():
@@ -52,13 +52,13 @@ def to_tile(ink: Ink) -> Tile:
 
 
 def stroke_width(mask: npt.NDArray[np.bool_]) -> float:
-    """Mean width of the strokes in a mask that has some: twice its area over that of its edge."""
+    """Returns the mean stroke width of a mask that is not empty: twice its area over its edge's."""
     return 2 * float(np.count_nonzero(mask)) / float(np.count_nonzero(edge(mask)))
 
 
 def edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The pixels of a mask that have a neighbour outside it, above, below, left or right."""
-    framed = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), bool)  # np.pad takes longer than all
+    """Returns the pixels of a mask that have one of their four neighbours outside it."""
+    framed = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), bool)  # much faster than np.pad
     framed[1:-1, 1:-1] = mask
     inside = framed[2:, 1:-1] & framed[:-2, 1:-1] & framed[1:-1, 2:] & framed[1:-1, :-2]
     return mask & ~inside
@@ -69,7 +69,7 @@ def _with_usual_strokes(digit: _Plane) -> _Plane:
     step = _FINE / FRAME
     width = stroke_width(fine > fine.max() / 2) / step
     if width < THINNEST:
-        # Area averaging leaves a thin stroke faint; it is as black as a thick one.
+        # Area averaging makes a thin stroke faint: restore full ink.
         full = quantile(fine[fine > fine.max() / 2], 0.5)
         return _crop(_widen(np.minimum(fine / full, 1), (THICKENED - width) / 2 * step))
     if width > FATTEST:
@@ -79,11 +79,11 @@ def _with_usual_strokes(digit: _Plane) -> _Plane:
 
 
 def _widen(plane: _Plane, radius: float) -> _Plane:
-    """Grows bright strokes by a disc; the plane grows by as much on every side."""
+    """Dilates bright strokes with a disc; the plane grows by its radius on every side."""
     reach = int(radius)
     padded = np.pad(plane, 2 * reach)
     height, width = plane.shape[0] + 2 * reach, plane.shape[1] + 2 * reach
-    across = padded[:, reach : reach + width]  # grown along rows, by more and more
+    across = padded[:, reach : reach + width]  # dilated along rows, step by step
     grown = np.zeros((height, width), np.float32)
     for half in range(reach + 1):
         for start in {reach - half, reach + half}:
@@ -97,7 +97,7 @@ def _widen(plane: _Plane, radius: float) -> _Plane:
 
 def _thin(plane: _Plane, radius: float) -> _Plane:
     reach = int(radius)
-    around = _widen(1 - np.pad(plane, reach), radius)  # outside the plane is paper, which grows
+    around = _widen(1 - np.pad(plane, reach), radius)  # dilates the paper, also around the plane
     return 1 - around[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
 
 
