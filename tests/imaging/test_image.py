@@ -396,7 +396,7 @@ def test_premultiplied_gray_is_flattened_on_white():
 
 @pytest.mark.parametrize("tags", [{"t284": 2}, {"t277": 3}, {"t258": 2}])
 def test_unsupported_tiff_is_refused_as_such(tags):
-    with pytest.raises(ImageError, match="a kind that is not read: save it as PNG"):
+    with pytest.raises(ImageError, match="unsupported TIFF: save it as PNG"):
         load_image(raw_tiff(TRANSPARENT, 8, **tags))
 
 

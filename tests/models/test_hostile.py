@@ -104,7 +104,7 @@ LIES = {
             none=np.array([0]),
             one=np.array([1]),
         ),
-        r"gives [1, 10], expected [3, 10]",
+        r"returns [1, 10], expected [3, 10]",
     ),
     "one tile alone": (model(batch=1), "a graph fails"),
     "sums for probabilities": (
@@ -194,12 +194,12 @@ def test_line_networks_with_outputs_of_the_wrong_shape_are_refused(make_model):
 
     lines, page = np.zeros((2, 48, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     spots = DigitSpotter(network("lines", ("N", 48, "W", 3), "spots", [2, 7, 2]))
-    with pytest.raises(ModelError, match=r"gives \[2, 7, 2\], expected \[2, 8, 2\]"):
+    with pytest.raises(ModelError, match=r"returns \[2, 7, 2\], expected \[2, 8, 2\]"):
         spots.spots([lines])
     sides = [1, 8, CLASSES]
     recognizer = LineRecognizer(network("lines", ("N", 48, "W", 3), "posteriors", sides))
     with pytest.raises(ModelError, match="a graph returns"):
         recognizer.posteriors([lines])
     detector = LineDetector(network("page", ("H", "W", 3), "text", [5, 5]))
-    with pytest.raises(ModelError, match=r"gives \[5, 5\], expected \[32, 32\]"):
+    with pytest.raises(ModelError, match=r"returns \[5, 5\], expected \[32, 32\]"):
         detector.text_maps([page])

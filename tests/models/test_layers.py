@@ -88,7 +88,7 @@ def test_layer_outputs_match_their_computation(half_graph, tile):
 
 def test_graphs_and_tiles_of_another_kind_are_refused(tile):
     for read in (filters, count_parameters):
-        with pytest.raises(ModelError, match="what onnx cannot read"):
+        with pytest.raises(ModelError, match="onnx cannot read it"):
             read(b"not a graph")
     with pytest.raises(ModelError, match="expected a graph from 'tiles' to 'probabilities'"):
         activations(load_bundle("pages").graph, tile)

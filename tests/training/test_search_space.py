@@ -102,7 +102,7 @@ def test_all_problems_are_told_at_once():
     ("recipe", "searches", "message"),
     [
         ("standard", [], "nothing to search"),
-        ("pages", ["learning_rate=0.001..0.01"], "a network for tiles"),
+        ("pages", ["learning_rate=0.001..0.01"], "a classifier.s recipe"),
         ("nothing", ["epochs=1..2"], "no recipe 'nothing'"),
         ("classic", ["kernels=3|5,3,3", "widths=8,8|8,8,8"], "kernels: expected at most 2 sizes"),
     ],

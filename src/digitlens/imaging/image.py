@@ -46,12 +46,12 @@ _SIGNATURES = (
     (b"MM\0*", "TIFF", "PIL.TiffImagePlugin"),
 )
 # Common formats are opened by the plug-in itself: ``Image.open`` first imports four others, 6 ms.
-_ALONE = (("PNG",), ("JPEG",))
+_DIRECT = (("PNG",), ("JPEG",))
 _UNIDENTIFIED = (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error)
 _EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, HEIC or PDF"
 _START = 512  # bytes that identify a file
 # Files that are often mistaken for pictures and not supported.
-_NEIGHBOURS = (
+_UNSUPPORTED = (
     (b"<svg", "an SVG drawing: export it as PNG"),
     (b"<?xml", "an XML or SVG file: export it as PNG"),
     (b"%PDF", "a PDF with something else before it: save it as PDF again"),
@@ -281,9 +281,9 @@ def _open(file: PictureFile) -> Image.Image:
     known = "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
     avif = photo.is_avif(file.start) and known
     try:
-        return _opened(file.stream, ("AVIF",) if avif else _formats(file.start))
+        return _open_image(file.stream, ("AVIF",) if avif else _formats(file.start))
     except _UNIDENTIFIED as error:
-        what = "is a damaged AVIF picture: copy it again" if avif else _what_it_is(file.start)
+        what = "is a damaged AVIF picture: copy it again" if avif else _describe_file(file.start)
         raise ImageError(f"{file.name}: {what}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{file.name}: {too_large('far more')}") from error
@@ -291,8 +291,8 @@ def _open(file: PictureFile) -> Image.Image:
         raise ImageError(f"{file.name}: {damaged(error)}") from error
 
 
-def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
-    if formats in _ALONE:
+def _open_image(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    if formats in _DIRECT:
         stream.seek(0)
         return Image.OPEN[formats[0]][0](stream, "")
     if formats == ("TIFF",):
@@ -311,11 +311,11 @@ def _formats(start: bytes) -> tuple[str, ...]:
     return FORMATS
 
 
-def _what_it_is(start: bytes) -> str:
+def _describe_file(start: bytes) -> str:
     if start.startswith((b"II*\0", b"MM\0*")):
         return "is a damaged or unsupported TIFF: save it as PNG"
     head = start.lower()
-    found = next((what for mark, what in _NEIGHBOURS if mark.lower() in head), None)
+    found = next((what for mark, what in _UNSUPPORTED if mark.lower() in head), None)
     return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
 
 
@@ -323,19 +323,19 @@ def _decode(image: Image.Image, name: str) -> Page:
     size = f"{image.width} x {image.height}"
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"{name}: {too_large(size)}")
-    if (needed := image.width * image.height * _bytes_a_pixel(image)) > MAX_BYTES:
+    if (needed := image.width * image.height * _bytes_per_pixel(image)) > MAX_BYTES:
         raise ImageError(
             f"{name}: claims {size} pixels, which take {needed / 1e6:.0f} MB to decode, at most "
             f"{MAX_BYTES / 1e6:.0f} MB are allowed: make it smaller"
         )
     try:
-        bits = _said_bits(image) if image.mode.startswith("I") else None
+        bits = _declared_bits(image) if image.mode.startswith("I") else None
         image.load()
         orientation = 1
         with suppress(Exception):  # the pixels are usable even if EXIF is damaged
             orientation = int(image.getexif().get(_ORIENTATION, 1))
         if getattr(image, "second", None) is not None:
-            image = _separated(image, bits)
+            image = _split_samples(image, bits)
         page = _to_page(image, bits, orientation)
     except Exception as error:  # decoders raise nearly everything on hostile bytes
         raise ImageError(f"{name}: {damaged(error)}") from error
@@ -344,13 +344,13 @@ def _decode(image: Image.Image, name: str) -> Page:
     return page
 
 
-def _separated(tiff: Any, said: int | None) -> Image.Image:
+def _split_samples(tiff: Any, declared: int | None) -> Image.Image:
     """Converts a loaded ``TiffFile`` with two samples per pixel to mode L, LA or La."""
     both = np.asarray(tiff).astype(np.uint32)
     low, high = both & ((1 << tiff.bits) - 1), both >> tiff.bits
     gray, second = (high, low) if tiff.gray_is_high else (low, high)
     if tiff.bits > 8:
-        gray, second = _to_bytes(gray, said), _to_bytes(second, _WHOLE)
+        gray, second = _to_bytes(gray, declared), _to_bytes(second, _WHOLE)
     level, alpha = (Image.fromarray(plane.astype(np.uint8)) for plane in (gray, second))
     if tiff.white_is_zero:
         level = level.point(range(255, -1, -1))
@@ -360,19 +360,19 @@ def _separated(tiff: Any, said: int | None) -> Image.Image:
 
 def _to_page(image: Image.Image, bits: int | None, orientation: int) -> Page:
     if image.mode in ("I", "F", *_MODES_16):
-        array = np.asarray(_turned(image, orientation))
+        array = np.asarray(_turn_upright(image, orientation))
         return _from_array(array) if image.mode == "F" else _to_bytes(array, bits)
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         return _flatten(image, orientation)
     return _pixels(image, "L" if image.mode in ("1", "L") else "RGB", orientation)
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
+def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     turn = _UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
-def _bytes_a_pixel(image: Image.Image) -> int:
+def _bytes_per_pixel(image: Image.Image) -> int:
     """Returns the peak memory of decoding: Pillow's copies, the decoder's buffers, the page."""
     stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode in _MODES_16 else 4)
     page = 1 if image.mode in ("1", "L", "LA", "La", *_MODES_16) else 3
@@ -400,7 +400,7 @@ def _pixels(image: Image.Image, mode: str, orientation: int, paper: int | None =
         if paper is not None:
             below = Image.new("RGBA", band.size, (paper, paper, paper, 255))
             shown = Image.alpha_composite(below, _with_alpha(band))
-        shown = _turned(shown if shown.mode == mode else shown.convert(mode), orientation)
+        shown = _turn_upright(shown if shown.mode == mode else shown.convert(mode), orientation)
         end = top + band.height
         start = height - end if orientation in _FROM_END else top
         pixels = np.asarray(shown)
@@ -422,14 +422,14 @@ def _flatten(image: Image.Image, orientation: int = 1) -> Page:
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if image.mode in ("LA", "RGBA") and alphas[-1] == image.width * image.height:
         return _pixels(image, mode, orientation)  # fully opaque
-    return _pixels(image, mode, orientation, _paper_below(image, alphas))
+    return _pixels(image, mode, orientation, _background_for(image, alphas))
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:
     return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
 
 
-def _paper_below(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
+def _background_for(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
     """Returns the background on which an image is visible, 255 or 0, given its alpha histogram."""
     if alphas[:_CLEAR].sum() < _MUCH * image.width * image.height:
         return _WHITE
@@ -474,7 +474,7 @@ def _to_uint8(array: npt.NDArray[Any]) -> Page:
     return np.rint(array * 255).astype(np.uint8)
 
 
-def _said_bits(image: Any) -> int | None:
+def _declared_bits(image: Any) -> int | None:
     """Returns the significant bits of samples as declared by the file; None if undeclared.
 
     PNG declares them by ``sBIT``, TIFF by ``BitsPerSample`` or ``MaxSampleValue``; for PPM, Pillow
@@ -490,7 +490,7 @@ def _said_bits(image: Any) -> int | None:
     return None
 
 
-def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
+def _to_bytes(samples: npt.NDArray[np.integer[Any]], declared: int | None) -> Page:
     """Scales gray int[H, W], 0..65535, so that the largest value of its depth becomes 255.
 
     The depth is that declared by the file, unless there are larger values: a PNG of 12 bits may
@@ -501,7 +501,7 @@ def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
     least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
     if least < 0 or most >= 1 << _WHOLE:
         raise ValueError("32-bit integers have no known scale; save it with 8 or 16 bits")
-    bits = _bits_of(most) if said is None else said
+    bits = _bits_of(most) if declared is None else declared
     full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
     page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND // max(1, samples.shape[1]))
     for top in range(0, len(samples), rows):

@@ -113,7 +113,7 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
         return model
     folder = find_bundle(model)
     card = _read_card(folder / CARD, Card)
-    return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
+    return Bundle(folder, card, _read_checked(folder / GRAPH, card.sha256))
 
 
 def load_decoder(folder: Path, card: Card) -> bytes:
@@ -126,10 +126,10 @@ def load_decoder(folder: Path, card: Card) -> bytes:
             f"{folder} has no {DECODER} and is not an autoencoder: "
             "train one with  digitlens train --recipe autoencoder"
         )
-    return _checked(folder / DECODER, card.decoder_sha256)
+    return _read_checked(folder / DECODER, card.decoder_sha256)
 
 
-def _checked(path: Path, expected: str) -> bytes:
+def _read_checked(path: Path, expected: str) -> bytes:
     try:
         graph = path.read_bytes()
     except OSError as error:
@@ -150,7 +150,7 @@ def _checked(path: Path, expected: str) -> bytes:
 
 # The fields of ONNX messages that contain nodes and tensors, see
 # https://onnx.ai/onnx/intro/concepts.html
-_INSIDE = {
+_CHILDREN = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "function": {7: "node"},
@@ -160,7 +160,7 @@ _INSIDE = {
     "tensor": {},
 }
 _OPERATOR, _DATA_LOCATION, _EXTERNAL_DATA = ("node", 4), ("tensor", 14), ("tensor", 13)
-_ENDLESS = (b"Loop", b"Scan", b"If", b"SequenceMap")
+_CONTROL_FLOW = (b"Loop", b"Scan", b"If", b"SequenceMap")
 _DEEPEST = 12  # a tensor of an attribute is at 5
 
 
@@ -173,11 +173,11 @@ def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise ValueError("is not an ONNX graph: it is nested too deeply")
     for number, value in _fields(message):
-        inside = _INSIDE[kind].get(number)
+        inside = _CHILDREN[kind].get(number)
         if isinstance(value, memoryview):
             if inside:
                 _check_messages(value, inside, depth + 1)
-            elif (kind, number) == _OPERATOR and bytes(value) in _ENDLESS:
+            elif (kind, number) == _OPERATOR and bytes(value) in _CONTROL_FLOW:
                 raise ValueError("has loops or branches, which might not terminate")
         if (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
             raise ValueError("has weights in another file, which no hash covers")
@@ -315,9 +315,9 @@ def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
     Raises ModelError if a file is missing, damaged or of a newer format.
     """
     card = load_line_card(folder)
-    detector = _checked(folder / DETECTOR, card.detector_sha256)
-    recognizer = _checked(folder / RECOGNIZER, card.recognizer_sha256)
-    spotter = card.spotter_sha256 and _checked(folder / SPOTTER, card.spotter_sha256)
+    detector = _read_checked(folder / DETECTOR, card.detector_sha256)
+    recognizer = _read_checked(folder / RECOGNIZER, card.recognizer_sha256)
+    spotter = card.spotter_sha256 and _read_checked(folder / SPOTTER, card.spotter_sha256)
     return LineBundle(card, detector, recognizer, spotter or None)
 
 

@@ -112,21 +112,21 @@ class _Network:
         self._session = Lazy(partial(opened, threads=self._threads))
         self._alone = Lazy(partial(opened, threads=1))
 
-    def _each(self, pieces: Sequence[Pixels], say: Callable[[Any, Pixels], Floats]) -> list[Floats]:
-        """Runs ``say`` with an open graph on each piece, in parallel if their sizes allow it."""
+    def _map(self, pieces: Sequence[Pixels], run: Callable[[Any, Pixels], Floats]) -> list[Floats]:
+        """Runs ``run`` with an open graph on each piece, in parallel if their sizes allow it."""
         threads = min(self._threads, len(pieces))
         if threads > 1 and is_even([piece.size for piece in pieces], self._threads):
-            return list(share(partial(say, self._alone()), pieces, threads))
-        return [say(self._session(), piece) for piece in pieces]
+            return list(share(partial(run, self._alone()), pieces, threads))
+        return [run(self._session(), piece) for piece in pieces]
 
     def _along(self, batches: Sequence[Lines], classes: int) -> list[Floats]:
         """Returns the outputs float32[N, W / 8, classes] for lines uint8[N, 48, W, 3]."""
 
-        def say(session: Any, lines: Lines) -> Floats:
+        def run(session: Any, lines: Lines) -> Floats:
             shape = len(lines), lines.shape[2] // 8, classes
             return run_graph(session, None, {"lines": lines}, shape)[0]
 
-        return self._each(batches, say)
+        return self._map(batches, run)
 
 
 class LineDetector(_Network):
@@ -143,7 +143,7 @@ class LineDetector(_Network):
         best. Maps are float32[h, w], 0..1, half of H and W, rounded up. Raises ModelError if the
         graph is opened only now and cannot be loaded.
         """
-        return self._each(pages, _text_map)
+        return self._map(pages, _text_map)
 
 
 def _text_map(session: Any, page: Pixels) -> Floats:

@@ -130,7 +130,7 @@ def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, in
         return
     middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float32)
     spots = [line.place(middles) for line in view.lines]
-    away = np.stack([_beside(line, spot) for line, spot in zip(view.lines, spots, strict=True)])
+    away = np.stack([_distances(line, spot) for line, spot in zip(view.lines, spots, strict=True)])
     nearest = np.where(away.min(axis=0) < 1, away.argmin(axis=0), -1)
     own = (view.scores.boxes[:, :2] + view.scores.boxes[:, 2:]) / 2
     for number in np.unique(view.scores.places.line):
@@ -161,7 +161,7 @@ def _overlapping(
     return found
 
 
-def _beside(line: RecognizedLine, spots: Floats) -> Floats:
+def _distances(line: RecognizedLine, spots: Floats) -> Floats:
     """Returns the distances float32[M] from a crop's middle row, 1 at its edge, inf if outside."""
     width = line.crop.shape[1]
     inside = (spots[:, 0] > 0) & (spots[:, 0] < width)

@@ -249,7 +249,7 @@ def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNum
     _, pieces = pieces_of(seen.layout.numbers, fitted=weights)
     page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
-        if there := _there(piece, seen.lines):
+        if there := _true_number(piece, seen.lines):
             yield page, number, there
 
 
@@ -261,7 +261,7 @@ def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bo
     return by_value or bool(re.search(r"[.,]\d\d\D*$", there) and digits_of(there) == digits)
 
 
-def _there(piece: Piece, lines: Sequence[TextRow]) -> str:
+def _true_number(piece: Piece, lines: Sequence[TextRow]) -> str:
     """Returns the true number at the position of one that was read; empty if there is none.
 
     If it covers several, the one with the nearest centre is returned.
@@ -298,7 +298,7 @@ def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[st
         _, pieces = pieces_of(each.layout.numbers, fitted=weights)
         numbers = numbers_of(each.layout.numbers, each.layout.digits, fitted=weights)
         for piece, number in zip(pieces, numbers, strict=True):
-            if there := _there(piece, each.lines):
+            if there := _true_number(piece, each.lines):
                 right = number.text.replace(" ", "") == there
                 if doubt.unmarked(piece.spots) and _has_cents(piece.spots, each.values, there):
                     right = number.value == Decimal(digits_of(there)) / 100

@@ -85,7 +85,7 @@ def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
             values = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
             casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    return _opened_by(model, casts)
+    return _prepend_nodes(model, casts)
 
 
 def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -109,10 +109,10 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
                 for before, scale, after in zip(steps, names, steps[1:], strict=False)
             ]
     model.graph.initializer.extend(scales)
-    return _opened_by(model, new)
+    return _prepend_nodes(model, new)
 
 
-def _opened_by(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelProto:
+def _prepend_nodes(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelProto:
     """Prepends nodes that decompress weights to a graph; changes and returns the graph."""
     nodes = [*opening, *model.graph.node]
     del model.graph.node[:]
@@ -148,7 +148,7 @@ def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     return codes, first, second
 
 
-class _Whole(nn.Module):
+class _GraphModule(nn.Module):
     """A network with the pre- and postprocessing of its exported graph."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -156,7 +156,7 @@ class _Whole(nn.Module):
         self.network = network
 
 
-class TileGraph(_Whole):
+class TileGraph(_GraphModule):
     """A classifier with temperature and softmax."""
 
     network: TileNetwork
@@ -184,7 +184,7 @@ class TileGraph(_Whole):
         return torch.softmax(logits[:, :CLASSES] / self.temperature, dim=1), *signs
 
 
-class DetectorGraph(_Whole):
+class DetectorGraph(_GraphModule):
     """A digit detector with peak detection and box decoding."""
 
     network: DetectorNetwork
@@ -211,7 +211,7 @@ class DetectorGraph(_Whole):
         return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
 
 
-class LineGraph(_Whole):
+class LineGraph(_GraphModule):
     """A line recogniser with softmax."""
 
     network: LineNetwork
@@ -221,7 +221,7 @@ class LineGraph(_Whole):
         return torch.softmax(self.network(lines), dim=2)
 
 
-class AutoencoderGraph(_Whole):
+class AutoencoderGraph(_GraphModule):
     """An autoencoder from tiles to reconstructed tiles."""
 
     network: Autoencoder

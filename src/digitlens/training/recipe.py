@@ -255,7 +255,7 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """Generated validation pages, with writers and fonts held out from training."""
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """Returns whether the page side cannot be halved five times."""
+        """Returns a problem if the page side cannot be halved five times."""
         if "side" in mistyped or not self.side % 32:
             return []
         return [f"side: expected a multiple of 32, found {self.side}"]

@@ -49,16 +49,16 @@ from digitlens.training.tasks.tile import train_classifier
 
 DATABASE = "study.db"
 PLAN = "digitlens"  # the study's attribute with the plan, see ``plan_of``
-ALIVE, DEAD = 30, 180  # seconds between a trial's heartbeats, and without one until it has failed
+HEARTBEAT, GRACE = 30, 180  # seconds between heartbeats of a trial; until it fails without one
 WAIT = 60  # seconds to wait for a lock: SQLite allows one writer at a time
 ATTEMPTS, PAUSE = 5, 0.3  # to open a study that another process is creating; seconds in between
-TIME_ENOUGH = 10  # complete trials from which on importances are computed
+MIN_TRIALS = 10  # complete trials needed to compute importances
 
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 TRIALS = "trials"  # folder of the runs
 PARTS = 10  # of a training; after each, a trial is compared with the others
 DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError)
-HOPELESS = 3  # the study stops if the first trials, this many, all fail
+MAX_FAILURES = 3  # the study stops if its first trials, this many, all fail
 
 OnTrial = Callable[[Trial], object]
 
@@ -89,7 +89,7 @@ def search(
     def after(study: Study, trial: optuna.trial.FrozenTrial) -> None:
         if on_trial:
             on_trial(_trial(trial))
-        _check_hope(study)
+        _check_failures(study)
         if has_enough():
             study.stop()
 
@@ -124,11 +124,11 @@ def _silent_heartbeat() -> Generator[None]:
     """Suppresses database errors in the heartbeat thread, which the main thread reports as well."""
     before = threading.excepthook
 
-    def told(raised: threading.ExceptHookArgs) -> None:
+    def report(raised: threading.ExceptHookArgs) -> None:
         if not isinstance(raised.exc_value, DATABASE_ERRORS):
             before(raised)
 
-    threading.excepthook = told
+    threading.excepthook = report
     try:
         yield
     finally:
@@ -224,7 +224,7 @@ class _Objective:
     def _mean(self, trial: optuna.Trial, recipe: Recipe) -> float:
         rows: list[Row] = []
         for seed in range(recipe.seed, recipe.seed + self._seeds):
-            watch = _watch(trial, recipe.epochs, judged=not rows)
+            watch = _epoch_reporter(trial, recipe.epochs, judged=not rows)
             rows.append(self._train(dataclasses.replace(recipe, seed=seed), watch))
             trial.set_user_attr("accuracies", [row["val_accuracy"] for row in rows])
             trial.set_user_attr("losses", [row["val_loss"] for row in rows])
@@ -242,7 +242,7 @@ class _Objective:
         return trained.history[trained.best_epoch - 1]
 
 
-def _watch(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row], None]:
+def _epoch_reporter(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row], None]:
     """Returns a callback that reports epochs to Optuna and prunes hopeless trainings.
 
     Trials are compared after the same tenth of their epochs, at equal progress of their schedules:
@@ -251,7 +251,7 @@ def _watch(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row],
     """
     last = 0
 
-    def told(row: Row) -> None:
+    def report(row: Row) -> None:
         nonlocal last
         if not math.isfinite(row["val_loss"]):
             raise optuna.TrialPruned(f"diverged in epoch {row['epoch']}")
@@ -263,7 +263,7 @@ def _watch(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row],
         if part < PARTS and trial.should_prune():
             raise optuna.TrialPruned(f"behind the median after epoch {row['epoch']}")
 
-    return told
+    return report
 
 
 def _suggest(trial: optuna.Trial, one: Dimension) -> Value:
@@ -280,9 +280,9 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), "")
 
 
-def _check_hope(study: Study) -> None:
+def _check_failures(study: Study) -> None:
     counting = [trial for trial in trials_of(study) if trial.counts and trial.state != "running"]
-    if len(counting) >= HOPELESS and all(trial.state == "failed" for trial in counting):
+    if len(counting) >= MAX_FAILURES and all(trial.state == "failed" for trial in counting):
         raise DataError(
             f"the first {len(counting)} trials of {study.study_name} all failed, the last one "
             f"with {counting[-1].reason}: fix the recipe or the search space"
@@ -304,7 +304,7 @@ def open_study(
     has one with another plan.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # The steps are tenths of a training, see ``_watch``.
+    # The steps are tenths of a training, see ``_epoch_reporter``.
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     options: dict[str, Any] = {"pruner": median if pruning else optuna.pruners.NopPruner()}
     shown = shown_address(storage)
@@ -339,7 +339,7 @@ def result_of(study: Study) -> StudyResult:
     """Returns the results so far."""
     plan, trials = study.user_attrs[PLAN], trials_of(study)
     done = sum(trial.state == "complete" for trial in trials)
-    importance = _importance(study) if done >= TIME_ENOUGH else {}
+    importance = _importance(study) if done >= MIN_TRIALS else {}
     facts = study.study_name, space_of(study), plan["seeds"], plan["tiles"]
     return StudyResult(*facts, trials, importance)
 
@@ -358,7 +358,7 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return optuna.storages.RDBStorage(
-                    storage, options, heartbeat_interval=ALIVE, grace_period=DEAD
+                    storage, options, heartbeat_interval=HEARTBEAT, grace_period=GRACE
                 )
         except (ArgumentError, ImportError) as error:
             raise DataError(_refusal(storage, error)) from error

@@ -91,10 +91,10 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
             note(f"model {number} of {recipe.models}")
         place = folder if alone else folder / f"member-{number}"
         begun = resume and (alone or (place / STATE).is_file())
-        told = _told(on_step, number, recipe.models)
+        told = _with_model_number(on_step, number, recipe.models)
         task = TileTask(model, training, validation, device)
         models.append(fit(task, place, resume=begun, on_step=told, on_check=on_epoch))
-    done = _averaged(recipe, models, validation)
+    done = _average(recipe, models, validation)
     if not alone:
         write_history(folder, done.history)
     return done
@@ -220,14 +220,14 @@ def models_of(recipe: Recipe) -> list[Recipe]:
     return [dataclasses.replace(recipe, models=1, seed=seed) for seed in seeds]
 
 
-def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
+def _with_model_number(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
     """Wraps a callback to add the number of the model to each ``StepInfo``."""
     if on_step is None:
         return None
     return lambda info: on_step(dataclasses.replace(info, model=model, models=models))
 
 
-def _averaged(
+def _average(
     recipe: Recipe, models: list[Trained[DigitNetwork]], validation: Split
 ) -> Trained[TileNetwork]:
     if recipe.models == recipe.tta_views == 1:
@@ -285,11 +285,11 @@ class EpochData:
 
     def _targets(self, tiles: Tensor) -> Tensor:
         if self._teacher:
-            return _taught(self._teacher, tiles, self._recipe).to(self._device)
+            return _teacher_targets(self._teacher, tiles, self._recipe).to(self._device)
         return functional.one_hot(self.labels, self._recipe.classes).float()
 
 
-def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
+def _teacher_targets(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
     """Returns a teacher's softened probabilities, with a class for negatives if the recipe has one.
 
     G. Hinton et al., "Distilling the knowledge in a neural network", 2015.
