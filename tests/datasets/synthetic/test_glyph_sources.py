@@ -203,7 +203,7 @@ def test_mnist_source_reuses_tiles_and_has_only_digits(small_split, rng):
     assert len({glyph.ink.tobytes() for glyph in drawn if glyph}) == 2
     for glyph in drawn:
         assert is_cropped(glyph.ink)
-        # The 3 of the tile has 20 rows and 11 columns and is enlarged four times, with smooth edges.
+        # The tile's 3 has 20 rows and 11 columns and is enlarged four times, with smooth edges.
         assert glyph.ink.shape == pytest.approx((80, 44), abs=6)
         assert 0.88 <= glyph.height <= 1.1
     assert source.letters == ""

@@ -52,7 +52,7 @@ def test_batch_is_read_despite_a_failing_picture(page):
     names = [name for name, *_ in rows(page)]
     assert names == ["doubtful.png", "broken.png", "sure.png"]
     listed = page.inner_text("#batch-list")
-    assert re.search(r"34\?\s+12", listed)  # the doubtful number first
+    assert re.search(r"34\?\s+12", listed)  # doubtful number first
     assert "The picture cannot be read" in listed
     progress = page.locator("#batch-progress")
     assert progress.evaluate("bar => bar.value / bar.max") == 1

@@ -38,7 +38,7 @@ def texts(page):
 
 def test_alternative_values_are_chosen_by_keyboard(page, show):
     show(page, "65%", "1.234")
-    assert texts(page) == ["1.234", "65%"]  # the doubtful one first
+    assert texts(page) == ["1.234", "65%"]  # doubtful one first
     assert page.inner_text("#numbers-count") == "1 of 2 uncertain"
     assert page.locator("#verdict.unsure").inner_text().startswith("Not sure about 1.234: ")
     assert [row["status"] for row in rows(page)] == ["number", "unsure"]
