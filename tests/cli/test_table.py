@@ -30,7 +30,7 @@ COMMAND = "table page.png"
 
 
 class Reader:
-    """Returns always the same table and records its arguments."""
+    """Always returns the same table and records its arguments."""
 
     asked, answer = None, READ
 

@@ -162,7 +162,7 @@ def test_fog_leaves_a_quarter_of_the_contrast():
     foggy = corrupt(tiles, "fog").astype(float)
     around = (foggy[:, 14, 13] + foggy[:, 14, 15] + foggy[:, 13, 14] + foggy[:, 15, 14]) / 4
     assert (foggy[:, 14, 14] - around).mean() == pytest.approx(255 / 4, abs=3)
-    assert not corrupt(np.zeros((2, 28, 28), np.uint8), "fog").any()  # fog is as bright as ink
+    assert not corrupt(np.zeros((2, 28, 28), np.uint8), "fog").any()  # no ink, no fog
 
 
 def test_plasma_varies_at_every_scale_within_range():

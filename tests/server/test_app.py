@@ -60,7 +60,7 @@ def test_content_types_do_not_depend_on_the_machine(site, path, kind):
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_unchanged_file_is_304_and_files_are_read_only(site):
+def test_unchanged_file_is_304_and_writing_is_refused(site):
     tag = site.get("/app/main.js").headers["ETag"]
     answer = site.get("/app/main.js", headers={"If-None-Match": tag})
     assert (answer.status_code, answer.content) == (304, b"")

@@ -12,7 +12,7 @@ load_all_checks()
 # A schema cannot express, for example, that bytes are a picture or that only one field is set.
 LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")
 EXAMPLES = 10  # per operation and mode
-# Generating that many numbers takes a second each.
+# Generating the many numbers of tiles takes about a second.
 FEW = dict.fromkeys(("POST /v1/classify", "POST /v1/reconstruct"), 4)
 MODES = list(schemathesis.GenerationMode)
 
