@@ -1,4 +1,4 @@
-"""``digitlens batch``: pictures into Parquet, and what it says of how far that is."""
+"""``digitlens batch``: pictures to Parquet, options and progress messages."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ COMMAND = "batch"
 
 @pytest.fixture
 def ran(monkeypatch):
-    """The jobs that would be done, and with how many processes; each is as far as is said."""
+    """Jobs passed to a fake ``run_batch``, each with its number of workers and SIGTERM handler."""
     jobs = []
 
     def run_batch(job, workers, tell):
@@ -30,7 +30,7 @@ def ran(monkeypatch):
     return jobs
 
 
-def test_a_folder_becomes_parquet_and_is_not_read_again(run, examples, tmp_path):
+def test_folder_is_written_as_parquet_and_not_read_twice(run, examples, tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     shutil.copy(examples / "drawing.png", source)
@@ -46,7 +46,7 @@ def test_a_folder_becomes_parquet_and_is_not_read_again(run, examples, tmp_path)
     assert again.stderr.startswith(f"0 pictures read here; {said} ")
 
 
-def test_options_reach_the_job(run, ran):
+def test_options_are_passed_to_the_job(run, ran):
     options = "--workers 3 --shard 7 --patience 5 --expect 4 --target-error 1% --decimal ,"
     run("all", "--out", "rows", *options.split(), "--model", "swift")
     wanted = RowOptions(
@@ -58,7 +58,7 @@ def test_options_reach_the_job(run, ran):
     assert ran[0][:2] == (BatchJob("all", "rows", wanted, shard=7, patience=5.0), 3)
 
 
-def test_it_says_how_far_it_is(run, ran):
+def test_progress_and_unfinished_shards_are_reported(run, ran):
     assert run("all", "--out", "rows").stderr == (
         "1,200 pictures read here, 3 of them with errors; 2 of 2 shards are in rows\n"
     )
@@ -67,7 +67,7 @@ def test_it_says_how_far_it_is(run, ran):
     assert len(ran) == 2
 
 
-def test_the_end_of_a_machine_is_an_interruption(run, ran):
+def test_sigterm_is_handled_as_an_interruption(run, ran):
     before = signal.getsignal(signal.SIGTERM)
     done = run("interrupted", "--out", "rows", code=130)
     assert done.stderr == "digitlens: interrupted: run the same command again to resume\n"
@@ -85,11 +85,11 @@ def test_the_end_of_a_machine_is_an_interruption(run, ran):
         ("--workers 0", "--workers"),
     ],
 )
-def test_what_cannot_be_meant_names_the_option(run, options, said):
+def test_invalid_option_value_is_refused_by_name(run, options, said):
     run.misused(said, "all", "--out", "rows", *options.split())
 
 
-def test_an_unknown_address_is_a_line(run, monkeypatch, capsys):
+def test_unknown_address_is_a_one_line_error(run, monkeypatch, capsys):
     run.fails(DigitlensError, "found ftp://host/in", "ftp://host/in", "--out", "rows")
     monkeypatch.setattr("sys.argv", ["digitlens", "batch", "ftp://host/in", "--out", "rows"])
     with pytest.raises(SystemExit, match=r"^digitlens: expected a folder, s3://, gs:// or az://"):

@@ -18,7 +18,7 @@ RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, draw_bars):
-    """An empty working folder; MNIST is two hundred tiles, a hundred of them to test with."""
+    """An empty working folder; MNIST is replaced by 200 tiles, 100 of them the test set."""
     digits = (np.arange(200) % 10).astype(np.uint8)
     dark = 55 - np.arange(200, dtype=np.uint8) % 50
     tiles = draw_bars(digits)
@@ -31,7 +31,7 @@ def here(tmp_path, monkeypatch, draw_bars):
 
 @pytest.fixture
 def make(here, graph):
-    """Writes models that cannot read some digits."""
+    """Writes models that misread the given digits."""
 
     def write(name, *blind, **changes):
         content = graph(blind)
@@ -42,7 +42,7 @@ def make(here, graph):
     return write
 
 
-def test_runs_are_compared_on_the_tiles_they_all_kept_back(run, here, make, graph):
+def test_runs_are_compared_on_their_common_validation_tiles(run, here, make, graph):
     models = make("one", results={"training_seconds": 12.5}), make("runs/two", 4, 7)
     done = run(*models)
     assert "MNIST validation, 100 tiles" in done.stdout
@@ -59,7 +59,7 @@ def test_runs_are_compared_on_the_tiles_they_all_kept_back(run, here, make, grap
     assert told["runs"][0]["bytes"] == len(graph([]))
 
 
-def test_json_is_the_comparison_and_nothing_else(run, here, make):
+def test_json_output_is_only_the_comparison(run, here, make):
     done = run(make("one"), make("two", 4), make("three", 5), "--json", "--out", "elsewhere")
     told = json.loads(done.stdout)
     assert told == json.loads((here / "elsewhere" / "comparison.json").read_text())
@@ -69,22 +69,22 @@ def test_json_is_the_comparison_and_nothing_else(run, here, make):
     assert [pair["p_holm"] >= pair["p"] for pair in told["pairs"]] == [True] * 3
 
 
-def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(run, make):
+def test_equal_runs_are_not_ranked_and_differing_fields_are_shown(run, make):
     done = run(make("one"), make("two", recipe=RECIPE | {"epochs": 77}))
     assert "one and two do not differ" in done.stdout
     assert "read differently" not in done.stdout
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("epochs"))
-    assert row == ["epochs", "10", "77"]  # the default of a field that the card does not name
+    assert row == ["epochs", "10", "77"]  # 10 is the default: the card does not contain the field
     assert "dropout" not in done.stdout
 
 
-def test_tiles_that_one_has_learned_from_are_refused(run, make):
+def test_runs_with_different_validation_splits_are_refused(run, make):
     told = ("one: 50% by random, seed 3", "two: 50% by random, seed 4", "--split test")
     run.fails(ModelError, told, make("one"), make("two", recipe=RECIPE | {"seed": 4}))
     run("one", "two", "--split", "test")
 
 
-def test_a_foreign_model_is_compared_on_the_test_set_only(run, here, make, graph):
+def test_foreign_model_is_compared_only_on_the_test_set(run, here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
     own = make("one")
     run.fails(ModelError, "their.onnx: no recipe", own, "their.onnx")
@@ -95,19 +95,19 @@ def test_a_foreign_model_is_compared_on_the_test_set_only(run, here, make, graph
     assert [entry["parameters"] for entry in told["runs"]] == [parameters(Recipe(**RECIPE)), None]
 
 
-def test_models_of_the_same_last_name_go_by_their_path(run, make):
+def test_models_with_the_same_folder_name_are_named_by_path(run, make):
     done = run(make("a/run"), make("b/run", 4))
     assert "a/run is better than b/run" in done.stdout
 
 
-def test_one_run_and_the_same_twice_are_refused(run, make):
+def test_a_single_run_or_a_duplicate_is_refused(run, make):
     run(make("one"), code=2)
     run.fails(ModelError, "one is given twice", "one", "one")
     run("one", "two", "--data", "x.zip", "--split", "test", code=2)
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_without_the_plots_extra_the_numbers_still_come(run, here, make):
+def test_numbers_are_written_without_the_plots_extra(run, here, make):
     done = run(make("one"), make("two", 4))
     assert "pip install 'digitlens[plots]'" in done.stderr
     assert [path.name for path in (here / "comparison").iterdir()] == ["comparison.json"]

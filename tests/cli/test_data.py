@@ -17,7 +17,7 @@ COMMAND = "data"
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path, monkeypatch, request):
-    """An empty folder, and an empty cache but for the tests of the real data."""
+    """An empty folder and an empty cache, except for the tests of the real data."""
     if "mnist" in request.fixturenames:
         return
     monkeypatch.delenv("DIGITLENS_DATA", raising=False)
@@ -27,7 +27,7 @@ def _alone(tmp_path, monkeypatch, request):
 
 @pytest.fixture
 def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
-    """The folders that MNIST was asked of, while a small split stands in for it."""
+    """Folders from which MNIST was loaded; a small split replaces it."""
     asked: list = []
 
     def load(data_dir):
@@ -38,7 +38,7 @@ def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
     return asked
 
 
-def test_an_empty_cache_is_shown_and_mnist_asked_for_only_to_be_fetched(run, loaded):
+def test_empty_cache_is_shown_and_mnist_fetched_only_on_request(run, loaded):
     result = run()
     lines = result.stdout.splitlines()
     assert len(lines) == 4
@@ -49,7 +49,7 @@ def test_an_empty_cache_is_shown_and_mnist_asked_for_only_to_be_fetched(run, loa
     assert loaded == [Path("somewhere")]
 
 
-def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path):
+def test_json_lists_status_and_hash_and_damaged_files_are_shown(run, tmp_path):
     shown = json.loads(run("--json").stdout)
     assert shown["cache"] == str(tmp_path / "cache" / "mnist")
     assert shown["complete"] is False
@@ -63,7 +63,7 @@ def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path
 
 
 @pytest.mark.usefixtures("loaded")
-def test_samples_are_drawn_where_the_user_says_and_the_path_printed(run, tmp_path):
+def test_samples_are_written_to_the_given_path_and_it_is_printed(run, tmp_path):
     run.fails(DataError, "sheet.xyz", "--show", "--out", "sheet.xyz")
     assert [path.name for path in tmp_path.iterdir()] == []
     assert run("--show").stdout == "samples.png\n"
@@ -76,7 +76,7 @@ def test_samples_are_drawn_where_the_user_says_and_the_path_printed(run, tmp_pat
 
 @pytest.fixture
 def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The roles that fonts were asked for, while Pillow's own stands in for all, for six pages."""
+    """Roles for which fonts were loaded; Pillow's own font replaces all, six pages are drawn."""
     del loaded
     asked: list[str] = []
     hand = FontGlyphs({"latin": ImageFont.load_default(EM)})
@@ -90,7 +90,7 @@ def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_path):
+def test_generated_pages_are_drawn_and_their_path_printed(run, pages, loaded, tmp_path):
     result = run("--show-pages", "--data-dir", "somewhere")
     assert result.stdout == "pages.png\n"
     assert loaded == [Path("somewhere")]
@@ -103,7 +103,7 @@ def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_
     assert "samples" not in shown
 
 
-def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
+def test_seed_and_kind_determine_the_generated_pages(run, pages, tmp_path):
     def drawn(*options):
         run("--show-pages", "--out", "drawn.png", *options)
         return (tmp_path / "drawn.png").read_bytes()
@@ -124,16 +124,16 @@ def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
     ],
 )
 @pytest.mark.usefixtures("pages")
-def test_options_that_make_no_sense_are_refused(run, tmp_path, arguments, told):
+def test_conflicting_or_invalid_options_are_refused(run, tmp_path, arguments, told):
     run.misused(told, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("loaded")
-def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(run, monkeypatch):
+def test_without_opencv_pages_need_an_extra_but_samples_do_not(run, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.datasets.synthetic")]:
         monkeypatch.delitem(sys.modules, name)
-    if "synthetic" in vars(digitlens.datasets):  # else the package of the failed import stays there
+    if "synthetic" in vars(digitlens.datasets):  # or the half-imported package would stay
         monkeypatch.setattr(digitlens.datasets, "synthetic", digitlens.datasets.synthetic)
     monkeypatch.setitem(sys.modules, "cv2", None)
     run("--show")
@@ -142,5 +142,5 @@ def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(run, monkeypa
 
 @pytest.mark.mnist
 @pytest.mark.usefixtures("mnist")
-def test_the_real_files_are_verified(run):
+def test_real_files_are_verified(run):
     assert json.loads(run("--json").stdout)["complete"] is True

@@ -27,9 +27,7 @@ def foreign(here, graph):
     return make
 
 
-def test_numbers_in_plain_text_on_stdout_files_in_the_folder_and_their_names_on_stderr(
-    run, here, bundle, graph
-):
+def test_numbers_go_to_stdout_and_written_files_are_named_on_stderr(run, here, bundle, graph):
     done = run("--model", bundle())
     assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout
     assert "most confused: 9 as 0 (1)" in done.stdout
@@ -51,15 +49,13 @@ def test_numbers_in_plain_text_on_stdout_files_in_the_folder_and_their_names_on_
     assert [row["index"] for row in report["wrong"]] == [0]
 
 
-def test_json_is_the_report_and_nothing_else(run, here, bundle):
+def test_json_output_is_only_the_report(run, here, bundle):
     done = run("--model", bundle(), "--json", "--out", "elsewhere")
     assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
     assert not (here / "evaluation-bars").exists()
 
 
-def test_a_foreign_model_is_told_what_it_is_given_and_one_of_logits_needs_the_option(
-    run, here, foreign
-):
+def test_input_of_a_foreign_model_is_printed_and_logits_need_an_option(run, here, foreign):
     run.fails(ModelError, "--outputs logits", "--model", foreign("Identity"))
     assert not (here / "evaluation-their-net").exists()
     run("--model", foreign("Identity"), "--outputs", "logits")
@@ -82,11 +78,11 @@ def test_a_foreign_model_is_told_what_it_is_given_and_one_of_logits_needs_the_op
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_options_that_do_not_go_together_are_refused(run, bundle, options, words):
+def test_conflicting_options_are_refused(run, bundle, options, words):
     run.misused(words, "--model", bundle(), *options)
 
 
-def test_validation_is_what_the_recipe_of_the_model_kept_back_if_it_did(run, here, bundle, foreign):
+def test_validation_uses_the_split_of_the_models_recipe(run, here, bundle, foreign):
     recipe = {"validation": "random", "validation_share": 0.25, "seed": 3}
     run("--model", bundle(recipe=recipe), "--split", "validation")
     report = json.loads((here / "evaluation-bars" / "report.json").read_text())
@@ -100,14 +96,14 @@ def test_validation_is_what_the_recipe_of_the_model_kept_back_if_it_did(run, her
 
 @pytest.fixture
 def few_digits(monkeypatch):
-    """The first hundred digits of scikit-learn for all: to frame one takes a millisecond."""
+    """Only the first 100 digits of scikit-learn: framing one takes a millisecond."""
     digits = external.load_scikit()
     few = external.Pictures(digits.images[:100], digits.labels[:100])
     monkeypatch.setattr(external, "load_scikit", lambda: few)
 
 
 @pytest.mark.usefixtures("undrawn", "few_digits")
-def test_without_the_plots_extra_the_numbers_still_come_of_another_data_set_too(run, here, bundle):
+def test_numbers_are_written_without_the_plots_extra(run, here, bundle):
     done = run("--model", bundle(), "--on", "digits")
     assert "97.50%" in done.stdout
     assert "scikit-learn's digits" in done.stdout
@@ -116,7 +112,7 @@ def test_without_the_plots_extra_the_numbers_still_come_of_another_data_set_too(
     assert written == {"report.json", "transfer.json"}
 
 
-def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(run, here, bundle):
+def test_unwritable_folder_is_reported_after_the_numbers(run, here, bundle):
     (here / "occupied").write_text("a file")
     done = run.fails(
         DataError, "occupied cannot be written", "--model", bundle(), "--out", "occupied"
@@ -139,9 +135,7 @@ def write_tiles(here, draw_bars):
     return write
 
 
-def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(
-    run, here, bundle, write_tiles
-):
+def test_exported_corrections_are_scored_even_if_digits_are_missing(run, here, bundle, write_tiles):
     write_tiles("corrections.zip", [3, 3, 7])
     done = run("--model", bundle(), "--data", "corrections.zip")
     assert "corrections.zip, 3 tiles" in done.stdout
@@ -154,8 +148,8 @@ def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(
     run("--model", bundle(), "--data", "one.zip")
 
 
-def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(run, here, bundle, monkeypatch):
-    monkeypatch.setattr(registry, "draw_evaluation", lambda *_: [])  # seconds, and tested above
+def test_robustness_prints_a_table_and_writes_its_own_files(run, here, bundle, monkeypatch):
+    monkeypatch.setattr(registry, "draw_evaluation", lambda *_: [])  # takes seconds, tested above
     done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
     assert max(map(len, done.stdout.splitlines())) <= 80
     trained = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines() if line}
@@ -173,7 +167,7 @@ def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(run, here, b
 
 
 @pytest.mark.usefixtures("undrawn", "few_digits")
-def test_json_of_everything_asked_for_is_one_object(run, here, foreign):
+def test_json_of_all_parts_is_one_object(run, here, foreign):
     done = run("--model", foreign(), "--robustness", "--on", "digits", "--json")
     values = json.loads(done.stdout)
     folder = here / "evaluation-their-net"
@@ -186,7 +180,7 @@ def test_json_of_everything_asked_for_is_one_object(run, here, foreign):
 
 
 @pytest.mark.usefixtures("undrawn", "here")
-def test_a_foreign_model_does_not_say_what_it_was_trained_with(run, foreign):
+def test_training_corruptions_of_a_foreign_model_are_unknown(run, foreign):
     done = run("--model", foreign(), "--robustness")
     lines = done.stdout.splitlines()
     assert next(line for line in lines if line.startswith("shear")).split()[-1] == "?"
@@ -196,13 +190,13 @@ def test_a_foreign_model_does_not_say_what_it_was_trained_with(run, foreign):
 @pytest.mark.parametrize(
     ("options", "name"), [(["--on", "letters"], "letters"), (["--data", "no.zip"], "no.zip")]
 )
-def test_an_unknown_data_set_is_refused_and_nothing_written(run, here, bundle, options, name):
+def test_unknown_data_set_is_refused_and_nothing_written(run, here, bundle, options, name):
     run.fails(DataError, name, "--model", bundle(), *options)
     assert not (here / "evaluation-bars").exists()
 
 
 @pytest.mark.usefixtures("undrawn", "here")
-def test_rejection_is_wired_with_its_options(run, bundle, monkeypatch):
+def test_rejection_options_are_passed_on(run, bundle, monkeypatch):
     asked = {}
 
     def measure(classifier, tiles, **options):

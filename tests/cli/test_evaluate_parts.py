@@ -27,7 +27,7 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def measured(classifier, tmp_path_factory) -> list[Transfer]:
-    """The first hundred digits of scikit-learn, and three pictures of a Semeion of our own."""
+    """Results on the first 100 digits of scikit-learn and on a made-up Semeion of 3 pictures."""
     pictures = load_scikit()
     few = Pictures(pictures.images[:100], pictures.labels[:100])
     rows = np.concatenate([np.eye(256)[:3].repeat(60, axis=1)[:, :256], np.eye(10)[:3]], axis=1)
@@ -45,9 +45,7 @@ def shown(tables):
     return console.file.getvalue()
 
 
-def test_every_data_set_is_scored_in_its_order_and_shown_with_accuracies_and_recalls(
-    measured, classifier
-):
+def test_data_sets_are_scored_in_order_with_accuracies_and_recalls(measured, classifier):
     assert [one.data.name for one in measured] == ["digits", "semeion"]
     digits = measured[0]
     assert digits.framed.n == 100
@@ -62,10 +60,10 @@ def test_every_data_set_is_scored_in_its_order_and_shown_with_accuracies_and_rec
         f"{digits.framed.classes[0].recall:.1%}",
     ):
         assert part in text
-    assert text.splitlines()[-1].split()[-1] == "-"  # Semeion here has no 9
+    assert text.splitlines()[-1].split()[-1] == "-"  # this Semeion has no 9
 
 
-def test_files_are_the_json_and_a_picture_a_data_set(measured, tmp_path):
+def test_json_and_one_picture_per_data_set_are_written(measured, tmp_path):
     part = external_part([*measured, measured[0]])
     names = part.write(tmp_path / "out")
     assert names == ["transfer.json", "wrong-digits.png", "wrong-semeion.png", "wrong-digits-2.png"]
@@ -75,9 +73,7 @@ def test_files_are_the_json_and_a_picture_a_data_set(measured, tmp_path):
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_cannot_be_written_and_an_unknown_data_set_are_named(
-    measured, classifier, few, tmp_path
-):
+def test_unwritable_folder_and_unknown_data_set_are_named(measured, classifier, few, tmp_path):
     (tmp_path / "file").touch()
     for part in (external_part(measured), ood_part(measure_ood(Foreign(), few))):
         with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
@@ -87,7 +83,7 @@ def test_a_folder_that_cannot_be_written_and_an_unknown_data_set_are_named(
 
 
 class Foreign:
-    """Somebody else's model: probabilities alone."""
+    """A foreign model that returns only probabilities."""
 
     def predict_proba(self, tiles):
         chances = np.full((len(tiles), 10), 0.01, np.float32)
@@ -97,7 +93,7 @@ class Foreign:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, small_split):
-    """One face that Pillow carries, the drawn digits for MNIST, and few tiles of everything."""
+    """Pillow's own font as the only face, drawn digits for MNIST, and few tiles of each kind."""
     face = Face({"latin": ImageFont.load_default(EM)})
     monkeypatch.setattr("digitlens.datasets.negative_inks.load_faces", lambda _: (face,))
     mnist = Mnist(small_split, small_split)
@@ -113,7 +109,7 @@ def few(small_split):
     return Split(small_split.tiles[:60], small_split.labels[:60])
 
 
-def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
+def test_model_with_only_probabilities_is_measured_and_reported(few, tmp_path):
     path = tmp_path / "images-idx3-ubyte"
     path.write_bytes(encode_idx(np.full((7, 28, 28), 9, np.uint8)))
     found = measure_ood(Foreign(), few, negatives=[f"clothes={path}"])
@@ -133,7 +129,7 @@ def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", [{}, {"validation": "none", "temperature": 1.0}])
-def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
+def test_best_score_is_chosen_for_a_graph_with_a_digit_output(few, recipe):
     class Rich(Classifier):
         def __init__(self):
             self.card = type("Card", (), {"recipe": recipe})()
@@ -157,7 +153,7 @@ def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
         (["letters={}"], "letters is the name of another"),
     ],
 )
-def test_negatives_have_a_name_each_that_is_not_taken(few, tmp_path, given, message):
+def test_names_of_negatives_must_be_given_and_unique(few, tmp_path, given, message):
     path = tmp_path / "images"
     path.write_bytes(encode_idx(np.zeros((2, 28, 28), np.uint8)))
     with pytest.raises(DataError, match=message):

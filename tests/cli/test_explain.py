@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch, small_split):
-    """An empty working folder, and known digits that are few."""
+    """An empty working folder; models have 300 training tiles and 100 for validation."""
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(TrainedModel, "training", small_split.take(range(300)))
     monkeypatch.setattr(TrainedModel, "split", small_split.take(range(300, 400)))
@@ -34,7 +34,7 @@ def reader():
     return DigitReader("swift", threads=1)
 
 
-def test_a_drawing_is_explained_in_words_and_in_a_folder(run, here):
+def test_drawing_is_explained_on_stdout_and_in_a_folder(run, here):
     shutil.copy(EXAMPLES / "drawing.png", here / "mine.png")
     folder = here / "explanation-mine"
     done = run("mine.png")
@@ -54,7 +54,7 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(run, here):
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_json_holds_all_that_is_said(run, here, small_split):
+def test_json_contains_the_whole_explanation(run, here, small_split):
     done = run(EXAMPLES / "drawing.png", "--json", "--out", "elsewhere")
     told = json.loads(done.stdout)
     assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
@@ -80,7 +80,7 @@ def test_json_holds_all_that_is_said(run, here, small_split):
     assert told["looks"]
 
 
-def test_a_blank_page_says_why_nothing_was_read(run, here):
+def test_blank_page_explains_why_nothing_was_read(run, here):
     Image.new("L", (120, 90), "white").save(here / "blank.png")
     done = run("blank.png", "--out", "out")
     assert "No digits were read" in done.stdout
@@ -92,7 +92,7 @@ def test_a_blank_page_says_why_nothing_was_read(run, here):
     assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("View ") > 0
 
 
-def test_without_mnist_the_rest_is_explained(run, monkeypatch):
+def test_without_mnist_only_the_neighbours_are_missing(run, monkeypatch):
     def missing(_=None):
         raise DataError("no source has it")
 
@@ -108,7 +108,7 @@ def test_without_mnist_the_rest_is_explained(run, monkeypatch):
     assert told["digits"][0]["changes"]
 
 
-def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(run, here):
+def test_page_and_digit_are_chosen_and_missing_ones_refused(run, here):
     with Image.open(EXAMPLES / "drawing.png") as page:
         blank = Image.new(page.mode, page.size, "white")
         blank.save(here / "two.tif", save_all=True, append_images=[page])
@@ -121,7 +121,7 @@ def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(run, here):
     run.fails(ImageError, "no such file", "none.png")
 
 
-def test_what_was_rejected_is_explained_without_reasons(reader):
+def test_rejected_candidate_is_explained_without_attributions(reader):
     page = np.full((280, 280), 255, np.uint8)
     for k in range(160):  # an A
         for x in (140 - k * 0.45, 140 + k * 0.45):
@@ -135,14 +135,14 @@ def test_what_was_rejected_is_explained_without_reasons(reader):
     assert one.alike is not None
 
 
-def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
+def test_runner_up_comes_from_the_fusion_or_else_from_the_classifier():
     chances = (0.9, 0.0, 0.06, 0.04, *(0.0,) * 6)
     own = np.array([0.9, 0.05, 0.01, 0.04, *(0.0,) * 6])
     assert explained._runner_up(0, chances, own) == 2
     assert explained._runner_up(0, (0.991, 0.0, 0.005, 0.004, *(0.0,) * 6), own) == 1
 
 
-def test_no_more_than_twelve_are_explained(reader, monkeypatch):
+def test_at_most_twelve_digits_are_explained(reader, monkeypatch):
     seen = reader.examine(load_image(EXAMPLES / "drawing.png"))
     one = explained._collect(seen)[0]
     monkeypatch.setattr(explained, "_collect", lambda *_: [one] * 15)

@@ -17,7 +17,7 @@ ROWS = [
 
 @pytest.fixture
 def run_folder(here, bundle):
-    """Makes a run of the small model, with the history of its training."""
+    """Writes a run folder with the small model and a training history."""
 
     def make(name, rows=ROWS):
         model = here / bundle()
@@ -32,19 +32,19 @@ def run_folder(here, bundle):
     return make
 
 
-def test_every_figure_that_a_run_has_is_made(run, here, run_folder):
+def test_all_available_figures_of_a_run_are_drawn(run, here, run_folder):
     done = run(run_folder("mine"), "--theme", "dark")
     written = done.stdout.split()
     made = list(FIGURES)[: list(FIGURES).index("robustness")]
     assert set(written) >= {f"figures-mine/{name}.png" for name in made}
-    assert "no features: bars has no features output" in done.stderr
+    assert "no features: bars has no features output" in done.stderr  # drawn in other tests
     assert sorted(written) == sorted(
         f"figures-mine/{path.name}" for path in (here / "figures-mine").iterdir()
     )
     assert f"take longer: {', '.join(SLOW)}" in done.stderr
 
 
-def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here, bundle):
+def test_unavailable_figure_fails_only_if_requested(run, here, bundle):
     model = bundle()
     done = run(
         model, "--only", "classes", "--only", "curves", "--format", "svg", "--out", "here", code=1
@@ -56,7 +56,7 @@ def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here,
     assert json.loads(done.stdout) == ["figures-bars/coverage.png"]
 
 
-def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder, bundle):
+def test_runs_are_overlaid_and_one_without_history_is_named(run, here, run_folder, bundle):
     paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
     assert "skipping bars, which has no history" in done.stderr
@@ -67,14 +67,14 @@ def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder
 @pytest.mark.parametrize(
     ("rows", "message"), [([{"step": 1, "train_loss": 1.0}], "counts steps"), (ROWS, "found 7")]
 )
-def test_runs_that_do_not_go_together_are_refused(run, run_folder, rows, message):
+def test_incompatible_or_too_many_runs_are_refused(run, run_folder, rows, message):
     paths = [run_folder(f"run-{number}", rows) for number in range(7 if rows is ROWS else 2)]
     done = run(*paths, "--only", "curves", code=1)
     assert message in done.stderr
     assert done.stdout == ""
 
 
-def test_robustness_is_measured_once_for_both_its_figures(run, here, bundle, monkeypatch):
+def test_robustness_is_measured_once_for_both_figures(run, here, bundle, monkeypatch):
     asked = []
     whole = registry.measure_corrupted
     monkeypatch.setattr(
@@ -86,7 +86,7 @@ def test_robustness_is_measured_once_for_both_its_figures(run, here, bundle, mon
 
 
 @pytest.mark.usefixtures("here")
-def test_misuse_says_what_is_known(run, bundle):
+def test_misuse_is_refused_with_the_valid_values(run, bundle):
     model = bundle()
     done = run.misused("'nonsense'", model, "--only", "nonsense")
     assert "coverage" in done.stderr
@@ -97,13 +97,13 @@ def test_misuse_says_what_is_known(run, bundle):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_without_the_plots_extra_one_line_names_it(run, here, bundle):
+def test_missing_plots_extra_is_named(run, here, bundle):
     run.fails(MissingExtraError, "digitlens[plots]", bundle())
     assert not list(here.glob("figures-*"))
 
 
 @pytest.mark.usefixtures("here")
-def test_the_map_of_features_is_chosen_by_its_name(run, bundle, monkeypatch):
+def test_feature_map_method_is_selected_by_name(run, bundle, monkeypatch):
     asked = []
     monkeypatch.setitem(FIGURES, "features", lambda *given: asked.append(given[-1].method))
     run(bundle(), "--only", "features", "--map", "tsne")

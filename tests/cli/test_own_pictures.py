@@ -1,4 +1,4 @@
-"""``digitlens calibrate`` and ``digitlens adapt``: what is asked for and what is said."""
+"""``digitlens calibrate`` and ``digitlens adapt``: options and output."""
 
 import json
 
@@ -18,7 +18,7 @@ def own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fitted(monkeypatch):
-    """Says of 400 digits, all of them right, what can be promised; reads nothing."""
+    """Replaces the calibration by the promises for 400 correct digits; reads nothing."""
     answers = OwnAnswers((0.99,) * 400, (True,) * 400, 410, 100)
 
     def calibrate(model, pictures, targets, folder):
@@ -32,7 +32,7 @@ OWN = ("own", "--model", "swift", "--out", "new")
 
 
 @pytest.mark.usefixtures("own", "fitted")
-def test_each_target_has_its_threshold_or_what_it_takes(run):
+def test_target_has_a_threshold_or_the_number_of_digits_needed(run):
     done = run("calibrate", *OWN, "--target-error", "1%", "--target-error", "0.005")
     assert "100 pictures, 410 digits: 400 read, 0 of them wrong" in done.stdout
     assert "598 sure digits without an error, about 150 pictures" in done.stdout
@@ -44,13 +44,13 @@ def test_each_target_has_its_threshold_or_what_it_takes(run):
 
 
 @pytest.mark.usefixtures("own", "fitted")
-def test_where_no_target_can_be_kept_that_is_an_error_after_what_was_found(run):
+def test_error_follows_the_results_if_no_target_can_be_met(run):
     done = run.fails(DataError, "", "calibrate", *OWN, "--target-error", "0.1%", "--json")
     assert json.loads(done.stdout)["model"] is None
 
 
 @pytest.mark.usefixtures("fitted")
-def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(run, own):
+def test_nonempty_folder_and_impossible_target_are_refused(run, own):
     (own / "new").mkdir()
     (own / "new" / "diary.txt").write_text("mine")
     run.fails(DataError, "is not empty", "calibrate", *OWN)
@@ -59,7 +59,7 @@ def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(run,
 
 @pytest.mark.train
 @pytest.mark.usefixtures("own")
-def test_what_came_of_an_adaptation_is_told(run, monkeypatch, own):
+def test_result_of_an_adaptation_is_printed(run, monkeypatch, own):
     from digitlens.training.adapt import LINES, Adapted, NetworkResult  # noqa: PLC0415  (torch)
 
     parts = (

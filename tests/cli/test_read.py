@@ -32,7 +32,7 @@ THRESHOLDS = {"digit": 0.6, "reject": 0.3}
 
 
 class BarReader:
-    """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, doubtful or none if gray."""
+    """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, unsure or rejected if gray."""
 
     made = notation = None
     view_of = None
@@ -40,7 +40,7 @@ class BarReader:
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
             raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
-        open_roles(model, pages)  # says that there is no such model, or that there are too many
+        open_roles(model, pages)  # raises for a missing model or for two of a role
         BarReader.made = (model, pages, target_error)
         self.thresholds = dict(THRESHOLDS)
 
@@ -52,7 +52,7 @@ class BarReader:
         chances = np.full((len(bars), 10), 0.001, np.float32)
         chances[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
         view = BarReader.view_of([box for box, _ in bars], [ink for _, ink in bars], chances)
-        if not expect:  # a number is what its bars are
+        if not expect:  # the digits come from the bars alone
             silent = [replace(line, posteriors=line.posteriors[:0]) for line in view.lines]
             view = replace(view, lines=silent)
         layout = arrange(view, page.shape[1::-1], self.thresholds)
@@ -66,7 +66,7 @@ class BarReader:
 
 
 def found_bars(gray):
-    """The box and the darkness of each bar, line by line."""
+    """Yields the box and the darkness of each bar, line by line."""
     for top, bottom in runs((gray < 220).any(axis=1)):
         for left, right in runs((gray[top:bottom] < 220).any(axis=0)):
             middle = float(gray[(top + bottom) // 2, (left + right) // 2])
@@ -79,7 +79,7 @@ def runs(present):
 
 
 def page_of(*lines):
-    """uint8[300, 400]; lines of bars, each given by its gray, or None for a gap."""
+    """Returns uint8[300, 400] with lines of bars, each given as its gray, or None for a gap."""
     page = np.full((300, 400), 255, np.uint8)
     for row, line in enumerate(lines):
         for column, gray in enumerate(line):
@@ -100,7 +100,7 @@ def reader(monkeypatch, view_of):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Files: four digits; four and two; none; and one number after another."""
+    """Paths of pictures with four digits, with four and two, with none, and with two numbers."""
     folder = tmp_path_factory.mktemp("pictures")
     pages = {
         "note": page_of(BLACK),
@@ -125,7 +125,7 @@ def blank(pictures):
 
 @pytest.fixture
 def scan(tmp_path, note, blank):
-    """Three pages: digits, nothing, digits."""
+    """Documents of three pages: digits, blank, digits."""
     options = {"scan.pdf": {}, "scan.tif": {"compression": "tiff_adobe_deflate"}}
     for name, own in options.items():
         first, *others = (Image.open(path) for path in (note, blank, note))
@@ -135,7 +135,7 @@ def scan(tmp_path, note, blank):
 
 @pytest.fixture
 def bad_files(tmp_path):
-    """What is no picture, by the words that say so."""
+    """Unreadable paths by the essential words of their errors."""
     names = ("empty.png", "text.png", "cut.jpg", "folder")
     empty, text, cut, folder = (tmp_path / name for name in names)
     folder.mkdir()
@@ -160,7 +160,7 @@ def objects(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_in_a_pipe_there_is_a_line_a_picture(run, pictures):
+def test_pipe_gets_one_line_per_picture(run, pictures):
     note, two, blank = (pictures[name] for name in ("note", "two", "blank"))
     result = run("read", note, two, blank)
     assert result.stdout == f"{note}\t2048\n{two}\t2048 20\n{blank}\t\n"
@@ -171,7 +171,7 @@ def test_in_a_pipe_there_is_a_line_a_picture(run, pictures):
     assert "is empty" in nothing.stderr
 
 
-def test_predict_is_the_same_with_options(run, note, blank):
+def test_predict_gives_the_same_output_as_read(run, note, blank):
     assert (
         run("predict", "--image", note, "--image", blank).stdout == run("read", note, blank).stdout
     )
@@ -179,7 +179,7 @@ def test_predict_is_the_same_with_options(run, note, blank):
     assert json.loads(result.stdout)["text"] == run("read", note, "--expect", "4").stdout[-5:-1]
 
 
-def test_json_is_an_object_a_line(run, note, blank):
+def test_json_is_one_object_per_line(run, note, blank):
     first, second = objects(run("read", "--json", note, blank))
     assert (first["path"], first["text"], second["lines"]) == (str(note), "2048", [])
     [line] = first["lines"]
@@ -189,7 +189,7 @@ def test_json_is_an_object_a_line(run, note, blank):
     assert "".join(each["char"] for each in first["characters"][0]) == "2048"
 
 
-def test_csv_has_a_row_a_digit(run, pictures):
+def test_csv_has_one_row_per_digit(run, pictures):
     two = pictures["two"]
     rows = table(run("read", "--csv", two, pictures["blank"]))
     assert tuple(rows[0]) == COLUMNS
@@ -202,7 +202,7 @@ def test_csv_has_a_row_a_digit(run, pictures):
     assert [bool(reason) for reason in columns["reason"]] == [False] * 5 + [True]
 
 
-def test_what_is_known_is_handed_on(run, note):
+def test_notation_and_target_error_are_passed_to_the_reader(run, note):
     run("read", note)
     assert BarReader.made == ("default", "pages", None)
     known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
@@ -213,7 +213,7 @@ def test_what_is_known_is_handed_on(run, note):
         assert BarReader.made[2] == pytest.approx(0.001)
 
 
-def test_numbers_of_a_line_are_told_apart(run, pictures):
+def test_numbers_of_a_line_are_separated(run, pictures):
     gap = pictures["gap"]
     assert objects(run("read", "--json", gap))[0]["numbers_digits"] == ["20", "48"]
     rows = table(run("read", "--csv", gap))
@@ -224,7 +224,7 @@ def test_numbers_of_a_line_are_told_apart(run, pictures):
     assert run("read", gap).stdout == f"{gap}\t20 48\n"
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_read(run, bad_files, note):
+def test_unreadable_files_are_named_and_the_rest_read(run, bad_files, note):
     result = run("read", *bad_files.values(), note, code=1)
     assert result.stdout == f"{note}\t2048\n"
     lines = result.stderr.splitlines()
@@ -233,7 +233,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(run, bad_files, note)
         assert words in line
 
 
-def test_each_page_of_a_document_is_an_answer(run, scan, note):
+def test_each_page_of_a_document_gets_a_result(run, scan, note):
     result = run("read", *scan, note)
     pages = [(k, text) for k, text in enumerate(("2048", "", "2048"), 1)]
     expected = [f"{path}#{k}\t{text}" for path in scan for k, text in pages]
@@ -251,7 +251,7 @@ def test_each_page_of_a_document_is_an_answer(run, scan, note):
     assert objects(run("read", "--json", note))[0]["page"] == 1
 
 
-def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(run, scan, note):
+def test_unreadable_page_is_named_and_the_others_read(run, scan, note):
     path = scan[1]
     content = bytearray(path.read_bytes())
     with Image.open(path) as picture:
@@ -265,7 +265,7 @@ def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(run, scan, 
     assert line.startswith(f"digitlens: {path}#2: is damaged or cut off")
 
 
-def test_a_missing_extra_fails_the_files_that_need_it(run, scan, monkeypatch, note):
+def test_missing_extra_fails_only_the_files_that_need_it(run, scan, monkeypatch, note):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     result = run("read", scan[0], note, code=1)
     assert result.stdout == f"{note}\t2048\n"
@@ -273,11 +273,11 @@ def test_a_missing_extra_fails_the_files_that_need_it(run, scan, monkeypatch, no
     assert "pip install 'digitlens[photo]'" in result.stderr
 
 
-# Of two workers: those in flight, the one that is being answered, and the one that is loaded.
+# With two workers: the pages in flight, the one being printed and the one being loaded.
 @pytest.mark.parametrize(
     ("workers", "most", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * AHEAD + 2, False)]
 )
-def test_few_pages_are_in_memory(run, scan, note, tmp_path, monkeypatch, workers, most, copies):
+def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, workers, most, copies):
     pages = []
 
     def watched(self, number):
@@ -295,7 +295,7 @@ def test_few_pages_are_in_memory(run, scan, note, tmp_path, monkeypatch, workers
     assert len(pages) == 18
 
 
-def test_answers_come_in_the_order_of_the_files(run, pictures, scan, bad_files, monkeypatch):
+def test_results_are_in_the_order_of_the_files(run, pictures, scan, bad_files, monkeypatch):
     files = [pictures["two"], bad_files["is empty"], pictures["gap"], scan[1], pictures["note"]] * 3
     monkeypatch.setattr(batch, "cores", lambda: 1)
     alone = run("read", *files, code=1)
@@ -306,7 +306,7 @@ def test_answers_come_in_the_order_of_the_files(run, pictures, scan, bad_files, 
     assert len(together.stdout.splitlines()) == 18
 
 
-def test_folders_and_patterns_are_read(run, tmp_path, note):
+def test_folders_and_glob_patterns_are_read(run, tmp_path, note):
     for name in ("scan 10.png", "scan 9.png", "more/scan 1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(note.read_bytes())
@@ -324,7 +324,7 @@ def test_each_page_has_an_annotated_copy(run, scan, tmp_path):
     assert {path.name for path in out.iterdir()} == names
 
 
-def test_an_interruption_leaves_whole_files(run, scan, tmp_path, monkeypatch):
+def test_interruption_leaves_no_partial_files(run, scan, tmp_path, monkeypatch):
     out, save = tmp_path / "out", Image.Image.save
 
     def interrupted(self, path, **options):
@@ -340,7 +340,7 @@ def test_an_interruption_leaves_whole_files(run, scan, tmp_path, monkeypatch):
         picture.load()
 
 
-def test_no_annotated_copy_replaces_another_or_a_picture(run, tmp_path):
+def test_annotated_copies_never_overwrite_a_file(run, tmp_path):
     folders = [tmp_path / name for name in ("a", "b", "c")]
     pages = [np.full((30, 40), value, np.uint8) for value in (250, 240, 230)]
     for folder, page in zip(folders, pages, strict=True):
@@ -353,9 +353,7 @@ def test_no_annotated_copy_replaces_another_or_a_picture(run, tmp_path):
         assert np.array_equal(np.asarray(picture), pages[0])
 
 
-def test_copies_are_not_read_the_next_time_and_a_file_in_place_of_their_folder_refused(
-    run, note, tmp_path
-):
+def test_annotated_copies_are_not_read_as_input(run, note, tmp_path):
     (tmp_path / "note.png").write_bytes(note.read_bytes())
     for _ in range(2):
         result = run("read", tmp_path, "--annotate", tmp_path / "marked")
@@ -367,13 +365,13 @@ def test_copies_are_not_read_the_next_time_and_a_file_in_place_of_their_folder_r
 
 @pytest.fixture
 def doubtful(tmp_path):
-    """Four digits, the second of which may be none."""
+    """Four digits, the second of them unsure."""
     path = tmp_path / "doubtful.png"
     Image.fromarray(page_of([0, UNSURE, 0, 0])).save(path)
     return path
 
 
-def test_more_digits_than_expected_are_left_out(run, doubtful):
+def test_surplus_digits_are_rejected(run, doubtful):
     result = run("read", doubtful, "--expect", "3")
     assert (result.stdout.split("\t")[1], result.stderr) == ("248\n", "")
     rows = table(run("read", "--csv", doubtful, "--expect", "3"))
@@ -381,7 +379,7 @@ def test_more_digits_than_expected_are_left_out(run, doubtful):
     assert reasons == ["more than the digits that were expected"]
 
 
-def test_a_pattern_decides_and_is_not_printed_and_several_things_may_be_known(run, note, doubtful):
+def test_patterns_and_several_constraints_determine_the_reading(run, note, doubtful):
     assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
     known = ["3", "range 100..300"]
     wishes = [word for each in known for word in ("--expect", each)]
@@ -391,7 +389,7 @@ def test_a_pattern_decides_and_is_not_printed_and_several_things_may_be_known(ru
     assert said["constrained"] == told
 
 
-def test_fewer_digits_than_expected_are_noted(run, note, blank, scan):
+def test_missing_digits_are_reported(run, note, blank, scan):
     result = run("read", note, blank, scan[1], "--expect", "##-##")
     assert result.stdout.splitlines()[:2] == [f"{note}\t2048", f"{blank}\t"]
     said = "expected 4 digits as in ##-##, found 0"
@@ -418,18 +416,18 @@ def test_fewer_digits_than_expected_are_noted(run, note, blank, scan):
         ("--csv", "--json", "choose one of --json and --csv"),
     ],
 )
-def test_what_cannot_be_meant_is_a_mistake_in_use(run, note, option, text, words):
+def test_invalid_options_are_misuse(run, note, option, text, words):
     result = run.misused(words, "read", note, option, text)
     assert result.stdout == ""
     assert option in result.stderr
 
 
-def test_a_run_of_a_digit_detector_is_a_model_too(run, note, tmp_path):
+def test_run_of_a_digit_detector_is_accepted_as_a_model(run, note, tmp_path):
     recipe = {"architecture": "pages"}
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
     folder = str(tmp_path / "run")
     run("read", note, "--model", folder)
-    assert BarReader.made[:2] == (folder, "pages")  # which tells what it is
+    assert BarReader.made[:2] == (folder, "pages")  # its card gives its role
     run("read", note, "--pages", folder)
     assert BarReader.made[:2] == ("default", folder)
     run.fails(ModelError, "give one of them", "read", note, "--model", folder, "--pages", "other")
@@ -445,7 +443,7 @@ def digitlens(*arguments, **options):
     return subprocess.run(command, check=False, timeout=60, **options)
 
 
-def test_names_that_the_terminal_cannot_write_are_no_trouble(tmp_path):
+def test_file_names_outside_the_terminals_encoding_are_escaped(tmp_path):
     picture = tmp_path / "größe.png"
     Image.new("L", (64, 64), 255).save(picture)
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
@@ -458,7 +456,7 @@ def test_names_that_the_terminal_cannot_write_are_no_trouble(tmp_path):
 class TestTerminal:
     @staticmethod
     def on_terminal(*arguments, stdout=None):
-        """Runs with standard error, and standard output unless given, on a terminal."""
+        """Runs with stderr on a terminal, and stdout too unless it is given."""
         pty = pytest.importorskip("pty")
         ours, theirs = pty.openpty()
         environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
@@ -468,7 +466,7 @@ class TestTerminal:
         try:
             while block := os.read(ours, 65536):
                 shown += block
-        except OSError:  # how Linux says that the other side has closed
+        except OSError:  # Linux: the other side has closed
             pass
         os.close(ours)
         return result, shown.decode()
@@ -478,12 +476,12 @@ class TestTerminal:
         Image.new("L", (64, 64), 255).save(tmp_path / "white.png")
         return tmp_path / "white.png"
 
-    def test_there_is_a_table(self, white):
+    def test_terminal_gets_a_table(self, white):
         result, shown = self.on_terminal("read", white)
         assert result.returncode == 0
         assert all(words in shown for words in ("least sure", "white.png", "no digits"))
 
-    def test_progress_does_not_take_the_results_with_it(self, white):
+    def test_progress_does_not_erase_results(self, white):
         result, shown = self.on_terminal("read", white, "none.png", stdout=subprocess.PIPE)
         assert result.returncode == 1
         assert result.stdout.decode() == f"{white}\t\n"

@@ -1,4 +1,4 @@
-"""What paths mean and how their pages are read and printed: documents, failures, bar, copies."""
+"""Paths, globs and folders; reading and printing of their pages; failures; progress bar."""
 
 import io
 import json
@@ -25,7 +25,7 @@ WAIT = 30  # seconds at most
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Paths of drawings, a photo, pages of documents and what cannot be read."""
+    """A folder of drawings, a photo, documents and a broken file; and a missing path."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(5):
         shutil.copy(EXAMPLES / "drawing.png", folder / f"{number}.png")
@@ -39,7 +39,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Processes are started after the first page and waited for; those that were are kept here."""
+    """Starts worker processes after the first page and waits for them; returns the pools."""
     pools = []
 
     def start(pool):
@@ -64,14 +64,14 @@ def said(capsys, files, wish):
     return capsys.readouterr()
 
 
-def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request):
+def test_processes_give_the_same_results_as_threads(files, tmp_path, capsys, request):
     def wish(name):
         return read_paths.ReadSettings(annotate=tmp_path / name)
 
     alone = said(capsys, files, wish("alone"))
     pools = request.getfixturevalue("at_once")
     assert said(capsys, files, wish("together")) == alone
-    assert len(pools) > 1  # each page asks
+    assert len(pools) > 1  # start is called for each page
     assert not any(worker._process.is_alive() for worker in pools[0]._workers)
     assert [json.loads(line)["text"] for line in alone.out.splitlines()][:3] == ["7"] * 3
     assert alone.err.count("\n") == 2
@@ -81,7 +81,7 @@ def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, reques
     assert len(written[0]) == 11
 
 
-def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
+def test_picture_whose_worker_dies_is_named_and_the_others_read(
     files, capsys, at_once, monkeypatch
 ):
     def call(pool, task):
@@ -99,7 +99,7 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts processes in another way")
 @pytest.mark.usefixtures("interruptible")
-def test_an_interruption_ends_all_processes(tmp_path):
+def test_interruption_ends_all_processes(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
     program = (
@@ -115,7 +115,7 @@ def test_an_interruption_ends_all_processes(tmp_path):
             assert process.poll() is None
         start = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, words = process.communicate(timeout=WAIT)  # all who could write have ended
+        _, words = process.communicate(timeout=WAIT)  # returns when all writers have ended
     assert process.returncode == 130
     assert words == b""
     assert time.monotonic() - start < 5
@@ -128,7 +128,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def barred(monkeypatch):
-    """A function from pages and where to show them to what is shown."""
+    """Shows a bar for documents with these page counts and returns the output."""
 
     def barred(pages, stderr, **options):
         monkeypatch.setattr(sys, "stderr", stderr)
@@ -143,7 +143,7 @@ def barred(monkeypatch):
     return barred
 
 
-def test_several_pages_have_a_bar(barred):
+def test_bar_is_shown_for_several_pages(barred):
     shown = barred([2, 3], Terminal(), wanted=True)
     assert "reading" in shown
     assert "/5" in shown
@@ -159,7 +159,7 @@ def test_several_pages_have_a_bar(barred):
         ([2, 3], io.StringIO, True),
     ],
 )
-def test_one_page_a_pipe_or_nobody_who_looks_has_none(barred, pages, shown_on, wanted):
+def test_no_bar_for_one_page_or_a_pipe_or_if_unwanted(barred, pages, shown_on, wanted):
     assert barred(pages, shown_on(), wanted=wanted) == "one [is] empty\n" * len(pages)
 
 
@@ -170,7 +170,7 @@ def digit(value, status="digit", *, confidence=0.95, starts=False):
 
 @pytest.fixture
 def table(monkeypatch, capsys):
-    """What the table says of a page with these lines."""
+    """Returns the printed table for a page with these lines."""
     monkeypatch.setenv("COLUMNS", "120")
 
     def show(*lines, numbers=()):
@@ -182,14 +182,14 @@ def table(monkeypatch, capsys):
     return show
 
 
-def test_numbers_of_a_line_stand_apart(table):
+def test_table_separates_numbers_of_a_line(table):
     line = [digit(2), digit(0), digit(4, starts=True), digit(8)]
     assert "20 48" in table(line)
     assert "2048" in table([digit(value) for value in (2, 0, 4, 8)])
     assert "2048" in table([digit(2, starts=True), *map(digit, (0, 4, 8))])
 
 
-def test_rejected_ones_are_counted_and_not_shown(table):
+def test_rejected_digits_are_counted_but_not_shown(table):
     shown = table([digit(2), digit(7, "rejected", starts=True), digit(0), digit(7, "rejected")])
     assert "2 0" in shown
     assert "7" not in shown
@@ -197,7 +197,7 @@ def test_rejected_ones_are_counted_and_not_shown(table):
     assert "no digits" in table([digit(7, "rejected")])
 
 
-def test_doubts_are_named_with_their_place(table):
+def test_doubts_are_listed_with_their_position(table):
     line = [digit(1), digit(7, "rejected"), digit(9, "unsure", confidence=0.629)]
     shown = table(line)
     assert "9, no. 2: 62 % sure, could be 1" in shown
@@ -207,7 +207,7 @@ def test_doubts_are_named_with_their_place(table):
     assert "and 5 more" in many
 
 
-def test_values_are_shown_where_they_are_written_otherwise(table):
+def test_values_are_shown_if_they_differ_from_the_text(table):
     line = [digit(1), digit(2)]
     box = line[0].box
     plain = Number("12", Decimal(12), "integer", "", box, tuple(line), 0.9)
@@ -224,7 +224,7 @@ def test_values_are_shown_where_they_are_written_otherwise(table):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder, made the working folder, with a few files, some of them hidden."""
+    """A working folder with a few files, some of them hidden."""
     monkeypatch.chdir(tmp_path)
     for name in ("a10.png", "A9.PNG", "b.pdf", "notes.txt", ".e.png", ".thumbs/f.png"):
         put(name)
@@ -240,7 +240,7 @@ def put(name):
 
 
 def names(*paths, **options):
-    """The files that paths mean, where there is nothing wrong."""
+    """Returns the files found for these paths; asserts that there are no problems."""
     files, problems = read_paths.find_pictures(paths, **options)
     assert problems == []
     return [Path(file).as_posix() for file in files]
@@ -255,14 +255,14 @@ def problem(*paths):
 EVERYTHING = ["A9.PNG", "a10.png", "b.pdf", "sub/c2.jpg", "sub/c10.jpg", "sub/x/d.tif"]
 
 
-def test_files_and_what_is_no_path_are_taken_as_they_are(here):
+def test_files_and_invalid_paths_are_returned_unchanged(here):
     given = ["notes.txt", "none.png", "-", "", "./a10.png", str(here / "b.pdf"), "a10.png"]
     given += ["a\0b", "x" * 5000, "x" * 5000 + "*"]
     assert read_paths.find_pictures(given) == (given, [])
 
 
 @pytest.mark.parametrize("folder", [".", "", "sub"])
-def test_a_folder_is_every_picture_in_it_in_natural_order(here, folder):
+def test_folder_expands_to_its_pictures_in_natural_order(here, folder):
     given = folder or str(here)
     found = [os.path.relpath(file).replace(os.sep, "/") for file in names(given)]
     assert found == [
@@ -287,13 +287,13 @@ def test_a_folder_is_every_picture_in_it_in_natural_order(here, folder):
         ("sub/../a*.png", ["sub/../a10.png"]),
     ],
 )
-def test_a_pattern_is_what_it_matches_also_an_absolute_one(here, pattern, expected):
+def test_relative_and_absolute_patterns_are_expanded(here, pattern, expected):
     assert names(pattern) == expected
     assert names(f"{here}/{pattern}") == [f"{here.as_posix()}/{name}" for name in expected]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="* is in no name there")
-def test_a_file_or_folder_with_such_a_name_is_itself(here):
+def test_existing_path_with_glob_characters_is_taken_literally(here):
     for name in ("scan[1].png", "a*.png", "what?/k.png"):
         put(name)
     assert names("scan[1].png", "a*.png") == ["scan[1].png", "a*.png"]
@@ -304,12 +304,12 @@ def test_a_file_or_folder_with_such_a_name_is_itself(here):
 
 @pytest.mark.parametrize("pattern", ["*.bmp", "nowhere/*.png", "nowhere/**", "**/nothing*"])
 @pytest.mark.usefixtures("here")
-def test_a_pattern_that_matches_nothing_is_an_error(pattern):
+def test_pattern_without_a_match_is_an_error(pattern):
     assert problem(pattern).startswith(f"{pattern}: matches no picture")
 
 
 @pytest.mark.usefixtures("here")
-def test_an_empty_folder_is_an_error_that_says_what_was_looked_for():
+def test_error_for_a_folder_without_pictures_lists_the_suffixes():
     put("texts/.h.png")
     put("texts/i.txt")
     message = problem("texts")
@@ -321,7 +321,7 @@ def test_an_empty_folder_is_an_error_that_says_what_was_looked_for():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
 @pytest.mark.usefixtures("here")
-def test_links_that_lead_in_circles_do_no_harm():
+def test_circular_links_are_not_followed_forever():
     Path("sub/up").symlink_to("..", target_is_directory=True)
     Path("sub/x/here").symlink_to(".", target_is_directory=True)
     Path("self").symlink_to("self")
@@ -330,18 +330,18 @@ def test_links_that_lead_in_circles_do_no_harm():
     expected = [*EVERYTHING[:3], "far.png", "self.png", *EVERYTHING[3:]]
     assert names(".", left_out=[Path("out")]) == expected
     assert names("**/*.jpg") == ["sub/c2.jpg", "sub/c10.jpg"]
-    assert names("sub/up") == [f"sub/up/{name}" for name in expected]  # was itself asked for
+    assert names("sub/up") == [f"sub/up/{name}" for name in expected]  # given explicitly
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_in_a_folder_is_not_waited_for(here):
+def test_named_pipe_in_a_folder_is_skipped(here):
     os.mkfifo(here / "pipe.png")
     assert names(".") == EVERYTHING
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs rights")
 @pytest.mark.usefixtures("here")
-def test_a_subfolder_that_cannot_be_read_is_named(monkeypatch):
+def test_unreadable_subfolder_is_named(monkeypatch):
     scandir = os.scandir
 
     def refuse(path):
@@ -356,7 +356,7 @@ def test_a_subfolder_that_cannot_be_read_is_named(monkeypatch):
 
 
 @pytest.mark.usefixtures("here")
-def test_results_are_left_out_unless_they_are_asked_for():
+def test_output_folder_is_skipped_unless_given():
     put("out/a10.png")
     assert names(".", left_out=[Path("out")]) == EVERYTHING
     assert names("**/a*.png", left_out=[Path("out")]) == ["a10.png"]

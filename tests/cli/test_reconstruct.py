@@ -19,7 +19,7 @@ def _in_a_folder(tmp_path, monkeypatch, examples):
     monkeypatch.chdir(tmp_path)
 
 
-def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):
+def test_drawing_is_reconstructed_with_its_error(run, tmp_path):
     run.fails(ModelError, "is not an autoencoder", DRAWING, "--model", "default")
     done = run(DRAWING, "--json")
     (row,) = json.loads(done.stdout)
@@ -32,7 +32,7 @@ def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):
     assert (colours[:, 2].astype(int) - colours[:, 0] > 60).any()
 
 
-def test_other_pictures_follow_one_that_cannot_be_read(run, tmp_path):
+def test_other_pictures_are_reconstructed_after_an_unreadable_one(run, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     done = run("broken.png", "examples/blank.jpg", DRAWING, "--out", "here", code=1)
     assert "broken.png" in done.stderr
@@ -41,7 +41,7 @@ def test_other_pictures_follow_one_that_cannot_be_read(run, tmp_path):
     assert names == {"blank-reconstructed.png", "drawing-reconstructed.png"}
 
 
-def test_digits_of_mnist_and_ways_between_them_are_drawn(run, tmp_path, small_split, monkeypatch):
+def test_mnist_digits_and_interpolations_are_drawn(run, tmp_path, small_split, monkeypatch):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     done = run("--out", "here", "--theme", "dark", "--json")

@@ -1,4 +1,4 @@
-"""``digitlens report`` from the outside: which file, what is in it, what it refuses."""
+"""``digitlens report``: the file, its contents, refusals."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ ROW = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.4, "v
 
 @pytest.fixture
 def knowing(graph):
-    """A graph that reads bars and gives its features: the sums of its ten columns."""
+    """A graph that reads bars and outputs features: the sums of its ten columns."""
     model = onnx.load_from_string(graph())
     features = helper.make_tensor_value_info("sums", TensorProto.FLOAT, ("N", 10))
     model.graph.output.append(features)
@@ -41,7 +41,7 @@ def knowing(graph):
 
 @pytest.fixture
 def a_run(here, knowing, monkeypatch):
-    """A finished run whose model knows its features; the cache is the working folder's."""
+    """A finished run whose model outputs features; the cache is in the working folder."""
     monkeypatch.setenv("DIGITLENS_CACHE", str(here / "cache"))
     start_run(here / "run", "bars <b>", RECIPE, {"tiles": "ab" * 32}, "cpu, in a test")
     row = ROW | {"learning_rate": 0.001, "seconds": 1.5, "images_per_second": 20.0}
@@ -57,7 +57,7 @@ def a_run(here, knowing, monkeypatch):
     return "run"
 
 
-def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(run, here, a_run):
+def test_page_of_a_run_has_all_sections(run, here, a_run):
     done = run(a_run)
     assert done.stdout == "run/report.html\n"
     page = (here / "run" / "report.html").read_text(encoding="utf-8").replace("\u202f", " ")
@@ -67,13 +67,13 @@ def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(run, here, a_run
     assert "It reads 97.50 % of the MNIST test set correctly" in page
     assert "cpu, in a test" in page
     assert "epoch 1: loss 0.4 in validation" in page
-    # The one that is labelled wrong: a 0 called a 9, beside the 0s it was trained with.
+    # The mislabelled tile, a 0 labelled 9, is shown next to 0s from the training data.
     assert page.count('class="tile big"') == 1
     assert "training digit 0 at distance 0.00" in page
     assert [path.name for path in (here / "run").glob("*.html")] == ["report.html"]
 
 
-def test_a_model_without_run_and_features_says_what_is_missing(run, here, bundle):
+def test_page_of_a_bare_model_states_what_is_missing(run, here, bundle):
     done = run(bundle(), "--quick")
     assert done.stdout == "report-bars.html\n"
     page = (here / "report-bars.html").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def test_a_model_without_run_and_features_says_what_is_missing(run, here, bundle
     assert "averages several answers" in (here / "page.html").read_text(encoding="utf-8")
 
 
-def test_json_is_what_was_measured(run, here, a_run):
+def test_json_contains_the_measurements(run, here, a_run):
     done = run(a_run, "--json", "--out", "deep/page.html", "--split", "validation")
     found = json.loads(done.stdout)
     assert found["page"] == "deep/page.html"
@@ -97,7 +97,7 @@ def test_json_is_what_was_measured(run, here, a_run):
     assert found["speed"]["calls"] == SINGLE
 
 
-def test_what_it_cannot_tell_of_is_refused_and_nothing_measured(run, here, bundle, monkeypatch):
+def test_unsupported_models_are_refused_before_measuring(run, here, bundle, monkeypatch):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: pytest.fail("looked for tiles"))
     (here / "net.onnx").write_bytes(b"")
     start_run(here / "begun", "begun", RECIPE, {}, "cpu")
@@ -112,7 +112,7 @@ def test_what_it_cannot_tell_of_is_refused_and_nothing_measured(run, here, bundl
     assert not list(here.glob("*.html"))
 
 
-def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(run, here, bundle, request):
+def test_unwritable_path_and_missing_extra_are_named(run, here, bundle, request):
     (here / "file").write_text("")
     model = bundle()
     run.fails(DataError, "name another --out", model, "--quick", "--out", "file/page.html")
@@ -120,7 +120,7 @@ def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(run, here,
     run.fails(MissingExtraError, "pip install 'digitlens[plots]'", model)
 
 
-def test_robustness_is_measured_on_tiles_from_everywhere(a_run, monkeypatch, small_split):
+def test_robustness_tiles_are_spread_over_the_test_set(a_run, monkeypatch, small_split):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
     monkeypatch.setattr(contents, "WORSE", 3)
     monkeypatch.setattr(contents, "SWEPT", 3)

@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
 
 @contextmanager
 def served(*options):
-    """Address and process of a server with the shipped models and a token."""
+    """Yields address and process of a server with the shipped models and a token."""
     process = subprocess.Popen(
         [sys.executable, "-m", "digitlens", "serve", "--port", "0", *options],
         stdout=subprocess.PIPE,
@@ -51,7 +51,7 @@ def ask(address, body, token="sesame", kind="image/jpeg"):
         return json.load(answer)
 
 
-def test_it_reads_pictures(server):
+def test_server_reads_and_classifies(server):
     picture = EXAMPLE.read_bytes()
     answer = ask(f"{server[0]}/v1/read?tiles=1&expect=4&target_error=1%25", picture)
     assert answer["readings"][0]["text"] == "2048"
@@ -67,14 +67,14 @@ def test_it_reads_pictures(server):
 @pytest.mark.parametrize(
     ("body", "token", "status"), [(b"x", "open", 401), (b"x" * 600_000, "sesame", 413)]
 )
-def test_it_keeps_to_its_options(server, body, token, status):
+def test_token_and_body_limit_are_enforced(server, body, token, status):
     with pytest.raises(HTTPError) as error:
         ask(f"{server[0]}/v1/read", body, token)
     assert error.value.code == status
     error.value.close()
 
 
-def test_it_stops_when_it_is_told_to(server):
+def test_server_stops_silently_on_ctrl_c(server):
     _, process = server
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=20)
@@ -95,7 +95,7 @@ def until(what, process):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_several_processes_answer_count_together_and_are_replaced():
+def test_processes_share_metrics_and_are_replaced():
     picture = EXAMPLE.read_bytes()
     with served("--processes", "2") as (address, process):
         first = children(process)
@@ -119,7 +119,7 @@ def test_several_processes_answer_count_together_and_are_replaced():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
-def test_of_several_processes_a_missing_model_is_named_once(run):
+def test_missing_model_is_named_once_with_several_processes(run):
     kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         run.fails(
@@ -146,14 +146,12 @@ def test_of_several_processes_a_missing_model_is_named_once(run):
         (("--workers", "0"), "workers"),
     ],
 )
-def test_impossible_options_and_a_missing_model_are_named_before_anything_is_served(
-    run, arguments, words
-):
+def test_invalid_options_and_missing_model_are_refused_at_start(run, arguments, words):
     run.misused(words, *arguments)
     run.fails(ModelError, "no model 'nothing'", "--model", "nothing")
 
 
-def test_without_the_extra_its_name_is_told(run, monkeypatch):
+def test_missing_extra_is_named(run, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.server.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

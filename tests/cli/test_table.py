@@ -1,4 +1,4 @@
-"""``digitlens table``: CSV in a pipe, JSON, files, and one line for what cannot be."""
+"""``digitlens table``: CSV in a pipe, JSON, files and one-line errors."""
 
 import json
 
@@ -30,7 +30,7 @@ COMMAND = "table page.png"
 
 
 class Reader:
-    """Answers with the same table, and remembers what it was asked."""
+    """Always returns the same table and records its arguments."""
 
     asked, answer = None, READ
 
@@ -52,7 +52,7 @@ def reader(monkeypatch, tmp_path):
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save("page.png")
 
 
-def test_a_pipe_gets_csv_and_doubts_go_to_standard_error_and_json_has_all(run):
+def test_pipe_gets_csv_and_doubts_go_to_stderr(run):
     done = run()
     assert done.stdout == '12,\n3,"4,5"\n'
     assert done.stderr == "1 doubtful cell, the first in row 2, column 1: digit 1: 50 % sure\n"
@@ -60,14 +60,14 @@ def test_a_pipe_gets_csv_and_doubts_go_to_standard_error_and_json_has_all(run):
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.xlsx", "table.parquet", "deep/table.json"])
-def test_a_file_is_written_and_nothing_printed(run, name, tmp_path):
+def test_table_is_written_to_a_file_instead_of_stdout(run, name, tmp_path):
     done = run("--out", name)
     assert done.stdout == ""
     assert "2 rows and 2 columns written" in done.stderr
     assert (tmp_path / name).stat().st_size > 10
 
 
-def test_options_reach_the_reader(run):
+def test_options_are_passed_to_the_reader(run):
     run("--grid", "9x9", "--rules", "sudoku", "--decimal", ",")
     size, options = Reader.asked
     assert size == (30, 40)
@@ -90,11 +90,11 @@ def test_options_reach_the_reader(run):
         (["--columns", "0"], "greater than or equal to 1"),
     ],
 )
-def test_options_that_cannot_be_are_refused(run, arguments, words):
+def test_invalid_options_are_refused(run, arguments, words):
     run.misused(words, *arguments)
 
 
-def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_path, monkeypatch):
+def test_errors_name_the_picture_or_the_unwritable_file(run, tmp_path, monkeypatch):
     (tmp_path / "taken").touch()
     run.fails(OSError, "'taken/table.csv'", "--out", "taken/table.csv")
     run.fails(DataError, "", "--out", "table.ods")
@@ -110,7 +110,7 @@ def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_pat
         ("total", "a column does not add up to its last row"),
     ],
 )
-def test_broken_rules_are_told_and_cells_printed_as_they_were_read(run, monkeypatch, rule, words):
+def test_violated_rules_are_reported_and_cells_printed_as_read(run, monkeypatch, rule, words):
     broken = Table(READ.rows[:1], 40, 30, "drawn", "", rule, False)
     monkeypatch.setattr(Reader, "answer", broken)
     done = run("--rules", rule, code=1)

@@ -1,4 +1,4 @@
-"""``digitlens train`` from the outside: what it prints, writes, refuses, and survives."""
+"""``digitlens train``: output, files, refusals and resuming."""
 
 import json
 import os
@@ -48,7 +48,7 @@ PAGES = changed(
 
 @pytest.fixture
 def few_fonts(few_tiles, monkeypatch):
-    """Pages are set in the type that comes with Pillow, and drawn by no other process."""
+    """Draws pages in this process and only in Pillow's own font."""
     del few_tiles
     hand = FontGlyphs({"latin": ImageFont.load_default(96)})
     fonts = Fonts((hand,), (hand,))
@@ -58,7 +58,7 @@ def few_fonts(few_tiles, monkeypatch):
 
 @pytest.fixture
 def halted(monkeypatch):
-    """Stops any training at its first step."""
+    """A context in which any training is interrupted at its first step."""
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -74,7 +74,7 @@ def halted(monkeypatch):
 
 @pytest.fixture(scope="module")
 def small_run(small_split, tmp_path_factory):
-    """A run of ``SMALL``, what its training printed, and its files."""
+    """Folder of a run of ``SMALL``, the result of its command and its files."""
     folder, few = tmp_path_factory.mktemp("small") / "run", Mnist(small_split, small_split)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
@@ -85,7 +85,7 @@ def small_run(small_split, tmp_path_factory):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
+def test_run_folder_is_complete_and_interruption_explains_resuming(
     run, small_run, tmp_path, halted, request
 ):
     folder, result, names = small_run
@@ -97,7 +97,7 @@ def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
     assert card.recipe["widths"] == [4, 4, 4]
     assert card.data["train-images-idx3-ubyte"].startswith("ba891046")
     assert 0 <= card.results["validation_accuracy"] <= 1
-    request.getfixturevalue("cards")  # it is not exported again
+    request.getfixturevalue("cards")  # not exported again
     told = json.loads(run("--resume", folder, "--json").stdout)
     assert (told["run"], told["epochs"]) == (str(folder), 2)
     with halted():
@@ -107,7 +107,7 @@ def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
+def test_ensemble_is_refitted_on_all_tiles(run, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     run(*SMALL, "--set", "models=2", "--out", first)
     result = run("--refit", first, "--set", "seed=3", "--out", again, "--json")
@@ -121,7 +121,7 @@ def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
 
 @pytest.fixture
 def cards(monkeypatch):
-    """The cards of classifiers that were to be exported, which takes seconds."""
+    """Cards of the classifiers passed to a fake export; the real one takes seconds."""
     found = []
     monkeypatch.setattr(pipeline, "export_classifier", lambda _, card, *__: found.append(card))
     return found
@@ -129,7 +129,7 @@ def cards(monkeypatch):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_the_teacher_is_recorded_by_its_hash(run, small_run, cards, tmp_path):
+def test_teacher_is_recorded_with_its_hash(run, small_run, cards, tmp_path):
     teacher, folder = small_run[0], tmp_path / "run"
     run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
     assert cards[0].data[f"teacher: {teacher}"] == Classifier(teacher).sha256
@@ -146,9 +146,7 @@ def _write_extra(folder: Path, label: int) -> Path:
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(
-    run, cards, tmp_path, monkeypatch
-):
+def test_extra_tiles_are_used_for_training_but_not_validation(run, cards, tmp_path, monkeypatch):
     seen = []
     learn = pipeline.train_classifier
 
@@ -175,7 +173,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(
 
 @pytest.fixture
 def exported(monkeypatch):
-    """What was to be exported, which takes seconds and has tests of its own."""
+    """Arguments of a fake export: the real one takes seconds and has its own tests."""
     found = {}
 
     def export(network, card, tiles, folder):
@@ -188,7 +186,7 @@ def exported(monkeypatch):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts")
-def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(run, exported, tmp_path, halted):
+def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_path, halted):
     folder = tmp_path / "run"
     with halted():
         result = run(*PAGES, "--out", folder, code=130)
@@ -205,7 +203,7 @@ def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(run, exported,
     assert (told["run"], told["steps"]) == (str(folder), 3)
 
 
-def test_problems_come_before_any_work_and_resume_keeps_the_recipe(run, tmp_path):
+def test_recipe_errors_come_first_and_resume_keeps_the_recipe(run, tmp_path):
     run.fails(
         RecipeError,
         ("did you mean epochs?", "dropout: expected 0 to 0.95"),
@@ -216,7 +214,7 @@ def test_problems_come_before_any_work_and_resume_keeps_the_recipe(run, tmp_path
         "--out",
         tmp_path / "run",
     )
-    for recipe in ("pages", "lines"):  # extra tiles are not for generated pictures
+    for recipe in ("pages", "lines"):  # these are trained on generated pictures
         run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run", code=2)
     assert not (tmp_path / "run").exists()
     run("--resume", tmp_path, "--set", "epochs=9", code=2)
@@ -230,7 +228,7 @@ DRAWER = changed(
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path, monkeypatch):
+def test_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     folder = tmp_path / "run"
@@ -257,7 +255,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
 
 
 class FewLines:
-    """Draws lines dark on the left for a one, dark on the right for a two."""
+    """Draws lines that are dark on the left for a 1 and on the right for a 2."""
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
         pixels = np.full((48, 32, 3), 210, np.uint8)
@@ -268,9 +266,7 @@ class FewLines:
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
-    run, tmp_path, monkeypatch, shallow
-):
+def test_run_of_a_line_recogniser_is_a_line_reader(run, tmp_path, monkeypatch, shallow):
     monkeypatch.setattr(line, "LineNetwork", shallow)
     monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
     monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
@@ -304,13 +300,13 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(
         ("autoencoder", "code=8", ["code=8", "represents the 784 pixels"]),
     ],
 )
-def test_fields_explains_the_recipe(run, recipe, change, words):
+def test_fields_option_explains_the_recipe(run, recipe, change, words):
     told = run("--recipe", recipe, "--fields", "--set", change)
     assert all(word in told.stdout for word in words)
 
 
-# A process of its own, with drawn tiles for MNIST, that exports weights alone; its arguments are
-# commands, and perhaps the step of a training before which it is killed.
+# A separate process with drawn tiles for MNIST that exports only weights. Arguments: commands, and
+# last the step before which it kills itself, or 0.
 PROGRAM = """
 import os, signal, sys
 from itertools import count
@@ -342,7 +338,7 @@ for command in commands:
 
 
 @pytest.mark.train
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
+def test_killed_run_resumes_to_identical_weights(tmp_path):
     def ran(*commands, kill_at=0):
         command = [sys.executable, "-c", PROGRAM, *commands, str(kill_at)]
         return subprocess.call(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)

@@ -19,14 +19,14 @@ SEARCH = ["--search", "dropout=0..0.9"]
 
 @pytest.fixture
 def few_tiles(small_split, monkeypatch):
-    """MNIST is a few drawn tiles; nobody may ask for the test set."""
+    """Replaces MNIST by a few drawn tiles without a test set."""
     few = SimpleNamespace(train=small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
 
 
 @pytest.fixture
 def faked(few_tiles, monkeypatch):
-    """Training takes no time, and the less dropout the better it is."""
+    """Replaces training: it takes no time, and less dropout is better."""
     del few_tiles
 
     def train(recipe, training, validation, folder, on_epoch):
@@ -39,7 +39,7 @@ def faked(few_tiles, monkeypatch):
 
 
 @pytest.mark.usefixtures("few_tiles")
-def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(run, tmp_path):
+def test_study_folder_is_complete_and_the_test_set_is_not_used(run, tmp_path):
     folder = tmp_path / "study"
     search = [*SEARCH, "--search", "pool=max|stride", "--seeds", "2"]
     done = run(*SMALL, *search, "--trials", "2", "--out", folder)
@@ -58,11 +58,11 @@ def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(ru
 
 
 @pytest.mark.usefixtures("faked")
-def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, monkeypatch):
+def test_study_is_resumed_and_interruption_explains_how(run, tmp_path, monkeypatch):
     folder = tmp_path / "study"
     told = json.loads(run(*SMALL, *SEARCH, "--trials", "2", "--out", folder, "--json").stdout)
     assert told["best"]["accuracy"] == max(trial["accuracy"] for trial in told["trials"])
-    assert told["trials"][0]["chosen"] == {"dropout": 0.1}  # first the recipe itself
+    assert told["trials"][0]["chosen"] == {"dropout": 0.1}  # the recipe itself comes first
     assert (told["folder"], told["search"]) == (str(folder), ["dropout=0.0..0.9"])
     (folder / "tuning.png").unlink()
     shown = run("--resume", folder, "--trials", "0")
@@ -82,7 +82,7 @@ def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, 
 
 
 @pytest.mark.usefixtures("faked")
-def test_a_shared_database_is_begun_and_joined(run, tmp_path):
+def test_shared_database_is_created_and_joined(run, tmp_path):
     shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
     one, two = tmp_path / "one", tmp_path / "two"
     run(*SMALL, *SEARCH, *shared, "--trials", "1", "--out", one)
@@ -95,7 +95,7 @@ def test_a_shared_database_is_begun_and_joined(run, tmp_path):
     )
 
 
-def test_a_study_that_is_not_there_is_told_before_tiles_are_fetched(run, tmp_path, monkeypatch):
+def test_missing_study_is_reported_before_tiles_are_fetched(run, tmp_path, monkeypatch):
     def load_mnist(_folder=None):
         raise DataError("MNIST is not here")
 
@@ -104,7 +104,7 @@ def test_a_study_that_is_not_there_is_told_before_tiles_are_fetched(run, tmp_pat
     run.fails(DataError, "ours", *shared, "--out", tmp_path / "one")
 
 
-def test_all_problems_come_before_any_work(run, tmp_path):
+def test_all_recipe_errors_come_before_any_work(run, tmp_path):
     run.fails(
         RecipeError,
         ("did you mean epochs?", "dropout: expected 0 to 0.95, found 7"),
@@ -119,7 +119,7 @@ def test_all_problems_come_before_any_work(run, tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_folders_and_options_that_do_not_fit_are_refused(run, tmp_path):
+def test_invalid_folders_and_options_are_refused(run, tmp_path):
     (tmp_path / "notes").touch()
     run.fails(DataError, f"digitlens tune --resume {tmp_path}", *SMALL, *SEARCH, "--out", tmp_path)
     run.fails(DataError, "is not a study", "--resume", tmp_path)
@@ -128,9 +128,9 @@ def test_folders_and_options_that_do_not_fit_are_refused(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
-def test_without_optuna_one_line_names_the_extra(run, tmp_path, monkeypatch):
+def test_missing_optuna_names_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "digitlens.training.tune", raising=False)
-    monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "optuna", None)  # as if not installed
     run.fails(
         MissingExtraError,
         "pip install 'digitlens[tune]'",

@@ -14,7 +14,7 @@ WATCH = ("watch", "in", "--template", "meter.toml")
 
 @pytest.fixture
 def cellar(tmp_path, monkeypatch):
-    """A template of a counter, and a folder with pictures of it."""
+    """A template of a counter and a folder for pictures of it."""
     monkeypatch.chdir(tmp_path)
     draw_meter(tmp_path / "meter.png", "40751")
     (tmp_path / "in").mkdir()
@@ -30,7 +30,7 @@ def form(tmp_path):
     return draw_meter(tmp_path / "form.png", "40751")
 
 
-def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
+def test_values_are_logged_and_impossible_ones_rejected(run, cellar):
     for minute, number in enumerate(("40751", "40752", "40152", "40753")):
         draw_meter(cellar / f"in/{minute}.png", number, minute)
     Image.new("RGB", (640, 360)).save(cellar / "in/dead.png")
@@ -53,7 +53,7 @@ def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
     assert run(*WATCH, "--once", "--out", "log.csv").stdout == ""
 
 
-def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
+def test_unreachable_webhook_is_reported_and_readings_logged(run, cellar):
     draw_meter(cellar / "in/a.png", "40751")
     done = run(*WATCH, "--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x", code=1)
     assert "127.0.0.1:9/x: cannot be reached" in done.stderr
@@ -69,12 +69,12 @@ def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
         (["--wait", "-1"], "--wait"),
     ],
 )
-def test_wrong_options_are_told(run, cellar, arguments, told):
+def test_invalid_options_are_refused(run, cellar, arguments, told):
     assert cellar
     run.misused(told, *WATCH, "--once", *arguments)
 
 
-def test_a_template_is_written_and_tried(run, form, tmp_path):
+def test_template_is_written_and_tried(run, form, tmp_path):
     out = tmp_path / "made" / "form.toml"
     region = "reading=310,165,550,225,5,kind=counter,digits=5,decimals=1,unit=kWh"
     done = run("template", form, "--region", region, "--out", out, "--json")
@@ -97,9 +97,7 @@ def test_a_template_is_written_and_tried(run, form, tmp_path):
         ([], "too few features"),
     ],
 )
-def test_a_wrong_region_or_picture_is_told_before_anything_is_written(
-    run, form, tmp_path, regions, told
-):
+def test_invalid_region_or_picture_is_refused_before_writing(run, form, tmp_path, regions, told):
     if not regions:
         regions = ["a=1,2,90,50"]
         Image.new("RGB", (640, 360), (240, 240, 236)).save(form)

@@ -1,4 +1,4 @@
-"""A tiny data set with the names and formats of MNIST, and the ways that people keep it."""
+"""A tiny data set with the names of MNIST's files, in the formats in which MNIST is stored."""
 
 import gzip
 import io
@@ -21,7 +21,7 @@ TRAIN, VALIDATION, TEST = 20, 10, 10
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Pages and tiles are small: threads that wait for each other cost more than they bring."""
+    """Limits OpenCV to one thread: for small pages and tiles, threads cost more than they save."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     yield
@@ -29,7 +29,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class TinyMnist:
-    """Thirty tiles to train with, ten to test with."""
+    """Thirty training tiles and ten test tiles."""
 
     def __init__(self) -> None:
         random = np.random.default_rng(0)
@@ -88,13 +88,13 @@ class TinyMnist:
 
 
 def old_pickle(pairs: list[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """A tuple of pairs of arrays as Python 2 pickled it (protocol 2, byte strings)."""
+    """Returns a tuple of pairs of arrays as pickled by Python 2 (protocol 2, byte strings)."""
     body = b"".join(_array(x.astype("<f4")) + _array(y.astype("<i8")) + b"\x86" for x, y in pairs)
     return b"\x80\x02(" + body + b"t."
 
 
 def _array(array: np.ndarray) -> bytes:
-    """What ``genops`` shows for an array: _reconstruct, then BUILD with shape, dtype and bytes."""
+    """Returns the opcodes of an array: _reconstruct, then BUILD with shape, dtype and bytes."""
     code = array.dtype.str[1:].encode()
     empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     kind = b"cnumpy\ndtype\nU\x02" + code + b"K\x00K\x01\x87R(K\x03U\x01<NNN"
@@ -111,7 +111,7 @@ def tiny_mnist() -> TinyMnist:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """An empty cache of its own for each test but those of the real data."""
+    """Path of an empty cache for each test, except for tests of the real data."""
     if "mnist" not in request.fixturenames:
         monkeypatch.delenv("DIGITLENS_DATA", raising=False)
         monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))

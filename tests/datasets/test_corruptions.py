@@ -26,7 +26,7 @@ from digitlens.training.recipe import Recipe
 
 @pytest.fixture(scope="package")
 def tiles():
-    """Twenty tiles with one slanted stroke each, of different place and darkness."""
+    """Twenty tiles with one slanted stroke each, of varying position and brightness."""
     rng = np.random.default_rng(5)
     drawn = np.zeros((20, 28, 28), np.uint8)
     for tile in drawn:
@@ -47,7 +47,7 @@ def test_blur_agrees_with_scipy():
     assert np.allclose(smooth(noise, 0.7, (1,), "constant"), down, atol=1e-5)
 
 
-def test_warp_agrees_with_scipy_for_every_tile_of_its_own():
+def test_warp_agrees_with_scipy_for_each_tile():
     rng = np.random.default_rng(1)
     planes = rng.random((4, 28, 28), np.float32)
     matrices = EYE + rng.uniform(-0.4, 0.4, (4, 2, 2)).astype(np.float32)
@@ -62,7 +62,7 @@ def test_warp_agrees_with_scipy_for_every_tile_of_its_own():
     assert np.allclose(warp(planes, matrices, shifts), expected, atol=1e-4)
 
 
-def test_shot_noise_counts_photons_and_leaves_the_dark_dark():
+def test_shot_noise_is_poisson_and_leaves_black_pixels_black():
     half = np.full((500, 28, 28), 128, np.uint8)
     half[:, :14] = 0
     noisy = corrupt(half, "shot_noise")
@@ -71,7 +71,7 @@ def test_shot_noise_counts_photons_and_leaves_the_dark_dark():
     assert (noisy[:, 14:] == 0).mean() == pytest.approx(np.exp(-3 * 128 / 255), abs=0.01)
 
 
-def test_impulse_noise_fails_one_pixel_in_six_half_of_them_full():
+def test_impulse_noise_changes_one_pixel_in_six():
     noisy = corrupt(np.full((500, 28, 28), 100, np.uint8), "impulse_noise")
     assert (noisy == 255).mean() == pytest.approx(0.085, abs=0.002)
     assert (noisy == 0).mean() == pytest.approx(0.085, abs=0.002)
@@ -85,15 +85,15 @@ def dots():
     return tiles
 
 
-def test_glass_spreads_a_dot_in_all_directions_and_further_along_columns(dots):
+def test_glass_blur_spreads_further_along_columns(dots):
     ink = corrupt(dots, "glass_blur").mean(axis=0)
-    assert ink.sum() == pytest.approx(255, rel=0.05)  # glass takes no light away
+    assert ink.sum() == pytest.approx(255, rel=0.05)  # keeps the total brightness
     rows, columns = np.mgrid[:28, :28]
     spread = [float((ink * (place - 14) ** 2).sum() / ink.sum()) for place in (rows, columns)]
     assert 0.5 < spread[1] < spread[0] < 4
 
 
-def test_motion_leaves_a_trail_to_one_side_that_fades(dots):
+def test_motion_blur_leaves_a_fading_trail_on_one_side(dots):
     moved = corrupt(dots, "motion_blur")
     rows, columns = np.mgrid[:28, :28]
     assert (moved[:, :, 15:] == 0).all()
@@ -109,7 +109,7 @@ ROWS, COLUMNS = np.mgrid[:28, :28] - 13.5
 
 
 def moments(tiles):
-    """Mean row and column of the ink, counted from the middle, and their second moments."""
+    """Returns mean row and column of the ink, relative to the middle, and second moments."""
     ink = tiles / tiles.sum(axis=(1, 2), keepdims=True)
     rows, columns = ((ink * place).sum(axis=(1, 2)) for place in (ROWS, COLUMNS))
     return rows, columns, (ink * ROWS**2).sum((1, 2)), (ink * ROWS * COLUMNS).sum((1, 2))
@@ -117,13 +117,13 @@ def moments(tiles):
 
 @pytest.fixture(scope="module")
 def bars():
-    """Forty upright bars in the middle."""
+    """Forty tiles with an upright bar in the middle."""
     tiles = np.zeros((40, 28, 28), np.uint8)
     tiles[:, 6:22, 12:16] = 255
     return tiles
 
 
-def test_shear_and_rotate_slant_to_either_side(bars):
+def test_shear_and_rotate_slant_to_both_sides(bars):
     rows, columns, tall, slant = moments(corrupt(bars, "shear"))
     assert max(np.abs(rows).max(), np.abs(columns).max()) < 0.05
     assert set(np.sign(slant)) == {-1, 1}
@@ -135,7 +135,7 @@ def test_shear_and_rotate_slant_to_either_side(bars):
     assert np.array_equal(corrupt(bars, "rotate"), np.rint(exact * 255))
 
 
-def test_scale_shrinks_to_seven_tenths_and_translate_moves_three_pixels_each_way(bars):
+def test_scale_shrinks_to_seven_tenths_and_translate_moves_three_pixels(bars):
     tall = moments(corrupt(bars, "scale"))[2]
     assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(0.7, abs=0.02)
     rows, columns, *_ = moments(corrupt(bars, "translate"))
@@ -143,38 +143,38 @@ def test_scale_shrinks_to_seven_tenths_and_translate_moves_three_pixels_each_way
     assert ways == {(-3, -3), (-3, 3), (3, -3), (3, 3)}
 
 
-def test_a_quarter_turn_is_exact_and_anticlockwise():
+def test_quarter_turn_is_exact_and_anticlockwise():
     planes = np.random.default_rng(0).random((2, 28, 28), np.float32)
     quarter = turned(planes, np.full(2, np.pi / 2, np.float32))
     assert np.allclose(quarter, np.rot90(planes, axes=(1, 2)), atol=1e-4)
 
 
-def test_brightness_adds_half_and_stripe_inverts_a_quarter_on_either_side(tiles):
+def test_brightness_adds_half_and_stripe_inverts_both_sides(tiles):
     brighter = corrupt(tiles, "brightness").astype(float)
     assert np.abs(brighter - np.minimum(tiles + 127.5, 255)).max() <= 0.5
     sides = np.abs(np.arange(28) - 13.5) > 7
     assert np.array_equal(corrupt(tiles, "stripe"), np.where(sides, 255 - tiles, tiles))
 
 
-def test_fog_leaves_a_quarter_of_the_ink_above_smooth_clouds():
+def test_fog_leaves_a_quarter_of_the_contrast():
     tiles = np.zeros((200, 28, 28), np.uint8)
     tiles[:, 14, 14] = 255
     foggy = corrupt(tiles, "fog").astype(float)
     around = (foggy[:, 14, 13] + foggy[:, 14, 15] + foggy[:, 13, 14] + foggy[:, 15, 14]) / 4
     assert (foggy[:, 14, 14] - around).mean() == pytest.approx(255 / 4, abs=3)
-    assert not corrupt(np.zeros((2, 28, 28), np.uint8), "fog").any()  # as bright as the ink: not
+    assert not corrupt(np.zeros((2, 28, 28), np.uint8), "fog").any()  # no ink, no fog
 
 
-def test_plasma_is_smooth_rough_at_every_scale_and_within_range():
+def test_plasma_varies_at_every_scale_within_range():
     clouds = plasma(300, np.random.default_rng(0))
     assert clouds.min() >= 0
     assert clouds.max() <= 1
-    assert 0.15 < clouds.mean(axis=(1, 2)).std() < 0.25  # thick fog and thin
+    assert 0.15 < clouds.mean(axis=(1, 2)).std() < 0.25  # thick and thin fog
     steps = [np.abs(clouds[:, :, by:] - clouds[:, :, :-by]).mean() for by in (1, 4, 16)]
     assert 0.004 < steps[0] < steps[1] / 2 < steps[2] / 4 < 0.1
 
 
-def test_spatter_covers_some_with_mud_and_leaves_the_rest():
+def test_spatter_covers_parts_with_mud():
     full = np.full((200, 28, 28), 255, np.uint8)
     covered = corrupt(full, "spatter")
     assert 0.05 < (covered < 255).mean() < 0.3
@@ -187,7 +187,7 @@ def test_spatter_covers_some_with_mud_and_leaves_the_rest():
 DARK = np.zeros((300, 28, 28), np.uint8)
 
 
-def test_a_dotted_line_has_every_other_dash_of_a_straight_line():
+def test_dotted_line_is_straight_with_every_other_dash():
     dotted = corrupt(DARK, "dotted_line").astype(float)
     columns = dotted.sum(axis=1)
     assert not columns[:, np.arange(28) // 2 % 2 == 0].any()
@@ -200,7 +200,7 @@ def test_a_dotted_line_has_every_other_dash_of_a_straight_line():
     assert np.abs(bend).max() < 0.3
 
 
-def test_a_zigzag_swings_about_a_line_that_hardly_slants():
+def test_zigzag_oscillates_about_a_slightly_sloping_line():
     drawn = corrupt(DARK, "zigzag").astype(float)
     columns = drawn.sum(axis=1)
     whole = (columns[:, 4:23] > 255).all(axis=1)  # not cut by the edge of the tile
@@ -220,7 +220,7 @@ def square():
     return tile
 
 
-def test_a_square_becomes_its_outline(square):
+def test_canny_edges_of_a_square_are_its_outline(square):
     edges = corrupt(square, "canny_edges")[0]
     assert set(np.unique(edges)) == {0, 255}
     assert not edges[11:17, 11:17].any()
@@ -234,7 +234,7 @@ def test_a_square_becomes_its_outline(square):
     assert (around[reached > 0] >= 3).all()
 
 
-def test_an_edge_goes_on_where_it_gets_weaker():
+def test_canny_follows_an_edge_that_gets_weaker():
     fading = np.zeros((2, 28, 28), np.uint8)
     ramp = np.linspace(120, 9, 20).astype(np.uint8)
     fading[0, 14:, 4:24] = ramp
@@ -249,15 +249,13 @@ PAPER = [
     *("brightness", "translate", "stripe", "fog", "spatter", "dotted_line", "zigzag"),
     "canny_edges",
 ]
-FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # nothing random in them
+FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # deterministic
 
 every_corruption = pytest.mark.parametrize("name", PAPER)
 
 
 @every_corruption
-def test_tiles_change_by_the_seed_each_on_its_own_and_those_given_are_left_alone(
-    tiles, name, monkeypatch
-):
+def test_corruption_is_determined_by_seed_and_differs_by_tile(tiles, name, monkeypatch):
     before = tiles.copy()
     corrupted = corrupt(tiles, name, 3)
     assert (corrupted.dtype, corrupted.shape) == (np.uint8, tiles.shape)
@@ -268,7 +266,7 @@ def test_tiles_change_by_the_seed_each_on_its_own_and_those_given_are_left_alone
     assert np.array_equal(corrupted, corrupt(tiles, name, 4)) == (name in FIXED)
     repeated = corrupt(np.repeat(tiles[:1], 12, axis=0), name)
     assert (len(np.unique(repeated, axis=0)) == 1) == (name in FIXED)
-    monkeypatch.setattr(corruptions, "CHUNK", 8)  # those of the first are the same whatever follows
+    monkeypatch.setattr(corruptions, "CHUNK", 8)  # the first ones do not depend on later tiles
     assert np.array_equal(corrupt(tiles, name)[:8], corrupt(tiles[:8], name))
 
 
@@ -278,7 +276,7 @@ def test_any_tiles_can_be_corrupted(name, anything, seed):
     assert corrupt(anything, name, seed).shape == anything.shape
 
 
-def test_the_fifteen_in_the_order_of_the_paper_are_known_by_name(tiles):
+def test_corruptions_are_the_fifteen_of_the_paper_in_order(tiles):
     assert list(CORRUPTIONS) == PAPER
     with pytest.raises(ValueError, match=r"shot_noise, .*, found 'snow'"):
         corrupt(tiles, "snow")
@@ -295,15 +293,15 @@ def test_the_fifteen_in_the_order_of_the_paper_are_known_by_name(tiles):
             asdict(Recipe(shift=2.0, rotate=10.0, thickness=0.3, elastic=0.5)),
             ("rotate", "translate"),
         ),
-        ({"noise": "much", "blur": None, "shear": 0.1}, ("shear",)),  # no number says nothing
+        ({"noise": "much", "blur": None, "shear": 0.1}, ("shear",)),  # only numbers count
     ],
 )
-def test_what_was_trained_with_is_no_surprise(recipe, seen):
+def test_overlapping_corruptions_follow_from_the_recipe(recipe, seen):
     assert overlapping(recipe) == seen
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_the_usual_value_changes_nothing_and_every_other_tiles_alike_each_time(tiles, name):
+def test_usual_value_of_a_sweep_changes_nothing_and_others_do(tiles, name):
     line = SWEEPS[name]
     assert line.usual in line.values
     assert list(line.values) == sorted(line.values)
@@ -314,14 +312,14 @@ def test_the_usual_value_changes_nothing_and_every_other_tiles_alike_each_time(t
         assert np.array_equal(changed, sweep(tiles, name, value, 1))
 
 
-def test_shift_goes_each_of_four_ways(tiles):
+def test_shift_moves_in_four_directions(tiles):
     many = np.repeat(tiles[:1], 50, axis=0)
     moved = {tile.tobytes() for tile in sweep(many, "shift", 2)}
     ways = [((2, 0), (0, 0)), ((-2, 0), (0, 0)), ((0, 2), (0, 0)), ((0, -2), (0, 0))]
     assert moved == {np.roll(tiles[0], way, (0, 1)).tobytes() for way, _ in ways}
 
 
-def test_thickness_adds_about_its_pixels_to_a_stroke():
+def test_thickness_widens_a_stroke_by_its_pixels():
     bar = np.zeros((1, 28, 28), np.uint8)
     bar[:, 4:24, 12:16] = 255
     for pixels in (-1.5, -1, 1, 2, 3):
@@ -329,13 +327,13 @@ def test_thickness_adds_about_its_pixels_to_a_stroke():
         assert width == pytest.approx(4 + pixels, abs=0.35)
 
 
-def test_polarity_ends_inverted_with_nothing_in_the_middle_and_contrast_dims_the_ink(tiles):
+def test_polarity_inverts_and_contrast_dims_the_ink(tiles):
     assert np.array_equal(sweep(tiles, "polarity", 1), 255 - tiles)
     assert len(np.unique(sweep(tiles, "polarity", 0.5))) == 1
     assert np.array_equal(sweep(tiles, "contrast", 0.5), np.rint(tiles / 2).astype(np.uint8))
 
 
-def test_no_tiles_are_none_and_another_name_is_refused(tiles):
+def test_sweep_accepts_no_tiles_and_refuses_unknown_names(tiles):
     assert sweep(tiles[:0], "shift", 3).shape == (0, 28, 28)
     with pytest.raises(ValueError, match=r"shift, rotation, .*, found 'warmth'"):
         sweep(tiles, "warmth", 1)

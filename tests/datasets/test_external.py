@@ -20,7 +20,7 @@ IMAGES, IMAGES16 = (RANDOM.integers(0, 256, (4, side, side), np.uint8) for side 
 
 
 def write(path, content):
-    """Writes bytes to a path, packed as its ending says."""
+    """Writes bytes to a path, compressed according to its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pack = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix, bytes)
     path.write_bytes(pack(content))
@@ -28,13 +28,13 @@ def write(path, content):
 
 
 def table(*columns):
-    """Bytes of a text with rows of numbers, spaces between them and one at the end of a row."""
+    """Returns rows of numbers as text, with a space after each number."""
     rows = np.concatenate(columns, axis=1).tolist()
     lines = [" ".join(f"{value:.4f}" for value in row) + " " for row in rows]
     return ("\n".join(lines) + "\n").encode()
 
 
-def test_a_data_set_comes_framed_and_unframed(tmp_path):
+def test_data_set_has_framed_and_unframed_tiles(tmp_path):
     ink = RANDOM.integers(0, 2, (4, 16, 16))
     content = table(ink.reshape(4, -1), np.eye(10)[LABELS])  # a column names the digit
     file = write(tmp_path / "semeion.data", content)
@@ -54,13 +54,13 @@ def test_a_data_set_comes_framed_and_unframed(tmp_path):
         ("digits=somewhere", "need no file: expected digits"),
     ],
 )
-def test_what_names_no_data_set_is_answered_with_what_does(text, message):
+def test_unknown_data_set_is_refused_with_the_known_names(text, message):
     with pytest.raises(DataError, match=message):
         external.load_external(text)
 
 
 @pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
-def test_a_data_set_without_its_file_says_which(name, tmp_path):
+def test_missing_file_of_a_data_set_is_named(name, tmp_path):
     with pytest.raises(DataError, match=f"expected {name}=FILE, where "):
         external.load_external(name)
     with pytest.raises(DataError, match="is missing: expected"):
@@ -71,7 +71,7 @@ def test_a_data_set_without_its_file_says_which(name, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind\n", bytes(range(256)) * 3])
-def test_a_file_of_something_else_is_refused(name, content, tmp_path):
+def test_files_of_other_content_are_refused(name, content, tmp_path):
     for ending in ("a-images-idx3", "a-labels-idx1", "b2828.csv", "blabels.csv"):
         (tmp_path / ending).write_bytes(content)
     file = {"emnist": "a-images-idx3", "ardis": "b2828.csv"}.get(name, "b2828.csv")
@@ -79,7 +79,7 @@ def test_a_file_of_something_else_is_refused(name, content, tmp_path):
         external.load_external(f"{name}={tmp_path / file}")
 
 
-def test_all_digits_are_there_and_sixteen_is_full_ink():
+def test_scikit_digits_are_complete_and_scaled_from_sixteen():
     pictures = external.load_scikit()
     assert pictures.images.shape == (1797, 8, 8)
     assert pictures.images.max() == 255
@@ -88,14 +88,14 @@ def test_all_digits_are_there_and_sixteen_is_full_ink():
     assert (pictures.labels == digits.target).all()
 
 
-def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+def test_missing_scikit_learn_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"digitlens\[offline\]"):
         external.load_scikit()
 
 
 @pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
-def test_rows_that_name_no_digit_or_two_are_refused(row, tmp_path):
+def test_rows_with_no_or_two_labels_are_refused(row, tmp_path):
     content = table(np.zeros((2, 256)), np.stack([np.eye(10)[0], row]))
     with pytest.raises(DataError, match=r"one of them 1 .* in row 2"):
         external.load_semeion(write(tmp_path / "semeion.data", content))
@@ -106,7 +106,7 @@ def values(images):
 
 
 def libsvm(images, labels):
-    """Labels from 1 to 10, pairs of index and value."""
+    """Returns LIBSVM text: labels from 1 to 10, pairs of index and value."""
     rows = []
     for label, row in zip(labels.tolist(), values(images).tolist(), strict=True):
         pairs = " ".join(f"{at}:{value:.4f}" for at, value in enumerate(row, 1))
@@ -115,8 +115,8 @@ def libsvm(images, labels):
 
 
 @pytest.mark.parametrize("name", ["usps.t.bz2", "usps.t", "zip.test.gz", "zip.test"])
-def test_both_forms_of_usps_are_read(name, tmp_path):
-    if name.startswith("usps"):  # counts labels from one
+def test_both_formats_of_usps_are_read(name, tmp_path):
+    if name.startswith("usps"):  # with labels from 1
         content = libsvm(IMAGES16, LABELS)
     else:
         content = table(LABELS[:, None], values(IMAGES16))
@@ -125,20 +125,20 @@ def test_both_forms_of_usps_are_read(name, tmp_path):
     assert (pictures.labels == LABELS).all()
 
 
-def test_the_test_part_in_a_folder_comes_first(tmp_path):
+def test_usps_test_file_in_a_folder_is_preferred(tmp_path):
     write(tmp_path / "usps.bz2", libsvm(IMAGES16[:1], LABELS[:1]))
     write(tmp_path / "usps.t.bz2", libsvm(IMAGES16, LABELS))
     assert len(external.load_usps(tmp_path).labels) == 4
 
 
-def test_hdf5_is_refused_with_what_is_expected(tmp_path):
+def test_hdf5_is_refused_with_the_expected_files(tmp_path):
     path = write(tmp_path / "usps.h5", b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DataError, match=r"HDF5 file, .*usps\.t\.bz2 or zip\.test\.gz"):
         external.load_usps(path)
 
 
 @pytest.mark.parametrize("wrong", [-1.1, 2, np.nan, np.inf])
-def test_pixels_of_another_scale_are_refused(wrong, tmp_path):
+def test_pixels_out_of_range_are_refused(wrong, tmp_path):
     pixels = values(IMAGES16)
     pixels[3, 200] = wrong
     path = write(tmp_path / "zip.test.gz", table(LABELS[:, None], pixels))
@@ -147,7 +147,7 @@ def test_pixels_of_another_scale_are_refused(wrong, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [-1, 10, 1.5, np.nan])
-def test_other_labels_are_refused_with_their_place(wrong, tmp_path):
+def test_invalid_labels_are_refused_with_their_position(wrong, tmp_path):
     content = table(np.array([[3], [wrong], [0], [1]]), values(IMAGES16))
     path = write(tmp_path / "zip.test", content)
     with pytest.raises(DataError, match=r"expected labels from 0 to 9, found .* for picture 2"):
@@ -160,15 +160,13 @@ LABEL_FILE = "emnist-digits-test-labels-idx1-ubyte"
 
 @pytest.fixture
 def contents():
-    """The two files: in each picture, rows and columns are exchanged."""
+    """Contents of the two files; pictures are transposed, as in EMNIST."""
     turned = np.ascontiguousarray(IMAGES.transpose(0, 2, 1))
     return {IMAGE_FILE: encode_idx(turned), LABEL_FILE: encode_idx(LABELS)}
 
 
 @pytest.mark.parametrize("form", ["plain", "gz", "zip"])
-def test_pictures_stand_upright_in_files_side_by_side_and_in_one_of_all_subsets(
-    form, contents, tmp_path
-):
+def test_emnist_is_read_upright_from_files_or_zip(form, contents, tmp_path):
     ending = "" if form == "plain" else ".gz"
     for name, content in contents.items():
         write(tmp_path / (name + ending), content)
@@ -196,7 +194,7 @@ def test_pictures_stand_upright_in_files_side_by_side_and_in_one_of_all_subsets(
         ({IMAGE_FILE: encode_idx(np.zeros((4, 28, 28), np.uint8))[:-1]}, "expected 3,136 bytes"),
     ],
 )
-def test_labels_that_do_not_match_or_cannot_be_found_are_refused(wrong, said, contents, tmp_path):
+def test_mismatched_or_missing_labels_are_refused(wrong, said, contents, tmp_path):
     for name, content in (contents | wrong).items():
         write(tmp_path / name, content)
     with pytest.raises(DataError, match=said):
@@ -206,7 +204,7 @@ def test_labels_that_do_not_match_or_cannot_be_found_are_refused(wrong, said, co
         external.load_emnist(path)
 
 
-def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(tmp_path, monkeypatch):
+def test_svhn_is_read_with_ten_as_zero_and_verified_by_hash(tmp_path, monkeypatch):
     photos = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
     path = tmp_path / "test_32x32.mat"
     y = np.array([[10], [1], [9]], np.uint8)
@@ -227,13 +225,13 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("inside", ["", "ARDIS_test_2828.csv"])
-def test_pixels_and_labels_come_from_two_files(inside, folder):
+def test_ardis_reads_pixels_and_labels_from_two_files(inside, folder):
     pictures = external.load_ardis(folder / inside)
     assert (pictures.images == IMAGES).all()
     assert (pictures.labels == LABELS).all()
 
 
-def test_labels_of_two_parts_or_missing_are_refused(folder):
+def test_ardis_labels_of_another_part_or_missing_are_refused(folder):
     write(folder / "ARDIS_test_labels.csv", table(np.eye(10)))
     with pytest.raises(DataError, match=r"4 rows and ARDIS_test_labels\.csv 10"):
         external.load_ardis(folder)
@@ -246,7 +244,7 @@ STROKE = (slice(4, 28), slice(14, 18))
 
 
 def photo(paper, ink):
-    """A bright stroke in the middle and a neighbour's at the edge, on one colour."""
+    """Returns a photo of a stroke in the middle and a neighbour at the edge, on plain paper."""
     picture = np.empty((32, 32, 3))
     picture[...] = paper
     picture[STROKE] = ink
@@ -259,7 +257,7 @@ COLOURS = [((30, 40, 90), (200, 190, 90)), ((220, 210, 200), (120, 20, 30)), (90
 
 
 @pytest.mark.parametrize(("paper", "ink"), COLOURS)
-def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(paper, ink):
+def test_ink_is_the_middle_stroke_and_bright_in_gray_for_any_colours(paper, ink):
     found = external.ink_of_photos(photo(paper, ink)[None])[0]
     expected = np.zeros((32, 32), bool)
     expected[STROKE] = True
@@ -269,20 +267,20 @@ def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(
     assert gray[STROKE].min() > np.median(gray)
 
 
-def test_photographs_do_not_depend_on_each_other(monkeypatch):
+def test_photos_are_independent_of_each_other(monkeypatch):
     photos = np.stack([photo(*colours) for colours in COLOURS])
     monkeypatch.setattr("digitlens.datasets.external._CHUNK", 2)
     alone = np.concatenate([external.ink_of_photos(one[None]) for one in photos])
     assert (external.ink_of_photos(photos) == alone).all()
 
 
-def test_a_photograph_of_nothing_has_no_ink_and_an_empty_tile():
+def test_uniform_photo_has_no_ink_and_an_empty_tile():
     assert not external.ink_of_photos(np.full((1, 32, 32, 3), 77, np.uint8)).any()
     assert not external.framed(np.zeros((1, 8, 8), np.uint8)).any()
 
 
 @pytest.mark.parametrize("side", [8, 16, 28, 64])
-def test_tiles_hold_the_digit_as_mnist_does(side):
+def test_tiles_are_framed_like_mnist(side):
     images = np.zeros((1, side, side), np.uint8)
     images[0, : side // 2, 0 : max(2, side // 8)] = 200
     tile = external.framed(images)[0]
@@ -294,7 +292,7 @@ def test_tiles_hold_the_digit_as_mnist_does(side):
 
 
 @pytest.mark.parametrize("side", [8, 28, 32])
-def test_other_sizes_are_only_resized(side):
+def test_unframed_pictures_are_only_resized(side):
     images = np.zeros((1, side, side), np.uint8)
     images[0, : side // 2] = 200
     tiles = external.unframed(images)
@@ -303,8 +301,8 @@ def test_other_sizes_are_only_resized(side):
     assert side != 28 or (tiles == images).all()
 
 
-def test_framing_is_what_makes_digits_of_scikit_learn_readable():
-    """At least 96 %, as promised; a quarter of them, since framing takes a millisecond each."""
+def test_framing_makes_scikit_digits_readable():
+    """At least 96 % right, on every fourth digit, since framing one takes a millisecond."""
     pictures = external.load_scikit()
     images, labels = pictures.images[::4], pictures.labels[::4]
     classifier = Classifier()

@@ -20,7 +20,7 @@ def png(tile, mode="L"):
 
 @pytest.fixture
 def members():
-    """Three tiles as the page writes them."""
+    """Three tiles and their files as exported by the page."""
     random = np.random.default_rng(0)
     tiles = random.integers(0, 256, (3, 28, 28), np.uint8)
     files = {f"tiles/{i + 1:05}.png": png(tile) for i, tile in enumerate(tiles)}
@@ -49,7 +49,7 @@ def refused(path, *parts):
         assert part in str(caught.value)
 
 
-def test_a_zip_and_a_folder_give_the_same_tiles_and_have_a_hash(members, tmp_path):
+def test_zip_and_folder_give_the_same_tiles_and_have_a_hash(members, tmp_path):
     tiles, files = members
     path = write_zip(tmp_path / "flat.zip", files)
     packed = write_zip(tmp_path / "packed folder.zip", files, base="corrections/")
@@ -65,7 +65,7 @@ def test_a_zip_and_a_folder_give_the_same_tiles_and_have_a_hash(members, tmp_pat
     assert load_with_hash(folder)[1] != before
 
 
-def test_lists_of_spreadsheets_and_gray_tiles_saved_in_colour_are_read(members, tmp_path):
+def test_spreadsheet_csv_and_gray_tiles_saved_as_rgb_are_read(members, tmp_path):
     tiles, files = members
     files["tiles/00001.png"] = png(tiles[0], "RGB")
     lines = files["labels.csv"].decode().replace("\n", "\r\n") + "\r\n"
@@ -85,14 +85,14 @@ def test_lists_of_spreadsheets_and_gray_tiles_saved_in_colour_are_read(members, 
         ({"labels.csv": b"\xff\xfe"}, "labels.csv is damaged"),
     ],
 )
-def test_what_is_no_data_set_says_what_was_found(files, said, tmp_path):
+def test_invalid_data_set_is_refused_with_its_contents(files, said, tmp_path):
     refused(write_zip(tmp_path / "a.zip", files), said)
     (tmp_path / "folder").mkdir()
     refused(write_folder(tmp_path / "folder", files), said)
 
 
 @pytest.mark.parametrize("load", [load_labelled, load_pictures])
-def test_a_file_that_is_listed_twice_is_refused(members, tmp_path, load):
+def test_file_listed_twice_is_refused(members, tmp_path, load):
     _, files = members
     files["labels.csv"] += b"./tiles/00001.png,4\ntiles/00002.png,1\n"
     path = write_zip(tmp_path / "a.zip", files)
@@ -102,9 +102,7 @@ def test_a_file_that_is_listed_twice_is_refused(members, tmp_path, load):
         assert f"line {row}: {name}: is already listed in line {before}" in str(caught.value)
 
 
-def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time(
-    members, tmp_path, capsys
-):
+def test_picture_under_two_names_is_read_once(members, tmp_path, capsys):
     _, files = members
     files["copy.png"] = files["tiles/00002.png"]
     files["labels.csv"] += b"copy.png,0\n"
@@ -114,18 +112,18 @@ def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time
     assert "copy.png: skipped: the same picture as tiles/00002.png" in said
 
 
-def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
+def test_missing_file_and_damaged_zip_are_refused(members, tmp_path):
     refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
     (tmp_path / "text.zip").write_text("text")
     refused(tmp_path / "text.zip", "is not a zip file")
     path = write_zip(tmp_path / "a.zip", members[1])
     content = bytearray(path.read_bytes())
-    content[60:90] = bytes(30)  # within the first tile: its checksum does not fit any more
+    content[60:90] = bytes(30)  # in the first tile: wrong checksum
     path.write_bytes(content)
     refused(path, "tiles/00001.png: cannot be read")
     path.write_bytes(content[:-30])
     refused(path, "is not a zip file, or damaged")
-    # In the list at the end: 14.8 as the version that unpacks it; a name that is no UTF-8.
+    # In the central directory: 14.8 as the version needed to extract; a name that is not UTF-8.
     for changes in ({6: 148}, {9: 8, 46: 0xE4}):
         content = bytearray(write_zip(path, members[1]).read_bytes())
         for at, value in changes.items():
@@ -137,7 +135,7 @@ def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(write_zip(tmp_path / "b.zip", {".": b"", "./a": b""}), "labels.csv is missing")
 
 
-def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
+def test_all_invalid_rows_are_listed(members, tmp_path):
     tiles, files = members
     files["tiles/wide.png"] = png(np.zeros((28, 30), np.uint8))
     files["tiles/cut.png"] = png(tiles[0])[:200]
@@ -161,8 +159,8 @@ def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
     refused(write_zip(tmp_path / "b.zip", files), "expected a label from 0 to 9, found 'none'")
 
 
-def test_a_tile_whose_size_stands_elsewhere_is_refused(members, tmp_path):
-    """Where a PNG file has its size another chunk may be, which decoders pass over."""
+def test_png_with_a_forged_chunk_before_its_header_is_refused(members, tmp_path):
+    """Decoders skip an unknown chunk in the position where the size is expected."""
     content = png(np.zeros((30, 20), np.uint8))
     before = b"anyC" + struct.pack(">II", 28, 28)
     chunk = struct.pack(">I", 8) + before + struct.pack(">I", zlib.crc32(before))
@@ -177,7 +175,7 @@ def test_a_tile_whose_size_stands_elsewhere_is_refused(members, tmp_path):
     "name",
     ["../secret.png", "/etc/passwd", "tiles\\00001.png", "C:x.png", "tiles/../../secret.png"],
 )
-def test_no_path_leads_out(members, tmp_path, name):
+def test_paths_out_of_the_folder_are_refused(members, tmp_path, name):
     tiles, files = members
     (tmp_path / "secret.png").write_bytes(png(tiles[0]))
     files["labels.csv"] = f"file,label\n{name},1\n".encode()
@@ -185,7 +183,7 @@ def test_no_path_leads_out(members, tmp_path, name):
     refused(write_zip(tmp_path / "a.zip", files | {name: png(tiles[0])}), "is not a relative path")
 
 
-def test_no_link_leads_out_and_a_list_that_is_too_long_is_refused(members, tmp_path, monkeypatch):
+def test_links_out_of_the_folder_and_long_lists_are_refused(members, tmp_path, monkeypatch):
     tiles, files = members
     (tmp_path / "secret.png").write_bytes(png(tiles[0]))
     folder = write_folder(tmp_path / "folder", files)
@@ -198,7 +196,7 @@ def test_no_link_leads_out_and_a_list_that_is_too_long_is_refused(members, tmp_p
     refused(tmp_path / "a.zip", "is larger than 100 bytes")
 
 
-def test_bombs_are_not_unpacked(members, tmp_path):
+def test_decompression_bombs_are_refused(members, tmp_path):
     _, files = members
     huge = bytearray(files["tiles/00001.png"])
     huge[16:24] = (60_000).to_bytes(4, "big") * 2
@@ -213,7 +211,7 @@ def test_bombs_are_not_unpacked(members, tmp_path):
 
 @pytest.fixture
 def photos():
-    """A photo of two lines, a page without digits, a file that is no picture, and a tile."""
+    """Files: a photo of two lines, a page without digits, a broken picture and a tile."""
     page = np.zeros((40, 60, 3), np.uint8)
     page[5:9] = (200, 10, 10)
     rows = '"note.png","12,50\n-7"\nempty.png,none\nbroken.jpg,12\ntile.png,3\n'
@@ -226,7 +224,7 @@ def photos():
     }
 
 
-def test_pictures_have_their_text_and_those_that_cannot_be_read_are_named(photos, tmp_path, capsys):
+def test_pictures_have_their_text_and_unreadable_ones_are_named(photos, tmp_path, capsys):
     for path in (write_folder(tmp_path / "folder", photos), write_zip(tmp_path / "a.zip", photos)):
         pictures = load_pictures(path)
         assert len(pictures) == 4
@@ -241,7 +239,7 @@ def test_pictures_have_their_text_and_those_that_cannot_be_read_are_named(photos
         assert "broken.jpg: skipped" in capsys.readouterr().err
 
 
-def test_tiles_as_the_page_writes_them_are_pictures_too(members, tmp_path):
+def test_exported_tiles_are_loaded_as_pictures(members, tmp_path):
     tiles, files = members
     found = list(load_pictures(write_zip(tmp_path / "corrections.zip", files)))
     assert [each.label for each in found] == ["4", "0", "7"]

@@ -27,7 +27,7 @@ LABELS = np.array([1, 2, 9], np.uint8)
 
 @pytest.fixture
 def offline(tiny_mnist, monkeypatch):
-    """The tiny data set instead of MNIST, and only these sources off this machine: none yet."""
+    """Replaces MNIST by the tiny data set; returns the list of remote sources, which is empty."""
     sources = []
     monkeypatch.setattr(module, "FILES", tiny_mnist.files)
     monkeypatch.setattr(module, "mirror_sources", lambda _files: sources)
@@ -49,12 +49,12 @@ def web(tiny_mnist):
         (TILES, LABELS + 1, ValueError, "labels from 0 to 9, found 10"),
     ],
 )
-def test_a_split_says_what_it_expected(tiles, labels, error, message):
+def test_invalid_split_is_refused_with_the_expectation(tiles, labels, error, message):
     with pytest.raises(error, match=message):
         Split(tiles, labels)
 
 
-def test_rows_are_taken_by_index_or_mask_and_copied_or_evenly():
+def test_rows_are_copied_by_index_or_mask_or_taken_evenly():
     split = Split(TILES.copy(), LABELS)
     by_index = split.take([2, 0])
     by_mask = split.take(LABELS > 1)
@@ -70,9 +70,7 @@ def test_rows_are_taken_by_index_or_mask_and_copied_or_evenly():
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_folder_that_the_user_names_comes_first_then_the_environment(
-    tiny_mnist, tmp_path, cache, monkeypatch
-):
+def test_given_folder_precedes_the_environment(tiny_mnist, tmp_path, cache, monkeypatch):
     folder = tiny_mnist.write_idx(tmp_path / "mine", compress=True)
     monkeypatch.setenv("DIGITLENS_DATA", str(tmp_path / "another"))
     train, test = load_mnist(folder)
@@ -85,9 +83,7 @@ def test_a_folder_that_the_user_names_comes_first_then_the_environment(
     assert not cache.exists()  # a folder is used in place
 
 
-def test_what_was_fetched_is_taken_from_the_cache_unless_it_is_damaged(
-    tiny_mnist, offline, cache, caplog
-):
+def test_cache_is_used_unless_damaged(tiny_mnist, offline, cache, caplog):
     offline.append(web(tiny_mnist))
     load_mnist()
     offline.clear()
@@ -101,13 +97,13 @@ def test_what_was_fetched_is_taken_from_the_cache_unless_it_is_damaged(
     assert caplog.messages[0].startswith(f"{path}: t10k-images-idx3-ubyte is damaged")
 
 
-def test_a_bad_folder_of_the_user_does_not_stop_the_rest(tiny_mnist, offline, tmp_path, caplog):
+def test_incomplete_folder_falls_back_to_other_sources(tiny_mnist, offline, tmp_path, caplog):
     offline.append(web(tiny_mnist))
     assert len(load_mnist(tmp_path / "empty").train) == 30
     assert caplog.messages[0].startswith(f"{tmp_path / 'empty'}: expected here")
 
 
-def test_the_error_lists_every_source_and_how_to_help_oneself(tiny_mnist, offline, tmp_path, cache):
+def test_error_lists_all_sources_and_remedies(tiny_mnist, offline, tmp_path, cache):
     def refuse(_wanted):
         raise DataError("no network")
 
@@ -130,7 +126,7 @@ def test_the_error_lists_every_source_and_how_to_help_oneself(tiny_mnist, offlin
     assert all(each in lines[-1] for each in [file.name, str(cache), "--data-dir", "mnist.npz"])
 
 
-def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path, cache):
+def test_two_processes_can_fetch_concurrently(tiny_mnist, tmp_path, cache):
     folder = tiny_mnist.write_idx(tmp_path / "from")
     script = tmp_path / "fetch.py"
     script.write_text(
@@ -154,7 +150,7 @@ def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path, cache):
 
 
 @pytest.mark.mnist
-def test_the_real_data_are_the_real_data(mnist):
+def test_real_data_are_mnist(mnist):
     train, test = mnist
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
@@ -165,7 +161,7 @@ def test_the_real_data_are_the_real_data(mnist):
     assert round(float(train.tiles.mean()), 4) == 33.3184
 
 
-def test_the_cache_holds_whole_files_or_none(tiny_mnist, offline, cache, monkeypatch, caplog):
+def test_cache_is_written_atomically_or_not_at_all(tiny_mnist, offline, cache, monkeypatch, caplog):
     offline.append(web(tiny_mnist))
 
     def interrupt(_descriptor):
@@ -184,7 +180,7 @@ def test_the_cache_holds_whole_files_or_none(tiny_mnist, offline, cache, monkeyp
 
 
 @pytest.mark.usefixtures("offline")
-def test_each_file_is_verified_damaged_or_missing_and_looking_writes_nothing(tiny_mnist, cache):
+def test_inventory_gives_the_status_of_files_without_writing(tiny_mnist, cache):
     assert {state.status for state in inventory()} == {"missing"}
     assert not cache.exists()
     tiny_mnist.write_idx(cache)
@@ -203,7 +199,7 @@ seeds = st.integers(0, 1000)
 
 
 @given(st.lists(st.integers(0, 9), max_size=300), fractions, seeds)
-def test_a_random_split_keeps_the_share_of_each_label(labels, fraction, seed):
+def test_random_split_keeps_the_fraction_of_each_label(labels, fraction, seed):
     array = np.array(labels, np.uint8)
     chosen = stratified_split(array, fraction, seed)
     for label in set(labels):
@@ -212,7 +208,7 @@ def test_a_random_split_keeps_the_share_of_each_label(labels, fraction, seed):
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=300), fractions, seeds)
-def test_no_writer_is_on_both_sides(names, fraction, seed):
+def test_no_writer_is_in_both_splits(names, fraction, seed):
     writers = np.array(names, np.uint16)
     series = np.where(writers % 3 == 0, 4, 0).astype(np.uint8)
     chosen = writer_split(writers, series, fraction, seed)
@@ -224,7 +220,7 @@ def test_no_writer_is_on_both_sides(names, fraction, seed):
             assert abs((theirs & chosen).sum() - fraction * theirs.sum()) <= most / 2
 
 
-def test_the_seed_decides():
+def test_splits_are_determined_by_the_seed():
     table, labels = load_writers(), np.arange(60_000) % 10
 
     def draw(seed: int) -> list[bytes]:
@@ -235,7 +231,7 @@ def test_the_seed_decides():
     assert not set(draw(3)) & set(draw(4))
 
 
-def test_the_table_of_writers_is_that_of_mnist():
+def test_table_of_writers_matches_mnist():
     table = load_writers()
     assert [len(column) for column in table] == [60_000, 60_000, 10_000, 10_000]
     assert len(np.unique(table.train_writer)) == 539
@@ -257,13 +253,13 @@ def test_the_table_of_writers_is_that_of_mnist():
         ("series", 0.1, "expected 'writer' or 'random', found 'series'"),
     ],
 )
-def test_what_cannot_be_split_is_refused(small_split, how, fraction, said):
+def test_invalid_splits_are_refused(small_split, how, fraction, said):
     with pytest.raises(ValueError, match=said):
         split_validation(small_split, how, fraction=fraction)
 
 
 @pytest.mark.mnist
-def test_mnist_is_split_by_writer_and_refused_in_another_order(mnist):
+def test_mnist_is_split_by_writer_only_in_original_order(mnist):
     train, validation = split_validation(mnist.train, fraction=0.1, seed=0)
     assert len(train) + len(validation) == 60_000
     assert len(validation) == pytest.approx(6000, abs=120)

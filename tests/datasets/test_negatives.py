@@ -26,7 +26,7 @@ def tiles(face, small_split):
     return make_negatives(300, [face], 0, small_split.tiles)
 
 
-def test_tiles_are_framed_as_those_of_mnist(tiles):
+def test_negatives_are_framed_like_mnist(tiles):
     assert tiles.shape == (300, 28, 28)
     assert tiles.dtype == np.uint8
     drawn = tiles[(tiles[:, 0] == 0).all(axis=1) & (tiles.max(axis=(1, 2)) == 255)]
@@ -38,28 +38,26 @@ def test_tiles_are_framed_as_those_of_mnist(tiles):
         assert (np.abs(centre - 14) < 2).all()
 
 
-def test_a_seed_gives_the_same_tiles_and_a_longer_run_begins_with_a_shorter(
-    face, small_split, tiles
-):
+def test_negatives_are_determined_by_seed_independently_of_count(face, small_split, tiles):
     again = make_negatives(40, [face], 0, small_split.tiles)
     np.testing.assert_array_equal(again, tiles[:40])
     assert (make_negatives(40, [face], 1, small_split.tiles) != again).any(axis=(1, 2)).mean() > 0.9
 
 
-def test_letters_that_a_face_draws_like_its_digits_are_left_out(face):
+def test_letters_drawn_like_digits_are_left_out(face):
     rng = np.random.default_rng(0)
     assert face_ink([face], "8", rng) is None
-    assert face_ink([face], "\uffff", rng) is None  # a character that it lacks
+    assert face_ink([face], "\uffff", rng) is None  # missing in the font
     assert face_ink([face], "W", rng) is not None
 
 
-def test_nothing_to_draw_with_is_an_error(face):
+def test_negatives_need_a_face(face):
     with pytest.raises(ValueError, match="one face or more"):
         make_negatives(1, [], 0)
     assert source_of([face], None).digits.shape == (0, 28, 28)
 
 
-def test_sets_are_tiles_and_the_same_for_one_seed(face):
+def test_sets_are_tiles_determined_by_the_seed(face):
     sets, again = negative_sets([face], 3, count=20), negative_sets([face], 3, count=20)
     assert list(sets) == ["letters", "look-alikes", "strokes", "noise", "textures", "blank"]
     for name, tiles in sets.items():
@@ -71,7 +69,7 @@ def test_sets_are_tiles_and_the_same_for_one_seed(face):
     np.testing.assert_array_equal(other["letters"], sets["letters"])
 
 
-def test_every_letter_is_measured_or_a_look_alike_and_random_tiles_differ_from_each_other(face):
+def test_letters_are_measured_or_look_alikes_and_random_tiles_differ(face):
     sets = negative_sets([face], 0, count=24)
     assert len(sets["letters"]) == len(MEASURED_LETTERS) == 52 - 16
     assert len(sets["look-alikes"]) == len(AMBIGUOUS) == 16
@@ -86,7 +84,7 @@ def test_every_letter_is_measured_or_a_look_alike_and_random_tiles_differ_from_e
 IMAGES = np.random.default_rng(0).integers(0, 256, (26, 28, 28), dtype=np.uint8)
 
 
-def test_an_idx_file_is_read_and_thinned_evenly_where_it_is_long(tmp_path, monkeypatch):
+def test_idx_file_is_read_and_thinned_evenly_if_long(tmp_path, monkeypatch):
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(gzip.compress(encode_idx(IMAGES)))
     found = load_negatives("fashion", path)
@@ -96,7 +94,7 @@ def test_an_idx_file_is_read_and_thinned_evenly_where_it_is_long(tmp_path, monke
     np.testing.assert_array_equal(load_negatives("some", path)["some"], IMAGES[[0, -1]])
 
 
-def test_emnist_is_turned_upright_and_letters_like_digits_are_set_apart(tmp_path):
+def test_emnist_is_transposed_and_look_alikes_are_separated(tmp_path):
     path = tmp_path / "emnist-letters-test-images-idx3-ubyte"
     path.write_bytes(encode_idx(IMAGES))
     alone = load_negatives("letters", path)
@@ -122,7 +120,7 @@ def test_emnist_is_turned_upright_and_letters_like_digits_are_set_apart(tmp_path
         (encode_idx(IMAGES), "more than the 1,000 bytes"),
     ],
 )
-def test_other_files_are_refused_with_their_name(tmp_path, monkeypatch, content, message):
+def test_invalid_files_are_refused_by_name(tmp_path, monkeypatch, content, message):
     monkeypatch.setattr("digitlens.datasets.negatives.LARGEST", 1000)
     path = tmp_path / "file"
     if content is not None:

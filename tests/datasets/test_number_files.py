@@ -14,7 +14,7 @@ from digitlens.errors import DataError, MissingExtraError
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-def test_a_file_is_unpacked_whatever_its_name(pack, tmp_path):
+def test_file_is_decompressed_regardless_of_its_name(pack, tmp_path):
     path = tmp_path / "numbers.txt"
     path.write_bytes(pack(b"1 2 3"))
     assert number_files.read_file(path, 100) == b"1 2 3"
@@ -29,14 +29,14 @@ def test_a_file_is_unpacked_whatever_its_name(pack, tmp_path):
            "file cannot be read, it may be truncated") for pack in (gzip.compress, bz2.compress)),
     ],
 )  # fmt: skip
-def test_bombs_and_files_that_are_cut_short_are_refused(pack, content, message, tmp_path):
+def test_bombs_and_truncated_files_are_refused(pack, content, message, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(pack(content))
     with pytest.raises(DataError, match=message):
         number_files.read_file(path, 20_000)
 
 
-def test_the_first_name_in_a_folder_is_taken_and_none_is_an_error(tmp_path):
+def test_first_matching_name_in_a_folder_is_used(tmp_path):
     with pytest.raises(DataError, match=r"expected a or b in this folder, found none"):
         number_files.find_file(tmp_path, ("a", "b"))
     for name in ("b", "c"):
@@ -47,7 +47,7 @@ def test_the_first_name_in_a_folder_is_taken_and_none_is_an_error(tmp_path):
         number_files.find_file(tmp_path / "nowhere", ("a", "b"))
 
 
-def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
+def test_zip_member_is_found_in_any_folder_and_decompressed(tmp_path):
     path = tmp_path / "gzip.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gzip/one.gz", gzip.compress(b"content"))
@@ -72,12 +72,12 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
         (b"\x89HDF\r\n\x1a\n\xff", "found bytes 89 48 44 46"),
     ],
 )
-def test_other_tables_are_refused(content, said):
+def test_invalid_tables_are_refused(content, said):
     with pytest.raises(DataError, match=said):
         number_files.read_table(content, 2, "file")
 
 
-def test_svmlight_leaves_zeros_out():
+def test_svmlight_fills_in_omitted_zeros():
     labels, values = number_files.read_svmlight(b"10 1:-1 3:0.5\n2 2:1\n\n", 3, "file")
     assert labels.tolist() == [10, 2]
     assert values.tolist() == [[-1, 0, 0.5], [0, 1, 0]]
@@ -91,12 +91,12 @@ def test_svmlight_leaves_zeros_out():
         (b"\n", "an empty file"),
     ],
 )  # fmt: skip
-def test_damaged_and_empty_svmlight_is_refused(content, said):
+def test_damaged_or_empty_svmlight_is_refused(content, said):
     with pytest.raises(DataError, match=said):
         number_files.read_svmlight(content, 3, "file")
 
 
-def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+def test_missing_scikit_learn_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'digitlens\[offline\]'"):
         number_files.read_svmlight(b"", 1, "file")
@@ -106,14 +106,14 @@ arrays = st_numpy.arrays(np.uint8, st_numpy.array_shapes(max_dims=4, max_side=6)
 
 
 @given(arrays)
-def test_decoding_gives_back_what_was_encoded(array):
+def test_idx_encoding_round_trips(array):
     decoded = number_files.decode_idx(number_files.encode_idx(array))
     assert decoded.dtype == np.uint8
     assert decoded.flags.writeable
     np.testing.assert_array_equal(decoded, array)
 
 
-def test_arrays_are_written_row_by_row_after_the_header_of_mnist():
+def test_idx_has_mnists_header_and_row_major_data():
     content = number_files.encode_idx(np.zeros((3, 28, 28), np.uint8))
     assert content[:16].hex(" ", 4) == "00000803 00000003 0000001c 0000001c"
     assert len(content) == 16 + 3 * 28 * 28
@@ -122,7 +122,7 @@ def test_arrays_are_written_row_by_row_after_the_header_of_mnist():
 
 
 @given(arrays, st.data())
-def test_a_file_cut_short_is_refused(array, data):
+def test_truncated_idx_is_refused(array, data):
     content = number_files.encode_idx(array)
     length = data.draw(st.integers(0, len(content) - 1))
     with pytest.raises(DataError, match="expected"):
@@ -137,6 +137,6 @@ def test_a_file_cut_short_is_refused(array, data):
         (b"PK\x03\x04 a zip", "50 4b 03"),
     ],
 )
-def test_what_is_no_idx_of_bytes_is_refused(content, found):
+def test_other_content_is_refused_as_idx(content, found):
     with pytest.raises(DataError, match=found):
         number_files.decode_idx(content)

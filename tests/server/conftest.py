@@ -1,4 +1,4 @@
-"""A reader that reads nothing, so that what is around it is tested in milliseconds; a server."""
+"""A fake reader, so that tests of the code around it take milliseconds; servers and clients."""
 
 import io
 import socket
@@ -25,12 +25,12 @@ from digitlens.server.site import write_site
 from digitlens.tabular import Cell, Table
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
+    warnings.simplefilter("ignore")  # it recommends httpx2, but httpx suffices
     from starlette.testclient import TestClient
 
 
 class FakeModel:
-    """A classifier that takes every tile for its first pixel, or the card of a digit detector."""
+    """A classifier that returns each tile's first pixel, or a digit detector with only a card."""
 
     def __init__(self, name):
         self.card = Card(name, "0.1.0", name * 8, results={"accuracy": 0.99, "curve": [1, 2]})
@@ -42,7 +42,7 @@ class FakeModel:
 
 
 class FakeFusion:
-    """Knows how sure a digit must be; the curve of risks is its own."""
+    """A fusion that is its own risk curve and computes thresholds."""
 
     @property
     def risk(self):
@@ -55,7 +55,7 @@ class FakeFusion:
 
 
 class FakeReader:
-    """Says of every picture that it is -7, as high as the picture, read at its threshold."""
+    """Reads -7 in every picture, with the box of the picture and the threshold as confidence."""
 
     at = DigitReader.at
 
@@ -64,12 +64,12 @@ class FakeReader:
         self.fusion = FakeFusion()
         self.card = LineCard("lines", "0.1.0", "detector", "lines" * 8)
         self.thresholds = {"digit": 0.9, "reject": 0.5}
-        self.open = threading.Event()  # while it is not set, nobody is answered
+        self.open = threading.Event()  # while cleared, reads block
         self.open.set()
-        self.busy = threading.Semaphore(0)  # released by each page that comes
+        self.busy = threading.Semaphore(0)  # released once per page
         self.pages = []
-        self.tile = None  # that the classifier saw
-        self.asked = {}  # of the last table
+        self.tile = None  # the tile of every digit
+        self.asked = {}  # options of the last table
 
     def read(self, image, *, expect=None, **notation):
         self.pages.append(expect)
@@ -102,12 +102,12 @@ class FakeReader:
 def reader():
     reader = FakeReader()
     yield reader
-    reader.open.set()  # or the threads of a failed test would wait for each other
+    reader.open.set()  # or the threads of a failed test would block
 
 
 @pytest.fixture
 def serve(reader):
-    """A function from settings to a client of a server with the fake reader."""
+    """Returns a function from settings to a client of an app with the fake reader."""
     opened = []
 
     def serve(**settings):
@@ -142,7 +142,7 @@ def picture():
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """A site as it is exported, with the shipped models."""
+    """An exported site with the shipped models."""
     folder = tmp_path_factory.mktemp("exported") / "site"
     write_site(folder, "default", "pages")
     return folder
@@ -159,7 +159,7 @@ SETTINGS = {"port": 0, "workers": 1, "queue": 1, "body_limit": 1_000_000}
 
 
 class Running:
-    """A server in a thread of its own."""
+    """A server in its own thread."""
 
     def __init__(self, reader, **settings):
         self._ready = threading.Event()

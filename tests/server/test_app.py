@@ -1,4 +1,4 @@
-"""The files of the page, the headers around every answer, and a server that starts and stops."""
+"""Static files of the page, security headers, and start of the server."""
 
 import socket
 from urllib.request import urlopen
@@ -13,13 +13,13 @@ from digitlens.server.service import assemble
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/v1/models", "/v1/read", "/v2/x", "/metrics"])
-def test_every_answer_has_the_security_headers(client, path):
+def test_all_responses_have_the_security_headers(client, path):
     answer = client.get(path)
     assert path != "/" or answer.status_code == 200
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
 
-def test_the_page_can_load_nothing_from_elsewhere():
+def test_page_cannot_load_from_other_origins():
     rules = dict(rule.split(" ", 1) for rule in HEADERS["Content-Security-Policy"].split("; "))
     assert rules["default-src"] == "'none'"
     allowed = {source for rule in rules.values() for source in rule.split()}
@@ -53,14 +53,14 @@ def site(tmp_path):
         ("/manifest.webmanifest", "application/manifest+json"),
     ],
 )
-def test_files_have_their_types_whatever_the_machine_thinks(site, path, kind):
+def test_content_types_do_not_depend_on_the_machine(site, path, kind):
     answer = site.get(path)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again_and_none_can_be_written(site):
+def test_unchanged_file_is_304_and_writing_is_refused(site):
     tag = site.get("/app/main.js").headers["ETag"]
     answer = site.get("/app/main.js", headers={"If-None-Match": tag})
     assert (answer.status_code, answer.content) == (304, b"")
@@ -83,7 +83,7 @@ def test_a_file_that_has_not_changed_is_not_sent_again_and_none_can_be_written(s
         "/" + "a" * 5000,
     ],
 )
-def test_nothing_outside_and_nothing_else_is_found(site, path):
+def test_paths_outside_the_folder_are_not_found(site, path):
     answer = site.get(path)
     assert answer.status_code == 404
     assert "secret" not in answer.text
@@ -92,7 +92,7 @@ def test_nothing_outside_and_nothing_else_is_found(site, path):
 @pytest.mark.parametrize(
     ("host", "begins"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
 )
-def test_the_address_is_told_once_it_answers(start, host, begins):
+def test_address_is_reported_when_the_server_is_ready(start, host, begins):
     if host == "::1" and not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     address = start(host=host).address
@@ -102,7 +102,7 @@ def test_the_address_is_told_once_it_answers(start, host, begins):
         assert "Server" not in answer.headers
 
 
-def test_an_address_that_is_taken_is_an_error(reader):
+def test_address_in_use_is_an_error(reader):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = assemble(Settings(port=taken.getsockname()[1]), reader)
         with pytest.raises(OSError, match="in use"):

@@ -1,7 +1,7 @@
-"""The site reads in a real browser, without a server of digitlens, what Python reads.
+"""The exported site, in a real browser and without a digitlens server, reads what Python reads.
 
-Both are given the same pixels. Where a browser decodes a JPEG itself, its pixels may differ from
-Pillow's by a gray level; that is between the decoders, and not compared here.
+Both get the same pixels. A browser that decodes a JPEG itself may differ from Pillow by a gray
+level; decoders are not compared here.
 """
 
 import base64
@@ -21,11 +21,11 @@ from digitlens.reading.reader import DigitReader
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
-CLOSE = 0.02  # confidences may differ by so much
+CLOSE = 0.02  # largest difference of confidences
 TEXT = "of all the pages that were found there only some could be read again by hand"
-ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes some minutes; else every sixth
+ALL = "DIGITLENS_ALL"  # if set, all pictures are read (some minutes), else every sixth
 
-# Loads the reader of the site once, then reads pictures one after the other.
+# Loads the reader of the site once, then reads the pictures in order.
 READ = """async ([names, options]) => {
   const { createReader } = await import('/site/reader/index.js');
   window.steps ??= [];
@@ -48,7 +48,7 @@ def rgba(page):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, exported):
-    """A folder with a site in it, as a host would serve it below a name of a project."""
+    """A host's folder with the site in a subfolder."""
     folder = tmp_path_factory.mktemp("host")
     (folder / "site").symlink_to(exported)
     (folder / "blank.html").write_text("<!doctype html><title>blank</title>")
@@ -64,7 +64,7 @@ def origin(hosted, root):
 
 @pytest.fixture(scope="module")
 def page(browser, origin):
-    """A page of the site's origin; whatever leads outside is stopped, and fails the test."""
+    """A page of the site's origin; a request to any other origin is aborted and fails the test."""
     strays = []
 
     def decide(route):
@@ -99,7 +99,7 @@ def python():
 
 
 def read_there(page, root, pictures, **options):
-    """What the browser makes of pictures, as RGBA."""
+    """Returns the browser's readings of pictures, passed as RGBA."""
     names = []
     for k, picture in enumerate(pictures):
         pixels = rgba(picture)
@@ -109,7 +109,7 @@ def read_there(page, root, pictures, **options):
 
 
 def answers(reading):
-    """What is said of a picture, but for confidences."""
+    """Returns the contents of a reading without confidences."""
     digit_keys, keys = (
         ("value", "status", "starts_number"),
         ("text", "digits_only", "numbers_digits"),
@@ -123,7 +123,7 @@ def confidences(reading):
     return np.array([digit["confidence"] for line in reading["lines"] for digit in line])
 
 
-def test_tiles_and_patterns_are_those_of_python(page, root, python):
+def test_tiles_and_patterns_match_python(page, root, python):
     drawing, sticky = EXAMPLES / "drawing.png", EXAMPLES / "sticky.jpg"
     for path, pattern in ((drawing, "#"), (drawing, "3##"), (sticky, "[0-2]6")):
         pages = [rgba(load_image(path))]
@@ -137,7 +137,7 @@ def test_tiles_and_patterns_are_those_of_python(page, root, python):
             assert np.abs(shown - known).max() <= 1
 
 
-def test_numbers_have_their_values(page, root, python):
+def test_values_of_numbers_match_python(page, root, python):
     sheet = Image.new("L", (420, 460), 255)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(48)
     for row, text in enumerate(("-12.50", "27/04/2021", "7.5%", "14:35")):
@@ -149,7 +149,7 @@ def test_numbers_have_their_values(page, root, python):
     said = [[number[key] for key in keys] for number in there["numbers"]]
     assert said == [[number[key] for key in keys] for number in here["numbers"]]
     assert [number[1] for number in said] == ["-12.50", "2021-04-27", "7.5", "14:35:00"]
-    # An amount alone on its page may be written otherwise: only Python fits doubts of that kind.
+    # Notation of a lone amount is ambiguous: only Python has a fitted confidence for such doubts.
     assert [each["status"] for each in here["numbers"]] == ["unsure", *["number"] * 3]
     assert [each["status"] for each in there["numbers"]] == ["number"] * 4
     pen.rectangle((0, 0, 420, 460), fill=255)
@@ -163,8 +163,8 @@ def test_numbers_have_their_values(page, root, python):
     assert (code["text"], code["value"], code["kind"]) == ("1234", None, "code")
 
 
-def test_of_much_text_the_same_parts_are_read(page, root, python):
-    """Lines of words, in two of three of which stands a number."""
+def test_same_parts_of_long_lines_are_read(page, root, python):
+    """Two of every three lines of words contain a number."""
     sheet = Image.new("RGB", (620, 480), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     words = TEXT.split()
@@ -181,8 +181,8 @@ def test_of_much_text_the_same_parts_are_read(page, root, python):
     )
 
 
-def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, python):
-    """Through the page: what is transparent has to pass its canvas."""
+def test_transparent_file_is_read_as_in_python(browser, origin, python):
+    """Opens the files in the page, because transparency has to survive its canvas."""
     page = browser.new_page()
     page.goto(f"{origin}/site/index.html")
     for number, ink in enumerate(("white", "yellow", "gray", "black"), 1):
@@ -200,11 +200,11 @@ def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, py
     page.close()
 
 
-def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
+def test_reading_has_the_fields_of_python(page, root, python):
     picture = rgba(load_image(EXAMPLES / "drawing.png"))
     (there,) = read_there(page, root, [picture])
     here = python.read(picture).as_dict()
-    here.pop("constrained", None)  # what is known is said only where it is
+    here.pop("constrained", None)  # present only with constraints
     assert list(there) == [*here]
     rest = here.keys() - {"lines", "characters", "numbers"}
     assert list(map(list, there["numbers"])) == list(map(list, here["numbers"]))
@@ -217,7 +217,7 @@ def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
     ]
 
 
-def test_it_tells_how_far_loading_is_and_what_it_loaded(page, root, python):
+def test_loading_progress_and_model_are_reported(page, root, python):
     read_there(page, root, [])
     steps = page.evaluate("steps")
     loaded = [step["loaded"] for step in steps]
@@ -227,7 +227,7 @@ def test_it_tells_how_far_loading_is_and_what_it_loaded(page, root, python):
     assert model == {"name": python.classifier.name, "sha256": python.classifier.sha256}
 
 
-def test_what_cannot_be_read_is_refused_with_a_reason(page, root):
+def test_invalid_input_is_refused_with_a_reason(page, root):
     run = """async (options) => {
       const picture = { data: new Uint8ClampedArray(4), width: 1, height: options.height };
       return reader.read(picture, options).catch((error) => [error.name, error.message]);
@@ -241,7 +241,7 @@ def test_what_cannot_be_read_is_refused_with_a_reason(page, root):
     assert page.evaluate(run, {"height": 1})["text"] == ""
 
 
-def test_a_site_that_is_not_there_is_an_error(page):
+def test_missing_site_is_an_error(page):
     run = """async () => {
       const { createReader } = await import('/site/reader/index.js');
       return createReader('/nothing/').catch((error) => error.message);
@@ -250,7 +250,7 @@ def test_a_site_that_is_not_there_is_an_error(page):
 
 
 @pytest.mark.mnist
-def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
+def test_readings_match_python_on_the_shared_set(page, root, python, mnist, shared_set):
     pictures = shared_set(mnist)
     assert len(pictures) >= 300
     if not os.environ.get(ALL):

@@ -1,4 +1,4 @@
-"""Who follows a training: what the options do, refuse, and leave alone."""
+"""``train --watch`` and ``--tensorboard``: effects, refusals, and no effect on the training."""
 
 import json
 import re
@@ -29,7 +29,7 @@ CHANGES = [
 
 @pytest.fixture(autouse=True)
 def quick(small_split, monkeypatch):
-    """MNIST is a few drawn tiles; exporting takes seconds and has tests of its own."""
+    """Replaces MNIST by a few drawn tiles and skips the export, which takes seconds."""
     few = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
     monkeypatch.setattr("digitlens.training.pipeline.export_classifier", lambda *_: None)
@@ -45,14 +45,14 @@ def losses(folder):
     return [json.loads(line)["val_loss"] for line in lines]
 
 
-def test_a_script_is_told_the_address_and_does_not_hang(tmp_path, monkeypatch):
+def test_watch_prints_the_address_and_does_not_block_a_script(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     result = run("--out", tmp_path / "run", "--watch", "--tensorboard")
     assert result.exit_code == 0, result.output
     assert re.search(r"watch it at http://127\.0\.0\.1:\d+/", result.stderr)
     assert "tensorboard --logdir" in result.stderr
-    assert not opened  # there is no terminal
+    assert not opened  # no terminal
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
     assert not [thread for thread in threading.enumerate() if thread.name.endswith("(run)")]
     plain = run("--out", tmp_path / "plain")
@@ -61,7 +61,7 @@ def test_a_script_is_told_the_address_and_does_not_hang(tmp_path, monkeypatch):
     assert losses(tmp_path / "run") == losses(tmp_path / "plain")
 
 
-def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
+def test_page_follows_a_training_to_its_end(tmp_path, small_split):
     recipe = Recipe(
         architecture="fast", widths=(4,), kernels=(3,), dense=0, epochs=2, batch_size=64
     )
@@ -93,7 +93,7 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, small_split):
+def test_training_tiles_are_scored_without_validation_tiles(tmp_path, small_split):
     nothing = Split(small_split.tiles[:0], small_split.labels[:0])
     with Followers(watch=True) as followers:
         followers.begin(Recipe(), tmp_path, (small_split, nothing))
@@ -104,7 +104,7 @@ def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, smal
 
 @pytest.mark.parametrize("option", [["--watch"], ["--tensorboard"], ["--tensorboard-dir", "x"]])
 @pytest.mark.parametrize("recipe", ["pages", "autoencoder"])
-def test_what_names_no_digits_cannot_be_followed(option, recipe):
+def test_only_classifier_trainings_can_be_followed(option, recipe):
     result = CliRunner().invoke(app, ["train", "--recipe", recipe, *option])
     assert result.exit_code == 2
     assert "only for classifiers" in re.sub(r"\W+", " ", result.stderr)
@@ -114,7 +114,7 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
     ("option", "package", "extra"),
     [("watch", "uvicorn", "serve"), ("tensorboard", "tensorboard", "tensorboard")],
 )
-def test_a_missing_package_is_named_before_anything_is_trained(option, package, extra, monkeypatch):
+def test_missing_package_is_named_before_training(option, package, extra, monkeypatch):
     for name in list(sys.modules):
         if name.startswith(("torch.utils.tens", "digitlens.server.training_page")):
             monkeypatch.delitem(sys.modules, name)
@@ -123,7 +123,7 @@ def test_a_missing_package_is_named_before_anything_is_trained(option, package, 
         Followers(**{option: True}).__enter__()
 
 
-def test_nobody_follows_unless_asked(tmp_path, small_split):
+def test_no_followers_by_default(tmp_path, small_split):
     with Followers() as followers:
         followers.begin(Recipe(), tmp_path, (small_split, small_split))
         assert followers.on_step is None
@@ -132,7 +132,7 @@ def test_nobody_follows_unless_asked(tmp_path, small_split):
 
 
 class Pages:
-    """Readers of a page that is open for so many looks."""
+    """Reports an open page for this number of checks."""
 
     def __init__(self, looks):
         self.looks = looks
@@ -146,7 +146,7 @@ class Pages:
 
 
 @pytest.mark.parametrize(("looks", "waits"), [(5, True), (1, False)])
-def test_the_page_stays_until_it_is_closed(looks, waits, monkeypatch, capsys):
+def test_server_waits_until_the_page_is_closed(looks, waits, monkeypatch, capsys):
     now = iter(np.arange(0, 1e6, 0.5))
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))

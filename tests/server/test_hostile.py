@@ -1,6 +1,6 @@
-"""Clients that lie, at a real server: nothing they send is a 5xx, a hang or the end of it.
+"""Malformed input from hostile clients: nothing causes a 5xx, a hang or a crash of a real server.
 
-Those that are slow, break off or do not stop talking are in ``test_limits``.
+Clients that are slow, disconnect or never stop sending are tested in ``test_limits``.
 """
 
 import gzip
@@ -17,7 +17,7 @@ CLOSED = 0  # status of a connection that ends without an answer
 
 
 def statuses(server, sent, half_close=False):
-    """Of all answers on one connection, until the server ends it."""
+    """Returns the statuses of all responses on one connection until the server closes it."""
     with server.connect() as connection:
         connection.sendall(sent)
         if half_close:
@@ -32,7 +32,7 @@ def statuses(server, sent, half_close=False):
 
 
 def is_well(server):
-    """Whether the server answers and has made no mistake."""
+    """Returns whether the server responds and has counted no internal error."""
     with server.connect() as connection:
         connection.sendall(GET)
         alive = connection.recv(100).startswith(b"HTTP/1.1 200")
@@ -72,7 +72,7 @@ MALFORMED = {
 }
 
 
-def test_what_is_no_http_is_refused_in_one_answer(start):
+def test_malformed_http_is_refused_with_one_response(start):
     server = start(idle_time=5)
     found = {name: statuses(server, sent) for name, (sent, _) in MALFORMED.items()}
     assert found == {name: [status] for name, (_, status) in MALFORMED.items()}
@@ -94,17 +94,17 @@ LIES = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_body_that_is_not_as_it_says_ends_its_connection_alone(start, name):
+def test_wrongly_framed_body_ends_only_its_connection(start, name):
     server, (sent, status) = start(idle_time=5, body_time=5), LIES[name]
     found = statuses(server, sent, half_close=status == CLOSED)
     assert found == [status]
     assert is_well(server)
 
 
-def test_a_client_that_half_closes_after_it_said_all_harms_nobody(start, picture):
+def test_half_closed_connection_is_harmless(start, picture):
     sent = posted(PNG, b"Content-Length: %d" % len(picture), body=picture)
     server = start()
-    assert statuses(server, sent, half_close=True)[0] in {200, CLOSED}  # taken for one that is gone
+    assert statuses(server, sent, half_close=True)[0] in {200, CLOSED}  # 0: taken for disconnected
     assert is_well(server)
 
 
@@ -115,7 +115,7 @@ def test_pipelined_requests_are_answered_in_order(start, picture):
     assert statuses(start(), 20 * (one + lost) + last) == 20 * [200, 404] + [200]
 
 
-def test_nothing_is_unpacked_and_no_protocol_is_changed(start, picture):
+def test_compressed_bodies_are_refused_and_upgrades_ignored(start, picture):
     server, last = start(), b"Connection: close"
     for packing in (b"gzip", b"br", b"identity, gzip", b"deflate, deflate", b"x" * 500):
         bomb = gzip.compress(bytes(5_000_000))
@@ -162,7 +162,7 @@ FORMS = {
 }
 
 
-def test_forms_that_lie_are_refused(client):
+def test_malformed_forms_are_refused(client):
     found = {
         name: client.post("/v1/read", content=body, headers={"Content-Type": kind}).status_code
         for name, (kind, body) in FORMS.items()
@@ -170,7 +170,7 @@ def test_forms_that_lie_are_refused(client):
     assert set(found.values()) <= {400, 413, 422}, found
 
 
-def test_a_form_that_is_cut_off_is_refused_not_read_in_part(client, picture):
+def test_truncated_form_is_refused_completely(client, picture):
     headers = {"Content-Type": FORM.decode()}
     whole = part(FILE, picture) + part(FILE, picture) + b"--cut--"
     assert client.post("/v1/read", content=whole, headers=headers).status_code == 200
@@ -181,7 +181,7 @@ def test_a_form_that_is_cut_off_is_refused_not_read_in_part(client, picture):
 
 
 def bomb(width, height):
-    """A PNG of white pixels that takes a thousandth of what it claims."""
+    """Returns a PNG about a thousandth the size of the pixels it claims."""
     parts = (
         b"IHDR" + b"%b%b\x08\x02\0\0\0" % (width.to_bytes(4, "big"), height.to_bytes(4, "big")),
     )
@@ -193,7 +193,7 @@ def bomb(width, height):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def test_a_small_file_that_would_take_much_memory_is_refused_before_it_does(client):
+def test_decompression_bomb_is_refused_before_decoding(client):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = client.post(
         "/v1/read", content=bomb(9990, 9990), headers={"Content-Type": "image/png"}
@@ -203,8 +203,8 @@ def test_a_small_file_that_would_take_much_memory_is_refused_before_it_does(clie
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_a_thousand_connections_keep_nobody_out(start, picture):
-    wanted = 2500  # files: both ends are here
+def test_thousand_open_connections_do_not_block_others(start, picture):
+    wanted = 2500  # open files: both ends are in this process
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"at most {hard} files may be open here")

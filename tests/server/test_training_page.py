@@ -1,4 +1,4 @@
-"""What a page is told: all of it once, then what is new, and curves that are even and bounded."""
+"""The live page: the whole state once, then only news; bounded curves; routes and refusals."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def check(step, accuracy=0.9):
     return Check(step, SampleScore(0.5, accuracy, confusion, (Mistake(4, 1, 7, 0.98765),)))
 
 
-def test_a_page_is_told_everything_and_then_what_is_new(live):
+def test_page_gets_everything_first_and_then_only_news(live):
     live.tell(pulse(1, 2))
     live.tell(check(2))
     news, mark = live.since(Position())
@@ -69,7 +69,7 @@ def test_a_page_is_told_everything_and_then_what_is_new(live):
     json.dumps(late, allow_nan=False)
 
 
-def test_before_the_first_step_there_is_nothing_and_another_member_begins_anew(live):
+def test_news_are_empty_before_the_first_step_and_restart_per_member(live):
     news, mark = live.since(Position())
     assert news == {"whole": True, "steps": [], "checks": [], "ended": ""}
     assert live.since(mark)[0] is None
@@ -84,7 +84,7 @@ def test_before_the_first_step_there_is_nothing_and_another_member_begins_anew(l
     assert news["checks"] == []
 
 
-def test_the_end_is_told_and_what_is_no_number_does_not_break_the_page(live):
+def test_end_is_reported_and_nan_stays_valid_json(live):
     live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, float("nan"), 0.5, 0.1),)))
     news, mark = live.since(Position())
     assert news["progress"]["seconds_left"] is None
@@ -94,7 +94,7 @@ def test_the_end_is_told_and_what_is_no_number_does_not_break_the_page(live):
 
 
 @given(steps=st.integers(0, 700), most=st.integers(1, 40))
-def test_points_are_means_of_equally_many_steps_and_few(steps, most):
+def test_curve_has_few_points_of_equal_step_counts(steps, most):
     curve = Curve(most)
     for step in range(1, steps + 1):
         curve.add(step, (step, 1.0 / step))
@@ -142,7 +142,7 @@ def client(show):
     return TestClient(create_watch_app(show), "http://127.0.0.1", raise_server_exceptions=False)
 
 
-def test_it_says_what_is_trained_and_shows_the_sample(client, show):
+def test_page_describes_the_training_and_its_sample(client, show):
     assert client.get("/subject").json() == {
         "name": "fast-1",
         "recipe": {"epochs": 3},
@@ -152,7 +152,7 @@ def test_it_says_what_is_trained_and_shows_the_sample(client, show):
     assert client.get("/tiles").content == show.tiles.tobytes()
 
 
-def test_a_drawing_is_framed_as_any_digit_and_answered(client, asked):
+def test_drawing_is_framed_and_classified(client, asked):
     ink = np.zeros((60, 40), np.uint8)
     ink[10:50, 18:24] = 255
     answer = client.post("/answer?width=40", content=ink.tobytes(), headers=RAW)
@@ -163,7 +163,7 @@ def test_a_drawing_is_framed_as_any_digit_and_answered(client, asked):
     assert found["digit"] == 0.75
 
 
-def test_paper_without_ink_and_a_network_without_a_step_are_not_answered(client, show, asked):
+def test_blank_drawing_and_untrained_network_get_no_probabilities(client, show, asked):
     empty = client.post("/answer?width=9", content=bytes(81), headers=RAW).json()
     assert empty == {"tile": [0] * 784, "probabilities": None, "digit": None}
     assert not asked
@@ -188,14 +188,14 @@ def test_paper_without_ink_and_a_network_without_a_step_are_not_answered(client,
         ("width=5", bytes(25), RAW | {"Host": "127.0.0.1.evil.example:80"}, 421),
     ],
 )
-def test_what_is_no_drawing_is_refused(client, asked, query, content, headers, status):
+def test_invalid_drawings_are_refused(client, asked, query, content, headers, status):
     answer = client.post(f"/answer?{query}", content=content, headers=headers)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert not asked
 
 
-def test_only_its_own_names_are_answered_and_nobody_elses_page_may_ask(client):
+def test_foreign_hosts_and_origins_are_refused(client):
     for path in ("/", "/news", "/tiles", "/subject"):
         assert client.get(path, headers={"Host": "rebound.example"}).status_code == 421
     answer = client.get(
@@ -206,7 +206,7 @@ def test_only_its_own_names_are_answered_and_nobody_elses_page_may_ask(client):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_all_files_of_the_page_are_there_and_no_others(client):
+def test_only_the_files_of_the_page_are_served(client):
     page = client.get("/")
     assert page.headers["Content-Type"].startswith("text/html")
     names = set(re.findall(r'(?:href|src)="([\w/.]+)"', page.text))
@@ -229,7 +229,7 @@ def test_all_files_of_the_page_are_there_and_no_others(client):
         assert answer.status_code == 404 or answer.content == page.content, name
 
 
-def test_news_come_as_events_until_the_server_stops(show):
+def test_news_are_streamed_until_the_server_stops(show):
     async def follow():
         told, news = [], stream(show)
         told.append(await anext(news))
@@ -251,7 +251,7 @@ def test_news_come_as_events_until_the_server_stops(show):
     assert not more.get("steps") or more["whole"]
 
 
-def test_it_answers_as_long_as_the_block_lasts_and_open_pages_do_not_hold_it(show):
+def test_server_ends_with_its_block_despite_open_pages(show):
     with serving(show, listen(0)) as address:
         news = urllib.request.urlopen(f"{address}news", timeout=10)
         assert news.headers["Content-Type"].startswith("text/event-stream")
@@ -267,7 +267,7 @@ def test_it_answers_as_long_as_the_block_lasts_and_open_pages_do_not_hold_it(sho
         urllib.request.urlopen(address, timeout=2)
 
 
-def test_a_port_that_is_taken_is_said_in_one_line():
+def test_port_in_use_is_a_one_line_error():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(DigitlensError, match=f"port {port} .*--watch-port"):

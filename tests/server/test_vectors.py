@@ -1,4 +1,4 @@
-"""The test vectors of docs/FRAMING.md: Python gives them, and so does the reader of the browser."""
+"""The test vectors of docs/FRAMING.md: Python and the browser's reader both reproduce them."""
 
 import ast
 import importlib
@@ -21,8 +21,7 @@ READER = SOURCE / "server" / "static" / "reader"
 VECTORS = ROOT / "tests" / "vectors"
 NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 
-# Modules of Python, and the files of the reader that have their constants, unless it is the one of
-# the same name.
+# Python modules whose constants the reader repeats, and its files with other names than the module.
 MODULES = (
     *("alphabet", "imaging/framing", "imaging/ink", "imaging/tiles", "models/classifier"),
     *("models/networks", "reading/constrained", "reading/decode", "reading/fusion"),
@@ -37,8 +36,8 @@ FILES = {
     "models/networks": "models",
     "reading/constraints": "pattern",
 }
-IN_GRAPH = {"reading/fusion"}  # made from Python's own constants, see tools/fusion_graph.py
-# What only fits and training need, tables, or only what has threads.
+IN_GRAPH = {"reading/fusion"}  # built from Python's constants by tools/fusion_graph.py
+# Needed only for fitting, training, tables or threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "UNEVEN", "WORTH"},
@@ -59,14 +58,14 @@ def make():
     del sys.modules["make"], sys.modules["inputs"]
 
 
-def test_there_are_vectors_for_every_function(make):
+def test_all_functions_have_vectors(make):
     assert sorted(make.functions()) == NAMES
     kept = [path for path in VECTORS.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sum(path.stat().st_size for path in kept) < 500_000
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_python_gives_the_vectors(make, name):
+def test_python_reproduces_the_vectors(make, name):
     vectors = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
     run = make.functions()[name].run
     assert vectors["tolerance"] == make.functions()[name].tolerance
@@ -76,7 +75,7 @@ def test_python_gives_the_vectors(make, name):
 
 
 def agree(make, found, wanted, tolerance):
-    """Compares two results as check.js does."""
+    """Asserts that two results agree, as check.js does."""
     if isinstance(wanted, dict) and "bytes" in wanted:
         one, other = make.unpacked(found).astype(int), make.unpacked(wanted).astype(int)
         assert np.abs(one - other).max(initial=0) <= tolerance
@@ -95,7 +94,7 @@ def agree(make, found, wanted, tolerance):
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in IN_GRAPH])
-def test_constants_are_those_of_python(module):
+def test_constants_match_python(module):
     name = FILES.get(module, Path(module).name)
     script = (READER / f"{name}.js").read_text(encoding="utf-8")
     python = constants(module)
@@ -107,7 +106,7 @@ def test_constants_are_those_of_python(module):
 
 
 def written(value):
-    """A constant of a script."""
+    """Parses a constant of a script."""
     if value.endswith(("'", '"')):
         return ast.literal_eval(value)
     top, _, bottom = value.replace("_", "").partition(" / ")
@@ -115,12 +114,12 @@ def written(value):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_specification_has_the_constants_of_python(module):
+def test_constants_of_the_specification_match_python(module):
     assert row(module) in (ROOT / "docs" / "FRAMING.md").read_text(encoding="utf-8").splitlines()
 
 
 def row(module):
-    """The line of the specification's table of constants."""
+    """Returns a module's row in the specification's table of constants."""
     values = [f"{name} {shown(value)}" for name, value in constants(module).items()]
     return f"| {Path(module).name} | {' · '.join(values)} |"
 
@@ -133,7 +132,7 @@ def shown(value):
 
 
 def constants(module):
-    """The numbers and texts that a module names in capitals, without their underscore."""
+    """Returns a module's numeric and text constants by name, without leading underscores."""
     found = {}
     for node in ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
@@ -144,7 +143,7 @@ def constants(module):
 
 
 def named(target, value):
-    """Names in capitals and what they stand for, also of several in one line."""
+    """Yields upper-case names and their values, also from tuple assignments."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         for one, its in zip(target.elts, value.elts, strict=True):
             yield from named(one, its)
@@ -155,7 +154,7 @@ def named(target, value):
 
 
 def literal(value):
-    """A number, a text, a quotient of numbers, or a list of numbers; None of anything else."""
+    """Returns a number, a text, a quotient of numbers or a list of numbers, otherwise None."""
     try:
         if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
             return ast.literal_eval(value.left) / ast.literal_eval(value.right)
@@ -167,9 +166,9 @@ def literal(value):
     return found
 
 
-def test_the_graph_of_the_fusion_says_what_python_says(fusion_card):
+def test_fusion_graph_matches_python(fusion_card):
     random, count = np.random.default_rng(5), 300
-    raw = random.random((12, count)).round(2).astype(np.float32) ** 3  # with ends and usual ones
+    raw = random.random((12, count)).round(2).astype(np.float32) ** 3  # includes 0 and 1
     chances = random.dirichlet(np.full(10, 0.1), (3, count)).astype(np.float32)
     sides = random.integers(0, 200, (count, 4)).astype(np.float32)
     reads, none = random.integers(0, 3, count), np.zeros(count, np.intp)
@@ -192,13 +191,13 @@ def test_the_graph_of_the_fusion_says_what_python_says(fusion_card):
 
 @pytest.fixture(scope="module")
 def fusion_card():
-    """The fusion that the shipped line reader's card has."""
+    """The fusion in the card of the shipped line reader."""
     classifier, _ = bundle.open_roles("default", "pages")
     card = bundle.lines_of(classifier.folder) / bundle.CARD
     return json.loads(card.read_text(encoding="utf-8"))["fusion"]
 
 
-def test_every_file_of_the_reader_says_its_purpose_and_is_short():
+def test_reader_files_state_their_purpose_and_are_short():
     paths = sorted(READER.glob("*.js"))
     assert len(paths) > 15
     for path in paths:
@@ -210,7 +209,7 @@ def test_every_file_of_the_reader_says_its_purpose_and_is_short():
 
 @pytest.fixture(scope="module")
 def page(browser, hosted, tmp_path_factory, exported):
-    """A page on a plain host of the project and of a site, which has what runs graphs."""
+    """A page on a static host with the project and a site, whose runtime runs the graphs."""
     folder = tmp_path_factory.mktemp("host")
     for name, target in (("site", exported), ("src", ROOT / "src"), ("tests", ROOT / "tests")):
         (folder / name).symlink_to(target)
@@ -222,7 +221,7 @@ def page(browser, hosted, tmp_path_factory, exported):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_browser_gives_the_vectors(page, name):
+def test_browser_reproduces_the_vectors(page, name):
     run = "async (name) => (await import('/tests/vectors/check.js')).check(name)"
     found = page.evaluate(run, name)
     assert found["cases"] > 0

@@ -1,4 +1,4 @@
-"""Tasks small enough to be learned in a second, and recipes for them."""
+"""Data sets that are learned in a second, and recipes for them."""
 
 from collections.abc import Callable
 from itertools import count
@@ -17,7 +17,7 @@ from digitlens.training.recipe import DetectorRecipe, Recipe
 
 
 def _drawn(count: int, seed: int) -> Split:
-    """Ten classes told apart by where a bar stands, with noise."""
+    """Returns noisy tiles of ten classes that differ in the position of a bar."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, count).astype(np.uint8)
     tiles = rng.integers(0, 60, (count, 28, 28)).astype(np.uint8)
@@ -39,7 +39,7 @@ def more_bars() -> Split:
 
 @pytest.fixture(scope="session")
 def tiny() -> Recipe:
-    """Every source of randomness is on: dropout, augmentation, averaging."""
+    """A small recipe with dropout, augmentation and weight averaging."""
     return Recipe(
         architecture="fast",
         widths=(4, 8),
@@ -61,7 +61,7 @@ def tiny() -> Recipe:
 
 @pytest.fixture(scope="session")
 def tiny_pages() -> DetectorRecipe:
-    """A digit detector of few channels, with checkpoints between two uses of the same pages."""
+    """A digit detector with few channels and checkpoints between uses of the same pages."""
     return DetectorRecipe(
         widths=(4, 4, 8, 8, 8),
         blocks=(1, 0, 0, 0),
@@ -78,14 +78,14 @@ def tiny_pages() -> DetectorRecipe:
 
 @pytest.fixture(scope="session")
 def maker(small_split) -> Callable[[int], PageMaker]:
-    """Draws pages with the type that comes with Pillow, from a seed."""
+    """Returns a function from a seed to a page maker with Pillow's own font."""
     hand = FontGlyphs({"latin": ImageFont.load_default(96)})
     return lambda seed: PageMaker(small_split, Fonts((hand,), (hand,)), seed)
 
 
 @pytest.fixture(scope="session")
 def same() -> Callable[[torch.nn.Module, torch.nn.Module], bool]:
-    """Whether two networks have the same weights, bit for bit."""
+    """Returns a function that tests whether two networks have identical weights."""
 
     def compare(a: torch.nn.Module, b: torch.nn.Module) -> bool:
         pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
@@ -96,7 +96,7 @@ def same() -> Callable[[torch.nn.Module, torch.nn.Module], bool]:
 
 @pytest.fixture(scope="session")
 def without_times() -> Callable[[list[dict[str, float]]], list[dict[str, float]]]:
-    """A history without what differs from run to run."""
+    """Returns a function that removes times from a history."""
     return lambda history: [
         {name: value for name, value in row.items() if "second" not in name} for row in history
     ]
@@ -104,7 +104,7 @@ def without_times() -> Callable[[list[dict[str, float]]], list[dict[str, float]]
 
 @pytest.fixture
 def stopped(monkeypatch) -> Callable[[int, Callable[[], object]], None]:
-    """Stops a training in a step, counted from 1, before its weights are averaged."""
+    """Returns a function that interrupts a training in a step (from 1), before averaging."""
 
     def stop(step: int, train: Callable[[], object]) -> None:
         steps, update = count(1), loop.update_ema

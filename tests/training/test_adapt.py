@@ -46,22 +46,22 @@ NO_TILES = join_splits([])
         ([], ["12"], []),
     ],
 )
-def test_texts_are_matched_with_the_lines_that_are_most_like_them(texts, found, pairs):
+def test_texts_are_matched_with_the_most_similar_lines(texts, found, pairs):
     assert match_lines(texts, found) == pairs
 
 
-def test_lines_and_digits_of_a_picture_have_their_labels(examples, tmp_path):
+def test_lines_and_digits_of_a_picture_get_their_labels(examples, tmp_path):
     (tmp_path / "labels.csv").write_text("file,label\nnote.jpg,2049\n")
     (tmp_path / "note.jpg").write_bytes((examples / "note.jpg").read_bytes())
     (sample,) = gather_samples(DigitReader(), load_pictures(tmp_path))
     (line,) = sample.lines
     assert (line.text, line.pixels.shape[0]) == ("2049", 48)
-    assert sample.tiles.labels.tolist() == [2, 0, 4, 9]  # the last is an 8 that is labelled wrong
+    assert sample.tiles.labels.tolist() == [2, 0, 4, 9]  # the last is a mislabelled 8
     assert sample.tiles.tiles.shape == (4, 28, 28)
-    assert sample.wrong == 3  # by the reader, the classifier and the recogniser
+    assert sample.wrong == 3  # once each by reader, classifier and recogniser
 
 
-def test_misread_pictures_are_held_out_as_often_as_others():
+def test_misread_pictures_are_held_out_in_the_same_proportion():
     picture = LabelledPicture("", np.zeros((1, 1), np.uint8), "")
     samples = [OwnSample(picture, (), NO_TILES, int(number < 10)) for number in range(50)]
     learned, held_out = split_samples(samples)
@@ -69,7 +69,7 @@ def test_misread_pictures_are_held_out_as_often_as_others():
     assert sum(sample.wrong for sample in held_out) == 10 // HELD_OUT
 
 
-def test_lines_are_written_with_the_digits_of_the_user(maker):
+def test_generated_lines_use_the_users_digits(maker):
     tiles = np.zeros((10, 28, 28), np.uint8)
     tiles[:, 4:24, 4:24] = 255  # the user writes blocks
     own = Split(tiles, np.arange(10, dtype=np.uint8))
@@ -79,7 +79,7 @@ def test_lines_are_written_with_the_digits_of_the_user(maker):
     assert (lines[0].pixels == lines[1].pixels).all()
 
 
-def test_lines_of_three_sources_are_mixed_the_same_way_each_time():
+def test_mix_of_three_line_sources_is_reproducible():
     def source(kind, number=7):
         return Line(np.zeros((48, 32, 3), np.uint8), str(number), kind)
 
@@ -93,7 +93,7 @@ RECIPE = dataclasses.replace(LINES, batch_size=2, pool=1, steps=2, check_every=1
 
 
 class Weight(nn.Module):
-    """A network of one number."""
+    """A network with a single weight."""
 
     def __init__(self, value):
         super().__init__()
@@ -110,7 +110,7 @@ class Weight(nn.Module):
         (0.0000, 0, False, 1.0, "it does not improve on the held-out pictures"),
     ],
 )
-def test_new_weights_are_taken_as_far_as_the_guard_set_allows(lost, gained, kept, share, reason):
+def test_new_weights_are_blended_as_far_as_the_guard_set_allows(lost, gained, kept, share, reason):
     network, part = judge(
         NetworkResult("recognizer"),
         (Weight(0), Weight(1)),
@@ -130,7 +130,7 @@ def replay(small_split, maker):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Everything that is drawn or repeated is little."""
+    """Reduces all generated and repeated data."""
     monkeypatch.setattr(adapting, "GUARD_LINES", 3)
     monkeypatch.setattr(adapting, "CHECKED", 1)
     monkeypatch.setattr(adapting, "_REPLAYED", 40)
@@ -142,7 +142,7 @@ def small(monkeypatch):
 
 
 def folder_of(examples, path, label):
-    """Eight files of one picture, which differ after its end, all with the same label."""
+    """Loads eight copies of one picture with one label; a trailing byte makes them differ."""
     rows = [f"{number}.png,{label}\n" for number in range(8)]
     content = (examples / "drawing.png").read_bytes()
     path.mkdir()
@@ -162,14 +162,14 @@ def run(tmp_path, replay):
     return run
 
 
-def test_what_is_read_right_already_is_left_alone(run, examples, tmp_path):
+def test_nothing_is_adapted_if_all_pictures_are_read_right(run, examples, tmp_path):
     text = DigitReader("swift").read(examples / "drawing.png").text
     found = run(folder_of(examples, tmp_path / "own", text))
     assert (found.folder, found.parts, found.wrong_before) == (None, (), 0)
     assert (found.pictures, found.held_out) == (6, 2)
 
 
-def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
+def test_adaptation_resumes_and_leaves_nothing_if_nothing_is_gained(
     run, examples, tmp_path, monkeypatch
 ):
     own = folder_of(examples, tmp_path / "own", "0")
@@ -185,7 +185,7 @@ def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
     monkeypatch.setattr(adapting, "TileTask", tuned)
     removed = adapting.shutil.rmtree
     monkeypatch.setattr(adapting.shutil, "rmtree", lambda folder: removed(folder) or _stop())
-    with pytest.raises(KeyboardInterrupt):  # at the very end, when nothing but its mark is left
+    with pytest.raises(KeyboardInterrupt):  # at the very end, when only the marker file is left
         run(own, resume=True)
     monkeypatch.setattr(adapting.shutil, "rmtree", removed)
     found = run(own, resume=True)
@@ -201,7 +201,7 @@ def _stop(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monkeypatch):
+def test_improved_networks_are_written_as_a_model(run, examples, tmp_path, monkeypatch):
     shipped = load_line_bundle()
 
     def trained(task, *_, **__):
@@ -218,7 +218,7 @@ def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monk
     assert found.wrong_after == found.wrong_before > 0
     bundle = load_bundle(found.folder)
     assert (bundle.card.name, bundle.card.results["adapted"]["kept"]) == ("new", True)
-    assert (found.folder / "weights.safetensors").is_file()  # to be adapted again
+    assert (found.folder / "weights.safetensors").is_file()  # allows another adaptation
     reader = DigitReader(found.folder)
     assert reader.card.results["adapted"]["name"] == "recognizer"
     assert (
@@ -226,7 +226,7 @@ def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monk
         == DigitReader("swift").read(examples / "drawing.png").text
     )
     with pytest.raises(Exception, match="digitlens calibrate"):
-        reader.at(0.01)  # what was promised of other weights
+        reader.at(0.01)  # the risk curve belongs to other weights
 
 
 def test_too_few_pictures_are_refused(examples, tmp_path, replay):

@@ -1,4 +1,4 @@
-"""Augmentation changes form and light as far as the recipe says."""
+"""Augmentation changes shape and light by the amounts in the recipe."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def _run(recipe: Recipe, seed: int = 0, tiles: torch.Tensor | None = None) -> to
 
 
 def _centre(tiles: torch.Tensor) -> torch.Tensor:
-    """Centre of mass of each tile, float[N, 2], as row and column."""
+    """Returns the centre of mass of each tile, float[N, 2], as row and column."""
     mass = tiles.double()
     total = mass.sum((1, 2))
     places = torch.arange(28, dtype=torch.float64)
@@ -27,7 +27,7 @@ def _centre(tiles: torch.Tensor) -> torch.Tensor:
     return torch.stack([rows, columns], 1)
 
 
-def test_without_augmentation_the_tiles_are_left_alone():
+def test_without_augmentation_tiles_are_unchanged():
     tiles = _bar()
     assert not augments(Recipe())
     assert augment(tiles, Recipe(), torch.Generator()) is tiles
@@ -36,7 +36,7 @@ def test_without_augmentation_the_tiles_are_left_alone():
 
 
 @pytest.mark.parametrize("field", ["shift", "rotate", "scale", "shear", "elastic", "thickness"])
-def test_each_field_alone_changes_tiles_and_keeps_their_form(field):
+def test_each_field_changes_tiles_but_keeps_their_shape(field):
     recipe = Recipe(**{field: {"rotate": 20.0, "shear": 20.0, "shift": 3.0}.get(field, 0.5)})
     result = _run(recipe)
     assert augments(recipe)
@@ -46,7 +46,7 @@ def test_each_field_alone_changes_tiles_and_keeps_their_form(field):
     assert result.float().sum() > 0.3 * _bar().float().sum()
 
 
-def test_the_generator_decides_and_tiles_are_drawn_apart():
+def test_generator_determines_the_result_and_tiles_differ():
     recipe = Recipe(shift=2.0, rotate=10.0, elastic=0.5, thickness=0.5)
     assert torch.equal(_run(recipe, seed=1), _run(recipe, seed=1))
     assert not torch.equal(_run(recipe, seed=1), _run(recipe, seed=2))
@@ -54,7 +54,7 @@ def test_the_generator_decides_and_tiles_are_drawn_apart():
     assert len(torch.unique(result.flatten(1), dim=0)) > 60
 
 
-def test_shift_rotation_and_scale_stay_within_what_is_asked():
+def test_shift_rotation_and_scale_stay_within_their_limits():
     moved = (_centre(_run(Recipe(shift=3.0))) - _centre(_bar())).abs()
     assert 2 < moved.max() <= 3.05
     result = _run(Recipe(rotate=15.0)).double()
@@ -84,17 +84,17 @@ def _lit(**fields: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("field", ["blur", "contrast", "noise", "filters", "erase", "lines"])
-def test_pixels_stay_in_range_and_about_the_asked_share_changes(field):
+def test_pixels_stay_in_range_and_the_given_fraction_changes(field):
     share = 0.5
     found = _lit(**{field: 14.0 if field == "erase" else share})
     assert found.shape == (400, 1, 28, 28)
     assert found.min() >= 0
     assert found.max() <= 255
     changed = (found != _lit()).flatten(1).any(1).float().mean()
-    assert 0.1 < changed < 0.62  # a filter or square may leave a tile as it was
+    assert 0.1 < changed < 0.62  # a filter or square may have no effect
 
 
-def test_erasing_only_takes_ink_away_and_a_line_from_edge_to_edge_takes_none():
+def test_erasing_only_removes_ink_and_lines_only_add_it():
     before, erased, lined = _lit(), _lit(erase=14.0), _lit(lines=1.0)
     assert (erased <= before).all()
     assert erased.sum() < 0.99 * before.sum()
@@ -104,7 +104,7 @@ def test_erasing_only_takes_ink_away_and_a_line_from_edge_to_edge_takes_none():
     assert 10 < line.flatten(1).sum(1).float().mean() < 120
 
 
-def test_filters_leave_outlines_or_turn_ink_dark():
+def test_filters_leave_outlines_or_darken_ink():
     found = _lit(filters=1.0)
     outlined = (found[:, 0, 10, 13] == 0) & (found[:, 0, 10, 11] == 255)
     assert 0.15 < outlined.float().mean() < 0.45

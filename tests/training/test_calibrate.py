@@ -1,4 +1,4 @@
-"""The fusion of a line reader, fitted on pictures whose digits are known."""
+"""Fitting the fusion of a line reader on pictures with known digits."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ from digitlens.training.recipe import HELD_OUT
 
 
 def drawn(view_of, values, seen, start=10.0):
-    """A view of digits side by side, read as ``seen``, and the picture with ``values``."""
+    """Returns a view of adjacent digits read as ``seen``, and an example with ``values``."""
     boxes = [[start + 14 * i, 10, start + 10 + 14 * i, 30] for i in range(len(seen))]
     chances = np.full((len(seen), 10), 0.02, np.float32)
     chances[np.arange(len(seen)), seen] = 0.82
@@ -47,16 +47,16 @@ def drawn(view_of, values, seen, start=10.0):
     ],
     ids=["misread", "one beside all", "aligned by what is read", "empty"],
 )
-def test_each_place_is_the_digit_that_stands_there(view_of, there, read, boxed, truth):
+def test_each_place_gets_the_digit_at_its_position(view_of, there, read, boxed, truth):
     view, example = drawn(view_of, there, read)
     found, counts = truth_of(view, example if boxed else example._replace(boxes=None))
     assert found.tolist() == truth
     assert counts.all()
 
 
-def test_what_overlaps_a_digit_is_it_and_what_may_be_read_or_not_does_not_count(view_of):
+def test_truth_needs_overlap_and_optional_digits_do_not_count(view_of):
     view, example = drawn(view_of, [1, 2, 3], [1, 2, 3])
-    for lower, truth in ((10, [1, 2, 3]), (15, [-1, -1, -1])):  # than its line was found
+    for lower, truth in ((10, [1, 2, 3]), (15, [-1, -1, -1])):  # relative to the detected line
         moved = example.boxes + np.array([0, lower, 0, lower], np.float32)
         assert truth_of(view, example._replace(boxes=moved))[0].tolist() == truth
     view, example = drawn(view_of, [1, IGNORED, 3], [1, 2, 3])
@@ -65,7 +65,7 @@ def test_what_overlaps_a_digit_is_it_and_what_may_be_read_or_not_does_not_count(
     assert counts.tolist() == [True, False, True]
 
 
-def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
+def test_fit_separates_sure_places_from_doubtful_ones(view_of):
     random = np.random.default_rng(0)
     scores: list[Scores] = []
     truth = []
@@ -87,7 +87,7 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
 
 
-def test_the_half_that_is_measured_shows_what_the_fitted_one_does(monkeypatch):
+def test_measured_half_has_the_same_distribution_as_the_fitted_one(monkeypatch):
     asked = []
 
     def draw(_, **choices):
@@ -115,7 +115,7 @@ def test_the_half_that_is_measured_shows_what_the_fitted_one_does(monkeypatch):
         assert all(measured[each] == pytest.approx(fitted[each], abs=32) for each in fitted)
 
 
-def test_halves_share_no_writer_and_are_all_that_was_held_out():
+def test_halves_share_no_writer_and_cover_all_held_out_ones():
     writer, series, *_ = load_writers()
     first, second = halves_of_writers()
     assert len(first) == pytest.approx(len(second), rel=0.2)

@@ -1,4 +1,4 @@
-"""What is learned of doubtful numbers: weights that choose what is right, from few examples."""
+"""Fitting the confidence of doubtful numbers: weights learned from few examples."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from digitlens.results import Box, Digit
 from digitlens.training.doubts import Seen, fit_choices, fit_weights, judged, losing_signs
 
 
-def test_the_feature_that_tells_right_choices_gets_the_weight():
+def test_informative_feature_gets_the_weight():
     rng = np.random.default_rng(0)
     choices = []
     for _ in range(60):
@@ -22,9 +22,9 @@ def test_the_feature_that_tells_right_choices_gets_the_weight():
 
 
 def seen(rng, *, tag, parted=False):
-    """A page of two numbers; on a tag the first has small, high cents without a mark.
+    """Returns a page with two numbers; on a tag the first has small, raised cents without a mark.
 
-    With ``parted`` the last two digits of the first are seen as a number of their own.
+    With ``parted`` the last two digits of the first are a separate number.
     """
     digits, numbers, lines = {}, [], []
     for row, text in enumerate(("999", "12.50" if tag else "864")):
@@ -53,7 +53,7 @@ def pages(seed, count, **how):
     return [seen(rng, tag=k % 2 == 0, **how) for k in range(count)]
 
 
-def test_every_other_minus_behind_a_number_is_lost():
+def test_every_other_trailing_minus_is_removed():
     box = Box(0, 0, 9, 20)
     debit = [Spot("5", 0.9, box, 0), Spot("-", 0.9, box)]
     rows = (tuple([debit] * 5), (debit[:1], debit, debit[::-1]))
@@ -69,7 +69,7 @@ def weights():
     return fit_weights(pages(1, 40))
 
 
-def test_every_weight_is_fitted(weights):
+def test_all_weights_are_fitted(weights):
     assert len(weights["changes"]) == len(doubt.CHANGES)
     assert len(weights["signs"]) == 1 + len(doubt.SIGNS)
     assert len(weights["cents"]) == 1 + len(doubt.CENTS)
@@ -80,7 +80,7 @@ def test_every_weight_is_fitted(weights):
     }
 
 
-def test_what_is_fitted_does_not_depend_on_the_weights_before(weights, monkeypatch):
+def test_fit_does_not_depend_on_the_previous_weights(weights, monkeypatch):
     every = [*pages(1, 20), *pages(2, 20, parted=True)]
     before = fit_weights(every)
     likely = {name: (40.0, *[0.0] * (len(each) - 1)) for name, each in weights.items()}
@@ -88,13 +88,13 @@ def test_what_is_fitted_does_not_depend_on_the_weights_before(weights, monkeypat
     assert fit_weights(every) == before
 
 
-def test_what_weights_do_is_counted_by_kind(weights):
+def test_judgement_is_counted_by_kind(weights):
     counts = judged(pages(2, 20), weights)
     assert {kind: found["numbers"] for kind, found in counts.items()} == {"tags": 20, "lists": 20}
     assert all(found["wrong"] <= found["sure"] <= found["numbers"] for found in counts.values())
 
 
-def test_a_number_that_covers_two_is_compared_with_the_nearer_one():
+def test_number_covering_two_is_compared_with_the_nearer_one():
     spots = [Spot("7", 1.0, Box(10 * k, 0, 10 * k + 8, 20), k) for k in range(4)]
     corners = [np.array([[x, 0], [x + 8, 0], [x + 8, 20], [x, 20]], np.float32) for x in (0, 10)]
     lines = (TextRow("7", corners[0]), TextRow("8", corners[1]))

@@ -54,7 +54,7 @@ def folder(network, card, more_bars, tmp_path_factory):
     return folder
 
 
-def test_onnxruntime_and_torch_agree_for_any_batch(network, folder, more_bars):
+def test_onnxruntime_and_torch_agree_for_any_batch_size(network, folder, more_bars):
     tiles = torch.from_numpy(more_bars.tiles)
     temperature = json.loads((folder / "model.json").read_text())["temperature"]
     logits = predict_logits(network, tiles)
@@ -73,9 +73,7 @@ def test_onnxruntime_and_torch_agree_for_any_batch(network, folder, more_bars):
         np.testing.assert_allclose(found.features, network.features(tiles).numpy(), atol=1e-3)
 
 
-def test_the_graph_carries_no_trace_of_the_machine_and_weights_come_back(
-    network, folder, more_bars
-):
+def test_graph_has_no_source_paths_and_weights_are_restored(network, folder, more_bars):
     graph = (folder / "model.onnx").read_bytes()
     assert b".py" not in graph
     assert not onnx.load_from_string(graph).metadata_props
@@ -83,7 +81,7 @@ def test_the_graph_carries_no_trace_of_the_machine_and_weights_come_back(
     assert torch.equal(predict_logits(load_network(folder), tiles), predict_logits(network, tiles))
 
 
-def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, tmp_path):
+def test_network_with_negatives_has_a_digit_output(tiny, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, negatives=0.5, temperature=2.0)
     torch.manual_seed(0)
     network = new_network(recipe).eval()
@@ -95,7 +93,7 @@ def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, t
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
 
 
-def test_an_ensemble_that_looks_five_times_is_one_graph(tiny, more_bars, tmp_path):
+def test_ensemble_with_five_views_is_one_graph(tiny, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, models=2, tta_views=5, temperature=1.0)
     torch.manual_seed(0)
     ensemble = new_network(recipe).eval()
@@ -115,7 +113,9 @@ def test_an_ensemble_that_looks_five_times_is_one_graph(tiny, more_bars, tmp_pat
     assert torch.equal(predict_logits(again, tiles), predict_logits(ensemble, tiles))
 
 
-def test_a_graph_that_disagrees_is_not_written(network, card, more_bars, tmp_path, monkeypatch):
+def test_graph_that_differs_from_the_network_is_not_written(
+    network, card, more_bars, tmp_path, monkeypatch
+):
     torch.manual_seed(1)
     other = export_module.tile_graph(
         export_module.TileGraph(new_network(export_module.recipe_from(card.recipe)), 0.1).eval()
@@ -126,7 +126,7 @@ def test_a_graph_that_disagrees_is_not_written(network, card, more_bars, tmp_pat
     assert not (tmp_path / "model").exists()
 
 
-def test_changed_missing_and_unfitting_weights_are_refused(folder, tmp_path):
+def test_changed_missing_and_mismatched_weights_are_refused(folder, tmp_path):
     model = shutil.copytree(folder, tmp_path / "model")
     card = json.loads((model / "model.json").read_text())
     card["recipe"]["widths"] = [5, 6]
@@ -144,8 +144,8 @@ def test_changed_missing_and_unfitting_weights_are_refused(folder, tmp_path):
         load_network(model)
 
 
-def test_the_temperature_undoes_overconfidence(network, more_bars):
-    """Labels drawn from the network's own probabilities need no correction; sharper ones do."""
+def test_temperature_corrects_overconfidence(network, more_bars):
+    """Labels sampled from the network's own probabilities are calibrated, sharper logits not."""
     tiles = torch.from_numpy(more_bars.tiles)
     logits = predict_logits(network, tiles)
     drawn = torch.multinomial(
@@ -169,7 +169,7 @@ class _Sharper(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def detector(tiny_pages):
-    """Random weights, with centres likely enough that scores differ."""
+    """Random weights with centres likely enough for scores to differ."""
     torch.manual_seed(0)
     detector = detector_network(tiny_pages)
     with torch.no_grad():
@@ -193,7 +193,7 @@ def detector_bytes(detector):
     return export_module.detector_graph(detector)
 
 
-def test_the_folder_is_a_digit_detector_that_sees_what_the_network_sees(
+def test_exported_digit_detector_matches_the_network(
     detector, detector_card, tiny_pages, page, detector_bytes, maker, tmp_path, monkeypatch, same
 ):
     monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
@@ -203,7 +203,7 @@ def test_the_folder_is_a_digit_detector_that_sees_what_the_network_sees(
     with torch.inference_mode():
         score, probabilities, boxes, heat = DetectorGraph(detector)(torch.from_numpy(wide))
     assert len(look.score) >= 5
-    # Further down, cells nearly as high as their neighbours are peaks in one of both alone.
+    # Below these, cells nearly as high as their neighbours may be peaks in only one of the two.
     np.testing.assert_allclose(look.score[:5], score[:5], atol=0.02)
     np.testing.assert_allclose(look.heat, heat, atol=0.02)
     first = int(score.argmax())
@@ -212,13 +212,13 @@ def test_the_folder_is_a_digit_detector_that_sees_what_the_network_sees(
     loaded = detector_network(tiny_pages)
     export_module.load_weights(loaded, load_bundle(tmp_path))
     assert same(loaded, detector)
-    stored = onnx.load_from_string(detector_bytes).graph.initializer  # in half precision
+    stored = onnx.load_from_string(detector_bytes).graph.initializer  # half precision
     floats = [t for t in stored if t.data_type == onnx.TensorProto.FLOAT]
     assert all(np.prod(tensor.dims) <= 64 for tensor in floats)
     assert b".py" not in detector_bytes
 
 
-def test_a_detector_that_disagrees_or_is_too_large_is_not_written(
+def test_detector_that_differs_or_is_too_large_is_not_written(
     detector, tiny_pages, detector_card, page, detector_bytes, tmp_path, monkeypatch
 ):
     torch.manual_seed(1)
@@ -240,7 +240,7 @@ def recogniser(shallow):
 
 @pytest.fixture(scope="module")
 def line_bytes(recogniser):
-    """With float32 weights."""
+    """The recogniser's graph with float32 weights."""
     return line_graph(LineGraph(recogniser))
 
 
@@ -250,7 +250,7 @@ def lines():
     return [rng.integers(0, 256, (48, width, 3), np.uint8) for width in (16, 200)]
 
 
-def test_any_number_of_lines_of_any_width(line_bytes, recogniser, lines):
+def test_line_graph_accepts_any_number_and_width_of_lines(line_bytes, recogniser, lines):
     session = open_session(line_bytes.SerializeToString(), name="lines")
     for line in lines:
         batch = np.stack([line, line[::-1], line[:, ::-1]])
@@ -260,7 +260,7 @@ def test_any_number_of_lines_of_any_width(line_bytes, recogniser, lines):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
+def test_int16_graph_is_half_the_size_and_close_to_the_network(
     line_bytes, recogniser, lines, shallow
 ):
     copy = onnx.load_from_string(line_bytes.SerializeToString())
@@ -273,11 +273,11 @@ def test_int16_is_half_the_size_and_near_and_another_network_is_refused(
 
 
 @pytest.mark.parametrize("views", [1, 5])
-def test_kernels_are_divided_instead_of_pixels_and_the_network_stays(views, tiny, more_bars):
+def test_normalisation_is_folded_into_kernels_without_changing_outputs(views, tiny, more_bars):
     torch.manual_seed(0)
     model = TileGraph(new_network(dataclasses.replace(tiny, tta_views=views)), 1.0).eval()
     tiles = more_bars.tiles[:9].copy()
-    tiles[0], tiles[1] = 0, 255  # at the border, zeros must still stand for the mean
+    tiles[0], tiles[1] = 0, 255  # at the border, padding must still equal the mean
     graph = export_module.tile_graph(model)
     check_graph(model, graph, tiles, model.outputs, 1e-5)
     nodes = onnx.load_from_string(graph).graph.node
@@ -288,7 +288,7 @@ def test_kernels_are_divided_instead_of_pixels_and_the_network_stays(views, tiny
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])
-def test_two_scales_keep_rows_and_columns_of_different_size(shape):
+def test_two_scales_preserve_rows_and_columns_of_different_magnitude(shape):
     rng = np.random.default_rng(0)
     weight = rng.normal(size=shape).astype(np.float32)
     weight[:, 0] *= 1000

@@ -3,14 +3,14 @@ import torch
 from digitlens.training.loop import choose_device
 
 
-def test_the_recipe_can_ask_for_a_precision():
+def test_recipe_can_request_a_precision():
     assert choose_device("float32").dtype == torch.float32
     asked = choose_device("bfloat16")
     assert asked.dtype == torch.bfloat16
     assert "the recipe requires bfloat16" in asked.reason
 
 
-def test_auto_takes_bfloat16_only_with_hardware_for_it(monkeypatch):
+def test_auto_uses_bfloat16_only_with_hardware_support(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
@@ -23,7 +23,7 @@ def test_auto_takes_bfloat16_only_with_hardware_for_it(monkeypatch):
     assert "lacks bfloat16" in without.reason
 
 
-def test_a_gpu_is_used_when_there_is_one(monkeypatch):
+def test_gpu_is_used_if_available(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Imaginary 9000")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

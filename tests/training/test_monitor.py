@@ -1,4 +1,4 @@
-"""A watcher sees what happens, seldom enough, and changes nothing."""
+"""The monitor reports the training, takes a bounded fraction of the time and changes nothing."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.train
 
 
 class Brightest(torch.nn.Module):
-    """Says the digit whose pixel of the first row is brightest, in eleven logits if asked."""
+    """A network whose logits are the first pixels of the first row, for ten or eleven classes."""
 
     def __init__(self, classes=CLASSES):
         super().__init__()
@@ -29,7 +29,7 @@ class Brightest(torch.nn.Module):
 
 @pytest.fixture
 def sample():
-    """Ten digits, of which 3 is taken for 5 surely and 4 for 9 less so."""
+    """Ten digits; 3 is taken for 5 with certainty and 4 for 9 with less."""
     tiles = np.zeros((10, 28, 28), np.uint8)
     tiles[range(10), 0, range(10)] = 200
     tiles[3, 0, 5], tiles[4, 0, 9] = 255, 220
@@ -37,7 +37,7 @@ def sample():
     return Split(tiles, np.arange(10, dtype=np.uint8))
 
 
-def test_a_score_counts_and_orders_mistakes_with_the_loss_that_is_trained(sample):
+def test_score_has_ordered_mistakes_and_the_training_loss(sample):
     snapshot = Snapshot(Brightest())
     score = snapshot.score(sample, 0.0)
     assert score.accuracy == pytest.approx(0.8)
@@ -50,7 +50,7 @@ def test_a_score_counts_and_orders_mistakes_with_the_loss_that_is_trained(sample
     assert snapshot.score(sample, 0.3).loss == pytest.approx(float(wanted))
 
 
-def test_it_stays_as_it_was_and_draws_nothing_at_random(sample):
+def test_snapshot_is_independent_of_network_and_random_state(sample):
     network = Brightest().train()
     state = torch.get_rng_state()
     snapshot = Snapshot(network)
@@ -62,7 +62,7 @@ def test_it_stays_as_it_was_and_draws_nothing_at_random(sample):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_network_that_knows_none_says_so(sample):
+def test_network_with_an_eleventh_class_reports_digit_scores(sample):
     tiles = np.concatenate([sample.tiles, np.zeros((1, 28, 28), np.uint8)])
     tiles[10, 0, CLASSES] = 255
     answers = Snapshot(Brightest(CLASSES + 1)).answers(tiles)
@@ -74,7 +74,7 @@ def test_a_network_that_knows_none_says_so(sample):
 
 
 class Clock:
-    """Goes on when it is told to, so that all that is due is due at every step."""
+    """A clock set by the tests, so that everything is due at every step."""
 
     now = 0.0
 
@@ -89,7 +89,7 @@ def two(tiny):
 
 @pytest.fixture(scope="module")
 def watched(two, bars, more_bars, tmp_path_factory):
-    """A run with a watcher that looks after every step: the run, the watcher, what it told."""
+    """A run, its watcher that is due at every step, and the news it reported."""
     told = []
     clock = Clock()
     watcher = Watcher(more_bars.evenly(200), told.append, smoothing=0.1, clock=clock)
@@ -105,13 +105,11 @@ def watched(two, bars, more_bars, tmp_path_factory):
     return trained, watcher, told
 
 
-def test_the_weights_are_the_same_bit_for_bit_whoever_looks(
-    watched, two, bars, more_bars, tmp_path, same
-):
+def test_watching_does_not_change_the_weights(watched, two, bars, more_bars, tmp_path, same):
     assert same(watched[0].network, train_classifier(two, bars, more_bars, tmp_path).network)
 
 
-def test_every_step_is_told_once_and_in_order(watched, bars):
+def test_every_step_is_reported_once_in_order(watched, bars):
     trained, _, told = watched
     points = [point for news in told if isinstance(news, Pulse) for point in news.points]
     steps = -(-len(bars) // 64) * 2
@@ -126,7 +124,7 @@ def test_every_step_is_told_once_and_in_order(watched, bars):
     assert points[-1].learning_rate == trained.history[-1]["learning_rate"]
 
 
-def test_epochs_come_with_their_rows_and_it_learns_before_our_eyes(watched, more_bars):
+def test_epochs_and_improving_checks_are_reported(watched, more_bars):
     trained, watcher, told = watched
     last = [news for news in told if isinstance(news, Pulse)][-1]
     assert list(last.rows) == trained.history
@@ -137,7 +135,7 @@ def test_epochs_come_with_their_rows_and_it_learns_before_our_eyes(watched, more
     assert checks[-1].score.accuracy > checks[0].score.accuracy + 0.3
     assert checks[-1].score.loss < checks[0].score.loss
     assert watcher.answers(np.zeros((3, 28, 28), np.uint8)).probabilities.shape == (3, 10)
-    watcher.keep(trained.network)  # what was kept answers in the end
+    watcher.keep(trained.network)  # the kept network answers from now on
     assert isinstance(told[-1], Check)
     assert told[-1].step == 20
     with torch.inference_mode():
@@ -146,14 +144,14 @@ def test_epochs_come_with_their_rows_and_it_learns_before_our_eyes(watched, more
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
-def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
+def test_models_of_an_ensemble_are_distinguished(two, bars, more_bars, tmp_path):
     told = []
     recipe = dataclasses.replace(two, epochs=1, models=2)
     clock = Clock()
     watcher = Watcher(more_bars.evenly(20), told.append, clock=clock)
 
     def on_step(info):
-        clock.now += 2  # so that each step is due, however fast it was
+        clock.now += 2  # so that every step is due
         watcher.on_step(info)
 
     rows = []
@@ -164,7 +162,7 @@ def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
 
 
 @pytest.mark.parametrize(("takes", "pause"), [(0.01, 1.0), (1.0, 9.0)])
-def test_looking_takes_a_bounded_share_of_the_time(takes, pause):
+def test_checks_take_a_bounded_fraction_of_the_time(takes, pause):
     now = 0.0
     pace = Pace(1.0, lambda: now)
     assert pace.due()

@@ -1,4 +1,4 @@
-"""Steps of Muon are orthogonal and survive a checkpoint."""
+"""Muon: orthogonal steps and its groups of parameters."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from digitlens.training.optim import (
 from digitlens.training.tasks.tile import one_network
 
 
-def test_matrices_of_any_sizes_are_made_orthogonal_as_each_alone():
+def test_matrices_are_orthogonalised_together_as_one_by_one():
     generator = torch.Generator().manual_seed(0)
     shapes = [(6, 20), (20, 6), (8, 8), (3, 30)]
     matrices = [torch.randn(shape, generator=generator) for shape in shapes]
@@ -28,7 +28,7 @@ def test_matrices_of_any_sizes_are_made_orthogonal_as_each_alone():
     assert not orthogonal(torch.zeros(3, 5)).any()
 
 
-def test_muon_takes_banks_of_filters_and_leaves_the_rest_to_adam(tiny):
+def test_muon_optimises_filters_and_adam_the_rest(tiny):
     network = one_network(tiny)
     optimizer = new_optimizer(dataclasses.replace(tiny, optimizer="muon"), network)
     assert isinstance(optimizer, Muon)

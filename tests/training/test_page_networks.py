@@ -13,11 +13,11 @@ def network():
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 160)])
-def test_each_cell_has_an_answer_and_at_first_one_in_a_hundred_a_centre(network, height, width):
+def test_all_cells_have_outputs_and_initial_centres_are_at_one_percent(network, height, width):
     pages = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8)
     with torch.inference_mode():
         cells = network(pages)
-        assert torch.equal(cells.reach, network(pages.float()).reach)  # of bytes or numbers
+        assert torch.equal(cells.reach, network(pages.float()).reach)  # bytes or floats
     rows, columns = height // CELL, width // CELL
     assert cells.centre.shape == (2, rows, columns)
     assert cells.values.shape == (2, 10, rows, columns)
@@ -33,7 +33,7 @@ def recogniser():
 
 
 @pytest.mark.parametrize("width", [16, 72, 320])
-def test_there_is_a_step_for_every_eight_pixels_and_lines_do_not_see_each_other(recogniser, width):
+def test_one_step_per_eight_pixels_and_lines_are_independent(recogniser, width):
     lines = torch.randint(0, 256, (3, 48, width, 3), dtype=torch.uint8)
     with torch.inference_mode():
         together, alone = recogniser(lines), recogniser(lines[1:2])

@@ -1,4 +1,4 @@
-"""The published recogniser is read whole, and cut to the alphabet."""
+"""The published recogniser is loaded exactly and reduced to the alphabet."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def _drawn(text: str, width: int) -> np.ndarray:
 
 
 def _as_published(line: np.ndarray) -> np.ndarray:
-    """float32[1, 3, 48, W], BGR, from -1 to 1."""
+    """Returns float32[1, 3, 48, W], BGR, from -1 to 1."""
     return ((line[None, :, :, ::-1] / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2).astype(np.float32)
 
 
@@ -57,7 +57,7 @@ def test_network_and_graph_agree(path, published, line):
     assert np.abs(expected - found).max() < 1e-4
 
 
-def test_it_reads_what_is_drawn_and_knows_the_whole_alphabet(published):
+def test_published_network_reads_digits_and_covers_the_alphabet(published):
     line = torch.from_numpy(_drawn("40917", 128)[None].copy())
     with torch.inference_mode():
         path = published.network(line)[0].argmax(dim=1).unique_consecutive()
@@ -65,7 +65,7 @@ def test_it_reads_what_is_drawn_and_knows_the_whole_alphabet(published):
     assert {class_of(each) for each in published.characters} == set(range(86))
 
 
-def test_a_changed_file_is_refused(path, tmp_path):
+def test_changed_file_is_refused(path, tmp_path):
     changed = tmp_path / path.name
     changed.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(DataError, match="expected SHA-256"):
@@ -84,11 +84,11 @@ def test_a_changed_file_is_refused(path, tmp_path):
         ("中", OTHER),
     ],
 )
-def test_characters_that_look_and_mean_the_same_share_a_class(character, expected):
+def test_equivalent_characters_share_a_class(character, expected):
     assert class_of(character) == expected
 
 
-def test_the_new_head_keeps_the_scores_of_the_alphabet():
+def test_new_head_keeps_the_scores_of_the_alphabet():
     torch.manual_seed(0)
     characters = ("", "中", "é", "\uff18", *ALPHABET)
     vocabulary = PublishedRecogniser(LineNetwork(len(characters)).eval(), characters)

@@ -17,11 +17,11 @@ from digitlens.training.recipe import (
 from digitlens.training.settings import Schedule, field_docs, same_recipe
 
 KINDS = [Recipe, DetectorRecipe, LineRecipe, AutoencoderRecipe]
-FREE = {"teacher", "start"}  # the name or folder of any model
+FREE = {"teacher", "start"}  # name or folder of any model
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_has_an_explanation_under_it_and_limits_or_choices(kind):
+def test_every_field_is_documented_and_has_limits_or_choices(kind):
     fields = dataclasses.fields(kind)
     assert list(field_docs(kind)) == [field.name for field in fields]
     assert all(text.endswith(".") for text in field_docs(kind).values())
@@ -56,7 +56,7 @@ def test_every_field_has_an_explanation_under_it_and_limits_or_choices(kind):
         (AutoencoderRecipe(), "loss", "best", "expected binary or squared, found 'best'"),
     ],
 )
-def test_impossible_values_are_named(recipe, field, value, expected):
+def test_invalid_values_are_named(recipe, field, value, expected):
     with pytest.raises(RecipeError) as caught:
         dataclasses.replace(recipe, **{field: value})
     assert f"{field}: {expected}" in str(caught.value)
@@ -72,7 +72,7 @@ def test_all_problems_are_reported_at_once(epochs, dropout, optimizer):
 
 
 @pytest.mark.parametrize("kind", [Recipe, DetectorRecipe, AutoencoderRecipe])
-def test_the_split_is_that_of_the_seed(kind, small_split):
+def test_split_is_determined_by_the_seed(kind, small_split):
     recipe = kind(validation="random", validation_share=0.25)
     training, validation = recipe.split(small_split)
     assert (len(training), len(validation)) == (300, 100)
@@ -82,7 +82,7 @@ def test_the_split_is_that_of_the_seed(kind, small_split):
 
 @pytest.mark.parametrize("shape", ["constant", "linear", "cosine"])
 @pytest.mark.parametrize("floor", [0.0, 0.01])
-def test_the_learning_rate_rises_then_follows_its_shape(shape, floor):
+def test_learning_rate_warms_up_then_follows_its_schedule(shape, floor):
     schedule = Schedule(100, 10, 0.1, 25, shape, floor)
     rates = [schedule.learning_rate(step) for step in range(100)]
     assert rates[0] < 0.005
@@ -93,7 +93,7 @@ def test_the_learning_rate_rises_then_follows_its_shape(shape, floor):
     assert rates[-1] == pytest.approx(last, abs=0.002)
 
 
-def test_each_kind_plans_its_steps():
+def test_each_kind_of_recipe_plans_its_steps():
     tiles = Recipe(epochs=3, batch_size=64, warmup=0.5).plan(100)
     assert (tiles.steps, tiles.check_every, tiles.warmup) == (6, 2, 3)
     drawn = AutoencoderRecipe(epochs=3, batch_size=64).plan(100)
@@ -102,7 +102,7 @@ def test_each_kind_plans_its_steps():
     assert (lines.steps, lines.peak) == (70, 0.5)
 
 
-def test_a_recipe_is_the_same_whatever_its_explanations_and_new_fields():
+def test_comments_and_missing_fields_do_not_change_a_recipe():
     recipe = LineRecipe(steps=70)
     lines = [line for line in recipe.as_toml().splitlines() if not line.startswith(("#", "seed"))]
     assert same_recipe("\n".join(lines), recipe)
@@ -110,7 +110,7 @@ def test_a_recipe_is_the_same_whatever_its_explanations_and_new_fields():
     assert not same_recipe("\n".join(lines), LineRecipe(steps=70, seed=1))
 
 
-def test_changes_take_the_type_of_their_field():
+def test_changes_are_converted_to_the_type_of_their_field():
     values = {"epochs": 3, "widths": (16, 32, 64), "dropout": 0.25, "batch_norm": False}
     texts = ["epochs=3", "widths=16,32,64", "dropout=0.25", "batch_norm=false"]
     assert load_recipe("fast", texts) == dataclasses.replace(load_recipe("fast"), **values)
@@ -124,13 +124,13 @@ def test_changes_take_the_type_of_their_field():
     ],
     ids=[*RECIPES, "some fields only"],
 )
-def test_a_recipe_survives_toml(text, expected, tmp_path):
+def test_recipe_survives_toml(text, expected, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
     assert load_recipe(str(path)) == expected
 
 
-def test_unknown_and_impossible_changes_are_listed_together():
+def test_unknown_and_invalid_changes_are_listed_together():
     with pytest.raises(RecipeError) as caught:
         load_recipe(
             "fast", ["epoch=3", "dropout=2", "widths=a,b", "batch_size", "batch_norm=maybe"]
@@ -143,7 +143,7 @@ def test_unknown_and_impossible_changes_are_listed_together():
     assert "batch_norm: expected true or false, found 'maybe'" in message
 
 
-def test_unknown_fields_in_toml_are_listed_with_the_impossible_ones(tmp_path):
+def test_unknown_and_invalid_fields_in_toml_are_listed_together(tmp_path):
     path = tmp_path / "mine.toml"
     fields = f'qwerty = "red"\nepochs = -1\ndropout = "much"\nlearning_rate = {10**400}\n'
     path.write_text(fields, encoding="utf-8")
@@ -156,7 +156,7 @@ def test_unknown_fields_in_toml_are_listed_with_the_impossible_ones(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["epochs = ", "\x00", "a = " + "[" * 5000, None])
-def test_a_file_that_is_not_toml_is_refused_and_an_unknown_name(content, tmp_path):
+def test_invalid_toml_and_unknown_names_are_refused(content, tmp_path):
     path = tmp_path / "mine.toml"
     if content is not None:
         path.write_text(content, encoding="utf-8")
@@ -166,7 +166,7 @@ def test_a_file_that_is_not_toml_is_refused_and_an_unknown_name(content, tmp_pat
         load_recipe("slow")
 
 
-def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
+def test_architecture_determines_the_kind_of_recipe(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('architecture = "pages"\nsteps = 50\nclip = 2\n', encoding="utf-8")
     assert load_recipe(str(path), ["side=96"]) == DetectorRecipe(steps=50, clip=2.0, side=96)
@@ -187,17 +187,17 @@ def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
         ),
     ],
 )
-def test_each_kind_of_recipe_knows_its_own_fields_only(load, message):
+def test_each_kind_of_recipe_accepts_only_its_own_fields(load, message):
     with pytest.raises(RecipeError, match=message):
         load()
 
 
-def test_cards_of_digit_detectors_that_had_a_second_network_are_understood():
+def test_fields_of_the_former_second_detector_network_are_ignored():
     values = {"architecture": "pages", "steps": 50, "crop_widths": [16, 32], "crop_steps": 9}
     assert recipe_from(values, DetectorRecipe) == DetectorRecipe(steps=50)
 
 
-def test_names_of_version_0_1_are_understood(tmp_path):
+def test_names_of_version_0_1_are_accepted(tmp_path):
     path = tmp_path / "old.toml"
     path.write_text("members = 2\nviews = 5\nnone = 0.1\nsoften = 2.0\n", encoding="utf-8")
     expected = Recipe(models=2, tta_views=5, negatives=0.1, distillation_temperature=2.0)

@@ -1,4 +1,4 @@
-"""A run folder says what was trained and is never overwritten."""
+"""Run folders record what was trained and are never overwritten."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from digitlens.training.run import (
 )
 
 
-def test_a_new_run_writes_recipe_and_provenance(tmp_path):
+def test_new_run_writes_recipe_and_provenance(tmp_path):
     recipe = Recipe(epochs=3, seed=7)
     start_run(tmp_path / "run", "mine", recipe, {"train": "abc"}, "cpu, float32")
     told = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
@@ -32,7 +32,7 @@ def test_a_new_run_writes_recipe_and_provenance(tmp_path):
     assert set(told["versions"]) == {"python", *packages}
 
 
-def test_a_folder_in_use_and_a_file_in_the_way_are_left_alone(tmp_path):
+def test_nonempty_folder_and_existing_file_are_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(DataError, match="is not empty: name another folder"):
         start_run(tmp_path, "x", Recipe(), {}, "")
@@ -43,7 +43,7 @@ def test_a_folder_in_use_and_a_file_in_the_way_are_left_alone(tmp_path):
         resume_run(tmp_path)
 
 
-def test_refitting_keeps_what_validation_chose(tmp_path):
+def test_refit_uses_the_epochs_and_temperature_of_validation(tmp_path):
     recipe = Recipe(epochs=9, patience=2, seed=7)
     start_run(tmp_path / "pages", "mine", DetectorRecipe(), {}, "")
     with pytest.raises(DataError, match="did not train a classifier"):
@@ -60,7 +60,7 @@ def test_refitting_keeps_what_validation_chose(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
-def test_a_damaged_provenance_is_named(content, tmp_path):
+def test_damaged_provenance_is_named(content, tmp_path):
     (tmp_path / "run.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"run\.json cannot be read"):
         run_name(tmp_path)
@@ -71,7 +71,7 @@ def test_free_folder_counts_up(tmp_path):
     assert free_folder("fast", tmp_path) == tmp_path / "fast-2"
 
 
-def test_a_start_that_was_killed_is_begun_again(tmp_path):
+def test_killed_start_can_be_repeated(tmp_path):
     start_run(tmp_path / "run", "mine", Recipe(), {}, "")
     (tmp_path / "run" / "recipe.toml").rename(tmp_path / "run" / ".recipe-0.toml")
     start_run(tmp_path / "run", "other", Recipe(), {}, "")
@@ -82,7 +82,7 @@ def test_a_start_that_was_killed_is_begun_again(tmp_path):
         start_run(tmp_path / "theirs", "x", Recipe(), {}, "")
 
 
-def test_a_folder_has_one_process_at_work_and_none_leaves_an_empty_one(tmp_path):
+def test_folder_is_locked_by_one_process_and_removed_if_empty(tmp_path):
     with at_work(tmp_path / "run"):
         if os.name == "posix":
             with pytest.raises(DataError, match="is in use by another"), at_work(tmp_path / "run"):

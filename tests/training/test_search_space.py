@@ -1,4 +1,4 @@
-"""What is searched is parsed whole; what was found is a table and a recipe."""
+"""Parsing of search spaces; results as a table and a recipe."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from digitlens.training.search_space import (
 )
 
 
-def test_ranges_and_choices_are_read():
+def test_ranges_and_choices_are_parsed():
     space = parse_space(
         "standard",
         ["kernels=3"],
@@ -42,7 +42,7 @@ def test_ranges_and_choices_are_read():
     assert space.base.kernels == (3,)
 
 
-def test_a_trial_changes_what_is_searched_and_nothing_else():
+def test_trial_changes_only_the_searched_fields():
     space = parse_space("standard", [], ["learning_rate=0.001..0.02", "widths=8,16,32|32,64,128"])
     made = space.recipe({"learning_rate": 0.0123, "widths": "8,16,32"})
     assert (made.learning_rate, made.widths) == (0.0123, (8, 16, 32))
@@ -50,7 +50,7 @@ def test_a_trial_changes_what_is_searched_and_nothing_else():
     assert all(getattr(made, name) == getattr(space.base, name) for name in names)
 
 
-def test_the_recipe_itself_is_where_a_search_starts():
+def test_search_starts_at_the_recipe_if_it_is_in_the_space():
     searches = ["epochs=5..15", "batch_norm=true|false", "widths=8,8,8|32,64,128"]
     space = parse_space("standard", [], searches)
     assert space.start == {"epochs": 13, "batch_norm": "true", "widths": "32,64,128"}
@@ -59,7 +59,7 @@ def test_the_recipe_itself_is_where_a_search_starts():
     assert parse_space("standard", [], ["epochs=5..15:2"]).start == {"epochs": 13}
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(RecipeError) as told:
         parse_space(
             "standard",
@@ -107,7 +107,7 @@ def test_all_problems_are_told_at_once():
         ("classic", ["kernels=3|5,3,3", "widths=8,8|8,8,8"], "kernels: expected at most 2 sizes"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(recipe, searches, message):
+def test_invalid_searches_are_refused(recipe, searches, message):
     with pytest.raises(RecipeError, match=message):
         parse_space(recipe, [], searches)
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_searched_is_refused(recipe, searches, message):
     epochs=st.integers(1, 50),
     more=st.integers(1, 50),
 )
-def test_a_space_survives_being_written_down(low, factor, log, epochs, more):
+def test_space_survives_serialisation(low, factor, log, epochs, more):
     rates = f"learning_rate={low}..{low * factor}{':log' if log else ''}"
     space = parse_space(
         "classic", [], [rates, f"epochs={epochs}..{epochs + more}", "pool=max|stride"]
@@ -139,7 +139,7 @@ TRIALS = (
 RESULT = StudyResult("mine", SPACE, 2, 600, TRIALS)
 
 
-def test_the_best_is_the_most_accurate_and_the_earlier_of_equals_if_any_is_complete():
+def test_best_trial_is_the_earliest_of_the_most_accurate():
     assert [trial.number for trial in RESULT.ranked] == [3, 4, 1]
     assert RESULT.best == TRIALS[2]
     assert (RESULT.count("complete"), RESULT.count("failed", "pruned")) == (3, 2)
@@ -148,7 +148,7 @@ def test_the_best_is_the_most_accurate_and_the_earlier_of_equals_if_any_is_compl
     assert none.as_dict()["best"] is None
 
 
-def test_the_best_is_a_recipe_file_that_says_where_it_comes_from_and_the_table_a_line_a_trial():
+def test_best_trial_is_a_recipe_file_and_the_table_has_all_trials():
     text = RESULT.best_toml()
     assert "# Study mine, trial 3 of 5: mean validation accuracy 95.0000% over 2 seeds" in text
     recipe = recipe_from(tomllib.loads(text))
@@ -161,7 +161,7 @@ def test_the_best_is_a_recipe_file_that_says_where_it_comes_from_and_the_table_a
     assert rows[1]["reason"] == "RuntimeError: no memory, at all"
 
 
-def test_what_was_interrupted_does_not_count():
+def test_interrupted_trials_do_not_count():
     assert not Trial(1, "failed", {}, reason="interrupted").counts
     assert not Trial(1, "failed", {}).counts
     assert Trial(1, "failed", {}, reason="RuntimeError: x").counts

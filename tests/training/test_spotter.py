@@ -1,4 +1,4 @@
-"""The digit spotter learns where digits are from what a recogniser says, and becomes a graph."""
+"""The digit spotter learns positions of digits from a recogniser and is exported as a graph."""
 
 import dataclasses
 import shutil
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.train
 
 
 def _line(number):
-    """A line whose dark bars are digits and whose gray ones are letters."""
+    """Draws a line whose dark bars are digits and whose gray bars are letters."""
     rng = np.random.default_rng(number)
     steps = int(rng.integers(6, 10))
     pixels = np.full((48, 8 * steps, 3), 220, np.uint8)
@@ -48,7 +48,7 @@ def network(lines):
     return train_spotter(lines, 40)
 
 
-def test_it_learns_and_the_same_seed_gives_the_same_weights(network, lines):
+def test_spotter_learns_and_is_determined_by_the_seed(network, lines):
     untrained = spotting_scores(train_spotter(lines, 1), lines)
     scores = spotting_scores(network, lines)
     assert scores["found"] > 0.9
@@ -57,7 +57,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_weights(network, lines):
     assert all(first[name].equal(second[name]) for name in first)
 
 
-def test_a_line_reader_gets_the_graph_or_has_none(network, lines, tmp_path):
+def test_spotter_is_written_to_a_line_reader_but_optional(network, lines, tmp_path):
     folder = shutil.copytree(SHIPPED_LINES, tmp_path / "lines")
     write_spotter(folder, network, [line.pixels for line in lines[:5]])
     graph = load_line_bundle(folder).spotter
@@ -72,7 +72,7 @@ def test_a_line_reader_gets_the_graph_or_has_none(network, lines, tmp_path):
     assert load_line_bundle(folder).spotter is None
 
 
-def test_the_recogniser_says_what_is_on_a_line():
+def test_labels_of_lines_come_from_the_recogniser():
     class Maker:
         def line(self, number, *, kind):
             assert kind in KINDS

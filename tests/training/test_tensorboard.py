@@ -1,4 +1,4 @@
-"""What TensorBoard reads back is what the training wrote into its history, also after a stop."""
+"""TensorBoard files match the history of the training, also after an interruption."""
 
 import dataclasses
 import json
@@ -14,12 +14,12 @@ pytestmark = [
     pytest.mark.train,
     pytest.mark.filterwarnings("ignore:.*np.*:DeprecationWarning:tensorboard"),
 ]
-STEPS = 10  # an epoch
+STEPS = 10  # per epoch
 
 
 @pytest.fixture
 def board():
-    """A function from a folder to what writes there."""
+    """Returns a function that creates a writer for a folder."""
     return lambda folder: TensorBoard(folder, "seed = 0")
 
 
@@ -44,7 +44,7 @@ def events(folder):
     return found.Reload()
 
 
-def test_a_run_that_was_stopped_reads_back_as_its_history(tiny, bars, more_bars, tmp_path, board):
+def test_events_of_an_interrupted_run_match_its_history(tiny, bars, more_bars, tmp_path, board):
     recipe = dataclasses.replace(tiny, epochs=3)
     splits, logs = (bars, more_bars), tmp_path / "logs"
     with pytest.raises(KeyboardInterrupt):
@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_reads_back_as_its_history(tiny, bars, more_bars,
     assert len(found.Histograms("weights/body.0.weight")) == 3
 
 
-def test_a_run_that_was_begun_without_gets_all_its_epochs(tiny, bars, more_bars, tmp_path, board):
+def test_run_started_without_events_gets_all_its_epochs(tiny, bars, more_bars, tmp_path, board):
     recipe = dataclasses.replace(tiny, epochs=2)
     logs = tmp_path / "logs"
 
@@ -88,7 +88,7 @@ def test_a_run_that_was_begun_without_gets_all_its_epochs(tiny, bars, more_bars,
     assert [event.step for event in read] == [1, 2]
 
 
-def test_members_are_runs_of_their_own(tiny, bars, more_bars, tmp_path, board):
+def test_members_of_an_ensemble_are_separate_runs(tiny, bars, more_bars, tmp_path, board):
     recipe = dataclasses.replace(tiny, epochs=1, models=2)
     follow(board(tmp_path / "logs"), recipe, (bars, more_bars), tmp_path / "run")
     for member in (1, 2):

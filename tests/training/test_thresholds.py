@@ -1,4 +1,4 @@
-"""The threshold from which a digit is sure, fitted on pictures whose text is known."""
+"""Fitting the threshold for sure digits on pictures with known text."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ PAGE = np.zeros((20, 40), np.uint8)
 
 
 class Reads:
-    """A reader that says what it is told: digits, each with a confidence."""
+    """A reader that returns the given digits and confidences."""
 
     def __init__(self, *answers):
         self.answers = answers
@@ -33,14 +33,14 @@ def _digit(value, confidence):
 
 
 def answers(right, wrong, pictures=100):
-    """So many right digits above 0.9 and so many wrong ones below 0.5."""
+    """Returns this many right digits with confidences from 0.9 and wrong ones up to 0.5."""
     confidence = np.r_[np.linspace(0.9, 0.999, right), np.linspace(0.3, 0.5, wrong)]
     return OwnAnswers(
         tuple(confidence), (True,) * right + (False,) * wrong, right + wrong, pictures
     )
 
 
-def test_digits_are_matched_with_the_label_at_the_fewest_edits():
+def test_digits_are_matched_with_the_label_by_fewest_edits():
     pictures = [LabelledPicture("a", PAGE, "12.50\n-7"), LabelledPicture("b", PAGE, "")]
     reader = Reads(("1850", [0.9, 0.4, 0.8, 0.7]), ("3", [0.6]))
     found = answer_own(reader, pictures)
@@ -49,13 +49,13 @@ def test_digits_are_matched_with_the_label_at_the_fewest_edits():
     assert (found.total, found.pictures, found.wrong) == (5, 2, 2)
 
 
-def test_a_target_is_kept_by_the_least_threshold_that_the_bound_allows_or_what_it_takes_is_said():
+def test_target_gets_the_lowest_proven_threshold_or_the_digits_needed():
     found = answers(800, 40)
     kept = promise(found, found.curve(), 0.01)
     assert 0.5 < kept.threshold <= 0.91
     assert (kept.wrong, kept.digits_needed) == (0, 299)
     assert kept.coverage == kept.sure / 840
-    assert kept.pictures_needed == 36  # of 8.4 digits each
+    assert kept.pictures_needed == 36  # with 8.4 digits each
     found = answers(500, 10)
     kept = promise(found, found.curve(), 0.005)
     assert (kept.threshold, kept.sure) == (None, 0)
@@ -64,7 +64,7 @@ def test_a_target_is_kept_by_the_least_threshold_that_the_bound_allows_or_what_i
         OwnAnswers((), (), 12, 3).curve()
 
 
-def test_a_model_is_written_with_the_first_target_that_can_be_kept_if_any(tmp_path, monkeypatch):
+def test_model_is_written_with_the_first_achievable_target(tmp_path, monkeypatch):
     folder = tmp_path / "mine"
     monkeypatch.setattr(thresholds, "answer_own", lambda *_: answers(20, 1))
     _, promises = calibrate_own("swift", [], [0.001], folder)

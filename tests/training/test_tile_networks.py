@@ -26,7 +26,7 @@ def _tiles(count: int = 6) -> torch.Tensor:
 @pytest.mark.parametrize("widths", [(3,), (3, 4), (3, 4, 5), (3, 4, 5, 6)])
 @pytest.mark.parametrize("pool", ["max", "stride"])
 @pytest.mark.parametrize(("convs", "batch_norm", "dense"), [(1, False, 8), (2, True, 0)])
-def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_norm, dense):
+def test_any_depth_returns_ten_logits(architecture, widths, pool, convs, batch_norm, dense):
     fields = {"convs": convs, "batch_norm": batch_norm, "dense": dense, "pool": pool}
     kernels = (5, 3)[: len(widths)]
     network = one_network(
@@ -38,9 +38,9 @@ def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_nor
     found = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
     in_block = {"residual": 1 + 2 * convs, "separable": 2 * convs}.get(architecture, convs)
     expected = in_block * len(widths)
-    if architecture in ("pooled", "separable"):  # the first block is one convolution
+    if architecture in ("pooled", "separable"):  # their first block is one convolution
         expected -= in_block - 1
-    # One sums the last separable maps at the end.
+    # The separable network ends with a convolution over the last maps.
     assert len(found) == expected + (architecture == "separable")
 
 
@@ -51,7 +51,7 @@ def test_classic_is_the_textbook_network():
     assert kinds == [*block, *block, *head]
 
 
-def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
+def test_swift_pads_two_convolutions_and_does_not_train_the_first():
     four = {"widths": (4, 6, 8, 9), "kernels": (5, 3)}
     network = one_network(replace(SMALL, architecture="swift", margin=2, **four))
     sides: list[int] = []
@@ -67,20 +67,20 @@ def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
     assert count_parameters(network) == everything - 4 * 5 * 5
 
 
-def test_separable_mixes_places_and_channels_apart_and_sums_each_last_map():
+def test_separable_has_depthwise_and_pointwise_convolutions():
     fields = {"architecture": "separable", "widths": (8, 11, 15), "kernels": (5, 3), "dense": 0}
     network = one_network(replace(SMALL, margin=2, **fields))
     found = [layer for layer in network.body if isinstance(layer, torch.nn.Conv2d)]
     assert [(each.groups, each.kernel_size[0]) for each in found] == [
         *((1, 5), (8, 3), (1, 1), (11, 3), (1, 1)),
-        (15, 3),  # over the whole of the last map
+        (15, 3),  # over the whole last map
     ]
     assert network.features(_tiles()).shape == (6, 15)
     assert count_parameters(network) == 987
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_margin_is_not_looked_at(architecture):
+def test_margin_is_ignored(architecture):
     network = one_network(replace(SMALL, architecture=architecture, margin=3)).eval()
     tiles = _tiles()
     framed = torch.zeros_like(tiles)
@@ -90,7 +90,7 @@ def test_the_margin_is_not_looked_at(architecture):
     assert not torch.equal(network(tiles), network(framed))
 
 
-def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
+def test_residual_pair_starts_as_identity_and_is_dropped_at_random():
     torch.manual_seed(0)
     pair = Residual(3, 3, drop=0.5).train()
     maps = torch.rand(4, 3, 7, 7)
@@ -102,14 +102,14 @@ def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
 
 
 @pytest.mark.parametrize(("negatives", "classes"), [(0.0, 10), (0.1, 11)])
-def test_an_eleventh_class_is_none(negatives, classes):
+def test_negatives_add_an_eleventh_class(negatives, classes):
     recipe = replace(SMALL, architecture="fast", negatives=negatives)
     network = one_network(recipe)
     assert network.knows_none is (classes == 11)
     assert network(_tiles()).shape == (6, classes) == (6, recipe.classes)
 
 
-def test_features_are_given_to_the_last_layer_and_pixels_normalised_inside():
+def test_features_feed_the_last_layer_and_pixels_are_normalised():
     network = one_network(replace(SMALL, architecture="residual")).eval()
     features = network.features(_tiles())
     assert features.shape == (6, 16)
@@ -120,13 +120,13 @@ def test_features_are_given_to_the_last_layer_and_pixels_normalised_inside():
 
 
 @pytest.mark.mnist
-def test_mean_and_sd_are_those_of_mnist(mnist):
+def test_mean_and_standard_deviation_match_mnist(mnist):
     pixels = mnist.train.tiles / 255
     assert pixels.mean() == pytest.approx(MEAN, abs=5e-5)
     assert pixels.std() == pytest.approx(SD, abs=5e-5)
 
 
-def test_predicting_in_batches_changes_nothing_and_keeps_the_mode():
+def test_prediction_does_not_depend_on_batches_and_keeps_the_mode():
     network = one_network(SMALL).train()
     one, many = predict_logits(network, _tiles(), 6), predict_logits(network, _tiles(), 2)
     assert torch.allclose(one, many, atol=1e-6)

@@ -1,4 +1,4 @@
-"""A study is shared, searched and remembered."""
+"""Studies: created, joined, searched, resumed and shared between processes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ SPACE = parse_space("fast", [], ["epochs=1..3", "learning_rate=0.001..0.1:log"])
 PLAN = plan_of(SPACE, 2, 60)
 
 
-def test_a_study_is_begun_joined_and_remembers_what_it_searches(tmp_path):
+def test_joined_study_has_its_search_space(tmp_path):
     storage = local_storage(tmp_path)
     begun = open_study(storage, "mine", PLAN)
     for joined in (open_study(storage, "mine", PLAN), open_study(storage, "", None)):
@@ -32,7 +32,7 @@ def test_a_study_is_begun_joined_and_remembers_what_it_searches(tmp_path):
         assert result_of(joined).trials == ()
 
 
-def test_a_study_that_searches_otherwise_or_is_not_there_is_not_joined(tmp_path):
+def test_different_or_missing_study_is_not_joined(tmp_path):
     storage = local_storage(tmp_path)
     with pytest.raises(DataError, match="it has none; start one with --search"):
         open_study(storage, "mine", None)
@@ -50,10 +50,10 @@ def test_a_study_that_searches_otherwise_or_is_not_there_is_not_joined(tmp_path)
         ("nonsense", "the database"),
         ("sqlite:////nowhere/at/all.db", "sqlite:////nowhere/at/all.db"),
         ("oracle+nothing://me:secret@host/db", "oracle+nothing://me:***@host/db"),
-        ("", "study.db"),  # a file that is no database
+        ("", "study.db"),  # a file that is not a database
     ],
 )
-def test_an_unusable_database_is_one_line_without_the_password(
+def test_unusable_database_is_a_one_line_error_without_password(
     storage, shown, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("digitlens.training.tune.PAUSE", 0)
@@ -66,7 +66,7 @@ def test_an_unusable_database_is_one_line_without_the_password(
     assert "expected the URL of a database" in str(told.value)
 
 
-def test_a_foreign_study_is_refused(tmp_path, monkeypatch):
+def test_foreign_study_is_refused(tmp_path, monkeypatch):
     study = open_study(local_storage(tmp_path), "mine", PLAN)
     monkeypatch.setattr("digitlens.training.tune.PLAN", "another attribute")
     with pytest.raises(DataError, match="not created by digitlens tune"):
@@ -78,8 +78,8 @@ SMALL = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "seed=5"]
 
 @pytest.fixture
 def begin(tmp_path, small_split, monkeypatch):
-    """Opens a study over a few tiles; the split is made once, from the seed of the recipe."""
-    memory = InMemoryStorage()  # each write to a file costs some hundredths of a second
+    """Returns a function that opens a study with few tiles, split once by the recipe's seed."""
+    memory = InMemoryStorage()  # a write to a file takes some hundredths of a second
     monkeypatch.setattr("digitlens.training.tune._connect", lambda _: memory)
     monkeypatch.setattr("digitlens.training.tune._begin_local", lambda *_: False)
 
@@ -94,7 +94,7 @@ def begin(tmp_path, small_split, monkeypatch):
 
 @pytest.fixture
 def faked(monkeypatch):
-    """Training takes no time: its accuracies are what a function of recipe and epoch gives."""
+    """Replaces training; accuracies come from a function of recipe and epoch."""
     seen = []
 
     def use(accuracy_of):
@@ -116,12 +116,12 @@ def faked(monkeypatch):
     return use
 
 
-def test_trials_are_trained_for_real_and_leave_recipe_and_history(begin, tmp_path):
+def test_trials_are_trained_and_leave_recipe_and_history(begin, tmp_path):
     study, splits = begin("learning_rate=0.01..0.5:log", "pool=max|stride")
     search(study, splits, tmp_path, trials=2)
     result = result_of(study)
     assert [trial.state for trial in result.trials] == ["complete"] * 2
-    assert result.trials[0].chosen == {"learning_rate": 0.15, "pool": "max"}  # the recipe's own
+    assert result.trials[0].chosen == {"learning_rate": 0.15, "pool": "max"}  # as in the recipe
     assert all(0 < trial.accuracy <= 1 for trial in result.trials)
     assert all(trial.seconds > 0 for trial in result.trials)
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("seed-5/*")}
@@ -129,7 +129,7 @@ def test_trials_are_trained_for_real_and_leave_recipe_and_history(begin, tmp_pat
     assert names == {f"trials/000{n}/seed-5/{name}" for n in (1, 2) for name in kept}
 
 
-def test_the_accuracy_is_of_the_epoch_kept_and_the_mean_over_seeds(begin, faked, tmp_path):
+def test_accuracy_is_the_mean_over_seeds_of_the_kept_epochs(begin, faked, tmp_path):
     accuracies = {(5, 1): 0.5, (5, 2): 0.4, (6, 1): 0.7, (6, 2): 0.9}
     seen = faked(lambda recipe, epoch: accuracies[recipe.seed, epoch])
     study, splits = begin("learning_rate=0.001..0.05:log", seeds=2)
@@ -143,7 +143,7 @@ def test_the_accuracy_is_of_the_epoch_kept_and_the_mean_over_seeds(begin, faked,
     assert all(validation is splits[1] for *_, validation in seen)
 
 
-def test_the_better_recipe_is_found(begin, faked, tmp_path):
+def test_better_recipe_is_found(begin, faked, tmp_path):
     faked(lambda recipe, _: 1 - abs(recipe.dropout - 0.3))
     study, splits = begin("dropout=0..0.9")
     search(study, splits, tmp_path, trials=14)
@@ -152,7 +152,7 @@ def test_the_better_recipe_is_found(begin, faked, tmp_path):
     assert result.importance == {"dropout": pytest.approx(1.0)}
 
 
-def test_what_falls_behind_is_pruned_and_says_so(begin, faked, tmp_path):
+def test_trial_below_the_median_is_pruned_with_a_reason(begin, faked, tmp_path):
     faked(lambda recipe, epoch: 0.9 - 0.4 * (recipe.dropout > 0.2) + 0.001 * epoch)
     study, splits = begin("dropout=0..0.9", changes=("epochs=10",))
     for start in (0.0, 0.1, 0.15, 0.05, 0.12, 0.8):
@@ -165,8 +165,8 @@ def test_what_falls_behind_is_pruned_and_says_so(begin, faked, tmp_path):
     assert not list(tmp_path.rglob("state.safetensors"))
 
 
-def test_long_and_short_trainings_are_compared_at_the_same_part(begin, faked, tmp_path):
-    # Both rise evenly to 0.9; by the number of the epoch the long ones would be far behind.
+def test_trainings_are_compared_at_the_same_fraction_of_epochs(begin, faked, tmp_path):
+    # Both rise evenly to 0.9; compared by epoch number, the long ones would be far behind.
     faked(lambda recipe, epoch: 0.9 * epoch / recipe.epochs)
     study, splits = begin("epochs=5..40")
     for epochs in (5, 5, 5, 5, 5, 40):
@@ -176,7 +176,7 @@ def test_long_and_short_trainings_are_compared_at_the_same_part(begin, faked, tm
     assert max(study.trials[-1].intermediate_values) == 10
 
 
-def test_a_recipe_is_not_trained_twice(begin, faked, tmp_path):
+def test_recipe_is_not_trained_twice(begin, faked, tmp_path):
     seen = faked(lambda _recipe, _epoch: 0.8)
     study, splits = begin("pool=max|stride")
     search(study, splits, tmp_path, trials=6)
@@ -207,9 +207,7 @@ def test_failed_trials_are_kept_with_their_reason(begin, faked, tmp_path):
     ]
 
 
-def test_a_study_in_which_everything_fails_stops_and_none_begins_after_the_time(
-    begin, faked, tmp_path
-):
+def test_study_stops_if_all_trials_fail_and_at_its_time_limit(begin, faked, tmp_path):
     def fail(*_):
         raise RuntimeError("no memory")
 
@@ -223,7 +221,7 @@ def test_a_study_in_which_everything_fails_stops_and_none_begins_after_the_time(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk is full")])
-def test_an_interrupted_study_is_whole_and_goes_on(error, begin, faked, tmp_path):
+def test_interrupted_study_resumes(error, begin, faked, tmp_path):
     def stop(*_: object) -> float:
         raise error
 
@@ -262,30 +260,30 @@ print(*(trial.number for trial in mine if trial.state == "complete"))
 def test_two_processes_share_a_study(tmp_path, monkeypatch, capsys):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        while not list(tmp_path.glob("trials/*")):  # it has begun the first
+        while not list(tmp_path.glob("trials/*")):  # the first trial has begun
             assert other.poll() is None
             time.sleep(0.01)
         monkeypatch.setattr(sys, "argv", ["", str(tmp_path)])
-        exec(PROGRAM, {})  # a process of its own takes seconds to import all
+        exec(PROGRAM, {})  # another process would take seconds to import
         stdout, _ = other.communicate(timeout=100)
     assert other.returncode == 0
     done = [int(number) for number in (stdout + capsys.readouterr().out).split()]
     study = open_study(local_storage(tmp_path), "", None)
     trials = result_of(study).trials
     assert sorted(done) == [trial.number for trial in trials]
-    assert 6 <= len(trials) <= 7  # both may begin the last one
+    assert 6 <= len(trials) <= 7  # both may start the last one
     assert len({str(trial.chosen) for trial in trials}) == len(trials)
     assert all(trial.state == "complete" for trial in trials)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders cannot be locked")
-def test_a_trial_whose_process_was_killed_does_not_count(tmp_path, monkeypatch):
+def test_trial_of_a_killed_process_does_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(tune_module, "train_classifier", _trained)
     study = open_study(local_storage(tmp_path), "mine", PLAN)
     chosen = {"epochs": 2, "learning_rate": 0.05}
     study.enqueue_trial(chosen)
     with pytest.warns(UserWarning, match="Heartbeat"):
-        study.ask()  # by a process that was killed
+        study.ask()  # by a killed process
     torn = tmp_path / "trials" / "0001" / "seed-0" / ".state-0.safetensors"
     write_bytes(torn, b"half")
     search(study, (None, None), tmp_path, trials=1)
@@ -294,7 +292,7 @@ def test_a_trial_whose_process_was_killed_does_not_count(tmp_path, monkeypatch):
     assert result_of(study).trials[1].chosen == chosen
     with pytest.warns(UserWarning, match="Heartbeat"):
         dead = study.ask()
-    with tune_module._present(study, tmp_path):  # another process is at work: it may be its own
+    with tune_module._present(study, tmp_path):  # another process at work: the trial may be its own
         with pytest.warns(UserWarning, match="Heartbeat"):
             study.ask()
         search(study, (None, None), tmp_path, trials=0)
@@ -307,7 +305,7 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
-def test_a_trial_that_ended_before_it_had_chosen_is_tried_again(tmp_path, monkeypatch):
+def test_trial_that_failed_before_choosing_is_repeated(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk is full")
 
@@ -324,7 +322,7 @@ def test_a_trial_that_ended_before_it_had_chosen_is_tried_again(tmp_path, monkey
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_sign_of_life_that_cannot_be_given_is_no_traceback(tmp_path, monkeypatch, capsys):
+def test_failed_heartbeat_prints_no_traceback(tmp_path, monkeypatch, capsys):
     def full(*_):
         raise StorageInternalError("An exception is raised.")
 
@@ -339,7 +337,7 @@ def test_a_sign_of_life_that_cannot_be_given_is_no_traceback(tmp_path, monkeypat
 @pytest.mark.parametrize(
     "call", ["create_new_trial", "set_trial_user_attr", "set_trial_state_values"]
 )
-def test_a_database_that_cannot_be_written_any_more_is_one_line(call, tmp_path, monkeypatch):
+def test_database_that_becomes_unwritable_is_a_one_line_error(call, tmp_path, monkeypatch):
     def full(*_, **__):
         raise StorageInternalError("An exception is raised.") from OSError("disk is full")
 
@@ -350,7 +348,7 @@ def test_a_database_that_cannot_be_written_any_more_is_one_line(call, tmp_path, 
         search(study, (None, None), tmp_path, trials=1)
 
 
-def test_a_study_is_in_its_folder_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_study_is_created_atomically(tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Hands, pages and lines to look at that need neither the network nor MNIST."""
+"""Glyph sources, styles and makers that need neither downloads nor MNIST."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from digitlens.datasets.synthetic.styles import Fonts, Styles
 
 @pytest.fixture(scope="session")
 def font_glyphs() -> FontGlyphs:
-    """Writes in the font that Pillow carries."""
+    """Glyphs of Pillow's own font."""
     return FontGlyphs({"latin": ImageFont.load_default(EM)})
 
 

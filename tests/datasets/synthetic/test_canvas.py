@@ -31,7 +31,7 @@ def ink_box(canvas: Canvas, above: int = 70) -> tuple[int, ...]:
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
-def test_ink_that_is_not_changed_gets_its_exact_box():
+def test_untransformed_ink_gets_its_exact_box():
     canvas = Canvas(100, 80, np.eye(3))
     canvas.put(BLOCK, placed(12, 7), 4)
     assert canvas.boxes == [(12, 7, 32, 37)]
@@ -41,13 +41,13 @@ def test_ink_that_is_not_changed_gets_its_exact_box():
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (1.5e-3, 0.0), (-1e-3, 1.2e-3)])
-def test_the_box_follows_turns_and_perspective(font_glyphs, tilt):
+def test_box_follows_rotation_and_perspective(font_glyphs, tilt):
     view = np.array([[0.96, -0.25, 30], [0.25, 0.96, -10], [*tilt, 1]])
     canvas = Canvas(200, 200, view)
     ink = font_glyphs.glyphs["8"].ink
     canvas.put(ink, placed(80, 60, 0.8), 8)
     assert canvas.boxes[0] == ink_box(canvas)
-    rows, columns = np.nonzero(ink > 128)  # where the homography itself takes each pixel
+    rows, columns = np.nonzero(ink > 128)  # each pixel mapped by the homography itself
     points = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
     to_paper = np.vstack([placed(80, 60, 0.8), [0, 0, 1]])
     x, y, w = view @ to_paper @ points
@@ -59,7 +59,7 @@ def test_the_box_follows_turns_and_perspective(font_glyphs, tilt):
     ("x", "expected"),
     [
         (0, [4]),
-        (-8, [4]),  # 12 of 20 columns are seen
+        (-8, [4]),  # 12 of 20 columns are visible
         (-12, [IGNORED]),
         (-19, []),
         (-40, []),
@@ -67,7 +67,7 @@ def test_the_box_follows_turns_and_perspective(font_glyphs, tilt):
         (200, []),
     ],
 )
-def test_a_cut_digit_counts_by_how_much_of_it_is_seen(x, expected):
+def test_cut_digit_is_labelled_by_its_visible_fraction(x, expected):
     canvas = Canvas(100, 80, np.eye(3))
     canvas.put(BLOCK, placed(x, 7), 4)
     assert canvas.values == expected
@@ -80,14 +80,14 @@ def test_a_cut_digit_counts_by_how_much_of_it_is_seen(x, expected):
     [(BLOCK, (12, 7), None), (0 * BLOCK, (12, 7), 4), (BLOCK, (-500, -500, 100), 4)],
     ids=["no digit", "no ink", "blown up"],
 )
-def test_what_is_no_digit_and_what_is_not_seen_gets_no_box(ink, place, value):
+def test_other_ink_and_invisible_ink_get_no_box(ink, place, value):
     canvas = Canvas(100, 80, np.eye(3))
     canvas.put(ink, placed(*place), value)
     assert canvas.boxes == canvas.values == []
     assert np.count_nonzero(canvas.ink) == (BLOCK.size if value is None else 0)
 
 
-def test_ink_over_ink_keeps_the_darker():
+def test_overlapping_ink_keeps_the_darker():
     canvas = Canvas(100, 80, np.eye(3))
     canvas.put(BLOCK, placed(12, 7), 4)
     canvas.put(BLOCK // 2, placed(22, 7), 5)
@@ -96,8 +96,8 @@ def test_ink_over_ink_keeps_the_darker():
     assert canvas.boxes[1] == (22, 7, 42, 37)
 
 
-def test_a_rule_runs_between_its_points_as_seen():
-    turned = np.array([[0, -1, 100], [1, 0, 0], [0, 0, 1]])  # a quarter to the right
+def test_rule_is_drawn_between_its_transformed_points():
+    turned = np.array([[0, -1, 100], [1, 0, 0], [0, 0, 1]])  # a quarter turn clockwise
     canvas = Canvas(100, 100, turned)
     canvas.line((20, 30), (80, 30), 3, level=160)
     assert canvas.at((20, 30)) == (70, 20)
@@ -122,7 +122,7 @@ def heights(canvas: Canvas) -> list[float]:
     return [y1 - y0 for _, y0, _, y1 in canvas.boxes]
 
 
-def test_digits_stand_on_the_line_from_left_to_right(canvas, plain, rng):
+def test_digits_are_written_on_the_baseline_from_left_to_right(canvas, plain, rng):
     end = write(canvas, "27 4", plain, LINE, rng)
     assert canvas.values == [2, 7, 4]
     assert sorted(canvas.boxes) == canvas.boxes
@@ -141,16 +141,16 @@ def test_letters_and_marks_are_ink_without_a_box(canvas, plain, rng):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        *(("O", [IGNORED]), ("x l", [IGNORED]), ("Ol", [])),  # alone it may be read or not
-        ("1ж2", [1, 2]),  # what the font lacks is left out
+        *(("O", [IGNORED]), ("x l", [IGNORED]), ("Ol", [])),  # a lone look-alike is optional
+        ("1ж2", [1, 2]),  # missing in the font: left out
     ],
 )
-def test_values_are_those_of_digits_and_of_letters_like_them(canvas, plain, rng, text, values):
+def test_values_of_digits_and_look_alike_letters(canvas, plain, rng, text, values):
     write(canvas, text, plain, LINE, rng)
     assert canvas.values == values
 
 
-def test_a_line_runs_at_its_angle_and_bends(canvas, plain, rng):
+def test_line_follows_its_angle_and_curve(canvas, plain, rng):
     bent = Canvas(300, 120, np.eye(3))
     write(canvas, "1111", plain, replace(LINE, y=60, angle=0.2), rng)
     write(bent, "1111", plain, replace(LINE, curve=-0.1), rng)
@@ -162,7 +162,7 @@ def test_a_line_runs_at_its_angle_and_bends(canvas, plain, rng):
     assert steps[-1] < steps[0]
 
 
-def test_slant_leans_to_the_right_and_weight_makes_strokes_bolder_and_finer(font_glyphs, rng):
+def test_slant_leans_right_and_weight_changes_stroke_width(font_glyphs, rng):
     def drawn(char: str, **style: float) -> Canvas:
         canvas = Canvas(120, 120, np.eye(3))
         write(canvas, char, Style(font_glyphs, **style), Baseline(40, 100, 70), rng)
@@ -180,19 +180,19 @@ def test_slant_leans_to_the_right_and_weight_makes_strokes_bolder_and_finer(font
 
 
 @pytest.mark.parametrize("text", ["1", "07", "3.14"])
-def test_the_width_of_a_text_is_known_before_it_is_written(canvas, font_glyphs, rng, text):
+def test_text_width_matches_the_written_width(canvas, font_glyphs, rng, text):
     style = Style(font_glyphs, stretch=1.3, gap=0.1)
     told = text_width(text, style, rng) * LINE.height
     assert told == pytest.approx(write(canvas, text, style, LINE, rng))
 
 
 def sheet_of(x0: float, x1: float) -> Canvas:
-    """Shows the line from x0 to x1, in digit heights, twenty pixels each."""
+    """Returns a canvas of the line from x0 to x1, in digit heights of 20 pixels."""
     view = np.array([[20, 0, -20 * x0], [0, 20, 30], [0, 0, 1.0]])
     return Canvas(round(20 * (x1 - x0)), 44, view)
 
 
-def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs, rng):
+def test_character_cut_by_more_than_half_is_not_in_the_label(font_glyphs, rng):
     written = lay_out("0808", Style(font_glyphs), rng)
     ends = [glyph.extent for glyph in written.glyphs]
     nearly_all = ends[3][0] + 0.85 * (ends[3][2] - ends[3][0])
@@ -202,7 +202,7 @@ def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs, rng):
     assert put_glyphs(sheet_of(ends[2][0] - 0.01, 9), written.glyphs) == "08"
 
 
-def test_what_is_raised_is_small_and_high(font_glyphs, rng):
+def test_raised_characters_are_small_and_high(font_glyphs, rng):
     written = lay_out(f"7{RAISE}77{RAISE}7", Style(font_glyphs), rng)
     first, small, _, last = (glyph.extent for glyph in written.glyphs)
     assert small[3] - small[1] < 0.75 * (first[3] - first[1])
@@ -212,31 +212,31 @@ def test_what_is_raised_is_small_and_high(font_glyphs, rng):
     assert put_glyphs(sheet_of(-0.2, 4), written.glyphs) == "7777"
 
 
-def test_gaps_are_wide_and_single_spaces_in_the_label(font_glyphs, rng):
+def test_gap_is_wide_but_one_space_in_the_label(font_glyphs, rng):
     close = lay_out("1 1", Style(font_glyphs), rng)
     apart = lay_out(f"1{GAP}1", Style(font_glyphs), rng)
     assert apart.extent[2] > close.extent[2] + 0.3
     assert put_glyphs(sheet_of(-0.2, 8), apart.glyphs) == "1 1"
 
 
-def test_boxes_of_a_form_are_equally_far_apart(font_glyphs, rng):
+def test_pitch_spaces_characters_equally(font_glyphs, rng):
     written = lay_out("1080", Style(font_glyphs), rng, pitch=1.2)
     middles = [(glyph.extent[0] + glyph.extent[2]) / 2 for glyph in written.glyphs]
     assert middles == pytest.approx([0.6, 1.8, 3.0, 4.2], abs=0.08)
 
 
 @pytest.mark.parametrize("text", ["ж", ""])
-def test_nothing_written_is_an_empty_line_and_long_ones_end(font_glyphs, rng, text):
+def test_empty_text_has_no_glyphs_and_long_text_is_cut(font_glyphs, rng, text):
     assert lay_out(text, Style(font_glyphs), rng).glyphs == ()
-    assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21  # no crop would hold more
+    assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21  # the most that a crop holds
 
 
-def test_labels_are_plain_and_small_letters_stay_small_in_a_font_that_has_them(font_glyphs):
+def test_labels_are_normalised_and_lower_case_kept_if_available(font_glyphs):
     assert as_label(f" 1{GAP}2  –3{RAISE}00{RAISE} ") == "1 2 -300"  # noqa: RUF001
     assert cased("Abc", font_glyphs) == "Abc"
 
 
-def test_small_pictures_are_drawn_in_any_font_and_are_no_digits(font_glyphs, rng):
+def test_icons_are_drawn_in_any_font_and_labelled_other(font_glyphs, rng):
     written = lay_out("▶ 7 ★", Style(font_glyphs), rng)
     drawn = [glyph for glyph in written.glyphs if glyph.ink is not None]
     assert [glyph.char for glyph in drawn] == ["▶", "7", "★"]

@@ -13,13 +13,13 @@ def lit(text: str, how: displays.Segments = PLAIN) -> int:
     return sum(segment.lit for segment in panel.segments)
 
 
-def test_digits_light_the_segments_they_have():
+def test_digits_light_their_segments():
     assert [lit(str(value)) for value in range(10)] == [6, 2, 5, 5, 4, 5, 6, 3, 7, 6]
     assert [lit(text) for text in ("-", "1:1", "1.1")] == [1, 6, 5]
-    other = PLAIN._replace(tails=(False, False, True))  # no tails, and a hook
+    other = PLAIN._replace(tails=(False, False, True))  # no tails, but a hook
     assert [lit(char, other) for char in "679"] == [5, 4, 5]
     panel = displays.seven_segments("  42", PLAIN, np.random.default_rng(0))
-    assert panel.text == "42"  # positions that are off are no part of it
+    assert panel.text == "42"  # without positions that are off
     assert panel.extent[0] > 1.4
 
 
@@ -33,14 +33,14 @@ def test_segments_stay_within_their_digit(ends):
     assert points[:, 1].max() <= 0.01
 
 
-def test_no_two_characters_of_a_table_look_the_same():
+def test_characters_have_distinct_segments_and_dots():
     digits = [SEVEN[char] for char in "0123456789"]
     assert len(set(digits)) == 10
     assert len({frozenset(FOURTEEN[char]) for char in "0123456789ABCDEFGHJKLMNPQRTUVWXYZ"}) == 33
     assert len({DOTS[char] for char in "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ"}) == 35
 
 
-def test_text_is_set_whole_and_read_without_what_the_font_lacks_or_too_long(font_glyphs, rng):
+def test_screen_text_omits_missing_glyphs_and_is_cut_if_too_long(font_glyphs, rng):
     for _ in range(20):
         plane, text, digit = draw_screen_text(f"12ж{GAP}5", font_glyphs, rng)
         assert text == "12 5"

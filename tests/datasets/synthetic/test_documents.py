@@ -26,7 +26,7 @@ def canvas() -> PrintedPage:
     return PrintedPage(np.zeros((80, 300, 3), np.float32))
 
 
-def test_seed_number_and_kind_decide_a_document(maker, small_split, fonts, documents):
+def test_document_is_determined_by_seed_number_and_kind(maker, small_split, fonts, documents):
     again = DocumentMaker(small_split, fonts, seed=3)
     other = DocumentMaker(small_split, fonts, seed=4)
     for kind in KINDS:
@@ -41,7 +41,7 @@ def test_seed_number_and_kind_decide_a_document(maker, small_split, fonts, docum
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_lines_hold_the_digits_of_the_boxes_and_these_lie_on_the_page(documents, kind):
+def test_lines_have_the_digits_of_the_boxes_and_boxes_are_on_the_page(documents, kind):
     found = 0
     for document in documents[kind]:
         height, width = document.pixels.shape[:2]
@@ -61,7 +61,7 @@ def test_lines_hold_the_digits_of_the_boxes_and_these_lie_on_the_page(documents,
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NO_DIGITS])
-def test_there_is_ink_in_every_box(documents, kind):
+def test_every_box_contains_ink(documents, kind):
     spread = [
         float(np.ptp(document.pixels[int(y0) : int(y1 + 1), int(x0) : int(x1 + 1)].mean(2)))
         for document in documents[kind]
@@ -72,7 +72,7 @@ def test_there_is_ink_in_every_box(documents, kind):
 
 
 @pytest.mark.parametrize("sort", ["screen", "scan", "dots"])
-def test_boxes_hug_the_ink(font_glyphs, sort):
+def test_boxes_are_tight(font_glyphs, sort):
     face: Typesetter = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
     if sort == "dots":
         face = Dots(20, np.random.default_rng(0))
@@ -88,7 +88,7 @@ def test_boxes_hug_the_ink(font_glyphs, sort):
         assert abs(y1 - y0 - 20) <= 3
 
 
-def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs):
+def test_cut_digits_and_lone_look_alikes_are_optional(font_glyphs):
     cut, lettered = canvas(), canvas()
     cut.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
     lettered.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
@@ -101,7 +101,7 @@ def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs):
     assert letters.lines[0].text == "O 5 Ol"
 
 
-def test_boxes_turn_with_the_page_and_a_text_without_room_is_left_out(font_glyphs):
+def test_boxes_turn_with_the_page_and_text_without_room_is_omitted(font_glyphs):
     page = canvas()
     assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
     assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)

@@ -71,7 +71,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def npm(cache, monkeypatch):
-    """The commands that were run; each leaves the archive of every package asked for."""
+    """Commands passed to a fake npm, which writes the archive of each requested package."""
     del cache
     commands = []
 
@@ -86,7 +86,7 @@ def npm(cache, monkeypatch):
     return commands
 
 
-def test_the_table_has_families_of_both_looks_for_both_roles():
+def test_table_has_hand_and_print_families_for_each_role():
     families = load_families()
     assert len({family.family for family in families}) == len(families) > 100
     assert {(family.kind, family.role) for family in families} == {
@@ -97,7 +97,7 @@ def test_the_table_has_families_of_both_looks_for_both_roles():
     assert all(family.version.count(".") == 2 for family in families)
 
 
-def test_foreign_families_show_scripts_that_no_other_does_and_characters_without_a_value():
+def test_foreign_scripts_are_used_nowhere_else_and_not_numeric():
     families = {family.role: family for family in load_families()}
     assert set(families["foreign"].scripts) == {"latin", *FOREIGN}
     assert families["training"].scripts == families["validation"].scripts == SCRIPTS
@@ -107,7 +107,7 @@ def test_foreign_families_show_scripts_that_no_other_does_and_characters_without
 
 
 @pytest.mark.usefixtures("npm")
-def test_only_the_wanted_files_are_unpacked(cache):
+def test_only_required_files_are_unpacked(cache):
     (weights,) = font_files([FAMILY]).values()
     folder = cache / "nice-1.2.3"
     assert set(cache.iterdir()) == {folder}
@@ -117,7 +117,7 @@ def test_only_the_wanted_files_are_unpacked(cache):
     assert weights[0]["greek"].read_text() == WANTED[2]
 
 
-def test_npm_runs_no_script_in_batches_and_only_for_what_is_missing(npm):
+def test_missing_packages_are_fetched_in_batches_without_scripts(npm):
     font_files([FAMILY])
     font_files([FAMILY])
     assert len(npm) == 1
@@ -129,7 +129,7 @@ def test_npm_runs_no_script_in_batches_and_only_for_what_is_missing(npm):
 
 
 @pytest.mark.usefixtures("npm")
-def test_fonts_that_do_not_come_or_cannot_be_kept_are_an_error(cache, tmp_path, monkeypatch):
+def test_failed_download_or_caching_of_fonts_is_an_error(cache, tmp_path, monkeypatch):
     wrong = replace(FAMILY, sha256="0" * 64)
     with pytest.raises(DataError, match=f"@fontsource/nice@1.2.3: .*{'0' * 64}.*{FAMILY.sha256}"):
         font_files([wrong])
@@ -149,7 +149,7 @@ def test_fonts_that_do_not_come_or_cannot_be_kept_are_an_error(cache, tmp_path, 
     assert not cache.exists()
 
 
-def test_another_process_may_be_faster(npm, cache, monkeypatch):
+def test_fonts_cached_meanwhile_by_another_process_are_used(npm, cache, monkeypatch):
     first = sources.run
 
     def slow(command, folder, time_limit):
@@ -167,7 +167,7 @@ def is_cropped(ink: np.ndarray) -> bool:
     return all(edge.max() > 40 for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
 
 
-def test_a_font_writes_all_digits_at_one_height_and_marks_below_the_line_or_above(font_glyphs, rng):
+def test_digits_of_a_font_have_one_height_and_marks_their_position(font_glyphs, rng):
     for char in DIGITS:
         glyph = font_glyphs.glyph(char, rng)
         assert glyph.char == char
@@ -183,11 +183,11 @@ def test_a_font_writes_all_digits_at_one_height_and_marks_below_the_line_or_abov
     assert dash.height < 0.3
 
 
-def test_letters_are_all_that_a_font_has_and_is_no_digit(font_glyphs, rng):
+def test_letters_are_the_other_glyphs_of_the_font(font_glyphs, rng):
     assert set("aZ$") <= set(font_glyphs.letters)
     assert not set(DIGITS) & set(font_glyphs.letters)
     assert font_glyphs.glyph("ж", rng) is None
-    assert bytes(ImageFont.load_default(EM).getmask("€"))  # the font draws a box for it
+    assert bytes(ImageFont.load_default(EM).getmask("€"))  # drawn as an empty box
     assert font_glyphs.glyph("€", rng) is None
     assert font_glyphs.glyph("$", rng) is not None
     alone = FontGlyphs({"latin": ImageFont.load_default(EM)}, digits_only=True)
@@ -196,14 +196,14 @@ def test_letters_are_all_that_a_font_has_and_is_no_digit(font_glyphs, rng):
     assert alone.glyph("7", rng) is not None
 
 
-def test_a_writer_repeats_the_tiles_of_digits_and_writes_nothing_else(small_split, rng):
+def test_mnist_source_reuses_tiles_and_has_only_digits(small_split, rng):
     tiles = [small_split.tiles[small_split.labels == value][:2] for value in range(10)]
     source = MnistGlyphs(tiles)
     drawn = [source.glyph("3", rng) for _ in range(20)]
     assert len({glyph.ink.tobytes() for glyph in drawn if glyph}) == 2
     for glyph in drawn:
         assert is_cropped(glyph.ink)
-        # The tile's three is 20 rows of 11 columns: four times as large, with smooth edges.
+        # The tile's 3 has 20 rows and 11 columns and is enlarged four times, with smooth edges.
         assert glyph.ink.shape == pytest.approx((80, 44), abs=6)
         assert 0.88 <= glyph.height <= 1.1
     assert source.letters == ""
@@ -213,14 +213,14 @@ def test_a_writer_repeats_the_tiles_of_digits_and_writes_nothing_else(small_spli
     assert empty.glyph("0", rng).ink.any()  # a dot
 
 
-def test_pens_write_letters_that_are_no_digits(rng):
+def test_pens_write_no_letters_that_look_like_digits(rng):
     source = PenGlyphs(draw_pen(rng))
     assert all(source.glyph(char, rng) for char in DIGITS + source.letters)
     assert not set(source.letters) & (set(DIGITS) | set("oOlIiszZSgq"))
     assert source.glyph("|", rng) is None
 
 
-def test_a_pen_writes_the_whole_alphabet_points_on_the_line_and_commas_below(rng):
+def test_pen_writes_the_whole_alphabet_with_marks_in_position(rng):
     pen = PenGlyphs(draw_pen(rng), marks=True)
     missing = [char for char in ALPHABET if char != " " and pen.glyph(char, rng) is None]
     assert missing == []
@@ -243,14 +243,14 @@ ALL_FORMS = [form for forms in FORMS for form in forms]
 
 def holes(ink: np.ndarray) -> int:
     count, _ = cv2.connectedComponents((ink < 100).astype(np.uint8), connectivity=4)
-    return count - 2  # less the outside, and the ink, which cv2 counts as well
+    return count - 2  # without the outside and the ink, which cv2 counts too
 
 
-def test_each_digit_has_forms_and_all_strokes_stay_within_their_frame():
+def test_every_digit_has_forms_and_strokes_stay_in_their_frame():
     assert len(FORMS) == 10
     assert min(map(len, FORMS)) >= 2
     lowest = [(form, 1) for form in ALL_FORMS]
-    lowest += [(letter, 1.25) for letter in LETTERS.values()]  # some hang below the line
+    lowest += [(letter, 1.25) for letter in LETTERS.values()]  # some have descenders
     for strokes, end in lowest:
         points = np.concatenate(strokes)
         assert points.min() >= 0
@@ -260,7 +260,7 @@ def test_each_digit_has_forms_and_all_strokes_stay_within_their_frame():
 
 @pytest.mark.parametrize("pen", PENS.values(), ids=PENS)
 @pytest.mark.parametrize("form", ALL_FORMS)
-def test_each_form_is_drawn_within_the_square(form, pen):
+def test_forms_are_drawn_within_the_square(form, pen):
     for seed in range(3):
         ink = draw_form(form, pen, np.random.default_rng(seed))
         assert (ink.shape, ink.dtype) == ((SIDE, SIDE), np.uint8)
@@ -275,11 +275,11 @@ def test_each_form_is_drawn_within_the_square(form, pen):
     ("value", "form", "expected"),
     [(0, 0, 1), (0, 2, 2), (1, 1, 0), (4, 0, 0), (4, 1, 1), (8, 0, 2)],
 )
-def test_rings_close_and_open_forms_stay_open(value, form, expected, rng):
+def test_forms_have_the_right_number_of_holes(value, form, expected, rng):
     assert holes(draw_form(FORMS[value][form], STEADY, rng)) == expected
 
 
-def test_a_pen_keeps_to_its_form_most_of_the_time(rng):
+def test_pen_uses_its_preferred_form_most_of_the_time(rng):
     pen = replace(STEADY, forms=(0, 4, *(0,) * 8))
     usual = draw_form(FORMS[1][4], pen, rng) > 100
     inks = [draw_digit(1, pen, np.random.default_rng(seed)) > 100 for seed in range(40)]
@@ -287,7 +287,7 @@ def test_a_pen_keeps_to_its_form_most_of_the_time(rng):
     assert 24 <= sum(alike) < 40
 
 
-def test_a_broad_pen_leaves_more_ink_and_a_dry_one_less():
+def test_broad_pen_leaves_more_ink_and_dry_pen_less():
     def ink(pen: Pen) -> int:
         return int(draw_form(FORMS[2][0], pen, np.random.default_rng(3)).sum(dtype=np.int64))
 
@@ -295,7 +295,7 @@ def test_a_broad_pen_leaves_more_ink_and_a_dry_one_less():
     assert ink(replace(STEADY, gaps=0.08)) < ink(STEADY)
 
 
-def test_pens_are_of_any_width_and_the_same_from_the_same_generator():
+def test_pens_vary_in_width_and_are_determined_by_the_generator():
     first, again = (np.random.default_rng(7) for _ in range(2))
     pen = draw_pen(first)
     assert pen == draw_pen(again)

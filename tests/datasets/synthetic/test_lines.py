@@ -8,7 +8,7 @@ from digitlens.alphabet import OTHER, encode
 from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker, draw_nothing
 
 
-def test_crops_of_nothing_vary_and_have_any_shape(rng):
+def test_crops_without_text_vary_in_shape(rng):
     planes = [draw_nothing(rng)[0] for _ in range(60)]
     assert len({plane.shape for plane in planes}) > 20
     assert all(plane.dtype == np.float32 and plane.shape[2] == 3 for plane in planes)
@@ -24,7 +24,7 @@ def same(a: Line, b: Line) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_draws_crops_of_the_recogniser(maker, kind):
+def test_every_kind_returns_valid_line_crops(maker, kind):
     lines = [maker.line(number, kind=kind) for number in range(30)]
     for line in lines:
         height, width, channels = line.pixels.shape
@@ -42,7 +42,7 @@ def test_every_kind_draws_crops_of_the_recogniser(maker, kind):
 
 
 @pytest.mark.parametrize("kind", ["hand digit", "print digit"])
-def test_a_lone_digit_is_one_or_too_much_of_it_is_cut_off(maker, kind):
+def test_lone_digits_have_at_most_one_character(maker, kind):
     texts = [maker.line(number, kind=kind).text for number in range(40)]
     assert all(len(text) <= 1 for text in texts)
     assert sum(text.isdigit() for text in texts) > 36
@@ -54,7 +54,7 @@ def test_almost_all_characters_are_in_the_alphabet(maker):
     assert classes.count(OTHER) < 0.05 * len(classes)
 
 
-def test_one_seed_gives_one_line_and_an_unknown_kind_is_refused(maker, small_split, fonts):
+def test_line_is_determined_by_seed_and_unknown_kind_refused(maker, small_split, fonts):
     again = LineMaker(small_split, fonts, seed=3)
     other = LineMaker(small_split, fonts, seed=4)
     assert all(same(maker.line(number), again.line(number)) for number in range(20))
@@ -65,14 +65,14 @@ def test_one_seed_gives_one_line_and_an_unknown_kind_is_refused(maker, small_spl
         maker.line(0, kind="poem")
 
 
-def test_a_maker_sent_to_another_process_draws_the_same(maker):
+def test_maker_draws_the_same_in_another_process(maker):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert same(
             pool.submit(maker.line, 7, kind="screen").result(), maker.line(7, kind="screen")
         )
 
 
-def test_kinds_come_by_their_shares(maker):
+def test_kinds_are_drawn_in_proportion(maker):
     kinds = [maker.line(number).kind for number in range(300)]
     assert sum(KINDS.values()) == pytest.approx(1)
     assert set(kinds) <= set(KINDS)

@@ -27,7 +27,7 @@ from digitlens.datasets.synthetic.objects import (
         (lambda *what: objects.show_comb(*what[:2], 1.1, what[2]), 1.1),
     ],
 )
-def test_every_ground_gives_a_picture_and_the_text(font_glyphs, show, pitch):
+def test_every_ground_returns_a_picture_and_the_text(font_glyphs, show, pitch):
     rng = np.random.default_rng(4)
     written = lay_out("12.50", Style(font_glyphs), rng, pitch=pitch)
     seen = []
@@ -40,7 +40,7 @@ def test_every_ground_gives_a_picture_and_the_text(font_glyphs, show, pitch):
 
 
 @pytest.mark.parametrize("material", objects._MATERIALS)
-def test_ink_stands_out_on_every_material_and_none_needs_any(monkeypatch, material):
+def test_ink_is_visible_on_every_material_and_optional(monkeypatch, material):
     monkeypatch.setattr(objects, "_MATERIALS", (material,))
     ink = np.zeros((90, 120), np.uint8)
     ink[20:70, 50:60] = 255
@@ -55,13 +55,13 @@ def test_ink_stands_out_on_every_material_and_none_needs_any(monkeypatch, materi
     assert np.median(away) > 5
 
 
-def test_ink_can_be_told_from_paper(rng):
+def test_ink_and_paper_have_enough_contrast(rng):
     apart = [np.abs(ink - paper).max() for paper, ink in (readable_colours(rng) for _ in range(99))]
     assert min(apart) > 25
     assert np.median(apart) > 90
 
 
-def test_a_ground_is_calmer_than_its_ink_and_calm_papers_stay_as_they_are(font_glyphs, rng):
+def test_ground_varies_less_than_its_ink_and_calm_ground_is_unchanged(font_glyphs, rng):
     view = choose_view(lay_out("8888", Style(font_glyphs), rng).extent, rng)
     for _ in range(40):
         plane, paper, ink = draw_ground(view, rng)
@@ -72,9 +72,7 @@ def test_a_ground_is_calmer_than_its_ink_and_calm_papers_stay_as_they_are(font_g
     assert (calmer(plane, colour, 5) - colour).std() == pytest.approx(5, abs=0.1)
 
 
-def test_wheels_show_more_of_what_is_read_than_of_its_neighbours_in_all_of_the_view(
-    font_glyphs, rng
-):
+def test_wheels_show_mostly_the_digit_that_is_read(font_glyphs, rng):
     counters = [objects.draw_counter(font_glyphs, rng) for _ in range(100)]
     for number, counter in enumerate(counters):
         assert counter.text.isdigit()

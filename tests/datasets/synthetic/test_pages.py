@@ -20,7 +20,7 @@ def drawn(layout: pages.Layout, styles: Styles, size: tuple[int, int] = (120, 96
     return sheets
 
 
-def test_a_single_digit_is_large_and_whole(styles):
+def test_single_digit_is_large_and_complete(styles):
     sheets = drawn(pages.draw_single, styles)
     assert [len(canvas.values) for canvas in sheets] == [1] * len(SEEDS)
     assert np.mean([canvas.values[0] >= 0 for canvas in sheets]) > 0.95
@@ -30,7 +30,7 @@ def test_a_single_digit_is_large_and_whole(styles):
     assert np.median(tall) > 0.45 * 96
 
 
-def test_an_amount_fills_its_field(styles):
+def test_amount_fills_its_field(styles):
     sheets = drawn(pages.draw_amount, styles, (160, 50))
     assert all(2 <= len(canvas.values) <= 7 for canvas in sheets)
     boxes = [np.array(canvas.boxes) for canvas in sheets]
@@ -40,7 +40,7 @@ def test_an_amount_fills_its_field(styles):
     assert np.mean(full) > 0.9
 
 
-def test_a_paragraph_has_digits_among_letters(styles):
+def test_paragraph_has_digits_among_letters(styles):
     sheets = drawn(pages.draw_paragraph, styles)
     assert np.mean([len(canvas.values) > 0 for canvas in sheets]) > 0.6
     outside = 0
@@ -51,7 +51,7 @@ def test_a_paragraph_has_digits_among_letters(styles):
     assert outside > 10_000  # letters
 
 
-def test_scattered_digits_keep_clear_of_each_other(styles):
+def test_scattered_digits_rarely_overlap(styles):
     hidden: list[bool] = []
     for canvas in drawn(pages.draw_scatter, styles):
         boxes = np.array(canvas.boxes).reshape(-1, 4)
@@ -77,7 +77,7 @@ def of_kind(page_maker: PageMaker, kind: str, count: int = 30, side: int = 100) 
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
-def test_seed_and_number_decide_a_page_also_in_another_process(
+def test_page_is_determined_by_seed_and_number_even_after_pickling(
     page_maker, small_split, fonts, kind
 ):
     sent = pickle.loads(pickle.dumps(page_maker))
@@ -90,7 +90,7 @@ def test_seed_and_number_decide_a_page_also_in_another_process(
         assert not same(page, page_maker.page(number + 1, side=96, kind=kind))
 
 
-def test_any_page_has_finite_boxes_that_lie_on_it(page_maker):
+def test_boxes_are_finite_and_on_the_page(page_maker):
     for number in range(120):
         side = SIDES[number % 3]
         page = page_maker.page(number, side=side)
@@ -120,16 +120,16 @@ def test_pages_without_digits_have_none(page_maker, kind):
     ("kind", "least"),
     [("numbers", 3), ("amount", 2.5), ("grid", 6), ("paragraph", 4), ("scatter", 2)],
 )
-def test_pages_with_digits_have_several_most_of_them_whole(page_maker, kind, least):
+def test_pages_with_digits_have_several_mostly_complete_ones(page_maker, kind, least):
     values = [page.values for page in of_kind(page_maker, kind)]
     counts = [int((each >= 0).sum()) for each in values]
     assert np.mean(counts) > least
-    assert np.mean(np.array(counts) > 0) > 0.55  # small paragraphs may be words alone
+    assert np.mean(np.array(counts) > 0) > 0.55  # small paragraphs may have only words
     assert np.mean(np.concatenate(values) < 0) < 0.3
 
 
 @pytest.mark.parametrize("kind", ["single", "numbers"])
-def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker, kind):
+def test_boxes_contain_the_ink(page_maker, kind):
     inside, outside = [], []
     for page in of_kind(page_maker, kind, 60):
         gray = page.pixels.astype(float).mean(axis=2)
@@ -145,7 +145,7 @@ def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker, kind):
 
 
 @pytest.mark.parametrize("kind", ["held", "soiled number"])
-def test_what_stands_alone_is_near_or_far_away_and_stands_out(page_maker, kind):
+def test_lone_objects_vary_in_size_and_stand_out(page_maker, kind):
     drawn = of_kind(page_maker, kind, 60, side=160)
     tall = [np.ptp(page.boxes[:, 1::2]) / 160 for page in drawn if len(page.boxes)]
     assert len(tall) > 55
@@ -159,12 +159,12 @@ def test_what_stands_alone_is_near_or_far_away_and_stands_out(page_maker, kind):
     assert np.median(spread) > 1.1
 
 
-def test_signs_that_look_like_a_digit_of_their_font_are_left_out(fonts):
+def test_characters_that_look_like_digits_in_their_font_are_left_out(fonts):
     (font, *_) = fonts.printed
     assert pages._told_apart(font, "OoAM8%") == "AM%"
 
 
-def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker):
+def test_strips_are_padded_with_their_last_row(page_maker):
     drawn = of_kind(page_maker, "amount", 60)
     strips = [page for page in drawn if (page.pixels[70:] == page.pixels[-1]).all()]
     assert len(strips) / 60 == pytest.approx(KINDS["amount"].strips, abs=0.15)
@@ -172,7 +172,7 @@ def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker):
     assert np.mean([np.ptp(page.pixels[:20]) > 20 for page in strips]) > 0.8
 
 
-def test_kinds_come_as_often_as_their_shares_say(page_maker, monkeypatch):
+def test_kinds_are_drawn_in_proportion(page_maker, monkeypatch):
     drawn: list[PageKind] = []
 
     def note(self: PageMaker, width: int, height: int, kind: PageKind, rng: np.random.Generator):
@@ -190,7 +190,7 @@ def test_kinds_come_as_often_as_their_shares_say(page_maker, monkeypatch):
     )
 
 
-def test_what_cannot_be_drawn_is_refused(page_maker):
+def test_invalid_size_and_kind_are_refused(page_maker):
     with pytest.raises(ValueError, match="at least 64 pixels, found 40"):
         page_maker.page(0, side=40)
     with pytest.raises(ValueError, match=r"one of single, .*empty, .*found letters"):

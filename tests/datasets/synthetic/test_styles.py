@@ -13,7 +13,7 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 
 
-def test_digits_are_written_by_tiles_pens_and_fonts_and_text_without_tiles(styles, rng):
+def test_glyph_sources_of_digits_and_words_have_their_proportions(styles, rng):
     sources = [type(styles.digit_style(rng).source) for _ in range(300)]
     shares = [sources.count(kind) / 300 for kind in (MnistGlyphs, PenGlyphs, FontGlyphs)]
     assert np.abs(np.subtract(shares, (0.40, 0.40, 0.20))).max() < 0.08
@@ -22,7 +22,7 @@ def test_digits_are_written_by_tiles_pens_and_fonts_and_text_without_tiles(style
     assert 0.3 < sources.count(PenGlyphs) / 200 < 0.5
 
 
-def test_fonts_that_look_handwritten_are_unsteady(small_split, font_glyphs, rng):
+def test_handwritten_fonts_wobble(small_split, font_glyphs, rng):
     by_hand = FontGlyphs.__new__(FontGlyphs)
     by_hand.glyphs = font_glyphs.glyphs
     styles = Styles(small_split, Fonts(handwritten=(by_hand,), printed=(font_glyphs,)))
@@ -32,7 +32,7 @@ def test_fonts_that_look_handwritten_are_unsteady(small_split, font_glyphs, rng)
     assert 0.35 < np.mean([style.source is by_hand for style in styles]) < 0.55
 
 
-def test_a_writer_has_three_tiles_of_each_digit_with_its_label(styles, small_split, rng):
+def test_writer_has_three_tiles_of_each_digit(styles, small_split, rng):
     tile, value = styles.tile(rng)
     assert any((tile == other).all() for other in small_split.tiles[small_split.labels == value])
     drawn = [styles.digit_style(rng).source for _ in range(40)]
@@ -44,7 +44,7 @@ def test_a_writer_has_three_tiles_of_each_digit_with_its_label(styles, small_spl
             assert all((own == tile).all(axis=(1, 2)).any() for tile in tiles)
 
 
-def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(styles, rng):
+def test_half_of_the_handwritten_numbers_use_mnist_tiles(styles, rng):
     sources = [styles.by_hand(rng).source for _ in range(200)]
     lettered = [type(styles.by_hand(rng, letters=True).source) for _ in range(200)]
     assert 70 < sum(isinstance(source, MixedGlyphs) for source in sources) < 130
@@ -53,7 +53,7 @@ def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(styles, rng):
     assert all(isinstance(styles.printed(rng).source, FontGlyphs) for _ in range(20))
 
 
-def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
+def test_fonts_are_loaded_by_role_kind_and_weight(tmp_path, monkeypatch):
     file = tmp_path / "font"
     file.write_bytes(ImageFont.load_default(EM).font_bytes)
     families = [
@@ -78,4 +78,4 @@ def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
     assert len(fonts.handwritten) == 1
     assert len(fonts.printed) == 3 + 1
     assert fonts.printed[0].letters
-    assert fonts.printed[-1].letters == ""  # a seven-segment font writes its letters like digits
+    assert fonts.printed[-1].letters == ""  # letters of a seven-segment font look like digits

@@ -32,11 +32,11 @@ def test_numbers_have_digits_and_vary(grammar):
 
 
 @pytest.mark.parametrize("grammar", LETTERS)
-def test_words_have_none(grammar):
+def test_words_have_no_digits(grammar):
     assert not re.search(r"\d", "".join(drawn(grammar)))
 
 
-def test_what_is_raised_ends():
+def test_raised_text_is_closed():
     assert all(text.count(texts.RAISE) in (0, 2) for text in drawn(texts.amount, 200))
     assert all(text.count(texts.RAISE) == 2 for text in drawn(texts.raised_price))
 
@@ -45,7 +45,7 @@ def test_what_is_raised_ends():
     ("grammar", "form"),
     [(texts.decimal, r"\d*[.,]\d+"), (texts.thousands, r"\d{1,3}([., ']\d{3})+([.,]\d{2})?")],
 )
-def test_decimals_have_one_point_and_groups_of_thousands_three_digits(grammar, form):
+def test_decimals_and_thousands_are_well_formed(grammar, form):
     assert all(re.fullmatch(form, text) for text in drawn(grammar))
 
 
@@ -55,7 +55,7 @@ def test_numbers_have_no_leading_zero(rng):
     assert {len(text) for text in found} == {1, 2, 3}
 
 
-def test_a_pointed_text_has_one_kind_of_small_picture_and_perhaps_words_or_a_number():
+def test_pointed_text_has_one_kind_of_icon_and_sometimes_a_number():
     found = drawn(texts.pointed, 200)
     pictures = [set(text) & set(ICON_FORMS) for text in found]
     assert all(len(each) == 1 for each in pictures)

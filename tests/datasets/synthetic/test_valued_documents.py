@@ -1,4 +1,4 @@
-"""Documents with values are the same for the same seed, and show the digits of their values."""
+"""Documents with values are determined by the seed and show the digits of their values."""
 
 from datetime import date
 
@@ -10,7 +10,7 @@ from digitlens.datasets.synthetic.valued_documents import OTHERS, draw_valued
 
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("by_hand", [0.0, 1.0])
-def test_the_digits_of_values_stand_on_a_document(styles, number, by_hand):
+def test_document_contains_the_digits_of_its_values(styles, number, by_hand):
     drawn = draw_valued(styles, number, seed=5, by_hand=by_hand)
     again = draw_valued(styles, number, seed=5, by_hand=by_hand)
     assert np.array_equal(drawn.pixels, again.pixels)
@@ -23,7 +23,7 @@ def test_the_digits_of_values_stand_on_a_document(styles, number, by_hand):
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_lone_wide_and_listed_numbers_have_lines_of_their_own(styles, number):
+def test_lone_wide_and_listed_numbers_have_separate_lines(styles, number):
     drawn = draw_valued(styles, number, seed=5, kinds=OTHERS)
     assert drawn.kind.split(",")[0] == list(OTHERS)[number % len(OTHERS)]
     assert len(drawn.values) == len(drawn.lines) > 0
@@ -31,7 +31,7 @@ def test_lone_wide_and_listed_numbers_have_lines_of_their_own(styles, number):
     assert all(any(char.isdigit() for char in number) for number in numbers)
 
 
-def test_a_page_on_which_a_number_was_written_over_another_is_drawn_again(styles):
+def test_page_with_overlapping_numbers_is_redrawn(styles):
     def draw_two(desk, habit, by_hand):  # noqa: ARG001  (as all kinds)
         canvas, face = desk.open(300, 200), desk.type(20)
         apart = int(desk.rng.choice([6, 14, 40]))

@@ -1,4 +1,4 @@
-"""A real browser on the page of a real server, and a hand that draws on it."""
+"""A real server, its page in a real browser, and a hand that draws on it."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 LIMIT = 15_000  # ms for anything to appear: the machine may be busy
 
-# Each digit in a box 0.6 wide and 1 high, as strokes of corners.
+# Strokes as polylines; digits lie in a box 0.6 wide and 1 high.
 STROKES = {
     "0": [[(0.3, 0), (0.08, 0.15), (0, 0.5), (0.08, 0.85), (0.3, 1), (0.52, 0.85), (0.6, 0.5)]],
     "1": [[(0.15, 0.2), (0.35, 0), (0.35, 1)]],
@@ -27,7 +27,7 @@ STROKES["heart"][0] += [(0.95, 0.2), (0.7, 0.05), (0.5, 0.3)]
 
 
 class Hand:
-    """Draws with the mouse, as a person would."""
+    """Draws with the mouse."""
 
     def __init__(self, page):
         self.page = page
@@ -37,7 +37,7 @@ class Hand:
         return box["x"] + x, box["y"] + y
 
     def begin(self, points):
-        """One stroke, without lifting the pen."""
+        """Draws one stroke without lifting the pen."""
         self.page.mouse.move(*self.point(*points[0]))
         self.page.mouse.down()
         for point in points[1:]:
@@ -52,8 +52,8 @@ class Hand:
             self.stroke([(x + across * height, y + down * height) for across, down in stroke])
 
     def draw_unread(self, what, x=60, y=90, height=170):
-        """The same, but only the whole of it is read, not what is there while the pen moves."""
-        self.page.route("**/v1/read*", lambda _: None)  # the page gives it up itself
+        """Draws it so that only the finished drawing is read, not intermediate states."""
+        self.page.route("**/v1/read*", lambda _: None)  # the page aborts these itself
         self.draw(what, x, y, height)
         self.page.unroute("**/v1/read*")
         end = STROKES[what][-1][-1]
@@ -66,7 +66,7 @@ class Hand:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """The address of `digitlens serve`, as it is started by anyone."""
+    """Address of `digitlens serve`, started from the command line."""
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "digitlens", "serve", "--port", "0", "--workers", "2"]
     with log.open("w") as stream:
@@ -88,15 +88,15 @@ def _address(log, process):
 
 @pytest.fixture
 def open_page(browser, server):
-    """A function that opens the page; at the end nothing may have been odd in any of them.
+    """Returns a function that opens the page; asserts a clean console and no foreign requests.
 
-    What the console must say for a test, such as that a server was away, is put into ``expected``.
+    A test puts parts of expected console messages into ``page.expected``.
     """
     contexts, said, asked, homes = [], [], [], ["blob:", "data:"]
 
     def open_page(before=None, width=1440, height=900, address=server, **options):
         homes.append(address)
-        options = {"reduced_motion": "reduce", **options}  # and less to draw for a busy machine
+        options = {"reduced_motion": "reduce", **options}  # and less rendering
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         context.set_default_timeout(LIMIT)
@@ -131,7 +131,7 @@ def page(open_page):
 
 @pytest.fixture
 def reads():
-    """A function that waits until a page reads some text, lines separated by a line break."""
+    """Returns a function that waits until a page shows these digits, one line of text per line."""
 
     def reads(page, text):
         script = """text => [...document.querySelectorAll('#strip .line')].map(line =>

@@ -1,4 +1,4 @@
-"""Many pictures at once: each by itself, the doubtful first, and all numbers in one file."""
+"""Batches of pictures: doubtful ones first, and all numbers in one file."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ def number(text, *, reason=""):
 
 
 def server(*contents):
-    """What the server says of pictures, one after the other."""
+    """Returns a route handler that answers requests with these results in order."""
     left = list(contents)
 
     def answer(route):
@@ -43,7 +43,7 @@ def rows(page):
     return [row.inner_text().split("\n") for row in page.locator("#batch-list button").all()]
 
 
-def test_many_pictures_are_read_and_one_that_fails_stops_none(page):
+def test_batch_is_read_despite_a_failing_picture(page):
     page.expected = ["status of 422"]
     page.route(READ, server("sure", "broken", "doubtful", "sure", "sure"))
     choose(page, "sure", "broken", "doubtful")
@@ -52,7 +52,7 @@ def test_many_pictures_are_read_and_one_that_fails_stops_none(page):
     names = [name for name, *_ in rows(page)]
     assert names == ["doubtful.png", "broken.png", "sure.png"]
     listed = page.inner_text("#batch-list")
-    assert re.search(r"34\?\s+12", listed)  # the doubtful number first
+    assert re.search(r"34\?\s+12", listed)  # doubtful number first
     assert "The picture cannot be read" in listed
     progress = page.locator("#batch-progress")
     assert progress.evaluate("bar => bar.value / bar.max") == 1
@@ -68,14 +68,14 @@ def test_many_pictures_are_read_and_one_that_fails_stops_none(page):
     page.keyboard.press("Enter")
     page.locator('#sheet[aria-label="Picture doubtful.png"]').wait_for()
     assert page.locator("#number-list b").all_inner_texts() == ["34", "12"]
-    choose(page, "sure", "sure")  # more of them
+    choose(page, "sure", "sure")  # added to the batch
     page.get_by_text("4 of 5 read").wait_for()
     page.click("#batch-close")
     assert page.is_hidden("#batch")
 
 
-def test_a_batch_is_stopped_and_goes_on(page):
-    page.route(READ, lambda _: None)  # which never answers
+def test_batch_is_stopped_and_resumed(page):
+    page.route(READ, lambda _: None)  # never answered
     choose(page, "one", "two")
     page.locator("#batch-list").get_by_text("reading …").wait_for()
     page.click("#batch-stop")

@@ -1,4 +1,4 @@
-"""Corrections: by keys and by buttons, kept in the browser, and downloaded as a data set."""
+"""Corrections by keys and buttons, stored in the browser and downloaded as a data set."""
 
 import base64
 import io
@@ -30,7 +30,7 @@ def drawn(page, reads):
     return page
 
 
-def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads):
+def test_downloaded_corrections_can_be_evaluated(drawn, reads):
     page = drawn
     page.locator("#strip .chip").first.click()
     page.click("#wrong")
@@ -62,7 +62,7 @@ def _tile(record):
     return base64.b64decode(record["tile"])
 
 
-def test_a_correction_stays_while_more_is_drawn_and_outlives_the_page_until_deleted(drawn, reads):
+def test_correction_persists_until_deleted(drawn, reads):
     page = drawn
     page.locator("#marks .label").first.click()
     page.keyboard.press("2")
@@ -77,7 +77,7 @@ def test_a_correction_stays_while_more_is_drawn_and_outlives_the_page_until_dele
     assert page.is_hidden("#kept")
 
 
-def test_a_correction_is_of_a_digit_that_was_chosen_and_can_be_taken_back(drawn, reads):
+def test_correction_needs_a_selected_digit_and_can_be_undone(drawn, reads):
     page = drawn
     page.keyboard.press("5")
     reads(page, "71")
@@ -88,12 +88,12 @@ def test_a_correction_is_of_a_digit_that_was_chosen_and_can_be_taken_back(drawn,
     page.click("#uncorrect")
     reads(page, "71")
     page.keyboard.press("3")
-    page.keyboard.press("7")  # what was read
+    page.keyboard.press("7")  # as read
     reads(page, "71")
     assert kept(page) == []
 
 
-def test_what_was_taken_for_no_digit_can_be_one(page, reads):
+def test_rejected_candidate_can_be_corrected_to_a_digit(page, reads):
     page.hand.draw_unread("A", height=200)
     page.wait_for_selector(".chip.rejected")
     page.click("#wrong")

@@ -1,4 +1,4 @@
-"""Drawing: what is read, when, and what can be taken back."""
+"""Drawing: reading, timing, undo and marks."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ from playwright.sync_api import Error
 
 
 def ink(page):
-    """How many pixels of the paper have ink."""
+    """Returns the number of inked pixels of the paper."""
     return page.evaluate(
         """() => { const { width, height } = document.getElementById('paper');
         const c = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true});
@@ -16,7 +16,7 @@ def ink(page):
     )
 
 
-def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
+def test_digit_is_read_with_box_probabilities_and_tile(page, reads):
     page.hand.draw_unread("7")
     reads(page, "7")
     assert page.inner_text("#verdict") == "One digit, sure."
@@ -54,7 +54,7 @@ def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
     )
 
 
-def test_a_number_is_read_digit_by_digit(page, reads):
+def test_number_is_read_digit_by_digit(page, reads):
     page.hand.write("2047")
     reads(page, "2047")
     assert page.locator("#marks .box").count() == 4
@@ -65,7 +65,7 @@ def test_a_number_is_read_digit_by_digit(page, reads):
     assert page.locator("#bars .first b").inner_text() == "2"
 
 
-def test_a_stroke_may_begin_on_a_label(page, reads):
+def test_stroke_can_begin_on_a_label(page, reads):
     page.hand.draw("7")
     reads(page, "7")
     label = page.locator("#marks .label").bounding_box()
@@ -75,14 +75,14 @@ def test_a_stroke_may_begin_on_a_label(page, reads):
     page.wait_for_function("() => document.querySelectorAll('#marks .box').length !== 1")
     page.locator("#undo").click()
     page.wait_for_function("() => document.querySelectorAll('#marks .box').length === 1")
-    page.locator("#marks .label").click()  # and one that is only pressed is no stroke
+    page.locator("#marks .label").click()  # a click is no stroke
     page.locator("#undo").click()
     page.wait_for_function("() => !document.querySelector('#marks .box')")
 
 
-def test_the_answer_comes_while_the_pen_still_moves(page, reads):
+def test_drawing_is_read_while_the_pen_is_down(page, reads):
     page.hand.begin([(60, 90), (160, 90), (102, 260)])
-    for step in range(10):  # a pen that is held does not lie still
+    for step in range(10):  # a held pen jitters
         page.mouse.move(*page.hand.point(102 - step % 2, 260))
         page.wait_for_timeout(60)
     reads(page, "7")
@@ -90,7 +90,7 @@ def test_the_answer_comes_while_the_pen_still_moves(page, reads):
     reads(page, "7")
 
 
-def test_the_answer_to_the_newest_strokes_wins(page, reads):
+def test_late_answer_to_older_strokes_is_ignored(page, reads):
     held, holding = [], [True]
     page.route("**/v1/read*", lambda r: held.append(r) if holding else r.continue_())
     page.hand.draw("7")
@@ -125,11 +125,11 @@ def test_undo_redo_and_clear_by_button_and_key(page, reads):
     reads(page, "7")
     page.keyboard.press("Control+Shift+Z")
     reads(page, "71")
-    page.hand.draw("1", x=400)  # what was undone is gone with the next stroke
+    page.hand.draw("1", x=400)  # a new stroke discards what was undone
     assert page.is_disabled("#redo")
 
 
-def test_the_eraser_takes_ink_away(page, reads):
+def test_eraser_removes_ink(page, reads):
     page.hand.write("71", height=170)
     reads(page, "71")
     before = ink(page)
@@ -143,7 +143,7 @@ def test_the_eraser_takes_ink_away(page, reads):
     reads(page, "71")
 
 
-def test_the_pen_is_as_wide_as_wanted_and_as_it_is_pressed(page):
+def test_pen_width_follows_setting_and_pressure(page):
     def area(force):
         page.click("#clear") if page.is_enabled("#clear") else None
         session = page.context.new_cdp_session(page)
@@ -162,7 +162,7 @@ def test_the_pen_is_as_wide_as_wanted_and_as_it_is_pressed(page):
     assert area(0.2) > 1.4 * light
 
 
-def test_a_finger_draws(open_page, reads):
+def test_drawing_by_touch(open_page, reads):
     page = open_page(width=390, height=844, has_touch=True, is_mobile=True)
     session = page.context.new_cdp_session(page)
 
@@ -180,7 +180,7 @@ def test_a_finger_draws(open_page, reads):
     assert page.evaluate("scrollY") == 0
 
 
-def test_what_is_no_digit_is_said_to_be_none(page):
+def test_letter_is_shown_as_rejected(page):
     page.hand.draw_unread("A", height=200)
     page.wait_for_selector(".chip.rejected")
     assert page.inner_text("#verdict").startswith("Not a digit: hardly a digit, closest to")
@@ -190,23 +190,23 @@ def test_what_is_no_digit_is_said_to_be_none(page):
     assert page.locator("#facts").inner_text().startswith("Not a digit.")
 
 
-def test_what_is_doubtful_is_said_to_be_so(page):
+def test_doubtful_digit_is_shown_as_unsure(page):
     page.hand.draw_unread("heart", height=260)
     page.wait_for_selector(".chip.unsure")
     assert page.inner_text("#verdict").startswith("Not sure: ")
     assert page.locator("#marks .box.unsure").count() == 1
-    # Told apart by the line as well as by the colour.
+    # Distinguished by line style as well as colour.
     style = page.evaluate("getComputedStyle(document.querySelector('.box.unsure')).borderTopStyle")
     assert style == "dashed"
 
 
-def test_a_dot_alone_is_not_read(page):
+def test_single_dot_is_not_read(page):
     page.mouse.click(*page.hand.point(200, 200))
     page.wait_for_function("() => document.getElementById('verdict').textContent.startsWith('No')")
     assert not page.is_visible("#copy")
 
 
-def test_a_smaller_window_keeps_the_drawing_and_its_marks_together(page, reads):
+def test_drawing_and_marks_scale_with_the_window(page, reads):
     page.hand.write("71", x=500, height=170)
     reads(page, "71")
     before = ink(page)

@@ -1,4 +1,4 @@
-"""Numbers with their values: doubtful ones first, alternatives to take, and what is known."""
+"""Numbers and their values: doubtful ones first, alternatives, and prior knowledge."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 @pytest.fixture
 def show():
-    """A function that shows a page some lines of print."""
+    """Returns a function that opens a picture of these printed lines in a page."""
 
     def show(page, *lines):
         picture = Image.new("L", (420, 40 + 100 * len(lines)), 255)
@@ -36,9 +36,9 @@ def texts(page):
     return page.locator("#number-list b").all_inner_texts()
 
 
-def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
+def test_alternative_values_are_chosen_by_keyboard(page, show):
     show(page, "65%", "1.234")
-    assert texts(page) == ["1.234", "65%"]  # the doubtful one first
+    assert texts(page) == ["1.234", "65%"]  # doubtful one first
     assert page.inner_text("#numbers-count") == "1 of 2 uncertain"
     assert page.locator("#verdict.unsure").inner_text().startswith("Not sure about 1.234: ")
     assert [row["status"] for row in rows(page)] == ["number", "unsure"]
@@ -46,7 +46,7 @@ def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.textContent").startswith("65%= 65 percent")
     page.keyboard.press("ArrowUp")
-    page.keyboard.press("Tab")  # as it was read
+    page.keyboard.press("Tab")  # the value as read
     page.keyboard.press("Tab")
     other = page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Enter")
@@ -59,7 +59,7 @@ def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
     assert rows(page)[1]["status"] == "unsure"
 
 
-def test_a_corrected_digit_changes_the_value(page, show):
+def test_corrected_digit_changes_the_value(page, show):
     show(page, "-12.50")
     page.locator("#strip .chip.digit").first.click()
     page.keyboard.press("7")
@@ -68,7 +68,7 @@ def test_a_corrected_digit_changes_the_value(page, show):
     assert (row["text"], row["value"], row["corrected"]) == ("-72.50", "-72.50", "1")
 
 
-def test_what_is_known_decides(page, show):
+def test_known_notation_and_pattern_determine_the_value(page, show):
     page.expected = ["status of 422"]
     show(page, "1.234")
     page.click(".known summary")
@@ -90,7 +90,7 @@ def test_what_is_known_decides(page, show):
     page.click("#view-numbers")
     page.fill("#expect", "")
     page.evaluate("document.querySelector('#number-list li').id = 'before'")
-    page.keyboard.press("Enter")  # read once more: corrections and regions stay
+    page.keyboard.press("Enter")  # read again: corrections and regions stay
     page.wait_for_selector("#before", state="detached")
     assert texts(page) == ["1.235"]
     page.click("#view-regions")

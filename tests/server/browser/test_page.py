@@ -1,4 +1,4 @@
-"""The page as a whole: keyboard, screen reader, phone, themes, history, and the browser alone."""
+"""The whole page: keyboard, screen reader, phone, themes, history and browser mode."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 
 import digitlens.server
 
-NARROW = 320  # pixels, the least that a page has to fit into (WCAG 2.2, 1.4.10)
+NARROW = 320  # pixels, the least width a page has to support (WCAG 2.2, 1.4.10)
 
 
-def test_keyboard_alone_draws_chooses_and_corrects(page, reads):
+def test_drawing_selecting_and_correcting_by_keyboard(page, reads):
     for _ in range(12):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "paper":
@@ -34,7 +34,7 @@ def test_keyboard_alone_draws_chooses_and_corrects(page, reads):
     reads(page, "")
 
 
-def test_a_screen_reader_is_told_the_reading_and_arrow_keys_go_from_digit_to_digit(page, reads):
+def test_reading_is_announced_and_digits_are_reached_by_arrow_keys(page, reads):
     say = page.locator("#say")
     assert say.get_attribute("aria-live") == "polite"
     page.hand.write("71", height=170)
@@ -58,12 +58,12 @@ def test_a_screen_reader_is_told_the_reading_and_arrow_keys_go_from_digit_to_dig
     assert unnamed == []
 
 
-def test_a_phone_does_not_scroll_sideways_and_everything_can_be_touched(open_page, reads, examples):
+def test_page_fits_a_phone_and_controls_are_large_enough(open_page, reads, examples):
     page = open_page(width=NARROW, height=844, has_touch=True, is_mobile=True)
     check_phone(page)
     page.hand.write("71", height=110)
     reads(page, "71")
-    assert page.locator("#verdict").bounding_box()["y"] < 844  # seen without scrolling
+    assert page.locator("#verdict").bounding_box()["y"] < 844  # visible without scrolling
     page.click("#wrong")
     page.locator("#pad button").first.click()
     page.click("#wrong")
@@ -88,7 +88,7 @@ def check_phone(page):
     assert small == []
 
 
-# Pairs of text and ground that occur, by their names in the style sheet.
+# Pairs of text and background colours in use, named as in the style sheet.
 PAIRS = [
     *(("ink", ground) for ground in ("ground", "surface", "pale", "tint")),
     *(("soft", ground) for ground in ("ground", "surface", "pale")),
@@ -106,7 +106,7 @@ def luminance(colour):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_both_themes_follow_the_system_or_the_switch_and_can_be_read(open_page, theme):
+def test_themes_have_enough_contrast_and_can_be_switched(open_page, theme):
     page = open_page(color_scheme=theme)
     value = "name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)"
     ground = page.evaluate(value, "ground")
@@ -114,7 +114,7 @@ def test_both_themes_follow_the_system_or_the_switch_and_can_be_read(open_page, 
     for text, behind in PAIRS:
         light, dark = sorted(luminance(page.evaluate(value, n)) for n in (text, behind))[::-1]
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind)
-    other = {"light": 2, "dark": 1}[theme]  # from the system's to light to dark
+    other = {"light": 2, "dark": 1}[theme]  # the switch cycles: system, light, dark
     for _ in range(other):
         page.click("#theme")
     assert page.evaluate(value, "ground") != ground
@@ -122,13 +122,13 @@ def test_both_themes_follow_the_system_or_the_switch_and_can_be_read(open_page, 
     assert page.evaluate(value, "ground") != ground
 
 
-def test_those_who_want_no_motion_get_none(open_page):
+def test_reduced_motion_is_respected(open_page):
     running = "document.getAnimations().filter(a => a.playState === 'running').length"
     assert open_page(reduced_motion="no-preference").evaluate(running) > 0
     assert open_page(reduced_motion="reduce").evaluate(running) == 0
 
 
-def test_the_history_brings_drawings_and_pictures_back(page, reads, examples):
+def test_history_restores_drawings_and_pictures(page, reads, examples):
     page.hand.draw("7")
     reads(page, "7")
     page.click("#clear")
@@ -144,7 +144,7 @@ def test_the_history_brings_drawings_and_pictures_back(page, reads, examples):
     assert page.get_attribute("#mode-draw", "aria-pressed") == "true"
     entries.nth(0).click()
     reads(page, "2048")
-    page.reload()  # drawings come back with the tab, pictures do not: they were in memory only
+    page.reload()  # drawings survive a reload; pictures are only kept in memory
     page.wait_for_function("() => document.querySelectorAll('#history-list li').length === 2")
     page.click("#forget")
     assert page.is_hidden("#history")
@@ -163,7 +163,7 @@ ALONE = """export async function createReader(base, { onProgress }) {
 }"""
 
 
-def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
+def test_browser_mode_sends_nothing(open_page, reads, examples):
     sent = []
 
     def alone(page):
@@ -196,12 +196,12 @@ def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
     page.get_by_text("This browser cannot open the file. Save it as PNG or JPEG.").wait_for()
 
 
-def test_all_modules_are_asked_for_at_once(page):
+def test_all_modules_are_preloaded(page):
     links = page.locator("link[rel=modulepreload]").all()
     folder = Path(digitlens.server.__file__).parent / "static" / "app"
     modules = {f"app/{path.name}" for path in folder.glob("*.js")}
     asked = {link.get_attribute("href") for link in links}
-    # Of the reader only what is needed to show a picture on the paper that it is read on.
+    # Of the reader only the module that chooses the background of transparent pictures.
     assert asked == modules - {"app/first.js", "app/main.js"} | {"reader/transparency.js"}
     for path in folder.parent.glob("app/*.js"):
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Pictures: the ways they come in, what is shown and saved of them, and what may go wrong."""
+"""Pictures: input by file, paste, drop and camera; display and export; errors."""
 
 import base64
 import csv
@@ -14,7 +14,7 @@ READ = "**/v1/read*"
 
 
 def encoded(kind="PNG", pages=1):
-    """A picture of a hand-drawn 4, one for each page."""
+    """Returns a file of this format with a hand-drawn 4 on each page."""
     stream = io.BytesIO()
     picture = Image.new("L", (200, 200), 255)
     draw = ImageDraw.Draw(picture)
@@ -26,7 +26,7 @@ def encoded(kind="PNG", pages=1):
 
 
 def transparent(ink):
-    """The same 4 in one colour on a transparent canvas, as PNG."""
+    """Returns a PNG of the same 4 in one colour on a transparent canvas."""
     with Image.open(io.BytesIO(encoded())) as picture:
         strokes = Image.new("RGBA", picture.size, ink)
         strokes.putalpha(ImageChops.invert(picture))
@@ -41,7 +41,7 @@ def choose(page, name="four.png", kind="image/png", content=None):
 
 
 def hand_over(page, event, target):
-    """Pastes or drops a picture, with the events of a browser."""
+    """Pastes or drops a picture by dispatching browser events."""
     page.evaluate(
         """([kind, target, text]) => {
         const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -61,7 +61,7 @@ def hand_over(page, event, target):
 
 
 def printed(text):
-    """A line of print, as PNG."""
+    """Returns a PNG of one printed line."""
     picture = Image.new("L", (360, 120), 255)
     ImageDraw.Draw(picture).text((40, 60), text, 0, ImageFont.load_default(60), anchor="lm")
     stream = io.BytesIO()
@@ -69,7 +69,7 @@ def printed(text):
     return stream.getvalue()
 
 
-def test_marks_stand_with_their_digits(page, reads):
+def test_marks_are_shown_with_their_numbers(page, reads):
     choose(page, content=printed("-12.50  7"))
     reads(page, "12507")
     numbers = page.locator("#strip .number").all_text_contents()
@@ -82,7 +82,7 @@ def test_marks_stand_with_their_digits(page, reads):
     assert "Reads -12.50." in page.inner_text("#say")
 
 
-def test_a_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, reads, examples):
+def test_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, reads, examples):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     page.click("#mode-picture")
     with page.expect_file_chooser() as chooser:
@@ -113,7 +113,7 @@ def test_a_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, read
 
 
 @pytest.mark.parametrize(("event", "target"), [("paste", "body"), ("drop", "#stage")])
-def test_a_picture_is_pasted_and_dropped_anywhere(page, reads, event, target):
+def test_picture_is_pasted_or_dropped(page, reads, event, target):
     hand_over(page, event, target)
     reads(page, "4")
     assert page.get_attribute("#mode-picture", "aria-pressed") == "true"
@@ -121,9 +121,7 @@ def test_a_picture_is_pasted_and_dropped_anywhere(page, reads, event, target):
 
 
 @pytest.mark.parametrize(("ink", "paper"), [("yellow", 0), ("black", 255)])
-def test_strokes_on_a_transparent_canvas_are_read_and_shown_on_what_sets_them_off(
-    page, reads, ink, paper
-):
+def test_transparent_picture_is_shown_on_a_contrasting_background(page, reads, ink, paper):
     choose(page, content=transparent(ink))
     reads(page, "4")
     corner = """() => { const sheet = document.getElementById('sheet');
@@ -131,7 +129,7 @@ def test_strokes_on_a_transparent_canvas_are_read_and_shown_on_what_sets_them_of
     assert page.evaluate(corner) == [paper, paper, paper, 255]
 
 
-def test_each_page_of_a_file_is_read_also_where_the_browser_cannot_show_it(page, reads):
+def test_each_page_of_a_file_the_browser_cannot_show_is_read(page, reads):
     choose(page, "scan.tif", "image/tiff", encoded("TIFF", pages=2))
     reads(page, "4")
     assert page.inner_text("#page-number") == "Page 1 of 2"
@@ -142,7 +140,7 @@ def test_each_page_of_a_file_is_read_also_where_the_browser_cannot_show_it(page,
     assert page.is_disabled("#next")
 
 
-def test_what_is_no_picture_is_refused_in_words(page):
+def test_files_that_are_no_pictures_are_refused_with_a_message(page):
     page.expected = ["status of 4"]
     choose(page, "notes.txt", "text/plain", b"text")
     assert "notes.txt: Expected a picture, found text/plain" in page.inner_text("#notice-text")
@@ -155,7 +153,7 @@ def test_what_is_no_picture_is_refused_in_words(page):
     assert page.is_hidden("#notice")
 
 
-def test_a_picture_that_is_too_large_is_said_to_be(page):
+def test_too_large_picture_is_reported(page):
     page.expected = ["status of 413"]
     problem = {"title": "Too large", "status": 413, "detail": "At most 32 MB are taken."}
     page.route(READ, lambda route: route.fulfill(status=413, json=problem))
@@ -163,7 +161,7 @@ def test_a_picture_that_is_too_large_is_said_to_be(page):
     page.get_by_text("The picture is too large for this server. At most 32 MB").wait_for()
 
 
-def test_a_server_that_is_away_can_be_tried_again(page, reads):
+def test_request_to_an_unreachable_server_can_be_retried(page, reads):
     page.expected = ["ERR_CONNECTION_REFUSED"]
     page.route(READ, lambda route: route.abort("connectionrefused"))
     page.hand.draw("7")
@@ -175,7 +173,7 @@ def test_a_server_that_is_away_can_be_tried_again(page, reads):
     assert page.is_hidden("#notice")
 
 
-def test_a_busy_server_is_asked_again(page, reads):
+def test_request_to_a_busy_server_is_repeated(page, reads):
     page.expected = ["status of 429"]
     times = []
 
@@ -193,7 +191,7 @@ def test_a_busy_server_is_asked_again(page, reads):
     assert page.is_hidden("#notice")
 
 
-def test_a_server_with_a_token_is_given_it_for_the_time_of_the_tab(page, reads):
+def test_token_is_requested_and_not_stored_beyond_the_tab(page, reads):
     page.expected = ["status of 401"]
     tokens = []
 
@@ -213,7 +211,7 @@ def test_a_server_with_a_token_is_given_it_for_the_time_of_the_tab(page, reads):
     assert page.evaluate("Object.values(localStorage).join().includes('secret')") is False
 
 
-def test_the_camera_takes_a_photo(open_page):
+def test_camera_takes_a_photo(open_page):
     page = open_page(permissions=["camera"])
     sent = []
 
@@ -233,7 +231,7 @@ def test_the_camera_takes_a_photo(open_page):
     assert sent == ["JPEG"]
     assert not page.evaluate("document.getElementById('camera').open")
     tracks = "document.getElementById('video').srcObject.getTracks().map(t => t.readyState)"
-    assert page.evaluate(tracks) == ["ended"]  # the lamp beside the camera goes out
+    assert page.evaluate(tracks) == ["ended"]  # the camera is released
 
 
 REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'))"
@@ -243,7 +241,7 @@ REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMExce
     ("error", "words"),
     [("NotAllowedError", "Camera access was denied."), ("NotFoundError", "No camera found.")],
 )
-def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
+def test_photo_can_be_chosen_without_a_camera(open_page, error, words):
     page = open_page(before=lambda page: page.add_init_script(REFUSE.format(error)))
     page.click("#mode-picture")
     page.click("#photograph")
@@ -253,7 +251,7 @@ def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
     assert page.get_attribute("#capture", "capture") == "environment"
 
 
-def test_low_digits_can_be_enlarged_and_are_brought_into_sight(page):
+def test_small_digits_can_be_enlarged_and_are_scrolled_into_view(page):
     font = ImageFont.load_default(30)
     picture = Image.new("L", (900, 1200), 255)
     draw = ImageDraw.Draw(picture)

@@ -1,4 +1,4 @@
-"""The regions of a template: dragged and edited by keys, and given as TOML that `watch` takes."""
+"""The editor of template regions: by mouse and keyboard, saved as the TOML that `watch` reads."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from digitlens.reading.template import Region, load_template
 
 @pytest.fixture
 def editor(open_page, reads, examples):
-    """A page with the editor of regions on a picture of 2048."""
+    """A page with the region editor open on a picture of 2048."""
     page = open_page()
     page.set_input_files("#file", examples / "note.jpg")
     reads(page, "2048")
@@ -18,7 +18,7 @@ def editor(open_page, reads, examples):
 
 
 def drag(page, begin, end):
-    """From one point of the picture to another, as shares of its sides."""
+    """Drags from one point of the picture to another, given as fractions of its sides."""
     box = page.locator("#marks").bounding_box()
     points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (begin, end)]
     page.mouse.move(*points[0])
@@ -27,11 +27,11 @@ def drag(page, begin, end):
     page.mouse.up()
 
 
-def test_regions_become_a_template_that_is_loaded(editor, examples, tmp_path):
+def test_saved_template_can_be_loaded(editor, examples, tmp_path):
     page = editor
     assert page.is_disabled("#region-save")
     drag(page, (0.2, 0.2), (0.6, 0.8))
-    page.keyboard.type("left half")  # the name has the focus, and no spaces
+    page.keyboard.type("left half")  # the name has the focus and allows no spaces
     page.fill("[data-key=expect]", "##")
     page.select_option("#region-list select", "counter")
     assert page.inner_text("#region-problem") == "left-half: a counter needs its number of digits."
@@ -58,13 +58,13 @@ def test_regions_become_a_template_that_is_loaded(editor, examples, tmp_path):
     assert second.name == "region-2"
     page.click("#region-add")
     boxes = [mark.bounding_box() for mark in page.locator("#marks .region").all()]
-    assert len({(box["x"], box["y"]) for box in boxes}) == 3  # none hides another
+    assert len({(box["x"], box["y"]) for box in boxes}) == 3  # no two coincide
     page.get_by_role("button", name="Remove region-3").click()
     page.get_by_role("button", name="Remove left-half").click()
     assert page.locator("#marks .region").all_inner_texts() == ["region-2"]
 
 
-def test_a_region_is_moved_and_sized_by_the_mouse(editor):
+def test_region_is_moved_and_resized_by_mouse(editor):
     page = editor
     drag(page, (0.2, 0.2), (0.4, 0.4))
     before = page.locator("#marks .region").bounding_box()

@@ -1,4 +1,4 @@
-"""The table on a picture: cells are edited by keys, doubtful ones are marked, and all is saved."""
+"""The table view: cells are edited by keyboard, doubtful ones marked, and tables saved."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ ROWS = [
 
 @pytest.fixture
 def table(open_page, examples):
-    """A page with the view of a table, which the server is made to find on the picture."""
+    """A page with the table view open; the server's answers are faked."""
     page = open_page()
     asked = []
 
@@ -54,7 +54,7 @@ def saved(page, button):
     return download.value.path().read_bytes()
 
 
-def test_doubtful_cells_are_found_edited_and_saved(table):
+def test_doubtful_cells_are_found_edited_and_saved_as_csv_and_xlsx(table):
     page = table
     assert page.inner_text("#table-verdict") == "2 rows, 2 columns. 1 cell is uncertain."
     page.click("#next-doubtful")
@@ -63,7 +63,7 @@ def test_doubtful_cells_are_found_edited_and_saved(table):
     assert page.locator("#marks .box.chosen").count() == 1
     page.get_by_role("group", name="Alternatives for this cell").get_by_text("-1").click()
     assert page.inner_text("#table-verdict").endswith("All sure.")
-    page.keyboard.press("Escape")  # as it was read
+    page.keyboard.press("Escape")  # the text as read
     assert page.input_value("#cells .unsure") == "-7"
     page.keyboard.press("ArrowUp")
     page.keyboard.type("=A<1")
@@ -83,7 +83,7 @@ def test_doubtful_cells_are_found_edited_and_saved(table):
     assert sheet["A2"].fill.fill_type is None
 
 
-def test_rules_that_are_not_kept_and_a_picture_without_such_a_table_are_told(table):
+def test_violated_rules_and_missing_tables_are_reported(table):
     page = table
     page.expected = ["status of 422"]
     page.select_option("#rules", "total")

@@ -1,4 +1,4 @@
-"""The page of a training in a real browser: it moves, answers, and has all that was before."""
+"""The live page of a training in a real browser: updates, answers and the state after a reload."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ PER_EPOCH = 20
 
 
 class Training:
-    """A training of three epochs that goes on when it is told to."""
+    """A fake training of three epochs that advances on request."""
 
     def __init__(self):
         tiles = np.zeros((50, 28, 28), np.uint8)
@@ -51,7 +51,7 @@ def training():
 
 @pytest.fixture
 def server(training):
-    """The address of the page, in the place of the reader's."""
+    """Address of the training page; replaces the reader's server."""
     with serving(training.show, listen(0)) as address:
         yield address
 
@@ -62,14 +62,14 @@ def expect_text(page, where, text):
 
 
 def expect_points(page, chart, look, count):
-    """Waits until a curve has so many points."""
+    """Waits until a curve has this number of points."""
     script = """([where, count]) => {
         const path = document.querySelector(where)?.getAttribute('d') ?? '';
         return (path.match(/[ML]/g) ?? []).length === count; }"""
     page.wait_for_function(script, arg=[f"#{chart} path.{look}", count])
 
 
-def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, training):
+def test_page_updates_during_training_and_reclassifies_the_drawing(open_page, training):
     training.go_on()
     page = open_page(width=1280)
     expect_text(page, "n-step", "20 of 60")
@@ -80,7 +80,7 @@ def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, tr
     training.value = 7
     training.go_on()
     expect_text(page, "verdict", "7, 64 % sure")
-    # Lifting the pen begins the trail anew: its first answer may come before that or after.
+    # Lifting the pen restarts the trail: the first answer may arrive before or after that.
     assert page.locator("#trail li").all_inner_texts() in (["3", "7"], ["7"])
     assert page.locator("#bars .first").get_attribute("aria-label") == "7: 64 %"
     expect_points(page, "loss", "raw", 40)
@@ -106,7 +106,7 @@ def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, tr
     assert page.get_attribute("#progress", "aria-valuenow") == "100"
 
 
-def test_a_phone_shows_all_of_it_in_the_dark(open_page, training):
+def test_page_fits_a_phone_in_dark_mode(open_page, training):
     training.go_on()
     page = open_page(width=390, height=844, has_touch=True, is_mobile=True, color_scheme="dark")
     expect_text(page, "n-step", "20 of 60")

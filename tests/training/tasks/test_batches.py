@@ -1,4 +1,4 @@
-"""Batches of pages and lines come in order, the same whatever the workers."""
+"""Batches of pages and lines: order, independence of the workers, targets and augmentation."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def _same(a: PageBatch, b: PageBatch) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_stream_goes_on_with_the_same_pages_whoever_draws_them(maker):
+def test_page_batches_resume_identically_with_any_workers(maker):
     whole, later = _drawn(maker, 0, 6), _drawn(maker, 2, 4)
     first = whole[0]
     assert (first.pages.shape, first.pages.dtype) == ((2, 3, 64, 64), torch.uint8)
@@ -48,13 +48,13 @@ def test_a_stream_goes_on_with_the_same_pages_whoever_draws_them(maker):
     assert (len(whole), len(_drawn(maker, 0, 0))) == (6, 0)
     assert all(_same(a, b) for a, b in zip(whole[2:], later, strict=True))
     assert not _same(first, whole[2])
-    assert not torch.equal(first.pages, whole[1].pages)  # views of a page differ
+    assert not torch.equal(first.pages, whole[1].pages)  # views differ
     together = _drawn(maker, 0, 4, workers=2)
     assert all(_same(a, b) for a, b in zip(whole[:4], together, strict=True))
     assert not torch.equal(first.pages, _drawn(maker, 0, 1, seed=6)[0].pages)
 
 
-def test_a_view_moves_boxes_and_lets_cut_digits_go():
+def test_view_moves_boxes_and_drops_cut_digits():
     pixels = np.zeros((80, 80, 3), np.uint8)
     boxes = np.array([[30, 30, 40, 50], [0, 30, 17, 50], [0, 0, 2, 2]], np.float32)
     pixels[30:50, 30:40] = 200
@@ -83,7 +83,7 @@ def _targets(*digits: tuple[tuple[float, float, float, float], int]) -> Targets:
     return targets_of(Page(np.zeros((64, 96, 3), np.uint8), boxes, values))
 
 
-def test_an_empty_page_has_no_centres_and_asks_everywhere():
+def test_empty_page_has_no_centres_but_full_weight():
     targets = _targets()
     assert targets.centre.shape == (16, 24)
     assert not targets.centre.any()
@@ -91,7 +91,7 @@ def test_an_empty_page_has_no_centres_and_asks_everywhere():
     assert (targets.value == NOTHING).all()
 
 
-def test_a_digit_is_named_in_the_cells_of_its_middle_alone_each_of_which_gives_its_box():
+def test_only_cells_at_the_centre_of_a_digit_have_its_value_and_box():
     box = (20.0, 8.0, 44.0, 56.0)
     targets = _targets((box, 7))
     row, column = np.unravel_index(targets.centre.argmax(), targets.centre.shape)
@@ -109,14 +109,14 @@ def test_a_digit_is_named_in_the_cells_of_its_middle_alone_each_of_which_gives_i
 
 
 @pytest.mark.parametrize("digits", [[0, 1], [1, 0]])
-def test_a_small_digit_on_a_large_one_has_its_own_cell(digits):
+def test_small_digit_on_a_large_one_has_its_own_cell(digits):
     both = [((0, 0, 64, 64), 5), ((29, 29, 35, 36), 2)]
     targets = _targets(*(both[index] for index in digits))
     assert targets.value[8, 8] == 2
     assert (targets.value == 5).any()
 
 
-def test_what_may_be_read_or_not_is_not_asked_for_but_a_digit_over_it_is():
+def test_optional_digits_have_no_weight_unless_another_overlaps():
     targets = _targets(((0, 0, 20, 30), -1))
     assert not targets.weight[:7, :5].any()
     assert targets.weight[9:, 7:].all()
@@ -129,7 +129,7 @@ RECIPE = LineRecipe(batch_size=4, pool=3, steps=7)
 
 
 def bars(number: int) -> Line:
-    """As many as the digit says."""
+    """Draws as many bars as the digit's value."""
     rng = np.random.default_rng(number)
     digit = int(rng.integers(1, 10))
     pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
@@ -142,7 +142,7 @@ def _line(width: int, text: str = "1") -> Line:
     return Line(np.full((48, width, 3), width % 256, np.uint8), text, "tile")
 
 
-def test_lines_are_padded_with_grey_on_the_right_and_ordered_by_width():
+def test_lines_are_padded_on_the_right_and_ordered_by_width():
     batch = line_batch([_line(40), _line(64, "2.5")])
     assert batch.pictures.shape == (2, 3, 48, 64)
     assert batch.pictures.dtype == torch.uint8
@@ -157,7 +157,7 @@ def test_lines_are_padded_with_grey_on_the_right_and_ordered_by_width():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_stream_goes_on_where_it_was_stopped(workers):
+def test_line_batches_resume_after_skipped_ones(workers):
     whole = list(line_batches(bars, RECIPE, skip=0, workers=0))
     rest = list(line_batches(bars, RECIPE, skip=4, workers=workers))
     assert len(whole) == 7
@@ -166,7 +166,7 @@ def test_a_stream_goes_on_where_it_was_stopped(workers):
         assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
-def test_changes_keep_the_contract_and_none_leaves_lines_as_they_are():
+def test_augmented_lines_are_valid_and_zero_strength_changes_nothing():
     recipe = dataclasses.replace(RECIPE, invert=0.5, recolour=0.5, grey=0.5, cutout=0.5)
     pixels = bars(3).pixels
     before, widths = pixels.copy(), set()

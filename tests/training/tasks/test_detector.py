@@ -1,4 +1,4 @@
-"""Training on pages learns and survives being stopped; losses and scores tell what is wrong."""
+"""Training on pages: learning, resuming, losses and scores."""
 
 import dataclasses
 import json
@@ -28,20 +28,20 @@ def run(maker):
 
 @pytest.fixture(scope="module")
 def whole(run, tiny_pages, tmp_path_factory):
-    """The tiny recipe, trained without interruption, and its folder."""
+    """The uninterrupted training of the tiny recipe, and its folder."""
     folder = tmp_path_factory.mktemp("run")
     return run(tiny_pages, folder), folder
 
 
-def test_it_learns(maker, tiny_pages, tmp_path):
-    """The same few pages, over and over: so small a network learns little else."""
+def test_detector_learns(maker, tiny_pages, tmp_path):
+    """Repeats a few pages: a network this small learns little from others."""
     recipe = dataclasses.replace(tiny_pages, steps=20, check_every=10, views=20, ema_decay=0.5)
     first, last = fit(DetectorTask(recipe, maker(0), maker(0), workers=0), tmp_path).history
     assert last["train_loss"] < 0.8 * first["train_loss"]
     assert last["val_loss"] < first["val_loss"]
 
 
-def test_the_history_says_what_was_promised(whole):
+def test_history_has_all_losses_and_scores(whole):
     trained, folder = whole
     lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
@@ -57,7 +57,7 @@ def test_the_history_says_what_was_promised(whole):
 
 
 @pytest.mark.parametrize("step", [1, 4, 7])
-def test_a_run_stopped_anywhere_ends_with_the_same_weights(
+def test_interrupted_run_resumes_to_identical_weights(
     step, run, tiny_pages, whole, tmp_path, same, without_times, stopped
 ):
     stopped(step, lambda: run(tiny_pages, tmp_path))
@@ -67,7 +67,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
 
 
 def _targets(*pages: list[tuple[int, int, int, int]]) -> tuple[torch.Tensor, ...]:
-    """Of pages with a 4 in each of the boxes."""
+    """Returns the targets of pages with a 4 in each of the boxes."""
     drawn = [
         Page(
             np.zeros((64, 64, 3), np.uint8),
@@ -81,7 +81,7 @@ def _targets(*pages: list[tuple[int, int, int, int]]) -> tuple[torch.Tensor, ...
 
 
 def _right(targets: tuple[torch.Tensor, ...]) -> Cells:
-    """What a network would say that is sure and right."""
+    """Returns the cells of a network that is sure and right."""
     centre, _, value, reach = targets
     named = torch.nn.functional.one_hot(value.long().clamp(min=0), 10).permute(0, 3, 1, 2)
     return Cells(torch.where(centre > 0.999, 12.0, -12.0), 20.0 * named, reach.float())
@@ -91,7 +91,7 @@ BOXES = [(4, 8, 24, 44), (36, 8, 52, 40)]
 
 
 @pytest.mark.parametrize("part", ["centre", "value", "box"])
-def test_a_wrong_answer_costs_in_its_part(part):
+def test_each_loss_penalises_only_its_own_error(part):
     targets = _targets(BOXES)
     right = _right(targets)
     wrong = {
@@ -106,21 +106,21 @@ def test_a_wrong_answer_costs_in_its_part(part):
     assert losses.total.item() == pytest.approx(sum(losses[1:]).item(), abs=1e-5)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_the_right_answer_and_cells_that_are_not_asked_for_cost_nothing():
+def test_right_cells_and_cells_without_weight_have_no_loss():
     targets = _targets(BOXES)
     assert page_losses(_right(targets), *targets).total.item() == pytest.approx(0, abs=1e-3)
     centre, weight, value, reach = _targets([])
     right = _right((centre, weight, value, reach))
     said = right._replace(centre=right.centre + 20)
     assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
-    # Pages without digits have centres to lose alone.
+    # Pages without digits only have a loss of centres.
     losses = page_losses(right._replace(centre=right.centre + 15), centre, weight, value, reach)
     assert losses.total == losses.centre > 1
     assert losses.value == losses.box == 0
 
 
-def test_a_page_full_of_digits_does_not_drown_one_with_a_single_digit():
-    """Ten digits missed weigh as the square root of ten, not ten times what one does."""
+def test_crowded_page_does_not_outweigh_one_with_a_single_digit():
+    """Ten missed digits cost the square root of ten times as much as one, not ten times."""
     rows, columns = (4, 34), range(2, 62, 12)
     crowd = [(x, y, x + 8, y + 16) for x in columns for y in rows]
     targets = _targets(crowd, [(10, 10, 40, 50)])
@@ -133,12 +133,12 @@ def test_a_page_full_of_digits_does_not_drown_one_with_a_single_digit():
     assert missed[0] / missed[1] == pytest.approx(10**0.5, rel=1e-3)
 
 
-DIGITS = [(8, 8, 24, 40), (40, 8, 44, 14)]  # a large digit and one of a cell
+DIGITS = [(8, 8, 24, 40), (40, 8, 44, 14)]  # a large digit and one the size of a cell
 LARGE, SMALL = (6, 4), (2, 10)  # row and column of their centres
 
 
 class _Says(nn.Module):
-    """A network that says the same of every page."""
+    """A network with the same output for every page."""
 
     def __init__(self, peaks: list[tuple[int, int]], value: int = 4) -> None:
         super().__init__()
@@ -170,22 +170,22 @@ def _batch(values: tuple[int, int] = (4, 4), count: int = 1) -> PageBatch:
         ([LARGE, SMALL], [((4, 4), 1)], (1, 1, 0)),
         ([LARGE], [((4, 4), 1)], (0.5, 1, 0)),
         ([LARGE, SMALL], [((4, 7), 1)], (1, 0.5, 0)),
-        ([LARGE], [((4, 7), 1)], (0.5, 1, 0)),  # right is a share of those found
-        # False finds are a mean over pages.
+        ([LARGE], [((4, 7), 1)], (0.5, 1, 0)),  # "right" is a fraction of those found
+        # False finds are averaged over pages.
         ([LARGE, SMALL, (14, 14)], [((4, 4), 1), ((4, 4), 3)], (1, 1, 1)),
-        # The cell beside a small digit is not false, and nothing is where nothing is asked for.
+        # Neither cells next to a small digit nor cells without weight are false finds.
         ([(SMALL[0] + 1, SMALL[1])], [((4, 4), 1)], (0, 0, 0)),
         ([LARGE], [((-1, 4), 1)], (0, 0, 0)),
         ([], [((-1, -1), 1)], (0, 0, 0)),
     ],
 )
-def test_pages_are_scored(peaks, batches, expected):
+def test_page_scores(peaks, batches, expected):
     told = page_score(_Says(peaks), [_batch(*batch) for batch in batches])
     assert (told["found"], told["right"], told["false_finds"]) == expected
     assert peaks or told["val_loss"] < 0.01
 
 
-def test_two_cells_of_one_peak_are_one_find():
+def test_two_cells_of_one_peak_count_once():
     plateau = _Says([(13, 13), (13, 14)])
     plateau.centre[0, 13, 14] = 4.0
     assert page_score(plateau, [_batch()])["false_finds"] == 1  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""Training on lines learns, and a run that was stopped ends as one that was not."""
+"""Training on lines: learning, resuming, losses and scores."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ RECIPE = LineRecipe(
 
 
 def line(number: int) -> Line:
-    """Dark on the left for a one, dark on the right for a two."""
+    """Draws a dark bar on the left for "1" and no bar for "22"."""
     rng = np.random.default_rng(number)
     pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
     one = number % 2 == 0
@@ -64,7 +64,7 @@ def whole(tmp_path_factory):
     return _train(folder), folder
 
 
-def test_it_learns(tmp_path):
+def test_line_recogniser_learns(tmp_path):
     recipe = dataclasses.replace(RECIPE, batch_size=4, steps=8, check_every=4)
     recipe = dataclasses.replace(recipe, learning_rate=1e-3, invert=0.0, stretch=0.0)
     first, last = _train(tmp_path, recipe).history
@@ -77,7 +77,7 @@ def test_it_learns(tmp_path):
         assert row["numeric_exact"] >= row["exact"]
 
 
-def test_the_averaged_weights_are_there_before_the_end(whole):
+def test_averaged_weights_are_saved_during_training(whole):
     learned, folder = whole
     snapshot = load_file(folder / "latest.safetensors")
     for name, tensor in learned.network.state_dict().items():
@@ -85,12 +85,12 @@ def test_the_averaged_weights_are_there_before_the_end(whole):
         torch.testing.assert_close(snapshot[name].float(), tensor, atol=1e-3, rtol=1e-3)
 
 
-def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, same, stopped):
+def test_interrupted_run_resumes_to_identical_weights(whole, tmp_path, same, stopped):
     stopped(3, lambda: _train(tmp_path))  # after the first checkpoint
     assert same(whole[0].network, _train(tmp_path, resume=True).network)
 
 
-def test_a_run_whose_time_is_over_ends_with_its_schedule(tmp_path):
+def test_time_limit_ends_a_run_for_good(tmp_path):
     recipe = dataclasses.replace(RECIPE, steps=1000, check_every=500)
     task = LineTask(recipe, line, line, workers=0)
     rows = fit(task, tmp_path, time_limit=0.01).history
@@ -99,7 +99,7 @@ def test_a_run_whose_time_is_over_ends_with_its_schedule(tmp_path):
     assert again.history == rows
 
 
-def test_a_line_with_more_characters_than_steps_does_not_count():
+def test_line_with_more_characters_than_steps_has_no_gradient():
     logits = torch.randn(2, 4, 86, requires_grad=True)
     targets = torch.tensor([[1, 2, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]])
     pictures = torch.zeros(2, 3, 48, 32, dtype=torch.uint8)
@@ -112,7 +112,7 @@ def test_a_line_with_more_characters_than_steps_does_not_count():
 
 
 def _logits(*paths):
-    """Scores of paths of characters; an underscore is the blank."""
+    """Returns logits whose best paths are these; an underscore is the blank."""
     logits = torch.zeros(len(paths), len(paths[0]), CLASSES)
     for line, path in enumerate(paths):
         for step, char in enumerate(path):
@@ -120,7 +120,7 @@ def _logits(*paths):
     return logits
 
 
-def test_what_the_teacher_reads_right_is_kept_and_what_it_reads_wrong_is_not():
+def test_distillation_ignores_what_the_teacher_misreads():
     pictures = torch.zeros(2, 3, 48, 32, dtype=torch.uint8)
     targets = torch.tensor([encode("12"), encode("17")])
     batch = LineBatch(pictures, targets, torch.tensor([2, 2]), torch.zeros(2, dtype=torch.int64))
@@ -128,15 +128,15 @@ def test_what_the_teacher_reads_right_is_kept_and_what_it_reads_wrong_is_not():
     assert distillation_loss(taught, taught, batch).item() == pytest.approx(0, abs=1e-6)
     assert distillation_loss(_logits("1_2_", "1_7_"), taught, batch).item() < 1e-6
     assert distillation_loss(_logits("1_3_", "1_7_"), taught, batch).item() > 1
-    # A mark that the teacher sees does not count where there is none.
+    # Marks that the teacher sees are ignored if the line has none.
     batch = LineBatch(pictures[:1], targets[:1], torch.tensor([2]), torch.tensor([0]))
     taught = _logits("1_2_")
-    taught[0, [0, 3], encode("/")[0]] = 99.0  # what is most likely in two places
+    taught[0, [0, 3], encode("/")[0]] = 99.0  # the most likely class of two steps
     assert distillation_loss(_logits("1_2_"), taught, batch).item() < 1e-6
     assert distillation_loss(_logits("3_2_"), taught, batch).item() > 1
 
 
-def test_weights_without_a_gradient_return_to_the_published_ones():
+def test_anchored_weights_decay_towards_the_published_ones():
     network, published = (line_network(RECIPE) for _ in range(2))
     weight, anchor = (each.body[0].depthwise.weight.detach() for each in (network, published))
     head, far = network.head.weight.clone(), (weight - anchor).norm()
@@ -150,7 +150,7 @@ def test_weights_without_a_gradient_return_to_the_published_ones():
     assert torch.equal(network.head.weight, head)
 
 
-def test_repeats_are_one_character_unless_a_blank_is_between_and_letters_no_part_of_a_number():
+def test_best_path_merges_repeats_and_numeric_drops_letters():
     assert line_network(RECIPE).head.out_features == CLASSES
     one, two = encode("12")
     assert best_path([0, one, one, 0, one, two, two, 0]) == "112"
@@ -159,7 +159,7 @@ def test_repeats_are_one_character_unless_a_blank_is_between_and_letters_no_part
     assert numeric(f"Room 101B, $3.50{OTHER_SIGN}") == "101,$3.50"
 
 
-def test_scores():
+def test_line_scores():
     scores = line_scores(
         [("12", "12", "a"), ("a1", "b1", "a"), ("345", "35", "b"), ("", "", "nothing")]
     )

@@ -49,20 +49,22 @@ pytestmark = pytest.mark.train
 
 @pytest.fixture(scope="module")
 def whole(tiny, bars, more_bars, tmp_path_factory):
-    """The tiny recipe, trained without interruption."""
+    """The uninterrupted training of the tiny recipe."""
     return train_classifier(tiny, bars, more_bars, tmp_path_factory.mktemp("run"))
 
 
-def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
+def test_seed_determines_the_weights_and_finished_runs_resume(
     whole, tiny, bars, more_bars, tmp_path, same, without_times
 ):
-    begun = train_classifier(tiny, bars, more_bars, tmp_path / "a", resume=True)  # nothing is there
+    begun = train_classifier(
+        tiny, bars, more_bars, tmp_path / "a", resume=True
+    )  # nothing to resume
     assert same(whole.network, begun.network)
     rows = [json.loads(line) for line in (tmp_path / "a" / HISTORY).read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert without_times(rows) == without_times(whole.history)
     steps = (tmp_path / "a" / STEPS).read_bytes()
-    (tmp_path / "a" / STEPS).unlink()  # as if it was killed just before
+    (tmp_path / "a" / STEPS).unlink()  # as if killed before writing it
     again = train_classifier(tiny, bars, more_bars, tmp_path / "a", resume=True)
     assert same(whole.network, again.network)
     assert (tmp_path / "a" / STEPS).read_bytes() == steps
@@ -80,16 +82,16 @@ def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
         ({"optimizer": "adamw"}, 23),
         ({"optimizer": "sgd", "learning_rate": 0.05}, 23),
         ({"optimizer": "muon", "learning_rate": 0.1}, 23),
-        ({"models": 2, "epochs": 2}, 25),  # in the second network
+        ({"models": 2, "epochs": 2}, 25),  # the second network
         ({"architecture": "swift", "widths": (9, 8), "kernels": (5, 3), "epochs": 2}, 14),
     ],
 )
-def test_a_run_stopped_anywhere_ends_with_the_same_weights(
+def test_interrupted_run_resumes_to_identical_weights(
     changes, step, tiny, bars, more_bars, tmp_path, same, without_times, stopped
 ):
     recipe = dataclasses.replace(tiny, **changes)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
-    first, *_, last = whole.history  # each optimiser learns
+    first, *_, last = whole.history  # all optimisers learn
     assert last["train_loss"] < 0.8 * first["train_loss"]
     assert last["val_accuracy"] > 0.8
     stopped(step, lambda: train_classifier(recipe, bars, more_bars, tmp_path / "parts"))
@@ -99,7 +101,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
     assert resumed.steps == whole.steps
 
 
-def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, tmp_path):
+def test_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(
         tiny, epochs=40, patience=2, learning_rate=30.0, optimizer="sgd", schedule="constant"
     )
@@ -111,7 +113,7 @@ def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
-def test_a_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp_path):
+def test_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp_path):
     (tmp_path / HISTORY).write_text("{}\n", encoding="utf-8")
     if content is not None:
         (tmp_path / "state.safetensors").write_bytes(content)
@@ -121,14 +123,14 @@ def test_a_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp
 
 @pytest.fixture
 def few_faces(monkeypatch):
-    """Letters are set in the type that comes with Pillow."""
+    """Sets letters in Pillow's own font."""
     face = Face({"latin": ImageFont.load_default(96)})
     monkeypatch.setattr("digitlens.datasets.negative_inks.load_faces", lambda _role: (face,))
 
 
 @pytest.fixture(scope="module")
 def teacher(tiny, bars, tmp_path_factory):
-    """A model that has learned nothing: its answers are not the labels."""
+    """An untrained model, whose answers differ from the labels."""
     folder = tmp_path_factory.mktemp("teacher")
     torch.manual_seed(3)
     card = Card(name="teacher", version="0", sha256="", recipe=tiny.as_dict())
@@ -136,7 +138,7 @@ def teacher(tiny, bars, tmp_path_factory):
     return str(folder)
 
 
-def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
+def test_targets_are_the_labels_and_tiles_differ_by_epoch(tiny, bars):
     data = EpochData(tiny, bars, "cpu")
     (first, targets), (second, _) = data.epoch(0), data.epoch(1)
     assert torch.equal(targets.argmax(1), torch.from_numpy(bars.labels).long())
@@ -145,18 +147,18 @@ def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
     assert torch.equal(first, EpochData(tiny, bars, "cpu").epoch(0)[0])
 
 
-def test_last_epochs_see_tiles_as_they_are(tiny, bars):
+def test_last_epochs_are_not_augmented(tiny, bars):
     recipe = dataclasses.replace(tiny, epochs=5, repeat=2, clean_epochs=2, shift=2.0)
     data = EpochData(recipe, bars, "cpu")
     tiles = [data.epoch(number)[0] for number in range(5)]
     clean = [torch.equal(each, torch.from_numpy(bars.tiles)) for each in tiles]
     assert clean == [False, False, False, True, True]
     assert torch.equal(tiles[0], tiles[1])
-    assert torch.equal(data.epoch(2)[0], tiles[2])  # after a clean one, as it resumes
+    assert torch.equal(data.epoch(2)[0], tiles[2])  # epochs can be repeated, as on resuming
 
 
 @pytest.mark.usefixtures("few_faces")
-def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny, bars, teacher):
+def test_negatives_are_the_eleventh_class_and_need_a_matching_teacher(tiny, bars, teacher):
     recipe = dataclasses.replace(tiny, negatives=0.1)
     data = EpochData(recipe, bars, "cpu")
     tiles, targets = data.epoch(0)
@@ -169,7 +171,7 @@ def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny
 
 
 @pytest.mark.usefixtures("few_faces")
-def test_a_network_learns_what_is_none(tiny, bars, more_bars, tmp_path):
+def test_network_learns_to_recognise_negatives(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, negatives=0.3, epochs=8)
     network = train_classifier(recipe, bars, more_bars, tmp_path).network
     data = EpochData(dataclasses.replace(recipe, seed=5), bars, "cpu")
@@ -179,7 +181,7 @@ def test_a_network_learns_what_is_none(tiny, bars, more_bars, tmp_path):
     assert (answers[:600] == 10).float().mean() < 0.1
 
 
-def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
+def test_teachers_probabilities_are_the_targets_and_softened(tiny, bars, teacher):
     taught = dataclasses.replace(tiny, teacher=teacher)
     _, sure = EpochData(taught, bars, "cpu").epoch(0)
     softer = dataclasses.replace(taught, distillation_temperature=5.0)
@@ -190,7 +192,7 @@ def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
     assert (soft.max(1).values < sure.max(1).values).all()
 
 
-def test_mixup_blends_tiles_as_it_blends_targets():
+def test_mixup_blends_tiles_and_targets_alike():
     torch.manual_seed(0)
     tiles = torch.zeros(2, 28, 28, dtype=torch.uint8)
     tiles[0] = 200
@@ -202,14 +204,14 @@ def test_mixup_blends_tiles_as_it_blends_targets():
     assert same[0] is tiles
 
 
-def test_models_have_seeds_of_their_own(tiny):
+def test_models_of_ensembles_have_distinct_seeds(tiny):
     pairs = [dataclasses.replace(tiny, models=3, seed=seed) for seed in (0, 1)]
     seeds = [model.seed for pair in pairs for model in models_of(pair)]
     assert seeds == [0, 1, 2, 3, 4, 5]
     assert all(model.models == 1 for model in models_of(pairs[0]))
 
 
-def test_an_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
+def test_ensemble_averages_its_members(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, models=2, epochs=2)
     done = train_classifier(recipe, bars, more_bars, tmp_path / "both")
     tiles = torch.from_numpy(more_bars.tiles[:100])
@@ -228,7 +230,7 @@ def test_an_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path)
     assert done.scores["val_accuracy"] == pytest.approx(right, abs=1e-6)
 
 
-def test_training_keeps_the_filters(swift, bars, more_bars, tmp_path):
+def test_training_keeps_the_whitening_filters(swift, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(swift, epochs=1, learning_rate=0.05)
     expected = one_network(recipe)
     whiten(expected, bars.tiles)
@@ -236,7 +238,7 @@ def test_training_keeps_the_filters(swift, bars, more_bars, tmp_path):
     assert torch.equal(trained.fixed.weight, expected.fixed.weight)
 
 
-def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, bars, tmp_path):
+def test_without_validation_the_last_epoch_is_kept_unscored(tiny, bars, tmp_path):
     recipe = dataclasses.replace(tiny, validation="none", temperature=1.0, patience=1)
     nothing = Split(bars.tiles[:0], bars.labels[:0])
     done = train_classifier(recipe, bars, nothing, tmp_path)
@@ -253,7 +255,7 @@ def swift(tiny):
 
 
 def _strokes(count: int) -> np.ndarray:
-    """Tiles with soft blobs: neighbouring pixels of a patch are much alike."""
+    """Returns tiles with soft blobs: adjacent pixels are strongly correlated."""
     rng = torch.Generator().manual_seed(0)
     knots = torch.rand(count, 1, 9, 9, generator=rng) ** 3 * 255
     blobs = functional.interpolate(knots, size=28, mode="bilinear")[:, 0]
@@ -261,14 +263,14 @@ def _strokes(count: int) -> np.ndarray:
 
 
 def _responses(network: DigitNetwork, tiles: np.ndarray) -> torch.Tensor:
-    """Of patches with ink, float[P, C]."""
+    """Returns the filters' responses to patches with ink, float[P, C]."""
     assert network.fixed is not None
     inner = ((torch.from_numpy(tiles[:, 2:26, 2:26]).float() / 255 - MEAN) / SD).unsqueeze(1)
     patches = functional.unfold(inner, 5, padding=2, stride=2).transpose(1, 2).reshape(-1, 25)
     return patches[patches.std(1) > FLAT] @ network.fixed.weight.data.flatten(1).T
 
 
-def test_components_are_uncorrelated_and_of_unit_size_and_the_rest_their_negatives(swift, tiny):
+def test_whitening_gives_uncorrelated_components_of_unit_variance(swift, tiny):
     network, tiles = one_network(swift), _strokes(300)
     whiten(network, tiles)
     found = _responses(network, tiles)[:, :5]
@@ -279,7 +281,7 @@ def test_components_are_uncorrelated_and_of_unit_size_and_the_rest_their_negativ
     assert (filters.flatten(1).norm(dim=1) > 0).all()
     whiten(network, np.zeros((4, 28, 28), np.uint8))
     assert torch.isfinite(network.fixed.weight).all()  # also without ink
-    network = one_network(tiny)  # whose first convolution is trained
+    network = one_network(tiny)  # without a fixed convolution
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whiten(network, tiles)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -297,13 +299,13 @@ def splits(small_split):
 
 @pytest.fixture(scope="module")
 def trained(splits, tmp_path_factory):
-    """The tiny recipe, trained without interruption."""
+    """The uninterrupted training of the tiny autoencoder recipe."""
     return fit(AutoencoderTask(TINY, *splits), tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def folder(trained, splits, tmp_path_factory):
-    """It, exported."""
+    """The folder of the exported autoencoder."""
     folder = tmp_path_factory.mktemp("model")
     results = {"error_quantiles": error_quantiles(trained.network, splits[1].tiles)}
     card = Card("tiny", "1", "", recipe=TINY.as_dict(), results=results)
@@ -311,7 +313,7 @@ def folder(trained, splits, tmp_path_factory):
     return folder
 
 
-def test_it_learns_and_says_so(trained, splits):
+def test_autoencoder_learns_and_records_its_error(trained, splits):
     assert [row["step"] for row in trained.history] == [11, 22, 33]
     first, last = trained.history[0], trained.history[-1]
     assert last["train_loss"] < 0.8 * first["train_loss"]
@@ -323,7 +325,7 @@ def test_it_learns_and_says_so(trained, splits):
 
 
 @pytest.mark.parametrize("step", [1, 14, 33])
-def test_an_autoencoder_stopped_anywhere_ends_with_the_same_weights(
+def test_interrupted_autoencoder_resumes_to_identical_weights(
     step, splits, trained, tmp_path, same, stopped
 ):
     stopped(step, lambda: fit(AutoencoderTask(TINY, *splits), tmp_path))
@@ -334,7 +336,7 @@ def test_an_autoencoder_stopped_anywhere_ends_with_the_same_weights(
     ]
 
 
-def test_losses_are_those_of_their_names_and_the_error_is_that_of_a_unit_of_ink():
+def test_pixel_losses_and_reconstruction_error_per_ink():
     logits, pixels = torch.tensor([[[0.0, 2.0]]]), torch.tensor([[[1.0, 0.0]]])
     chance = torch.sigmoid(torch.tensor(2.0))
     binary = (np.log(2) - torch.log(1 - chance)) / 2
@@ -347,9 +349,7 @@ def test_losses_are_those_of_their_names_and_the_error_is_that_of_a_unit_of_ink(
     np.testing.assert_allclose(found, [0, 0.5 / 0.53, 1 / 1.03], rtol=1e-5)
 
 
-def test_the_graphs_draw_what_the_network_draws_and_those_of_another_are_refused(
-    trained, splits, folder
-):
+def test_graphs_match_the_network_and_others_are_refused(trained, splits, folder):
     found = Reconstructor(folder).reconstruct(splits[1].tiles)
     pixels = torch.from_numpy(splits[1].tiles).float() / 255
     with torch.inference_mode():
@@ -364,7 +364,7 @@ def test_the_graphs_draw_what_the_network_draws_and_those_of_another_are_refused
         )
 
 
-def test_the_folder_is_loaded_to_train_on_and_holds_all_hashes(trained, folder, same):
+def test_exported_weights_are_loaded_and_hashes_recorded(trained, folder, same):
     loaded = Autoencoder(TINY.widths, TINY.code)
     load_weights(loaded, load_bundle(folder))
     assert same(loaded, trained.network)
