@@ -6,7 +6,7 @@ import pytest
 
 from digitlens.errors import ModelError
 from digitlens.models import session
-from digitlens.models.session import Lazy, cores, open_session, share
+from digitlens.models.session import Lazy, cores, open_session, run_graph, share
 
 
 def test_invalid_graph_is_refused_in_one_line():
@@ -92,6 +92,46 @@ def test_lazy_value_is_created_again_after_a_failure():
     with pytest.raises(ValueError, match="not yet"):
         lazy()
     assert lazy() == 7
+
+
+class Graph:
+    """Stands in for a session: each run does the next of some steps."""
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+
+    def run(self, *_):
+        return self.steps.pop(0)()
+
+
+def full():
+    raise RuntimeError("Available memory of 1 is smaller than requested bytes of 2")
+
+
+def test_run_waits_for_others_if_memory_is_full():
+    begun, end, order = threading.Event(), threading.Event(), []
+
+    def long():
+        begun.set()
+        end.wait(10)
+        order.append("long")
+        return []
+
+    def refused():
+        end.set()
+        full()
+
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(run_graph, Graph(long), None, {})
+        begun.wait(10)
+        second = Graph(refused, lambda: order.append("second") or [])
+        assert run_graph(second, None, {}) == other.result() == []
+    assert order == ["long", "second"]
+
+
+def test_run_fails_if_memory_never_suffices():
+    with pytest.raises(ModelError, match=r"needs more than the \d+ MB"):
+        run_graph(Graph(full, full), None, {})
 
 
 def test_graph_that_does_not_fit_in_memory_is_a_memory_error(monkeypatch):

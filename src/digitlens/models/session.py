@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -156,21 +156,48 @@ def run_graph(
     Raises:
         ModelError: The graph fails, or an output has another shape.
     """
-    try:
-        outputs: list[Any] = session.run(names, feed, **more)
-    except Exception as error:  # onnxruntime's own errors share no public base class
-        if "Available memory of" in str(error):
-            limit = f"the {memory_limit() >> 20} MB that all graphs of a process share"
-            raise ModelError(
-                f"a graph needs more than {limit}: read fewer pictures at once"
-            ) from error
-        raise ModelError(f"a graph fails: {first_line(error)}: export the model again") from error
+    outputs = _run(partial(session.run, names, feed, **more))
     for output, shape in zip(outputs, shapes, strict=False):
         sides = zip(output.shape, shape, strict=False)
         if output.ndim != len(shape) or any(known not in (None, side) for side, known in sides):
             found = f"a graph returns {list(output.shape)}, expected {list(shape)}"
             raise ModelError(f"{found}: export the model again")
     return outputs
+
+
+_idle, _running = threading.Condition(), set[object]()  # the runs in progress
+
+
+def _run(run: Callable[[], list[Any]]) -> list[Any]:
+    """Runs a graph; if other runs hold the memory, once more when they have ended."""
+    token = object()
+    with _idle:
+        _running.add(token)
+    try:
+        return _attempt(run)
+    except MemoryError:
+        pass
+    finally:
+        with _idle:
+            _running.remove(token)
+            _idle.notify_all()
+    with _idle:  # no other run starts before this one has ended
+        _idle.wait_for(lambda: not _running)
+        try:
+            return _attempt(run)
+        except MemoryError as error:
+            limit = f"the {memory_limit() >> 20} MB that all graphs of a process share"
+            raise ModelError(f"a graph needs more than {limit}: export the model again") from error
+
+
+def _attempt(run: Callable[[], list[Any]]) -> list[Any]:
+    """Raises MemoryError where the arena is full, ModelError for any other failure."""
+    try:
+        return run()
+    except Exception as error:  # onnxruntime's own errors share no public base class
+        if "Available memory of" in str(error):
+            raise MemoryError from error
+        raise ModelError(f"a graph fails: {first_line(error)}: export the model again") from error
 
 
 def first_line(error: Exception) -> str:
