@@ -193,8 +193,8 @@ def main() -> None:
         picture.save(FOLDER / name, quality=88, optimize=True)
     with (FOLDER / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(("file", "text"))
-        rows.writerows((name, text) for name, (text, _) in EXAMPLES.items())
+        rows.writerow(("file", "label"))
+        rows.writerows((name, text or "none") for name, (text, _) in EXAMPLES.items())
 
 
 if __name__ == "__main__":

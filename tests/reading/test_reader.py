@@ -34,7 +34,7 @@ RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1
 @pytest.fixture(scope="module")
 def labels(examples):
     with (examples / "labels.csv").open(newline="", encoding="utf-8") as stream:
-        return {row["file"]: row["text"] for row in csv.DictReader(stream)}
+        return {row["file"]: row["label"].removeprefix("none") for row in csv.DictReader(stream)}
 
 
 @pytest.fixture(scope="module")
