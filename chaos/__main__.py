@@ -384,7 +384,10 @@ def counted(rows: Sequence[Row], by: str) -> list[Row]:
 
 def main() -> None:
     """Runs the cases, prints the tables, and writes the record."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if not hasattr(ctypes.CDLL(None), "chaos_arm"):
+        parser.error("build/faults.so is not preloaded: run  make chaos")
     shrink()
     rooted = os.geteuid() == 0
     kinds = [kind for kind in KINDS if options.kind in kind and (rooted or kind not in MOUNTED)]
