@@ -139,7 +139,6 @@ def test_site_replaces_an_earlier_one_atomically(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("npm")
 @pytest.mark.skipif(os.name != "posix", reason="folders cannot be locked")
-@pytest.mark.usefixtures("npm")
 def test_leftovers_of_a_killed_export_are_removed(tmp_path):
     left = tmp_path / "site" / ".web-0" / "site"
     left.mkdir(parents=True)

@@ -305,7 +305,8 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
-def test_trial_that_failed_before_choosing_is_repeated(tmp_path, monkeypatch):
+@pytest.mark.parametrize("broken", [["_suggest"], ["_suggest", "_try_again"]])
+def test_trial_that_failed_before_choosing_is_repeated(broken, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk is full")
 
@@ -313,11 +314,13 @@ def test_trial_that_failed_before_choosing_is_repeated(tmp_path, monkeypatch):
     chosen = {"epochs": 3, "learning_rate": 0.02}
     study = open_study(local_storage(tmp_path), "mine", PLAN)
     study.enqueue_trial(chosen)
-    with monkeypatch.context() as broken:
-        broken.setattr(tune_module, "_suggest", full)
+    with monkeypatch.context() as patched:
+        for name in broken:
+            patched.setattr(tune_module, name, full)
         with pytest.raises(OSError, match="disk is full"):
             search(study, (None, None), tmp_path, trials=1)
-    search(study, (None, None), tmp_path, trials=1)
+    search(study, (None, None), tmp_path, trials=2)
+    assert [trial.state for trial in result_of(study).trials] == ["failed", "complete", "complete"]
     assert result_of(study).trials[1].chosen == chosen
 
 

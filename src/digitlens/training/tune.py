@@ -49,6 +49,7 @@ from digitlens.training.tasks.tile import train_classifier
 
 DATABASE = "study.db"
 PLAN = "digitlens"  # the study's attribute with the plan, see ``plan_of``
+REPEATS = "repeats"  # a trial's attribute: the number of the interrupted trial that it repeats
 HEARTBEAT, GRACE = 30, 180  # seconds between heartbeats of a trial; until it fails without one
 WAIT = 60  # seconds to wait for a lock: SQLite allows one writer at a time
 ATTEMPTS, PAUSE = 5, 0.3  # to open a study that another process is creating; seconds in between
@@ -149,10 +150,16 @@ def _present(study: Study, folder: Path) -> Generator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         if files.lock(handle):
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
-                study.tell(trial.number, state=TrialState.FAIL)
-                _try_again(study, trial.number)
+            trials = study.get_trials(deepcopy=False)
+            repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
+            for trial in trials:
+                if trial.state == TrialState.RUNNING:
+                    shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
+                    study.tell(trial.number, state=TrialState.FAIL)
+                elif _trial(trial).counts:
+                    continue
+                if trial.number not in repeated:
+                    _try_again(study, trial.number)
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
@@ -162,7 +169,8 @@ def _present(study: Study, folder: Path) -> Generator[None]:
 def _try_again(study: Study, number: int) -> None:
     """Enqueues a trial's values again, including fixed ones such as the recipe's own values."""
     trial = study.get_trials(deepcopy=False)[number]
-    study.enqueue_trial(trial.system_attrs.get("fixed_params", {}) | trial.params)
+    parameters = trial.system_attrs.get("fixed_params", {}) | trial.params
+    study.enqueue_trial(parameters, user_attrs={REPEATS: number})
 
 
 def _runs_of(folder: Path, number: int) -> Path:
