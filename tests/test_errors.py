@@ -36,3 +36,10 @@ def test_missing_extra_error_is_a_digitlens_error():
 )
 def test_out_of_memory_is_recognised_by_its_message(error, lacks):
     assert lacks_memory(error) == lacks
+
+
+def test_out_of_memory_is_recognised_as_the_cause_of_another_error():
+    error = RuntimeError("the exporter failed")
+    error.__cause__ = ValueError("a pass failed")
+    error.__cause__.__context__ = MemoryError()
+    assert lacks_memory(error)

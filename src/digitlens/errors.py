@@ -40,8 +40,11 @@ _NO_MEMORY = ("bad_alloc", "allocate", "out of memory", "failed to map", "start 
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; libraries share no exception class for it."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+    """Whether an error, or its cause, is that memory ran out; libraries share no class for it."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        return True
+    cause = error.__cause__ or error.__context__
+    return cause is not None and lacks_memory(cause)
 
 
 @contextmanager

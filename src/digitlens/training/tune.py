@@ -141,6 +141,7 @@ def _present(study: Study, folder: Path) -> Generator[None]:
     """Holds a shared lock on a local study's folder; the first process fails all running trials.
 
     Trials whose process was killed are thus detected at once instead of by a missing heartbeat.
+    They and other interrupted trials are enqueued again, unless they were before.
     """
     if os.name != "posix" or not (folder / DATABASE).is_file():
         yield
