@@ -147,6 +147,7 @@ def test_leftovers_of_a_killed_export_are_removed(tmp_path):
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["web"]
 
 
+@pytest.mark.usefixtures("npm")
 def test_folder_with_foreign_files_is_refused(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")
