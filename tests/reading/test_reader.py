@@ -332,7 +332,7 @@ def test_digit_detector_given_as_the_model_is_used_as_the_detector(tmp_path):
     write_bundle(tmp_path, replace(shipped.card, name="other"), shipped.graph)
     reader = DigitReader(tmp_path, threads=1)
     assert (reader.classifier.name, reader.finder.card.name) == ("default", "other")
-    with pytest.raises(ModelError, match="give one of them"):
+    with pytest.raises(ModelError, match="pass only one of them"):
         DigitReader(tmp_path, pages="another")
 
 
