@@ -113,8 +113,8 @@ def draw_learned_from(mnist: Mnist) -> None:
     """MNIST tiles and generated pages."""
     save_flat(np.asarray(draw_samples(mnist.train, per_digit=10)), "samples.png")
     maker = PageMaker(mnist.train, load_fonts("training"), seed=3)
-    pages = [maker.page(number) for number in range(15)]
-    save_photo(np.asarray(draw_pages(pages, columns=5)), "generated.jpg", 980, quality=72)
+    pages = [maker.page(number) for number in range(16)]
+    save_photo(np.asarray(draw_pages(pages)), "generated.jpg", 980, quality=72)
 
 
 def draw_results(run: str) -> None:

@@ -246,7 +246,7 @@ def _draw_lines(turned: Page, result: ReadResult) -> Page:
         quad = line.line.quad
         (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
         marks.append(Mark((x0, y0, x1, y1), "candidate", line.symbols.text or "-", f"#{k}"))
-    return draw_marks(turned, marks[::-1], [f"{len(marks)} lines, with the text read on each"])
+    return draw_marks(turned, marks[::-1], [f"lines found: {len(marks)}, with the text read on each"])
 
 
 def _draw_places(turned: Page, result: ReadResult) -> Page:
@@ -256,7 +256,7 @@ def _draw_places(turned: Page, result: ReadResult) -> Page:
         label = (f"{score:.2f}", f"#{number}") if number <= _LABELLED else ("", "")
         marks.append(Mark((x0, y0, x1, y1), "candidate", *label))
     more = f"; the first {_LABELLED} have labels" if len(marks) > _LABELLED else ""
-    words = f"{len(marks)} candidates before rejection, with the score of a digit{more}"
+    words = f"candidates before rejection: {len(marks)}, with the score of a digit{more}"
     return draw_marks(turned, marks[::-1], [words])
 
 
