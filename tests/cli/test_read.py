@@ -430,7 +430,9 @@ def test_run_of_a_digit_detector_is_accepted_as_a_model(run, note, tmp_path):
     assert BarReader.made[:2] == (folder, "pages")  # its card gives its role
     run("read", note, "--pages", folder)
     assert BarReader.made[:2] == ("default", folder)
-    run.fails(ModelError, "pass only one of them", "read", note, "--model", folder, "--pages", "other")
+    run.fails(
+        ModelError, "pass only one of them", "read", note, "--model", folder, "--pages", "other"
+    )
     for model in ((), ("--model", folder)):
         told = "the target error cannot be kept: the least that the curve can promise, with 9 "
         run.fails(

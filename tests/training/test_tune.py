@@ -319,7 +319,10 @@ def test_trial_that_failed_before_choosing_is_repeated(broken, tmp_path, monkeyp
             patched.setattr(tune_module, name, full)
         with pytest.raises(OSError, match="disk is full"):
             search(study, (None, None), tmp_path, trials=1)
+    left = tmp_path / "trials" / "0001" / "seed-0" / ".history-0.jsonl"
+    write_bytes(left, b"half")
     search(study, (None, None), tmp_path, trials=2)
+    assert not left.exists()
     assert [trial.state for trial in result_of(study).trials] == ["failed", "complete", "complete"]
     assert result_of(study).trials[1].chosen == chosen
 

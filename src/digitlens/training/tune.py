@@ -154,11 +154,12 @@ def _present(study: Study, folder: Path) -> Generator[None]:
             trials = study.get_trials(deepcopy=False)
             repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
             for trial in trials:
-                if trial.state == TrialState.RUNNING:
-                    shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
-                    study.tell(trial.number, state=TrialState.FAIL)
-                elif _trial(trial).counts:
+                is_running = trial.state == TrialState.RUNNING
+                if not is_running and _trial(trial).counts:
                     continue
+                shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
+                if is_running:
+                    study.tell(trial.number, state=TrialState.FAIL)
                 if trial.number not in repeated:
                     _try_again(study, trial.number)
         fcntl.flock(handle, fcntl.LOCK_SH)

@@ -246,7 +246,9 @@ def _draw_lines(turned: Page, result: ReadResult) -> Page:
         quad = line.line.quad
         (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
         marks.append(Mark((x0, y0, x1, y1), "candidate", line.symbols.text or "-", f"#{k}"))
-    return draw_marks(turned, marks[::-1], [f"lines found: {len(marks)}, with the text read on each"])
+    return draw_marks(
+        turned, marks[::-1], [f"lines found: {len(marks)}, with the text read on each"]
+    )
 
 
 def _draw_places(turned: Page, result: ReadResult) -> Page:
