@@ -1,6 +1,7 @@
 """Shared fixtures: MNIST or a stand-in, drawn pages, made-up views of a reader, models."""
 
 import contextlib
+import csv
 import functools
 import importlib.util
 import shutil
@@ -72,6 +73,14 @@ def _draw(value: int, random: np.random.Generator) -> np.ndarray:
 def examples():
     """The folder of example pictures."""
     return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def labels():
+    """What is written on each example picture, by its name; empty if it shows no digit."""
+    with (EXAMPLES / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return {row["file"]: row["label"].removeprefix("none") for row in rows}
 
 
 @pytest.fixture(scope="session")

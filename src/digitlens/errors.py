@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 
@@ -41,10 +41,18 @@ _NO_MEMORY = ("bad_alloc", "allocate", "out of memory", "failed to map", "start 
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error, or its cause, is that memory ran out; libraries share no class for it."""
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        return True
-    cause = error.__cause__ or error.__context__
-    return cause is not None and lacks_memory(cause)
+    return any(
+        isinstance(each, MemoryError) or any(words in str(each) for words in _NO_MEMORY)
+        for each in with_causes(error)
+    )
+
+
+def with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error, the one that it was raised from or while handling, and so on."""
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 @contextmanager

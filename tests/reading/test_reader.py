@@ -1,5 +1,4 @@
 import copy
-import csv
 import io
 import re
 import shutil
@@ -29,12 +28,6 @@ from digitlens.reading.reader import DigitReader, read
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
         "total": 10000}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def labels(examples):
-    with (examples / "labels.csv").open(newline="", encoding="utf-8") as stream:
-        return {row["file"]: row["label"].removeprefix("none") for row in csv.DictReader(stream)}
 
 
 @pytest.fixture(scope="module")

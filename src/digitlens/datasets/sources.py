@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.datasets.number_files import damage_in, encode_idx, read_file, read_member
-from digitlens.errors import DataError, MissingExtraError, needs_extra
+from digitlens.errors import DataError, MissingExtraError, needs_extra, with_causes
 from digitlens.files import is_file, sha256
 from digitlens.progress import work_bar
 
@@ -371,9 +371,8 @@ class _Meter:
 
 def _first_cause(error: BaseException) -> str:
     """The message of the innermost error: requests wraps the useful one in four others."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(error) or type(error).__name__
+    *_, first = with_causes(error)
+    return str(first) or type(first).__name__
 
 
 def package_sources(

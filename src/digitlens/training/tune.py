@@ -30,7 +30,7 @@ from sqlalchemy.pool import StaticPool
 
 from digitlens import files
 from digitlens.datasets.mnist import Split
-from digitlens.errors import DataError
+from digitlens.errors import DataError, with_causes
 from digitlens.training.loop import STATE, Row
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import RECIPE
@@ -111,9 +111,8 @@ def _usable(shown: str) -> Generator[None]:
         raise
     except Exception as raised:
         # If the end of a trial cannot be written, Optuna raises another error while handling that.
-        error: BaseException | None = raised
-        while error and not isinstance(error, DATABASE_ERRORS):
-            error = error.__context__
+        causes = with_causes(raised)
+        error = next((each for each in causes if isinstance(each, DATABASE_ERRORS)), None)
         if error is None:
             raise
         why = _first_line(error.__cause__ or error)
@@ -161,18 +160,17 @@ def _present(study: Study, folder: Path) -> Generator[None]:
                 if is_running:
                     study.tell(trial.number, state=TrialState.FAIL)
                 if trial.number not in repeated:
-                    _try_again(study, trial.number)
+                    _try_again(study, trial)
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
 
 
-def _try_again(study: Study, number: int) -> None:
+def _try_again(study: Study, trial: optuna.trial.FrozenTrial) -> None:
     """Enqueues a trial's values again, including fixed ones such as the recipe's own values."""
-    trial = study.get_trials(deepcopy=False)[number]
     parameters = trial.system_attrs.get("fixed_params", {}) | trial.params
-    study.enqueue_trial(parameters, user_attrs={REPEATS: number})
+    study.enqueue_trial(parameters, user_attrs={REPEATS: trial.number})
 
 
 def _runs_of(folder: Path, number: int) -> Path:
@@ -202,7 +200,7 @@ class _Objective:
             return self._accuracy(trial)
         except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # not caused by the recipe
             trial.set_user_attr("reason", INTERRUPTED)
-            _try_again(self._study, trial.number)
+            _try_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
             raise
         except optuna.TrialPruned as error:
             trial.set_user_attr("reason", _first_line(error))

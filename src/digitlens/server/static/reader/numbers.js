@@ -42,7 +42,7 @@ export function numberSpans(text) {
     const two = !ONE_MARK.test(own) && own.match(RUN_TOGETHER);
     const range = !two && own.match(RANGE);
     const cut = begin + (two ? two[1].length : range ? range[0].length : own.length);
-    const spans = [[begin, cut], [range ? cut + 1 : cut, end]].slice(0, two || range ? 2 : 1);
+    const spans = cut < end ? [[begin, cut], [range ? cut + 1 : cut, end]] : [[begin, end]];
     return spans.map((span) => span.map((place) => index + place));
   });
 }
