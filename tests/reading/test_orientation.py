@@ -46,16 +46,22 @@ def test_a_page_is_turned_counter_clockwise(turn):
 
 
 @pytest.mark.parametrize(
-    ("text", "sure", "width"), [("6", 0.4, 9), ("6009", 0.99, 9), ("1", 0.99, 3)]
+    ("text", "sure", "width", "fused"),
+    [
+        ("6", 0.4, 9, [0.4]),
+        ("6009", 0.99, 9, [0.99] * 4),
+        ("1", 0.6, 3, [0.99]),
+        ("", 0, 3, [0.99]),
+    ],
 )
-def test_page_is_not_rotated_for_one_or_sure_characters(text, sure, width):
+def test_page_is_not_rotated_for_one_or_sure_characters(text, sure, width, fused):
     quad = np.array([[0, 0], [width, 0], [width, 12], [0, 12]], np.float32)
     posteriors = np.full((len(text), 2), sure, np.float32)
     symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
     crop = np.zeros((48, 40, 3), np.uint8)
     line = RecognizedLine(TextLine(quad, 0.0), crop, posteriors, symbols)
     recognizer = None  # must not be called
-    assert best_turn([line], crop, recognizer) == 0
+    assert best_turn([line], np.array(fused), crop, recognizer) == 0
 
 
 @pytest.mark.parametrize(
@@ -72,4 +78,5 @@ def test_upside_down_line_is_recognised_by_its_text_when_turned(monkeypatch, tur
         )
 
     monkeypatch.setattr(orientation, "recognize", lambda *_: [line(turned, 0.99)])
-    assert best_turn([line("0", 0.75)], np.zeros((12, 36, 3), np.uint8), None) == expected
+    page = np.zeros((12, 36, 3), np.uint8)
+    assert best_turn([line("0", 0.75)], np.array([0.75]), page, None) == expected

@@ -118,12 +118,18 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     """Whether all ink of a picture, uint8[H, W, 3], lies in the boxes of confident digits."""
     # Subtracting a whole row of paper is faster than broadcasting one pixel of three bytes.
     away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
-    sure = found.score >= _SURE
-    if not sure.any():
-        sure[:1] = found.score[:1] >= _ONLY
+    sure = _confident(found.score)
     zeros = sure & (found.probabilities.argmax(axis=1) == 0)
     is_around = any(_holds_ink(away, box) for box in found.boxes[zeros])
     return not is_around and _lies_in(away, found.boxes[sure], _AROUND, _AROUND)
+
+
+def _confident(scores: Floats) -> npt.NDArray[np.bool_]:
+    """bool[N]: which digits, by scores float32[N] in descending order, explain ink."""
+    confident = scores >= _SURE
+    if not confident.any():
+        confident[:1] = scores[:1] >= _ONLY
+    return confident
 
 
 def _holds_ink(contrast: Pixels, box: Floats) -> bool:
@@ -170,7 +176,7 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
         found: Digits, in pixels of the page.
     """
     longest, usual = max(size), LINE_SCALES[0]
-    boxes = found.boxes[found.score >= _SURE]
+    boxes = found.boxes[_confident(found.score)]
     lowest = float((boxes[:, 3] - boxes[:, 1]).min(initial=longest))
     wanted = max(_COARSEST, round(_HIGH * longest / max(lowest, 1.0)))
     if not len(boxes) or wanted >= min(usual, _ENLARGED * longest):

@@ -28,14 +28,26 @@ _STACKED = 1.5  # height over width above which stacked lines may be one line on
 _LONG = 2.0  # ratio of sides above which a line is text, not a lone character
 
 
-def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer) -> int:
+def best_turn(
+    read: Sequence[RecognizedLine],
+    digits: npt.NDArray[np.float32],
+    page: Page,
+    recognizer: LineRecognizer,
+) -> int:
     """Number of counter-clockwise quarter turns after which a page reads clearly better.
 
-    Returns 1 to 3, or 0 if no turn is clearly better than the page as it was read.
+    Args:
+        read: The lines of the page as it was read.
+        digits: float32[N]; fused confidence of each possible digit on these lines.
+        page: uint8[H, W] or uint8[H, W, 3].
+        recognizer: Reads the lines in other orientations, unless the page is clearly upright.
+
+    Returns:
+        1 to 3, or 0 if no turn is clearly better than the page as it was read.
     """
     found = [each for each in read if each.line.score] or list(read)
     some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
-    if not some or _fluency(some) > _FLUENT or _is_lone(some):
+    if not some or _fluency(some) > _FLUENT or _is_one_digit(some, digits):
         return 0
     lines = [_as_found(each.line) for each in some]
     tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
@@ -103,10 +115,10 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
     return float(np.concatenate(sure).mean())
 
 
-def _is_lone(read: Sequence[RecognizedLine]) -> bool:
-    """Whether there is only one confident upright character: a 1 is not a line on its side."""
-    confidence = [value for each in read for value in each.symbols.confidence]
-    return len(confidence) == 1 and confidence[0] > _FLUENT
+def _is_one_digit(read: Sequence[RecognizedLine], digits: npt.NDArray[np.float32]) -> bool:
+    """Whether there is one confident digit and nothing else: a 1 is not a line on its side."""
+    characters = sum(len(each.symbols) for each in read)
+    return characters <= 1 and len(digits) == 1 and bool(digits[0] > _FLUENT)
 
 
 def _area(line: TextLine) -> float:

@@ -287,7 +287,7 @@ class DigitReader:
     def upright(self, page: Page) -> tuple[View, int]:
         """Turns a page to the orientation in which it reads best; returns its view and the turn."""
         view = self.analyze(page)
-        turn = best_turn(view.lines, page, self.recognizer)
+        turn = best_turn(view.lines, view.confidence, page, self.recognizer)
         return (self.analyze(turned_page(page, turn)), turn) if turn else (view, 0)
 
     def _detect(self, page: Page) -> Detections:

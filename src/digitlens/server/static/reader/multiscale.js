@@ -88,12 +88,16 @@ function explainsInk(copy, found) {
     Math.abs(data[3 * i] - red), Math.abs(data[3 * i + 1] - green),
     Math.abs(data[3 * i + 2] - blue),
   ));
-  const sure = found.filter(({ score }) => score >= SURE);
-  const only = found.slice(0, 1).filter(({ score }) => score >= ONLY);
-  const digits = sure.length ? sure : only;
+  const digits = confidentOf(found);
   const plane = { ...copy, data: away };
   const isAround = digits.some((digit) => isZero(digit) && holdsInk(plane, digit));
   return !isAround && liesIn(away, width, digits.map(({ box }) => box), AROUND, AROUND);
+}
+
+/** The digits, by falling score, that explain ink. */
+function confidentOf(digits) {
+  const sure = digits.filter(({ score }) => score >= SURE);
+  return sure.length ? sure : digits.slice(0, 1).filter(({ score }) => score >= ONLY);
 }
 
 const isZero = ({ probabilities }) => argmax(probabilities) === 0;
@@ -148,7 +152,7 @@ function liesIn(contrast, width, boxes, beside, above) {
  */
 export function firstSize(reduced, page, digits) {
   const [longest, [usual]] = [Math.max(page.width, page.height), LINE_SCALES];
-  const boxes = digits.filter(({ score }) => score >= SURE).map(({ box }) => box);
+  const boxes = confidentOf(digits).map(({ box }) => box);
   const lowest = Math.min(longest, ...boxes.map(([, y0, , y1]) => fround(y1 - y0)));
   const wanted = Math.max(COARSEST, rint((HIGH * longest) / Math.max(lowest, 1)));
   if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;

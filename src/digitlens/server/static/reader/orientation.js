@@ -19,15 +19,16 @@ const LONG = 2.0; // aspect ratio from which a line is text rather than a lone c
  * The number of counter-clockwise quarter turns after which a page reads clearly better.
  *
  * @param read The lines of the page as it lies.
+ * @param digits Fused confidence of each possible digit on these lines.
  * @param recognizer The recogniser's graph.
  * @returns The best turn, 0 if none is better.
  */
-export async function bestTurn(read, page, recognizer) {
+export async function bestTurn(read, digits, page, recognizer) {
   const detected = read.filter(({ line }) => line.score);
   const found = detected.length ? detected : read;
   const order = argsortDown(found.map(({ line }) => areaOf(asFound(line)))).slice(0, LINES);
   const some = order.map((i) => found[i]);
-  if (!some.length || fluencyOf(some) > FLUENT || isLone(some)) return 0;
+  if (!some.length || fluencyOf(some) > FLUENT || isOneDigit(some, digits)) return 0;
   let lines = some.map(({ line }) => asFound(line));
   const tall = lines.filter((line) => heightOf(line) > LONG * widthOf(line));
   let turns = 2 * sum(tall.map(areaOf)) > sum(lines.map(areaOf)) ? [1, 3] : [2];
@@ -50,10 +51,10 @@ export async function bestTurn(read, page, recognizer) {
   return isBetter(turned[best], some) ? turns[best] : 0;
 }
 
-/** Whether the page reads as one sure character: an upright 1 is no line on its side. */
-function isLone(read) {
-  const confidence = read.flatMap(({ symbols }) => symbols.map((symbol) => symbol.confidence));
-  return confidence.length === 1 && confidence[0] > FLUENT;
+/** Whether there is one sure digit and nothing else: an upright 1 is no line on its side. */
+function isOneDigit(read, digits) {
+  const characters = sum(read.map(({ symbols }) => symbols.length));
+  return characters <= 1 && digits.length === 1 && digits[0] > FLUENT;
 }
 
 function readsBetter(turned, upright) {

@@ -60,7 +60,7 @@ export class DigitReader {
 
   async upright(page) {
     const view = await this.analyze(page);
-    const turn = await bestTurn(view.lines, page, this.graphs.recognizer);
+    const turn = await bestTurn(view.lines, view.confidence, page, this.graphs.recognizer);
     return { view: turn ? await this.analyze(turned(page, turn)) : view, turn };
   }
 
