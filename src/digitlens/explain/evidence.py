@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
-from digitlens.datasets.corruptions import thickness, to_planes, to_tiles, turned
+from digitlens.datasets.corruptions import rotated, thickness, to_planes, to_tiles
 from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, needs_extra
 from digitlens.evaluation.metrics import CLASSES, Floats, PredictProba
@@ -219,7 +219,7 @@ def _turns(tile: Tile) -> list[_Try]:
     """Rotations in both directions, smallest first."""
     degrees = [side * step for step in range(1, _TURNS + 1) for side in (1, -1)]
     planes = np.repeat(to_planes(tile[None]), len(degrees), axis=0)
-    tiles = to_tiles(turned(planes, np.radians(degrees).astype(np.float32)))
+    tiles = to_tiles(rotated(planes, np.radians(degrees).astype(np.float32)))
     return [_Try("turn", angle, None, one) for angle, one in zip(degrees, tiles, strict=True)]
 
 

@@ -292,7 +292,7 @@ def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         by_hand = rng.random() < 0.5
         style = draw_style(source, rng, by_hand=by_hand)
         if by_hand:
-            style = replace(style, source=inks.Traced(source, log_uniform(rng, 3, 12)))
+            style = replace(style, source=inks.TracedGlyphs(source, log_uniform(rng, 3, 12)))
     _write_alone(canvas, text, style, rng)
 
 
