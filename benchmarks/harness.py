@@ -34,7 +34,7 @@ import numpy.typing as npt
 from digitlens import DigitReader, __version__, files
 from digitlens.datasets.mnist import Mnist, load_mnist, split_validation
 from digitlens.datasets.synthetic.document_layouts import Desk
-from digitlens.datasets.synthetic.documents import pictured
+from digitlens.datasets.synthetic.documents import render_page
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.evaluation.metrics import processor
 from digitlens.progress import note, work_bar
@@ -384,7 +384,7 @@ def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
         desk = Desk(held_out_styles(), np.random.default_rng([*seed, attempt]))
         desk.look = "photo"
         text = lay_out(desk)
-        shown = pictured(desk, "")
+        shown = render_page(desk, "")
         if int((shown.values >= 0).sum()) == len(digits_only(text)):
             return shown.pixels
     raise AssertionError

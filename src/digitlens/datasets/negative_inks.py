@@ -24,12 +24,12 @@ from digitlens.datasets.synthetic.drawing import (
     Ink,
     Points,
     Rng,
-    around,
     blur,
     crop,
     pick,
     rotation,
     stroke,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
@@ -146,7 +146,7 @@ def _canvas_ink(draw: Draw, rng: Rng) -> Ink:
 
 def _polar(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
     """Points at a radius from the centre, at angles in radians."""
-    return DRAWN_SIDE / 2 + around(angles) * np.reshape(radius, (-1, 1))
+    return DRAWN_SIDE / 2 + unit_circle(angles) * np.reshape(radius, (-1, 1))
 
 
 def _circle_points(count: int, radius: float, turn: float = 0.0) -> Points:
@@ -391,7 +391,7 @@ def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
     return tuple(
         Face({script: ImageFont.truetype(str(path), EM) for script, path in files.items()})
         for family, files in glyph_sources.role_fonts(role)
-        if family.family not in glyph_sources.SEGMENTS
+        if family.family not in glyph_sources.SEGMENT_FONTS
     )
 
 
