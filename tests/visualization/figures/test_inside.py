@@ -139,7 +139,7 @@ def test_clusters_are_labelled_and_mistakes_ringed(tiles, tmp_path, drawn, texts
     assert sum(three.get_position()) < sum(eight.get_position())
     (ring,) = (patch for patch in axes.patches if isinstance(patch, Circle))
     assert ring.get_edgecolor()[:3] == to_rgb(colours.red)
-    place = inside._fitted(points)[7]
+    place = inside._fit_to_square(points)[7]
     assert ring.center == pytest.approx(tuple(place))
     note = texts(axes)[-1]
     assert note.startswith("features in two dimensions by X; ")
