@@ -34,7 +34,7 @@ from chaos.commands import COMMANDS, Command, Result, contents, left, shrink
 from digitlens.__main__ import main as digitlens
 from digitlens.cli.main import app
 from digitlens.progress import note
-from harness import Row, document, place, provenance, publish, table
+from harness import Row, document, machine, provenance, publish, table
 
 PATIENCE = 300.0  # seconds for a command
 ORPHANED = 15.0  # seconds by which the children of a killed command must have ended
@@ -424,7 +424,7 @@ def main() -> None:
         for by in ("command", "kind")
     ]
     record = {**about, "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 1)}
-    words = document(f"{place(about)}, seed {options.seed}", *tables, notes=notes)
+    words = document(f"{machine(about)}, seed {options.seed}", *tables, notes=notes)
     publish(options.out, "chaos", {**record, "cases": rows}, words)
     sys.exit(any(row["outcome"] == "failed" for row in rows))
 

@@ -29,7 +29,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
 from child import seeds_of
-from harness import document, place, provenance, publish, table
+from harness import document, machine, provenance, publish, table
 from mutate import mutate
 
 COLUMNS = (
@@ -189,7 +189,7 @@ def main() -> int:
     if code not in (0, -signal.SIGTERM):  # uvicorn re-raises the signal after its shutdown
         notes.append(f"the server ended with exit code {code}")
     notes_of_run = [f"Peak memory of the server: {used / 1e6:.0f} MB"]
-    text = document(place(about), table(COLUMNS, rows), notes=notes + notes_of_run)
+    text = document(machine(about), table(COLUMNS, rows), notes=notes + notes_of_run)
     facts = {"seed": options.seed, "seconds": round(time.monotonic() - start), "memory": used}
     publish(options.out, "clients", about | facts | {"clients": rows}, text)
     return int(bool(notes))

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
 from child import ROOM, STATE
 from digitlens import files
-from harness import document, place, provenance, table
+from harness import document, machine, provenance, table
 from targets import TARGETS
 
 FINDS = ROOT / "build" / "fuzz"
@@ -171,7 +171,7 @@ def _write(folder: Path | None, about: dict[str, Any], results: Sequence[Result]
 
 def _report(about: dict[str, Any], results: Sequence[Result]) -> str:
     notes = [f"{result.name}: {find}" for result in results for find in result.finds]
-    return document(place(about), table(COLUMNS, [each.row for each in results]), notes=notes)
+    return document(machine(about), table(COLUMNS, [each.row for each in results]), notes=notes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
