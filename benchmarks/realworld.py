@@ -70,10 +70,8 @@ def marks_are_right(result: Result) -> bool | None:
     """Whether the marks are right too; None if they are not labelled."""
     if result.case.full_text is None:
         return None
-    labelled, read = (
-        "".join(numbers(text)) for text in (result.case.full_text, result.output.text)
-    )
-    return is_exact(result) and labelled == read
+    label, read = ("".join(numbers(text)) for text in (result.case.full_text, result.output.text))
+    return is_exact(result) and label == read
 
 
 def main() -> None:
