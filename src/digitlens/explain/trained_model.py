@@ -318,11 +318,13 @@ def _choice_data(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
 
     train = mnist.load_mnist(data_dir).train
     recipe = _card_recipe(classifier)
-    known, held = recipe_from(recipe).split(train) if recipe else (train, None)
-    if not held:  # a foreign model, or one refitted on all tiles
-        known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
+    known, held_out = recipe_from(recipe).split(train) if recipe else (train, None)
+    if not held_out:  # a foreign model, or one refitted on all tiles
+        known, held_out = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
     negatives = make_negatives(CHOSEN_NEGATIVES, load_faces("training"), CHOOSING_SEED, known.tiles)
-    return Choice(known.evenly(KNOWN), held.evenly(CHOOSING).tiles, {"as in training": negatives})
+    return Choice(
+        known.evenly(KNOWN), held_out.evenly(CHOOSING).tiles, {"as in training": negatives}
+    )
 
 
 def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:

@@ -63,8 +63,8 @@ def show_tiles(
             axes.imshow(tile, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         for number, text in enumerate(captions):
             colour = theme().red if number < len(red) and red[number] else theme().ink
-            look = {"va": "top", "color": colour, "fontsize": 10, "weight": "normal"}
-            figure.axes[number].set_title(text, look, loc="center", pad=0, y=-0.05)
+            style = {"va": "top", "color": colour, "fontsize": 10, "weight": "normal"}
+            figure.axes[number].set_title(text, style, loc="center", pad=0, y=-0.05)
 
 
 def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:

@@ -126,11 +126,11 @@ def why(explained: DigitExplanation) -> list[str]:
     if not explained.attributions:
         return texts
     evidence = explained.attributions.evidence(explained.tile)
-    least = 0.05 * float(np.abs(evidence).max())
+    threshold = 0.05 * float(np.abs(evidence).max())
     return texts + [
         f"The strongest evidence for {digit} is {_describe_peak(explained, each)}."
         for digit, each in ((value, evidence), (other, -evidence))
-        if each.max() > max(least, 0.1)
+        if each.max() > max(threshold, 0.1)
     ]
 
 

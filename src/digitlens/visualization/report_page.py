@@ -113,9 +113,9 @@ def _nearest_to_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
             "This model averages several answers, which share no features: finding similar "
             "training digits needs the weights of its networks."
         )
-    found = find_nearest(features, embedded, min(NEAREST, len(labels)))
-    tiles = model.training.tiles[found.indices]
-    return Neighbours(tiles, labels[found.indices], found.distances, len(labels)), ""
+    nearest = find_nearest(features, embedded, min(NEAREST, len(labels)))
+    tiles = model.training.tiles[nearest.indices]
+    return Neighbours(tiles, labels[nearest.indices], nearest.distances, len(labels)), ""
 
 
 def averages(model: TrainedModel) -> bool:
@@ -140,10 +140,10 @@ def percent(share: float, decimals: int = 2) -> str:
 def rough(share: float) -> str:
     """A fraction with enough decimals to differ from 0 and 1: ``97 %``, ``0.4 %``, ``99.8 %``."""
     share = float(share)
-    least = min(share, 1 - share)
-    if least <= 0:
+    distance = min(share, 1 - share)
+    if distance <= 0:
         return f"{100 * share:.0f}{THIN}%"
-    return percent(share, min(max(0, -2 - floor(log10(least))), 3))
+    return percent(share, min(max(0, -2 - floor(log10(distance))), 3))
 
 
 def tick(share: float) -> str:
@@ -225,12 +225,12 @@ NETWORKS = {
 
 
 def _trained(contents: Contents) -> dict[str, Any]:
-    found: dict[str, Any] = {"recipe": None, "stages": [], "parameters": None}
+    values: dict[str, Any] = {"recipe": None, "stages": [], "parameters": None}
     if contents.model.card.recipe:
         recipe = recipe_from(contents.model.card.recipe)
-        found |= {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
-        found["network"] = NETWORKS.get(recipe.architecture, f"The network {recipe.architecture}")
-    return found
+        values |= {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
+        values["network"] = NETWORKS.get(recipe.architecture, f"The network {recipe.architecture}")
+    return values
 
 
 def _training(contents: Contents) -> dict[str, Any]:
@@ -318,11 +318,11 @@ def _threshold_row(curve: RiskCoverage, target: float) -> dict[str, float] | Non
 
 
 def _robustness(contents: Contents) -> dict[str, Any]:
-    found, worse = contents.robustness, contents.worse
-    if found is None or worse is None:
+    measured, worse = contents.robustness, contents.worse
+    if measured is None or worse is None:
         return {}
-    rows = sorted(found.corruptions, key=lambda row: row.score.accuracy)
-    draw = partial(reliability.draw_sweeps, found)
+    rows = sorted(measured.corruptions, key=lambda row: row.score.accuracy)
+    draw = partial(reliability.draw_sweeps, measured)
     return {
         "rows": [(row, corrupt(worse.tiles[:1], row.name, SEED)[0]) for row in rows],
         "bar": _bar,

@@ -282,8 +282,8 @@ def answers(result: ReadResult) -> list[Digit]:
     """The digit of each place: every place is a digit of the reading, possibly a rejected one."""
     numbers = [place for line in result.places for place in line]
     digits = [digit for line in result.reading.lines for digit in line]
-    known = dict(zip(numbers, digits, strict=True))
-    return [known[place] for place in range(len(result.view.scores))]
+    by_place = dict(zip(numbers, digits, strict=True))
+    return [by_place[place] for place in range(len(result.view.scores))]
 
 
 def _as_dict(

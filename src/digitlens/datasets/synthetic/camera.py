@@ -109,9 +109,9 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
             cv2.circle(plane, (int(x), int(y)), max(1, round(3 * mm)), dark, -1, cv2.LINE_AA)
         return plane
     for _ in range(int(rng.integers(1, 3))):
-        angle, place = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
+        angle, centre = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
         half = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
-        ends = np.rint([place - half, place + half])
+        ends = np.rint([centre - half, centre + half])
         thick = max(1, round(mm * rng.uniform(0.5, 1)))
         if rng.random() < 0.3:
             for end in ends:
@@ -338,23 +338,23 @@ def _height_fraction(rng: Rng, tight: float) -> float:
     return float(rng.uniform(0.45, tight) if kind < 0.9 else rng.uniform(0.96, 1.07))
 
 
-def _canvas_height(tall: float, rng: Rng, framing: Framing) -> int:
+def _canvas_height(crop_height: float, rng: Rng, framing: Framing) -> int:
     """Height of the canvas in pixels."""
     if rng.random() >= framing.small:
         return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
     digit = log_uniform(rng, framing.smallest, 26.0)
-    return int(np.clip(np.ceil(digit * tall), 8, HEIGHT))
+    return int(np.clip(np.ceil(digit * crop_height), 8, HEIGHT))
 
 
 def _perspective(extent: Extent, rng: Rng) -> Matrix:
     """A rotation about the centre, sometimes with shear or perspective."""
     x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
-    wide, tall = extent[2] - extent[0], extent[3] - extent[1]
-    max_turn = min(0.105, 0.5 * tall / wide)
+    width, height = extent[2] - extent[0], extent[3] - extent[1]
+    max_turn = min(0.105, 0.5 * height / width)
     matrix = rotation(float(np.clip(rng.normal(0, 0.045), -max_turn, max_turn)))
     if rng.random() < 0.3:
         matrix = np.array([[1, rng.normal(0, 0.12), 0], [0, 1, 0], [0, 0, 1]]) @ matrix
     if rng.random() < 0.3:
-        tilt = rng.uniform(-0.25, 0.25) / max(wide, 1.0)
+        tilt = rng.uniform(-0.25, 0.25) / max(width, 1.0)
         matrix = np.array([[1, 0, 0], [0, 1, 0], [tilt, rng.uniform(-0.12, 0.12), 1]]) @ matrix
     return about_point(matrix, x, y)

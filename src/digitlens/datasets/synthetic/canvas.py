@@ -96,9 +96,9 @@ class Canvas:
             return matrix
         centre = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0] / 2) + matrix[:, 2]
         x, y, w = self.view @ (centre[0], centre[1], 1.0)
-        place = np.array([x / w, y / w])
-        slope = (self.view[:2, :2] - place[:, None] * self.view[2, :2]) / w
-        shift = place + slope @ (matrix[:, 2] - centre)
+        position = np.array([x / w, y / w])
+        slope = (self.view[:2, :2] - position[:, None] * self.view[2, :2]) / w
+        shift = position + slope @ (matrix[:, 2] - centre)
         return np.column_stack([slope @ matrix[:, :2], shift])
 
     def _record_box(self, patch: Ink, visible: Ink, corner: tuple[int, int], value: int) -> None:

@@ -219,8 +219,8 @@ def _segment_outlines(style: Segments) -> dict[str, Points]:
     }
     mitred = style.ends == "mitred"
     return {
-        name: _bar(np.array(p), np.array(q), style, np.array(inside) if inside and mitred else None)
-        for name, (p, q, inside) in parts.items()
+        name: _bar(np.array(p), np.array(q), style, np.array(inward) if inward and mitred else None)
+        for name, (p, q, inward) in parts.items()
     }
 
 

@@ -172,8 +172,8 @@ def draw_receipt(desk: Desk) -> None:
 
     def item() -> tuple[str, str]:
         name = " ".join(texts.word(rng) for _ in range(int(rng.integers(1, 3))))
-        count, more = texts.natural(rng, 1, 1), texts.natural(rng, 1, 2)
-        start = pick(rng, ["", "", f"{count} x ", f"{more} "])
+        count, number = texts.natural(rng, 1, 1), texts.natural(rng, 1, 2)
+        start = pick(rng, ["", "", f"{count} x ", f"{number} "])
         if rng.random() < 0.15:
             return f"{texts.natural(rng, 1, 2)} x {price()}", price()
         return start + (name.upper() if upper else name), price()

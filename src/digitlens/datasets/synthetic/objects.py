@@ -345,11 +345,11 @@ def _sprayed(ink: Ink, rng: Rng) -> Plane:
 def _labelled(ink: Ink, rng: Rng) -> Plane:
     """A label, card or sign on clutter."""
     paper, pen = readable_colours(rng)
-    (x, y), tall, wide = _ink_box(ink)
-    pad = tall * rng.uniform(0.15, 0.8, 4)
+    (x, y), height, width = _ink_box(ink)
+    pad = height * rng.uniform(0.15, 0.8, 4)
     mask = np.zeros_like(ink)
-    corners = rectangle(x - pad[0], y - pad[1], x + wide + pad[2], y + tall + pad[3])
-    fill(mask, corners + rng.normal(0, 0.03 * tall, (4, 2)), 255)
+    corners = rectangle(x - pad[0], y - pad[1], x + width + pad[2], y + height + pad[3])
+    fill(mask, corners + rng.normal(0, 0.03 * height, (4, 2)), 255)
     plane = blend_ink(draw_clutter(np.zeros_like(ink), rng), paper, mask)
     return put_ink(plane, ink, pen, rng)
 

@@ -63,9 +63,9 @@ def digit(rng: Rng) -> str:
 
 def decimal(rng: Rng) -> str:
     """A number with a decimal point or comma."""
-    places = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.45, 0.14, 0.06]))
+    decimals = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.45, 0.14, 0.06]))
     whole = natural(rng, 1, 4) if rng.random() < 0.95 else ""
-    return whole + pick(rng, "...,,") + digits(rng, places)
+    return whole + pick(rng, "...,,") + digits(rng, decimals)
 
 
 def thousands(rng: Rng) -> str:
@@ -361,8 +361,8 @@ def amount(rng: Rng) -> str:
         zeros = min(length - 1, int(rng.integers(1, 4)))
         text = text[: length - zeros] + "0" * zeros
     elif rng.random() < 0.12:  # adjacent strokes, each of which must be read
-        run, at = int(rng.integers(2, 4)), int(rng.integers(length))
-        text = (text[:at] + "1" * run + text[at:])[:length]
+        run, position = int(rng.integers(2, 4)), int(rng.integers(length))
+        text = (text[:position] + "1" * run + text[position:])[:length]
     if length > 3 and rng.random() < 0.35:
         text = text[:-3] + pick(rng, [".", ",", "'", " ", "."]) + text[-3:]
     kind = rng.random()
@@ -425,8 +425,8 @@ def display(rng: Rng) -> str:
         gap = pick(rng, [":", " ", "  ", "-"])
         return natural(rng, 1, 3) + gap + natural(rng, 1, 3)
     if kind < 0.52 and length > 1:
-        places = int(rng.integers(1, min(4, length)))
-        text = text[:-places] + "." + text[-places:]
+        decimals = int(rng.integers(1, min(4, length)))
+        text = text[:-decimals] + "." + text[-decimals:]
     if kind > 0.9:
         text = "-" + text
     if 0.86 < kind < 0.95:

@@ -320,16 +320,18 @@ class PrintedPage:
         return min(x, y) >= 0 and y + height <= self.height and x + width <= self.width
 
 
-def _page_chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
-    """The characters of a run that starts at ``start`` on the page."""
+def _page_chars(run: Run, origin: tuple[int, int]) -> list[_Char | None]:
+    """The characters of a run that starts at ``origin`` on the page."""
     words = "".join(" " if s.mask is None else s.char for s in run.stamps).split(" ")
     lone = [len(word) == 1 for word in words for _ in f"{word} "]
     chars = list[_Char | None]()
     for s, is_lone in zip(run.stamps, lone, strict=False):
         value = int(s.char) if s.char in DIGITS else IGNORED
-        known = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
-        outline = s.outline + np.array([start[0] + s.x, start[1] + s.y])
-        chars.append(None if s.mask is None else _Char(s.char, outline, value if known else None))
+        labelled = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
+        outline = s.outline + np.array([origin[0] + s.x, origin[1] + s.y])
+        chars.append(
+            None if s.mask is None else _Char(s.char, outline, value if labelled else None)
+        )
     return chars
 
 

@@ -23,7 +23,7 @@ from digitlens.datasets.synthetic.typesetting import Labels, TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
 BY_HAND = 0.25  # fraction of handwritten documents
-OVERWRITTEN = 0.25  # largest overlap of digits on different lines, as a fraction of the smaller
+MAX_OVERLAP = 0.25  # largest overlap of digits on different lines, as a fraction of the smaller
 
 
 class Locale(NamedTuple):
@@ -101,7 +101,7 @@ def _is_overwritten(labels: Labels) -> bool:
     widths = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
     heights = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
     areas = (x1 - x0) * (y1 - y0)
-    shared = widths.clip(0) * heights.clip(0) > OVERWRITTEN * np.minimum.outer(areas, areas)
+    shared = widths.clip(0) * heights.clip(0) > MAX_OVERLAP * np.minimum.outer(areas, areas)
     return bool((shared & (line[:, None] != line)).any())
 
 

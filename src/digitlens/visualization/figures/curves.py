@@ -77,7 +77,7 @@ def _panels(history: History) -> dict[str, dict[str, _Style]]:
     training = _Style("training", theme().blue, "--")
     validation = _Style("validation", theme().orange, "-")
     panels: dict[str, dict[str, _Style]] = {}
-    for title, key, look in (
+    for title, key, style in (
         ("Loss", "train_loss", training),
         ("Loss", "val_loss", validation),
         ("Accuracy", "train_accuracy", training),
@@ -90,7 +90,7 @@ def _panels(history: History) -> dict[str, dict[str, _Style]]:
         ("Learning rate", "learning_rate", _Style("learning rate", green, "-")),
     ):
         if any(key in row for row in history):
-            panels.setdefault(title, {})[key] = look
+            panels.setdefault(title, {})[key] = style
     return panels
 
 
@@ -215,15 +215,15 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
 
 
 def _draw_history(axes: Axes, result: StudyResult) -> None:
-    done = [trial for trial in result.trials if trial.accuracy is not None]
+    finished = [trial for trial in result.trials if trial.accuracy is not None]
     pruned = [one for one in result.trials if one.state == "pruned" and one.latest is not None]
     last = max(trial.number for trial in result.trials)
-    so_far = np.minimum.accumulate([_error(trial, result) for trial in done])
-    steps = [*(trial.number for trial in done), last]
+    so_far = np.minimum.accumulate([_error(trial, result) for trial in finished])
+    steps = [*(trial.number for trial in finished), last]
     axes.step(steps, np.r_[so_far, so_far[-1]], where="post", color=theme().orange, linewidth=2)
     axes.lines[-1].set_label("best so far")
-    looks = ((done, "o", theme().blue, "complete"), (pruned, "x", theme().soft, _PRUNED))
-    for trials, mark, colour, label in (look for look in looks if look[0]):
+    groups = ((finished, "o", theme().blue, "complete"), (pruned, "x", theme().soft, _PRUNED))
+    for trials, mark, colour, label in (group for group in groups if group[0]):
         numbers, errors = [one.number for one in trials], [_error(one, result) for one in trials]
         axes.plot(numbers, errors, mark, color=colour, markersize=6, label=label)
     _mark_best(axes, float(result.ranked[0].number), result)
@@ -234,13 +234,13 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
 
 
 def _draw_slice(axes: Axes, result: StudyResult, field: Dimension) -> None:
-    done = [trial for trial in result.trials if trial.accuracy is not None]
-    chosen = [trial.chosen[field.name] for trial in (*done, result.ranked[0])]
+    finished = [trial for trial in result.trials if trial.accuracy is not None]
+    chosen = [trial.chosen[field.name] for trial in (*finished, result.ranked[0])]
     if isinstance(field, Categorical):
         positions = [float(field.values.index(str(value))) for value in chosen]
     else:
         positions = [float(value) for value in chosen]
-    errors = [_error(trial, result) for trial in done]
+    errors = [_error(trial, result) for trial in finished]
     axes.plot(positions[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, positions[-1], result)
     if isinstance(field, Categorical):
@@ -275,8 +275,8 @@ def _round_numbers(low: float, high: float) -> list[float]:
     """At most five of the numbers 1, 2, 5, 10, … within a range, evenly thinned."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     numbers = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
-    inside = [number for number in numbers if low <= number <= high]
-    return inside[:: -(-len(inside) // 5) or 1]
+    in_range = [number for number in numbers if low <= number <= high]
+    return in_range[:: -(-len(in_range) // 5) or 1]
 
 
 def _finish_history(axes: Axes, result: StudyResult) -> None:

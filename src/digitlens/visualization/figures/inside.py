@@ -79,11 +79,11 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         headline(axes, title, f"{note}under red lowers it")
 
 
-MOST = 16  # maps per layer: the strongest
+MAX_MAPS = 16  # maps per layer: the strongest
 _NAME_WIDTH = 4.3  # width left of the rows, for names, in units of a map with its gap
 _MAP_SIDE = 0.9  # side of a map
 _TILE_SIDE = 3.0  # side of the tile
-_BAR_PITCH = MOST / 11  # pitch of the bars
+_BAR_PITCH = MAX_MAPS / 11  # pitch of the bars
 _STRIP_LENGTH = 64  # values per line of a dense layer
 _ROW_GAP = 0.3  # between two rows
 _UNIT_INCHES = 0.6  # inches per unit
@@ -103,7 +103,7 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
     Layers are as ``digitlens.models.layers.activations`` returns them, the tile first.
     """
     heights = [_height(layer) for layer in layers]
-    width = (_NAME_WIDTH + MOST) * _UNIT_INCHES + 0.3
+    width = (_NAME_WIDTH + MAX_MAPS) * _UNIT_INCHES + 0.3
     height = (sum(heights) + _ROW_GAP * (len(layers) - 1)) * _UNIT_INCHES + 0.85
     with canvas(path, width, height) as figure:
         figure.set_layout_engine("none")  # keeps all rows on one scale, regardless of their text
@@ -130,7 +130,9 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
             linespacing=1.3,
         )
         title = f"How a network reads a {layers[-1].maps.argmax()}, layer by layer"
-        note = f"the strongest maps of each layer, at most {MOST}, on one scale: the stronger the "
+        note = (
+            f"the strongest maps of each layer, at most {MAX_MAPS}, on one scale: the stronger the "
+        )
         headline(rows[0], title, f"{note}colour, the stronger the activation")
 
 
@@ -186,7 +188,7 @@ def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8])
         axes.set_ylim(0, _TILE_SIDE)
     elif _has_maps(layer):
         maps = np.maximum(layer.maps, 0)
-        strongest = maps[np.argsort(-maps.sum(axis=(1, 2)), kind="stable")[:MOST]]
+        strongest = maps[np.argsort(-maps.sum(axis=(1, 2)), kind="stable")[:MAX_MAPS]]
         for x, feature_map in enumerate(strongest / (float(maps.max()) or 1.0)):
             axes.imshow(feature_map, rising(hue), extent=(x, x + _MAP_SIDE, 0, _MAP_SIDE), **scale)
         axes.set_ylim(0, _MAP_SIDE)
@@ -197,10 +199,10 @@ def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8])
         lines, width = -(-len(values) // _STRIP_LENGTH), min(len(values), _STRIP_LENGTH)
         cells = np.zeros(lines * width, np.float32)
         cells[: len(values)] = values / (float(values.max()) or 1.0)
-        extent = (0, MOST * width / _STRIP_LENGTH, 0, _height(layer))
+        extent = (0, MAX_MAPS * width / _STRIP_LENGTH, 0, _height(layer))
         axes.imshow(cells.reshape(lines, width), rising(hue), extent=extent, **scale)
         axes.set_ylim(0, _height(layer))
-    axes.set_xlim(-_NAME_WIDTH, MOST)
+    axes.set_xlim(-_NAME_WIDTH, MAX_MAPS)
 
 
 def _draw_bars(axes: Axes, layer: Layer) -> None:
@@ -354,12 +356,12 @@ def _fit_to_square(points: Points) -> Points:
 
 def _choose_spaced(positions: Points, order: npt.NDArray[np.int64]) -> list[int]:
     """Indices of points that are far enough apart, chosen greedily in the given order."""
-    kept: list[int] = []
+    chosen: list[int] = []
     for index in order.tolist():
-        distances = np.abs(positions[kept] - positions[index]).max(axis=1)
+        distances = np.abs(positions[chosen] - positions[index]).max(axis=1)
         if (distances > _MIN_SPACING * _THUMBNAIL).all():
-            kept.append(index)
-    return kept
+            chosen.append(index)
+    return chosen
 
 
 def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

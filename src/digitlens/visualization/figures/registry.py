@@ -96,8 +96,8 @@ def _curves(models: Models, path: Path, _: FigureOptions) -> None:
 
 def _coverage(models: Models, path: Path, _: FigureOptions) -> None:
     report = models[0].report
-    found = answers(report.labels, report.probabilities)
-    reliability.draw_coverage({report.data.name: found}, path)
+    outcomes = answers(report.labels, report.probabilities)
+    reliability.draw_coverage({report.data.name: outcomes}, path)
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement

@@ -178,28 +178,30 @@ def _draw_risk(
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, the answer next to it, and a margin
 
 
-def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
+def draw_robustness(result: Robustness, split: Split, folder: Path) -> list[Path]:
     """Draws all figures of a robustness measurement; returns the files written."""
     draws = {
-        "corruptions": partial(draw_corruptions, found),
-        "sweeps": partial(draw_sweeps, found),
-        "corrupted": partial(draw_corrupted, found, split),
+        "corruptions": partial(draw_corruptions, result),
+        "sweeps": partial(draw_sweeps, result),
+        "corrupted": partial(draw_corrupted, result, split),
     }
     return draw_files(folder, draws)
 
 
-def draw_corruptions(found: Robustness, path: Path) -> None:
+def draw_corruptions(result: Robustness, path: Path) -> None:
     """Draws the accuracy under each corruption, best first, with intervals and means."""
-    rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
+    rows = sorted(result.corruptions, key=lambda row: -row.score.accuracy)
     with plot(path, 9.2, 6.6) as axes:
         for index, row in enumerate(rows):
             _draw_bar(axes, index, row)
-        axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
-        title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
-        note = f"{percent(found.clean.score.accuracy, 2)} without"
-        if found.mean_accuracy_apart is not None:
-            apart = percent(found.mean_accuracy_apart)
-            note += f"; {apart} under the {len(found.apart)} of a kind not covered by training"
+        axes.axvline(result.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
+        title = (
+            f"{percent(result.mean_accuracy)} under corruptions of {result.clean.score.n:,} tiles"
+        )
+        note = f"{percent(result.clean.score.accuracy, 2)} without"
+        if result.mean_accuracy_apart is not None:
+            apart = percent(result.mean_accuracy_apart)
+            note += f"; {apart} under the {len(result.apart)} of a kind not covered by training"
         headline(axes, title, note)
         axes.set_yticks(range(len(rows)), [_readable(row.name) for row in rows])
         axes.invert_yaxis()
@@ -216,33 +218,33 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
 
 
-def draw_sweeps(found: Robustness, path: Path) -> None:
+def draw_sweeps(result: Robustness, path: Path) -> None:
     """Draws the accuracy as one quantity varies, each in its own plot."""
-    rows = -(-len(found.curves) // 3)
+    rows = -(-len(result.curves) // 3)
     with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
         plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
-        for axes, curve in zip(plots.flat, found.curves, strict=False):
+        for axes, curve in zip(plots.flat, result.curves, strict=False):
             _draw_sweep(axes, curve)
-        for axes in plots.flat[len(found.curves) :]:
+        for axes in plots.flat[len(result.curves) :]:
             axes.set_axis_off()
         for axes in plots[:, 0]:
             axes.set_ylabel("accuracy")
-        n = found.curves[0].scores[0].n
+        n = result.curves[0].scores[0].n
         note = f"{n:,} tiles per point; shaded: 95 % interval, dotted: usual value"
         headline(plots[0, 0], "Accuracy along each sweep", note)
         for text in plots[0, 0].texts:
             text.set_in_layout(False)  # it extends over the next plot, which must not move
 
 
-def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
+def draw_corrupted(result: Robustness, split: Split, path: Path) -> None:
     """Draws one tile of each digit under each corruption, with the answer."""
     first = split.tiles[:CHUNK]  # corrupted chunk by chunk, so these equal the measured ones
     chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
-    conditions = (found.clean, *found.corruptions)
+    conditions = (result.clean, *result.corruptions)
     with plot(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as axes:
         cells: dict[tuple[int, int], TileCell] = {}
         for row, condition in enumerate(conditions):
-            changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
+            changed = first if condition is result.clean else corrupt(first, condition.name, SEED)
             read = condition.probabilities.argmax(axis=1)
             for column, k in enumerate(chosen):
                 cells[row, column] = TileCell(changed[k])

@@ -151,7 +151,7 @@ def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> N
     if total > len(chosen):
         title += f", the {len(chosen)} most confident ones"
     note = "truth → read as, and confidence" if total else "nothing to show"
-    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
+    cells = {divmod(position, COLUMNS): int(index) for position, index in enumerate(chosen)}
     _draw_read_tiles(report, tiles, cells, path, (title, note))
 
 
@@ -255,8 +255,8 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
     chosen = disagreeing[:MAX_TILES].tolist()
     cell_height = HIGH + 7 * (len(comparison.names) - 1)
     rows = max(1, -(-len(chosen) // COLUMNS))
-    found = [TileCell(tiles[index], _read_by_each(comparison, index)) for index in chosen]
-    cells = {divmod(position, COLUMNS): cell for position, cell in enumerate(found)}
+    tile_cells = [TileCell(tiles[index], _read_by_each(comparison, index)) for index in chosen]
+    cells = {divmod(position, COLUMNS): cell for position, cell in enumerate(tile_cells)}
     with plot(path, 11, 1.5 + rows * cell_height * 10.4 / (COLUMNS * WIDE)) as axes:
         draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, cell_height))
         title = f"{len(disagreeing):,} of {comparison.n:,} tiles are read differently"
@@ -338,13 +338,13 @@ def _draw_points(
     axes: Axes, points: Sequence[ModelPoint], labels: Sequence[tuple[float, str]]
 ) -> None:
     """Draws one panel; sets the limits before the names, whose positions depend on them."""
-    places = [place for place, _ in labels]
-    axes.set(xscale="log", xlim=(min(places) / 2, max(places) * 2))
+    xs = [x for x, _ in labels]
+    axes.set(xscale="log", xlim=(min(xs) / 2, max(xs) * 2))
     _scale_errors(axes, points)
-    for point, place in zip(points, places, strict=True):
+    for point, x in zip(points, xs, strict=True):
         high, low = (1 - end for end in point.interval)
-        axes.plot([place] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
-        axes.plot(place, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
+        axes.plot([x] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
+        axes.plot(x, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
     _label(axes, points, labels)
     show_logarithms(axes.xaxis, write=_short)
     axes.grid()
@@ -377,13 +377,13 @@ def _label(axes: Axes, points: Sequence[ModelPoint], labels: Sequence[tuple[floa
         axes.text(*anchor, numbers, va="top", fontsize=10, color=theme().soft, **style)
 
 
-def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
+def _spread_points(positions: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
     """Heights of the names, from the lowest up: that of the dot, or above a nearby name."""
     heights: list[tuple[int, float]] = []
-    for index in np.argsort(places[:, 1], kind="stable").tolist():
-        x, height = places[index].tolist()
+    for index in np.argsort(positions[:, 1], kind="stable").tolist():
+        x, height = positions[index].tolist()
         for other, taken in heights:
-            if abs(places[other, 0] - x) < _NAME_REACH and height - taken < _MIN_NAME_GAP:
+            if abs(positions[other, 0] - x) < _NAME_REACH and height - taken < _MIN_NAME_GAP:
                 height = taken + _MIN_NAME_GAP
         heights.append((index, height))
     return heights
