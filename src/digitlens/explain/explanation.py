@@ -200,7 +200,7 @@ def explain(
     digit: int | None = None,
     data_dir: Path | None = None,
 ) -> Explanation:
-    """Explains the result ``result`` that ``reader`` returned for the page ``name``.
+    """Explains the ``result`` that ``reader`` returned for the page ``name``.
 
     ``model`` is the classifier, as for ``DigitReader``. ``digit`` is the one to explain, from 1
     in reading order, ValueError if it does not exist; None explains the first twelve.

@@ -231,7 +231,7 @@ def _place(
 ) -> tuple[Ink, Matrix, float]:
     """The ink of a character, its matrix to the paper's plane, and the step to the next one.
 
-    The character starts at ``start`` on the baseline, whose angle there is ``angle``; ``height`` is
+    The character begins at ``start`` on the baseline, whose angle there is ``angle``; ``height`` is
     that of a digit.
     """
     ink = _distort(_change_weight(glyph.ink, style.weight), style.bend, rng)

@@ -118,7 +118,7 @@ def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:
 
 
 def blend(below: Plane | Colour, above: Plane | Colour, alpha: Plane) -> Plane:
-    """Alpha blending of ``above`` over ``below``; the alpha ``alpha`` is float32[h, w], 0..1."""
+    """Alpha blending of ``above`` over ``below``; ``alpha`` is float32[h, w], 0..1."""
     return np.asarray(below + alpha[:, :, None] * (above - below), np.float32)
 
 
