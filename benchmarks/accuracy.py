@@ -57,7 +57,7 @@ RUNS: dict[str, tuple[int, float]] = {
     "standard": (5, 0.996),
     "best": (5, 0.9978),
 }
-COMMITTEE, COMMITTEE_OF, COMMITTEE_AIM = "committee", "best", 0.9984
+ENSEMBLE, ENSEMBLE_RECIPE, ENSEMBLE_TARGET = "committee", "best", 0.9984
 TEMPERATURE = 1.1  # fitted by a run of `best` with validation tiles; does not affect accuracy
 RECORD = harness.RECORDS / "accuracy"
 PAGE = harness.ROOT / "docs" / "accuracy.md"
@@ -74,27 +74,27 @@ RECIPES = (
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--run", action="append", help="RECIPE:SEEDS, instead of all")
-    made.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of runs")
-    made.add_argument("--model", default="default", help="model to examine in detail")
-    made.add_argument("--negatives", action="append", default=[], help="NAME=FILE, non-digits")
-    made.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
-    made.add_argument("--card", action="store_true", help="write results into the model's card")
-    made.add_argument("--only", choices=("recipes", "model"), help="skip the other part")
-    options = made.parse_args()
+    cli = harness.parser(__doc__)
+    cli.add_argument("--run", action="append", help="RECIPE:SEEDS, instead of all")
+    cli.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="folder of runs")
+    cli.add_argument("--model", default="default", help="model to examine in detail")
+    cli.add_argument("--negatives", action="append", default=[], help="NAME=FILE, non-digits")
+    cli.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
+    cli.add_argument("--card", action="store_true", help="write results into the model's card")
+    cli.add_argument("--only", choices=("recipes", "model"), help="skip the other part")
+    options = cli.parse_args()
     mnist = load_mnist()
     if options.only != "model":
         wanted = options.run or [f"{name}:{seeds}" for name, (seeds, _) in RUNS.items()]
-        work_off(queue(wanted), options.runs, options.out or RECORD, mnist)
+        run_jobs(queue(wanted), options.runs, options.out or RECORD, mnist)
     if options.only != "recipes":
         folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_accuracy"
-        found, tables = look_closely(options, mnist, folder)
+        results, tables = examine_model(options, mnist, folder)
         for name, text in tables.items():
             files.write_bytes(folder / f"{name}.md", text.encode())
-        files.write_json(folder / "accuracy.json", harness.provenance() | {"model": found})
+        files.write_json(folder / "accuracy.json", harness.provenance() | {"model": results})
         if options.card:
-            write_card(options.model, found)
+            write_card(options.model, results)
 
 
 def queue(wanted: Iterable[str]) -> list[tuple[str, int]]:
@@ -104,22 +104,22 @@ def queue(wanted: Iterable[str]) -> list[tuple[str, int]]:
     return sorted(jobs, key=lambda job: job[1])
 
 
-def work_off(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: Mnist) -> None:
+def run_jobs(jobs: Iterable[tuple[str, int]], runs: Path, record: Path, mnist: Mnist) -> None:
     """Trains and scores the runs without a record, and the ensemble of the available runs."""
     members: list[Path] = []
     for name, seed in jobs:
-        recipe = published(name, seed)
+        recipe = as_scored(name, seed)
         folder, path = runs / f"{name}-{seed}-{digest(recipe)}", record / f"{name}-{seed}.json"
-        keep(path, recipe, mnist, partial(trained, name, recipe, mnist, folder))
-        if name == COMMITTEE_OF and (folder / MODEL / CARD).is_file():
+        save_run(path, recipe, mnist, partial(train_once, name, recipe, mnist, folder))
+        if name == ENSEMBLE_RECIPE and (folder / MODEL / CARD).is_file():
             members.append(folder / MODEL)
     if len(members) > 1:
-        recipe = replace(published(COMMITTEE_OF, 0), models=len(members))
-        path, place = record / f"{COMMITTEE}-0.json", runs / f"{COMMITTEE}-{digest(recipe)}" / MODEL
-        keep(path, recipe, mnist, partial(combined, members, recipe, mnist, place))
+        recipe = replace(as_scored(ENSEMBLE_RECIPE, 0), models=len(members))
+        path, target = record / f"{ENSEMBLE}-0.json", runs / f"{ENSEMBLE}-{digest(recipe)}" / MODEL
+        save_run(path, recipe, mnist, partial(combine, members, recipe, mnist, target))
 
 
-def published(name: str, seed: int) -> Recipe:
+def as_scored(name: str, seed: int) -> Recipe:
     """The recipe as scored: trained on all tiles, except that ``standard`` is unchanged."""
     recipe = load_recipe(name, [f"seed={seed}"])
     assert isinstance(recipe, Recipe)
@@ -130,12 +130,12 @@ def published(name: str, seed: int) -> Recipe:
 
 def digest(recipe: Recipe) -> str:
     """A hash of a recipe's non-default fields, so that new fields do not change it."""
-    usual = Recipe().as_dict()
-    fields = {key: value for key, value in recipe.as_dict().items() if value != usual[key]}
+    defaults = Recipe().as_dict()
+    fields = {key: value for key, value in recipe.as_dict().items() if value != defaults[key]}
     return files.sha256(json.dumps(fields, sort_keys=True).encode())[:16]
 
 
-def keep(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> None:
+def save_run(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> None:
     """Makes and scores a model that has no record yet; writes the record and the table."""
     if path.is_file() and json.loads(path.read_bytes())["recipe"] == digest(recipe):
         return
@@ -152,17 +152,17 @@ def keep(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path]) -> 
 
 def summaries(record: Path) -> Iterator[Row]:
     """Rows of the table, from the runs whose recipes are current."""
-    aims = {name: aim for name, (_, aim) in RUNS.items()} | {COMMITTEE: COMMITTEE_AIM}
+    aims = {name: aim for name, (_, aim) in RUNS.items()} | {ENSEMBLE: ENSEMBLE_TARGET}
     for name, aim in aims.items():
         rows = [json.loads(path.read_bytes()) for path in sorted(record.glob(f"{name}-*.json"))]
-        like = COMMITTEE_OF if name == COMMITTEE else name
-        now = [digest(replace(published(like, row["seed"]), models=row["models"])) for row in rows]
+        base = ENSEMBLE_RECIPE if name == ENSEMBLE else name
+        now = [digest(replace(as_scored(base, row["seed"]), models=row["models"])) for row in rows]
         if rows := [row for row, one in zip(rows, now, strict=True) if row["recipe"] == one]:
             found = summary(name, rows)
             yield found | {"aim": aim, "reached": found["test_accuracy"]["mean"] >= aim}
 
 
-def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
+def train_once(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
     """The model folder of a run, which is trained or resumed if it is not finished."""
     if not (folder / MODEL / CARD).is_file():
         device, begun = choose_device(recipe.precision), (folder / STATE).is_file()
@@ -173,14 +173,14 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
     return folder / MODEL
 
 
-def combined(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
+def combine(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
     """An ensemble of networks that are already trained, equivalent to training its recipe."""
     if not (to / CARD).is_file():
         networks: list[Any] = []
         for network in map(load_network, models):
             networks += network.members if isinstance(network, Ensemble) else [network]
-        alone = len(networks) == recipe.tta_views == 1
-        network = networks[0] if alone else Ensemble(networks, recipe.tta_views)
+        is_single = len(networks) == recipe.tta_views == 1
+        network = networks[0] if is_single else Ensemble(networks, recipe.tta_views)
         seconds = sum(Classifier(model).card.results["training_seconds"] for model in models)
         results = {"training_seconds": seconds}
         card = Card(to.parent.name, __version__, "", recipe=recipe.as_dict(), results=results)
@@ -211,22 +211,22 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
 def summary(name: str, rows: Sequence[Row]) -> Row:
     """Mean and standard deviation over the seeds, and the interval of the mean accuracy."""
     keys = ("test_accuracy", "test_accuracy_without_label_errors", "test_loss", "seconds")
-    found: Row = {key: harness.spread([row[key] for row in rows]) for key in keys}
+    result: Row = {key: harness.spread([row[key] for row in rows]) for key in keys}
     # Tiles are the same for all seeds: the interval is that of one test set at the mean accuracy.
-    right = round(10_000 * found["test_accuracy"]["mean"])
+    correct = round(10_000 * result["test_accuracy"]["mean"])
     machines = dict.fromkeys(
         ", ".join([row["processor"], *row["device"].split(", ")[:2]]) for row in rows
     )
-    return found | {
+    return result | {
         "name": name,
         "seeds": len(rows),
         "parameters": rows[0]["parameters"],
-        "interval": wilson_interval(right, 10_000),
+        "interval": wilson_interval(correct, 10_000),
         "machine": "; ".join(machines),
     }
 
 
-def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[str, str]]:
+def examine_model(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[str, str]]:
     """All results of one model, JSON-ready, and its tables by name; writes the pictures."""
     classifier = Classifier(options.model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
@@ -238,34 +238,34 @@ def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[st
         "transfer": external_part(measure_external(classifier, ["digits", *options.on])),
     }
     draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
-    found: Row = {"test": report.as_dict()}
+    results: Row = {"test": report.as_dict()}
     for part in parts.values():
         part.write(folder)
-        found |= part.values
-    return found, {name: markdown(part.shown) for name, part in parts.items()}
+        results |= part.values
+    return results, {name: markdown(part.shown) for name, part in parts.items()}
 
 
-def write_card(model: str, found: Row) -> None:
+def write_card(model: str, results: Row) -> None:
     """Writes the measured numbers into the model's card; the graph is unchanged."""
     path = load_bundle(model).folder / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
-    test, robust = found["test"], found["robustness"]
+    test, robust = results["test"], results["robustness"]
     card["results"] |= {
         "test_accuracy": test["accuracy"],
         "test_interval": test["interval"],
         "test_ece": test["expected_calibration_error"],
         "mnist_c": robust["mean_accuracy"],
         "mnist_c_without_overlap": robust["mean_accuracy_without_overlap"],
-        "reject_by": found["rejection"]["recommended"],
-        **{one["name"]: one["framed"]["accuracy"] for one in found["transfer"]},
+        "reject_by": results["rejection"]["recommended"],
+        **{one["name"]: one["framed"]["accuracy"] for one in results["transfer"]},
     }
     files.write_json(path, card)
 
 
-def markdown(shown: Iterable[Table]) -> str:
+def markdown(tables: Iterable[Table]) -> str:
     """Converts tables of the command line to Markdown."""
     blocks: list[str] = []
-    for one in shown:
+    for one in tables:
         heads = " | ".join(str(column.header) for column in one.columns)
         cells = " | ".join(f"{{0[{k}]}}" for k in range(len(one.columns)))
         rows = zip(*(column.cells for column in one.columns), strict=True)

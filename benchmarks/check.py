@@ -28,7 +28,7 @@ import harness
 from harness import Figure, RecordError, Row, load_record
 
 STANDARD_ERRORS = 3.0
-LEAST, LEAST_ALONE = 0.05, 0.2  # of the old value
+MIN_CHANGE, MIN_CHANGE_SINGLE = 0.05, 0.2  # of the old value
 BUSY = 0.5  # mean number of processes before the run
 WORSE, BETTER, SAME, GONE, NEW = "worse", "better", "same", "gone", "new"
 ORDER = (WORSE, GONE, BETTER, NEW)
@@ -46,14 +46,14 @@ def main() -> int:
     parser.add_argument("--anyway", action="store_true", help="compare even if the machines differ")
     options = parser.parse_args()
     try:
-        (about, old), (now, new) = load_record(options.old), load_record(options.new)
+        (old_facts, old), (new_facts, new) = load_record(options.old), load_record(options.new)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
-    differ = differences(about, now, MACHINE)
-    for line in [*differ, *warnings(about, now)]:
+    mismatches = differences(old_facts, new_facts, MACHINE)
+    for line in [*mismatches, *warnings(old_facts, new_facts)]:
         print(line, file=sys.stderr)
-    if differ and not options.anyway:
+    if mismatches and not options.anyway:
         print("not compared: measure both on one machine, or add --anyway", file=sys.stderr)
         return 2
     changes = compare(old, new)
@@ -94,9 +94,9 @@ def judge(old: Figure | None, new: Figure | None) -> Row:
 
     ``share`` is the change and ``noise`` its limit, both relative to the old value.
     """
-    known = new or old
-    assert known is not None
-    change: Row = {"name": known.name, "unit": known.unit, "peer": known.peer}
+    figure = new or old
+    assert figure is not None
+    change: Row = {"name": figure.name, "unit": figure.unit, "peer": figure.peer}
     change |= {"old": old and old.value, "new": new and new.value, "share": None, "noise": None}
     if old is None or new is None:
         return change | {"verdict": NEW if old is None else GONE}
@@ -111,9 +111,9 @@ def noise_of(old: Figure, new: Figure) -> float:
     """The limit above which a change counts, in the unit of the figure."""
     before, after = old.standard_error, new.standard_error
     if before is None or after is None:
-        return LEAST_ALONE * abs(old.value)
+        return MIN_CHANGE_SINGLE * abs(old.value)
     chance = STANDARD_ERRORS * math.hypot(before, after)
-    return chance if new.unit == "%" else max(chance, LEAST * abs(old.value))
+    return chance if new.unit == "%" else max(chance, MIN_CHANGE * abs(old.value))
 
 
 def counts(change: Row) -> bool:
@@ -123,12 +123,12 @@ def counts(change: Row) -> bool:
 
 def table(changes: Sequence[Row]) -> str:
     """The changed figures, the worst first; then, in one line, the number of unchanged ones."""
-    shown = [change for change in changes if change["verdict"] != SAME]
-    shown.sort(key=lambda c: (c["peer"], ORDER.index(c["verdict"]), -abs(c["share"] or 0.0)))
-    rows = [change | {"whose": " (peer)" * change["peer"]} for change in shown]
+    changed = [change for change in changes if change["verdict"] != SAME]
+    changed.sort(key=lambda c: (c["peer"], ORDER.index(c["verdict"]), -abs(c["share"] or 0.0)))
+    rows = [change | {"whose": " (peer)" * change["peer"]} for change in changed]
     found = harness.table(COLUMNS, rows) + "\n" if rows else ""
-    counted, same = sum(map(counts, changes)), len(changes) - len(shown)
-    return f"{found}{same} figures are the same; {counted} got worse or are gone\n"
+    worse, same = sum(map(counts, changes)), len(changes) - len(changed)
+    return f"{found}{same} figures are the same; {worse} got worse or are gone\n"
 
 
 if __name__ == "__main__":

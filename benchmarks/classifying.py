@@ -30,7 +30,7 @@ from digitlens.models.bundle import WEIGHTS, find_bundle, shipped_classifiers
 from digitlens.models.session import cores
 from harness import OURS, Figure, Row
 
-ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
+ROUNDS, WARM_UPS, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 # Peers by kind of worker, which is also their name in figures.
 KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
 PACKAGES = {"keras": harness.KERAS}
@@ -51,11 +51,11 @@ class Entry(NamedTuple):
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    made.add_argument("--model", action="append", default=[], help="NAME=FOLDER, another one")
-    made.add_argument("--rounds", type=int, default=ROUNDS, help="turns per contender")
-    options = made.parse_args()
+    cli = harness.parser(__doc__)
+    cli.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
+    cli.add_argument("--model", action="append", default=[], help="NAME=FOLDER, another one")
+    cli.add_argument("--rounds", type=int, default=ROUNDS, help="turns per contender")
+    options = cli.parse_args()
     record = harness.provenance() | {"rounds": options.rounds, "missing": {}}
     contenders = entries(options.model)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
@@ -63,28 +63,28 @@ def main() -> None:
         starts = {
             name: partial(start, entry, tiles, options, stack) for name, entry in contenders.items()
         }
-        workers = harness.available(starts, record["missing"])
+        workers = harness.run_available(starts, record["missing"])
         jobs = {name: partial(measure, *each) for name, each in workers.items()}
         turns = harness.take_turns(jobs, options.rounds)
     record["results"] = {
         name: contenders[name]._asdict() | workers[name][1] | summary(turns[name]) for name in turns
     }
-    found = figures(record["results"])
-    harness.publish(options.out, "classifying", record, report(record), found)
+    results = figures(record["results"])
+    harness.publish(options.out, "classifying", record, report(record), results)
 
 
-def entries(more: list[str]) -> dict[str, Entry]:
-    """Contenders by name: shipped classifiers, ``more`` (NAME=FOLDER), and peers."""
+def entries(extra: list[str]) -> dict[str, Entry]:
+    """Contenders by name: shipped classifiers, ``extra`` (NAME=FOLDER), and peers."""
     models = {name: name for name in shipped_classifiers()}
-    models |= {name: path for name, _, path in (model.partition("=") for model in more)}
-    found: dict[str, Entry] = {}
+    models |= {name: path for name, _, path in (model.partition("=") for model in extra)}
+    contenders: dict[str, Entry] = {}
     for name, model in models.items():
         for count in sorted({1, cores()}, reverse=True):
             title = f"{OURS}, {name}, {count} core{'s' * (count > 1)}"
-            found[title] = Entry(OURS, name, model, count)
+            contenders[title] = Entry(OURS, name, model, count)
         if (find_bundle(model) / WEIGHTS).exists():
-            found[f"torch, {name}"] = Entry("torch", name, model, cores())
-    return found | {KINDS[kind]: Entry(kind, "", "", cores()) for kind in ("keras", "svc")}
+            contenders[f"torch, {name}"] = Entry("torch", name, model, cores())
+    return contenders | {KINDS[kind]: Entry(kind, "", "", cores()) for kind in ("keras", "svc")}
 
 
 def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> tuple[harness.Worker, Row]:
@@ -97,7 +97,7 @@ def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> tuple[ha
 def measure(worker: harness.Worker, about: Row) -> tuple[list[float], float]:
     """One turn: microseconds of each one-tile call, and tiles per second of a call with many."""
     count = about.get("most", MANY)
-    worker.ask({"tiles": 1, "calls": WARM})
+    worker.ask({"tiles": 1, "calls": WARM_UPS})
     one = worker.ask({"tiles": 1, "calls": CALLS})["seconds"]
     many = worker.ask({"tiles": count, "calls": 1})["seconds"]
     return [1e6 * seconds for seconds in one], count / many[0]
@@ -117,15 +117,15 @@ def figures(results: Mapping[str, Row]) -> list[Figure]:
     cores; PyTorch is compared on the same network.
     """
     rows = list(results.values())
-    most = max(row["cores"] for row in rows)
+    all_cores = max(row["cores"] for row in rows)
     found: list[Figure] = []
     for row in rows:
-        peer, slow = row["kind"] in KINDS, row["cores"] < most
-        words = ("classifying", row["kind"] * peer, row["model"], "one_core" * slow)
-        one, many = (".".join(filter(None, (*words, part))) for part in ("one_tile", "many_tiles"))
+        peer, is_single_core = row["kind"] in KINDS, row["cores"] < all_cores
+        parts = ("classifying", row["kind"] * peer, row["model"], "one_core" * is_single_core)
+        one, many = (".".join(filter(None, (*parts, part))) for part in ("one_tile", "many_tiles"))
         found.append(Figure.median(one, row["one"], "µs", peer=peer))
         found.append(Figure.median(many, row["many"], "tiles/s", "higher", peer=peer))
-        for other in () if peer or slow else rows:
+        for other in () if peer or is_single_core else rows:
             if other["kind"] in KINDS and other["model"] in ("", row["model"]):
                 for name, ratio in zip((one, many), _faster(row, other), strict=True):
                     found.append(Figure.ratio(f"{name}.{other['kind']}", ratio))
@@ -145,9 +145,9 @@ def report(record: Row) -> str:
         "; ".join(sorted({row["versions"] for row in rows})),
         "Keras is not trained; SVC was trained on 10,000 tiles and timed on 1,000.",
     ]
-    where = f"Tiles classified on {harness.place(record)}, {record['rounds']} rounds."
+    heading = f"Tiles classified on {harness.machine(record)}, {record['rounds']} rounds."
     table = harness.table(COLUMNS, rows)
-    return harness.document(where, table, notes=notes, missing=record["missing"])
+    return harness.document(heading, table, notes=notes, missing=record["missing"])
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ COLUMNS = (
     "drawn | numbers | right | digits | spurious | ms",
     "{group} | {numbers} | {right:.1%} | {digits:.1%} | {not_there} | {milliseconds:.0f}",
 )
-BESIDE = (
+PEERS = (
     "RapidOCR right | digits | spurious | ms | mode",
     "{best[right]:.1%} | {best[digits]:.1%} | {best[not_there]} | {best[milliseconds]:.0f}"
     " | {best[mode]}",
@@ -46,32 +46,32 @@ BESIDE = (
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--groups", nargs="+", default=[""], help="only groups with such a word")
-    made.add_argument("--seed", type=int, default=0)
-    harness.add_options(made)
-    options = made.parse_args()
+    cli = harness.parser(__doc__)
+    cli.add_argument("--groups", nargs="+", default=[""], help="only groups with such a word")
+    cli.add_argument("--seed", type=int, default=0)
+    harness.add_options(cli)
+    options = cli.parse_args()
     cases = list(drawings(options.seed, options.groups))
     _, scores, about = harness.read_all(options, cases, len(cases), summary)
     about |= {"seed": options.seed, "groups": scores}
-    table = harness.compared(COLUMNS, BESIDE, scores, "right", "exact")
+    table = harness.compared(COLUMNS, PEERS, scores, "right", "exact")
     harness.publish(options.out, "drawn", about, f"{table}\n{harness.origin(about)}")
 
 
 def summary(results: Sequence[Result]) -> Row:
     """Scores of one reader over all numbers, regardless of their positions."""
-    texts = [(numbers(result.case.text), numbers(result.said.text)) for result in results]
-    both = [tuple(map(Counter, pair)) for pair in texts]
-    plain = [tuple(Counter(map(digits_only, found)) for found in pair) for pair in texts]
-    n = sum(there.total() for there, _ in both)
+    texts = [(numbers(result.case.text), numbers(result.output.text)) for result in results]
+    counts = [tuple(map(Counter, pair)) for pair in texts]
+    digit_counts = [tuple(Counter(map(digits_only, found)) for found in pair) for pair in texts]
+    n = sum(truth.total() for truth, _ in counts)
     return {
         "pictures": len(results),
         "numbers": n,
-        "right": sum((a & b).total() for a, b in both) / n if n else None,
-        "digits": sum((a & b).total() for a, b in plain) / n if n else None,
-        "not_there": sum((b - a).total() for a, b in plain),
-        "exact": sum(a == b for a, b in both) / len(results),
-        "milliseconds": statistics.median(result.said.milliseconds for result in results),
+        "right": sum((a & b).total() for a, b in counts) / n if n else None,
+        "digits": sum((a & b).total() for a, b in digit_counts) / n if n else None,
+        "not_there": sum((b - a).total() for a, b in digit_counts),
+        "exact": sum(a == b for a, b in counts) / len(results),
+        "milliseconds": statistics.median(result.output.milliseconds for result in results),
     }
 
 
@@ -96,7 +96,7 @@ def drawings(seed: int, words: Sequence[str] = ("",)) -> Iterator[Case]:
 
 
 Pair = tuple[int, int]
-Drawn = Iterator[tuple[Image.Image, str]]
+Drawings = Iterator[tuple[Image.Image, str]]
 
 
 @cache
@@ -121,8 +121,8 @@ def font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTy
     return ImageFont.truetype(font_file(family), size)
 
 
-def _number(rng: random.Random, least: int = 1, most: int = 6) -> str:
-    return "".join(rng.choices("0123456789", k=rng.randint(least, most)))
+def _number(rng: random.Random, low: int = 1, high: int = 6) -> str:
+    return "".join(rng.choices("0123456789", k=rng.randint(low, high)))
 
 
 def _line(text: str, face: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
@@ -134,14 +134,14 @@ def _line(text: str, face: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
     return picture, text
 
 
-def _tables(height: int, ruled: bool, rng: random.Random) -> Drawn:
+def _tables(height: int, ruled: bool, rng: random.Random) -> Drawings:
     for family in FONTS:
         face = font(family, height=height)
         cell = round(face.getlength("000000") + 1.6 * height), round(2.4 * height)
         yield _table(rng, face, (4, 6), cell, ruled)
 
 
-def _dense(rng: random.Random) -> Drawn:
+def _dense(rng: random.Random) -> Drawings:
     for family in FONTS:
         picture, text = _table(rng, font(family, size=14), (5, 30), (112, 25), False)
         page = Image.new("RGB", (600, 800), PAPER)
@@ -161,8 +161,8 @@ def _table(
     lines = [[_number(rng, 2) for _ in range(columns)] for _ in range(rows)]
     for row, line in enumerate(lines):
         for column, number in enumerate(line):
-            place = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
-            pen.text(place, number, INK, face, anchor="rs")
+            corner = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
+            pen.text(corner, number, INK, face, anchor="rs")
     for y in range(margin, bottom + 1, height) if ruled else ():
         pen.line((margin, y, right, y), INK)
     for x in range(margin, right + 1, width) if ruled else ():
@@ -170,7 +170,7 @@ def _table(
     return picture, "\n".join(map(" ".join, lines))
 
 
-def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
+def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawings:
     for family in FONTS[:2]:
         rng = random.Random(f"{family} {len(phrases)}")  # the same text for each resolution
         lines = [_sentence(rng, phrases) for _ in range(40)]
@@ -193,13 +193,13 @@ def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
 
 def _lines(
     families: Sequence[str], heights: Sequence[int], texts: Sequence[str], rng: random.Random
-) -> Drawn:
+) -> Drawings:
     """Draws each text, or a random number for an empty one, in each family and height."""
     for text, height, family in product(texts, heights, families):
         yield _line(text or _number(rng), font(family, height=height))
 
 
-def _upside_down(rng: random.Random) -> Drawn:
+def _upside_down(rng: random.Random) -> Drawings:
     for family in FONTS:
         for text in ("2048", _number(rng, 5), _number(rng, 5)):
             yield _line(text, font(family, height=32))[0].rotate(180), text
@@ -214,16 +214,16 @@ DISPLAYS = (
 )
 
 
-def _displays(rng: random.Random) -> Drawn:
+def _displays(rng: random.Random) -> Drawings:
     """Draws slanted seven-segment digits."""
     texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
     for i, text in enumerate(texts):
-        height, slant, (behind, off, on) = rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4]
-        how = Segments(0.63, 0.13, 0.02, "pointed", slant, 0.8, (True, True, False))
-        panel = seven_segments(text, how, np.random.default_rng(len(text)))
+        height, slant, (ground, off, on) = rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4]
+        geometry = Segments(0.63, 0.13, 0.02, "pointed", slant, 0.8, (True, True, False))
+        panel = seven_segments(text, geometry, np.random.default_rng(len(text)))
         left, top, right, bottom = (height * edge for edge in panel.extent)
         size = round(right - left) + height, round(bottom - top) + height
-        picture = Image.new("RGB", size, behind)
+        picture = Image.new("RGB", size, ground)
         for outline, lit in panel.segments:
             points = height * (outline + 0.5) - (left, top)
             ImageDraw.Draw(picture).polygon([tuple(at) for at in points], fill=on if lit else off)

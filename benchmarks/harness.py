@@ -34,7 +34,7 @@ import numpy.typing as npt
 from digitlens import DigitReader, __version__, files
 from digitlens.datasets.mnist import Mnist, load_mnist, split_validation
 from digitlens.datasets.synthetic.document_layouts import Desk
-from digitlens.datasets.synthetic.documents import pictured
+from digitlens.datasets.synthetic.documents import render_page
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.evaluation.metrics import processor
 from digitlens.progress import note, work_bar
@@ -67,8 +67,8 @@ THREADS = 2
 PAUSE = 0.02  # seconds between readers: the previous one's threads keep spinning for a while
 
 NUMBER = re.compile(r"[-+$€£¥]*\d(?:[-.,:;/'+*×÷=]*\d)*[%°]?", re.ASCII)  # noqa: RUF001
-ALIKE = str.maketrans("：，．／％＋－−–’", ":,./%+---'")  # noqa: RUF001
-SHARES = {"l": 25, "m": 50, "u": 75, "h": 90}  # percentiles by conversion, see ``show``
+SAME_SIGNS = str.maketrans("：，．／％＋－−–’", ":,./%+---'")  # noqa: RUF001
+PERCENTILES = {"l": 25, "m": 50, "u": 75, "h": 90}  # percentiles by conversion, see ``show``
 
 
 def provenance() -> dict[str, Any]:
@@ -86,7 +86,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def place(record: Mapping[str, Any], cores: str = "cores") -> str:
+def machine(record: Mapping[str, Any], cores: str = "cores") -> str:
     """Date, machine and load of a record, for the line above its tables."""
     where = record["processor"] or record["machine"]
     return f"{record['date']}, {where}, {record[cores]} {cores}, load before {record['load']}"
@@ -94,10 +94,10 @@ def place(record: Mapping[str, Any], cores: str = "cores") -> str:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
-    made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    made.add_argument("--out", type=Path, help="folder for the record")
-    made.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder for peers")
-    return made
+    cli = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    cli.add_argument("--out", type=Path, help="folder for the record")
+    cli.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder for peers")
+    return cli
 
 
 def publish(
@@ -119,7 +119,7 @@ class _Cells(string.Formatter):
     """
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:
-        return np.percentile(value, SHARES[conversion]) if conversion else value
+        return np.percentile(value, PERCENTILES[conversion]) if conversion else value
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if value is None or isinstance(value, bool):
@@ -144,7 +144,7 @@ def table(columns: Columns, rows: Iterable[Any]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def joined(*columns: Columns) -> Columns:
+def merge(*columns: Columns) -> Columns:
     """Joins columns side by side."""
     heads, cells = zip(*columns, strict=True)
     return " | ".join(heads), " | ".join(cells)
@@ -154,20 +154,20 @@ def document(
     head: str, *tables: str, notes: Iterable[str] = (), missing: Mapping[str, str] | None = None
 ) -> str:
     """Markdown: a line on the machine, the tables, and a list of notes and missing peers."""
-    why = [f"{name}: not available, {reason}" for name, reason in (missing or {}).items()]
-    listed = "".join(f"- {line}\n" for line in (*notes, *why))
-    return "\n".join(filter(None, (f"{head}\n", *tables, listed)))
+    reasons = [f"{name}: not available, {reason}" for name, reason in (missing or {}).items()]
+    items = "".join(f"- {line}\n" for line in (*notes, *reasons))
+    return "\n".join(filter(None, (f"{head}\n", *tables, items)))
 
 
-def save_tiles(folder: Path, mnist: Mnist, most: int | None = None) -> Path:
-    """Writes tiles and labels for ``worker.py``, with at most ``most`` training tiles."""
+def save_tiles(folder: Path, mnist: Mnist, limit: int | None = None) -> Path:
+    """Writes tiles and labels for ``worker.py``, with at most ``limit`` training tiles."""
     train, path = mnist.train, folder / "tiles.npz"
-    kept = {"train_tiles": train.tiles[:most], "train_labels": train.labels[:most]}
-    np.savez(path, tiles=mnist.test.tiles, labels=mnist.test.labels, **kept)
+    training = {"train_tiles": train.tiles[:limit], "train_labels": train.labels[:limit]}
+    np.savez(path, tiles=mnist.test.tiles, labels=mnist.test.labels, **training)
     return path
 
 
-def listed(folder: Path, *kinds: str) -> list[dict[str, str]]:
+def labelled_rows(folder: Path, *kinds: str) -> list[dict[str, str]]:
     """The rows of a folder's ``labels.csv``, optionally only those of the given kinds."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
         return [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
@@ -179,28 +179,28 @@ def spread(values: Floats) -> Row:
     return {"mean": statistics.mean(values), "sd": sd, "median": statistics.median(values)}
 
 
-def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> dict[str, T]:
+def run_available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> dict[str, T]:
     """The result of each job; the reasons of unavailable peers go into ``missing``."""
-    found: dict[str, T] = {}
+    results: dict[str, T] = {}
     for name, job in jobs.items():
         try:
-            found[name] = job()
+            results[name] = job()
         except UnavailableError as reason:
             missing[name] = str(reason)
             note(f"{name}: not available, {reason}")
-    return found
+    return results
 
 
 def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int, warm: int = 0) -> dict[K, list[T]]:
     """The results of each job in each round, jobs taking turns; warm-up rounds are dropped."""
-    found: dict[K, list[T]] = {name: [] for name in jobs}
+    results: dict[K, list[T]] = {name: [] for name in jobs}
     with work_bar() as bar:
-        for number in bar.track(range(rounds + warm), description="measuring"):
+        for round_ in bar.track(range(rounds + warm), description="measuring"):
             for name, job in jobs.items():
                 result = job()
-                if number >= warm:
-                    found[name].append(result)
-    return found
+                if round_ >= warm:
+                    results[name].append(result)
+    return results
 
 
 class RecordError(Exception):
@@ -255,14 +255,14 @@ def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
     """
     path = path / RECORD if path.is_dir() else path
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path.name} cannot be read: {error}") from error
-    found = about.pop("figures", None) if isinstance(about, dict) else None
-    if not isinstance(found, dict) or not found:
+    figures = facts.pop("figures", None) if isinstance(facts, dict) else None
+    if not isinstance(figures, dict) or not figures:
         raise RecordError(f"{path} is not a speed record: expected figures by name")
     try:
-        return about, {name: Figure(name, **row) for name, row in found.items()}
+        return facts, {name: Figure(name, **row) for name, row in figures.items()}
     except TypeError as error:
         raise RecordError(f"{path} has an invalid figure: {error}") from error
 
@@ -275,20 +275,20 @@ def environment(packages: Sequence[str], folder: Path) -> str:
     """The Python of an environment below ``folder`` with these packages, created if missing."""
     if not packages:
         return sys.executable
-    place = folder / "-".join(packages)
-    python, stamp = place / "bin" / "python", place / ".installed"
+    target = folder / "-".join(packages)
+    python, stamp = target / "bin" / "python", target / ".installed"
     if not stamp.exists():
-        note(f"installing {' '.join(packages)} into {place}")
-        _run(sys.executable, "-m", "venv", "--clear", str(place))
+        note(f"installing {' '.join(packages)} into {target}")
+        _run(sys.executable, "-m", "venv", "--clear", str(target))
         _run(str(python), *PIP, *packages)
         files.write_bytes(stamp, b"")
     return str(python)
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UnavailableError(last_line(done.stderr or done.stdout))
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise UnavailableError(last_line(process.stderr or process.stdout))
 
 
 class Worker:
@@ -306,7 +306,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise UnavailableError(self.last_words())
+            raise UnavailableError(self.last_error())
         return json.loads(line)
 
     def ask(self, question: Mapping[str, Any]) -> Row:
@@ -319,17 +319,17 @@ class Worker:
 
     def rows(self) -> list[Row]:
         """All lines, once the process has ended; raises UnavailableError if it failed."""
-        said, _ = self.process.communicate()
+        output, _ = self.process.communicate()
         if self.process.returncode:
-            raise UnavailableError(self.last_words())
-        return [json.loads(line) for line in said.splitlines()]
+            raise UnavailableError(self.last_error())
+        return [json.loads(line) for line in output.splitlines()]
 
-    def last_words(self) -> str:
+    def last_error(self) -> str:
         """The last line of stderr, once the process has ended."""
         code = self.process.wait()
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        return last_line(said) or f"ended with exit code {code}"
+        output = self._errors.read().decode(errors="replace")
+        return last_line(output) or f"ended with exit code {code}"
 
     def _stop(self) -> None:
         self.process.terminate()
@@ -338,13 +338,13 @@ class Worker:
 
 
 def start_worker(
-    packages: Sequence[str], arguments: Sequence[Any], options: Any, stack: ExitStack, **more: str
+    packages: Sequence[str], arguments: Sequence[Any], options: Any, stack: ExitStack, **extra: str
 ) -> Worker:
     """Starts ``worker.py`` in an environment with these packages and ``options.threads``."""
     python = environment(packages, options.environments)
     threads = getattr(options, "threads", None)
     variables = dict.fromkeys(VARIABLES, str(threads)) if threads else {}
-    return Worker([python, str(WORKER), *map(str, arguments)], stack, **variables, **more)
+    return Worker([python, str(WORKER), *map(str, arguments)], stack, **variables, **extra)
 
 
 def last_line(text: str) -> str:
@@ -353,7 +353,7 @@ def last_line(text: str) -> str:
 
 def numbers(text: str) -> list[str]:
     """The numbers of a text with their marks; letters are removed first."""
-    return NUMBER.findall(re.sub(r"[^\W\d_]", "", text.translate(ALIKE)))
+    return NUMBER.findall(re.sub(r"[^\W\d_]", "", text.translate(SAME_SIGNS)))
 
 
 def digits_only(text: str) -> str:
@@ -375,7 +375,7 @@ def held_out_styles() -> Styles:
     return Styles(tiles, load_fonts("validation"))
 
 
-def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
+def draw_photo(lay_out: Callable[[Desk], str], *seed: int) -> Page:
     """A page in held-out styles, uint8[H, W, 3], with every digit in the camera's view.
 
     ``lay_out`` draws the page and returns its text; it may be called several times.
@@ -384,9 +384,9 @@ def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
         desk = Desk(held_out_styles(), np.random.default_rng([*seed, attempt]))
         desk.look = "photo"
         text = lay_out(desk)
-        shown = pictured(desk, "")
-        if int((shown.values >= 0).sum()) == len(digits_only(text)):
-            return shown.pixels
+        page = render_page(desk, "")
+        if int((page.values >= 0).sum()) == len(digits_only(text)):
+            return page.pixels
     raise AssertionError
 
 
@@ -410,7 +410,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """A reader's output for a picture: text with marks if it has any, and digits line by line."""
 
     text: str
@@ -424,11 +424,11 @@ class Result(NamedTuple):
 
     case: Case
     reader: str
-    said: Said
+    output: Output
 
 
-Read = Callable[[Page], Said]
-FAILED = Said("?", "?", 0.0)  # never right, not even on a picture without digits
+Read = Callable[[Page], Output]
+FAILED = Output("?", "?", 0.0)  # never right, not even on a picture without digits
 
 
 def load_readers(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
@@ -438,12 +438,12 @@ def load_readers(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
     """
     reader = DigitReader(options.model, threads=options.threads)
 
-    def ours(page: Page) -> Said:
+    def ours(page: Page) -> Output:
         start = time.perf_counter()
         reading = reader.read(page)
         milliseconds = 1000 * (time.perf_counter() - start)
-        sure = tuple(digit.confidence for digit in reading.digits)
-        return Said(reading.text, reading.digits_only, milliseconds, sure)
+        confidences = tuple(digit.confidence for digit in reading.digits)
+        return Output(reading.text, reading.digits_only, milliseconds, confidences)
 
     blank = reader.read(np.full((28, 28), 255, np.uint8))
     versions = {"model": blank.model, "model_sha256": blank.model_sha256}
@@ -458,14 +458,14 @@ def load_readers(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
     return found, versions
 
 
-def ask_rapidocr(worker: Worker, mode: str, file: Path, page: Page) -> Said:
+def ask_rapidocr(worker: Worker, mode: str, file: Path, page: Page) -> Output:
     """RapidOCR's output for a page, which is passed as a file; an error is never right."""
     np.save(file, page)
     time.sleep(PAUSE)
     reply = worker.ask({"kind": mode, "page": str(file)})
     if "error" in reply:
         return replace(FAILED, milliseconds=reply["milliseconds"])
-    return Said(reply["text"], digits_only(reply["text"]), reply["milliseconds"])
+    return Output(reply["text"], digits_only(reply["text"]), reply["milliseconds"])
 
 
 def add_options(parser: Any) -> None:
@@ -489,56 +489,56 @@ def study(
     and ``real``, a folder or None. ``ask`` yields one or several answers for a case, and
     ``summary`` returns a row of ``columns`` for all answers of a kind.
     """
-    made = parser(doc)
-    made.add_argument("--count", type=int, default=number, help="drawn cases of each kind")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--real", type=Path, help="folder with pictures and labels.csv")
-    made.add_argument("--threads", type=int, default=THREADS)
-    made.add_argument("--wrong", action="store_true", help="list the errors")
-    options = made.parse_args()
-    reader, about = DigitReader(threads=options.threads), provenance()
-    found: dict[str, list[Any]] = {}
+    cli = parser(doc)
+    cli.add_argument("--count", type=int, default=number, help="drawn cases of each kind")
+    cli.add_argument("--seed", type=int, default=0)
+    cli.add_argument("--real", type=Path, help="folder with pictures and labels.csv")
+    cli.add_argument("--threads", type=int, default=THREADS)
+    cli.add_argument("--wrong", action="store_true", help="list the errors")
+    options = cli.parse_args()
+    reader, facts = DigitReader(threads=options.threads), provenance()
+    results_by_kind: dict[str, list[Any]] = {}
     with work_bar() as bar:
         for case in bar.track(cases(options), total=None, description="reading"):
             for answer in ask(reader, case):
-                found.setdefault(answer.kind, []).append(answer.result)
+                results_by_kind.setdefault(answer.kind, []).append(answer.result)
                 if options.wrong and answer.problems:
                     print(f"{answer.kind}: {'; '.join(answer.problems)}")
-    rows = [summary(kind, results) for kind, results in found.items()]
-    text = document(place(about), table(columns, rows))
-    about |= {"seed": options.seed, "kinds": rows}
-    publish(options.out, Path(sys.argv[0]).stem, about, text)
+    rows = [summary(kind, results) for kind, results in results_by_kind.items()]
+    text = document(machine(facts), table(columns, rows))
+    facts |= {"seed": options.seed, "kinds": rows}
+    publish(options.out, Path(sys.argv[0]).stem, facts, text)
 
 
 def read_all(
     options: Any, cases: Iterable[Case], total: int, summary: Callable[[list[Result]], Row]
 ) -> tuple[list[Result], Scores, Row]:
     """Runs each reader on each picture, one at a time; returns results, summaries and facts."""
-    about = provenance() | {"threads": options.threads, "pictures": []}
+    facts = provenance() | {"threads": options.threads, "pictures": []}
     results, grouped = list[Result](), dict[str, dict[str, list[Result]]]()
     with ExitStack() as stack, work_bar() as bar:
-        readers, about["readers"] = load_readers(stack, options)
+        readers, facts["readers"] = load_readers(stack, options)
         for case in bar.track(cases, total=total, description="reading"):
             row: Row = {"file": case.name, "kind": case.group, "label": case.text, "read": {}}
-            about["pictures"].append(row)
+            facts["pictures"].append(row)
             for name, read in readers.items():
-                said = FAILED if case.page is None else read(case.page)
-                said = replace(said, milliseconds=case.milliseconds + said.milliseconds)
-                results.append(Result(case._replace(page=None), name, said))
+                output = FAILED if case.page is None else read(case.page)
+                output = replace(output, milliseconds=case.milliseconds + output.milliseconds)
+                results.append(Result(case._replace(page=None), name, output))
                 grouped.setdefault(case.group, {}).setdefault(name, []).append(results[-1])
-                row["read"][name] = {"text": said.text, "digits": said.digits}
-                row["read"][name]["milliseconds"] = round(said.milliseconds, 1)
+                row["read"][name] = {"text": output.text, "digits": output.digits}
+                row["read"][name]["milliseconds"] = round(output.milliseconds, 1)
     scores = {
         group: {name: summary(answers) for name, answers in readers.items()}
         for group, readers in grouped.items()
     }
-    return results, scores, about
+    return results, scores, facts
 
 
-def compared(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
+def compared(columns: Columns, peers: Columns, scores: Scores, *by: str) -> str:
     """A row for each group: digitlens, and RapidOCR in its best mode by the measures ``by``.
 
-    ``columns`` use ``group`` and digitlens's scores, ``beside`` uses RapidOCR's under ``best``.
+    ``columns`` use ``group`` and digitlens's scores, ``peers`` uses RapidOCR's under ``best``.
     """
     rows: list[Row] = []
     for group, readers in scores.items():
@@ -548,13 +548,13 @@ def compared(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str
             best = max(modes, key=lambda mode: [readers[mode][measure] or 0 for measure in by])
             rows[-1]["best"] = {**readers[best], "mode": MODES[best]}
     if any(row["best"] for row in rows):
-        columns = joined(columns, beside)
+        columns = merge(columns, peers)
     return table(columns, rows)
 
 
-def origin(made: Row) -> str:
+def origin(record: Row) -> str:
     """A line on machine, models and versions of a table, see ``read_all``."""
-    model, sha256, *peer = made["readers"].values()
-    ours = f"{OURS} {made['versions'][OURS]}, model {model} {sha256[:12]}"
-    who = "; ".join([f"{ours}, commit {(made['commit'] or '')[:12]}", *peer])
-    return f"{place(made, 'threads')}, {os.getloadavg()[0]:.2f} after; {who}\n"
+    model, sha256, *peer = record["readers"].values()
+    ours = f"{OURS} {record['versions'][OURS]}, model {model} {sha256[:12]}"
+    readers = "; ".join([f"{ours}, commit {(record['commit'] or '')[:12]}", *peer])
+    return f"{machine(record, 'threads')}, {os.getloadavg()[0]:.2f} after; {readers}\n"

@@ -39,29 +39,29 @@ PITCH, TURN, WINDOW = 1.15, 1.35, (0.95, 1.5)
 START = 1_234_567.4  # litres
 DAY = 1440  # minutes
 DEAD = range(600, 660)
-PUSHED = 900  # minute at which the camera is knocked
+KNOCKED = 900  # minute at which the camera is knocked
 BOX = (*CORNER, CORNER[0] + round(DIGIT * PITCH * WHEELS), CORNER[1] + round(DIGIT * WINDOW[1]))
 REGION = (
     f"main={','.join(map(str, BOX))},kind=counter,digits=8,decimals=3,unit=m³,most_per_hour=0.9"
 )
-BEGAN = 1_700_000_000  # seconds of the epoch
+START_SECONDS = 1_700_000_000  # seconds of the epoch
 # Minute, content of the picture file, and litres shown; None for a dead camera.
 Frame = tuple[int, bytes, float | None]
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--every", type=int, default=1, help="minutes between pictures")
-    made.add_argument("--font", default="barlow", help="one of the validation fonts")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--keep", type=Path, help="folder for pictures, template and log")
-    options = made.parse_args()
+    cli = harness.parser(__doc__)
+    cli.add_argument("--every", type=int, default=1, help="minutes between pictures")
+    cli.add_argument("--font", default="barlow", help="one of the validation fonts")
+    cli.add_argument("--seed", type=int, default=0)
+    cli.add_argument("--keep", type=Path, help="folder for pictures, template and log")
+    options = cli.parse_args()
     font = Path(drawn.font_file(options.font))
     frames = simulate(font, options.seed, range(0, DAY, options.every))
-    about = harness.provenance() | {"font": options.font, "seed": options.seed}
+    facts = harness.provenance() | {"font": options.font, "seed": options.seed}
     with TemporaryDirectory() as folder:
         text = measure(frames, options.keep or Path(folder), font)
-    harness.publish(options.out, "meter", about | {"told": text}, f"{text}\n")
+    harness.publish(options.out, "meter", facts | {"told": text}, f"{text}\n")
 
 
 def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
@@ -73,7 +73,7 @@ def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont 
     for minute, content, litres in frames:
         path = folder / "in" / f"{minute:04}.jpg"
         path.write_bytes(content)
-        os.utime(path, (BEGAN + 60 * minute,) * 2)
+        os.utime(path, (START_SECONDS + 60 * minute,) * 2)
         shown[path.name] = litres
     template, log = str(folder / "meter.toml"), folder / "log.csv"
     for command in (
@@ -82,13 +82,13 @@ def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont 
     ):
         app(command, standalone_mode=False)
     rows = list(csv.DictReader(log.read_text(encoding="utf-8").splitlines()))
-    live = sum(litres is not None for litres in shown.values())
+    working = sum(litres is not None for litres in shown.values())
     values = [(row["picture"], 1000 * float(row["value"])) for row in rows if row["value"]]
-    wrong = [name for name, value in values if not right(value, shown[name])]
+    wrong = [name for name, value in values if not is_right(value, shown[name])]
     kinds = sorted(Tally(row["status"] for row in rows).items())
     return (
-        f"{len(shown)} pictures, {live} of the working camera: {len(values)} stored "
-        f"({len(values) / live:.1%}), {len(wrong)} wrong {wrong}; "
+        f"{len(shown)} pictures, {working} of the working camera: {len(values)} stored "
+        f"({len(values) / working:.1%}), {len(wrong)} wrong {wrong}; "
         f"rows: {', '.join(f'{count} {status}' for status, count in kinds)}"
     )
 
@@ -100,14 +100,14 @@ def simulate(
     meter = Meter(font, seed)
     litres = START + np.cumsum(_flows(np.random.default_rng([seed, 1])))
     for minute in minutes:
-        own, shown = np.random.default_rng([seed, 2, minute]), float(litres[minute])
+        rng, value = np.random.default_rng([seed, 2, minute]), float(litres[minute])
         if minute in DEAD:
-            yield minute, _dead(own), None
+            yield minute, _dead_frame(rng), None
         else:
-            yield minute, drawn.encoded(photograph(meter.face(shown), minute, own)), shown
+            yield minute, drawn.encoded(photograph(meter.face(value), minute, rng)), value
 
 
-def right(value: float, litres: float | None) -> bool:
+def is_right(value: float, litres: float | None) -> bool:
     """Whether a value in litres matches the wheels, of which the last may be between digits."""
     return litres is not None and math.floor(litres - 0.05) <= value <= math.floor(litres + 1.05)
 
@@ -142,8 +142,8 @@ class Meter:
         for unit in (10**place for place in reversed(range(WHEELS))):
             # A wheel advances while those to its right go from 9 to 0.
             at = litres if unit == 1 else litres // unit + max(0.0, litres % unit - (unit - 1))
-            near, rng = round(at), np.random.default_rng(0)
-            wheels.append(draw_wheel(near % 10, (near - at) * TURN, TURN, self._style, rng))
+            nearest, rng = round(at), np.random.default_rng(0)
+            wheels.append(draw_wheel(nearest % 10, (nearest - at) * TURN, TURN, self._style, rng))
         extent = 0.0, -0.5 - WINDOW[1] / 2, PITCH * WHEELS, -0.5 + WINDOW[1] / 2
         counter = Counter(tuple(wheels), PITCH, TURN, WINDOW, False, DECIMALS, extent)
         width, height = round(DIGIT * PITCH * WHEELS), round(DIGIT * WINDOW[1])
@@ -159,21 +159,21 @@ def photograph(plane: np.ndarray, minute: int, rng: np.random.Generator) -> np.n
     """Simulates a camera in a cellar (shake, light, blur, noise): uint8[480, 640, 3]."""
     width, height = SIZE
     angle, scale = float(rng.normal(0, 0.012)), 1 + float(rng.normal(0, 0.012))
-    off = rng.normal(0, 4, 2) + ((26, -17) if minute >= PUSHED else (0, 0))
-    if minute >= PUSHED:
+    offset = rng.normal(0, 4, 2) + ((26, -17) if minute >= KNOCKED else (0, 0))
+    if minute >= KNOCKED:
         angle += 0.05
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), math.degrees(angle), scale)
-    matrix[:, 2] += off
-    whole = np.vstack([matrix, [*rng.normal(0, 2e-5, 2), 1]])
-    plane = cv2.warpPerspective(plane, whole, SIZE, borderMode=cv2.BORDER_REPLICATE)
+    matrix[:, 2] += offset
+    homography = np.vstack([matrix, [*rng.normal(0, 2e-5, 2), 1]])
+    plane = cv2.warpPerspective(plane, homography, SIZE, borderMode=cv2.BORDER_REPLICATE)
     hour = minute / 60
-    bright = 0.55 + 0.45 * math.exp(-(((hour - 13) / 4) ** 2)) + float(rng.normal(0, 0.06))
-    plane = plane * max(0.25, bright)
+    brightness = 0.55 + 0.45 * math.exp(-(((hour - 13) / 4) ** 2)) + float(rng.normal(0, 0.06))
+    plane = plane * max(0.25, brightness)
     if 8 <= hour < 16 and rng.random() < 0.6:  # sunlight on the glass
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        at = 80 + 60 * (hour - 8) + float(rng.normal(0, 25)), 175 + float(rng.normal(0, 35))
+        centre = 80 + 60 * (hour - 8) + float(rng.normal(0, 25)), 175 + float(rng.normal(0, 35))
         size = rng.uniform(15, 60, 2)
-        spot = np.exp(-(((x - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
+        spot = np.exp(-(((x - centre[0]) / size[0]) ** 2) - ((y - centre[1]) / size[1]) ** 2)
         plane = plane + (float(rng.uniform(40, 190)) * spot)[:, :, None]
     plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.3, 1.3)))
     plane = plane + rng.normal(0, float(rng.uniform(1, 7)), plane.shape)
@@ -189,7 +189,7 @@ def _flows(rng: np.random.Generator) -> np.ndarray:
     return np.minimum(flows, 12.0)
 
 
-def _dead(rng: np.random.Generator) -> bytes:
+def _dead_frame(rng: np.random.Generator) -> bytes:
     kind, shape = int(rng.integers(4)), (*SIZE[::-1], 3)
     if kind == 3:
         return b"\xff\xd8\xff\xe0" + rng.bytes(900)

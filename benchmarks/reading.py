@@ -50,7 +50,7 @@ PAGES = (
     "picture | ms | ms, 90 % | read right",
     "{name} | {milliseconds!m:.1f} | {milliseconds!h:.1f} | {right}",
 )
-BESIDE = ("RapidOCR ms | its recogniser alone", "{peers[default]!m:.1f} | {peers[line]!m:.1f}")
+PEERS = ("RapidOCR ms | its recogniser alone", "{peers[default]!m:.1f} | {peers[line]!m:.1f}")
 CHECK_CROP = (154, 54)  # width and height of a typical amount on a bank check
 STARTS = (
     "program | wall, ms | 25 % | 75 % | CPU, ms | memory, MB",
@@ -86,29 +86,29 @@ print(json.dumps(dict(
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    harness.add_options(made)
-    made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
-    made.add_argument("--rounds", type=int, help="rounds of each part")
-    made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
+    cli = harness.parser(__doc__)
+    harness.add_options(cli)
+    cli.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
+    cli.add_argument("--rounds", type=int, help="rounds of each part")
+    cli.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
     python = CORE if CORE.exists() else Path(sys.executable)
-    made.add_argument("--python", type=Path, default=python, help="interpreter with digitlens")
-    options = made.parse_args()
+    cli.add_argument("--python", type=Path, default=python, help="interpreter with digitlens")
+    options = cli.parse_args()
     source = max(each.stat().st_mtime for each in harness.ROOT.glob("src/**/*.py"))
     if options.python == CORE and (CORE.parents[1] / ".installed").stat().st_mtime < source:
         sys.exit(f"{CORE} has an older digitlens than src: run make .venv-core/.installed")
     rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
     record = harness.provenance() | {"rounds": rounds}
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+        target = Path(folder)
         if "pages" in options.only:
-            record |= measure_pages(options, cases(), rounds["pages"], place)
+            record |= measure_pages(options, cases(), rounds["pages"], target)
         if "starts" in options.only:
-            record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
+            record["starts"] = measure_starts(programs(target), options.python, rounds["starts"])
         if "folder" in options.only:
-            record["folder"] = measure_folder(place, options.count, rounds["folder"])
+            record["folder"] = measure_folder(target, options.count, rounds["folder"])
         if "cores" in options.only:
-            record["cores_each"] = measure_cores(place, options.count, rounds["cores"])
+            record["cores_each"] = measure_cores(target, options.count, rounds["cores"])
     harness.publish(options.out, "reading", record, report(record), figures(record))
 
 
@@ -130,8 +130,8 @@ def crop(text: str) -> Page:
     """uint8[54, 154]: a number in a handwriting font held out from training."""
     picture = Image.new("L", CHECK_CROP, 235)
     face = drawn.font(drawn.HAND, height=30)
-    place = CHECK_CROP[0] // 2, CHECK_CROP[1] // 2
-    ImageDraw.Draw(picture).text(place, text, 40, face, anchor="mm")
+    centre = CHECK_CROP[0] // 2, CHECK_CROP[1] // 2
+    ImageDraw.Draw(picture).text(centre, text, 40, face, anchor="mm")
     return np.asarray(picture)
 
 
@@ -157,11 +157,11 @@ def measure_pages(options: Any, pictures: list[Case], rounds: int, folder: Path)
     """Times of each picture, and the memory of reading the last from a file in a new process."""
 
     def summary(results: list[harness.Result]) -> Row:
-        case, _, said = results[0]
+        case, _, output = results[0]
         # Only numbers are compared, since a page may have words.
-        right = harness.numbers(said.text) == harness.numbers(case.text)
-        times = [result.said.milliseconds for result in results[WARM_UPS:]]
-        return {"name": case.name, "right": right, "text": said.text, "milliseconds": times}
+        right = harness.numbers(output.text) == harness.numbers(case.text)
+        times = [result.output.milliseconds for result in results[WARM_UPS:]]
+        return {"name": case.name, "right": right, "text": output.text, "milliseconds": times}
 
     cases, rows = pictures * (WARM_UPS + rounds), list[Row]()
     _, scores, about = harness.read_all(options, cases, len(cases), summary)
@@ -196,10 +196,10 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
     """The cost of each program; the first round is not counted."""
 
     def start(name: str) -> Row:
-        arguments, said, _ = started[name]
+        arguments, expected, _ = started[name]
         run = cost([str(python), *arguments])
-        if run["failed"] or not run["said"].endswith(said):
-            sys.exit(f"{name}: expected {said!r}, found {run}")
+        if run["failed"] or not run["said"].endswith(expected):
+            sys.exit(f"{name}: expected {expected!r}, found {run}")
         return run
 
     runs = take_turns({name: partial(start, name) for name in started}, rounds, 1)
@@ -207,11 +207,11 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
         {
             "name": name,
             "figure": started[name][2],
-            "milliseconds": [run["wall"] for run in known],
-            "cpu_milliseconds": statistics.median(run["cpu"] for run in known),
-            "megabytes": max(run["megabytes"] for run in known),
+            "milliseconds": [run["wall"] for run in costs],
+            "cpu_milliseconds": statistics.median(run["cpu"] for run in costs),
+            "megabytes": max(run["megabytes"] for run in costs),
         }
-        for name, known in runs.items()
+        for name, costs in runs.items()
     ]
 
 
@@ -220,79 +220,79 @@ def cost(command: Sequence[str], number: int = 0) -> Row:
     measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(number), *command]
     # With this variable, modules that no installer compiled would be recompiled at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
-    return json.loads(done.stdout)
+    process = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
+    return json.loads(process.stdout)
 
 
 def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
     """The cost of reading with each number of cores, doubling up to all of them."""
     if not hasattr(os, "sched_setaffinity"):
         sys.exit("this system cannot limit a process to a subset of the cores")
-    pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
+    pictures, most = write_pictures(folder / "all", count), len(os.sched_getaffinity(0))
     numbers = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
     command = [sys.executable, "-m", "digitlens", "read", str(folder / "all")]
     runs = take_turns({str(number): partial(cost, command, number) for number in numbers}, rounds)
     rows: list[Row] = []
-    for number, known in zip(numbers, runs.values(), strict=True):
-        said = [line.partition("\t")[2] for line in known[0]["said"].splitlines()]
-        right = [found == text for found, (_, text) in zip(said, pictures, strict=True)]
+    for number, costs in zip(numbers, runs.values(), strict=True):
+        texts = [line.partition("\t")[2] for line in costs[0]["said"].splitlines()]
+        right = [found == text for found, (_, text) in zip(texts, pictures, strict=True)]
         rows.append({"pictures": len(pictures), "cores": number, "right": sum(right) / len(right)})
-        speed = [1000 * len(pictures) / run["wall"] for run in known]
+        speed = [1000 * len(pictures) / run["wall"] for run in costs]
         rows[-1] |= {
-            "seconds": [run["wall"] / 1000 for run in known],
+            "seconds": [run["wall"] / 1000 for run in costs],
             "speed": speed,
             "gain": statistics.median(speed) / statistics.median(rows[0].get("speed", speed)),
-            "busy": statistics.median(run["cpu"] / run["wall"] / number for run in known),
-            "megabytes": max(run["megabytes"] for run in known),
+            "busy": statistics.median(run["cpu"] / run["wall"] / number for run in costs),
+            "megabytes": max(run["megabytes"] for run in costs),
         }
     return rows
 
 
 def measure_cores(folder: Path, drawings: int, rounds: int) -> list[Row]:
     """Processor time per picture, by kind and command, and throughput derived from it."""
-    rows, alone = list[Row](), 0.0
+    rows, single_ms = list[Row](), 0.0
     for kind, count in {"drawings": drawings, "photos": drawings // 10}.items():
-        place = folder / kind
-        place.mkdir()
+        target = folder / kind
+        target.mkdir()
         for k in range(count):
             page = drawing(str(k % 10)) if kind == "drawings" else photo(4000, 3000)
-            (place / f"{k}.jpg").write_bytes(drawn.encoded(page, quality=90))
-        jobs = {"read": partial(busy, place, "read", number=1)}
+            (target / f"{k}.jpg").write_bytes(drawn.encoded(page, quality=90))
+        jobs = {"read": partial(cpu_seconds, target, "read", number=1)}
         for n in map(str, {1, cores()}):
-            jobs[f"batch --workers {n}"] = partial(busy, place, "batch", "--workers", n)
-        took = take_turns(jobs, rounds)
-        for path in place.glob("[1-9]*.jpg"):
+            jobs[f"batch --workers {n}"] = partial(cpu_seconds, target, "batch", "--workers", n)
+        times = take_turns(jobs, rounds)
+        for path in target.glob("[1-9]*.jpg"):
             path.unlink()
         starts = take_turns(jobs, rounds)
-        for job, seconds in took.items():
+        for job, seconds in times.items():
             ms = 1000 * (min(seconds) - min(starts[job])) / (count - 1)
-            alone = ms if job == "read" else alone
-            more = {"share": alone / ms, "hourly": 3.6e6 / ms, "billion": ms / 3.6e-3}
-            rows.append({"kind": kind, "job": job, "ms": ms, **more})
+            single_ms = ms if job == "read" else single_ms
+            rates = {"share": single_ms / ms, "hourly": 3.6e6 / ms, "billion": ms / 3.6e-3}
+            rows.append({"kind": kind, "job": job, "ms": ms, **rates})
     return rows
 
 
-def busy(place: Path, command: str, *options: str, number: int = 0) -> float:
+def cpu_seconds(target: Path, command: str, *options: str, number: int = 0) -> float:
     """Processor seconds of a command on ``number`` cores, or all for 0."""
-    out = ("--out", tempfile.mkdtemp(dir=place)) if command == "batch" else ()
-    told = cost([sys.executable, "-m", "digitlens", command, str(place), *options, *out], number)
-    return told["cpu"] / 1000 if not told["failed"] else sys.exit(f"{command}: {told}")
+    out = ("--out", tempfile.mkdtemp(dir=target)) if command == "batch" else ()
+    result = cost([sys.executable, "-m", "digitlens", command, str(target), *options, *out], number)
+    return result["cpu"] / 1000 if not result["failed"] else sys.exit(f"{command}: {result}")
 
 
-def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
+def write_pictures(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Writes a mixture of pictures in fixed proportions; returns paths and labels."""
     folder.mkdir()
     notes = [drawn.encoded(photo(*size), quality=90) for size in ((640, 480), (4000, 3000))]
     drawings = [drawn.encoded(drawing(digit), "PNG") for digit in "0123456789"]
-    made: list[tuple[Path, str]] = []
+    written: list[tuple[Path, str]] = []
     for number, kind in enumerate(np.random.default_rng(0).permutation(np.arange(count) % 100)):
         if kind < DRAWINGS:
             path, text, content = f"{number:04}.png", str(number % 10), drawings[number % 10]
         else:
             path, text, content = f"{number:04}.jpg", NOTE, notes[kind >= DRAWINGS + PHOTOS]
         (folder / path).write_bytes(content)
-        made.append((folder / path, text))
-    return made
+        written.append((folder / path, text))
+    return written
 
 
 def figures(record: Row) -> list[Figure]:
@@ -309,22 +309,22 @@ def figures(record: Row) -> list[Figure]:
         found.append((f"{row['figure']}.seconds", seconds, "s"))
         found.append((f"{row['figure']}.memory", [row["megabytes"]], "MB"))
     if rows := record.get("folder"):
-        one, every, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
+        single, all_cores, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
         found += [
-            (f"{name}.pictures_per_second", every["speed"], unit, "higher"),
-            (f"{name}.busy", [100 * every["busy"]], "%", "higher"),
-            (f"{name}.memory", [every["megabytes"]], "MB"),
+            (f"{name}.pictures_per_second", all_cores["speed"], unit, "higher"),
+            (f"{name}.busy", [100 * all_cores["busy"]], "%", "higher"),
+            (f"{name}.memory", [all_cores["megabytes"]], "MB"),
         ]
-        if every is not one:
-            found.append((f"{name}.one_core.pictures_per_second", one["speed"], unit, "higher"))
-            found.append((f"{name}.scaling", [every["gain"]], "times one core", "higher"))
+        if all_cores is not single:
+            found.append((f"{name}.one_core.pictures_per_second", single["speed"], unit, "higher"))
+            found.append((f"{name}.scaling", [all_cores["gain"]], "times one core", "higher"))
     return [Figure.median(*each) for each in found]
 
 
 def report(record: Row) -> str:
     blocks: list[str] = []
     if pages := record.get("pages"):
-        columns = harness.joined(PAGES, BESIDE) if any(row["peers"] for row in pages) else PAGES
+        columns = harness.merge(PAGES, PEERS) if any(row["peers"] for row in pages) else PAGES
         file = f"{pages[-1]['name']}, from a JPEG file in a fresh process"
         blocks.append(harness.table(columns, pages))
         blocks.append(f"Reading {file}: {pages[-1]['megabytes']:.0f} MB in memory.\n")
@@ -333,7 +333,7 @@ def report(record: Row) -> str:
     for part, columns in (("folder", FOLDER), ("cores_each", CORES)):
         if part in record:
             blocks.append(harness.table(columns, record[part]))
-    return harness.document(f"Reading on {harness.place(record)}.", *blocks)
+    return harness.document(f"Reading on {harness.machine(record)}.", *blocks)
 
 
 if __name__ == "__main__":

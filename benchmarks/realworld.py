@@ -47,54 +47,54 @@ COLUMNS = (
     "real pictures | n | exact | 95 % interval | digits right | ms per picture",
     "{group} | {n} | {exact:.1%} | {interval:.1f} | {digits:.1%} | {milliseconds:.0f}",
 )
-BESIDE = (
+PEERS = (
     "RapidOCR exact | digits right | ms | mode",
     "{best[exact]:.1%} | {best[digits]:.1%} | {best[milliseconds]:.0f} | {best[mode]}",
 )
-PROMISES = (
+GUARANTEE_COLUMNS = (
     "digits stated | n | wrong | 95 % interval",
     "{stated} | {n} | {share:.2%} | {interval:.2f}",
 )
 
 
-def exact(result: Result) -> bool:
-    return result.case.text == result.said.digits
+def is_exact(result: Result) -> bool:
+    return result.case.text == result.output.digits
 
 
-def pair(result: Result) -> tuple[str, str]:
+def digit_pair(result: Result) -> tuple[str, str]:
     """The digits of the label and those read, without line breaks."""
-    return result.case.text.replace("\n", ""), result.said.digits.replace("\n", "")
+    return result.case.text.replace("\n", ""), result.output.digits.replace("\n", "")
 
 
-def marks(result: Result) -> bool | None:
+def marks_are_right(result: Result) -> bool | None:
     """Whether the marks are right too; None if they are not labelled."""
     if result.case.full_text is None:
         return None
-    there, read = ("".join(numbers(text)) for text in (result.case.full_text, result.said.text))
-    return exact(result) and there == read
+    label, read = ("".join(numbers(text)) for text in (result.case.full_text, result.output.text))
+    return is_exact(result) and label == read
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("folder", type=Path, help="folder with labels.csv")
-    made.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these kinds")
-    made.add_argument("--wrong", action="store_true", help="list digitlens's errors")
-    harness.add_options(made)
-    options = made.parse_args()
-    rows = harness.listed(options.folder, *options.kinds)
+    cli = harness.parser(__doc__)
+    cli.add_argument("folder", type=Path, help="folder with labels.csv")
+    cli.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these kinds")
+    cli.add_argument("--wrong", action="store_true", help="list digitlens's errors")
+    harness.add_options(cli)
+    options = cli.parse_args()
+    rows = harness.labelled_rows(options.folder, *options.kinds)
     rows.sort(key=lambda row: [*NAMES, row["kind"]].index(row["kind"]))
-    cases = (decoded(options.folder, row) for row in rows)
-    results, kinds, about = harness.read_all(options, cases, len(rows), summary)
+    cases = (decode(options.folder, row) for row in rows)
+    results, kinds, facts = harness.read_all(options, cases, len(rows), summary)
     ours = [result for result in results if result.reader == OURS]
-    n, right = sure(ours)
-    about |= {"kinds": kinds, "stated_99": {"digits": n, "right": right}}
-    text = "\n".join([table(kinds), promises(ours, thresholds()), harness.origin(about)])
-    harness.publish(options.out, "realworld", about, text)
-    for case, _, said in (each for each in ours if options.wrong and not exact(each)):
-        print(f"{case.name}: {case.text!r} read as {said.digits!r}")
+    n, right = count_sure(ours)
+    facts |= {"kinds": kinds, "stated_99": {"digits": n, "right": right}}
+    text = "\n".join([table(kinds), guarantee_table(ours, thresholds()), harness.origin(facts)])
+    harness.publish(options.out, "realworld", facts, text)
+    for case, _, output in (each for each in ours if options.wrong and not is_exact(each)):
+        print(f"{case.name}: {case.text!r} read as {output.digits!r}")
 
 
-def decoded(folder: Path, row: dict[str, str]) -> Case:
+def decode(folder: Path, row: dict[str, str]) -> Case:
     start = time.perf_counter()
     try:
         page = load_image(folder / row["file"])
@@ -105,27 +105,27 @@ def decoded(folder: Path, row: dict[str, str]) -> Case:
     return Case(row["kind"], row["file"], page, label, full, decoding)
 
 
-def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
+def count_sure(results: Sequence[Result], threshold: float = 0.99) -> tuple[int, int]:
     """Counts the digits read with at least this confidence, and the right ones among them."""
     stated: list[bool] = []
     for result in results:
-        pairs = zip(aligned(*pair(result))[1], result.said.confidences, strict=False)
-        stated += [is_right for is_right, confidence in pairs if confidence >= least]
+        pairs = zip(aligned(*digit_pair(result))[1], result.output.confidences, strict=False)
+        stated += [is_right for is_right, confidence in pairs if confidence >= threshold]
     return len(stated), sum(stated)
 
 
 def summary(results: Sequence[Result]) -> Row:
-    right, n = sum(map(exact, results)), len(results)
-    digits = sum(len(pair(result)[0]) for result in results)
-    edits = sum(aligned(*pair(result))[0] for result in results)
-    marked = [is_right for is_right in map(marks, results) if is_right is not None]
+    right, n = sum(map(is_exact, results)), len(results)
+    digits = sum(len(digit_pair(result)[0]) for result in results)
+    edits = sum(aligned(*digit_pair(result))[0] for result in results)
+    marked = [is_right for is_right in map(marks_are_right, results) if is_right is not None]
     return {
         "n": n,
         "exact": right / n,
         "interval": wilson_interval(right, n),
         "digits": 1 - edits / digits if digits else None,
         "marks": sum(marked) / len(marked) if marked else None,
-        "milliseconds": statistics.median(result.said.milliseconds for result in results),
+        "milliseconds": statistics.median(result.output.milliseconds for result in results),
     }
 
 
@@ -138,7 +138,7 @@ def table(kinds: harness.Scores) -> str:
         if row["marks"] is not None
     ]
     note = f"\n{NAMES['amount']}, exact with their marks: {'; '.join(marked)}\n" if marked else ""
-    return harness.compared(COLUMNS, BESIDE, named, "exact", "digits") + note
+    return harness.compared(COLUMNS, PEERS, named, "exact", "digits") + note
 
 
 def thresholds() -> dict[str, float | None]:
@@ -152,14 +152,14 @@ def thresholds() -> dict[str, float | None]:
     return found
 
 
-def promises(results: Sequence[Result], least: Mapping[str, float | None]) -> str:
+def guarantee_table(results: Sequence[Result], limits: Mapping[str, float | None]) -> str:
     """A row for each guarantee: the number of digits above its threshold, and their errors."""
     rows: list[Row] = []
-    for stated, threshold in least.items():
-        n, right = (0, 0) if threshold is None else sure(results, threshold)
+    for stated, threshold in limits.items():
+        n, right = (0, 0) if threshold is None else count_sure(results, threshold)
         wrong = {"share": (n - right) / n, "interval": wilson_interval(n - right, n)} if n else {}
         rows.append({"stated": stated, "n": n, "share": None, "interval": None} | wrong)
-    return harness.table(PROMISES, rows)
+    return harness.table(GUARANTEE_COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,8 @@ from harness import OURS, WORKER, Row, UnavailableError
 from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
-PATIENCE = 60.0  # seconds for one response
-KEPT = 1.0  # seconds that an idle connection is kept open
+TIMEOUT = 60.0  # seconds for one response
+KEEP_ALIVE = 1.0  # seconds that an idle connection is kept open
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
 Tile = npt.NDArray[np.uint8]
@@ -140,7 +140,7 @@ class Outcome:
 
 
 def load(
-    found: Outcome, port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
+    result: Outcome, port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
 ) -> None:
     """Adds the outcome of ``clients`` clients, each sending again as soon as it is answered.
 
@@ -151,14 +151,14 @@ def load(
     start, turns, lock = time.perf_counter(), count(), threading.Lock()
 
     def client() -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         while True:
             with lock:
                 turn = next(turns)
             due = start + turn / rate if rate else time.perf_counter()
             if due >= start + seconds:
                 return connection.close()
-            if (idle := due - time.perf_counter()) > KEPT:
+            if (idle := due - time.perf_counter()) > KEEP_ALIVE:
                 connection.close()  # and reopened, since servers close idle connections
             time.sleep(max(0.0, idle))
             shot = shots[turn % len(shots)]
@@ -172,21 +172,21 @@ def load(
                 connection.close()
                 status, body = type(error).__name__, b""
             with lock:
-                found.add(shot, status, body, time.perf_counter() - due)
+                result.add(shot, status, body, time.perf_counter() - due)
 
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(lambda _: client(), range(clients)))
-    found.elapsed += time.perf_counter() - start
+    result.elapsed += time.perf_counter() - start
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    made.add_argument("--seconds", type=float, default=SECONDS, help="duration of one load")
-    made.add_argument("--soak", action="store_true", help="run a long load test")
-    made.add_argument("--minutes", type=float, default=60, help="soak at 80 %%")
-    made.add_argument("--overload", type=float, default=10, help="minutes at 300 %%")
-    options = made.parse_args()
+    cli = harness.parser(__doc__)
+    cli.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
+    cli.add_argument("--seconds", type=float, default=SECONDS, help="duration of one load")
+    cli.add_argument("--soak", action="store_true", help="run a long load test")
+    cli.add_argument("--minutes", type=float, default=60, help="soak at 80 %%")
+    cli.add_argument("--overload", type=float, default=10, help="minutes at 300 %%")
+    options = cli.parse_args()
     if options.soak:
         soak(options)
         return
@@ -194,7 +194,7 @@ def main() -> None:
     test, pictures = drawings(options.data_dir)
     with ExitStack() as stack:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
-        record["servers"] = harness.available(starts, record["missing"])
+        record["servers"] = harness.run_available(starts, record["missing"])
         outcomes = measure(record["servers"], requests(pictures, test.tiles), options.seconds)
     answers = outcomes[next(iter(LOADS))].bodies.items()
     texts = {int(name): json.loads(body)["readings"][0]["text"] for name, body in answers}
@@ -224,12 +224,12 @@ def requests(pictures: Sequence[bytes], tiles: Iterable[Tile] = ()) -> dict[str,
     head = '--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
     head += "Content-Type: image/png\r\n\r\n"
     kind = "multipart/form-data; boundary=frontier"
-    theirs = [
+    tutorial = [
         Shot(str(k), head.encode() + one + b"\r\n--frontier--\r\n", "/predict", kind)
         for k, one in enumerate(pictures)
     ]
     small = [Shot(str(k), tile.tobytes(), "/v1/classify") for k, tile in enumerate(tiles)]
-    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs, "tiles": small}
+    return {"drawings": ours, "a third bad": mixed, "tutorial": tutorial, "tiles": small}
 
 
 def bad_shots(picture: bytes) -> list[Shot]:
@@ -267,11 +267,11 @@ def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
         except OSError:
             time.sleep(0.1)
         else:
-            known = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"
+            versions = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"
             about = {"port": int(port), "process": server.process.pid, "memory_mb": []}
-            return about | {"versions": known}
-    late = server.process.poll() is None
-    raise UnavailableError("did not start in time" if late else server.last_words())
+            return about | {"versions": versions}
+    timed_out = server.process.poll() is None
+    raise UnavailableError("did not start in time" if timed_out else server.last_error())
 
 
 def measure(
@@ -279,28 +279,28 @@ def measure(
 ) -> dict[str, Outcome]:
     """The outcome of each load; measures the servers' memory before and after, in megabytes."""
 
-    def weigh() -> None:
+    def measure_memory() -> None:
         for server in servers.values():
-            server["memory_mb"].append(round(held_by(server["process"]), 1))
+            server["memory_mb"].append(round(memory_held(server["process"]), 1))
 
     for name, server in servers.items():
         kind = "drawings" if name == OURS else "tutorial"
         load(Outcome(), server["port"], shots[kind], 2, 1.0)
-    weigh()
+    measure_memory()
     outcomes = {name: Outcome() for name, (who, *_) in LOADS.items() if who in servers}
-    alone = {who: name for name, (who, _, share) in reversed(LOADS.items()) if not share}
+    full_rate = {who: name for name, (who, _, share) in reversed(LOADS.items()) if not share}
     for number in range(ROUNDS):
         note(f"round {number + 1} of {ROUNDS}")
         for name, outcome in outcomes.items():
             who, kind, share = LOADS[name]
-            rate = share * outcomes[alone[who]].summary()["per_second"] if share else 0
+            rate = share * outcomes[full_rate[who]].summary()["per_second"] if share else 0
             clients = 2 * CLIENTS if rate else CLIENTS
             load(outcome, servers[who]["port"], shots[kind], clients, seconds, rate)
-    weigh()
+    measure_memory()
     return outcomes
 
 
-class Spell(NamedTuple):
+class LoadPhase(NamedTuple):
     """A load relative to the server's maximum, and a signal sent to the server meanwhile."""
 
     share: float
@@ -313,52 +313,52 @@ def soak(options: argparse.Namespace) -> None:
     record, results = harness.provenance(), dict[str, Row]()
     record |= {"processes": cores(), "queue": QUEUE, "results": results}
     shots = requests(drawings(options.data_dir)[1])["drawings"]
-    spells = {
-        "all it can": Spell(0, min(SHORT, 6 * options.minutes)),
-        "80 %": Spell(0.8, 60 * options.minutes),
-        "80 %, replaced": Spell(0.8, SHORT, signal.SIGHUP),
-        "300 %": Spell(3, 60 * options.overload),
-        "80 %, stopped": Spell(0.8, SHORT / 3, signal.SIGTERM),
+    phases = {
+        "all it can": LoadPhase(0, min(SHORT, 6 * options.minutes)),
+        "80 %": LoadPhase(0.8, 60 * options.minutes),
+        "80 %, replaced": LoadPhase(0.8, SHORT, signal.SIGHUP),
+        "300 %": LoadPhase(3, 60 * options.overload),
+        "80 %, stopped": LoadPhase(0.8, SHORT / 3, signal.SIGTERM),
     }
     with ExitStack() as stack:
         server = start(OURS, options.environments, stack, "--queue", str(QUEUE))
         load(Outcome(), server["port"], shots, cores(), 5.0)
-        able = 0.0
-        for name, spell in spells.items():
+        capacity = 0.0
+        for name, phase in phases.items():
             before = processes(server["process"])
-            row = one(server, shots, spell, spell.share * able)
-            able = able or row["per_second"]
-            results[name] = row | {"name": name, "minutes": spell.seconds / 60}
-            if spell.told == signal.SIGHUP:
-                kept = before & processes(server["process"])
-                record["replaced"] = f"{len(before - kept)} of {len(before)}"
+            row = run_phase(server, shots, phase, phase.share * capacity)
+            capacity = capacity or row["per_second"]
+            results[name] = row | {"name": name, "minutes": phase.seconds / 60}
+            if phase.told == signal.SIGHUP:
+                surviving = before & processes(server["process"])
+                record["replaced"] = f"{len(before - surviving)} of {len(before)}"
     harness.publish(options.out, "soak", record, report_soak(record))
 
 
-def one(server: Row, shots: Sequence[Shot], spell: Spell, rate: float) -> Row:
+def run_phase(server: Row, shots: Sequence[Shot], phase: LoadPhase, rate: float) -> Row:
     """The outcome of a load at a rate, JSON-ready; rate 0 sends as fast as possible."""
-    note(f"{spell.seconds:.0f} s at {rate:.1f} per second")
-    found, process = Outcome(), server["process"]
-    start, seen, ended = time.monotonic(), list[tuple[float, float]](), threading.Event()
+    note(f"{phase.seconds:.0f} s at {rate:.1f} per second")
+    outcome, process = Outcome(), server["process"]
+    start, samples, ended = time.monotonic(), list[tuple[float, float]](), threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
             with suppress(OSError):  # the process has ended
-                seen.append((time.monotonic() - start, held_by(process)))
+                samples.append((time.monotonic() - start, memory_held(process)))
             ended.wait(PAUSE)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    if spell.told:
-        threading.Timer(spell.seconds / 4, os.kill, (process, spell.told)).start()
+    if phase.told:
+        threading.Timer(phase.seconds / 4, os.kill, (process, phase.told)).start()
     clients = 4 * QUEUE if rate else QUEUE // 2
-    load(found, server["port"], shots, clients, spell.seconds, rate)
+    load(outcome, server["port"], shots, clients, phase.seconds, rate)
     ended.set()
     watcher.join()
-    at, held = np.array(seen).T
+    at, held = np.array(samples).T
     late = at > at[-1] / 2
-    slope = None if spell.told or sum(late) < 3 else 3600 * np.polyfit(at[late], held[late], 1)[0]
-    row = found.summary()
+    slope = None if phase.told or sum(late) < 3 else 3600 * np.polyfit(at[late], held[late], 1)[0]
+    row = outcome.summary()
     wrong = sum(count for name, count in row["errors"].items() if name not in {FULL, GONE})
     full, gone = (row["errors"].get(name, 0) for name in (FULL, GONE))
     row |= {"first": held[0], "last": held[-1], "slope": slope}
@@ -371,17 +371,17 @@ def processes(parent: int) -> set[int]:
     return {each for each in map(int, listed) if (memory_of(each, "VmRSS") or 0) > 100}
 
 
-def held_by(parent: int) -> float:
+def memory_held(parent: int) -> float:
     """Memory in megabytes of a server's worker processes, or of the server if it has none."""
     return sum(memory_of(each, "VmRSS") or 0.0 for each in processes(parent) or {parent})
 
 
-def place(record: Row) -> str:
-    return harness.place(record).replace(" cores,", " cores shared with the clients,")
+def machine(record: Row) -> str:
+    return harness.machine(record).replace(" cores,", " cores shared with the clients,")
 
 
 def report_soak(record: Row) -> str:
-    head = f"{record['processes']} processes, queue of {record['queue']}, on {place(record)}."
+    head = f"{record['processes']} processes, queue of {record['queue']}, on {machine(record)}."
     notes = [f"Processes replaced under load: {record['replaced']}"]
     notes += [f"{name}: {row['errors']}" for name, row in record["results"].items() if row["wrong"]]
     return harness.document(head, harness.table(SOAKED, record["results"].values()), notes=notes)
@@ -397,7 +397,7 @@ def report(record: Row) -> str:
         rows[-1]["memory"] = memory.pop(LOADS[name][0], None)  # of all its loads
     notes = [f"Drawings read right by digitlens: {record['right']}"]
     notes += [f"{name}: {one['versions']}" for name, one in servers.items()]
-    head = f"{record['clients']} clients on {place(record)}."
+    head = f"{record['clients']} clients on {machine(record)}."
     return harness.document(
         head, harness.table(COLUMNS, rows), notes=notes, missing=record["missing"]
     )

@@ -49,25 +49,25 @@ SUMMARY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 
 
 def main() -> int:
-    made = harness.parser(__doc__)
-    made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run only these")
-    options = made.parse_args()
-    about = harness.provenance() | {"threads": os.cpu_count()}
-    about["versions"]["torch"] = version("torch")
+    cli = harness.parser(__doc__)
+    cli.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run only these")
+    options = cli.parse_args()
+    facts = harness.provenance() | {"threads": os.cpu_count()}
+    facts["versions"]["torch"] = version("torch")
     folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
-    about, figures = run_all(options.only or BENCHMARKS, folder, about)
-    files.write_json(folder / harness.RECORD, {**about, "figures": harness.by_name(figures)})
-    text = summary(about, figures)
+    facts, figures = run_all(options.only or BENCHMARKS, folder, facts)
+    files.write_json(folder / harness.RECORD, {**facts, "figures": harness.by_name(figures)})
+    text = summary(facts, figures)
     files.write_bytes(folder / "summary.md", text.encode())
     print(f"\n{text}\nwritten to {folder}")
     if not options.out and not options.only:
         update_results(RESULTS, folder.name, text)
-    return int(bool(about["failed"]))
+    return int(bool(facts["failed"]))
 
 
-def run_all(names: Sequence[str], folder: Path, about: Row) -> tuple[Row, list[Figure]]:
+def run_all(names: Sequence[str], folder: Path, facts: Row) -> tuple[Row, list[Figure]]:
     """Runs the benchmarks; returns facts about the run, and the figures of those that passed."""
-    took: dict[str, float] = {}
+    durations: dict[str, float] = {}
     failed: dict[str, str] = {}
     figures: list[Figure] = []
     for name in names:
@@ -81,9 +81,9 @@ def run_all(names: Sequence[str], folder: Path, about: Row) -> tuple[Row, list[F
             figures += harness.load_record(record)[1].values()
         except (OSError, subprocess.SubprocessError, RecordError) as reason:
             failed[name] = str(reason)
-        took[name] = round(time.perf_counter() - start, 1)
-        print(f"== {name}: {failed.get(name, 'done')}, {took[name]:.0f} s", flush=True)
-    return {**about, "seconds": took, "failed": failed}, figures
+        durations[name] = round(time.perf_counter() - start, 1)
+        print(f"== {name}: {failed.get(name, 'done')}, {durations[name]:.0f} s", flush=True)
+    return {**facts, "seconds": durations, "failed": failed}, figures
 
 
 def update_results(page: Path, record: str, table: str) -> None:
@@ -93,27 +93,27 @@ def update_results(page: Path, record: str, table: str) -> None:
     files.write_bytes(page, TABLE.sub(lambda _: new, before).encode())
 
 
-def summary(about: Row, figures: Sequence[Figure]) -> str:
+def summary(facts: Row, figures: Sequence[Figure]) -> str:
     """The table of docs/results.md; missing figures are shown as "not measured"."""
     named = {figure.name: figure for figure in figures}
     rows: list[tuple[str, str, str]] = []
     for what, name, peers in SUMMARY:
         base = name.removesuffix(".seconds")
         ratios = {who: named.get(f"{base}.{peer}.ratio") for who, peer in peers.items()}
-        beside = [f"{who} {number(ratio.value)}" for who, ratio in ratios.items() if ratio]
+        comparisons = [f"{who} {number(ratio.value)}" for who, ratio in ratios.items() if ratio]
         ours = measured(named[name]) if name in named else "not measured"
-        rows.append((what, ours, ", ".join(beside)))
+        rows.append((what, ours, ", ".join(comparisons)))
     table = harness.table(COLUMNS, rows)
-    return f"Speed on {harness.place(about, 'threads')}.\n\n{table}\n{SPREAD}\n"
+    return f"Speed on {harness.machine(facts, 'threads')}.\n\n{table}\n{SPREAD}\n"
 
 
 def measured(figure: Figure) -> str:
-    shown = [
+    texts = [
         f"{end:.2f}" if figure.unit == "%" else number(end, digits)
         for end, digits in ((figure.value, 3), (figure.spread, 2))
         if end is not None
     ]
-    return f"{' ± '.join(shown)} {figure.unit}"
+    return f"{' ± '.join(texts)} {figure.unit}"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -41,9 +41,9 @@ def cases(options: Any) -> Iterator[Case]:
     for (number, kind), seed in product(enumerate(KINDS), range(options.count)):
         rng = np.random.default_rng([options.seed + seed, number])
         cells = _puzzle(rng) if kind == "sudoku" else _texts(kind, rng)
-        page = harness.photographed(partial(_lay_out, kind, cells), options.seed + seed, number)
+        page = harness.draw_photo(partial(_lay_out, kind, cells), options.seed + seed, number)
         yield Case(kind, str(seed), page, cells)
-    for row in harness.listed(options.real) if options.real else ():
+    for row in harness.labelled_rows(options.real) if options.real else ():
         if "sudoku" in (row["note"] or ""):
             digits = [list(line) for line in row["label"].split("\n")]
             yield Case("photo", row["file"], load_image(options.real / row["file"]), digits)
@@ -63,34 +63,34 @@ def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
         seconds = perf_counter() - start
         rows = zip(table.text, chain(read, repeat(())), strict=False)
         pairs = [each for row in rows for each in pair(*row, in_columns=not is_photo)]
-        wrong = [(there, cell) for there, cell in pairs if there != (cell and cell.text)]
-        sure = sum(cell is not None and cell.status != "unsure" for _, cell in wrong)
+        wrong = [(expected, cell) for expected, cell in pairs if expected != (cell and cell.text)]
+        confident = sum(cell is not None and cell.status != "unsure" for _, cell in wrong)
         size = 81 if is_photo else len(pairs)
-        problems += [f"{there!r} read as {cell and cell.text!r}" for there, cell in wrong]
-        yield Answer(kind, (size, size - len(wrong), sure, seconds), problems)
+        problems += [f"{expected!r} read as {cell and cell.text!r}" for expected, cell in wrong]
+        yield Answer(kind, (size, size - len(wrong), confident, seconds), problems)
 
 
-def pair(there: list[str], read: Sequence[Any], *, in_columns: bool) -> Iterator[Pair]:
+def pair(expected: list[str], read: Sequence[Any], *, in_columns: bool) -> Iterator[Pair]:
     """Pairs the cells of a row; without known columns, yields only the wrong ones, in order."""
     if in_columns:
-        yield from zip(there, chain(read, repeat(None)), strict=False)
+        yield from zip(expected, chain(read, repeat(None)), strict=False)
         return
     cells = [cell for cell in read if cell.text]
-    edits, right = aligned("".join(there), "".join(cell.text for cell in cells))
-    wrong = (cell for cell, good in zip(cells, right, strict=False) if not good)
+    edits, right = aligned("".join(expected), "".join(cell.text for cell in cells))
+    wrong = (cell for cell, is_right in zip(cells, right, strict=False) if not is_right)
     yield from zip("?" * edits, chain(wrong, repeat(None)), strict=False)
 
 
-def summary(kind: str, found: Sequence[Score]) -> harness.Row:
-    cells, right, sure, seconds = (sum(part) for part in zip(*found, strict=True))
+def summary(kind: str, scores: Sequence[Score]) -> harness.Row:
+    cells, right, sure, seconds = (sum(part) for part in zip(*scores, strict=True))
     return {
         "kind": kind,
-        "tables": len(found),
+        "tables": len(scores),
         "cells": cells,
         "right": right / cells,
         "sure": sure,
-        "whole": sum(there == right for there, right, *_ in found),
-        "ms": 1000 * seconds / len(found),
+        "whole": sum(total == right for total, right, *_ in scores),
+        "ms": 1000 * seconds / len(scores),
     }
 
 
@@ -129,20 +129,20 @@ def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
         height if sudoku else max((run.width for run in column if run), default=0.0)
         for column in zip(*runs, strict=True)
     ]
-    room = 0.0 if sudoku else digit * float(rng.uniform(0.9, 2))
+    gap = 0.0 if sudoku else digit * float(rng.uniform(0.9, 2))
     margin = digit * float(rng.uniform(1, 3))
-    across = margin + np.cumsum([0.0, *(width + room for width in widths)])
-    down = margin + height * np.arange(len(cells) + 1)
-    canvas = desk.open(across[-1] + margin, down[-1] + margin)
+    xs = margin + np.cumsum([0.0, *(width + gap for width in widths)])
+    ys = margin + height * np.arange(len(cells) + 1)
+    canvas = desk.open(xs[-1] + margin, ys[-1] + margin)
     for r, row in enumerate(runs):
         for c, run in enumerate(row):
-            x = (across[c] + across[c + 1]) / 2 if sudoku else across[c + 1] - room / 2
+            x = (xs[c] + xs[c + 1]) / 2 if sudoku else xs[c + 1] - gap / 2
             if run:
-                canvas.put(run, x, down[r] + (height + digit) / 2, align=0.5 if sudoku else 1.0)
-    for k, y in enumerate(() if kind == "plain" else down):
-        canvas.rule(across[0], y, across[-1], y, 3 if sudoku and k % 3 == 0 else 1)
-    for k, x in enumerate(() if kind == "plain" else across):
-        canvas.rule(x, down[0], x, down[-1], 3 if sudoku and k % 3 == 0 else 1)
+                canvas.put(run, x, ys[r] + (height + digit) / 2, align=0.5 if sudoku else 1.0)
+    for k, y in enumerate(() if kind == "plain" else ys):
+        canvas.rule(xs[0], y, xs[-1], y, 3 if sudoku and k % 3 == 0 else 1)
+    for k, x in enumerate(() if kind == "plain" else xs):
+        canvas.rule(x, ys[0], x, ys[-1], 3 if sudoku and k % 3 == 0 else 1)
     return "".join("".join(row) for row in cells)
 
 

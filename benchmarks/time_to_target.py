@@ -35,17 +35,17 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    made = training.parser(__doc__)
-    made.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="per target; 0 for none")
-    return made.parse_args()
+    cli = training.parser(__doc__)
+    cli.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="per target; 0 for none")
+    return cli.parse_args()
 
 
 def measure(aim: float, recipe: str, seeds: int, options: Any) -> Row:
     """Measures one target; the peers are measured with the first."""
     asked = vars(options) | {"recipe": recipe, "changes": [], "seeds": seeds}
     asked["peers"] = options.peers and aim == TARGETS[0][0]
-    found = {"aim": aim, "recipe": recipe} | training.measure(argparse.Namespace(**asked))
-    return found | {"summary": training.summary(found)}
+    result = {"aim": aim, "recipe": recipe} | training.measure(argparse.Namespace(**asked))
+    return result | {"summary": training.summary(result)}
 
 
 def report(record: Row) -> str:
@@ -58,7 +58,7 @@ def report(record: Row) -> str:
     ]
     ours = [row for row in rows if row["title"].startswith(OURS)]
     notes = [harness.show(training.NOTE, row) for row in ours[:1]]
-    head = f"Time to accuracy on {harness.place(record, 'threads')}."
+    head = f"Time to accuracy on {harness.machine(record, 'threads')}."
     table = harness.table(COLUMNS, rows)
     return harness.document(head, table, notes=notes, missing=record["missing"])
 

@@ -53,26 +53,26 @@ def main() -> None:
     record |= {key: getattr(options, key) for key in ("recipe", "changes", "device")}
     record |= measure(options)
     record["summary"] = summary(record)
-    found = figures(record["summary"])
-    harness.publish(options.out, "training", record, report(record), found)
+    results = figures(record["summary"])
+    harness.publish(options.out, "training", record, report(record), results)
 
 
 def parse_options() -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument("--seeds", type=int, default=30, help="digitlens's seeds")
-    made.add_argument("--recipe", default="fast", help="digitlens's recipe")
-    made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
-    return made.parse_args()
+    cli = parser(__doc__)
+    cli.add_argument("--seeds", type=int, default=30, help="digitlens's seeds")
+    cli.add_argument("--recipe", default="fast", help="digitlens's recipe")
+    cli.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
+    return cli.parse_args()
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options of all training benchmarks."""
-    made = harness.parser(doc)
-    made.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
-    made.add_argument("--peer-epochs", type=int, help="limit on the peers' epochs")
-    made.add_argument("--threads", type=int, default=os.cpu_count())
-    made.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU if any")
-    return made
+    cli = harness.parser(doc)
+    cli.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    cli.add_argument("--peer-epochs", type=int, help="limit on the peers' epochs")
+    cli.add_argument("--threads", type=int, default=os.cpu_count())
+    cli.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU if any")
+    return cli
 
 
 def measure(options: argparse.Namespace) -> Row:
@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace) -> Row:
     The seeds run in parts before, between and after the peers, so that a machine that slows down
     affects all alike.
     """
-    found: Row = {"parts": [], "peers": {}, "missing": {}}
+    rows: Row = {"parts": [], "peers": {}, "missing": {}}
     peers = list(PEERS) if options.peers else []
     seeds = np.array_split(np.arange(options.seeds), len(peers) + 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -89,54 +89,54 @@ def measure(options: argparse.Namespace) -> Row:
         for part, peer in zip_longest(seeds, peers):
             if len(part):
                 wanted = (options.recipe, part[0], part[-1] + 1, *options.changes)
-                found["parts"].append(rows_of(OURS, wanted, options, found["missing"]))
+                rows["parts"].append(rows_of(OURS, wanted, options, rows["missing"]))
             if peer:
                 wanted = (tiles, options.peer_epochs or PEERS[peer][1], AIM)
-                found["peers"][peer] = rows_of(peer, wanted, options, found["missing"])
-    return found
+                rows["peers"][peer] = rows_of(peer, wanted, options, rows["missing"])
+    return rows
 
 
-def rows_of(who: str, wanted: Sequence[Any], options: Any, missing: dict[str, str]) -> list[Row]:
+def rows_of(name: str, wanted: Sequence[Any], options: Any, missing: dict[str, str]) -> list[Row]:
     """The rows of a process; none, and the reason in ``missing``, if it fails."""
-    note(f"training: {who} {' '.join(map(str, wanted))}")
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
-    task = ("train_seeds",) if who == OURS else ("train", who)
+    note(f"training: {name} {' '.join(map(str, wanted))}")
+    variables = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
+    task = ("train_seeds",) if name == OURS else ("train", name)
     arguments = (*task, options.threads, *wanted)
-    packages = PEERS[who][2] if who in PEERS else ()
+    packages = PEERS[name][2] if name in PEERS else ()
 
     def rows() -> list[Row]:
         with ExitStack() as stack:
-            worker = harness.start_worker(packages, arguments, options, stack, **hidden)
+            worker = harness.start_worker(packages, arguments, options, stack, **variables)
             return worker.rows()
 
-    return harness.available({who: rows}, missing).get(who, [])
+    return harness.run_available({name: rows}, missing).get(name, [])
 
 
 def summary(record: Row) -> dict[str, Row]:
     """Summary of digitlens over its seeds and of each peer, except missing ones."""
-    found: dict[str, Row] = {}
+    summaries: dict[str, Row] = {}
     ours = [row for part in record["parts"] for row in part]
-    for name, said in {OURS: ours, **record["peers"]}.items():
-        rows = [row for row in said if "seconds" in row]
+    for name, reported in {OURS: ours, **record["peers"]}.items():
+        rows = [row for row in reported if "seconds" in row]
         if not rows:
             continue
         rows = rows if name == OURS else rows[-1:]  # a peer has a row after each epoch
-        known = {key: value for row in reversed(said) for key, value in row.items()}
+        facts = {key: value for row in reversed(reported) for key, value in row.items()}
         shares = [row["test_accuracy"] for row in rows]
-        found[name] = {
+        summaries[name] = {
             "seconds": spread([row["seconds"] for row in rows]),
             "test_accuracy": spread(shares),
             "seeds": len(rows),
             "seeds_at_aim": sum(share >= record["aim"] for share in shares),
-            "epochs": rows[0].get("epoch") or known["epochs"],
-            **{key: known.get(key) for key in ("parameters", "memory_mb", "versions")},
+            "epochs": rows[0].get("epoch") or facts["epochs"],
+            **{key: facts.get(key) for key in ("parameters", "memory_mb", "versions")},
             "ratio": None,
         }
         # Times are compared only if both reach the accuracy on average.
-        both = found.get(OURS), found[name]
+        both = summaries.get(OURS), summaries[name]
         if both[0] and min(one["test_accuracy"]["mean"] for one in both) >= record["aim"]:
-            found[name]["ratio"] = both[1]["seconds"]["mean"] / both[0]["seconds"]["mean"]
-    return found
+            summaries[name]["ratio"] = both[1]["seconds"]["mean"] / both[0]["seconds"]["mean"]
+    return summaries
 
 
 def figures(found: dict[str, Row]) -> list[Figure]:
@@ -167,7 +167,7 @@ def report(record: Row) -> str:
     rows = [row | {"title": title(name, record["recipe"])} for name, row in found]
     notes = [harness.show(NOTE, row) for row in rows]
     changes = "".join(f", {change}" for change in record["changes"])
-    head = f"Training on {harness.place(record, 'threads')}{changes}."
+    head = f"Training on {harness.machine(record, 'threads')}{changes}."
     table = harness.table(COLUMNS, rows)
     return harness.document(head, table, notes=notes, missing=record["missing"])
 

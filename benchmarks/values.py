@@ -43,7 +43,7 @@ Compared = tuple[Counter[str], list[str], list[tuple[float, bool]]]
 
 
 def cases(options: Any) -> Iterator[Case]:
-    for row in harness.listed(options.real, *KINDS) if options.real else ():
+    for row in harness.labelled_rows(options.real, *KINDS) if options.real else ():
         pixels = load_image(options.real / row["file"])
         yield Case(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
     for number in range(options.count):
@@ -64,40 +64,40 @@ def compare(values: Sequence[Value], numbers: Sequence[Number]) -> Compared:
         least = 0.9 * number.confidence
         return [each.value for each in number.alternatives if each.probability >= least]
 
-    there, left = len(values), list(values)
-    pairs = [(number, _taken([number.value], left)) for number in numbers]
-    right = there - len(left)
-    doubted = [n for n, here in pairs if n.reason and not here and not _taken(offered(n), left)]
-    wrong = [n for n, here in pairs if not n.reason and not here]
-    tens = [n for n in wrong if any(by_ten(n.value, value) for value in left)]
+    total, unread = len(values), list(values)
+    pairs = [(number, _taken([number.value], unread)) for number in numbers]
+    right = total - len(unread)
+    doubted = [n for n, hit in pairs if n.reason and not hit and not _taken(offered(n), unread)]
+    wrong = [n for n, hit in pairs if not n.reason and not hit]
+    tens = [n for n in wrong if any(by_ten(n.value, value) for value in unread)]
     problems = [f"{'TEN ' * (n in tens)}{n.text} = {n.value}" for n in wrong]
-    problems += [f"({n.text}: {n.reason})" for n in doubted] + [f"not read {v}" for v in left]
-    counts = Counter(numbers=there, right=right, offered=there - len(left))
+    problems += [f"({n.text}: {n.reason})" for n in doubted] + [f"not read {v}" for v in unread]
+    counts = Counter(numbers=total, right=right, offered=total - len(unread))
     counts.update(sure=sum(not n.reason for n in numbers), wrong=len(wrong), ten=len(tens))
-    return counts, problems, [(n.confidence, here) for n, here in pairs]
+    return counts, problems, [(n.confidence, hit) for n, hit in pairs]
 
 
-def _taken(values: Sequence[Value], left: list[Value]) -> bool:
-    """Removes one of the values from ``left``; returns whether there was one."""
-    value = next((value for value in values if value in left), None)
-    if value is None and (None not in values or None not in left):
+def _taken(values: Sequence[Value], unread: list[Value]) -> bool:
+    """Removes one of the values from ``unread``; returns whether there was one."""
+    value = next((value for value in values if value in unread), None)
+    if value is None and (None not in values or None not in unread):
         return False
-    left.remove(value)
+    unread.remove(value)
     return True
 
 
-def by_ten(found: Value, there: Value) -> bool:
+def by_ten(value: Value, truth: Value) -> bool:
     """Whether two values differ only by a power of ten or the sign."""
-    if not isinstance(found, Decimal) or not isinstance(there, Decimal) or not found or not there:
+    if not isinstance(value, Decimal) or not isinstance(truth, Decimal) or not value or not truth:
         return False
-    digits = [str(abs(each).normalize().as_tuple().digits) for each in (found, there)]
-    return digits[0] == digits[1] and found != there
+    digits = [str(abs(each).normalize().as_tuple().digits) for each in (value, truth)]
+    return digits[0] == digits[1] and value != truth
 
 
-def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
+def summary(kind: str, pages: Sequence[Compared]) -> harness.Row:
     counts: Counter[str] = Counter()
     stated: list[tuple[float, bool]] = []
-    for of_page, _, sure in found:
+    for of_page, _, sure in pages:
         counts.update(of_page)
         stated += sure
     numbers, right = counts["numbers"], counts["right"]
@@ -105,7 +105,7 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
     bins, rights = (np.histogram(confidences, EDGES, weights=w)[0] for w in (None, is_right))
     return {
         "kind": kind,
-        "n": len(found),
+        "n": len(pages),
         "interval": wilson_interval(right, numbers),
         "calibration": list(zip(EDGES, EDGES[1:], map(int, rights), map(int, bins), strict=False)),
         **counts,
@@ -116,15 +116,15 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
 
 def real_values(row: dict[str, str]) -> Iterator[Value]:
     """The values on a real picture."""
-    known = TEXTS["pictures"].get(row["file"], {})
-    notation = Notation(order=known.get("order", "DMY"))
-    text = known.get("text") or harness.full_text(row["note"])
+    entry = TEXTS["pictures"].get(row["file"], {})
+    notation = Notation(order=entry.get("order", "DMY"))
+    text = entry.get("text") or harness.full_text(row["note"])
     size = 1 if "sudoku" in row["note"] else 2 if row["kind"] == "page" else None
     cells = re.findall(rf".{{1,{size}}}" if size else ".+", row["label"])
     for line in re.split(r" / | \| ", text) if text else cells:
         for begin, end in number_spans(line):
-            found = meanings(line[begin:end])
-            yield next((each for each in found if each.fits(notation)), found[-1]).value
+            candidates = meanings(line[begin:end])
+            yield next((each for each in candidates if each.fits(notation)), candidates[-1]).value
 
 
 if __name__ == "__main__":

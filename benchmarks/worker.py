@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 Row = dict[str, Any]
 Page = npt.NDArray[np.uint8]
-Material = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, npt.NDArray[Any]]
 # A peer in training: functions to train an epoch and to measure test accuracy, and its facts.
 Trainee = tuple[Callable[[int], object], Callable[[], float], Row]
 RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
@@ -61,7 +61,7 @@ def memory_of(process: str | int = "self", what: str = "VmHWM") -> float | None:
     return next((int(line.split()[1]) / 1000 for line in lines if line.startswith(what)), None)
 
 
-def load_tiles(path: str) -> Material:
+def load_tiles(path: str) -> Arrays:
     """``tiles`` uint8[N, 28, 28] with ``labels``, and ``train_tiles`` with ``train_labels``."""
     with np.load(path, allow_pickle=False) as content:
         return dict(content)
@@ -85,9 +85,9 @@ def rapidocr(threads: str) -> Iterator[Row]:
 
     def read(page: Page, mode: str) -> str:
         if mode == "default":
-            found = engine(page)
-            boxes = () if found.boxes is None else found.boxes.tolist()
-            pairs = zip(boxes, found.txts or (), strict=True)
+            result = engine(page)
+            boxes = () if result.boxes is None else result.boxes.tolist()
+            pairs = zip(boxes, result.txts or (), strict=True)
             by_top = sorted(pairs, key=lambda pair: min(y for _, y in pair[0]))
             return "\n".join(boxes_to_lines(by_top))
         ratio = max(320 / 48, page.shape[1] / page.shape[0])  # as RapidOCR pads
@@ -95,9 +95,9 @@ def rapidocr(threads: str) -> Iterator[Row]:
         return decode(posteriors, recognizer.postprocess_op.character, mode == "digits")
 
     yield {"versions": ", ".join(f"{name} {version(name)}" for name in RAPIDOCR)}
-    for asked in map(json.loads, sys.stdin):
-        page = np.load(asked["page"], allow_pickle=False)
-        yield answer(read, to_bgr(page), asked["kind"])
+    for request in map(json.loads, sys.stdin):
+        page = np.load(request["page"], allow_pickle=False)
+        yield answer(read, to_bgr(page), request["kind"])
 
 
 def answer(read: Callable[[Page, str], str], page: Page, mode: str) -> Row:
@@ -148,12 +148,12 @@ def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
     if hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, usable[: int(cores)])
-    material = load_tiles(path)
-    contender = CONTENDERS[name](model, material)
-    prepared = contender.prepare(material["tiles"])
-    yield contender.about | accuracy(contender, prepared, material["labels"])
-    for asked in map(json.loads, sys.stdin):
-        yield {"seconds": seconds_of(contender, prepared, asked["tiles"], asked["calls"])}
+    arrays = load_tiles(path)
+    contender = CONTENDERS[name](model, arrays)
+    prepared = contender.prepare(arrays["tiles"])
+    yield contender.about | accuracy(contender, prepared, arrays["labels"])
+    for request in map(json.loads, sys.stdin):
+        yield {"seconds": seconds_of(contender, prepared, request["tiles"], request["calls"])}
 
 
 def accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> Row:
@@ -178,7 +178,7 @@ def seconds_of(contender: Contender, prepared: Any, tiles: int, calls: int) -> l
     return seconds
 
 
-def digitlens(model: str, _: Material) -> Contender:
+def digitlens(model: str, _: Arrays) -> Contender:
     """The classifier with its defaults; it detects the number of cores itself."""
     from digitlens.models.classifier import Classifier
 
@@ -186,7 +186,7 @@ def digitlens(model: str, _: Material) -> Contender:
     return Contender(Classifier(model).predict_proba, np.asarray, about)
 
 
-def torch(model: str, _: Material) -> Contender:
+def torch(model: str, _: Arrays) -> Contender:
     import torch as library
 
     from digitlens.training.export import load_network
@@ -202,7 +202,7 @@ def torch(model: str, _: Material) -> Contender:
     return Contender(answer, library.from_numpy, about)
 
 
-def keras(_: str, __: Material) -> Contender:
+def keras(_: str, __: Arrays) -> Contender:
     """Keras's MNIST example, called as in its documentation; not trained."""
     model = keras_network()
     known = f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}"
@@ -215,17 +215,17 @@ def _scaled(tiles: Page) -> npt.NDArray[np.float32]:
     return tiles[..., None].astype(np.float32) / 255
 
 
-def svc(_: str, material: Material) -> Contender:
+def svc(_: str, material: Arrays) -> Contender:
     """scikit-learn's support vector machine with its defaults: radial basis functions."""
     from sklearn.svm import SVC
 
     unit = lambda tiles: tiles.reshape(-1, 784) / 255  # noqa: E731
-    learned = SVC().fit(unit(material["train_tiles"]), material["train_labels"])
+    classifier = SVC().fit(unit(material["train_tiles"]), material["train_labels"])
     about = {"versions": f"scikit-learn {version('scikit-learn')}", "most": 1000}
-    return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about)
+    return Contender(lambda tiles: np.eye(10)[classifier.predict(tiles)], unit, about)
 
 
-CONTENDERS: dict[str, Callable[[str, Material], Contender]] = {
+CONTENDERS: dict[str, Callable[[str, Arrays], Contender]] = {
     each.__name__: each for each in (digitlens, torch, keras, svc)
 }
 
@@ -306,7 +306,7 @@ def train_seeds(threads: str, name: str, first: str, end: str, *changes: str) ->
     yield {"versions": f"torch {torch.__version__}, {device.reason}"}
 
 
-def train_pytorch(material: Material, threads: int) -> Trainee:
+def train_pytorch(material: Arrays, threads: int) -> Trainee:
     """PyTorch's basic MNIST example, reimplemented.
 
     Adadelta with learning rate 1.0, multiplied by 0.7 each epoch; batches of 64 from a DataLoader
@@ -365,7 +365,7 @@ def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
     return torch.stack(pictures), torch.tensor([label for _, label in items])
 
 
-def train_keras(material: Material, threads: int) -> Trainee:
+def train_keras(material: Arrays, threads: int) -> Trainee:
     """Keras's example, reimplemented: Adam, batches of 128, a tenth for validation, with ``fit``.
 
     The time includes building the graph.

@@ -29,15 +29,15 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from chaos.commands import COMMANDS, Command, Result, contents, left, shrink
+from chaos.commands import COMMANDS, Command, Result, contents, leftovers, shrink
 
 from digitlens.__main__ import main as digitlens
 from digitlens.cli.main import app
 from digitlens.progress import note
-from harness import Row, document, place, provenance, publish, table
+from harness import Row, document, machine, provenance, publish, table
 
-PATIENCE = 300.0  # seconds for a command
-ORPHANED = 15.0  # seconds by which the children of a killed command must have ended
+TIMEOUT = 300.0  # seconds for a command
+ORPHAN_SECONDS = 15.0  # seconds by which the children of a killed command must have ended
 NOTHING, KILL, FULL, BROKEN, READ_ONLY, CLOCK = range(6)  # as in faults.c
 HOUR, YEAR = 3600, 365 * 86400
 JUMPS = (-10 * YEAR, -40 * 86400, -HOUR, -60, 60, HOUR, 40 * 86400, 10 * YEAR)
@@ -121,21 +121,21 @@ class Process:
 
     def wait(self) -> Ending:
         """Waits for the end; raises TimeoutError if the process or a child of it keeps running."""
-        while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
-            if time.monotonic() - self._begun > PATIENCE:
+        while not (status := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() - self._begun > TIMEOUT:
                 os.killpg(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"it did not end within {PATIENCE:.0f} s")
+                raise TimeoutError(f"it did not end within {TIMEOUT:.0f} s")
             time.sleep(0.005)
         seconds = time.monotonic() - self._begun
         self._wait_for_orphans()
-        said, complained, facts = (self._log(name) for name in ("out", "err", "facts"))
+        output, errors, facts = (self._log(name) for name in ("out", "err", "facts"))
         shutil.rmtree(self._logs)
         calls, memory = map(int, facts.split() or (0, 0))
-        code = os.waitstatus_to_exitcode(found[1])
-        return Ending(code, said, complained, calls, seconds, memory)
+        code = os.waitstatus_to_exitcode(status[1])
+        return Ending(code, output, errors, calls, seconds, memory)
 
     def _wait_for_orphans(self) -> None:
-        last = time.monotonic() + ORPHANED
+        last = time.monotonic() + ORPHAN_SECONDS
         with suppress(ProcessLookupError):
             while time.monotonic() < last:
                 os.killpg(self.pid, 0)
@@ -174,7 +174,7 @@ class Case:
     usual: Ending
     wanted: Result
 
-    def struck(self, kind: int, line: Sequence[str] = (), jump: int = 0) -> Ending:
+    def strike(self, kind: int, line: Sequence[str] = (), jump: int = 0) -> Ending:
         """Runs the command with a fault at one of its file operations."""
         at = 1 + int(self.place * self.usual.calls)
         return run(self.folder, line or self.command.line, Fault(kind, at, jump))
@@ -187,8 +187,8 @@ class Case:
 
     def small_disk(self) -> list[Ending]:
         before = _size(self.folder)
-        room = int(self.place * (self.usual.written - before))
-        _mount(self.folder, f"remount,size={max(4096, before + room)}")
+        free = int(self.place * (self.usual.written - before))
+        _mount(self.folder, f"remount,size={max(4096, before + free)}")
         ended = run(self.folder, self.command.line)
         _mount(self.folder, "remount,size=1g")
         return [ended]
@@ -200,8 +200,8 @@ class Case:
         return [ended]
 
     def little_memory(self) -> list[Ending]:
-        more = (1 << 20) + int(self.place * self.usual.memory)
-        ended = run(self.folder, self.command.line, Fault(memory=more))
+        limit = (1 << 20) + int(self.place * self.usual.memory)
+        ended = run(self.folder, self.command.line, Fault(memory=limit))
         # A library may abort when it gets no memory; that counts as killed by the system.
         died = ended.code < 0 or "terminate called" in ended.complained
         return [replace(ended, code=-signal.SIGKILL) if died else ended]
@@ -209,8 +209,8 @@ class Case:
     def clock_jumps(self) -> list[Ending]:
         jump = self.random.choice(JUMPS)
         if self.random.random() < 0.5:
-            return [self.struck(CLOCK, jump=jump)]
-        return [self.struck(KILL), run(self.folder, self.command.again, Fault(CLOCK, 0, jump))]
+            return [self.strike(CLOCK, jump=jump)]
+        return [self.strike(KILL), run(self.folder, self.command.again, Fault(CLOCK, 0, jump))]
 
     def two_at_once(self) -> list[Ending]:
         one = Process(self.folder, self.command.line)
@@ -218,27 +218,27 @@ class Case:
         two = Process(self.folder, self.random.choice((self.command.line, self.command.again)))
         return [one.wait(), two.wait()]
 
-    def settle(self, endings: list[Ending]) -> str:
+    def resume_and_check(self, endings: list[Ending]) -> str:
         """Resumes until the work is done; returns the outcome, or raises Failure."""
         for ended in endings:
             if ended.code not in {0, -signal.SIGKILL} and not ended.refusal:
                 raise Failure(f"no one-line message: {ended.last}")
-        self._check_whole()
+        self._check_intact()
         ended = endings[-1]
-        if len(endings) == 1 and not ended.code and (why := self._different(ended)):
-            raise Failure(f"it succeeded, but {why}")
+        if len(endings) == 1 and not ended.code and (reason := self._difference(ended)):
+            raise Failure(f"it succeeded, but {reason}")
         for line in (self.command.again, self.command.line):
-            if not self._missing(ended):
+            if not self._defect(ended):
                 break
             ended = run(self.folder, line)
             if ended.code not in {0, 1} or (ended.code == 1 and not ended.refusal):
                 raise Failure(f"the resumed run reports: {ended.last}")
-        if why := self._missing(ended):
-            raise Failure(f"after resuming, {why}; it reports: {ended.last}")
+        if reason := self._defect(ended):
+            raise Failure(f"after resuming, {reason}; it reports: {ended.last}")
         codes = {each.code for each in endings}
         return "refused" if 1 in codes else "resumed" if codes - {0} else "unharmed"
 
-    def _check_whole(self) -> None:
+    def _check_intact(self) -> None:
         """Checks a copy of the folder, since opening a SQLite database repairs it."""
         with tempfile.TemporaryDirectory(prefix="chaos-copy-") as copy:
             shutil.copytree(self.folder, copy, dirs_exist_ok=True)
@@ -247,14 +247,14 @@ class Case:
             except Exception as error:
                 raise Failure(f"torn: {type(error).__name__}: {error}") from error
 
-    def _missing(self, ended: Ending) -> str:
+    def _defect(self, ended: Ending) -> str:
         """Describes the differences from an undisturbed run; empty if there are none."""
-        if why := self._different(ended):
-            return why
-        remains = left(self.folder)
+        if reason := self._difference(ended):
+            return reason
+        remains = leftovers(self.folder)
         return f"it leaves {', '.join(remains[:3])}" if remains else ""
 
-    def _different(self, ended: Ending) -> str:
+    def _difference(self, ended: Ending) -> str:
         """As ``_missing``, of the results alone: the next run reuses leftover files."""
         try:
             found = self.command.result(self.folder, ended.said)
@@ -274,12 +274,12 @@ class Plan(NamedTuple):
 
 
 KINDS: dict[str, Callable[[Case], list[Ending]]] = {
-    "kill -9 at a file call": lambda case: [case.struck(KILL)],
+    "kill -9 at a file call": lambda case: [case.strike(KILL)],
     "kill -9 at any time": Case.killed_in_time,
-    "disk full from a call on": lambda case: [case.struck(FULL)],
+    "disk full from a call on": lambda case: [case.strike(FULL)],
     "a small disk": Case.small_disk,
-    "one call fails (EIO)": lambda case: [case.struck(BROKEN)],
-    "read-only from a call on": lambda case: [case.struck(READ_ONLY)],
+    "one call fails (EIO)": lambda case: [case.strike(BROKEN)],
+    "read-only from a call on": lambda case: [case.strike(READ_ONLY)],
     "a read-only disk": Case.mounted_read_only,
     "little memory": Case.little_memory,
     "clock jumps": Case.clock_jumps,
@@ -298,7 +298,7 @@ def _size(folder: Path) -> int:
 
 
 @contextmanager
-def prepared(command: Command, *, mounted: bool = False) -> Iterator[Path]:
+def prepare_folder(command: Command, *, mounted: bool = False) -> Iterator[Path]:
     """Yields a folder with the inputs of a command."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name).resolve() / "case"
@@ -313,11 +313,11 @@ def prepared(command: Command, *, mounted: bool = False) -> Iterator[Path]:
                 subprocess.run(["umount", str(folder)], check=True)
 
 
-def undisturbed(command: Command) -> tuple[Ending, Result]:
+def run_undisturbed(command: Command) -> tuple[Ending, Result]:
     """The ending and the result of a command; raises Failure unless two runs agree."""
     silence = io.StringIO()
     with (
-        prepared(command) as folder,
+        prepare_folder(command) as folder,
         chdir(folder),
         redirect_stderr(silence),
         redirect_stdout(silence),
@@ -325,7 +325,7 @@ def undisturbed(command: Command) -> tuple[Ending, Result]:
         app(list(command.line), standalone_mode=False)
     results: list[tuple[Ending, Result]] = []
     for _ in range(2):
-        with prepared(command) as folder:
+        with prepare_folder(command) as folder:
             ended = run(folder, command.line)
             if ended.code:
                 raise Failure(f"it fails undisturbed: {ended.last}")
@@ -339,7 +339,7 @@ def undisturbed(command: Command) -> tuple[Ending, Result]:
     return ended, second
 
 
-def planned(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> list[Plan]:
+def plan_cases(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> list[Plan]:
     """The cases of each command and kind, with positions spread over the whole command."""
     shares, found = {kind: SHARES.get(kind, 1) for kind in kinds}, list[Plan]()
     for command in commands:
@@ -349,20 +349,20 @@ def planned(commands: Sequence[Command], kinds: Sequence[str], cases: int) -> li
     return found
 
 
-def disturb(plan: Plan, known: dict[str, tuple[Ending, Result]], seed: int) -> Row:
+def run_case(plan: Plan, known: dict[str, tuple[Ending, Result]], seed: int) -> Row:
     """Runs a case and returns its row; ``known`` caches the undisturbed runs."""
     command, kind, number, count = plan
-    luck = random.Random(f"{seed} {command.name} {kind} {number}")
-    place = (number + luck.random()) / count
+    rng = random.Random(f"{seed} {command.name} {kind} {number}")
+    place = (number + rng.random()) / count
     row = {"command": command.name, "kind": kind, "place": round(place, 4)}
-    with prepared(command, mounted=kind in MOUNTED) as folder:
+    with prepare_folder(command, mounted=kind in MOUNTED) as folder:
         endings: list[Ending] = []
         try:
             if command.name not in known:
-                known[command.name] = undisturbed(command)
-            case = Case(command, folder, luck, place, *known[command.name])
+                known[command.name] = run_undisturbed(command)
+            case = Case(command, folder, rng, place, *known[command.name])
             endings = KINDS[kind](case)
-            row |= {"outcome": case.settle(endings)}
+            row |= {"outcome": case.resume_and_check(endings)}
         except (Failure, TimeoutError) as failure:
             row |= {"outcome": "failed", "why": str(failure).replace(str(folder), "")}
             note(f"{command.name}, {kind} at {place:.4f}: {row['why']}")
@@ -372,13 +372,13 @@ def disturb(plan: Plan, known: dict[str, tuple[Ending, Result]], seed: int) -> R
 OUTCOMES = ("unharmed", "resumed", "refused", "failed")
 
 
-def counted(rows: Sequence[Row], by: str) -> list[Row]:
+def count_outcomes(rows: Sequence[Row], by: str) -> list[Row]:
     """Counts the outcomes of each command or kind."""
     names = [*dict.fromkeys(row[by] for row in rows), "all"]
     found: list[Row] = []
     for name in names:
-        some = Counter(row["outcome"] for row in rows if name in (row[by], "all"))
-        found.append({by: name, "cases": some.total(), **{each: some[each] for each in OUTCOMES}})
+        tally = Counter(row["outcome"] for row in rows if name in (row[by], "all"))
+        found.append({by: name, "cases": tally.total(), **{each: tally[each] for each in OUTCOMES}})
     return found
 
 
@@ -389,17 +389,17 @@ def main() -> None:
     if not hasattr(ctypes.CDLL(None), "chaos_arm"):
         parser.error("build/faults.so is not preloaded: run  make chaos")
     shrink()
-    rooted = os.geteuid() == 0
-    kinds = [kind for kind in KINDS if options.kind in kind and (rooted or kind not in MOUNTED)]
-    chosen = [command for command in COMMANDS if options.only in command.name]
-    about, begun, rows = provenance(), time.monotonic(), list[Row]()
-    plans = planned(chosen, kinds, options.cases)
+    is_root = os.geteuid() == 0
+    kinds = [kind for kind in KINDS if options.kind in kind and (is_root or kind not in MOUNTED)]
+    commands = [command for command in COMMANDS if options.only in command.name]
+    about, start, rows = provenance(), time.monotonic(), list[Row]()
+    plans = plan_cases(commands, kinds, options.cases)
     random.Random(options.seed).shuffle(plans)
     known: dict[str, tuple[Ending, Result]] = {}
     for plan in plans:
-        if time.monotonic() - begun > 60 * options.minutes:
+        if time.monotonic() - start > 60 * options.minutes:
             break
-        rows.append(disturb(plan, known, options.seed))
+        rows.append(run_case(plan, known, options.seed))
     rows.sort(key=lambda row: (row["command"], list(KINDS).index(row["kind"]), row["place"]))
     notes = [
         "unharmed: it ended as usual. resumed: it was killed, and the same command, or the one "
@@ -410,7 +410,7 @@ def main() -> None:
             if len(rows) < len(plans)
             else []
         ),
-        *([] if rooted else ["small and read-only disks need root to mount: left out"]),
+        *([] if is_root else ["small and read-only disks need root to mount: left out"]),
         *(
             f"failed: {row['command']}, {row['kind']} at {row['place']}: {row['why']}"
             for row in rows
@@ -420,12 +420,12 @@ def main() -> None:
     columns = "cases | unharmed | resumed | refused with a message | failures"
     cells = " | ".join(f"{{{name}}}" for name in ("cases", *OUTCOMES))
     tables = [
-        table((f"{by} | {columns}", f"{{{by}}} | {cells}"), counted(rows, by))
+        table((f"{by} | {columns}", f"{{{by}}} | {cells}"), count_outcomes(rows, by))
         for by in ("command", "kind")
     ]
-    record = {**about, "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 1)}
-    words = document(f"{place(about)}, seed {options.seed}", *tables, notes=notes)
-    publish(options.out, "chaos", {**record, "cases": rows}, words)
+    record = {**about, "seed": options.seed, "minutes": round((time.monotonic() - start) / 60, 1)}
+    text = document(f"{machine(about)}, seed {options.seed}", *tables, notes=notes)
+    publish(options.out, "chaos", {**record, "cases": rows}, text)
     sys.exit(any(row["outcome"] == "failed" for row in rows))
 
 

@@ -71,7 +71,7 @@ def contents(folder: Path) -> Result:
         ValueError, OSError or an error of a library: A file is torn.
     """
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {name.as_posix(): _content(folder / name) for name in names if not _is_left(name)}
+    return {name.as_posix(): _content(folder / name) for name in names if not _is_leftover(name)}
 
 
 def _content(path: Path) -> Any:
@@ -112,8 +112,8 @@ def _weights(path: Path) -> dict[str, str]:
 
 def _database(path: Path) -> Any:
     with closing(sqlite3.connect(path)) as base:
-        if (told := base.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-            raise ValueError(f"{path.name}: {told}")
+        if (verdict := base.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+            raise ValueError(f"{path.name}: {verdict}")
         names = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
         return base.execute("SELECT * FROM readings").fetchall() if "readings" in names else None
 
@@ -132,18 +132,18 @@ READERS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def left(folder: Path) -> list[str]:
+def leftovers(folder: Path) -> list[str]:
     """Leftovers of a run: temporary files and folders, SQLite journals."""
     paths = (path.relative_to(folder) for path in folder.rglob("*"))
-    return sorted(path.as_posix() for path in paths if _is_left(path))
+    return sorted(path.as_posix() for path in paths if _is_leftover(path))
 
 
-def _is_left(path: Path) -> bool:
+def _is_leftover(path: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.parts)
     return hidden or path.name.endswith(("-journal", "-wal", "-shm"))
 
 
-def _folder_of(name: str) -> Callable[[Path, str], Result]:
+def _folder_result(name: str) -> Callable[[Path, str], Result]:
     return lambda folder, _: contents(folder / name)
 
 
@@ -153,23 +153,23 @@ def _folder_of(name: str) -> Callable[[Path, str], Result]:
 def _study(folder: Path, said: str) -> Result:
     """The invariants of a study: its trials are not reproducible, as the second is random."""
     del said
-    found = contents(folder / "study")
-    head, *rows = found["trials.csv"]
+    files = contents(folder / "study")
+    head, *rows = files["trials.csv"]
     trials = [dict(zip(head, row, strict=True)) for row in rows]
-    done = [one for one in trials if one["state"] == "complete"]
+    done = [trial for trial in trials if trial["state"] == "complete"]
     first = {key: value for key, value in done[0].items() if key != "seconds"} if done else {}
     first.pop("number", None)
-    best = max((float(one["accuracy"]) for one in done), default=0.0)
-    chosen = found["best.toml"]["dropout"]
+    best = max((float(trial["accuracy"]) for trial in done), default=0.0)
+    chosen = files["best.toml"]["dropout"]
     return {
         "complete": min(len(done), 2),
-        "running": sum(one["state"] == "running" for one in trials),
+        "running": sum(trial["state"] == "running" for trial in trials),
         "first": first,
         "the best is written": any(
-            (float(one["accuracy"]), float(one["dropout"])) == (best, chosen) for one in done
+            (float(trial["accuracy"]), float(trial["dropout"])) == (best, chosen) for trial in done
         ),
-        "numbers": len({one["number"] for one in trials}) == len(trials),
-        "picture": "tuning.png" in found,
+        "numbers": len({trial["number"] for trial in trials}) == len(trials),
+        "picture": "tuning.png" in files,
     }
 
 
@@ -187,14 +187,14 @@ READ = ("read", "in", "--json", "--annotate", "shown")
 WEB = ("export", "--web", "site")
 
 
-def _watch(name: str) -> Callable[[Path, str], Result]:
+def _file_result(name: str) -> Callable[[Path, str], Result]:
     return lambda folder, _: {name: _content(folder / name)}
 
 
 # To add a command, such as `batch`: its folder of pictures, its command line, the line that resumes
 # it, and as result the rows of its ledger.
 COMMANDS = (
-    Command("train", inputs.nothing, TRAIN, ("train", "--resume", "run"), _folder_of("run")),
+    Command("train", inputs.nothing, TRAIN, ("train", "--resume", "run"), _folder_result("run")),
     Command(
         "tune",
         inputs.nothing,
@@ -202,15 +202,15 @@ COMMANDS = (
         ("tune", "--resume", "study", "--trials", "2"),
         _study,
     ),
-    Command("adapt", inputs.own, ADAPT, (*ADAPT, "--resume"), _folder_of("new")),
+    Command("adapt", inputs.own, ADAPT, (*ADAPT, "--resume"), _folder_result("new")),
     *(
-        Command(f"watch {name}", inputs.meters, (*WATCH, name), (*WATCH, name), _watch(name))
+        Command(f"watch {name}", inputs.meters, (*WATCH, name), (*WATCH, name), _file_result(name))
         for name in ("log.csv", "log.sqlite")
     ),
     *(
-        Command(f"table {name}", inputs.ruled, (*TABLE, name), (*TABLE, name), _watch(name))
+        Command(f"table {name}", inputs.ruled, (*TABLE, name), (*TABLE, name), _file_result(name))
         for name in ("t.csv", "t.xlsx")
     ),
     Command("read", inputs.pages, READ, READ, _read),
-    Command("export --web", inputs.nothing, WEB, WEB, _folder_of("site")),
+    Command("export --web", inputs.nothing, WEB, WEB, _folder_result("site")),
 )

@@ -17,15 +17,15 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mutate import MOST, mutate
+from mutate import LIMIT, mutate
 
 CORPUS = Path(__file__).parent / "corpus"
 # Inputs tried and accepted, longest time in µs, peak memory in kB, size of the current input.
 STATE = struct.Struct("<QQQQI")
-ROOM = STATE.size + MOST
-MEMORY = 600_000  # limit in kB above the memory after the warm-up
-SPACE = 8 << 30  # bytes of address space, so that the machine stays usable
-WARM = 30  # seeds tried before memory is measured
+STATE_BYTES = STATE.size + LIMIT
+MEMORY_LIMIT = 600_000  # limit in kB above the memory after the warm-up
+ADDRESS_SPACE = 8 << 30  # bytes of address space, so that the machine stays usable
+WARM_UP_SEEDS = 30  # seeds tried before memory is measured
 
 
 class MemoryFindError(Exception):
@@ -41,34 +41,34 @@ class Trial:
         self._attempt, self._name = attempt, name
         self.tried = self.taken = self.longest = 0
         with path.open("r+b") as file:
-            self._notes = mmap.mmap(file.fileno(), ROOM)
+            self._shared = mmap.mmap(file.fileno(), STATE_BYTES)
         self._base = 0
 
     def warm_up(self, seeds: list[bytes]) -> None:
         """Tries some seeds, so that lazily loaded models and modules are loaded."""
-        for seed in seeds[:WARM]:
+        for seed in seeds[:WARM_UP_SEEDS]:
             self._attempt(self._name, seed)
-        self._base = _most_memory()
+        self._base = _peak_memory()
 
     def __call__(self, data: bytes) -> None:
         """Tries one input; any exception is a finding."""
-        data = data[:MOST]
-        self._note(len(data))
-        self._notes[STATE.size : STATE.size + len(data)] = data
+        data = data[:LIMIT]
+        self._record(len(data))
+        self._shared[STATE.size : STATE.size + len(data)] = data
         start = time.process_time()
         self.taken += self._attempt(self._name, data)
         self.longest = max(self.longest, round(1e6 * (time.process_time() - start)))
         self.tried += 1
-        self._note(len(data))
-        if (more := _most_memory() - self._base) > MEMORY:
-            raise MemoryFindError(f"{more:,} kB more than before")
+        self._record(len(data))
+        if (excess := _peak_memory() - self._base) > MEMORY_LIMIT:
+            raise MemoryFindError(f"{excess:,} kB more than before")
 
-    def _note(self, size: int) -> None:
-        state = (self.tried, self.taken, self.longest, max(0, _most_memory() - self._base), size)
-        STATE.pack_into(self._notes, 0, *state)
+    def _record(self, size: int) -> None:
+        state = (self.tried, self.taken, self.longest, max(0, _peak_memory() - self._base), size)
+        STATE.pack_into(self._shared, 0, *state)
 
 
-def _most_memory() -> int:
+def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -98,7 +98,7 @@ def guided(trial: Trial, seeds: list[bytes], folder: Path, options: argparse.Nam
         return mutate(data, random, seeds, most)
 
     switches = (
-        *(f"-runs={options.count}", f"-seed={options.seed}", f"-max_len={MOST}", "-len_control=0"),
+        *(f"-runs={options.count}", f"-seed={options.seed}", f"-max_len={LIMIT}", "-len_control=0"),
         *("-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=1200", "-print_final_stats=1"),
         *("-handle_abrt=0", "-handle_segv=0", f"-artifact_prefix={folder}/"),
     )
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--guided", type=Path, help="corpus folder of atheris")
     options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.guided:
         import atheris  # pyright: ignore[reportMissingImports]

@@ -29,15 +29,15 @@ from schemathesis.checks import CHECKS, load_all_checks
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
 from child import seeds_of
-from harness import document, place, provenance, publish, table
+from harness import document, machine, provenance, publish, table
 from mutate import mutate
 
 COLUMNS = (
     "clients | sent | responses | 2xx | 4xx | 5xx | none | findings",
     "{kind} | {sent:,} | {answers:,} | {good:,} | {refused:,} | {bad:,} | {none:,} | {finds}",
 )
-MEMORY = 600_000_000  # limit in bytes above the server's memory at the start
-PATIENCE = 30  # seconds for a response
+MEMORY_LIMIT = 600_000_000  # limit in bytes above the server's memory at the start
+TIMEOUT = 30  # seconds for a response
 CROWD = 1000
 LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")  # beyond what a schema states
 WAYS = ("whole", "pieces", "cut off", "half closed", "pipelined")
@@ -54,26 +54,26 @@ def requests(count: int, seed: int) -> Iterator[tuple[str, bytes, float]]:
         lines.append(b"content-length: %d" % length)
         text = b"\r\n".join([first + b" HTTP/1.1", *lines]) + b"\r\n\r\n" + body
         is_changed = random.random() < 0.2
-        patience = 0.3 if is_changed or length > len(body) else PATIENCE
-        yield random.choice(WAYS), mutate(text, random) if is_changed else text, patience
+        timeout = 0.3 if is_changed or length > len(body) else TIMEOUT
+        yield random.choice(WAYS), mutate(text, random) if is_changed else text, timeout
 
 
-def talk(port: int, way: str, text: bytes, patience: float) -> list[int]:
+def talk(port: int, way: str, text: bytes, timeout: float) -> list[int]:
     """Sends a request in the given way; returns the statuses of the responses."""
     last = text.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nConnection: close\r\n", 1)
     sent = {"cut off": last[: len(last) // 2], "pipelined": 2 * text + last}.get(way, last)
     size = len(sent) if way != "pieces" else 1 + len(sent) // 10
     data = b""
     with (
-        socket.create_connection(("127.0.0.1", port), patience) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout) as connection,
         contextlib.suppress(ConnectionError, TimeoutError),
     ):
         for start in range(0, len(sent), size):
             connection.sendall(sent[start : start + size])
         if way in {"cut off", "half closed"}:
             connection.shutdown(socket.SHUT_WR)
-        while more := connection.recv(65536):
-            data += more
+        while chunk := connection.recv(65536):
+            data += chunk
     return [int(each) for each in re.findall(rb"HTTP/1\.1 (\d{3}) ", data)]
 
 
@@ -103,69 +103,69 @@ class Server:
         address = f"http://127.0.0.1:{self.port}"
         try:
             with (
-                urlopen(f"{address}/healthz", timeout=PATIENCE),
-                urlopen(f"{address}/metrics") as told,
+                urlopen(f"{address}/healthz", timeout=TIMEOUT),
+                urlopen(f"{address}/metrics") as stream,
             ):
-                metrics = told.read().decode()
+                metrics = stream.read().decode()
         except OSError as error:
             return [f"no response: {error}"]
         found = re.findall(r'.*(?:status="5\d\d"|cause="internal").*', metrics)
-        more = self.memory - self._base
-        return found + ([f"{more / 1e6:.0f} MB more"] if more > MEMORY else [])
+        growth = self.memory - self._base
+        return found + ([f"{growth / 1e6:.0f} MB more"] if growth > MEMORY_LIMIT else [])
 
     def stop(self) -> int:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
 
-def counted(kind: str, statuses: list[list[int]], finds: list[str]) -> dict[str, Any]:
-    every = Counter(status // 100 for one in statuses for status in one)
-    row = {"kind": kind, "sent": len(statuses), "answers": sum(every.values()), "none": 0}
-    row |= {"good": every[2] + every[3], "refused": every[4], "bad": every[5]}
-    return row | {"none": sum(not one for one in statuses), "finds": len(finds), "told": finds}
+def summarise(kind: str, statuses: list[list[int]], finds: list[str]) -> dict[str, Any]:
+    by_class = Counter(status // 100 for each in statuses for status in each)
+    row = {"kind": kind, "sent": len(statuses), "answers": sum(by_class.values()), "none": 0}
+    row |= {"good": by_class[2] + by_class[3], "refused": by_class[4], "bad": by_class[5]}
+    return row | {"none": sum(not each for each in statuses), "finds": len(finds), "told": finds}
 
 
-def hostile(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:
+def send_mutated(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:
     """Sends mutated requests while idle clients stay connected; yields a row for each way."""
-    crowd = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(CROWD)]
-    found: dict[str, list[list[int]]] = {way: [] for way in WAYS}
-    for way, text, patience in requests(count, seed):
-        found[way].append(talk(server.port, way, text, patience))
-    for connection in crowd:
+    idle = [socket.create_connection(("127.0.0.1", server.port), TIMEOUT) for _ in range(CROWD)]
+    by_way: dict[str, list[list[int]]] = {way: [] for way in WAYS}
+    for way, text, timeout in requests(count, seed):
+        by_way[way].append(talk(server.port, way, text, timeout))
+    for connection in idle:
         connection.close()
     problems = server.problems()
-    yield counted(f"{CROWD:,} idle", [[] for _ in crowd], problems)
-    yield from (counted(way, statuses, []) for way, statuses in found.items())
+    yield summarise(f"{CROWD:,} idle", [[] for _ in idle], problems)
+    yield from (summarise(way, statuses, []) for way, statuses in by_way.items())
 
 
-def described(server: Server, count: int) -> Iterator[dict[str, Any]]:
+def send_generated(server: Server, count: int) -> Iterator[dict[str, Any]]:
     """Runs schemathesis with requests that the document allows, and that it forbids."""
     load_all_checks()
-    left_out = [CHECKS.get_one(name) for name in LEFT_OUT]
+    skipped = [CHECKS.get_one(name) for name in LEFT_OUT]
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     for mode in schemathesis.GenerationMode:
         statuses: list[list[int]] = []
         finds: list[str] = []
         for operation in operations:
-            ask = _asking(operation, mode, count // (2 * len(operations)), left_out, statuses)
+            ask = _make_test(operation, mode, count // (2 * len(operations)), skipped, statuses)
             try:
                 with contextlib.suppress(Unsatisfiable):  # no invalid request exists
                     ask()
             except Exception as error:
                 finds.append(f"{operation.label}: {str(error).splitlines()[0]}")
-        yield counted(f"schemathesis, {mode.value}", statuses, finds + server.problems())
+        yield summarise(f"schemathesis, {mode.value}", statuses, finds + server.problems())
 
 
-def _asking(
-    operation: Any, mode: Any, count: int, left_out: list[Any], statuses: list[list[int]]
+def _make_test(
+    operation: Any, mode: Any, count: int, skipped: list[Any], statuses: list[list[int]]
 ) -> Callable[[], None]:
     quick = {"max_examples": max(1, count), "deadline": None, "database": None, "derandomize": True}
 
     @settings(**quick, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
-        statuses.append([case.call_and_validate(excluded_checks=left_out).status_code])
+        statuses.append([case.call_and_validate(excluded_checks=skipped).status_code])
 
     return ask
 
@@ -181,16 +181,16 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     server = Server()
     rows = [
-        *hostile(server, options.inputs // 2, options.seed),
-        *described(server, options.inputs // 2),
+        *send_mutated(server, options.inputs // 2, options.seed),
+        *send_generated(server, options.inputs // 2),
     ]
-    used, code = server.memory, server.stop()
+    peak, code = server.memory, server.stop()
     notes = [f"{row['kind']}: {find}" for row in rows for find in row["told"]]
     if code not in (0, -signal.SIGTERM):  # uvicorn re-raises the signal after its shutdown
         notes.append(f"the server ended with exit code {code}")
-    notes_of_run = [f"Peak memory of the server: {used / 1e6:.0f} MB"]
-    text = document(place(about), table(COLUMNS, rows), notes=notes + notes_of_run)
-    facts = {"seed": options.seed, "seconds": round(time.monotonic() - start), "memory": used}
+    notes_of_run = [f"Peak memory of the server: {peak / 1e6:.0f} MB"]
+    text = document(machine(about), table(COLUMNS, rows), notes=notes + notes_of_run)
+    facts = {"seed": options.seed, "seconds": round(time.monotonic() - start), "memory": peak}
     publish(options.out, "clients", about | facts | {"clients": rows}, text)
     return int(bool(notes))
 

@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent / "corpus"
 Seeds = Iterator[tuple[str, bytes]]
 
 
-def drawn(mode: str = "L", size: tuple[int, int] = (32, 20), text: str = "17") -> Image.Image:
+def draw(mode: str = "L", size: tuple[int, int] = (32, 20), text: str = "17") -> Image.Image:
     """Draws a number on paper."""
     page = Image.new("L", size, 235)
     ImageDraw.Draw(page).text((7, 3), text, fill=20)
@@ -51,39 +51,39 @@ def pictures() -> Seeds:
     turned = Image.Exif()
     turned[0x0112] = 6
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-        yield f"{'gray' if mode == 'L' else mode.replace(';', '')}.png", encoded(drawn(mode), "PNG")
-    yield "shown.png", encoded(drawn("P"), "PNG", transparency=1)
-    yield "sbit.png", _with_chunk(encoded(drawn("I;16"), "PNG"), b"sBIT", b"\x0c")
-    yield "moving.png", encoded(drawn(), "PNG", save_all=True, append_images=[drawn(text="2")])
+        yield f"{'gray' if mode == 'L' else mode.replace(';', '')}.png", encoded(draw(mode), "PNG")
+    yield "shown.png", encoded(draw("P"), "PNG", transparency=1)
+    yield "sbit.png", _with_chunk(encoded(draw("I;16"), "PNG"), b"sBIT", b"\x0c")
+    yield "moving.png", encoded(draw(), "PNG", save_all=True, append_images=[draw(text="2")])
     for mode in ("L", "RGB", "CMYK"):
-        yield f"{mode}.jpg", encoded(drawn(mode), "JPEG", quality=40)
-    yield "turned.jpg", encoded(drawn("RGB"), "JPEG", progressive=True, exif=turned, quality=40)
-    yield "lossy.webp", encoded(drawn("RGB"), "WEBP", exif=turned)
-    yield "lossless.webp", encoded(drawn("RGBA"), "WEBP", lossless=True)
-    yield "moving.webp", encoded(drawn(), "WEBP", save_all=True, append_images=[drawn(text="2")])
-    yield "one.gif", encoded(drawn("P"), "GIF")
-    yield "moving.gif", encoded(drawn(), "GIF", save_all=True, append_images=[drawn(text="2")])
+        yield f"{mode}.jpg", encoded(draw(mode), "JPEG", quality=40)
+    yield "turned.jpg", encoded(draw("RGB"), "JPEG", progressive=True, exif=turned, quality=40)
+    yield "lossy.webp", encoded(draw("RGB"), "WEBP", exif=turned)
+    yield "lossless.webp", encoded(draw("RGBA"), "WEBP", lossless=True)
+    yield "moving.webp", encoded(draw(), "WEBP", save_all=True, append_images=[draw(text="2")])
+    yield "one.gif", encoded(draw("P"), "GIF")
+    yield "moving.gif", encoded(draw(), "GIF", save_all=True, append_images=[draw(text="2")])
     for mode in ("1", "L", "P", "RGB", "RGBA"):
-        yield f"{mode}.bmp", encoded(drawn(mode), "BMP")
+        yield f"{mode}.bmp", encoded(draw(mode), "BMP")
     for packing in ("raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
-        yield f"{packing}.tif", encoded(drawn("RGB"), "TIFF", compression=packing)
-    yield "group4.tif", encoded(drawn("1"), "TIFF", compression="group4")
-    yield "deep.tif", encoded(drawn("I;16"), "TIFF")
-    yield "float.tif", encoded(Image.fromarray(np.asarray(drawn(), np.float32) / 255), "TIFF")
+        yield f"{packing}.tif", encoded(draw("RGB"), "TIFF", compression=packing)
+    yield "group4.tif", encoded(draw("1"), "TIFF", compression="group4")
+    yield "deep.tif", encoded(draw("I;16"), "TIFF")
+    yield "float.tif", encoded(Image.fromarray(np.asarray(draw(), np.float32) / 255), "TIFF")
     yield "second.tif", _two_samples()
-    yield "gray.pgm", encoded(drawn(), "PPM")
+    yield "gray.pgm", encoded(draw(), "PPM")
     yield "plain.pbm", b"P1 8 2\n" + b"0 1 1 0 0 1 0 1\n" * 2
     photo = io.BytesIO()
-    from_pillow(drawn("RGB", (64, 64))).save(photo, quality=30)
+    from_pillow(draw("RGB", (64, 64))).save(photo, quality=30)
     yield "photo.heic", photo.getvalue()
     if features.check("avif"):
-        yield "photo.avif", encoded(drawn("RGB"), "AVIF", quality=30)
+        yield "photo.avif", encoded(draw("RGB"), "AVIF", quality=30)
 
 
 def documents() -> Seeds:
     """Files with pages."""
     for form in ("pdf", "tiff"):  # redrawn, since Pillow leaves encoder options on a picture
-        first, *others = (drawn(text=text) for text in ("1", "23", "456"))
+        first, *others = (draw(text=text) for text in ("1", "23", "456"))
         yield f"three.{form}", encoded(first, form, save_all=True, append_images=others)
     objects = (
         b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]>>>>",
@@ -112,7 +112,7 @@ def graph(**options: Any) -> bytes:
     """A classifier that sums pixels."""
     weights = np.zeros((784, 10), np.float16)
     weights[::79] = 0.01
-    kept = [
+    constants = [
         numpy_helper.from_array(weights[:, :1], "weights"),
         numpy_helper.from_array(np.array([-1, 784]), "flat"),
         numpy_helper.from_array(np.array([1, 10]), "ten"),
@@ -125,21 +125,21 @@ def graph(**options: Any) -> bytes:
         helper.make_node("Tile", ["sums", "ten"], ["scores"]),
         helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
     ]
-    entry = helper.make_tensor_value_info("tiles", TensorProto.UINT8, ["N", 28, 28])
-    exit_ = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 10])
-    made = helper.make_graph(nodes, "seed", [entry], [exit_], kept)
+    graph_input = helper.make_tensor_value_info("tiles", TensorProto.UINT8, ["N", 28, 28])
+    graph_output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 10])
+    body = helper.make_graph(nodes, "seed", [graph_input], [graph_output], constants)
     opset = options.pop("opset", 18)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     return model.SerializeToString()
 
 
 def requests() -> Seeds:
     """Requests to every route with a body, in each content type, and to some others."""
-    picture = encoded(drawn(), "PNG")
+    picture = encoded(draw(), "PNG")
     text = base64.b64encode(picture).decode()
     tile = bytes(784)
-    asked = "expect=%23%23;range+0..99&target_error=1%25&decimal=,&grouping=.&locale=de_DE&tiles=1"
-    yield "read", _request(f"/v1/read?{asked}", "image/png", picture)
+    query = "expect=%23%23;range+0..99&target_error=1%25&decimal=,&grouping=.&locale=de_DE&tiles=1"
+    yield "read", _request(f"/v1/read?{query}", "image/png", picture)
     yield "table", _request("/v1/table?grid=2x3&rules=total", "application/octet-stream", picture)
     yield "columns", _request("/v1/table?columns=3", "image/png", picture)
     one = {"image": {"data": text, "name": "a.png"}, "expect": ["2", "one of 12, 17"]}
@@ -173,16 +173,16 @@ def form(picture: bytes) -> bytes:
 
 def archives() -> Seeds:
     """Zip files of labelled tiles and pictures."""
-    tile = encoded(drawn(size=(28, 28), text="7"), "PNG")
+    tile = encoded(draw(size=(28, 28), text="7"), "PNG")
     listed = "file,label\na.png,7\nb/c.png,3\n"
     for name, packing in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
         members = {
             "labels.csv": listed,
             "a.png": tile,
-            "b/c.png": encoded(drawn("L", (28, 28)), "PNG"),
+            "b/c.png": encoded(draw("L", (28, 28)), "PNG"),
         }
         yield f"{name}.zip", _zipped(members, packing)
-    photo = encoded(drawn("RGB"), "JPEG", quality=40)
+    photo = encoded(draw("RGB"), "JPEG", quality=40)
     members = {"d/labels.csv": 'file,label\n"a.jpg","1\n7"\nb.png,none\n', "d/a.jpg": photo}
     yield "photos.zip", _zipped(members | {"d/b.png": tile}, zipfile.ZIP_DEFLATED)
 

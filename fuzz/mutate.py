@@ -25,7 +25,7 @@ WORDS = (
     *(b"one of 1, 2", b"range 0..9", b"####-##", b">= 7", b"luhn", b"after 5 by 2", b"%Y-%m-%d"),
     *(b"\xff\xfe", b"\0", b"\xc3\xa9", b"\xe2\x80\xae", b"a" * 1000, b"[" * 1500, b"(" * 300),
 )
-MOST = 65_536  # bytes, of an input
+LIMIT = 65_536  # bytes, of an input
 _TOKEN = re.compile(rb"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_]\w*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 _UNPARSABLE = (
@@ -35,18 +35,18 @@ _UNPARSABLE = (
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), most: int = MOST) -> bytes:
-    """Mutates an input, sometimes splicing in part of another; returns at most ``most`` bytes."""
+def mutate(data: bytes, random: Random, others: Sequence[bytes] = (), limit: int = LIMIT) -> bytes:
+    """Mutates an input, sometimes splicing in part of another; returns at most ``limit`` bytes."""
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         if others and random.random() < 0.05:
-            data = _spliced(data, random.choice(others), random)
+            data = _splice(data, random.choice(others), random)
             continue
         change = _bytes if random.random() < 0.3 else _change_of(data)
         try:
             data = change(data, random)
         except _UNPARSABLE:
             data = _bytes(data, random)  # not the format that its first bytes suggest
-    return data[:most]
+    return data[:limit]
 
 
 def _change_of(data: bytes) -> Change:
@@ -85,46 +85,46 @@ def _bytes(data: bytes, random: Random) -> bytes:  # noqa: PLR0911  (one per kin
     return data[:at] + (number % 256**size).to_bytes(size, order) + data[at + size :]
 
 
-def _spliced(data: bytes, other: bytes, random: Random) -> bytes:
+def _splice(data: bytes, other: bytes, random: Random) -> bytes:
     cut, start = random.randint(0, len(data)), random.randint(0, len(other))
     return data[:cut] + other[start : start + random.randint(1, 2000)] + data[cut:]
 
 
-def _listed(parts: list[Any], random: Random) -> int:
+def _rearrange(parts: list[Any], random: Random) -> int:
     """Drops, duplicates or swaps parts and returns -1; else the index of a part to mutate."""
-    at, kind = random.randrange(len(parts)), random.randrange(12)
+    index, kind = random.randrange(len(parts)), random.randrange(12)
     if kind == 0:
-        del parts[at]
+        del parts[index]
     elif kind == 1:
-        parts.insert(random.randrange(len(parts)), parts[at])
+        parts.insert(random.randrange(len(parts)), parts[index])
     elif kind == 2:
         other = random.randrange(len(parts))
-        parts[at], parts[other] = parts[other], parts[at]
+        parts[index], parts[other] = parts[other], parts[index]
     else:
-        return at
+        return index
     return -1
 
 
 def _png(data: bytes, random: Random) -> bytes:
-    parts, place = [], len(_PNG)
-    while place + 12 <= len(data):
-        (size,) = struct.unpack_from(">I", data, place)
-        parts.append([data[place + 4 : place + 8], data[place + 8 : place + 8 + size]])
-        place += 12 + size
-    at = _listed(parts, random)
-    if at >= 0:
-        kind, content = parts[at]
+    parts, offset = [], len(_PNG)
+    while offset + 12 <= len(data):
+        (size,) = struct.unpack_from(">I", data, offset)
+        parts.append([data[offset + 4 : offset + 8], data[offset + 8 : offset + 8 + size]])
+        offset += 12 + size
+    index = _rearrange(parts, random)
+    if index >= 0:
+        kind, content = parts[index]
         if kind in (b"IDAT", b"zTXt", b"iCCP") and random.random() < 0.7:
             content = zlib.compress(_bytes(zlib.decompress(content), random))
         elif kind == b"IHDR" and random.random() < 0.7:
             field = random.randrange(5)
-            wanted = random.choice((*range(17), *NUMBERS)) if field < 2 else random.randrange(9)
+            number = random.choice((*range(17), *NUMBERS)) if field < 2 else random.randrange(9)
             fields = [*struct.unpack(">IIBBBBB", content)]
-            fields[random.choice((field, 2 + field)) if field > 1 else field] = wanted
+            fields[random.choice((field, 2 + field)) if field > 1 else field] = number
             content = struct.pack(">IIBBBBB", *(each % 2**31 for each in fields[:2]), *fields[2:])
         else:
             content = _bytes(content, random)
-        parts[at] = [kind, content]
+        parts[index] = [kind, content]
     return _PNG + b"".join(
         struct.pack(">I", len(content))
         + kind
@@ -135,35 +135,35 @@ def _png(data: bytes, random: Random) -> bytes:
 
 
 def _jpeg(data: bytes, random: Random) -> bytes:
-    parts, place = [], 2
-    while data[place : place + 1] == b"\xff" and data[place + 1] != 0xDA:
-        (size,) = struct.unpack_from(">H", data, place + 2)
-        parts.append([data[place : place + 2], data[place + 4 : place + 2 + size]])
-        place += 2 + size
-    scan = data[place:]
+    parts, offset = [], 2
+    while data[offset : offset + 1] == b"\xff" and data[offset + 1] != 0xDA:
+        (size,) = struct.unpack_from(">H", data, offset + 2)
+        parts.append([data[offset : offset + 2], data[offset + 4 : offset + 2 + size]])
+        offset += 2 + size
+    scan = data[offset:]
     if random.random() < 0.3:
         scan = scan[:8] + _bytes(scan[8:], random)
-    elif (at := _listed(parts, random)) >= 0:
-        content = parts[at][1]
-        if parts[at][0][1] in range(0xC0, 0xD0) and random.random() < 0.5:  # sides
+    elif (index := _rearrange(parts, random)) >= 0:
+        content = parts[index][1]
+        if parts[index][0][1] in range(0xC0, 0xD0) and random.random() < 0.5:  # sides
             sides = [random.choice((1, 9, 64, 500, 5000, 65500)) for _ in range(2)]
             content = content[:1] + struct.pack(">HH", *sides) + content[5:]
         else:
             content = _bytes(content, random)[:65533]
-        parts[at] = [parts[at][0], content]
+        parts[index] = [parts[index][0], content]
     head = b"".join(m + struct.pack(">H", len(each) + 2) + each for m, each in parts)
     return b"\xff\xd8" + head + scan
 
 
 def _riff(data: bytes, random: Random) -> bytes:
-    parts, place = [], 12
-    while place + 8 <= len(data):
-        (size,) = struct.unpack_from("<I", data, place + 4)
-        parts.append([data[place : place + 4], data[place + 8 : place + 8 + size]])
-        place += 8 + size + size % 2
-    at = _listed(parts, random)
-    if at >= 0:
-        parts[at] = [parts[at][0], _bytes(parts[at][1], random)]
+    parts, offset = [], 12
+    while offset + 8 <= len(data):
+        (size,) = struct.unpack_from("<I", data, offset + 4)
+        parts.append([data[offset : offset + 4], data[offset + 8 : offset + 8 + size]])
+        offset += 8 + size + size % 2
+    index = _rearrange(parts, random)
+    if index >= 0:
+        parts[index] = [parts[index][0], _bytes(parts[index][1], random)]
     body = b"".join(
         kind + struct.pack("<I", len(each)) + each + bytes(len(each) % 2) for kind, each in parts
     )
@@ -172,41 +172,41 @@ def _riff(data: bytes, random: Random) -> bytes:
 
 def _tiff(data: bytes, random: Random) -> bytes:
     order = "<" if data[:2] == b"II" else ">"
-    (place,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, place)
-    at = place + 2 + 12 * random.randrange(max(1, count))
-    entry = [*struct.unpack_from(f"{order}HHII", data, at)]
+    (directory,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, directory)
+    offset = directory + 2 + 12 * random.randrange(max(1, count))
+    entry = [*struct.unpack_from(f"{order}HHII", data, offset)]
     field = random.randrange(4)
-    wide = random.choice((*NUMBERS, *LARGE, len(data), place, random.randrange(len(data))))
+    number = random.choice((*NUMBERS, *LARGE, len(data), directory, random.randrange(len(data))))
     tag = random.choice((256, 257, 258, 259, 262, 273, 274, 277, 279, 284, 317, 320, 322, 338, 339))
-    entry[field] = (tag, random.randrange(14), wide % 2**32, wide % 2**32)[field]
-    return data[:at] + struct.pack(f"{order}HHII", *entry) + data[at + 12 :]
+    entry[field] = (tag, random.randrange(14), number % 2**32, number % 2**32)[field]
+    return data[:offset] + struct.pack(f"{order}HHII", *entry) + data[offset + 12 :]
 
 
 def _boxes(data: bytes, random: Random) -> bytes:
     """Mutates the content or size of a HEIC box at any depth."""
-    found = [m.start() for m in re.finditer(rb"[a-z]{3}[a-z0-9]", data[:2000])]
-    at = random.choice(found)
-    end = at + 4 + int.from_bytes(data[at - 4 : at], "big") if at >= 4 else len(data)
-    content = data[at + 4 : min(end, len(data))]
+    starts = [m.start() for m in re.finditer(rb"[a-z]{3}[a-z0-9]", data[:2000])]
+    start = random.choice(starts)
+    end = start + 4 + int.from_bytes(data[start - 4 : start], "big") if start >= 4 else len(data)
+    content = data[start + 4 : min(end, len(data))]
     if random.random() < 0.2:
-        return data[: at - 4] + struct.pack(">I", random.choice(NUMBERS)) + data[at:]
+        return data[: start - 4] + struct.pack(">I", random.choice(NUMBERS)) + data[start:]
     changed = _bytes(content, random)
     changed = changed[: len(content)].ljust(len(content), b"\0")
-    return data[: at + 4] + changed + data[at + 4 + len(content) :]
+    return data[: start + 4] + changed + data[start + 4 + len(content) :]
 
 
 def _zip(data: bytes, random: Random) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [[info, archive.read(info)[:MOST]] for info in archive.infolist()]
-    at = _listed(members, random)
-    if at >= 0:
-        info, content = members[at]
+        members = [[info, archive.read(info)[:LIMIT]] for info in archive.infolist()]
+    index = _rearrange(members, random)
+    if index >= 0:
+        info, content = members[index]
         content = mutate(content, random, [each[1] for each in members])
         if random.random() < 0.1:
             info.filename = _text(info.filename.encode(), random).decode("latin-1")[:200]
         info.compress_type = random.choice((0, 8, 8, 12))
-        members[at] = [info, content]
+        members[index] = [info, content]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for info, content in members:
@@ -219,26 +219,26 @@ def _text(data: bytes, random: Random) -> bytes:
     """Mutates a token of JSON, TOML, PDF or a query; a base64 picture as a picture."""
     packed = [*_BASE64.finditer(data)]
     if packed and random.random() < 0.4:
-        one = random.choice(packed)
+        match = random.choice(packed)
         try:
-            inner = mutate(base64.b64decode(one[0]), random)
+            inner = mutate(base64.b64decode(match[0]), random)
         except binascii.Error:
             inner = random.randbytes(30)
-        return data[: one.start()] + base64.b64encode(inner) + data[one.end() :]
-    tokens = [*_TOKEN.finditer(data[:MOST])]
+        return data[: match.start()] + base64.b64encode(inner) + data[match.end() :]
+    tokens = [*_TOKEN.finditer(data[:LIMIT])]
     if not tokens:
         return _bytes(data, random)
-    one, kind = random.choice(tokens), random.randrange(5)
+    match, kind = random.choice(tokens), random.randrange(5)
     if kind == 0:
         new = random.choice(tokens)[0]
     elif kind == 1:
         new = b"%d" % random.choice((*NUMBERS, *LARGE, -1))
     elif kind == 2:
-        new = one[0] + random.choice((b",", b" ", b"\n", b"]", b"}")) + one[0]
+        new = match[0] + random.choice((b",", b" ", b"\n", b"]", b"}")) + match[0]
     else:
         new = random.choice(WORDS)
-        new = b'"%s"' % new if one[0][:1] == b'"' and new[:1] not in b'"[{' else new
-    return data[: one.start()] + new + data[one.end() :]
+        new = b'"%s"' % new if match[0][:1] == b'"' and new[:1] not in b'"[{' else new
+    return data[: match.start()] + new + data[match.end() :]
 
 
 def _json(data: bytes, random: Random) -> bytes:
@@ -253,15 +253,15 @@ def _json(data: bytes, random: Random) -> bytes:
         nodes += [(node, key) for key in keys]
         waiting += [node[key] for key in keys if isinstance(node[key], dict | list)]
     node, key = random.choice(nodes)
-    wanted = (None, True, -1, 0, 1.5, 10**30, "", "x", "1" * 50, [], {}, [[]], {"a": []}, [None])
+    values = (None, True, -1, 0, 1.5, 10**30, "", "x", "1" * 50, [], {}, [[]], {"a": []}, [None])
     kind = random.randrange(4)
     if kind == 0:
         del node[key]
     elif kind == 1:
-        other, place = random.choice(nodes)
-        node[key] = other.get(place) if isinstance(other, dict) else other[place]
+        other, other_key = random.choice(nodes)
+        node[key] = other.get(other_key) if isinstance(other, dict) else other[other_key]
     else:
-        node[key] = random.choice(wanted)
+        node[key] = random.choice(values)
     return json.dumps(tree).encode()
 
 
@@ -274,27 +274,27 @@ def _model(data: bytes, random: Random) -> bytes:
 
 def _protobuf(data: bytes, random: Random, depth: int = 0) -> bytes:
     """Mutates a field of a message at any depth; the enclosing sizes are adjusted."""
-    fields, place = [], 0
-    while place < len(data):
-        key, start = _varint(data, place)
+    fields, offset = [], 0
+    while offset < len(data):
+        key, start = _varint(data, offset)
         value, end = _varint(data, start) if key % 8 in (0, 2) else (0, start)
         end += {1: 8, 2: value, 5: 4}.get(key % 8, 0)
         if key % 8 in (3, 4, 6, 7) or end > len(data):
-            raise ValueError(place)
+            raise ValueError(offset)
         fields.append([key, value, data[end - value : end] if key % 8 == 2 else data[start:end]])
-        place = end
-    at = _listed(fields, random)
-    if at >= 0:
-        key, value, content = fields[at]
+        offset = end
+    index = _rearrange(fields, random)
+    if index >= 0:
+        key, value, content = fields[index]
         if key % 8 == 0:
-            fields[at][1] = random.choice((*NUMBERS, *LARGE, value + 1, 2**64 - 1)) % 2**64
+            fields[index][1] = random.choice((*NUMBERS, *LARGE, value + 1, 2**64 - 1)) % 2**64
         elif key % 8 == 2 and content and depth < 6 and random.random() < 0.8:
             try:
-                fields[at][2] = _protobuf(content, random, depth + 1)
+                fields[index][2] = _protobuf(content, random, depth + 1)
             except (ValueError, IndexError):
-                fields[at][2] = _bytes(content, random)
+                fields[index][2] = _bytes(content, random)
         else:
-            fields[at][2] = _bytes(content, random)
+            fields[index][2] = _bytes(content, random)
     out = b""
     for key, value, content in fields:
         out += _as_varint(key)
@@ -305,16 +305,16 @@ def _protobuf(data: bytes, random: Random, depth: int = 0) -> bytes:
     return out
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def _varint(data: bytes, offset: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, offset
         if shift > 63:
-            raise ValueError(place)
+            raise ValueError(offset)
 
 
 def _as_varint(value: int) -> bytes:
@@ -337,13 +337,13 @@ def _request(data: bytes, random: Random) -> bytes:
 def _multipart(body: bytes, random: Random) -> bytes:
     """Mutates a file or field of a form, or its header."""
     parts = body.split(b"--cut")
-    at = _listed(parts, random)
-    if at >= 0:
-        head, gap, content = parts[at].partition(b"\r\n\r\n")
+    index = _rearrange(parts, random)
+    if index >= 0:
+        head, gap, content = parts[index].partition(b"\r\n\r\n")
         if random.random() < 0.6 and content:
-            parts[at] = head + gap + mutate(content.removesuffix(b"\r\n"), random) + b"\r\n"
+            parts[index] = head + gap + mutate(content.removesuffix(b"\r\n"), random) + b"\r\n"
         else:
-            parts[at] = _text(head, random) + gap + content
+            parts[index] = _text(head, random) + gap + content
     return b"--cut".join(parts)
 
 

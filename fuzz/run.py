@@ -22,19 +22,19 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "benchmarks")]
-from child import ROOM, STATE
+from child import STATE, STATE_BYTES
 from digitlens import files
-from harness import document, place, provenance, table
+from harness import document, machine, provenance, table
 from targets import TARGETS
 
 FINDS = ROOT / "build" / "fuzz"
 CHILD = Path(__file__).with_name("child.py")
-SECONDS = 10  # processor time for one input
+CPU_SECONDS = 10  # processor time for one input
 WALL = 1800  # wall-clock seconds for one input, even on a busy machine
-LOOK = 0.25  # seconds between checks of a process
-MOST_FINDS = 20  # findings after which a target is abandoned
+POLL_SECONDS = 0.25  # seconds between checks of a process
+MAX_FINDS = 20  # findings after which a target is abandoned
 MUTATION, GUIDED = "mutation", "atheris"  # sources of inputs
-PIECE = 50_000  # inputs of a target between two writes of the record
+INPUTS_PER_WRITE = 50_000  # inputs of a target between two writes of the record
 COLUMNS = (
     "target | source | inputs | accepted | refused | longest, s | memory, MB | coverage | findings",
     "{name} | {engine} | {tried:,} | {taken:,} | {refused:,} | {longest:.2f} | {memory:.0f} "
@@ -64,15 +64,15 @@ class Process:
     """A child process and the state that it records."""
 
     def __init__(self, name: str, count: int, seed: int, guided: bool, folder: Path) -> None:
-        corpus, kept = TARGETS[name][1], FINDS / "corpus" / name
+        corpus, guided_corpus = TARGETS[name][1], FINDS / "corpus" / name
         self._state = folder / "state"
-        self._state.write_bytes(bytes(ROOM))
+        self._state.write_bytes(bytes(STATE_BYTES))
         self._log = folder / f"log-{seed}"
         command = [sys.executable, str(CHILD), name, corpus]
         command += [str(self._state), f"--count={count}", f"--seed={seed}"]
         if guided:
-            kept.mkdir(parents=True, exist_ok=True)
-            command.append(f"--guided={kept}")
+            guided_corpus.mkdir(parents=True, exist_ok=True)
+            command.append(f"--guided={guided_corpus}")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
 
@@ -83,11 +83,11 @@ class Process:
             tried, used = self.state[0], _processor_time(self._process.pid)
             if tried != last:
                 last, since, spent = tried, time.monotonic(), used
-            elif used - spent > SECONDS + 60 * (not tried) or time.monotonic() > since + WALL:
+            elif used - spent > CPU_SECONDS + 60 * (not tried) or time.monotonic() > since + WALL:
                 self._process.kill()
                 self._process.wait()
                 return f"hangs: {used - spent:.0f} s of a processor"
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
         return "" if code == 0 else f"{_last_line(self._log)} (exit code {code})"
 
     @property
@@ -106,29 +106,29 @@ class Process:
         return int(seen[-1]) if seen else None
 
 
-def attack(result: Result, count: int, seed: int) -> None:
+def fuzz_target(result: Result, count: int, seed: int) -> None:
     """Feeds a target until it has tried ``count`` inputs, restarting the process as needed."""
     name, guided = result.name, result.engine == GUIDED
     with tempfile.TemporaryDirectory(prefix="digitlens-fuzz-") as folder:
-        while result.tried < count and len(result.finds) < MOST_FINDS:
+        while result.tried < count and len(result.finds) < MAX_FINDS:
             # The seed differs, so that the next piece, or a restart, has new inputs.
-            left = count - result.tried
-            process = Process(name, left, seed + result.tried, guided, Path(folder))
-            why = process.wait()
+            remaining = count - result.tried
+            process = Process(name, remaining, seed + result.tried, guided, Path(folder))
+            problem = process.wait()
             tried, taken, longest, memory, _ = process.state
-            result.tried += tried + bool(why)
+            result.tried += tried + bool(problem)
             result.taken += taken
             result.longest = max(result.longest, longest / 1e6)
             result.memory = max(result.memory, memory / 1000)
             result.coverage = max(filter(None, (result.coverage, process.coverage)), default=None)
-            if why:
-                result.finds.append(f"{why}: {_kept(name, process.input)}")
+            if problem:
+                result.finds.append(f"{problem}: {_save_find(name, process.input)}")
                 print(f"{name}: {result.finds[-1]}", file=sys.stderr, flush=True)
             elif not tried:
                 break
 
 
-def _kept(name: str, data: bytes) -> str:
+def _save_find(name: str, data: bytes) -> str:
     path = FINDS / f"{name}-{sha256(data).hexdigest()[:12]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -150,11 +150,11 @@ def _processor_time(pid: int) -> float:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = [line for line in lines if "Error" in line and not line.startswith("==")]
-    return (said or lines or ["no output"])[-1][:200]
+    failures = [line for line in lines if "Error" in line and not line.startswith("==")]
+    return (failures or lines or ["no output"])[-1][:200]
 
 
-def _known(folder: Path | None, seed: int) -> dict[tuple[str, str], Result]:
+def _load_results(folder: Path | None, seed: int) -> dict[tuple[str, str], Result]:
     """The results of an earlier record with the same seed, from which a run resumes."""
     path = folder and folder / "inputs.json"
     record = json.loads(path.read_bytes()) if path and path.exists() else {}
@@ -171,7 +171,7 @@ def _write(folder: Path | None, about: dict[str, Any], results: Sequence[Result]
 
 def _report(about: dict[str, Any], results: Sequence[Result]) -> str:
     notes = [f"{result.name}: {find}" for result in results for find in result.finds]
-    return document(place(about), table(COLUMNS, [each.row for each in results]), notes=notes)
+    return document(machine(about), table(COLUMNS, [each.row for each in results]), notes=notes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -187,18 +187,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.blind and importlib.util.find_spec("atheris"):
         engines.append(GUIDED)  # half of the inputs
     about = provenance() | {"seed": options.seed}
-    results = _known(options.out, options.seed)
+    results = _load_results(options.out, options.seed)
     chosen = options.only or [*TARGETS]
-    each = options.inputs / sum(TARGETS[name][2] for name in chosen) / len(engines)
+    share = options.inputs / sum(TARGETS[name][2] for name in chosen) / len(engines)
     for name, engine in product(chosen, engines):
         result = results.setdefault((name, engine), Result(name, engine))
-        asked = round(each * TARGETS[name][2])
-        for count in (*range(PIECE, asked, PIECE), asked):
+        total = round(share * TARGETS[name][2])
+        for count in (*range(INPUTS_PER_WRITE, total, INPUTS_PER_WRITE), total):
             if result.tried < count:
-                attack(result, count, options.seed)
+                fuzz_target(result, count, options.seed)
                 _write(options.out, about, list(results.values()))
     print(_report(about, list(results.values())), end="")
-    return int(any(each.finds for each in results.values()))
+    return int(any(share.finds for share in results.values()))
 
 
 if __name__ == "__main__":

@@ -30,11 +30,11 @@ from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
 from digitlens.training.recipe import load_recipe
 
-PAGES = 3  # of a document that are decoded
-READ = 100_000  # pixels up to which a picture is also read
+MAX_PAGES = 3  # of a document that are decoded
+MAX_READ_PIXELS = 100_000  # pixels up to which a picture is also read
 PARTS = b"\n\0\n"  # separates the card and the graph of a model
 HASH = b"$SHA256"  # placeholder in a card for the hash, so that a mutated graph passes the check
-ENOUGH = 2_000  # tiles or pictures read from one archive
+MAX_ITEMS = 2_000  # tiles or pictures read from one archive
 
 Target = Callable[[bytes], None]
 
@@ -50,7 +50,7 @@ def decoder(data: bytes) -> None:
 def documents(data: bytes) -> None:
     """Decodes the first pages of a file one by one."""
     with open_document(data) as document:
-        for number in range(1, min(document.count, PAGES) + 1):
+        for number in range(1, min(document.count, MAX_PAGES) + 1):
             with contextlib.suppress(DigitlensError):  # the next page may be intact
                 assert document.page(number).size
 
@@ -58,7 +58,7 @@ def documents(data: bytes) -> None:
 def reader(data: bytes) -> None:
     """Reads a small picture as numbers and as a table."""
     page = load_image(data)
-    if page.size > READ:
+    if page.size > MAX_READ_PIXELS:
         return
     reading = _reader().read(page)
     json.dumps(reading.as_dict(), allow_nan=False)
@@ -100,7 +100,7 @@ def labels(data: bytes) -> None:
         try:
             load_labelled(path)
         except DigitlensError:
-            for _, _picture in zip(range(ENOUGH), load_pictures(path), strict=False):
+            for _, _picture in zip(range(MAX_ITEMS), load_pictures(path), strict=False):
                 pass
 
 

@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float32]
 OPSET = 20  # has Gelu; read by onnxruntime 1.17 (2024) and later
 LARGEST = 3_000_000  # bytes of a graph, since it ships with the package
 AGREEMENT = 0.01  # limit on the mean difference of the maps; int8 weights cause a third of it
-_SMALL = 64  # elements; tensors up to this size stay float32
+_FLOAT_SIZE = 64  # elements; tensors up to this size stay float32
 
 
 class Graph:
@@ -68,17 +68,17 @@ class Graph:
 
     def replace(self, old: list[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
         """Replaces nodes by new ones, inserted at the position of the last old one."""
-        place = self.nodes.index(old[-1])
-        self.nodes[place:place] = new
+        position = self.nodes.index(old[-1])
+        self.nodes[position:position] = new
         for node in old:
             self.nodes.remove(node)
 
     def bypass(self, node: onnx.NodeProto, name: str) -> None:
         """Removes a node and reconnects its consumers to another tensor."""
-        for user in self.users(node.output[0]):
-            for place, taken in enumerate(user.input):
-                if taken == node.output[0]:
-                    user.input[place] = name
+        for consumer in self.users(node.output[0]):
+            for index, source in enumerate(consumer.input):
+                if source == node.output[0]:
+                    consumer.input[index] = name
         self.nodes.remove(node)
 
 
@@ -128,7 +128,7 @@ def detector_graph(model: onnx.ModelProto, digest: str = "") -> onnx.ModelProto:
     ]  # fmt: skip
     for rewrite in passes:
         rewrite(graph)
-    return _assembled(graph, digest)
+    return _assemble(graph, digest)
 
 
 def check_detector(published: bytes, graph: bytes, page: Pixels) -> None:
@@ -158,8 +158,8 @@ def halved(text_map: Floats) -> Floats:
         text_map: float32[H, W], 0..1.
     """
     height, width = text_map.shape
-    likely = np.clip(text_map.astype(np.float64), 1e-7, 1 - 1e-7)
-    logits = np.log(likely) - np.log1p(-likely)
+    clipped = np.clip(text_map.astype(np.float64), 1e-7, 1 - 1e-7)
+    logits = np.log(clipped) - np.log1p(-clipped)
     cells = logits.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
     return (1 / (1 + np.exp(-cells))).astype(np.float32)
 
@@ -197,9 +197,9 @@ def scale_once(graph: Graph) -> None:
         if product is None or product.op_type != "Mul" or product.input[0] != add.input[0]:
             continue
         scale = product.input[1]
-        more = helper.make_node("Add", [scale, "one"], [f"{scale}.more"])
-        product.input[1] = more.output[0]
-        graph.nodes.insert(graph.nodes.index(product), more)
+        factor = helper.make_node("Add", [scale, "one"], [f"{scale}.more"])
+        product.input[1] = factor.output[0]
+        graph.nodes.insert(graph.nodes.index(product), factor)
         graph.bypass(add, product.output[0])
 
 
@@ -308,7 +308,7 @@ def end_in_phases(graph: Graph) -> None:
         if not all(_is_enlarged(graph, name) for name in enlarged):
             continue
         resizes = [node for name in enlarged if (node := graph.maker(name))]
-        halves = [_halved(graph, node) for node in resizes]
+        halves = [_halve_resize(graph, node) for node in resizes]
         joined = helper.make_node("Concat", [node.output[0] for node in halves], ["coarse"], axis=1)
         (conv,) = graph.users(concat.output[0])
         weight = graph.constants[conv.input[1]]
@@ -347,7 +347,7 @@ def end_in_phases(graph: Graph) -> None:
         graph.replace([*resizes, concat, conv, *chain], new)
 
 
-def _halved(graph: Graph, resize: onnx.NodeProto) -> onnx.NodeProto:
+def _halve_resize(graph: Graph, resize: onnx.NodeProto) -> onnx.NodeProto:
     """The same enlargement by half the factor; a factor of 1 costs nothing."""
     scales = f"{resize.output[0]}.scales"
     graph.constants[scales] = graph.constants[resize.input[2]] * np.array([1, 1, 0.5, 0.5], "f")
@@ -376,29 +376,29 @@ def keep_blocks(graph: Graph) -> None:
         product, conv = (graph.maker(name) for name in add.input)
         if product is None or product.op_type != "Mul" or conv is None or conv.op_type != "Conv":
             continue
-        name, place = product.output[0], graph.nodes.index(product) + 1
+        name, position = product.output[0], graph.nodes.index(product) + 1
         product.output[0] = f"{name}.plain"
         pool = helper.make_node("MaxPool", [f"{name}.plain"], [name], kernel_shape=[1, 1])
-        graph.nodes.insert(place, pool)
+        graph.nodes.insert(position, pool)
 
 
-def _assembled(graph: Graph, digest: str) -> onnx.ModelProto:
+def _assemble(graph: Graph, digest: str) -> onnx.ModelProto:
     """The model, with compressed weights that onnxruntime expands when it opens the graph.
 
     Of 2.45 million weights, 2.37 million belong to 1 x 1 convolutions, which tolerate int8.
     Rounding the others to int8 too would more than double the difference of the map.
     """
-    taken = {name for node in graph.nodes for name in node.input}
+    used = {name for node in graph.nodes for name in node.input}
     tensors: list[onnx.TensorProto] = []
     opening: list[onnx.NodeProto] = []
     for name, values in graph.constants.items():
-        if name not in taken:
+        if name not in used:
             continue
-        if values.ndim != 4 or values.size <= _SMALL:
+        if values.ndim != 4 or values.size <= _FLOAT_SIZE:
             tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         elif values.shape[2:] == (1, 1):
-            opening += _scaled(name)
-            tensors += _rounded(name, values)
+            opening += _dequantise(name)
+            tensors += _quantise(name, values)
         else:
             opening.append(_cast(f"{name}.half", name))
             tensors.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
@@ -413,18 +413,18 @@ def _assembled(graph: Graph, digest: str) -> onnx.ModelProto:
     return model
 
 
-def _rounded(name: str, values: Floats) -> list[onnx.TensorProto]:
+def _quantise(name: str, values: Floats) -> list[onnx.TensorProto]:
     """int8 weights and the scale of each output channel."""
     scale = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / np.float32(127)
     scale = np.maximum(scale, np.float32(1e-12))
-    whole = np.rint(values / scale).astype(np.int8)
+    rounded = np.rint(values / scale).astype(np.int8)
     return [
-        numpy_helper.from_array(whole, f"{name}.int8"),
+        numpy_helper.from_array(rounded, f"{name}.int8"),
         numpy_helper.from_array(scale, f"{name}.scale"),
     ]
 
 
-def _scaled(name: str) -> list[onnx.NodeProto]:
+def _dequantise(name: str) -> list[onnx.NodeProto]:
     return [
         _cast(f"{name}.int8", f"{name}.whole"),
         helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]),

@@ -36,17 +36,17 @@ def mnist() -> Mnist:
 
 @pytest.fixture(scope="module")
 def runs(mnist, tmp_path_factory) -> list[Path]:
-    """Runs trained into the folders in which ``work_off`` looks for them."""
+    """Runs trained into the folders in which ``run_jobs`` looks for them."""
     folder = tmp_path_factory.mktemp("runs")
     recipes = [dataclasses.replace(RECIPE, seed=seed) for seed in (0, 1)]
     names = [f"best-{one.seed}-{accuracy.digest(one)}" for one in recipes]
     both = zip(recipes, names, strict=True)
-    return [accuracy.trained("best", one, mnist, folder / name) for one, name in both]
+    return [accuracy.train_once("best", one, mnist, folder / name) for one, name in both]
 
 
 def test_stored_run_is_not_retrained(mnist, runs, monkeypatch):
     monkeypatch.setattr(accuracy, "train_run", None)
-    assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
+    assert accuracy.train_once("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 
 def test_queue_is_ordered_by_seed_first():
@@ -61,14 +61,14 @@ def small(monkeypatch):
     """Makes every published recipe the small one, apart from the seed."""
     recipes = {"": RECIPE}
     monkeypatch.setattr(
-        accuracy, "published", lambda _, seed: dataclasses.replace(recipes[""], seed=seed)
+        accuracy, "as_scored", lambda _, seed: dataclasses.replace(recipes[""], seed=seed)
     )
     return recipes
 
 
 def test_recorded_recipe_is_not_retrained(mnist, runs, tmp_path, monkeypatch, small):
     jobs, folder = [("best", 0), ("best", 1)], runs[0].parents[1]
-    accuracy.work_off(jobs, folder, tmp_path / "record", mnist)
+    accuracy.run_jobs(jobs, folder, tmp_path / "record", mnist)
     names = {path.name for path in (tmp_path / "record").iterdir()}
     assert names == {"best-0.json", "best-1.json", "committee-0.json", "recipes.md"}
     tiles, (committee,) = mnist.test.tiles[:40], folder.glob("committee-*")
@@ -77,19 +77,19 @@ def test_recorded_recipe_is_not_retrained(mnist, runs, tmp_path, monkeypatch, sm
     np.testing.assert_allclose(found, mean, atol=1e-4)
     row = json.loads((tmp_path / "record" / "best-1.json").read_text())
     assert row["test_errors"] == len(row["wrong"].split())
-    monkeypatch.setattr(accuracy, "trained", lambda *_: pytest.fail("it is trained"))
-    accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
+    monkeypatch.setattr(accuracy, "train_once", lambda *_: pytest.fail("it is trained"))
+    accuracy.run_jobs(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
     small[""] = dataclasses.replace(RECIPE, epochs=2)
     with pytest.raises(pytest.fail.Exception, match="it is trained"):  # another recipe
-        accuracy.work_off(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
+        accuracy.run_jobs(jobs, tmp_path / "elsewhere", tmp_path / "record", mnist)
 
 
 def test_table_has_only_runs_of_the_current_recipes(mnist, runs, tmp_path, small):
     for seed, model in enumerate(runs):
         recipe = dataclasses.replace(RECIPE, seed=seed)
-        accuracy.keep(tmp_path / f"best-{seed}.json", recipe, mnist, lambda model=model: model)
+        accuracy.save_run(tmp_path / f"best-{seed}.json", recipe, mnist, lambda model=model: model)
     old = dataclasses.replace(RECIPE, seed=2, epochs=9)
-    accuracy.keep(tmp_path / "best-2.json", old, mnist, lambda: runs[0])
+    accuracy.save_run(tmp_path / "best-2.json", old, mnist, lambda: runs[0])
     (found,) = accuracy.summaries(tmp_path)
     assert (found["seeds"], found["aim"], found["reached"]) == (2, 0.9978, False)
     assert (tmp_path / "recipes.md").read_text() == harness.table(accuracy.RECIPES, [found])

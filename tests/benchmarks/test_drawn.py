@@ -19,7 +19,7 @@ def own_font(monkeypatch):
 
 
 def result(there, text):
-    said = harness.Said(text, harness.digits_only(text), 2.0)
+    said = harness.Output(text, harness.digits_only(text), 2.0)
     return harness.Result(harness.Case("", "", None, there), "digitlens", said)
 
 

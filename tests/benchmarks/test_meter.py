@@ -6,10 +6,10 @@ import meter
 
 
 def test_reading_of_the_digit_wheels_is_right():
-    assert meter.right(1234567, 1234567.4)
-    assert meter.right(1234568, 1234567.4)
-    assert not meter.right(1234566, 1234567.4)
-    assert not meter.right(1234567, None)
+    assert meter.is_right(1234567, 1234567.4)
+    assert meter.is_right(1234568, 1234567.4)
+    assert not meter.is_right(1234566, 1234567.4)
+    assert not meter.is_right(1234567, None)
 
 
 def test_simulated_pictures_are_read_without_a_wrong_value(tmp_path):

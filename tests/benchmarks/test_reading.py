@@ -73,7 +73,7 @@ def test_input_files_exist_and_drawn_folders_are_labelled(tmp_path):
     files = [part for arguments, *_ in started for part in arguments if "/" in part]
     assert files
     assert all(Path(file).is_file() for file in files)
-    drawn = reading.draw(tmp_path / "all", 4)
+    drawn = reading.write_pictures(tmp_path / "all", 4)
     assert [path.exists() for path, _ in drawn] == [True] * 4
     texts = {".png": {"0", "1", "2", "3"}, ".jpg": {reading.NOTE}}
     assert all(text in texts[path.suffix] for path, text in drawn)
@@ -131,7 +131,7 @@ def test_cost_and_throughput_follow_from_processor_time(monkeypatch, tmp_path):
     noise = cycle([0.7, 0.5])
     small = reading.drawing("7")  # large pictures take seconds
     monkeypatch.setattr(reading, "photo", lambda *_: small)
-    monkeypatch.setattr(reading, "busy", run)
+    monkeypatch.setattr(reading, "cpu_seconds", run)
     monkeypatch.setattr(reading, "cores", lambda: 2)
     rows = reading.measure_cores(tmp_path, 201, 2)
     line = "| drawings | read | 10.0 | 360,000 | 100 % | 2,778 |"
@@ -148,7 +148,7 @@ def test_pictures_are_read_by_each_command(monkeypatch, tmp_path):
         return {"cpu": 2000.0, "failed": 0}
 
     monkeypatch.setattr(reading, "cost", cost)
-    assert reading.busy(tmp_path, "read", number=1) == 2.0
-    assert reading.busy(tmp_path, "batch", "--workers", "1") == 2.0
+    assert reading.cpu_seconds(tmp_path, "read", number=1) == 2.0
+    assert reading.cpu_seconds(tmp_path, "batch", "--workers", "1") == 2.0
     assert asked == [("read", 1), ("batch", 0)]
     assert len(list(tmp_path.iterdir())) == 1

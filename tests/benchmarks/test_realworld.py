@@ -13,13 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def result(label, text, *confidences, full=None, marked="", ms=5):
-    said = harness.Said(marked or text, text, ms, confidences)
+    said = harness.Output(marked or text, text, ms, confidences)
     return harness.Result(harness.Case("multi", "file", None, label, full), "digitlens", said)
 
 
 def test_promises_table_has_the_error_rate_of_stated_digits():
     rows = [result("12", "12", 0.9, 0.99), result("3", "8", 0.95)]
-    text = realworld.promises(rows, {"a": 0.9, "b": 0.99, "c": None})
+    text = realworld.guarantee_table(rows, {"a": 0.9, "b": 0.99, "c": None})
     assert [line.split(" | ")[:3] for line in text.splitlines()[2:]] == [
         ["| a", "3", "33.33 %"],
         ["| b", "1", "0.00 %"],
@@ -29,12 +29,12 @@ def test_promises_table_has_the_error_rate_of_stated_digits():
 
 
 def test_sure_counts_the_high_confidence_digits():
-    assert realworld.sure([result("12", "13", 0.995, 0.992), result("5", "5", 0.9)]) == (2, 1)
+    assert realworld.count_sure([result("12", "13", 0.995, 0.992), result("5", "5", 0.9)]) == (2, 1)
 
 
 def test_line_breaks_matter_for_exact_but_not_for_digits():
     found = result("12\n34", "1234")
-    assert not realworld.exact(found)
+    assert not realworld.is_exact(found)
     assert realworld.summary([found])["digits"] == 1
 
 
@@ -69,8 +69,8 @@ def test_full_text_of_a_note_ends_before_its_crop(note, full):
 )
 def test_marks_are_scored_if_the_full_text_is_known(text, marked, marks):
     known = result("06102015", text, full="Mfg. 06.10.2015", marked=marked)
-    assert realworld.marks(known) is marks
-    assert realworld.marks(result("1", "1")) is None
+    assert realworld.marks_are_right(known) is marks
+    assert realworld.marks_are_right(result("1", "1")) is None
 
 
 def test_table_shows_the_best_mode_of_the_peer():

@@ -128,20 +128,20 @@ def shots(*bodies):
 
 def test_load_distinguishes_proper_refusals_from_errors(server):
     asked = shots(b"200", b"429 later", b"429", b"500")
-    row = serving.one(server, asked, serving.Spell(1, 0.2), 20)
+    row = serving.run_phase(server, asked, serving.LoadPhase(1, 0.2), 20)
     assert (row["answered"], row["full"], row["gone"], row["wrong"]) == (1, 1, 0, 2)
     assert row["errors"]["picture: 429 without Retry-After"] == 1
     assert row["first"] > 0
     assert row["slope"] is None  # too short a run
-    row = serving.one(server, shots(b"200"), serving.Spell(0, 0.1), 0)
+    row = serving.run_phase(server, shots(b"200"), serving.LoadPhase(0, 0.1), 0)
     assert row["rate"] == row["per_second"] > 0
 
 
 def test_signal_is_sent_during_the_load_and_closed_ports_are_no_errors(monkeypatch, server):
     told = []
     monkeypatch.setattr(os, "kill", lambda *both: told.append(both))
-    spell = serving.Spell(1, 0.1, signal.SIGTERM)
-    row = serving.one(server | {"port": 1}, shots(b"200"), spell, 50)
+    spell = serving.LoadPhase(1, 0.1, signal.SIGTERM)
+    row = serving.run_phase(server | {"port": 1}, shots(b"200"), spell, 50)
     assert told == [(os.getpid(), signal.SIGTERM)]
     assert (row["gone"], row["wrong"]) == (5, 0)
 

@@ -46,7 +46,7 @@ def test_unavailable_peers_are_listed_with_the_reason():
         raise harness.UnavailableError("not installed")
 
     missing = {}
-    assert harness.available({"good": lambda: 1, "bad": fail}, missing) == {"good": 1}
+    assert harness.run_available({"good": lambda: 1, "bad": fail}, missing) == {"good": 1}
     assert missing == {"bad": "not installed"}
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from chaos.commands import contents, left
+from chaos.commands import contents, leftovers
 
 pytestmark = pytest.mark.train
 
@@ -36,4 +36,4 @@ def test_contents_omit_times_and_temporary_files(tmp_path):
         base.execute("INSERT INTO readings VALUES ('a.png')")
         base.commit()
     assert contents(tmp_path) == {"a.json": {"loss": 1}, "log.sqlite": [("a.png",)]}
-    assert left(tmp_path) == [".a-0.json"]
+    assert leftovers(tmp_path) == [".a-0.json"]

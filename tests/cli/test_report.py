@@ -122,8 +122,8 @@ def test_unwritable_path_and_missing_extra_are_named(run, here, bundle, request)
 
 def test_robustness_tiles_are_spread_over_the_test_set(a_run, monkeypatch, small_split):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
-    monkeypatch.setattr(contents, "WORSE", 3)
-    monkeypatch.setattr(contents, "SWEPT", 3)
+    monkeypatch.setattr(contents, "CORRUPTED", 3)
+    monkeypatch.setattr(contents, "SWEEP_TILES", 3)
     found = contents.gather(TrainedModel(a_run))
     assert found.robustness.clean.score.n == 3
     np.testing.assert_array_equal(found.worse.tiles[-1], small_split.tiles[-1])

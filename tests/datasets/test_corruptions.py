@@ -15,10 +15,10 @@ from digitlens.datasets.corruptions import (
     corrupt,
     overlapping,
     plasma,
+    rotated,
     smooth,
     sweep,
     to_planes,
-    turned,
     warp,
 )
 from digitlens.training.recipe import Recipe
@@ -131,7 +131,7 @@ def test_shear_and_rotate_slant_to_both_sides(bars):
     assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(1 / np.cos(0.4), rel=0.03)
     slant = moments(corrupt(bars, "rotate"))[3]
     assert set(np.sign(slant)) == {-1, 1}
-    exact = turned(to_planes(bars), np.sign(slant).astype(np.float32) * 0.4)
+    exact = rotated(to_planes(bars), np.sign(slant).astype(np.float32) * 0.4)
     assert np.array_equal(corrupt(bars, "rotate"), np.rint(exact * 255))
 
 
@@ -145,7 +145,7 @@ def test_scale_shrinks_to_seven_tenths_and_translate_moves_three_pixels(bars):
 
 def test_quarter_turn_is_exact_and_anticlockwise():
     planes = np.random.default_rng(0).random((2, 28, 28), np.float32)
-    quarter = turned(planes, np.full(2, np.pi / 2, np.float32))
+    quarter = rotated(planes, np.full(2, np.pi / 2, np.float32))
     assert np.allclose(quarter, np.rot90(planes, axes=(1, 2)), atol=1e-4)
 
 

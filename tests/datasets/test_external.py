@@ -269,7 +269,7 @@ def test_ink_is_the_middle_stroke_and_bright_in_gray_for_any_colours(paper, ink)
 
 def test_photos_are_independent_of_each_other(monkeypatch):
     photos = np.stack([photo(*colours) for colours in COLOURS])
-    monkeypatch.setattr("digitlens.datasets.external._CHUNK", 2)
+    monkeypatch.setattr("digitlens.datasets.external._CHUNK_SIZE", 2)
     alone = np.concatenate([external.ink_of_photos(one[None]) for one in photos])
     assert (external.ink_of_photos(photos) == alone).all()
 

@@ -9,8 +9,8 @@ from digitlens.datasets.negatives import (
     face_ink,
     load_negatives,
     make_negatives,
+    make_source,
     negative_sets,
-    source_of,
 )
 from digitlens.datasets.number_files import encode_idx
 from digitlens.errors import DataError
@@ -54,7 +54,7 @@ def test_letters_drawn_like_digits_are_left_out(face):
 def test_negatives_need_a_face(face):
     with pytest.raises(ValueError, match="one face or more"):
         make_negatives(1, [], 0)
-    assert source_of([face], None).digits.shape == (0, 28, 28)
+    assert make_source([face], None).digits.shape == (0, 28, 28)
 
 
 def test_sets_are_tiles_determined_by_the_seed(face):
@@ -90,7 +90,7 @@ def test_idx_file_is_read_and_thinned_evenly_if_long(tmp_path, monkeypatch):
     found = load_negatives("fashion", path)
     assert list(found) == ["fashion"]
     np.testing.assert_array_equal(found["fashion"], IMAGES)
-    monkeypatch.setattr("digitlens.datasets.negatives.MOST", 2)
+    monkeypatch.setattr("digitlens.datasets.negatives.MAX_TILES", 2)
     np.testing.assert_array_equal(load_negatives("some", path)["some"], IMAGES[[0, -1]])
 
 
@@ -121,7 +121,7 @@ def test_emnist_is_transposed_and_look_alikes_are_separated(tmp_path):
     ],
 )
 def test_invalid_files_are_refused_by_name(tmp_path, monkeypatch, content, message):
-    monkeypatch.setattr("digitlens.datasets.negatives.LARGEST", 1000)
+    monkeypatch.setattr("digitlens.datasets.negatives.MAX_BYTES", 1000)
     path = tmp_path / "file"
     if content is not None:
         path.write_bytes(content)

@@ -71,7 +71,7 @@ def test_known_digits_are_the_training_digits(run, monkeypatch):
     def outputs(tiles):
         return Outputs(np.zeros((len(tiles), 10)), features=tiles.reshape(-1, 784)[:, 14:20])
 
-    monkeypatch.setattr(known, "_EMBEDDED", 7)
+    monkeypatch.setattr(known, "_EMBED_BATCH", 7)
     monkeypatch.setattr(subject.classifier, "outputs", outputs)
     assert np.array_equal(subject.known.labels, subject.training.labels)
     expected = subject.training.tiles.reshape(-1, 784)[:, 14:20]

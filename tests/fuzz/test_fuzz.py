@@ -10,7 +10,7 @@ import time
 import pytest
 
 from child import inputs, seeds_of
-from mutate import MOST, mutate
+from mutate import LIMIT, mutate
 from targets import TARGETS, attempt
 
 COUNTS = {"reader": 3, "documents": 20, "api": 40}  # the slow ones
@@ -37,7 +37,7 @@ def test_inputs_are_reproducible_and_bounded():
     seeds = seeds_of("pictures")
     assert list(inputs(seeds, 1, 50)) == list(inputs(seeds, 1, 50))
     assert len(set(inputs(seeds, 1, 50))) > 40
-    assert all(len(data) <= MOST for data in inputs([bytes(MOST)], 1, 50))
+    assert all(len(data) <= LIMIT for data in inputs([bytes(LIMIT)], 1, 50))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -63,7 +63,7 @@ def test_crash_is_reported_with_its_input_and_the_run_continues(monkeypatch, tmp
         "sys.exit('SomeError: oh' if count > 1 else 0)\n"
     )
     result = run.Result("decoder", run.MUTATION)
-    run.attack(result, 7, 1)
+    run.fuzz_target(result, 7, 1)
     assert (result.tried, len(result.finds)) == (7, 2)
     assert "SomeError: oh" in result.finds[0]
     assert json.loads(json.dumps(result.row))["found"] == 2

@@ -16,7 +16,7 @@ from digitlens.explain.explanation import (
     SimilarDigits,
 )
 from digitlens.results import Box, Digit, Reading
-from digitlens.visualization.explanation_page import AGAINST, FOR, blended, marked, page, write_page
+from digitlens.visualization.explanation_page import AGAINST, FOR, blend, mark, page, write_page
 
 TILE = np.zeros((28, 28), np.uint8)
 TILE[4:24, 12:16] = 255
@@ -25,20 +25,20 @@ TILE[4:24, 12:16] = 255
 def test_evidence_for_the_answer_is_blue_and_against_it_orange():
     evidence = np.zeros((28, 28), np.float32)
     evidence[2, 3], evidence[20, 20] = 1, -1
-    picture = blended(TILE, evidence).astype(int)
+    picture = blend(TILE, evidence).astype(int)
     assert np.abs(picture[2, 3] - 0.75 * np.array(FOR)).max() <= 1
     assert np.abs(picture[20, 20] - 0.75 * np.array(AGAINST)).max() <= 1
     assert (picture[0, 0] == 0).all()
     assert len(set(picture[10, 13].tolist())) == 1  # ink without evidence is gray
-    assert (blended(TILE, 0 * evidence) == blended(TILE, 0 * evidence)[..., :1]).all()
+    assert (blend(TILE, 0 * evidence) == blend(TILE, 0 * evidence)[..., :1]).all()
 
 
 def test_changed_patch_is_framed():
-    framed = marked(Counterfactual("add", 3, (4, 12), 0.1, 9, 0.7, TILE))
+    framed = mark(Counterfactual("add", 3, (4, 12), 0.1, 9, 0.7, TILE))
     rows, columns = np.nonzero((framed == AGAINST).all(axis=2))
     assert (rows.min(), columns.min()) == (15, 47)
     assert (rows.max(), columns.max()) == (15 + 13, 47 + 13)
-    turned = marked(Counterfactual("turn", 3, None, 0.0, 9, 0.7, TILE))
+    turned = mark(Counterfactual("turn", 3, None, 0.0, 9, 0.7, TILE))
     assert not (turned == AGAINST).all(axis=2).any()
 
 

@@ -15,13 +15,13 @@ from digitlens.results import Reading
 from digitlens.visualization import sheets as stages
 from digitlens.visualization.overlay import draw_reading
 from digitlens.visualization.sheets import (
+    AMBIGUOUS,
     CELL,
     DIGIT,
     LABEL_WIDTH,
     MARGIN,
-    MAYBE,
-    MOST,
-    MOST_REDRAWN,
+    MAX_REDRAWN,
+    MAX_TILES,
     SAMPLE_GAP,
     SAMPLE_PAPER,
     draw_heat,
@@ -74,7 +74,7 @@ def test_likeliest_digit_has_the_tallest_bar_at_its_position():
 
 def test_empty_sheet_has_a_notice_and_omitted_tiles_are_counted():
     assert (sheet() < 100).any()
-    shown, more = (sheet(*[1] * count) for count in (MOST, MOST + 7))
+    shown, more = (sheet(*[1] * count) for count in (MAX_TILES, MAX_TILES + 7))
     assert shown.shape[0] < more.shape[0] < 1.05 * shown.shape[0]
     rows = [draw_tiles(np.zeros((1, 28, 28), np.uint8), chances(1), [t]) for t in ("one", "two")]
     assert (rows[0] != rows[1]).any()  # titles differ
@@ -137,7 +137,7 @@ def test_frame_surrounds_the_box_and_covers_no_ink():
 
 def test_frames_of_optional_digits_are_red_and_frames_stay_on_the_page():
     marked = on_sheet(np.asarray(draw_pages([page_with((10, 20, 30, 40), -1)])))
-    assert count(marked, MAYBE) == 2 * 22 + 2 * 20
+    assert count(marked, AMBIGUOUS) == 2 * 22 + 2 * 20
     assert count(marked, DIGIT) == 0
     marked = on_sheet(np.asarray(draw_pages([page_with((0, 0, 64, 64), 3)])))
     assert (marked[0, 20:] == DIGIT).all()
@@ -162,9 +162,9 @@ def test_redrawn_tiles_are_blue_beside_the_white_originals_and_limited_in_number
     )
     assert left.min() < right.min()
     assert draw_redrawn(TILES[:0], TILES[:0], [], []).std() > 5
-    many = np.repeat(TILES[:1], MOST_REDRAWN + 5, axis=0)
+    many = np.repeat(TILES[:1], MAX_REDRAWN + 5, axis=0)
     drawn = draw_redrawn(many, many, [""] * len(many), [""] * len(many))
-    assert _counts(drawn)[0] == MOST_REDRAWN * 112**2
+    assert _counts(drawn)[0] == MAX_REDRAWN * 112**2
     assert (drawn[-24:] < 100).any()
 
 

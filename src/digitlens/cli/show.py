@@ -62,7 +62,7 @@ def figures(
     no data are skipped, with a reason on standard error.
     """
     with needs_extra("plots"):
-        from digitlens.visualization.figures.registry import FIGURES, SEVERAL, Shown
+        from digitlens.visualization.figures.registry import FIGURES, SEVERAL, FigureOptions
         from digitlens.visualization.theme import themed
     from digitlens.explain.trained_model import TrainedModel
 
@@ -76,7 +76,7 @@ def figures(
             f"{trained[0].data_name}, found {digit}"
         )
     folder = out or Path(f"figures-{safe_name(trained[0].label)}")
-    shown, made = Shown(digit, chart), list[Path]()
+    shown, made = FigureOptions(digit, chart), list[Path]()
     with themed(theme):
         for path in (folder / f"{name}.{form}" for name in chosen):
             with writing(path):

@@ -45,7 +45,7 @@ def change_in_chunks(tiles: Tiles, change: Callable[[Planes], Planes]) -> Tiles:
     return np.concatenate(parts) if parts else tiles.copy()
 
 
-def signs(rng: np.random.Generator, *shape: int) -> Planes:
+def random_signs(rng: np.random.Generator, *shape: int) -> Planes:
     """-1 or 1 with equal probability; float32 of the given shape."""
     return (2 * rng.integers(0, 2, shape) - 1).astype(np.float32)
 
@@ -56,28 +56,28 @@ def warp(planes: Planes, matrices: Planes, shifts: Planes | None = None) -> Plan
     ``matrices`` float32[N, 2, 2] map output (row, column), relative to the centre, to source
     coordinates; ``shifts`` float32[N, 2], in pixels, are added.
     """
-    moves = np.zeros((len(planes), 2), np.float32) if shifts is None else shifts
-    maps = np.concatenate([matrices.reshape(-1, 4), moves], axis=1)
+    offsets = np.zeros((len(planes), 2), np.float32) if shifts is None else shifts
+    maps = np.concatenate([matrices.reshape(-1, 4), offsets], axis=1)
     # Many tiles share the same map; warping them together takes a tenth of the time.
-    kinds, which = np.unique(maps, axis=0, return_inverse=True)
+    unique_maps, map_indices = np.unique(maps, axis=0, return_inverse=True)
     warped = np.empty_like(planes)
-    for place, kind in enumerate(kinds):
-        mine = which.reshape(-1) == place
-        warped[mine] = _fetched(planes[mine], kind[:4].reshape(2, 2), kind[4:])
+    for index, unique_map in enumerate(unique_maps):
+        selected = map_indices.reshape(-1) == index
+        warped[selected] = _resample(planes[selected], unique_map[:4].reshape(2, 2), unique_map[4:])
     return warped
 
 
-def _fetched(planes: Planes, matrix: Planes, shift: Planes) -> Planes:
+def _resample(planes: Planes, matrix: Planes, shift: Planes) -> Planes:
     grid = np.mgrid[:SIDE, :SIDE].reshape(2, -1).astype(np.float32) - np.float32(CENTRE)
     # Coordinates in a dark frame one pixel wide; positions beyond it are clipped to the frame.
-    places = np.clip(matrix @ grid + shift[:, None] + (CENTRE + 1), 0, SIDE + 1)
-    first = np.minimum(places.astype(np.int64), SIDE)
-    down, right = (places - first).astype(np.float32)
-    framed = np.pad(planes, ((0, 0), (1, 1), (1, 1))).reshape(len(planes), -1)
+    coordinates = np.clip(matrix @ grid + shift[:, None] + (CENTRE + 1), 0, SIDE + 1)
+    corner = np.minimum(coordinates.astype(np.int64), SIDE)
+    down, right = (coordinates - corner).astype(np.float32)
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1))).reshape(len(planes), -1)
     width = SIDE + 2
-    start = first[0] * width + first[1]
-    upper = framed[:, start] * (1 - right) + framed[:, start + 1] * right
-    lower = framed[:, start + width] * (1 - right) + framed[:, start + width + 1] * right
+    index = corner[0] * width + corner[1]
+    upper = padded[:, index] * (1 - right) + padded[:, index + 1] * right
+    lower = padded[:, index + width] * (1 - right) + padded[:, index + width + 1] * right
     return (upper * (1 - down) + lower * down).reshape(planes.shape)
 
 
@@ -91,11 +91,11 @@ def smooth(
 
     Axis 1 blurs along columns, 2 along rows. Outside pixels repeat the edge, or are 0 (constant).
     """
-    reach = int(4 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in axes:
-        pads = [(reach, reach) if side == axis else (0, 0) for side in range(3)]
+        pads = [(radius, radius) if dimension == axis else (0, 0) for dimension in range(3)]
         padded, length = np.pad(planes, pads, edge), planes.shape[axis]
         total = np.zeros_like(planes)
         for step, weight in enumerate(weights):
@@ -115,9 +115,9 @@ def shot_noise(planes: Planes, rng: np.random.Generator) -> Planes:
 
 def impulse_noise(planes: Planes, rng: np.random.Generator) -> Planes:
     """Salt-and-pepper noise: pixels fail at random, half of them bright and half dark."""
-    chance = rng.random(planes.shape, np.float32)
-    failed = np.where(chance < IMPULSES, (chance < IMPULSES / 2).astype(np.float32), planes)
-    return failed.astype(np.float32)
+    draws = rng.random(planes.shape, np.float32)
+    noisy = np.where(draws < IMPULSES, (draws < IMPULSES / 2).astype(np.float32), planes)
+    return noisy.astype(np.float32)
 
 
 GLASS_SIGMA, GLASS_ROUNDS = 0.7, 2
@@ -140,15 +140,15 @@ def _swap_neighbours(pixels: Planes, rng: np.random.Generator) -> None:
 
     Changes float32[784, N] in place, one pixel of all tiles after another.
     """
-    everyone = np.arange(pixels.shape[1])
+    tile_indices = np.arange(pixels.shape[1])
     for row in range(SIDE - 1, 1, -1):
         for column in range(SIDE - 1, 1, -1):
-            here = row * SIDE + column
-            swaps, up, left = rng.integers(0, 2, (3, len(everyone)))
-            there = here - swaps * (up * SIDE + left)
-            kept = pixels[here].copy()
-            pixels[here] = pixels[there, everyone]
-            pixels[there, everyone] = kept
+            index = row * SIDE + column
+            swaps, up, left = rng.integers(0, 2, (3, len(tile_indices)))
+            partner = index - swaps * (up * SIDE + left)
+            saved = pixels[index].copy()
+            pixels[index] = pixels[partner, tile_indices]
+            pixels[partner, tile_indices] = saved
 
 
 def motion_blur(planes: Planes, rng: np.random.Generator) -> Planes:
@@ -158,15 +158,15 @@ def motion_blur(planes: Planes, rng: np.random.Generator) -> Planes:
     flat = planes.reshape(len(planes), -1)
     total = np.zeros_like(flat)
     for step, weight in enumerate(weights / weights.sum()):
-        total += np.float32(weight) * np.take_along_axis(flat, _moved(step, angles), axis=1)
+        total += np.float32(weight) * np.take_along_axis(flat, _ray_indices(step, angles), axis=1)
     return total.reshape(planes.shape)
 
 
-def _moved(step: int, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _ray_indices(step: int, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Index of the pixel ``step`` pixels away at each angle, clipped to the tile; int64[N, 784]."""
     row, column = (
-        np.clip(np.arange(SIDE) + np.rint(step * part).astype(np.int64), 0, SIDE - 1)
-        for part in (np.sin(angles), np.cos(angles))
+        np.clip(np.arange(SIDE) + np.rint(step * component).astype(np.int64), 0, SIDE - 1)
+        for component in (np.sin(angles), np.cos(angles))
     )
     return (row[:, :, None] * SIDE + column[:, None, :]).reshape(len(angles), -1)
 
@@ -179,9 +179,9 @@ SHIFT = 3.0  # pixels
 
 def shear(planes: Planes, rng: np.random.Generator) -> Planes:
     """Sheared to the left or right; the digit also grows taller, by 1 / cos(SLANT)."""
-    slant = SLANT * signs(rng, len(planes))
-    one, none = np.ones_like(slant), np.zeros_like(slant)
-    return warp(planes, _matrices(np.cos(slant), none, -np.sin(slant), one))
+    slant = SLANT * random_signs(rng, len(planes))
+    ones, zeros = np.ones_like(slant), np.zeros_like(slant)
+    return warp(planes, _matrices(np.cos(slant), zeros, -np.sin(slant), ones))
 
 
 def scale(planes: Planes, _: np.random.Generator) -> Planes:
@@ -191,12 +191,12 @@ def scale(planes: Planes, _: np.random.Generator) -> Planes:
 
 def rotate(planes: Planes, rng: np.random.Generator) -> Planes:
     """Rotated clockwise or anticlockwise."""
-    return turned(planes, TURN * signs(rng, len(planes)))
+    return rotated(planes, TURN * random_signs(rng, len(planes)))
 
 
 def translate(planes: Planes, rng: np.random.Generator) -> Planes:
     """Shifted along one of the diagonals."""
-    return moved(planes, SHIFT * signs(rng, len(planes), 2))
+    return translated(planes, SHIFT * random_signs(rng, len(planes), 2))
 
 
 def scaled(planes: Planes, factor: float) -> Planes:
@@ -205,13 +205,13 @@ def scaled(planes: Planes, factor: float) -> Planes:
     return warp(planes, np.tile(smaller, (len(planes), 1, 1)))
 
 
-def turned(planes: Planes, angles: npt.NDArray[np.float32]) -> Planes:
+def rotated(planes: Planes, angles: npt.NDArray[np.float32]) -> Planes:
     """Rotated about the centre by float32[N] radians; positive is anticlockwise."""
     sine, cosine = np.sin(angles), np.cos(angles)
     return warp(planes, _matrices(cosine, sine, -sine, cosine))
 
 
-def moved(planes: Planes, shifts: npt.NDArray[np.float32]) -> Planes:
+def translated(planes: Planes, shifts: npt.NDArray[np.float32]) -> Planes:
     """Shifted by float32[N, 2] pixels (down, right); ink that leaves the tile is lost."""
     return warp(planes, np.tile(np.eye(2, dtype=np.float32), (len(planes), 1, 1)), -shifts)
 
@@ -223,7 +223,7 @@ def _matrices(*parts: npt.NDArray[np.float32]) -> Planes:
 BRIGHTER = 0.5
 STRIPE = 7  # inverted columns on either side
 FOG, FOG_DECAY = 3.0, 1.4**2
-COARSE, FINE = 6, 2  # doublings of the fractal: to 64 points a side, then to 256
+COARSE_LEVELS, FINE_LEVELS = 6, 2  # doublings of the fractal: to 64 points a side, then to 256
 MARGIN = 4  # coarse points around the corner kept, because refinement is wrong at the margin
 LIQUID_MEAN, LIQUID_SPREAD, LIQUID_SIGMA, LIQUID_LEVEL = 0.65, 0.3, 1.0, 0.65
 MUD_SIGMA, MUD_LEVEL, MUD = 1.5, 0.8, 63 / 255
@@ -257,18 +257,18 @@ def plasma(n: int, rng: np.random.Generator) -> Planes:
     Communications of the ACM 25 (1982), 371-384.
     """
     heights, spread = np.zeros((n, 1, 1), np.float32), 1.0
-    for _ in range(COARSE):
-        heights, spread = _refined(heights, spread, rng), spread / FOG_DECAY
-    low, high = (end(heights, axis=(1, 2), keepdims=True) for end in (np.min, np.max))
-    around = np.arange(-MARGIN, SIDE // 2**FINE + MARGIN)
-    corner = heights[:, around[:, None], around]
-    for _ in range(FINE):
-        corner, spread = _refined(corner, spread, rng), spread / FOG_DECAY
-    kept = slice(MARGIN * 2**FINE, MARGIN * 2**FINE + SIDE)
-    return np.clip((corner[:, kept, kept] - low) / (high - low), 0, 1)
+    for _ in range(COARSE_LEVELS):
+        heights, spread = _double_resolution(heights, spread, rng), spread / FOG_DECAY
+    low, high = (extreme(heights, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
+    indices = np.arange(-MARGIN, SIDE // 2**FINE_LEVELS + MARGIN)
+    corner = heights[:, indices[:, None], indices]
+    for _ in range(FINE_LEVELS):
+        corner, spread = _double_resolution(corner, spread, rng), spread / FOG_DECAY
+    inner = slice(MARGIN * 2**FINE_LEVELS, MARGIN * 2**FINE_LEVELS + SIDE)
+    return np.clip((corner[:, inner, inner] - low) / (high - low), 0, 1)
 
 
-def _refined(heights: Planes, spread: float, rng: np.random.Generator) -> Planes:
+def _double_resolution(heights: Planes, spread: float, rng: np.random.Generator) -> Planes:
     """Doubles the resolution: centres of four old points, then the points between, all jittered."""
 
     def jittered(total: Planes) -> Planes:
@@ -276,11 +276,11 @@ def _refined(heights: Planes, spread: float, rng: np.random.Generator) -> Planes
         return np.add(total / 4, spread * jitter, dtype=np.float32)
 
     below, right = np.roll(heights, -1, 1), np.roll(heights, -1, 2)
-    middles = jittered(heights + below + right + np.roll(below, -1, 2))
+    centres = jittered(heights + below + right + np.roll(below, -1, 2))
     fine = np.empty((len(heights), 2 * heights.shape[1], 2 * heights.shape[2]), np.float32)
-    fine[:, ::2, ::2], fine[:, 1::2, 1::2] = heights, middles
-    fine[:, ::2, 1::2] = jittered(heights + right + middles + np.roll(middles, 1, 1))
-    fine[:, 1::2, ::2] = jittered(heights + below + middles + np.roll(middles, 1, 2))
+    fine[:, ::2, ::2], fine[:, 1::2, 1::2] = heights, centres
+    fine[:, ::2, 1::2] = jittered(heights + right + centres + np.roll(centres, 1, 1))
+    fine[:, 1::2, ::2] = jittered(heights + below + centres + np.roll(centres, 1, 2))
     return fine
 
 
@@ -293,49 +293,49 @@ def spatter(planes: Planes, rng: np.random.Generator) -> Planes:
     return np.add(planes, (MUD - planes) * mud, dtype=np.float32)
 
 
-REACH = 2.3  # vertical distance from the line at which the logarithm of its ink diverges
-DASH = 2  # columns
-START, END = 2, 25  # columns of the zigzag
-STEP = 2.0  # half the width of a tooth of the zigzag, and its height
-_Numbers = npt.NDArray[np.float64]
+LINE_REACH = 2.3  # vertical distance from the line at which the logarithm of its ink diverges
+DASH_LENGTH = 2  # columns
+ZIGZAG_START, ZIGZAG_END = 2, 25  # columns of the zigzag
+TOOTH = 2.0  # half the width of a tooth of the zigzag, and its height
+_Floats = npt.NDArray[np.float64]
 _Rows = npt.NDArray[np.float64 | np.int64]
 
 
 def dotted_line(planes: Planes, rng: np.random.Generator) -> Planes:
     """A dashed line from the left edge to the right."""
-    first, last = rng.integers(0, SIDE - 1, (2, len(planes)))
-    line = _segment(np.zeros(len(planes)), first, np.full(len(planes), SIDE - 1), last)
-    dashes = np.arange(SIDE) // DASH % 2
+    first_row, last_row = rng.integers(0, SIDE - 1, (2, len(planes)))
+    line = _segment(np.zeros(len(planes)), first_row, np.full(len(planes), SIDE - 1), last_row)
+    dashes = np.arange(SIDE) // DASH_LENGTH % 2
     return (planes + line * dashes).astype(np.float32)
 
 
 def zigzag(planes: Planes, rng: np.random.Generator) -> Planes:
     """A zigzag with teeth four pixels wide along a line that rises or falls by at most five."""
-    first = rng.integers(0, SIDE - 1, len(planes)).astype(np.float64)
-    angle = np.arctan(rng.integers(-5, 5, len(planes)) / (END - START))
+    row = rng.integers(0, SIDE - 1, len(planes)).astype(np.float64)
+    angle = np.arctan(rng.integers(-5, 5, len(planes)) / (ZIGZAG_END - ZIGZAG_START))
     sine, cosine = np.sin(angle), np.cos(angle)
     drawn = planes
-    for start, end in pairwise(_corners((END - START) / cosine)):
+    for start, end in pairwise(_corners((ZIGZAG_END - ZIGZAG_START) / cosine)):
         ends = [
-            (START + along * cosine - beside * sine, first + along * sine + beside * cosine)
-            for along, beside in (start, end)
+            (ZIGZAG_START + along * cosine - across * sine, row + along * sine + across * cosine)
+            for along, across in (start, end)
         ]
         drawn = np.minimum(drawn + _segment(*ends[0], *ends[1]), 1)
     return drawn
 
 
-def _corners(length: _Numbers) -> list[tuple[_Numbers, _Numbers]]:
+def _corners(length: _Floats) -> list[tuple[_Floats, _Floats]]:
     """Corners of zigzags along lines of the given lengths: (along, across), each float64[N]."""
-    along, beside = [np.zeros_like(length)], [np.zeros_like(length)]
-    teeth = int((length.min(initial=END - START) - STEP) // (2 * STEP)) + 1
+    along, across = [np.zeros_like(length)], [np.zeros_like(length)]
+    teeth = int((length.min(initial=ZIGZAG_END - ZIGZAG_START) - TOOTH) // (2 * TOOTH)) + 1
     for tooth in range(teeth):
-        along.append(np.full_like(length, (2 * tooth + 1) * STEP))
-        beside.append(np.full_like(length, (-1) ** tooth * STEP))
-    rest = length - along[-1]  # of an incomplete tooth
-    return [*zip(along, beside, strict=True), (length, beside[-1] * (1 - rest / STEP))]
+        along.append(np.full_like(length, (2 * tooth + 1) * TOOTH))
+        across.append(np.full_like(length, (-1) ** tooth * TOOTH))
+    remainder = length - along[-1]  # of an incomplete tooth
+    return [*zip(along, across, strict=True), (length, across[-1] * (1 - remainder / TOOTH))]
 
 
-def _segment(x0: _Numbers, y0: _Rows, x1: _Numbers, y1: _Rows) -> Planes:
+def _segment(x0: _Floats, y0: _Rows, x1: _Floats, y1: _Rows) -> Planes:
     """Ink of one line per tile, brightest on the line and fading within two pixels up and down.
 
     It covers whole columns between the points (x0, y0) and (x1, y1), each [N].
@@ -343,13 +343,13 @@ def _segment(x0: _Numbers, y0: _Rows, x1: _Numbers, y1: _Rows) -> Planes:
     columns = np.arange(SIDE, dtype=np.float64)
     rows = y0[:, None] + ((y1 - y0) / (x1 - x0))[:, None] * (columns - x0[:, None])
     distance = np.abs(columns[:, None] - rows[:, None, :])  # a tile is square
-    ink = np.log(np.maximum(1 - distance / REACH, 1e-9)) + 1
+    ink = np.log(np.maximum(1 - distance / LINE_REACH, 1e-9)) + 1
     drawn = (columns >= np.floor(x0)[:, None]) & (columns < np.ceil(x1)[:, None])
     return (np.clip(ink, 0, 1) * drawn[:, None, :]).astype(np.float32)
 
 
-SIGMA = 1.0
-LOW, HIGH = 0.1, 0.2  # thresholds of the gradient: an edge starts above HIGH, continues above LOW
+CANNY_SIGMA = 1.0
+WEAK_EDGE, STRONG_EDGE = 0.1, 0.2  # gradients at which an edge may continue, and start
 
 
 def canny_edges(planes: Planes, _: np.random.Generator) -> Planes:
@@ -358,12 +358,12 @@ def canny_edges(planes: Planes, _: np.random.Generator) -> Planes:
     Source: J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern
     Analysis and Machine Intelligence 8 (1986), 679-698.
     """
-    weight = smooth(np.ones((1, SIDE, SIDE), np.float32), SIGMA, edge="constant")
-    smoothed = smooth(planes, SIGMA, edge="constant") / weight
+    weight = smooth(np.ones((1, SIDE, SIDE), np.float32), CANNY_SIGMA, edge="constant")
+    smoothed = smooth(planes, CANNY_SIGMA, edge="constant") / weight
     down, right = _sobel(smoothed), _sobel(smoothed.transpose(0, 2, 1)).transpose(0, 2, 1)
-    strength = np.hypot(down, right)
-    thin = _ridge(strength, down, right) & (strength >= LOW)
-    return _connected(thin, thin & (strength >= HIGH)).astype(np.float32)
+    magnitude = np.hypot(down, right)
+    ridges = _suppress_nonmaxima(magnitude, down, right) & (magnitude >= WEAK_EDGE)
+    return _connected(ridges, ridges & (magnitude >= STRONG_EDGE)).astype(np.float32)
 
 
 def _sobel(planes: Planes) -> Planes:
@@ -373,7 +373,7 @@ def _sobel(planes: Planes) -> Planes:
     return np.subtract(across[:, 2:], across[:, :-2], dtype=np.float32)
 
 
-def _ridge(strength: Planes, down: Planes, right: Planes) -> npt.NDArray[np.bool_]:
+def _suppress_nonmaxima(magnitude: Planes, down: Planes, right: Planes) -> npt.NDArray[np.bool_]:
     """Non-maximum suppression: where the gradient is at least as strong as ahead and behind.
 
     Values ahead and behind are interpolated between a straight and a diagonal neighbour. The
@@ -381,42 +381,42 @@ def _ridge(strength: Planes, down: Planes, right: Planes) -> npt.NDArray[np.bool
     """
     steep = np.abs(down) >= np.abs(right)
     rows, columns = np.sign(down).astype(np.int64), np.sign(right).astype(np.int64)
-    straight = np.where(steep, rows * SIDE, columns).reshape(len(strength), -1)
-    diagonal = (rows * SIDE + columns).reshape(len(strength), -1)
+    straight = np.where(steep, rows * SIDE, columns).reshape(len(magnitude), -1)
+    diagonal = (rows * SIDE + columns).reshape(len(magnitude), -1)
     large = np.maximum(np.abs(down), np.abs(right))
     small = np.minimum(np.abs(down), np.abs(right))
     slant = np.divide(small, large, out=np.zeros_like(large), where=large > 0)
-    flat, slant = strength.reshape(len(strength), -1), slant.reshape(len(strength), -1)
-    here, last = np.arange(SIDE * SIDE), SIDE * SIDE - 1
+    flat, slant = magnitude.reshape(len(magnitude), -1), slant.reshape(len(magnitude), -1)
+    indices, last_index = np.arange(SIDE * SIDE), SIDE * SIDE - 1
     inner = np.zeros((SIDE, SIDE), np.bool_)
     inner[1:-1, 1:-1] = True
-    top = np.tile(inner.reshape(-1), (len(strength), 1))
+    is_peak = np.tile(inner.reshape(-1), (len(magnitude), 1))
     for sign in (1, -1):
-        near, far = (
-            np.take_along_axis(flat, np.clip(here + sign * step, 0, last), axis=1)
+        straight_value, diagonal_value = (
+            np.take_along_axis(flat, np.clip(indices + sign * step, 0, last_index), axis=1)
             for step in (straight, diagonal)
         )
-        top &= near * (1 - slant) + far * slant <= flat
-    return top.reshape(strength.shape)
+        is_peak &= straight_value * (1 - slant) + diagonal_value * slant <= flat
+    return is_peak.reshape(magnitude.shape)
 
 
 def _connected(weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The weak pixels connected to a strong one, directly or through other weak pixels."""
     while True:
         framed = np.pad(strong, ((0, 0), (1, 1), (1, 1)))
-        wide = framed[:, :, :-2] | framed[:, :, 1:-1] | framed[:, :, 2:]
-        grown = (wide[:, :-2] | wide[:, 1:-1] | wide[:, 2:]) & weak
+        row_union = framed[:, :, :-2] | framed[:, :, 1:-1] | framed[:, :, 2:]
+        grown = (row_union[:, :-2] | row_union[:, 1:-1] | row_union[:, 2:]) & weak
         if np.array_equal(grown, strong):
             return strong
         strong = grown
 
 
 # In the order of the paper.
-_ALL: tuple[Corruption, ...] = (
+_FUNCTIONS: tuple[Corruption, ...] = (
     *(shot_noise, impulse_noise, glass_blur, motion_blur, shear, scale, rotate, brightness),
     *(translate, stripe, fog, spatter, dotted_line, zigzag, canny_edges),
 )
-CORRUPTIONS: Mapping[str, Corruption] = {change.__name__: change for change in _ALL}
+CORRUPTIONS: Mapping[str, Corruption] = {change.__name__: change for change in _FUNCTIONS}
 
 
 def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
@@ -486,66 +486,66 @@ def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
 
 def shift(planes: Planes, pixels: float, rng: np.random.Generator) -> Planes:
     """Shifted up, down, left or right, at random."""
-    along = rng.integers(0, 2, len(planes))
+    axes = rng.integers(0, 2, len(planes))
     shifts = np.zeros((len(planes), 2), np.float32)
-    shifts[np.arange(len(planes)), along] = pixels * signs(rng, len(planes))
-    return moved(planes, shifts)
+    shifts[np.arange(len(planes)), axes] = pixels * random_signs(rng, len(planes))
+    return translated(planes, shifts)
 
 
 def thickness(planes: Planes, pixels: float, _: np.random.Generator) -> Planes:
     """Strokes wider by ``pixels``, or thinner if negative."""
     if pixels < 0:
-        return 1 - _widened(1 - planes, -pixels / 2)
-    return _widened(planes, pixels / 2)
+        return 1 - _dilate(1 - planes, -pixels / 2)
+    return _dilate(planes, pixels / 2)
 
 
-def _widened(planes: Planes, radius: float) -> Planes:
+def _dilate(planes: Planes, radius: float) -> Planes:
     """Grayscale dilation by a disc, in steps of at most one pixel so that no holes are left."""
     steps = ceil(radius)
     for _ in range(steps):
         grown = planes
-        for turn in range(DIRECTIONS):
-            angle, length = 2 * pi * turn / DIRECTIONS, radius / steps
-            aside = _between(planes, length * sin(angle), length * cos(angle))
-            grown = np.maximum(grown, aside)
+        for direction in range(DIRECTIONS):
+            angle, length = 2 * pi * direction / DIRECTIONS, radius / steps
+            shifted = _shift_bilinear(planes, length * sin(angle), length * cos(angle))
+            grown = np.maximum(grown, shifted)
         planes = grown
     return planes
 
 
-def _between(planes: Planes, down: float, right: float) -> Planes:
+def _shift_bilinear(planes: Planes, down: float, right: float) -> Planes:
     """Shifts tiles by at most one pixel with linear interpolation; edges are repeated."""
-    for axis, part in ((1, down), (2, right)):
-        first = np.clip(np.arange(planes.shape[axis]) + (1 if part > 0 else -1), 0, 27)
-        planes = planes + np.float32(abs(part)) * (np.take(planes, first, axis) - planes)
+    for axis, fraction in ((1, down), (2, right)):
+        neighbours = np.clip(np.arange(planes.shape[axis]) + (1 if fraction > 0 else -1), 0, 27)
+        planes = planes + np.float32(abs(fraction)) * (np.take(planes, neighbours, axis) - planes)
     return planes
 
 
-def _steps(start: float, end: float, step: float) -> tuple[float, ...]:
-    number = round((end - start) / step)
-    return tuple(round(start + step * place, 3) for place in range(number + 1))
+def _grid(start: float, end: float, step: float) -> tuple[float, ...]:
+    count = round((end - start) / step)
+    return tuple(round(start + step * index, 3) for index in range(count + 1))
 
 
-_SHARES = (0.05, 0.1, 0.15, *_steps(0.2, 1, 0.1))
-_WIDTHS = (*_steps(-2, 3, 0.5), 4, 5)
+_FRACTIONS = (0.05, 0.1, 0.15, *_grid(0.2, 1, 0.1))
+_WIDTHS = (*_grid(-2, 3, 0.5), 4, 5)
 SWEEPS: Mapping[str, Sweep] = {
-    "shift": Sweep("shift, pixels", 0, _steps(0, 8, 1), shift),
+    "shift": Sweep("shift, pixels", 0, _grid(0, 8, 1), shift),
     "rotation": Sweep(
         "rotation, degrees anticlockwise",
         0,
-        _steps(-60, 60, 10),
-        lambda planes, by, _: turned(planes, np.full(len(planes), np.radians(by), np.float32)),
+        _grid(-60, 60, 10),
+        lambda planes, by, _: rotated(planes, np.full(len(planes), np.radians(by), np.float32)),
     ),
     "scale": Sweep(
-        "size, times the usual", 1, _steps(0.4, 1.4, 0.1), lambda planes, by, _: scaled(planes, by)
+        "size, times the usual", 1, _grid(0.4, 1.4, 0.1), lambda planes, by, _: scaled(planes, by)
     ),
     "thickness": Sweep("change of stroke width, pixels", 0, _WIDTHS, thickness),
     "contrast": Sweep(
-        "ink brightness, fraction", 1, _SHARES, lambda planes, by, _: planes * np.float32(by)
+        "ink brightness, fraction", 1, _FRACTIONS, lambda planes, by, _: planes * np.float32(by)
     ),
     "polarity": Sweep(  # at 0.5 the tile is uniformly grey
         "inversion, fraction",
         0,
-        _steps(0, 1, 0.1),
+        _grid(0, 1, 0.1),
         lambda planes, by, _: np.add(planes * (1 - by), (1 - planes) * by, dtype=np.float32),
     ),
 }

@@ -94,8 +94,8 @@ def load_external(text: str) -> ExternalDigits:
     name, _, file = text.partition("=")
     data_set = DATA_SETS.get(name)
     if data_set is None:
-        known = [f"{known}=FILE" if one.expects else known for known, one in DATA_SETS.items()]
-        raise DataError(f"unknown data set {name!r}: expected {', '.join(known)}")
+        choices = [f"{key}=FILE" if each.expects else key for key, each in DATA_SETS.items()]
+        raise DataError(f"unknown data set {name!r}: expected {', '.join(choices)}")
     if bool(file) != bool(data_set.expects):
         raise DataError(
             f"{text}: {data_set.title} need no file: expected {name}"
@@ -114,7 +114,7 @@ def load_scikit() -> Pictures:
     with needs_extra("offline"):
         from sklearn.datasets import load_digits  # noqa: PLC0415  (an extra)
     digits: Any = load_digits()
-    images = _images(np.asarray(digits.data, np.float64), 0, 16, 8, "scikit-learn")
+    images = _gray_images(np.asarray(digits.data, np.float64), 0, 16, 8, "scikit-learn")
     return Pictures(images, _labels(np.asarray(digits.target, np.float64), 0, "scikit-learn"))
 
 
@@ -137,7 +137,7 @@ def load_usps(path: Path) -> Pictures:
     else:
         table = read_table(content, 1 + 16**2, file.name)
         labels, values, first = table[:, 0], table[:, 1:], 0
-    images = _images(values, -1, 1, 16, file.name)
+    images = _gray_images(values, -1, 1, 16, file.name)
     return Pictures(images, _labels(labels, first, file.name))
 
 
@@ -145,7 +145,7 @@ def load_semeion(path: Path) -> Pictures:
     """Semeion from ``semeion.data``: rows of 256 pixels, 0 or 1, then the digit one-hot."""
     file = find_file(path, ("semeion.data",))
     table = read_table(read_file(file, _BUDGET), 16**2 + 10, file.name)
-    images = _images(table[:, : 16**2], 0, 1, 16, file.name)
+    images = _gray_images(table[:, : 16**2], 0, 1, 16, file.name)
     return Pictures(images, _labels_from_one_hot(table[:, 16**2 :], file.name))
 
 
@@ -204,7 +204,7 @@ def load_ardis(path: Path) -> Pictures:
     file = find_file(path, ("ARDIS_test_2828.csv", "ARDIS_train_2828.csv"))
     paired = _paired_file(file, "2828", "labels")
     table = read_table(read_file(file, _BUDGET), 28**2, file.name)
-    images = _images(table, 0, 255, 28, file.name)
+    images = _gray_images(table, 0, 255, 28, file.name)
     rows = read_table(read_file(paired, _BUDGET), 10, paired.name)
     labels = _labels_from_one_hot(rows, paired.name)
     if len(labels) != len(images):
@@ -231,7 +231,7 @@ DATA_SETS = {
 }
 
 
-def _images(values: Values, low: float, high: float, side: int, name: str) -> Images:
+def _gray_images(values: Values, low: float, high: float, side: int, name: str) -> Images:
     """Square gray pictures from float64[N, side * side], ``low`` for paper, ``high`` for ink."""
     if not values.size:
         raise DataError(f"{name}: expected pictures, found none")
@@ -259,9 +259,9 @@ def _labels(values: Values, first: int, name: str) -> Labels:
 
 def _labels_from_one_hot(values: Values, name: str) -> Labels:
     """Labels from ten one-hot columns."""
-    right = ((values == 0) | (values == 1)).all(axis=1) & (values.sum(axis=1) == 1)
-    if not right.all():
-        row = int(np.flatnonzero(~right)[0])
+    is_one_hot = ((values == 0) | (values == 1)).all(axis=1) & (values.sum(axis=1) == 1)
+    if not is_one_hot.all():
+        row = int(np.flatnonzero(~is_one_hot)[0])
         raise DataError(
             f"{name}: expected ten numbers, one of them 1 and the others 0, "
             f"found {' '.join(f'{value:g}' for value in values[row])} in row {row + 1}"
@@ -272,15 +272,15 @@ def _labels_from_one_hot(values: Values, name: str) -> Labels:
 # Chosen on the first 898 of scikit-learn's digits, of which the default model reads 96.9 % without
 # enlargement, 97.6 % with bilinear enlargement and 98.0 % with these values; with a paper threshold
 # of 0.2 or 0.3, 97.2 and 95.7 %. The other 899, reported separately: 96.6 %.
-_FINE = 64  # least pixels on the longer side when ink is separated from paper
+_FINE_SIDE = 64  # least pixels on the longer side when ink is separated from paper
 _PAPER = 0.1  # fraction of full ink below which a pixel is paper or ringing of the enlargement
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 # Fractions of a digit's contrast mapped to no and full ink, as when a reader crops from a page.
-_FAINT, _FULL = 0.25, 0.85
-_USUAL_FULL = 0.9  # quantile of the contrast in the middle that counts as full contrast
-_CHUNK = 500  # photographs per chunk, to bound memory: 26,032 at once took 800 MB
-_STROKE = 0.3  # fraction of full ink below which a pixel does not connect strokes
+_NO_INK, _FULL_INK = 0.25, 0.85
+_FULL_QUANTILE = 0.9  # quantile of the contrast in the middle that counts as full contrast
+_CHUNK_SIZE = 500  # photographs per chunk, to bound memory: 26,032 at once took 800 MB
+_STROKE_LEVEL = 0.3  # fraction of full ink below which a pixel does not connect strokes
 
 Photos = npt.NDArray[np.uint8]
 Tiles = npt.NDArray[np.uint8]
@@ -307,7 +307,7 @@ def framed(images: Images) -> Tiles:
     with sub-pixel accuracy. Accepts the same pictures as ``unframed``.
     """
     inks = ink_of_photos(images) if images.ndim == 4 else images
-    return to_tiles([_fine_ink(ink) for ink in inks])
+    return to_tiles([_enlarged_ink(ink) for ink in inks])
 
 
 def photos_in_gray(photos: Photos) -> Images:
@@ -328,14 +328,14 @@ def ink_of_photos(photos: Photos) -> Images:
 
     uint8[N, h, w, 3], N >= 1 → uint8[N, h, w], 255 for full ink.
     """
-    chunks = (photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK))
-    return np.concatenate([_ink(chunk) for chunk in chunks])
+    chunks = (photos[start : start + _CHUNK_SIZE] for start in range(0, len(photos), _CHUNK_SIZE))
+    return np.concatenate([_ink_of_chunk(chunk) for chunk in chunks])
 
 
-def _fine_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    full = float(image.max()) or 1.0
-    plane = np.pad(image.astype(np.float32) / full, 1)  # so that ink ends at the edge
-    scale = _FINE / max(plane.shape)
+def _enlarged_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    full_level = float(image.max()) or 1.0
+    plane = np.pad(image.astype(np.float32) / full_level, 1)  # so that ink ends at the edge
+    scale = _FINE_SIDE / max(plane.shape)
     if scale > 1:
         size = [max(1, round(side * scale)) for side in plane.shape[::-1]]
         bicubic = Image.Resampling.BICUBIC
@@ -344,14 +344,14 @@ def _fine_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.rint(level * 255).astype(np.uint8)
 
 
-def _ink(photos: Photos) -> npt.NDArray[np.uint8]:
+def _ink_of_chunk(photos: Photos) -> npt.NDArray[np.uint8]:
     gray = _gray(photos)
     contrast = gray - _background(gray)
     contrast *= _polarity(contrast)[:, None, None]
-    full = np.quantile(contrast[:, :, _middle(contrast.shape[2])], _USUAL_FULL, axis=(1, 2))
+    full = np.quantile(contrast[:, :, _middle(contrast.shape[2])], _FULL_QUANTILE, axis=(1, 2))
     strength = contrast / np.maximum(full, 1)[:, None, None]
-    level = np.clip((strength - _FAINT) / (_FULL - _FAINT), 0, 1)
-    level[~_reached(level > _STROKE)] = 0
+    level = np.clip((strength - _NO_INK) / (_FULL_INK - _NO_INK), 0, 1)
+    level[~_touching_middle(level > _STROKE_LEVEL)] = 0
     return np.rint(level * 255).astype(np.uint8)
 
 
@@ -361,8 +361,8 @@ def _gray(photos: Photos) -> _Planes:
 
 def _background(gray: _Planes) -> _Planes:
     """float32[N, 1, 1]: the median of the outermost pixels."""
-    sides = gray[:, 0], gray[:, -1], gray[:, 1:-1, 0], gray[:, 1:-1, -1]
-    return np.median(np.concatenate(sides, axis=1), axis=1)[:, None, None].astype(np.float32)
+    rim = gray[:, 0], gray[:, -1], gray[:, 1:-1, 0], gray[:, 1:-1, -1]
+    return np.median(np.concatenate(rim, axis=1), axis=1)[:, None, None].astype(np.float32)
 
 
 def _middle(width: int) -> slice:
@@ -377,13 +377,13 @@ def _polarity(contrast: _Planes) -> _Planes:
     return np.where((contrast[:, :, middle] ** 3).sum(axis=(1, 2)) < 0, -1, 1).astype(np.float32)
 
 
-def _reached(masks: _Masks) -> _Masks:
+def _touching_middle(masks: _Masks) -> _Masks:
     """The parts of each mask that are 8-connected to its pixels in the middle."""
     with needs_extra("offline"):
         from scipy.ndimage import binary_propagation  # noqa: PLC0415  (an extra)
-    spread: Any = binary_propagation
+    propagate: Any = binary_propagation
     middle = np.zeros_like(masks)
     middle[:, :, _middle(masks.shape[2])] = True
-    touching = np.zeros((3, 3, 3), bool)
-    touching[1] = True
-    return spread(masks & middle, touching, masks)
+    neighbours = np.zeros((3, 3, 3), bool)
+    neighbours[1] = True
+    return propagate(masks & middle, neighbours, masks)

@@ -35,7 +35,7 @@ _ZIP_BYTES = 500_000_000
 _LIST_BYTES = 20_000_000  # of labels.csv
 _TILE_BYTES = 65_536  # of one PNG file; 28 x 28 pixels need less than a kilobyte
 _PICTURE_BYTES = 100_000_000  # of one picture
-_LISTED = 5  # problems listed in a message
+_MAX_LISTED = 5  # problems listed in a message
 _NO_DIGIT = "none"  # label of a picture without digits, as written by the page
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
@@ -60,11 +60,11 @@ def load_labelled(path: str | os.PathLike[str]) -> Split:
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """Labelled tiles and a SHA-256: of the zip file, or of the list and its files in order."""
     tiles, labels, problems = list[Tiles](), list[int](), list[str]()
-    with _opened(Path(path)) as (source, whole):
-        listing, rows = _listed(source)
+    with _open_source(Path(path)) as (source, zip_hash):
+        listing, rows = _read_listing(source)
         digest = hashlib.sha256(listing)
         for row, (name, label) in enumerate(rows, 2):
-            tile = _tile(source, name, digest.update)
+            tile = _read_tile(source, name, digest.update)
             if isinstance(tile, str):
                 problems.append(f"line {row}: {name}: {tile}")
             elif label not in set("0123456789"):
@@ -73,11 +73,11 @@ def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
             else:
                 tiles.append(tile)
                 labels.append(int(label))
-    _refuse(source, problems)
+    _raise_problems(source, problems)
     if not tiles:
         raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
     split = Split(np.stack(tiles), np.array(labels, np.uint8))
-    return split, whole or digest.hexdigest()
+    return split, zip_hash or digest.hexdigest()
 
 
 class LabelledPicture(NamedTuple):
@@ -107,16 +107,16 @@ class LabelledPictures:
 
     def __iter__(self) -> Iterator[LabelledPicture]:
         """Yields the pictures; skips duplicates and undecodable files with a note of the reason."""
-        seen: dict[str, str] = {}
-        with _opened(self.path) as (source, _):
+        first_names: dict[str, str] = {}
+        with _open_source(self.path) as (source, _):
             for name, label in self.rows:
-                content = _fetch(source, name, _PICTURE_BYTES)
+                content = _read_content(source, name, _PICTURE_BYTES)
                 try:
                     if isinstance(content, str):
                         raise ImageError(content)
-                    same = seen.setdefault(sha256(content), name)
-                    if same != name:  # would count twice, or be in training and held-out data
-                        raise ImageError(f"the same picture as {same}")
+                    first_name = first_names.setdefault(sha256(content), name)
+                    if first_name != name:  # would count twice, or be in training and held-out data
+                        raise ImageError(f"the same picture as {first_name}")
                     page = load_image(content)
                 except ImageError as error:
                     note(f"{self.path}: {name}: skipped: {error}")
@@ -130,14 +130,14 @@ def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
     A label is the text of its picture, or ``none`` if it has no digits. Raises DataError if there
     is no such list, or a label is missing or has no digit.
     """
-    with _opened(Path(path)) as (source, _):
-        listing, rows = _listed(source)
+    with _open_source(Path(path)) as (source, _):
+        listing, rows = _read_listing(source)
     problems = [
         f"line {row}: {name}: expected the text of the picture, or {_NO_DIGIT}, found {label!r}"
         for row, (name, label) in enumerate(rows, 2)
         if not (label == _NO_DIGIT or any(char.isdecimal() for char in label))
     ]
-    _refuse(source, problems)
+    _raise_problems(source, problems)
     if not rows:
         raise DataError(f"{source.name}: {LABELS} lists no pictures: {_EXPECTED}")
     texts = ((name, "" if label == _NO_DIGIT else label) for name, label in rows)
@@ -145,7 +145,7 @@ def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[tuple[_Source, str]]:
+def _open_source(path: Path) -> Generator[tuple[_Source, str]]:
     """The source of the files, and the SHA-256 of a zip file or "" for a folder."""
     if path.is_dir():
         yield _Source(str(path), path.resolve()), ""
@@ -158,40 +158,40 @@ def _opened(path: Path) -> Generator[tuple[_Source, str]]:
         reason = error.strerror or error
         raise DataError(f"{path} cannot be read ({reason}): {_EXPECTED}") from error
     try:
-        opened = zipfile.ZipFile(io.BytesIO(content))
+        zip_file = zipfile.ZipFile(io.BytesIO(content))
     except DAMAGED as error:
         raise DataError(f"{path} is not a zip file, or damaged: {_EXPECTED}") from error
-    with opened as archive:
+    with zip_file as archive:
         # The list may be at the top level or in a folder that was zipped as a whole.
         names = archive.namelist()
-        if wrong := [name for name in names if name.startswith("/") or "//" in name]:
+        if invalid := [name for name in names if name.startswith("/") or "//" in name]:
             # zipfile.Path loops forever on them in Python before 3.11.10.
-            raise DataError(f"{path}: {wrong[0][:80]!r} is not a relative path: zip it again")
+            raise DataError(f"{path}: {invalid[0][:80]!r} is not a relative path: zip it again")
         lists = [name for name in names if PurePosixPath(name).name == LABELS]
         base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
         archive.filename = str(path)  # zipfile.Path needs it for the name of its root
         yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
 
 
-def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
+def _read_listing(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
     """The bytes of ``labels.csv`` and its rows as (file, label)."""
-    listing = _fetch(source, LABELS, _LIST_BYTES)
+    listing = _read_content(source, LABELS, _LIST_BYTES)
     if isinstance(listing, str):
         names = sorted(entry.name for entry in source.root.iterdir())
-        found = ", ".join(names[:_LISTED]) or "nothing"
+        found = ", ".join(names[:_MAX_LISTED]) or "nothing"
         raise DataError(f"{source.name}: {listing}: {_EXPECTED}; found {found}")
-    return listing, _rows(source, listing)
+    return listing, _parse_rows(source, listing)
 
 
-def _refuse(source: _Source, problems: list[str]) -> None:
+def _raise_problems(source: _Source, problems: list[str]) -> None:
     if problems:
-        rows = [f"\n  {problem}" for problem in problems[:_LISTED]]
-        if len(problems) > _LISTED:
-            rows.append(f"\n  and {len(problems) - _LISTED:,} more")
+        rows = [f"\n  {problem}" for problem in problems[:_MAX_LISTED]]
+        if len(problems) > _MAX_LISTED:
+            rows.append(f"\n  and {len(problems) - _MAX_LISTED:,} more")
         raise DataError(f"{source.name}: correct or remove these rows of {LABELS}:{''.join(rows)}")
 
 
-def _fetch(source: _Source, name: str, most: int) -> bytes | str:
+def _read_content(source: _Source, name: str, limit: int) -> bytes | str:
     """The content of a file as bytes, or a description of the problem as text."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
@@ -201,15 +201,15 @@ def _fetch(source: _Source, name: str, most: int) -> bytes | str:
         if isinstance(file, Path) and not file.resolve().is_relative_to(str(source.root)):
             raise FileNotFoundError  # a link to outside the folder
         with file.open("rb") as stream:
-            content = stream.read(most + 1)  # the size in a zip header cannot be trusted
+            content = stream.read(limit + 1)  # the size in a zip header cannot be trusted
     except (FileNotFoundError, IsADirectoryError):
         return f"{name} is missing" if name == LABELS else "is missing"
     except DAMAGED as error:
         return f"cannot be read ({error})"
-    return content if len(content) <= most else f"is larger than {most:,} bytes"
+    return content if len(content) <= limit else f"is larger than {limit:,} bytes"
 
 
-def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
+def _parse_rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
     try:
         rows = list(csv.reader(io.StringIO(listing.decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -221,24 +221,24 @@ def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
     if len(rows) > MOST:
         raise DataError(f"{source.name}: {len(rows):,} rows, expected at most {MOST:,}: split it")
     named = [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
-    first: dict[PurePosixPath, int] = {}
-    again = [
-        f"line {row}: {name}: is already listed in line {before}"
+    first_lines: dict[PurePosixPath, int] = {}
+    repeats = [
+        f"line {row}: {name}: is already listed in line {first_line}"
         for row, (name, _) in enumerate(named, 2)
-        if (before := first.setdefault(PurePosixPath(name), row)) != row
+        if (first_line := first_lines.setdefault(PurePosixPath(name), row)) != row
     ]
-    _refuse(source, again)
+    _raise_problems(source, repeats)
     return named
 
 
-def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles | str:
-    if isinstance(content := _fetch(source, name, _TILE_BYTES), str):
+def _read_tile(source: _Source, name: str, update_hash: Callable[[bytes], object]) -> Tiles | str:
+    if isinstance(content := _read_content(source, name, _TILE_BYTES), str):
         return content
-    seen(content)
+    update_hash(content)
     if not content.startswith(_PNG):
         return "is not a PNG file"
     # Check the size in the header before decoding, against decompression bombs.
-    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+    width, height = (int.from_bytes(content[offset : offset + 4], "big") for offset in (16, 20))
     if (width, height) == (28, 28):
         try:
             page = _gray(load_image(content))

@@ -223,13 +223,13 @@ def writer_split(
     """
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(writers), bool)
-    for one in np.unique(series):
-        names, counts = np.unique(writers[series == one], return_counts=True)
+    for one_series in np.unique(series):
+        names, counts = np.unique(writers[series == one_series], return_counts=True)
         order = random.permutation(len(names))
         # The number of writers, in this order, whose tiles come closest to the fraction.
         totals = np.concatenate([[0], counts[order].cumsum()])
-        some = np.abs(totals - fraction * totals[-1]).argmin()
-        chosen |= (series == one) & np.isin(writers, names[order[:some]])
+        count = np.abs(totals - fraction * totals[-1]).argmin()
+        chosen |= (series == one_series) & np.isin(writers, names[order[:count]])
     return chosen
 
 

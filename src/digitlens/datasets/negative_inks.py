@@ -24,29 +24,29 @@ from digitlens.datasets.synthetic.drawing import (
     Ink,
     Points,
     Rng,
-    around,
     blur,
     crop,
     pick,
     rotation,
     stroke,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
 
-FINE = 80  # longest side of varied ink, in pixels
-_STEP = 4  # such pixels per pixel of the tile
+VARIED_SIDE = 80  # longest side of varied ink, in pixels
+_FINE_SCALE = 4  # such pixels per pixel of the tile
 # Median and log spread of stroke widths in tile pixels; MNIST: median 2.7, 98 % within 1.5 to 4.8.
-_WIDTH, _SPREAD = 2.7, 0.28
-_SCANNED = 0.5  # fraction scanned coarsely in black and white, as MNIST's forms were
+_STROKE_WIDTH, _WIDTH_SPREAD = 2.7, 0.28
+_SCANNED_FRACTION = 0.5  # fraction scanned coarsely in black and white, as MNIST's forms were
 
 
 def vary(ink: Ink, rng: Rng) -> Ink:
-    """A random variation of the same form; cropped, with the longer side about ``FINE``."""
-    turned = crop(_warped(crop(ink), rng))
-    width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
-    drawn = with_strokes(scaled(turned, FINE), width * _STEP)
-    if rng.random() < _SCANNED:
+    """A random variation of the same form; cropped, with the longer side about ``VARIED_SIDE``."""
+    warped = crop(_warp(crop(ink), rng))
+    width = _STROKE_WIDTH * float(np.exp(_WIDTH_SPREAD * rng.standard_normal()))
+    drawn = with_strokes(scaled(warped, VARIED_SIDE), width * _FINE_SCALE)
+    if rng.random() < _SCANNED_FRACTION:
         small = scaled(drawn, int(rng.integers(28, 50)))
         drawn = np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
     return crop(drawn)
@@ -56,8 +56,8 @@ def scaled(ink: Ink, longest: int) -> Ink:
     """The ink resized so that its longer side has ``longest`` pixels."""
     scale = longest / max(ink.shape)
     size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(ink, size, interpolation=how), np.uint8).reshape(size[::-1])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(ink, size, interpolation=method), np.uint8).reshape(size[::-1])
 
 
 def with_strokes(ink: Ink, width: float) -> Ink:
@@ -66,17 +66,17 @@ def with_strokes(ink: Ink, width: float) -> Ink:
     Returned unchanged if holes would fill or strokes would break, which makes another character.
     """
     change = (width - _stroke_width(ink)) / 2
-    reach = round(min(abs(change), 0.12 * max(ink.shape)))
-    if not reach:
+    radius = round(min(abs(change), 0.12 * max(ink.shape)))
+    if not radius:
         return ink
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    morph, frame = (cv2.dilate, reach + 1) if change > 0 else (cv2.erode, 1)
-    changed = np.asarray(morph(_framed(ink, frame), kernel), np.uint8)
-    return changed if _parts(changed) == _parts(_framed(ink, 1)) else ink
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    morph, border = (cv2.dilate, radius + 1) if change > 0 else (cv2.erode, 1)
+    changed = np.asarray(morph(_pad(ink, border), kernel), np.uint8)
+    return changed if _component_counts(changed) == _component_counts(_pad(ink, 1)) else ink
 
 
 @dataclass(frozen=True, eq=False)
-class Traced:
+class TracedGlyphs:
     """A glyph source with the stroke width of one pen."""
 
     source: glyph_sources.GlyphSource
@@ -93,30 +93,30 @@ class Traced:
         return glyph and replace(glyph, ink=with_strokes(glyph.ink, self.width))
 
 
-def _parts(ink: Ink) -> tuple[int, int]:
+def _component_counts(ink: Ink) -> tuple[int, int]:
     """The numbers of connected components of ink and of paper."""
     mask = (ink > 127).view(np.uint8)
     return cv2.connectedComponents(mask)[0], cv2.connectedComponents(1 - mask)[0]
 
 
 def _stroke_width(ink: Ink) -> float:
-    mask = _framed((ink > 127).view(np.uint8), 1)
+    mask = _pad((ink > 127).view(np.uint8), 1)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    area, inside = cv2.countNonZero(mask), cv2.countNonZero(cv2.erode(mask, cross))
-    return 2 * area / max(area - inside, 1)
+    area, inner_area = cv2.countNonZero(mask), cv2.countNonZero(cv2.erode(mask, cross))
+    return 2 * area / max(area - inner_area, 1)
 
 
-def _framed(ink: Ink, by: int) -> Ink:
-    return np.asarray(cv2.copyMakeBorder(ink, by, by, by, by, cv2.BORDER_CONSTANT), np.uint8)
+def _pad(ink: Ink, pad: int) -> Ink:
+    return np.asarray(cv2.copyMakeBorder(ink, pad, pad, pad, pad, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def _warped(ink: Ink, rng: Rng) -> Ink:
+def _warp(ink: Ink, rng: Rng) -> Ink:
     """Rotated, slanted and stretched slightly about the centre."""
     turn, slant = rng.normal(0, 0.1), rng.normal(0.03, 0.16)
     stretch = float(np.exp(rng.normal(0, 0.15)))
     linear = rotation(turn)[:2, :2] @ np.array([[stretch, -slant], [0, 1]])
-    linear *= FINE / max(ink.shape)
-    side = 2 * FINE
+    linear *= VARIED_SIDE / max(ink.shape)
+    side = 2 * VARIED_SIDE
     shift = side / 2 - linear @ (ink.shape[1] / 2, ink.shape[0] / 2)
     matrix = np.column_stack([linear, shift])
     return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
@@ -144,13 +144,13 @@ def _canvas_ink(draw: Draw, rng: Rng) -> Ink:
     return ink
 
 
-def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
+def _polar(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
     """Points at a radius from the centre, at angles in radians."""
-    return DRAWN_SIDE / 2 + around(angles) * np.reshape(radius, (-1, 1))
+    return DRAWN_SIDE / 2 + unit_circle(angles) * np.reshape(radius, (-1, 1))
 
 
-def _around(count: int, radius: float, turn: float = 0.0) -> Points:
-    return _at(np.arange(count) * 2 * np.pi / count + turn, radius)
+def _circle_points(count: int, radius: float, turn: float = 0.0) -> Points:
+    return _polar(np.arange(count) * 2 * np.pi / count + turn, radius)
 
 
 def _box(ink: Ink, width: int, rng: Rng) -> None:
@@ -164,31 +164,31 @@ def _box(ink: Ink, width: int, rng: Rng) -> None:
         stroke(ink, corners[[1, 3]], width)
 
 
-def _filled(ink: Ink, _: int, rng: Rng) -> None:
-    points = _around(int(rng.integers(3, 9)), 45.0, rng.uniform(0, 6))
+def _filled_polygon(ink: Ink, _: int, rng: Rng) -> None:
+    points = _circle_points(int(rng.integers(3, 9)), 45.0, rng.uniform(0, 6))
     cv2.fillPoly(ink, [np.rint(points + rng.normal(0, 6, points.shape)).astype(np.int32)], 255)
 
 
 def _polygon(ink: Ink, width: int, rng: Rng) -> None:
     count = int(rng.integers(3, 6))
-    points = _around(count, 46.0, rng.uniform(0, 6))
+    points = _circle_points(count, 46.0, rng.uniform(0, 6))
     stroke(ink, points + rng.normal(0, 3, points.shape), width, closed=True)
     if rng.random() < 0.4:
-        stroke(ink, _around(count, 18.0), width, closed=True)
+        stroke(ink, _circle_points(count, 18.0), width, closed=True)
 
 
 def _star(ink: Ink, width: int, rng: Rng) -> None:
     count = int(rng.integers(4, 8))
     angles = np.arange(2 * count) * np.pi / count + rng.uniform(0, 6)
     radii = np.where(np.arange(2 * count) % 2, rng.uniform(12, 26), 48.0)
-    stroke(ink, _at(angles, radii), width, closed=True)
+    stroke(ink, _polar(angles, radii), width, closed=True)
 
 
 def _rays(ink: Ink, width: int, rng: Rng) -> None:
     """Lines that cross in the centre: a plus, a cross, an asterisk."""
     count = int(rng.integers(2, 6))
     for angle in np.arange(count) * np.pi / count + rng.uniform(0, 3):
-        stroke(ink, _at(np.array([angle, angle + np.pi]), rng.uniform(34, 50, 2)), width)
+        stroke(ink, _polar(np.array([angle, angle + np.pi]), rng.uniform(34, 50, 2)), width)
 
 
 def _ring(ink: Ink, width: int, rng: Rng) -> None:
@@ -198,7 +198,7 @@ def _ring(ink: Ink, width: int, rng: Rng) -> None:
     if kind == 0:
         start = rng.uniform(0, 3)
         for angle in (start, start + np.pi / 2):
-            stroke(ink, _at(np.array([angle, angle + np.pi]), 46.0), width)
+            stroke(ink, _polar(np.array([angle, angle + np.pi]), 46.0), width)
     elif kind == 1:
         cv2.circle(ink, _MIDDLE, int(rng.integers(14, 28)), 255, width, cv2.LINE_AA)
     elif kind == 2:
@@ -206,20 +206,20 @@ def _ring(ink: Ink, width: int, rng: Rng) -> None:
             cv2.circle(ink, (x, 50), width // 2 + 2, 255, -1, cv2.LINE_AA)
         cv2.ellipse(ink, (64, 72), (22, 14), 0, 20, 160, 255, max(2, width // 2), cv2.LINE_AA)
     else:
-        stroke(ink, _around(3, 30.0, rng.uniform(0, 6)), width, closed=True)
+        stroke(ink, _circle_points(3, 30.0, rng.uniform(0, 6)), width, closed=True)
 
 
 def _spiral(ink: Ink, width: int, rng: Rng) -> None:
     turns = rng.uniform(2.2, 4) * 2 * np.pi
     angles = np.linspace(0, turns, 90)
     mirror = 1 if rng.random() < 0.5 else -1
-    stroke(ink, _at(mirror * angles + rng.uniform(0, 6), 4 + 46 * angles / turns), min(width, 6))
+    stroke(ink, _polar(mirror * angles + rng.uniform(0, 6), 4 + 46 * angles / turns), min(width, 6))
 
 
 def _hatching(ink: Ink, width: int, rng: Rng) -> None:
     count, slope = int(rng.integers(3, 7)), rng.uniform(-40, 40)
-    places = np.linspace(16, DRAWN_SIDE - 16, count)
-    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in places]
+    xs = np.linspace(16, DRAWN_SIDE - 16, count)
+    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in xs]
     if rng.random() < 0.5:
         lines = [line[:, ::-1] for line in lines]
     if rng.random() < 0.5:
@@ -230,7 +230,7 @@ def _hatching(ink: Ink, width: int, rng: Rng) -> None:
 
 def _arrow(ink: Ink, width: int, rng: Rng) -> None:
     angle = rng.uniform(0, 2 * np.pi)
-    ends = _at(np.array([angle, angle + np.pi]), 48.0)
+    ends = _polar(np.array([angle, angle + np.pi]), 48.0)
     stroke(ink, ends, width)
     for side in (-1, 1):
         barb = angle + np.pi + side * rng.uniform(0.5, 0.9)
@@ -240,8 +240,8 @@ def _arrow(ink: Ink, width: int, rng: Rng) -> None:
 
 def _wave(ink: Ink, width: int, rng: Rng) -> None:
     x = np.linspace(8, DRAWN_SIDE - 8, 80)
-    high, waves = rng.uniform(12, 28), rng.uniform(1.5, 4)
-    y = DRAWN_SIDE / 2 + high * np.sin(x / DRAWN_SIDE * 2 * np.pi * waves + rng.uniform(0, 6))
+    amplitude, waves = rng.uniform(12, 28), rng.uniform(1.5, 4)
+    y = DRAWN_SIDE / 2 + amplitude * np.sin(x / DRAWN_SIDE * 2 * np.pi * waves + rng.uniform(0, 6))
     stroke(ink, np.stack([x, y], axis=1), width)
 
 
@@ -302,7 +302,7 @@ def _tick(ink: Ink, width: int, rng: Rng) -> None:
 
 
 _FIGURES: tuple[Draw, ...] = (
-    *(_box, _filled, _polygon, _star, _rays, _ring, _spiral),
+    *(_box, _filled_polygon, _polygon, _star, _rays, _ring, _spiral),
     *(_hatching, _arrow, _tick, _wave, _heart, _bracket, _dots),
 )
 _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
@@ -316,32 +316,32 @@ def spoil(digits: Tiles, rng: Rng) -> Ink:
     return pick(rng, _SPOILED)(digits, rng)
 
 
-def _some(digits: Tiles, count: int, rng: Rng) -> Tiles:
+def _sample(digits: Tiles, count: int, rng: Rng) -> Tiles:
     return digits[rng.integers(len(digits), size=count)]
 
 
 def _heap(digits: Tiles, rng: Rng) -> Ink:
     """Three digits on top of each other; two may still look like an 8."""
-    moved = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _some(digits, 3, rng)]
-    return np.maximum.reduce(moved)
+    shifted = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _sample(digits, 3, rng)]
+    return np.maximum.reduce(shifted)
 
 
 def _pair(digits: Tiles, rng: Rng) -> Ink:
-    left, right = _some(digits, 2, rng)
-    near = int(rng.integers(4, 10))
-    return np.hstack([left[:, : SIDE - near], right[:, near:]])
+    left, right = _sample(digits, 2, rng)
+    overlap = int(rng.integers(4, 10))
+    return np.hstack([left[:, : SIDE - overlap], right[:, overlap:]])
 
 
 def _gap(digits: Tiles, rng: Rng) -> Ink:
     """The gap between two digits: the right half of one and the left half of the other."""
-    left, right = _some(digits, 2, rng)
+    left, right = _sample(digits, 2, rng)
     cut = int(rng.integers(10, 15))
     return np.hstack([left[:, cut:], right[:, : SIDE - cut]])
 
 
 def _shuffled(digits: Tiles, rng: Rng) -> Ink:
     """The quarters of a digit, exchanged and some of them mirrored."""
-    tile = _some(digits, 1, rng)[0]
+    tile = _sample(digits, 1, rng)[0]
     half = SIDE // 2
     parts = [tile[:half, half:], tile[half:, half:], tile[half:, :half], tile[:half, :half]]
     parts = [part[:, ::-1] if rng.random() < 0.5 else part for part in parts]
@@ -352,7 +352,7 @@ _SPOILED = (_heap, _pair, _gap, _shuffled)
 
 
 EM = 72  # font size in pixels; digits are about 50 high
-ALIKE = 0.86  # least cosine at which a face's letter counts as similar to one of its digits
+MIN_LIKENESS = 0.86  # least cosine at which a face's letter counts as similar to one of its digits
 _COMPARED_SIDE = 24  # of the blurred pictures that are compared, in pixels
 
 
@@ -374,7 +374,7 @@ class Face:
     def is_like_a_digit(self, char: str) -> bool:
         """Whether the character looks like one of the face's digits, or is missing in the face."""
         ink = self.ink(char)
-        return ink is None or likeness(ink, self.digits) >= ALIKE
+        return ink is None or likeness(ink, self.digits) >= MIN_LIKENESS
 
     @cached_property
     def digits(self) -> npt.NDArray[np.float32]:
@@ -391,7 +391,7 @@ def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
     return tuple(
         Face({script: ImageFont.truetype(str(path), EM) for script, path in files.items()})
         for family, files in glyph_sources.role_fonts(role)
-        if family.family not in glyph_sources.SEGMENTS
+        if family.family not in glyph_sources.SEGMENT_FONTS
     )
 
 
@@ -444,14 +444,14 @@ SIGNS_OF_NO_DIGIT = "".join(c for c in glyph_sources.MARKS + "€£¥×÷¶©®�
 PENNED_OF_NO_DIGIT = "".join(c for c in glyph_sources.LETTERS if c not in _LATIN | frozenset("βJγ"))  # noqa: RUF001
 MEASURED_LETTERS = "".join(c for c in glyph_sources.LATIN if c not in AMBIGUOUS)
 
-_THIN = 0.22  # largest ratio of width to length of a stroke, as standard deviations
-_LYING = 0.35  # sine of the angle below which a stroke is too flat for a 1
+_THIN_RATIO = 0.22  # largest ratio of width to length of a stroke, as standard deviations
+_FLAT_SINE = 0.35  # sine of the angle below which a stroke is too flat for a 1
 
 
 def is_one_stroke(ink: Ink) -> bool:
     """Whether ink is a single upright or slanted stroke, which is indistinguishable from a 1."""
     moments = cv2.moments((ink > FAINT).view(np.uint8), binaryImage=True)
     xx, xy, yy = (moments[name] for name in ("mu20", "mu11", "mu02"))
-    wide = hypot(xx - yy, 2 * xy)
-    thin = xx + yy - wide < _THIN**2 * (xx + yy + wide)
-    return thin and abs(sin(atan2(2 * xy, xx - yy) / 2)) > _LYING
+    elongation = hypot(xx - yy, 2 * xy)
+    is_thin = xx + yy - elongation < _THIN_RATIO**2 * (xx + yy + elongation)
+    return is_thin and abs(sin(atan2(2 * xy, xx - yy) / 2)) > _FLAT_SINE

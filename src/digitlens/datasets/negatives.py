@@ -28,7 +28,7 @@ from digitlens.datasets.synthetic.glyph_sources import LETTERS, draw_form, draw_
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
 
-_ALL = (SIDE, SIDE)
+_SHAPE = (SIDE, SIDE)
 
 
 def draw_surface(rng: Rng) -> Tile:
@@ -60,10 +60,10 @@ def _slope(rng: Rng) -> Tile:
 
 _SURFACES: dict[str, Callable[[Rng], Tile]] = {
     "one grey": lambda rng: np.full(
-        _ALL, 0 if rng.random() < 0.4 else int(rng.integers(256)), np.uint8
+        _SHAPE, 0 if rng.random() < 0.4 else int(rng.integers(256)), np.uint8
     ),
-    "noise": lambda rng: rng.integers(0, int(rng.integers(8, 257)), _ALL, dtype=np.uint8),
-    "specks": lambda rng: np.where(rng.random(_ALL) < rng.uniform(0.01, 0.5), 255, 0).astype(
+    "noise": lambda rng: rng.integers(0, int(rng.integers(8, 257)), _SHAPE, dtype=np.uint8),
+    "specks": lambda rng: np.where(rng.random(_SHAPE) < rng.uniform(0.01, 0.5), 255, 0).astype(
         np.uint8
     ),
     "stripes": _stripes,
@@ -71,8 +71,8 @@ _SURFACES: dict[str, Callable[[Rng], Tile]] = {
     "slope": _slope,
     "blocks": lambda rng: np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8),
 }
-_TRIES = 20  # attempts to draw something unlike a digit, before a surface is used instead
-_COMPARED = 16  # about the number of faces whose digits a drawing is compared with
+_MAX_TRIES = 20  # attempts to draw something unlike a digit, before a surface is used instead
+_COMPARED_FACES = 16  # about the number of faces whose digits a drawing is compared with
 
 Tiles = npt.NDArray[np.uint8]
 
@@ -97,26 +97,26 @@ def make_negatives(
     """
     if not faces:
         raise ValueError("expected one face or more, found none")
-    source = source_of(faces, digits)
+    source = make_source(faces, digits)
     tiles = np.empty((count, 28, 28), np.uint8)
     for number in range(count):
-        tiles[number] = _tile(source, np.random.default_rng([seed, number]))
+        tiles[number] = _draw_negative(source, np.random.default_rng([seed, number]))
     return tiles
 
 
-def source_of(faces: Sequence[inks.Face], digits: Tiles | None) -> NegativeSource:
+def make_source(faces: Sequence[inks.Face], digits: Tiles | None) -> NegativeSource:
     """The source of negatives for the arguments of ``make_negatives``."""
-    some = faces[:: max(1, len(faces) // _COMPARED)]
-    known = np.zeros((0, 28, 28), np.uint8) if digits is None else digits
-    return NegativeSource(faces, known, np.concatenate([face.digits for face in some]))
+    compared = faces[:: max(1, len(faces) // _COMPARED_FACES)]
+    digit_tiles = np.zeros((0, 28, 28), np.uint8) if digits is None else digits
+    return NegativeSource(faces, digit_tiles, np.concatenate([face.digits for face in compared]))
 
 
-def _tile(source: NegativeSource, rng: Rng) -> Tile:
-    if rng.random() < _PLAIN:
+def _draw_negative(source: NegativeSource, rng: Rng) -> Tile:
+    if rng.random() < _SURFACE_FRACTION:
         return draw_surface(rng)
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         ink = pick_by_share(rng, _KINDS)(source, rng)
-        if ink is None or inks.likeness(crop(ink), source.alike) >= inks.ALIKE:
+        if ink is None or inks.likeness(crop(ink), source.alike) >= inks.MIN_LIKENESS:
             continue
         varied = inks.vary(ink, rng)
         if not inks.is_one_stroke(varied):
@@ -134,17 +134,17 @@ def _letter(source: NegativeSource, rng: Rng) -> Ink | None:
     return face_ink(source.faces, inks.LETTERS_OF_NO_DIGIT, rng)
 
 
-def _penned(_: NegativeSource, rng: Rng) -> Ink:
+def _pen_letter(_: NegativeSource, rng: Rng) -> Ink:
     return draw_form(LETTERS[pick(rng, inks.PENNED_OF_NO_DIGIT)], draw_pen(rng), rng)
 
 
-def _character(source: NegativeSource, rng: Rng) -> Ink | None:
-    return pick(rng, (_letter, _penned))(source, rng)
+def _any_letter(source: NegativeSource, rng: Rng) -> Ink | None:
+    return pick(rng, (_letter, _pen_letter))(source, rng)
 
 
 def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
     """The end of one letter and the beginning of the next, or both letters whole."""
-    pair = [_character(source, rng) for _ in range(2)]
+    pair = [_any_letter(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
         return None
     cropped = [crop(ink) for ink in pair if ink is not None]
@@ -154,34 +154,34 @@ def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
         left = left[:, int(left.shape[1] * rng.uniform(0.3, 0.7)) :]
         right = right[:, : max(1, int(right.shape[1] * rng.uniform(0.3, 0.7)))]
     gap = np.zeros((left.shape[0], int(rng.integers(0, 14))), np.uint8)
-    return _inked(np.hstack([left, gap, right]))
+    return _ink_or_none(np.hstack([left, gap, right]))
 
 
-def _cut(source: NegativeSource, rng: Rng) -> Ink | None:
+def _cut_letter(source: NegativeSource, rng: Rng) -> Ink | None:
     """A letter with one side cut off."""
-    ink = _character(source, rng)
+    ink = _any_letter(source, rng)
     if ink is None:
         return None
     side = int(rng.integers(4))
     ink = np.rot90(crop(ink), side)
-    kept = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
-    return _inked(np.rot90(kept, -side))
+    remainder = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
+    return _ink_or_none(np.rot90(remainder, -side))
 
 
-def _inked(ink: Ink) -> Ink | None:
+def _ink_or_none(ink: Ink) -> Ink | None:
     return np.ascontiguousarray(ink) if int(ink.max(initial=0)) > 127 else None
 
 
-_Draw = Callable[[NegativeSource, Rng], Ink | None]
-_PLAIN = 0.07  # fraction of tiles with a surface only
+_DrawInk = Callable[[NegativeSource, Rng], Ink | None]
+_SURFACE_FRACTION = 0.07  # fraction of tiles with a surface only
 # Weights of the others. Letters are the most common next to digits, and the hardest to reject.
-_KINDS: tuple[tuple[float, _Draw], ...] = (
+_KINDS: tuple[tuple[float, _DrawInk], ...] = (
     (0.36, _letter),
     (0.07, lambda source, rng: face_ink(source.faces, inks.FOREIGN_OF_NO_DIGIT, rng)),
     (0.1, lambda source, rng: face_ink(source.faces, inks.SIGNS_OF_NO_DIGIT, rng)),
-    (0.13, _penned),
+    (0.13, _pen_letter),
     (0.08, _neighbours),
-    (0.03, _cut),
+    (0.03, _cut_letter),
     (0.09, lambda _, rng: inks.draw_shape(rng)),
     (0.08, lambda _, rng: inks.draw_scribble(rng)),
     (0.06, lambda source, rng: inks.spoil(source.digits, rng) if len(source.digits) else None),
@@ -189,7 +189,7 @@ _KINDS: tuple[tuple[float, _Draw], ...] = (
 
 
 Plane = npt.NDArray[np.float64]
-Draw = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
+DrawPlane = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
 
 
 def random_strokes(rng: Rng) -> Tile:
@@ -206,8 +206,8 @@ def random_strokes(rng: Rng) -> Tile:
 def _cells(rng: Rng) -> npt.NDArray[Any]:
     """The borders of the Voronoi cells of random points."""
     points = rng.uniform(0, SIDE, (int(rng.integers(6, 20)), 2, 1, 1))
-    far = np.sort(np.hypot(*np.moveaxis(np.mgrid[:SIDE, :SIDE] - points, 1, 0)), axis=0)
-    return 255 - 140 * (far[1] - far[0])
+    distances = np.sort(np.hypot(*np.moveaxis(np.mgrid[:SIDE, :SIDE] - points, 1, 0)), axis=0)
+    return 255 - 140 * (distances[1] - distances[0])
 
 
 def _bricks(rng: Rng) -> npt.NDArray[Any]:
@@ -220,8 +220,8 @@ def _bricks(rng: Rng) -> npt.NDArray[Any]:
 def _weave(rng: Rng) -> npt.NDArray[Any]:
     y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 20, (2, 1, 1))
     across, down = rng.uniform(3, 9, 2)
-    both = np.sin(2 * np.pi * x / across) * np.sin(2 * np.pi * y / down)
-    return 127 + rng.uniform(60, 127) * both
+    pattern = np.sin(2 * np.pi * x / across) * np.sin(2 * np.pi * y / down)
+    return 127 + rng.uniform(60, 127) * pattern
 
 
 def _ripples(rng: Rng) -> npt.NDArray[Any]:
@@ -235,21 +235,21 @@ def _spot(rng: Rng) -> npt.NDArray[Any]:
     return rng.uniform(60, 255) * np.exp(-(x**2 + y**2) / rng.uniform(200, 1500))
 
 
-def _clouds(rng: Rng, fall: float) -> Plane:
-    """Noise from 0 to 1 whose amplitude is the frequency to the power of -``fall``."""
+def _clouds(rng: Rng, exponent: float) -> Plane:
+    """Noise from 0 to 1 whose amplitude is the frequency to the power of -``exponent``."""
     y, x = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE), indexing="ij")
-    far = np.maximum(np.hypot(x, y), 1 / SIDE)
-    plane = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIDE, SIDE))) / far**fall).real
+    frequency = np.maximum(np.hypot(x, y), 1 / SIDE)
+    plane = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIDE, SIDE))) / frequency**exponent).real
     return (plane - plane.min()) / (plane.max() - plane.min())
 
 
 # Set → name → generator. The generators of a set take turns.
-HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
+HELD_OUT: Mapping[str, Mapping[str, DrawPlane]] = {
     "strokes": {"random strokes": random_strokes},
     "noise": {
-        "Gaussian": lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _ALL),
+        "Gaussian": lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _SHAPE),
         "pink": lambda rng: 255 * _clouds(rng, 1.0),
-        "laser speckle": lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),
+        "laser speckle": lambda rng: rng.exponential(rng.uniform(15, 80), _SHAPE),
         "broken sensor": lambda rng: np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1),
     },
     "textures": {
@@ -260,10 +260,10 @@ HELD_OUT: Mapping[str, Mapping[str, Draw]] = {
         "ripples": _ripples,
     },
     "blank": {
-        "black": lambda _: np.zeros(_ALL, np.uint8),
-        "grey": lambda rng: np.full(_ALL, rng.integers(1, 256), np.uint8),
+        "black": lambda _: np.zeros(_SHAPE, np.uint8),
+        "grey": lambda rng: np.full(_SHAPE, rng.integers(1, 256), np.uint8),
         "grey with camera noise": lambda rng: (
-            rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _ALL)
+            rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _SHAPE)
         ),
         "spot": _spot,
     },
@@ -290,13 +290,13 @@ def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> 
     letters = {_LETTERS: inks.MEASURED_LETTERS, _LOOK_ALIKES: inks.AMBIGUOUS}
     sets = dict[str, Tiles]()
     for name, characters in letters.items():
-        found = (face.ink(char) for face in faces for char in characters)
-        sets[name] = to_tiles([ink for ink in found if ink is not None])
+        letter_inks = (face.ink(char) for face in faces for char in characters)
+        sets[name] = to_tiles([ink for ink in letter_inks if ink is not None])
     return sets | drawn
 
 
-MOST = 10_000  # tiles read from one file, evenly spaced
-LARGEST = 1 << 28  # bytes of a decompressed file
+MAX_TILES = 10_000  # tiles read from one file, evenly spaced
+MAX_BYTES = 1 << 28  # bytes of a decompressed file
 
 
 def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
@@ -307,26 +307,26 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
     ``images-idx3``) become two sets, since O I L S Z B G Q look like digits. Raises DataError if
     the file cannot be read or does not hold images [N, 28, 28].
     """
-    tiles = read_idx(path, LARGEST)
+    tiles = read_idx(path, MAX_BYTES)
     if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):
         raise DataError(f"{path}: expected images of [N, 28, 28], found {list(tiles.shape)}")
-    some = np.linspace(0, len(tiles) - 1, min(len(tiles), MOST)).astype(np.int64)
+    rows = np.linspace(0, len(tiles) - 1, min(len(tiles), MAX_TILES)).astype(np.int64)
     if "emnist" not in f"{name} {path.name}".lower():
-        return {name: tiles[some]}
-    letters = _labels(path, len(tiles))
-    upright = np.ascontiguousarray(tiles[some].transpose(0, 2, 1))
+        return {name: tiles[rows]}
+    letters = _letter_labels(path, len(tiles))
+    upright = np.ascontiguousarray(tiles[rows].transpose(0, 2, 1))
     if letters is None:
         return {name: upright}
-    alike = np.isin(letters[some], [ord(char) - ord("A") + 1 for char in inks.AMBIGUOUS[:8]])
+    alike = np.isin(letters[rows], [ord(char) - ord("A") + 1 for char in inks.AMBIGUOUS[:8]])
     return {name: upright[~alike], f"{name} look-alikes": upright[alike]}
 
 
-def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
+def _letter_labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
     """Labels of EMNIST's letters, 1 to 26 for A to Z; None if they are not next to the images."""
-    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
-    if "letters" not in path.name or beside == path or not beside.is_file():
+    labels_path = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    if "letters" not in path.name or labels_path == path or not labels_path.is_file():
         return None
-    labels = read_idx(beside, LARGEST)
+    labels = read_idx(labels_path, MAX_BYTES)
     if labels.shape != (count,):
-        raise DataError(f"{beside}: expected labels of {count:,} images, found {labels.shape}")
+        raise DataError(f"{labels_path}: expected labels of {count:,} images, found {labels.shape}")
     return labels

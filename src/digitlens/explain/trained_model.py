@@ -47,7 +47,7 @@ from digitlens.training.run import PROVENANCE, RECIPE
 SEED = 0  # of the negatives
 CHOOSING_SEED = 60_001  # of the negatives for choosing a score; not used by any training
 KNOWN = CHOOSING = 5000  # digits for fitting feature distances, and for choosing a score
-DRAWN = 1000  # tiles in each randomly drawn set of negatives
+DRAWN_NEGATIVES = 1000  # tiles in each randomly drawn set of negatives
 CHOSEN_NEGATIVES = 2000  # negatives for choosing a score
 
 AnyClassifier: TypeAlias = Classifier | ForeignClassifier
@@ -182,15 +182,15 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a progress bar on a terminal."""
-    with _counted(classifier, "evaluating", len(tiles)) as ask:
-        return evaluate(ask, tiles, model=_info(classifier), data_name=data_name)
+    with _with_progress(classifier, "evaluating", len(tiles)) as ask:
+        return evaluate(ask, tiles, model=_model_info(classifier), data_name=data_name)
 
 
 @contextmanager
-def _counted(classifier: AnyClassifier, what: str, total: int) -> Generator[PredictProba]:
+def _with_progress(classifier: AnyClassifier, label: str, total: int) -> Generator[PredictProba]:
     """A model's ``predict_proba`` that advances a progress bar over ``total`` tiles."""
     with work_bar() as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(label, total=total)
 
         def ask(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             answers = classifier.predict_proba(tiles)
@@ -200,7 +200,7 @@ def _counted(classifier: AnyClassifier, what: str, total: int) -> Generator[Pred
         yield ask
 
 
-def _info(classifier: AnyClassifier) -> ModelInfo:
+def _model_info(classifier: AnyClassifier) -> ModelInfo:
     return ModelInfo(classifier.name, classifier.sha256, classifier.given)
 
 
@@ -230,11 +230,11 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Tr
     Raises DataError if one is unknown, missing or damaged, MissingExtraError if its package is not
     installed, and ModelError if the model's outputs are not probabilities.
     """
-    found: list[Transfer] = []
+    transfers: list[Transfer] = []
     for data in map(load_external, texts):
-        with _counted(classifier, data.title, 2 * len(data.framed)) as ask:
-            found.append(measure_transfer(ask, data, model=_info(classifier)))
-    return found
+        with _with_progress(classifier, data.title, 2 * len(data.framed)) as ask:
+            transfers.append(measure_transfer(ask, data, model=_model_info(classifier)))
+    return transfers
 
 
 def measure_corrupted(
@@ -245,7 +245,7 @@ def measure_corrupted(
     Raises ModelError if its outputs are not probabilities.
     """
     recipe = _card_recipe(classifier)
-    with _counted(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
+    with _with_progress(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
         return measure_robustness(ask, split, report, recipe=recipe, curve_tiles=curve_tiles)
 
 
@@ -283,7 +283,7 @@ def measure_ood(
         outputs_of,
         split,
         _negatives(negatives),
-        lambda: _choice(classifier, data_dir),
+        lambda: _choice_data(classifier, data_dir),
         # The reconstruction error of the shipped autoencoder.
         others={"reconstruction": lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)},
         scaling=is_validation,
@@ -302,27 +302,29 @@ def _negatives(texts: Sequence[str]) -> dict[str, npt.NDArray[np.uint8]]:
         from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415
 
     # Files first: a wrong name is found before fonts are downloaded.
-    more = [negatives.load_negatives(name, path) for name, path in files.items()]
-    sets = negatives.negative_sets(load_faces("validation"), SEED, DRAWN)
-    for one in more:
-        if both := sets.keys() & one.keys():
-            raise DataError(f"--negatives: {', '.join(both)} is the name of another set")
-        sets |= one
+    file_sets = [negatives.load_negatives(name, path) for name, path in files.items()]
+    sets = negatives.negative_sets(load_faces("validation"), SEED, DRAWN_NEGATIVES)
+    for file_set in file_sets:
+        if shared := sets.keys() & file_set.keys():
+            raise DataError(f"--negatives: {', '.join(shared)} is the name of another set")
+        sets |= file_set
     return sets
 
 
-def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
+def _choice_data(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
     """Training digits, and negatives like those used in training, for choosing a score."""
     from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV)
     from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
     train = mnist.load_mnist(data_dir).train
     recipe = _card_recipe(classifier)
-    known, held = recipe_from(recipe).split(train) if recipe else (train, None)
-    if not held:  # a foreign model, or one refitted on all tiles
-        known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
-    made = make_negatives(CHOSEN_NEGATIVES, load_faces("training"), CHOOSING_SEED, known.tiles)
-    return Choice(known.evenly(KNOWN), held.evenly(CHOOSING).tiles, {"as in training": made})
+    known, held_out = recipe_from(recipe).split(train) if recipe else (train, None)
+    if not held_out:  # a foreign model, or one refitted on all tiles
+        known, held_out = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
+    negatives = make_negatives(CHOSEN_NEGATIVES, load_faces("training"), CHOOSING_SEED, known.tiles)
+    return Choice(
+        known.evenly(KNOWN), held_out.evenly(CHOOSING).tiles, {"as in training": negatives}
+    )
 
 
 def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
@@ -341,9 +343,9 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
         if models.count(one) > 1:
             raise ModelError(f"{one} is given twice: expected different models to compare")
     # The last part of each path if these are unique, else the whole paths.
-    short = [Path(model).name or model for model in models]
-    names = short if len(set(short)) == len(short) else models
-    found: list[ComparedModel] = []
+    short_names = [Path(model).name or model for model in models]
+    names = short_names if len(set(short_names)) == len(short_names) else models
+    opened: list[ComparedModel] = []
     for model, name in zip(models, names, strict=True):
         classifier = open_classifier(model, pixels, outputs)
         values = _card_recipe(classifier)
@@ -358,17 +360,17 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
         else:  # large graphs keep their weights in a separate file
             parts = (Path(model), Path(f"{model}.data"))
             facts = Facts(size=sum(part.stat().st_size for part in parts if part.is_file()))
-        found.append(ComparedModel(name, classifier, facts, recipe))
-    return found
+        opened.append(ComparedModel(name, classifier, facts, recipe))
+    return opened
 
 
 def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
     """The tiles that no model was trained on; ModelError if their held-out tiles differ."""
     # A foreign model may have been trained on any of them.
-    kept = [one.recipe.split(train)[1] if one.recipe else None for one in models]
-    hashes = [data_sha256(tiles) if tiles else "" for tiles in kept]
-    if kept[0] and hashes[0] and len(set(hashes)) == 1:
-        return kept[0]
+    splits = [one.recipe.split(train)[1] if one.recipe else None for one in models]
+    hashes = [data_sha256(tiles) if tiles else "" for tiles in splits]
+    if splits[0] and hashes[0] and len(set(hashes)) == 1:
+        return splits[0]
     held = "; ".join(
         f"{one.name}: {_held_back(one.recipe) if one.recipe else 'no recipe'}" for one in models
     )
@@ -392,7 +394,7 @@ def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str
 
 
 SIDE = 28
-_KNOWN = ("classic", "fast", "pooled", "residual", "separable", "swift")
+_ARCHITECTURES = ("classic", "fast", "pooled", "residual", "separable", "swift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +412,7 @@ def stages(recipe: Recipe) -> list[Stage]:
 
     Empty for a user's own architecture, which is only known to PyTorch.
     """
-    if recipe.architecture not in _KNOWN:
+    if recipe.architecture not in _ARCHITECTURES:
         return []
     side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
     for number, (width, kernel) in enumerate(recipe.blocks()):
@@ -433,37 +435,37 @@ def parameters(recipe: Recipe) -> int | None:
 
 def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
     """A block of convolutions on maps of ``side`` pixels, as ``tile_networks`` builds it."""
-    way, is_first, (given, width) = recipe.architecture, number == 0, channels
-    is_stem = is_first and way in ("pooled", "separable")  # one convolution, pooled
-    is_separable = way == "separable" and not is_stem
-    is_fixed = is_first and way == "swift"
-    if way == "swift":
+    kind, is_first, (inputs, width) = recipe.architecture, number == 0, channels
+    is_stem = is_first and kind in ("pooled", "separable")  # one convolution, pooled
+    is_separable = kind == "separable" and not is_stem
+    is_fixed = is_first and kind == "swift"
+    if kind == "swift":
         halves = number < 2
     else:
-        strided = recipe.pool == "stride" and way in ("classic", "fast", "pooled")
-        halves = (is_first and way in ("fast", "residual")) or (strided and not is_stem)
-    pools = not halves and way != "swift"
-    shrinks = way == "swift" and number > 1 and kernel <= side
+        strided = recipe.pool == "stride" and kind in ("classic", "fast", "pooled")
+        halves = (is_first and kind in ("fast", "residual")) or (strided and not is_stem)
+    pools = not halves and kind != "swift"
+    shrinks = kind == "swift" and number > 1 and kernel <= side
     padding = 0 if shrinks else kernel // 2
-    after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
+    side_after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
 
-    count = 1 if is_stem or way == "residual" else recipe.convs
-    has_norm = recipe.batch_norm or is_stem or way in ("residual", "separable", "swift")
+    count = 1 if is_stem or kind == "residual" else recipe.convs
+    has_norm = recipe.batch_norm or is_stem or kind in ("residual", "separable", "swift")
     constants = 2 * width if has_norm else width  # factors and offsets, or biases
     weights = 0
-    for maps in [given, *[width] * (count - 1)][1 if is_fixed else 0 :]:
+    for maps in [inputs, *[width] * (count - 1)][1 if is_fixed else 0 :]:
         kernels = maps * (kernel**2 + width) if is_separable else maps * width * kernel**2
         weights += kernels + constants
-    words = [_several(count, "separable convolution" if is_separable else "convolution", kernel)]
+    words = [_layers(count, "separable convolution" if is_separable else "convolution", kernel)]
     words += ["stride 2"] if halves else []
     words += ["fixed filters"] if is_fixed else []
-    if way == "residual":
+    if kind == "residual":
         weights += 2 * recipe.convs * (9 * width * width + constants)
-        words.append(_several(recipe.convs, "residual pair", 3))
+        words.append(_layers(recipe.convs, "residual pair", 3))
     if pools:
-        words.insert(0 if way == "residual" else len(words), "max pooling")
-    return Stage(", ".join(words), width, after, weights)
+        words.insert(0 if kind == "residual" else len(words), "max pooling")
+    return Stage(", ".join(words), width, side_after, weights)
 
 
-def _several(count: int, what: str, side: int) -> str:
-    return f"{what if count == 1 else f'{count} {what}s'} {side} \u00d7 {side}"
+def _layers(count: int, noun: str, side: int) -> str:
+    return f"{noun if count == 1 else f'{count} {noun}s'} {side} \u00d7 {side}"

@@ -23,7 +23,7 @@ _VIEWS = 6  # heat maps of the digit detector shown
 _QUALITY = 85
 
 
-def blended(tile: Tile, evidence: Evidence) -> Page:
+def blend(tile: Tile, evidence: Evidence) -> Page:
     """Overlays evidence on a tile: for the answer in blue, against it in orange; uint8[28, 28, 3].
 
     Colours are scaled to the maximum of the evidence, float32[28, 28].
@@ -36,7 +36,7 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
     return np.rint(picture).clip(0, 255).astype(np.uint8)
 
 
-def marked(change: Counterfactual) -> Page:
+def mark(change: Counterfactual) -> Page:
     """Draws a changed tile, uint8[112, 112, 3], with a frame around an erased or inked patch."""
     picture = Image.fromarray(change.tile).convert("RGB")
     picture = picture.resize((_TILE, _TILE), Image.Resampling.NEAREST)
@@ -44,8 +44,8 @@ def marked(change: Counterfactual) -> Page:
         step, (row, column) = _TILE // 28, change.place
         corner = (column * step - 1, row * step - 1)
         side = int(change.amount) * step + 1
-        last = (corner[0] + side, corner[1] + side)
-        ImageDraw.Draw(picture).rectangle((*corner, *last), outline=AGAINST, width=2)
+        opposite = (corner[0] + side, corner[1] + side)
+        ImageDraw.Draw(picture).rectangle((*corner, *opposite), outline=AGAINST, width=2)
     return np.asarray(picture)
 
 
@@ -61,8 +61,8 @@ def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
         "overview": draw_reading(explanation.page, explanation.reading),
         "heat": heat[:_VIEWS],
         "say": phrases,
-        "blended": blended,
-        "marked": marked,
+        "blended": blend,
+        "marked": mark,
     }
     title = f"{explanation.name}: {phrases.headline(explanation)}"
     return render_page("explanation", title, values, filters=[photo])

@@ -21,14 +21,14 @@ from PIL import Image as Pillow
 from digitlens.visualization.figures.curves import draw_curves
 from digitlens.visualization.theme import DPI, canvas, theme
 
-SHOWN = 120  # dots per inch: sharp on screens of two dots per pixel, for a third of the bytes
+SHOWN_DPI = 120  # dots per inch: sharp on screens of two dots per pixel, for a third of the bytes
 PIXELS, WIDEST = 76, 900  # page pixels per inch, and per figure at most
 QUALITY = 85  # of JPEG
 
 
 def show(draw: Callable[..., object], *what: Any, **options: Any) -> None:
     """Shows what a figure function draws, as in ``show(draw_wrong, report, tiles, most=20)``."""
-    display(_drawn(lambda path: draw(*what, path, **options)))
+    display(_draw_image(lambda path: draw(*what, path, **options)))
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def inline(width: float, height: float) -> Generator[Figure]:
         path = Path(folder) / "figure.png"
         with canvas(path, width, height) as figure:
             yield figure
-        display(_image(path))
+        display(_load_reduced(path))
 
 
 def show_tiles(
@@ -63,8 +63,8 @@ def show_tiles(
             axes.imshow(tile, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         for number, text in enumerate(captions):
             colour = theme().red if number < len(red) and red[number] else theme().ink
-            look = {"va": "top", "color": colour, "fontsize": 10, "weight": "normal"}
-            figure.axes[number].set_title(text, look, loc="center", pad=0, y=-0.05)
+            style = {"va": "top", "color": colour, "fontsize": 10, "weight": "normal"}
+            figure.axes[number].set_title(text, style, loc="center", pad=0, y=-0.05)
 
 
 def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:
@@ -85,30 +85,30 @@ class LiveCurves:
 
     def __init__(self) -> None:
         self.history: list[Mapping[str, Any]] = []
-        self._place: Any = None
+        self._handle: Any = None
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         """Redraws the curves with this epoch added, in place of the previous ones."""
         self.history.append(row)
-        image = _drawn(lambda path: draw_curves(self.history, path))
-        if self._place is None:
-            self._place = display(image, display_id=True)
+        image = _draw_image(lambda path: draw_curves(self.history, path))
+        if self._handle is None:
+            self._handle = display(image, display_id=True)
         else:
-            self._place.update(image)
+            self._handle.update(image)
 
 
-def _drawn(draw: Callable[[Path], object]) -> Image:
+def _draw_image(draw: Callable[[Path], object]) -> Image:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "figure.png"
         draw(path)
-        return _image(path)
+        return _load_reduced(path)
 
 
-def _image(path: Path) -> Image:
+def _load_reduced(path: Path) -> Image:
     """A figure reduced for a notebook: fewer dots, and 256 colours, which are enough for plots."""
     with Pillow.open(path) as figure:
         inches = figure.width / DPI
-        size = round(figure.width * SHOWN / DPI), round(figure.height * SHOWN / DPI)
+        size = round(figure.width * SHOWN_DPI / DPI), round(figure.height * SHOWN_DPI / DPI)
         smaller = figure.convert("RGB").resize(size, Pillow.Resampling.LANCZOS)
     file = io.BytesIO()
     smaller.quantize(256, dither=Pillow.Dither.NONE).save(file, "PNG", optimize=True)

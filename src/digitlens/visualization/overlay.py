@@ -78,7 +78,7 @@ _Colour: TypeAlias = tuple[int, int, int]
 _Draw: TypeAlias = ImageDraw.ImageDraw
 
 _SMALLEST, _LARGEST = 800, 2000  # longest side of the drawing: smaller pages are enlarged, ...
-_READABLE, _AT_MOST = 40, 3000  # ... as are pages with digits lower than this, up to this side
+_READABLE, _MAX_SIDE = 40, 3000  # ... as are pages with digits lower than this, up to this side
 _VALUE, _SMALL = 0.4, 0.62  # font size of a value, in digit heights; of the rest, in value sizes
 _LOWEST_VALUE, _LOWEST_SMALL = 13, 10  # pixels: smaller type is illegible
 _CROWDED = 0.2  # fraction of labels without room above which all are shortened
@@ -109,11 +109,11 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _PlacedMark:
     """A mark in pixels of the drawing, with line and font sizes that suit the height of its box."""
 
     mark: Mark
-    at: Corners
+    frame: Corners
     line: int
     rim: int
     value: int
@@ -122,12 +122,12 @@ class _Placed:
     @property
     def label(self) -> tuple[float, float]:
         """Width and height of the label, in pixels."""
-        wide = font(self.value).getlength(self.mark.text) + 0.7 * self.value
+        width = font(self.value).getlength(self.mark.text) + 0.7 * self.value
         if self.mark.small:
-            wide += font(self.small).getlength(self.mark.small) + 0.3 * self.small
-        return wide, 1.25 * self.value
+            width += font(self.small).getlength(self.mark.small) + 0.3 * self.small
+        return width, 1.25 * self.value
 
-    def shortened(self) -> _Placed:
+    def shortened(self) -> _PlacedMark:
         """The mark with a smaller label; for sure digits without the second text."""
         if self.mark.kind != "digit":
             return replace(self, value=max(_LOWEST_VALUE, round(0.8 * self.value)))
@@ -140,21 +140,21 @@ def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page
 
     Returns uint8[H', W', 3]: the page, enlarged if it or its digits are small, with margins.
     """
-    scale = _scale(page, marks)
+    scale = _choose_scale(page, marks)
     height, width = (max(1, round(side * scale)) for side in page.shape[:2])
     largest = int(np.clip(round(0.03 * max(height, width)), 16, 60))
     margin = 2 * largest
-    below = min(largest, 36)
-    canvas = _canvas(page, (width, height), margin, round(1.4 * below * len(footer)))
+    text_size = min(largest, 36)
+    canvas = _make_canvas(page, (width, height), margin, round(1.4 * text_size * len(footer)))
     draw = ImageDraw.Draw(canvas)
-    placed = [_place(mark, scale, margin, largest) for mark in marks]
+    placed = [_place_mark(mark, scale, margin, largest) for mark in marks]
     for one in placed:
         _draw_box(draw, one)
     _draw_labels(draw, placed, (canvas.width, height + 2 * margin))
     for number, line in enumerate(footer):
-        top = height + 1.6 * margin + 1.4 * below * number
-        text = _cut(line, below, canvas.width - 2 * margin)
-        draw.text((margin, top), text, _TEXT, font(below))
+        top = height + 1.6 * margin + 1.4 * text_size * number
+        text = _truncate(line, text_size, canvas.width - 2 * margin)
+        draw.text((margin, top), text, _TEXT, font(text_size))
     return np.asarray(canvas)
 
 
@@ -185,64 +185,64 @@ def wrap(text: str, size: int, width: float) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def _scale(page: Page, marks: Sequence[Mark]) -> float:
+def _choose_scale(page: Page, marks: Sequence[Mark]) -> float:
     longest = max(page.shape[:2])
     side = min(max(longest, _SMALLEST), _LARGEST)
     heights = [mark.box[3] - mark.box[1] for mark in marks if mark.kind in ("digit", "unsure")]
     if heights:
-        side = max(side, min(longest * _READABLE / float(np.median(heights)), _AT_MOST))
+        side = max(side, min(longest * _READABLE / float(np.median(heights)), _MAX_SIDE))
     return side / longest
 
 
-def _canvas(page: Page, size: tuple[int, int], margin: int, footer: int) -> Image.Image:
+def _make_canvas(page: Page, size: tuple[int, int], margin: int, footer: int) -> Image.Image:
     # Enlarged pixels stay visible: smoothing would suggest detail that the reader did not have.
-    grown = size[0] >= 3 * page.shape[1]
-    method = Image.Resampling.NEAREST if grown else Image.Resampling.LANCZOS
+    is_enlarged = size[0] >= 3 * page.shape[1]
+    method = Image.Resampling.NEAREST if is_enlarged else Image.Resampling.LANCZOS
     picture = Image.fromarray(page).convert("RGB").resize(size, method)
     canvas = Image.new("RGB", (size[0] + 2 * margin, size[1] + 2 * margin + footer), _PAPER)
     canvas.paste(picture, (margin, margin))
     return canvas
 
 
-def _place(mark: Mark, scale: float, margin: int, largest: int) -> _Placed:
+def _place_mark(mark: Mark, scale: float, margin: int, largest: int) -> _PlacedMark:
     x0, y0, x1, y1 = (side * scale + margin for side in mark.box)
     height = y1 - y0
     line = int(np.clip(round(_LINE * height), 1, largest // 6))
     line = {"digit": line, "unsure": line + 1 + line // 2}.get(mark.kind, max(1, line // 2))
     rim = 1 if line < 4 or mark.kind == "rejected" else 2
     value = int(np.clip(round(_VALUE * height), _LOWEST_VALUE, largest))
-    out = line / 2 + rim  # keeps line and rim off the ink
-    at = (x0 - out, y0 - out, x1 + out, y1 + out)
-    return _Placed(mark, at, line, rim, value, max(_LOWEST_SMALL, round(_SMALL * value)))
+    outset = line / 2 + rim  # keeps line and rim off the ink
+    frame = (x0 - outset, y0 - outset, x1 + outset, y1 + outset)
+    return _PlacedMark(mark, frame, line, rim, value, max(_LOWEST_SMALL, round(_SMALL * value)))
 
 
-def _draw_box(draw: _Draw, placed: _Placed) -> None:
-    (x0, y0, x1, y1), line = placed.at, placed.line
+def _draw_box(draw: _Draw, placed: _PlacedMark) -> None:
+    (x0, y0, x1, y1), line = placed.frame, placed.line
     kind, colour = placed.mark.kind, COLOURS[placed.mark.kind]
     strokes = [(x0, y0, x1, y1), (x0, y1, x1, y0)] if kind == "rejected" else []
     for stroke in strokes:
         draw.line(stroke, WHITE, line + 2 * placed.rim)
     # A white rim sets the line off from any background.
-    _draw_frame(draw, placed.at, WHITE, line + 2 * placed.rim)
+    _draw_frame(draw, placed.frame, WHITE, line + 2 * placed.rim)
     for stroke in strokes:
         draw.line(stroke, colour, line)
     if kind == "unsure":
         for side in ((x0, y0, x1, y0), (x1, y0, x1, y1), (x1, y1, x0, y1), (x0, y1, x0, y0)):
             _draw_dashes(draw, side, colour, line)
     else:
-        _draw_frame(draw, placed.at, colour, line)
+        _draw_frame(draw, placed.frame, colour, line)
 
 
-def _draw_frame(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
+def _draw_frame(draw: _Draw, corners: Corners, colour: _Colour, width: int) -> None:
     """Draws a frame whose line is centred on a rectangle."""
-    x0, y0, x1, y1 = (round(side) for side in at)
+    x0, y0, x1, y1 = (round(side) for side in corners)
     half = width // 2
     outer = (x0 - half, y0 - half, x1 - half + width - 1, y1 - half + width - 1)
     draw.rounded_rectangle(outer, 1.5 * width, outline=colour, width=width)
 
 
-def _draw_dashes(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
-    start, end = np.array(at[:2]), np.array(at[2:])
+def _draw_dashes(draw: _Draw, ends: Corners, colour: _Colour, width: int) -> None:
+    start, end = np.array(ends[:2]), np.array(ends[2:])
     length = float(np.abs(end - start).max())
     pieces = max(1, round(length / (5 * width))) * 2 + 1  # odd: a dash at either end
     points = np.linspace(start, end, pieces + 1)
@@ -250,62 +250,62 @@ def _draw_dashes(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
         draw.line([*points[k].tolist(), *points[k + 1].tolist()], colour, width)
 
 
-def _draw_labels(draw: _Draw, placed: Sequence[_Placed], area: tuple[int, int]) -> None:
+def _draw_labels(draw: _Draw, placed: Sequence[_PlacedMark], area: tuple[int, int]) -> None:
     labelled = [one for one in placed if one.mark.text]
     labelled.sort(key=lambda one: one.mark.kind != "unsure")  # unsure ones are placed first
-    boxes = np.array([one.at for one in labelled], np.float64).reshape(-1, 4)
+    boxes = np.array([one.frame for one in labelled], np.float64).reshape(-1, 4)
     gap = np.array([one.line + 1 for one in labelled], np.float64)
 
-    def places() -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def place_all() -> tuple[Floats, npt.NDArray[np.bool_]]:
         sizes = np.array([one.label for one in labelled], np.float64).reshape(-1, 2)
         return place_labels(boxes, sizes, gap, area)
 
-    found, free = places()
+    positions, free = place_all()
     if int((~free).sum()) > _CROWDED * len(free):
         labelled = [one.shortened() for one in labelled]
-        found, _ = places()
-    corners: list[Corners] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found.tolist()]
+        positions, _ = place_all()
+    corners: list[Corners] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in positions.tolist()]
     for draw_part in (_draw_leader, _draw_label):  # no line crosses a label
-        for one, at in zip(labelled, corners, strict=True):
-            draw_part(draw, one, at)
+        for one, frame in zip(labelled, corners, strict=True):
+            draw_part(draw, one, frame)
 
 
-def _draw_leader(draw: _Draw, placed: _Placed, label: Corners) -> None:
+def _draw_leader(draw: _Draw, placed: _PlacedMark, label: Corners) -> None:
     """Draws a line from a box to its label if they are apart."""
-    x0, y0, x1, y1 = placed.at
+    x0, y0, x1, y1 = placed.frame
     x = min(max((label[0] + label[2]) / 2, x0), x1)
-    near, far = (label[3], y0) if label[3] < y0 else (label[1], y1)
-    beside = label[1] < y1 and label[3] > y0
-    if beside or abs(near - far) <= 3 * placed.line + 2:
+    label_y, box_y = (label[3], y0) if label[3] < y0 else (label[1], y1)
+    is_beside = label[1] < y1 and label[3] > y0
+    if is_beside or abs(label_y - box_y) <= 3 * placed.line + 2:
         return
-    ends = ((label[0] + label[2]) / 2, near, x, far)
+    ends = ((label[0] + label[2]) / 2, label_y, x, box_y)
     draw.line(ends, WHITE, 4)
     draw.line(ends, COLOURS[placed.mark.kind], 2)
 
 
-def _draw_label(draw: _Draw, placed: _Placed, at: Corners) -> None:
-    left, top, right, bottom = at
-    colour, stands_out = COLOURS[placed.mark.kind], placed.mark.kind == "unsure"
-    fill, text = (colour, WHITE) if stands_out else (WHITE, colour)
-    draw.rounded_rectangle(at, (bottom - top) / 4, fill=fill, outline=colour)
+def _draw_label(draw: _Draw, placed: _PlacedMark, frame: Corners) -> None:
+    left, top, right, bottom = frame
+    colour, is_filled = COLOURS[placed.mark.kind], placed.mark.kind == "unsure"
+    fill, text = (colour, WHITE) if is_filled else (WHITE, colour)
+    draw.rounded_rectangle(frame, (bottom - top) / 4, fill=fill, outline=colour)
     pad, middle = 0.35 * placed.value, (top + bottom) / 2
     draw.text((left + pad, middle), placed.mark.text, text, font(placed.value), anchor="lm")
     draw.text((right - pad, middle), placed.mark.small, text, font(placed.small), anchor="rm")
 
 
-def _cut(text: str, size: int, width: float) -> str:
+def _truncate(text: str, size: int, width: float) -> str:
     """A line truncated to a width, with an ellipsis."""
-    shown, whole = text, text
-    while shown and font(size).getlength(shown) > width:
-        whole = whole[:-1]
-        shown = whole + "…"
-    return shown
+    shortened, kept = text, text
+    while shortened and font(size).getlength(shortened) > width:
+        kept = kept[:-1]
+        shortened = kept + "…"
+    return shortened
 
 
-_STEP = 0.03  # cost per rank of a position
+_RANK_COST = 0.03  # cost per rank of a position
 _ON_BOX = 2.0  # cost of a label that lies entirely on a box
 _ON_LABEL = 5.0
-_NEAR = 8  # positions next to a box
+_NEAR_COUNT = 8  # positions next to a box
 
 Floats = npt.NDArray[np.float64]
 
@@ -323,35 +323,35 @@ def place_labels(
     and covers nothing.
     """
     placed = np.zeros((len(boxes), 4))
-    free = np.zeros(len(boxes), np.bool_)
+    is_free = np.zeros(len(boxes), np.bool_)
     for index, (box, size, space) in enumerate(zip(boxes, sizes, gap, strict=True)):
-        places = _places(box, size, space, area)
-        cost = _ON_BOX * _covered(places, boxes) + _ON_LABEL * _covered(places, placed[:index])
-        best = int((cost + _STEP * np.arange(len(places))).argmin())
-        placed[index], free[index] = places[best], best < _NEAR and cost[best] == 0
-    return placed, free
+        places = _label_positions(box, size, space, area)
+        cost = _ON_BOX * _overlap(places, boxes) + _ON_LABEL * _overlap(places, placed[:index])
+        best = int((cost + _RANK_COST * np.arange(len(places))).argmin())
+        placed[index], is_free[index] = places[best], best < _NEAR_COUNT and cost[best] == 0
+    return placed, is_free
 
 
-def _places(box: Floats, size: Floats, gap: float, area: tuple[float, float]) -> Floats:
-    """Candidate positions, float64[15, 4]; the first ``_NEAR`` are next to the box.
+def _label_positions(box: Floats, size: Floats, gap: float, area: tuple[float, float]) -> Floats:
+    """Candidate positions, float64[15, 4]; the first ``_NEAR_COUNT`` are next to the box.
 
     Then positions beyond another label, and last one on the edge of the box; all moved inside.
     """
     (x0, y0, x1, y1), (width, height) = box, size
-    middle, beside = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
-    rows, columns = (y0 - height - gap, y1 + gap), (middle, x0, x1 - width)
-    far = y0 - 2 * (height + gap), y1 + height + 2 * gap
+    middle_x, middle_y = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
+    rows, columns = (y0 - height - gap, y1 + gap), (middle_x, x0, x1 - width)
+    far_rows = y0 - 2 * (height + gap), y1 + height + 2 * gap
     corners = [(column, row) for row in rows for column in columns]
-    corners += [(x1 + gap, beside), (x0 - gap - width, beside)]
-    corners += [(x, row) for row in far for x in (middle, x0 - width / 2, x1 - width / 2)]
-    left_top = np.array([*corners, (middle, y0 - 0.6 * height)])
+    corners += [(x1 + gap, middle_y), (x0 - gap - width, middle_y)]
+    corners += [(x, row) for row in far_rows for x in (middle_x, x0 - width / 2, x1 - width / 2)]
+    left_top = np.array([*corners, (middle_x, y0 - 0.6 * height)])
     left_top = np.clip(left_top, 0, np.maximum(0, np.array(area) - size))
     return np.concatenate([left_top, left_top + size], axis=1)
 
 
-def _covered(places: Floats, others: Floats) -> Floats:
+def _overlap(places: Floats, others: Floats) -> Floats:
     """float64[P]; the fraction of each position that overlaps others, summed over them."""
     low = np.maximum(places[:, None, :2], others[None, :, :2])
     high = np.minimum(places[:, None, 2:], others[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=2).sum(axis=1)
-    return common / (places[:, 2:] - places[:, :2]).prod(axis=1)
+    overlap = np.clip(high - low, 0, None).prod(axis=2).sum(axis=1)
+    return overlap / (places[:, 2:] - places[:, :2]).prod(axis=1)

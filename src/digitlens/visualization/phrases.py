@@ -23,7 +23,7 @@ NETWORKS = (
     ("line recogniser", "its line, straightened"),
     ("classifier", "the tile alone"),
 )
-_SHOWN = 6  # lines whose text is quoted
+_LINES = 6  # lines whose text is quoted
 
 
 def percent(share: float) -> str:
@@ -42,35 +42,35 @@ def how(explanation: Explanation) -> list[str]:
     """How the page was read and, if nothing was, why."""
     count, widest = len(explanation.views), max(max(size) for size in explanation.views)
     times = {1: "once", 2: "twice"}.get(count, f"{count} times")
-    looked = f"The digit detector ran {times} on the picture, at up to {widest:,} pixels a side."
-    said = [looked, _lines(explanation)]
+    first = f"The digit detector ran {times} on the picture, at up to {widest:,} pixels a side."
+    texts = [first, _describe_lines(explanation)]
     if explanation.turn:
         degrees = 90 * explanation.turn
-        said.append(f"It reads best turned by {degrees}° anticlockwise and was read that way.")
+        texts.append(f"It reads best turned by {degrees}° anticlockwise and was read that way.")
     if not explanation.digits:
-        said.append(_nothing(explanation))
+        texts.append(_why_nothing(explanation))
     left_out = zip(
         explanation.left_out,
         ("more digit", "more candidate"),
         ("not explained here.", "rejected and not shown."),
         strict=True,
     )
-    said += [
+    texts += [
         f"{_count(n, noun)} {'is' if n == 1 else 'are'} {end}" for n, noun, end in left_out if n
     ]
-    return [*said, explanation.note] if explanation.note else said
+    return [*texts, explanation.note] if explanation.note else texts
 
 
-def _lines(explanation: Explanation) -> str:
+def _describe_lines(explanation: Explanation) -> str:
     """The number of lines, and the text of the first ones."""
     if not explanation.lines:
         return "No line of text was found."
-    shown = [f"“{text}”" if text else "nothing" for text in explanation.lines[:_SHOWN]]
-    more = [f"{len(explanation.lines) - _SHOWN:,} more"] if len(explanation.lines) > _SHOWN else []
+    shown = [f"“{text}”" if text else "nothing" for text in explanation.lines[:_LINES]]
+    more = [f"{len(explanation.lines) - _LINES:,} more"] if len(explanation.lines) > _LINES else []
     return f"{_count(len(explanation.lines), 'line')} found and read: {', '.join(shown + more)}."
 
 
-def _nothing(explanation: Explanation) -> str:
+def _why_nothing(explanation: Explanation) -> str:
     if explanation.rejected:
         count = len(explanation.rejected) + explanation.left_out[1]
         places = "One candidate was" if count == 1 else f"{count:,} candidates were"
@@ -87,28 +87,28 @@ def _nothing(explanation: Explanation) -> str:
 def found(explained: DigitExplanation) -> str:
     """The digit read or rejected, and its position."""
     box, digit = explained.digit.box, explained.digit
-    where = f"{box.width} x {box.height} pixels at column {box.x0}, row {box.y0}"
+    position = f"{box.width} x {box.height} pixels at column {box.x0}, row {box.y0}"
     if digit.status == "rejected":
-        return f"Not a digit: {where}; {digit.reason}."
+        return f"Not a digit: {position}; {digit.reason}."
     sure = f"{digit.percent} % sure" if digit.status == "digit" else f"uncertain: {digit.reason}"
-    return f"{'An' if digit.value == 8 else 'A'} {digit.value}, {sure}; {where}."
+    return f"{'An' if digit.value == 8 else 'A'} {digit.value}, {sure}; {position}."
 
 
 def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:
     """Name, input and output of each network."""
-    detected = _said(explained, 0) if explained.seen[0] else "nothing detected"
+    detected = _describe_output(explained, 0) if explained.seen[0] else "nothing detected"
     line = f"the line reads “{explained.line}”" if explained.line else "the line is empty"
-    recognized = _said(explained, 1) if explained.seen[1] else "no character read"
-    said = [detected, f"{recognized}; {line}", _said(explained, 2)]
-    return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
+    recognized = _describe_output(explained, 1) if explained.seen[1] else "no character read"
+    outputs = [detected, f"{recognized}; {line}", _describe_output(explained, 2)]
+    return [(*network, words) for network, words in zip(NETWORKS, outputs, strict=True)]
 
 
-def _said(explained: DigitExplanation, network: int) -> str:
-    there = percent(explained.exists[network])
-    return f"a digit: {there}; its value: {_named(explained.scores[network])}"
+def _describe_output(explained: DigitExplanation, network: int) -> str:
+    probability = percent(explained.exists[network])
+    return f"a digit: {probability}; its value: {_name_values(explained.scores[network])}"
 
 
-def _named(chances: Floats) -> str:
+def _name_values(chances: Floats) -> str:
     second, first = (int(k) for k in np.argsort(chances, kind="stable")[-2:])
     more = f", {second} ({percent(float(chances[second]))})" if chances[second] >= 0.01 else ""
     return f"{first} ({percent(float(chances[first]))}){more}"
@@ -118,23 +118,23 @@ def why(explained: DigitExplanation) -> list[str]:
     """Why this digit rather than the runner-up; for a rejected one, why it was rejected."""
     value, other = explained.digit.value, explained.other
     if explained.digit.status == "rejected":
-        return [_disbelief(explained)]
-    said = [_agreement(explained)]
+        return [_why_rejected(explained)]
+    texts = [_agreement(explained)]
     if explained.own[value] > explained.own[other]:
         times = float(explained.own[value] / max(float(explained.own[other]), 1e-12))
-        said.append(f"To the classifier, {value} is {_times(times)} as likely as {other}.")
+        texts.append(f"To the classifier, {value} is {_times(times)} as likely as {other}.")
     if not explained.attributions:
-        return said
+        return texts
     evidence = explained.attributions.evidence(explained.tile)
-    least = 0.05 * float(np.abs(evidence).max())
-    return said + [
-        f"The strongest evidence for {digit} is {_what(explained, each)}."
+    threshold = 0.05 * float(np.abs(evidence).max())
+    return texts + [
+        f"The strongest evidence for {digit} is {_describe_peak(explained, each)}."
         for digit, each in ((value, evidence), (other, -evidence))
-        if each.max() > max(least, 0.1)
+        if each.max() > max(threshold, 0.1)
     ]
 
 
-def _disbelief(explained: DigitExplanation) -> str:
+def _why_rejected(explained: DigitExplanation) -> str:
     shares = zip(NETWORKS, explained.exists, strict=True)
     by = ", ".join(f"{percent(share)} by the {name}" for (name, _), share in shares)
     together = percent(explained.digit.confidence)
@@ -146,14 +146,14 @@ def _disbelief(explained: DigitExplanation) -> str:
 
 def _agreement(explained: DigitExplanation) -> str:
     value = explained.digit.value
-    asked = (*explained.seen, True)
-    said = [int(explained.scores[k].argmax()) for k in range(3) if asked[k]]
-    if all(one == value for one in said):
-        many = {1: "The only network that saw it reads", 2: "Both networks that saw it read"}
-        return f"{many.get(len(said), 'All three networks read')} {value}."
-    others = sorted({one for one in said if one != value})
+    has_output = (*explained.seen, True)
+    votes = [int(explained.scores[k].argmax()) for k in range(3) if has_output[k]]
+    if all(one == value for one in votes):
+        subject = {1: "The only network that saw it reads", 2: "Both networks that saw it read"}
+        return f"{subject.get(len(votes), 'All three networks read')} {value}."
+    others = sorted({one for one in votes if one != value})
     ones = " or ".join(map(str, others))
-    return f"The networks disagree: {said.count(value)} of {len(said)} read {value}, else {ones}."
+    return f"The networks disagree: {votes.count(value)} of {len(votes)} read {value}, else {ones}."
 
 
 def _times(times: float) -> str:
@@ -164,45 +164,45 @@ def _times(times: float) -> str:
     return f"{times:.1f} times"
 
 
-def _what(explained: DigitExplanation, evidence: Evidence) -> str:
+def _describe_peak(explained: DigitExplanation, evidence: Evidence) -> str:
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
     kind = "the ink" if explained.tile[row, column] > 127 else "the absence of ink"
-    return f"{kind} {_place(int(row), int(column))}"
+    return f"{kind} {_describe_position(int(row), int(column))}"
 
 
-def _place(row: int, column: int) -> str:
+def _describe_position(row: int, column: int) -> str:
     """The position of a pixel in words, on a 3 x 3 grid over the digit's frame."""
     down = ("top", "", "bottom")[min(2, max(0, (row - 4) * 3 // 20))]
     across = ("left", "", "right")[min(2, max(0, (column - 4) * 3 // 20))]
-    where = f"{down} {across}".strip()
-    return f"at the {where}" if where else "in the middle"
+    position = f"{down} {across}".strip()
+    return f"at the {position}" if position else "in the middle"
 
 
 def similar_digits(explained: DigitExplanation) -> list[str]:
     """How the digit compares with the nearest training digits."""
     if explained.alike is None:
         return []
-    near, value, other = explained.alike.nearest, explained.digit.value, explained.other
-    mine = sum(one.label == value for one in near)
-    many = "All" if mine == len(near) else f"{mine or 'None'} of"
-    first = f"{many} the {len(near)} training digits most like it are {value}s."
+    neighbours, value, other = explained.alike.nearest, explained.digit.value, explained.other
+    matching = sum(one.label == value for one in neighbours)
+    amount = "All" if matching == len(neighbours) else f"{matching or 'None'} of"
+    first = f"{amount} the {len(neighbours)} training digits most like it are {value}s."
     second = ", ".join(
         f"the nearest {digit} is {ones[0].distance:.2f} away"
         for digit, ones in ((value, explained.alike.of_value), (other, explained.alike.of_other))
         if ones
     )
-    said = [first, f"{_capital(second)} (0 is identical, 2 is opposite)."]
+    texts = [first, f"{_capitalise(second)} (0 is identical, 2 is opposite)."]
     if (nearer := explained.alike.nearer) is None:
-        return said
-    return [*said, _usual(nearer, explained.alike.usual)]
+        return texts
+    return [*texts, _describe_rarity(nearer, explained.alike.usual)]
 
 
-def _usual(nearer: float, count: int) -> str:
+def _describe_rarity(nearer: float, count: int) -> str:
     """How usual the tile is, by the fraction of ``count`` held-out digits that are nearer."""
     if nearer >= UNUSUAL:
-        most = "all" if nearer == 1 else f"{math.floor(1000 * nearer) / 10:g} %"
+        compared = "all" if nearer == 1 else f"{math.floor(1000 * nearer) / 10:g} %"
         return (
-            f"It is unusual: farther from its nearest training digit than {most} of {count:,} "
+            f"It is unusual: farther from its nearest training digit than {compared} of {count:,} "
             "held-out digits."
         )
     return (
@@ -221,16 +221,16 @@ def counterfactuals(explained: DigitExplanation) -> list[str]:
     if explained.attributions is None:
         return []
     own = int(explained.own.argmax())
-    said: list[str] = []
+    texts: list[str] = []
     if own != explained.digit.value:
-        said.append(f"The classifier alone reads {own} here; the changes are of that answer.")
+        texts.append(f"The classifier alone reads {own} here; the changes are of that answer.")
     kinds = [counterfactual.kind for counterfactual in explained.attributions.counterfactuals]
-    kept = [_TRIED[kind] for kind in KINDS if kind not in kinds]
+    without_effect = [_TRIED[kind] for kind in KINDS if kind not in kinds]
     if not kinds:
-        said.append(f"No change that was tried alters the answer: {_listed(kept)}.")
-    elif kept:
-        said.append(f"{_capital(_listed(kept))} would not change it.")
-    return said
+        texts.append(f"No change that was tried alters the answer: {_join(without_effect)}.")
+    elif without_effect:
+        texts.append(f"{_capitalise(_join(without_effect))} would not change it.")
+    return texts
 
 
 def counterfactual(one: Counterfactual) -> str:
@@ -253,11 +253,11 @@ def outcome(one: Counterfactual) -> str:
     return f"{one.value} ({percent(one.probability)})"
 
 
-def _listed(words: list[str]) -> str:
+def _join(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _capital(text: str) -> str:
+def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

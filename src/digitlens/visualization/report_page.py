@@ -38,9 +38,9 @@ from digitlens.visualization.html import render_page
 from digitlens.visualization.theme import css_variables, svg_element
 
 NEAREST = 5
-WORSE = 1000  # tiles per corruption: an accuracy of 90 % is then known to within two points
-SWEPT = 500  # tiles per point of a sweep
-ERRORS = 100  # shown individually
+CORRUPTED = 1000  # tiles per corruption: an accuracy of 90 % is then known to within two points
+SWEEP_TILES = 500  # tiles per point of a sweep
+MAX_ERRORS = 100  # shown individually
 
 Tiles = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -74,16 +74,16 @@ class Contents:
 
 def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
     """Measures everything that the page shows; ``quick`` omits robustness and speed."""
-    neighbours, alone = _near_errors(model)
-    contents = Contents(model, datetime.now(UTC), describe_machine(), neighbours, alone)
+    neighbours, reason = _nearest_to_errors(model)
+    contents = Contents(model, datetime.now(UTC), describe_machine(), neighbours, reason)
     if len(model.report.wrong) and averages(model) and model.members:
-        said = model.members.vote(model.split.tiles[shown_errors(model.report)])
-        contents = replace(contents, votes=said if said.shape[1] > 1 else None)
+        answers = model.members.vote(model.split.tiles[shown_errors(model.report)])
+        contents = replace(contents, votes=answers if answers.shape[1] > 1 else None)
     if quick:
         return contents
-    worse = model.split.evenly(WORSE)
+    worse = model.split.evenly(CORRUPTED)
     clean = trained_model.evaluate_model(model.classifier, worse, model.data_name)
-    robustness = trained_model.measure_corrupted(model.classifier, worse, clean, SWEPT)
+    robustness = trained_model.measure_corrupted(model.classifier, worse, clean, SWEEP_TILES)
     speed = trained_model.time_answers(model.classifier, model.split.tiles)
     return replace(contents, robustness=robustness, worse=worse, speed=speed)
 
@@ -91,10 +91,10 @@ def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
 def shown_errors(report: Report) -> Indices:
     """int64[K]: the tiles shown individually, the most confident errors first."""
     order = np.argsort(-report.confidence[report.wrong], kind="stable")
-    return report.wrong[order][:ERRORS]
+    return report.wrong[order][:MAX_ERRORS]
 
 
-def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
+def _nearest_to_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
     """The training digits nearest to the errors shown, or the reason why there are none."""
     chosen = shown_errors(model.report)
     if not len(chosen):
@@ -103,8 +103,8 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
     if features is not None:
         labels, embedded = model.known.labels, np.asarray(model.known.features)
     elif not averages(model):
-        told = "The graph of this model gives no features, so training digits cannot be"
-        return None, f"{told} compared."
+        problem = "The graph of this model gives no features, so training digits cannot be"
+        return None, f"{problem} compared."
     elif model.members:
         features = model.members.features(model.split.tiles[chosen])
         labels, embedded = model.training.labels, model.members.features(model.training.tiles)
@@ -113,9 +113,9 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
             "This model averages several answers, which share no features: finding similar "
             "training digits needs the weights of its networks."
         )
-    found = find_nearest(features, embedded, min(NEAREST, len(labels)))
-    tiles = model.training.tiles[found.indices]
-    return Neighbours(tiles, labels[found.indices], found.distances, len(labels)), ""
+    nearest = find_nearest(features, embedded, min(NEAREST, len(labels)))
+    tiles = model.training.tiles[nearest.indices]
+    return Neighbours(tiles, labels[nearest.indices], nearest.distances, len(labels)), ""
 
 
 def averages(model: TrainedModel) -> bool:
@@ -125,7 +125,7 @@ def averages(model: TrainedModel) -> bool:
 
 
 THIN = "\u202f"  # narrow no-break space, before a unit
-NOTHING = "\u2013"
+DASH = "\u2013"
 
 
 def percent(share: float, decimals: int = 2) -> str:
@@ -140,10 +140,10 @@ def percent(share: float, decimals: int = 2) -> str:
 def rough(share: float) -> str:
     """A fraction with enough decimals to differ from 0 and 1: ``97 %``, ``0.4 %``, ``99.8 %``."""
     share = float(share)
-    least = min(share, 1 - share)
-    if least <= 0:
+    distance = min(share, 1 - share)
+    if distance <= 0:
         return f"{100 * share:.0f}{THIN}%"
-    return percent(share, min(max(0, -2 - floor(log10(least))), 3))
+    return percent(share, min(max(0, -2 - floor(log10(distance))), 3))
 
 
 def tick(share: float) -> str:
@@ -176,13 +176,13 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
-def value(found: Any) -> str:
+def value(setting: Any) -> str:
     """A recipe's value as text: lists with commas, booleans as yes or no, empty as a dash."""
-    if isinstance(found, bool):
-        return "yes" if found else "no"
-    if isinstance(found, list | tuple):
-        return ", ".join(map(str, found))
-    return str(found) if found != "" else NOTHING
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    if isinstance(setting, list | tuple):
+        return ", ".join(map(str, setting))
+    return str(setting) if setting != "" else DASH
 
 
 # Possible starts of score bars: the highest that leaves the lowest bar a quarter of the length.
@@ -195,7 +195,7 @@ TARGETS = (0.01, 0.005, 0.002, 0.001)  # error rates for which thresholds are li
 
 def render(contents: Contents) -> str:
     """Renders the page as HTML: self-contained, with all values escaped."""
-    values: dict[str, Any] = {find.__name__[1:]: find(contents) for find in _FOUND}
+    values: dict[str, Any] = {section.__name__[1:]: section(contents) for section in _SECTIONS}
     values |= {
         "c": contents,
         "model": contents.model,
@@ -225,12 +225,12 @@ NETWORKS = {
 
 
 def _trained(contents: Contents) -> dict[str, Any]:
-    found: dict[str, Any] = {"recipe": None, "stages": [], "parameters": None}
+    values: dict[str, Any] = {"recipe": None, "stages": [], "parameters": None}
     if contents.model.card.recipe:
         recipe = recipe_from(contents.model.card.recipe)
-        found |= {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
-        found["network"] = NETWORKS.get(recipe.architecture, f"The network {recipe.architecture}")
-    return found
+        values |= {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
+        values["network"] = NETWORKS.get(recipe.architecture, f"The network {recipe.architecture}")
+    return values
 
 
 def _training(contents: Contents) -> dict[str, Any]:
@@ -240,13 +240,13 @@ def _training(contents: Contents) -> dict[str, Any]:
 
 
 def _scores(contents: Contents) -> dict[str, Any]:
-    least = min(min(row.precision, row.recall) for row in contents.model.report.classes)
-    return {"start": starting(least), "wilson": wilson_interval, "bar": _bar}
+    lowest = min(min(row.precision, row.recall) for row in contents.model.report.classes)
+    return {"start": starting(lowest), "wilson": wilson_interval, "bar": _bar}
 
 
-def starting(least: float) -> float:
+def starting(lowest: float) -> float:
     """The start of score bars at which the lowest bar is still visible."""
-    return next((start for start in _STARTS if least >= start + (1 - start) / 4), 0.0)
+    return next((start for start in _STARTS if lowest >= start + (1 - start) / 4), 0.0)
 
 
 def _bar(
@@ -262,27 +262,27 @@ def _confusion(contents: Contents) -> dict[str, Any]:
     report = contents.model.report
     mistakes = report.confusion.copy()
     np.fill_diagonal(mistakes, 0)
-    most = int(mistakes.max())
-    shades = [[_shade(number, most) for number in row] for row in mistakes.tolist()]
+    max_count = int(mistakes.max())
+    shades = [[_shade(number, max_count) for number in row] for row in mistakes.tolist()]
     panels = [(t, a, _groups(report, t, a)) for t, a in np.argwhere(report.confusion).tolist()]
     return {"counts": report.confusion.tolist(), "shades": shades, "panels": panels}
 
 
-def _shade(number: int, most: int) -> int:
+def _shade(number: int, max_count: int) -> int:
     """1 to ``SHADES`` by the logarithm of a count, so that single errors show too; 0 for none."""
     if not number:
         return 0
-    share = np.log(number) / np.log(most) if most > 1 else 1.0
+    share = np.log(number) / np.log(max_count) if max_count > 1 else 1.0
     return 1 + round((SHADES - 1) * float(share))
 
 
 def _groups(report: Report, truth: int, answer: int) -> list[tuple[str, Indices]]:
     """The tiles shown for a cell, in titled groups."""
-    inside = np.flatnonzero((report.labels == truth) & (report.predicted == answer))
-    sure = inside[np.argsort(-report.confidence[inside], kind="stable")]
-    if truth == answer and len(sure) > 2 * HITS:
-        return [("least confident", sure[::-1][:HITS]), ("most confident", sure[:HITS])]
-    return [("most confident first", sure[:CELL])]
+    members = np.flatnonzero((report.labels == truth) & (report.predicted == answer))
+    ranked = members[np.argsort(-report.confidence[members], kind="stable")]
+    if truth == answer and len(ranked) > 2 * HITS:
+        return [("least confident", ranked[::-1][:HITS]), ("most confident", ranked[:HITS])]
+    return [("most confident first", ranked[:CELL])]
 
 
 def _errors(contents: Contents) -> dict[str, Any]:
@@ -303,26 +303,26 @@ def _calibration(contents: Contents) -> dict[str, Any]:
             _figure("risk", "Error rate by coverage", risk),
         ],
         "found": measure_uncertainty(report.labels, report.probabilities),
-        "targets": [(target, _promise(curve, target)) for target in TARGETS],
+        "targets": [(target, _threshold_row(curve, target)) for target in TARGETS],
     }
 
 
-def _promise(curve: RiskCoverage, target: float) -> dict[str, float] | None:
+def _threshold_row(curve: RiskCoverage, target: float) -> dict[str, float] | None:
     """The threshold that keeps an error rate, with its counts; None if there is none."""
     try:
         threshold = curve.threshold_for(target)
     except ValueError:
         return None
-    place = curve.threshold.index(threshold)
-    return {"threshold": threshold, "stated": curve.stated[place], "wrong": curve.wrong[place]}
+    row = curve.threshold.index(threshold)
+    return {"threshold": threshold, "stated": curve.stated[row], "wrong": curve.wrong[row]}
 
 
 def _robustness(contents: Contents) -> dict[str, Any]:
-    found, worse = contents.robustness, contents.worse
-    if found is None or worse is None:
+    measured, worse = contents.robustness, contents.worse
+    if measured is None or worse is None:
         return {}
-    rows = sorted(found.corruptions, key=lambda row: row.score.accuracy)
-    draw = partial(reliability.draw_sweeps, found)
+    rows = sorted(measured.corruptions, key=lambda row: row.score.accuracy)
+    draw = partial(reliability.draw_sweeps, measured)
     return {
         "rows": [(row, corrupt(worse.tiles[:1], row.name, SEED)[0]) for row in rows],
         "bar": _bar,
@@ -333,11 +333,11 @@ def _robustness(contents: Contents) -> dict[str, Any]:
 def _recipe(contents: Contents) -> dict[str, Any]:
     if not contents.model.card.recipe:
         return {"rows": []}
-    chosen, usual = recipe_from(contents.model.card.recipe).as_dict(), defaults(Recipe)
+    values, default_values = recipe_from(contents.model.card.recipe).as_dict(), defaults(Recipe)
     docs = field_docs(Recipe).items()
-    rows = [(name, value(chosen[name]), value(usual[name]), text) for name, text in docs]
+    rows = [(name, value(values[name]), value(default_values[name]), text) for name, text in docs]
     return {"rows": rows, "changed": sum(own != common for _, own, common, _ in rows)}
 
 
 # The values of each section's template, by the names of these functions.
-_FOUND = (_trained, _training, _scores, _confusion, _errors, _calibration, _robustness, _recipe)
+_SECTIONS = (_trained, _training, _scores, _confusion, _errors, _calibration, _robustness, _recipe)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Tiles = npt.NDArray[np.uint8]
 
 _PAPER, _TEXT, _FAINT, _SOFT = (250, 250, 247), (20, 22, 26), (206, 206, 202), (100, 104, 112)
-_NOTE = 24  # pixels: height of a line of text
+_NOTE_HEIGHT = 24  # pixels: height of a line of text
 
 
 @dataclass(frozen=True)
@@ -60,26 +60,26 @@ class _Grid:
         columns, rows = max(1, min(shown, self.columns)), -(-shown // self.columns)
         note = f"and {count - self.most} more" if count > self.most else ""
         note = note if count else self.nothing
-        below = self.pad + (_NOTE if note else 0)
-        sheet = Image.new("RGB", (columns * self.width, rows * self.height + below), _PAPER)
+        footer = self.pad + (_NOTE_HEIGHT if note else 0)
+        sheet = Image.new("RGB", (columns * self.width, rows * self.height + footer), _PAPER)
         for number in range(shown):
             row, column = divmod(number, self.columns)
             left, top = column * self.width + self.pad, row * self.height + self.pad
             draw_cell(sheet, number, left, top)
-        place = (self.pad, rows * self.height + self.pad / 2)
-        ImageDraw.Draw(sheet).text(place, note, _TEXT, font(14))
+        position = (self.pad, rows * self.height + self.pad / 2)
+        ImageDraw.Draw(sheet).text(position, note, _TEXT, font(14))
         return np.asarray(sheet)
 
 
-MOST = 200  # tiles per sheet, the first ones
+MAX_TILES = 200  # tiles per sheet, the first ones
 _TILE = 84  # pixels: three times its size
-_BAR, _BARS = 12, 66  # pixels: pitch of the bars, height of a full one
-_FIRST, _OTHER = (0, 92, 184), (120, 124, 132)
-_TILES = _Grid(MOST, 5, 38 + _TILE + 10 * _BAR, 36 + _TILE, 14, "no candidates")
+_BAR_PITCH, _BAR_HEIGHT = 12, 66  # pixels: pitch of the bars, height of a full one
+_TOP_COLOUR, _OTHER_COLOUR = (0, 92, 184), (120, 124, 132)
+_TILES = _Grid(MAX_TILES, 5, 38 + _TILE + 10 * _BAR_PITCH, 36 + _TILE, 14, "no candidates")
 
 
 def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Sequence[str]) -> Page:
-    """Draws up to ``MOST`` tiles in rows, each with a title above and ten bars next to it.
+    """Draws up to ``MAX_TILES`` tiles in rows, each with a title above and ten bars next to it.
 
     Bars show probabilities, float32[N, 10], the highest in blue.
     """
@@ -87,7 +87,7 @@ def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Seq
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
         draw = ImageDraw.Draw(sheet)
         draw.text((left, top), titles[number], _TEXT, font(14))
-        sheet.paste(_enlarged(tiles[number], _TILE), (left, top + 22))
+        sheet.paste(_enlarge(tiles[number], _TILE), (left, top + 22))
         _draw_bars(draw, left + _TILE + 10, top + 22, probabilities[number])
 
     return _TILES.draw(len(tiles), draw_cell)
@@ -96,32 +96,32 @@ def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Seq
 def _draw_bars(
     draw: ImageDraw.ImageDraw, left: int, top: int, probabilities: npt.NDArray[np.float32]
 ) -> None:
-    floor = top + _BARS
-    draw.line((left, floor, left + 10 * _BAR, floor), _FAINT)
-    draw.line((left, top, left + 10 * _BAR, top), _FAINT)
+    floor = top + _BAR_HEIGHT
+    draw.line((left, floor, left + 10 * _BAR_PITCH, floor), _FAINT)
+    draw.line((left, top, left + 10 * _BAR_PITCH, top), _FAINT)
     first = int(probabilities.argmax())
     for value, share in enumerate(probabilities.tolist()):
-        x, colour = left + value * _BAR, _FIRST if value == first else _OTHER
-        height = round(share * _BARS)
+        x, colour = left + value * _BAR_PITCH, _TOP_COLOUR if value == first else _OTHER_COLOUR
+        height = round(share * _BAR_HEIGHT)
         if height:
-            draw.rectangle((x + 2, floor - height, x + _BAR - 2, floor - 1), colour)
-        draw.text((x + _BAR / 2, floor + 3), str(value), colour, font(12), anchor="ma")
+            draw.rectangle((x + 2, floor - height, x + _BAR_PITCH - 2, floor - 1), colour)
+        draw.text((x + _BAR_PITCH / 2, floor + 3), str(value), colour, font(12), anchor="ma")
 
 
-def _enlarged(tile: Tiles, side: int, ink: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
+def _enlarge(tile: Tiles, side: int, ink: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
     """The tile enlarged on black, with its ink in a colour."""
     painted = np.rint(tile[..., None] / 255 * np.array(ink)).astype(np.uint8)
     return Image.fromarray(painted).resize((side, side), Image.Resampling.NEAREST)
 
 
-MOST_REDRAWN = 60  # tiles per sheet, the first ones
+MAX_REDRAWN = 60  # tiles per sheet, the first ones
 _LARGE = 112  # pixels: four times its size
 _BLUE = (86, 180, 233)
-_REDRAWN = _Grid(MOST_REDRAWN, 4, 2 * _LARGE + 42, _LARGE + 64, 18, "no digits")
+_REDRAWN = _Grid(MAX_REDRAWN, 4, 2 * _LARGE + 42, _LARGE + 64, 18, "no digits")
 
 
-def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
-    """Draws up to ``MOST_REDRAWN`` tiles, each with its reconstruction in blue to the right.
+def draw_redrawn(tiles: Tiles, redrawn: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
+    """Draws up to ``MAX_REDRAWN`` tiles, each with its reconstruction in blue to the right.
 
     Titles stand above, notes below.
     """
@@ -129,8 +129,8 @@ def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Seque
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
         draw = ImageDraw.Draw(sheet)
         draw.text((left, top), titles[number], _TEXT, font(16))
-        sheet.paste(_enlarged(tiles[number], _LARGE), (left, top + 24))
-        sheet.paste(_enlarged(again[number], _LARGE, _BLUE), (left + _LARGE + 6, top + 24))
+        sheet.paste(_enlarge(tiles[number], _LARGE), (left, top + 24))
+        sheet.paste(_enlarge(redrawn[number], _LARGE, _BLUE), (left + _LARGE + 6, top + 24))
         draw.text((left, top + _LARGE + 28), notes[number], _SOFT, font(13))
 
     return _REDRAWN.draw(len(tiles), draw_cell)
@@ -147,7 +147,7 @@ SAMPLE_PAPER = (252, 251, 248)
 INK = (28, 32, 48)
 FAINT = (150, 150, 158)
 DIGIT = (0, 220, 90)  # frame of a digit on a page
-MAYBE = (255, 70, 70)  # frame of an ambiguous object, which may be read or not
+AMBIGUOUS = (255, 70, 70)  # frame of an ambiguous object, which may be read or not
 
 
 def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.Image:
@@ -180,8 +180,8 @@ def draw_pages(pages: Sequence[GeneratedPage]) -> Image.Image:
     sheet = Image.new("RGB", size, SAMPLE_PAPER)
     for number, page in enumerate(pages):
         row, column = divmod(number, COLUMNS)
-        place = SAMPLE_GAP + column * step[0], SAMPLE_GAP + row * step[1]
-        sheet.paste(_with_marks(page), place)
+        position = SAMPLE_GAP + column * step[0], SAMPLE_GAP + row * step[1]
+        sheet.paste(_with_marks(page), position)
     return sheet
 
 
@@ -191,7 +191,7 @@ def _with_marks(page: GeneratedPage) -> Image.Image:
     for (x0, y0, x1, y1), value in zip(page.boxes.tolist(), page.values.tolist(), strict=True):
         left, top = max(x0 - 1, 0), max(y0 - 1, 0)  # around the ink, not on it
         frame = left, top, min(x1, picture.width - 1), min(y1, picture.height - 1)
-        draw.rectangle(frame, outline=DIGIT if value >= 0 else MAYBE)
+        draw.rectangle(frame, outline=DIGIT if value >= 0 else AMBIGUOUS)
         if value >= 0:
             above = left + 1, max(top - 2, 9)
             draw.text(above, str(value), DIGIT, small, anchor="ls", stroke_width=1, stroke_fill=INK)
@@ -225,12 +225,12 @@ def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, floa
 def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> dict[str, Page]:
     """Writes the heat map of each copy of the page; returns them by file name."""
     written: dict[str, Page] = {}
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for view in views:
         height, width = view.predictions.size
         side = max(width, height)
-        seen[side] += 1
-        name = f"2-heat-{side}{f'-{seen[side]}' if seen[side] > 1 else ''}.png"
+        counts[side] += 1
+        name = f"2-heat-{side}{f'-{counts[side]}' if counts[side] > 1 else ''}.png"
         title = f"Copy {len(written) + 1}, {width} x {height} pixels"
         written[name] = draw_heat(turned, (width, height), view.predictions.heat, title)
         write_picture(folder / name, written[name])
@@ -282,8 +282,8 @@ def answers(result: ReadResult) -> list[Digit]:
     """The digit of each place: every place is a digit of the reading, possibly a rejected one."""
     numbers = [place for line in result.places for place in line]
     digits = [digit for line in result.reading.lines for digit in line]
-    known = dict(zip(numbers, digits, strict=True))
-    return [known[place] for place in range(len(result.view.scores))]
+    by_place = dict(zip(numbers, digits, strict=True))
+    return [by_place[place] for place in range(len(result.view.scores))]
 
 
 def _as_dict(
@@ -307,13 +307,13 @@ def _as_dict(
         "thresholds": dict(thresholds),
         "views": views,
         "looks": views,  # the name of version 0.1
-        "lines": [_line(line) for line in view.lines],
+        "lines": [_line_dict(line) for line in view.lines],
         "places": _place_dicts(result),
         **plain_fields(reading, "text", "digits_only", "numbers", "numbers_digits"),
     }
 
 
-def _line(line: RecognizedLine) -> dict[str, Any]:
+def _line_dict(line: RecognizedLine) -> dict[str, Any]:
     """A line as a dict: corners on the page as read; score 0 for a line made up of digits."""
     return {
         "corners": _rounded(line.line.quad),
@@ -327,14 +327,14 @@ def _place_dicts(result: ReadResult) -> list[dict[str, Any]]:
     view, places = result.view, result.view.scores.places
     names = ("detector", "recognizer", "classifier", "together")
     exists = (places.objectness, places.mass, view.scores.is_digit)
-    which = (places.detector, places.recognizer, view.scores.classifier, view.probabilities)
+    values = (places.detector, places.recognizer, view.scores.classifier, view.probabilities)
     return [
         {
             "number": k + 1,
             "box": digit.box.as_list(),
             "line": int(places.line[k]) + 1,
-            "exists": {n: _rounded(says[k]) for n, says in zip(names, exists, strict=False)},
-            "digits": {n: _rounded(says[k]) for n, says in zip(names, which, strict=True)},
+            "exists": {n: _rounded(rows[k]) for n, rows in zip(names, exists, strict=False)},
+            "digits": {n: _rounded(rows[k]) for n, rows in zip(names, values, strict=True)},
             "confidence": _rounded(view.confidence[k]),
             "answer": plain_fields(
                 digit, "value", "confidence", "status", "reason", "starts_number"
@@ -350,11 +350,11 @@ def _rounded(values: Any) -> Any:
 
 HEAT_CELL = 4  # pixels of a copy per side of a cell, which has one score
 _SMALLEST = 700  # longest side of the drawing: smaller copies are enlarged
-_NARROWEST = 240  # pixels: least width, for the scale
+_MIN_WIDTH = 240  # pixels: least width, for the scale
 _DIM = 0.45  # brightness of the picture below the map
-_CLEAR = 0.25  # score up to which the picture shows through
+_CLEAR_SCORE = 0.25  # score up to which the picture shows through
 _LEGEND_BAR, _LEGEND_LINE = 16, 18  # pixels: heights of the scale and of a line of text
-_NIGHT = (20, 20, 26)
+_DARK = (20, 20, 26)
 # From 0 to 1, evenly spaced, with increasing brightness, so that the order shows without colour.
 _SCALE = np.array(
     [(30, 16, 70), (110, 28, 129), (181, 54, 122), (240, 96, 93), (254, 175, 119), (252, 253, 191)],
@@ -371,26 +371,26 @@ def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page
     4 x 4 of its pixels, 0 to 1; the last cells may extend beyond the edge.
     """
     width, height = size
-    grown = max(1, round(_SMALLEST / max(size)))
-    smooth = resize(heat, heat.shape[1] * HEAT_CELL, heat.shape[0] * HEAT_CELL)[:height, :width]
-    picture = _blended(_seen(part, size), smooth)
-    picture = np.repeat(np.repeat(picture, grown, 0), grown, 1)
-    wide = max(_NARROWEST, picture.shape[1])
-    picture = np.pad(picture, ((0, 0), (0, wide - picture.shape[1]), (0, 0)))
-    return np.concatenate([picture, _legend(wide, title)])
+    factor = max(1, round(_SMALLEST / max(size)))
+    smoothed = resize(heat, heat.shape[1] * HEAT_CELL, heat.shape[0] * HEAT_CELL)[:height, :width]
+    picture = _blend_heat(_resized_gray(part, size), smoothed)
+    picture = np.repeat(np.repeat(picture, factor, 0), factor, 1)
+    min_width = max(_MIN_WIDTH, picture.shape[1])
+    picture = np.pad(picture, ((0, 0), (0, min_width - picture.shape[1]), (0, 0)))
+    return np.concatenate([picture, _legend(min_width, title)])
 
 
-def _seen(part: Page, size: tuple[int, int]) -> Heat:
+def _resized_gray(part: Page, size: tuple[int, int]) -> Heat:
     """The gray levels of a picture resized to ``size``, float32[h, w, 1], 0 to 1."""
     picture = Image.fromarray(part).convert("L")
     method = Image.Resampling.BICUBIC if size[0] > picture.width else Image.Resampling.BOX
     return np.array(picture.resize(size, method), np.float32)[:, :, None] / np.float32(255)
 
 
-def _blended(gray: Heat, heat: Heat) -> Page:
+def _blend_heat(gray: Heat, heat: Heat) -> Page:
     """Blends the colours of a heat map over a dimmed picture; uint8[h, w, 3]."""
     heat = np.clip(heat, 0, 1)
-    share = np.clip(heat / _CLEAR, 0, 0.85)[:, :, None]
+    share = np.clip(heat / _CLEAR_SCORE, 0, 0.85)[:, :, None]
     knots = np.linspace(0, 1, len(_SCALE))
     colours = np.stack([np.interp(heat, knots, channel) for channel in _SCALE.T], axis=-1)
     picture = (1 - share) * 255 * _DIM * gray + share * colours.astype(np.float32)
@@ -401,14 +401,14 @@ def _legend(width: int, title: str) -> Page:
     """The colour scale, blended like the map, with an explanation wrapped to the width."""
     words = f"{title}. Colour: score of a digit's centre at this point, 0 to 1"
     lines = wrap(words, 13, width - 24)
-    legend = Image.new("RGB", (width, _LEGEND_BAR + _LEGEND_LINE * (len(lines) + 1) + 12), _NIGHT)
-    steps = np.repeat(np.linspace(0, 1, width - 24, dtype=np.float32)[None], _LEGEND_BAR, 0)
-    gray = np.full((*steps.shape, 1), 0.8, np.float32)
-    legend.paste(Image.fromarray(_blended(gray, steps)), (12, 6))
+    legend = Image.new("RGB", (width, _LEGEND_BAR + _LEGEND_LINE * (len(lines) + 1) + 12), _DARK)
+    ramp = np.repeat(np.linspace(0, 1, width - 24, dtype=np.float32)[None], _LEGEND_BAR, 0)
+    gray = np.full((*ramp.shape, 1), 0.8, np.float32)
+    legend.paste(Image.fromarray(_blend_heat(gray, ramp)), (12, 6))
     draw = ImageDraw.Draw(legend)
     for quarter, anchor in enumerate(("la", "ma", "ma", "ma", "ra")):
-        at = 12 + quarter / 4 * (width - 24)
-        draw.text((at, _LEGEND_BAR + 8), f"{quarter / 4:g}", WHITE, font(12), anchor=anchor)
+        x = 12 + quarter / 4 * (width - 24)
+        draw.text((x, _LEGEND_BAR + 8), f"{quarter / 4:g}", WHITE, font(12), anchor=anchor)
     for number, line in enumerate(lines, 1):
         draw.text((12, _LEGEND_BAR + 8 + number * _LEGEND_LINE), line, WHITE, font(13))
     return np.asarray(legend)

@@ -56,8 +56,8 @@ class Theme:
 
         It starts at the background colour, so that a tile has no visible edge.
         """
-        far = "#000000" if luminance(self.ground) > 0.5 else "#FFFFFF"
-        return LinearSegmentedColormap.from_list("tiles", [self.ground, far])
+        full_ink = "#000000" if luminance(self.ground) > 0.5 else "#FFFFFF"
+        return LinearSegmentedColormap.from_list("tiles", [self.ground, full_ink])
 
     @property
     def heat(self) -> LinearSegmentedColormap:
@@ -68,8 +68,8 @@ class Theme:
 
 def luminance(colour: Any) -> float:
     """Relative luminance of a colour, 0 to 1 (W3C, "Web content accessibility guidelines" 2.2)."""
-    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
 
 
 def contrast(one: Any, other: Any) -> float:
@@ -103,12 +103,12 @@ DARK = Theme(
     mistakes=("#47282A", "#FFE3DF"),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
-MOST_LOOKS = 6
+MAX_SERIES = 6
 
 DPI = 200
 SUFFIXES = (".png", ".svg")
 
-_LOOK: dict[Any, Any] = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -138,18 +138,18 @@ def themed(name: str) -> Generator[Theme]:
     """Draws figures inside the block in the colours of a theme, ``light`` or ``dark``."""
     if name not in THEMES:
         raise ValueError(f"expected one of the themes {', '.join(THEMES)}, found {name!r}")
-    before = _theme.set(THEMES[name])
+    token = _theme.set(THEMES[name])
     try:
         yield THEMES[name]
     finally:
-        _theme.reset(before)
+        _theme.reset(token)
 
 
-def _look() -> dict[Any, Any]:
+def _style() -> dict[Any, Any]:
     colours = theme()
-    inked = ("axes.labelcolor", "text.color", "xtick.color", "ytick.color")
-    return _LOOK | {
-        **dict.fromkeys(inked, colours.ink),
+    text_keys = ("axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    return _STYLE | {
+        **dict.fromkeys(text_keys, colours.ink),
         "axes.edgecolor": colours.soft,
         "axes.facecolor": colours.ground,
         "axes.prop_cycle": cycler(color=[colours.blue, colours.orange, colours.green]),
@@ -165,7 +165,7 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"expected a file ending in .png or .svg, found {path.name}")
-    with mpl.rc_context(_look()):
+    with mpl.rc_context(_style()):
         figure = Figure(figsize=(width, height), facecolor=theme().ground)
         figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.14)
         FigureCanvasAgg(figure)
@@ -210,24 +210,24 @@ def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
     a strict policy allows; points of ``add_hints`` get titles. ``name``, unique in the page,
     prefixes all ids; ``title`` is for screen readers.
     """
-    found: dict[str, Sequence[str]] = {}
-    before = _hints.set(found)
+    hints: dict[str, Sequence[str]] = {}
+    token = _hints.set(hints)
     try:
         with TemporaryDirectory() as folder, themed("light"):
             path = Path(folder) / "figure.svg"
             draw(path)
             root = ElementTree.parse(path).getroot()
     finally:
-        _hints.reset(before)
+        _hints.reset(token)
     for group in root.iter():
         points = (each for each in group.iter() if each.tag.endswith("}use"))
-        for point, text in zip(points, found.get(group.get("id", ""), ()), strict=False):
+        for point, text in zip(points, hints.get(group.get("id", ""), ()), strict=False):
             point.set("class", "hit")
             ElementTree.SubElement(point, "title").text = text
     for parent in list(root.iter()):
         for child in [each for each in parent if each.tag.endswith(("}metadata", "}style"))]:
             parent.remove(child)
-        _embed(parent, f"{name}-")
+        _make_inline(parent, f"{name}-")
     root.attrib = {"viewBox": root.get("viewBox", ""), "class": "plot", "role": "img"}
     root.set("aria-label", title)
     text = ElementTree.tostring(root, encoding="unicode")
@@ -236,7 +236,7 @@ def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
     return text
 
 
-def _embed(element: ElementTree.Element, prefix: str) -> None:
+def _make_inline(element: ElementTree.Element, prefix: str) -> None:
     """Strips namespaces, turns styles into attributes and prefixes the ids of an element."""
     element.tag = element.tag.rpartition("}")[2]
     attributes = {key.rpartition("}")[2]: text for key, text in element.attrib.items()}
@@ -274,12 +274,12 @@ def headline(axes: Axes, title: str, note: str) -> None:
     write_note(axes, note, 8, fontsize=11, va="bottom")
 
 
-def write_note(axes: Axes, note: str, above: float, **look: Any) -> None:
-    """Adds a muted line of text at the left, ``above`` points over the axes."""
+def write_note(axes: Axes, note: str, offset: float, **look: Any) -> None:
+    """Adds a muted line of text at the left, ``offset`` points over the axes."""
     axes.annotate(
         note,
         (0, 1),
-        (0, above),
+        (0, offset),
         xycoords="axes fraction",
         textcoords="offset points",
         color=theme().soft,
@@ -292,7 +292,7 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{share:.{decimals}%}".replace("%", " %")
 
 
-def series_looks() -> Iterator[tuple[str, str]]:
+def line_styles() -> Iterator[tuple[str, str]]:
     """Cycles through line styles and colours; the first six are easy to distinguish."""
     colours = theme()
     return cycle(product(("-", "--", ":"), (colours.blue, colours.orange, colours.green)))
@@ -309,8 +309,8 @@ Colour = tuple[float, float, float]
 def diverging() -> LinearSegmentedColormap:
     """Colour map around 0: blue above, red below, background at 0, darker away from it."""
     colours = theme()
-    below, above = (blend(hue, colours.ink, 0.5) for hue in (colours.red, colours.blue))
-    ends = [below, colours.red, colours.ground, colours.blue, above]
+    dark_red, dark_blue = (blend(hue, colours.ink, 0.5) for hue in (colours.red, colours.blue))
+    ends = [dark_red, colours.red, colours.ground, colours.blue, dark_blue]
     return LinearSegmentedColormap.from_list("diverging", ends)
 
 
@@ -330,7 +330,7 @@ def blend(one: str, other: str, share: float) -> Colour:
 
 Tile = npt.NDArray[np.uint8]
 FRAME = 60  # level of a tile's frame, of 255: blank tiles would vanish on the background
-_FIRST, _STEP = 31, 7  # pixels from the top of a cell to its first caption, and between captions
+_CAPTION_TOP, _CAPTION_STEP = 31, 7  # pixels from a cell's top to its first caption, and the next
 
 
 class Caption(NamedTuple):
@@ -371,10 +371,10 @@ def draw_tile_grid(
         if framed:
             mosaic[top - 1 : top + 29, left - 1 : left + 29] = FRAME
         mosaic[top : top + 28, left : left + 28] = cell.tile
-        for place, line in enumerate(cell.captions):
+        for index, line in enumerate(cell.captions):
             axes.text(
                 left + 14,
-                row * height + _FIRST + _STEP * place,
+                row * height + _CAPTION_TOP + _CAPTION_STEP * index,
                 line.text,
                 ha="center",
                 va="top",
@@ -409,10 +409,10 @@ def show_logarithms(
     for axis in axes:
         axis.set_major_locator(LogLocator(subs=steps, numticks=12))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(written(write))
+        axis.set_major_formatter(tick_formatter(write))
 
 
-def written(write: Callable[[float], str]) -> FuncFormatter:
+def tick_formatter(write: Callable[[float], str]) -> FuncFormatter:
     """A tick formatter from a function of the value."""
 
     def text(value: float, _: int) -> str:
@@ -432,9 +432,9 @@ def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look
     Values beyond ``ends`` are drawn at the ends. ``look`` is passed to ``Axes.errorbar``.
     """
     intervals = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
-    share = np.clip([row.accuracy for row in bins], *ends)
-    sure, spread = np.clip([row.confidence for row in bins], *ends), np.clip(intervals, *ends)
-    axes.errorbar(sure, share, interval_bars(share, spread), capsize=3, **look)
+    accuracy = np.clip([row.accuracy for row in bins], *ends)
+    confidence, spread = np.clip([row.confidence for row in bins], *ends), np.clip(intervals, *ends)
+    axes.errorbar(confidence, accuracy, interval_bars(accuracy, spread), capsize=3, **look)
 
 
 def interval_bars(values: npt.ArrayLike, intervals: npt.ArrayLike) -> Floats:

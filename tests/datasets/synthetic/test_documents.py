@@ -9,7 +9,7 @@ from digitlens.datasets.synthetic.documents import (
     SyntheticDocument,
 )
 from digitlens.datasets.synthetic.styles import Fonts
-from digitlens.datasets.synthetic.typesetting import SCAN, Dots, PrintedPage, Type, Typesetter
+from digitlens.datasets.synthetic.typesetting import SCAN, Dots, PrintedPage, SizedFont, Typesetter
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_every_box_contains_ink(documents, kind):
 
 @pytest.mark.parametrize("sort", ["screen", "scan", "dots"])
 def test_boxes_are_tight(font_glyphs, sort):
-    face: Typesetter = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
+    face: Typesetter = SizedFont(font_glyphs, 20, SCAN if sort == "scan" else 1)
     if sort == "dots":
         face = Dots(20, np.random.default_rng(0))
     page = canvas()
@@ -90,8 +90,8 @@ def test_boxes_are_tight(font_glyphs, sort):
 
 def test_cut_digits_and_lone_look_alikes_are_optional(font_glyphs):
     cut, lettered = canvas(), canvas()
-    cut.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
-    lettered.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
+    cut.put(SizedFont(font_glyphs, 30).run("1 7"), 10, 50)
+    lettered.put(SizedFont(font_glyphs, 20).run("O 5 Ol"), 10, 50)
     x0, _, x1, _ = cut.labels(np.eye(3), 300, 80).boxes[1]
     found = cut.labels(np.eye(3), round(x0 + 0.3 * (x1 - x0)), 80)
     letters = lettered.labels(np.eye(3), 300, 80)
@@ -103,10 +103,10 @@ def test_cut_digits_and_lone_look_alikes_are_optional(font_glyphs):
 
 def test_boxes_turn_with_the_page_and_text_without_room_is_omitted(font_glyphs):
     page = canvas()
-    assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
-    assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)
+    assert not page.put(SizedFont(font_glyphs, 20).run("1234567890" * 4), 5, 50)
+    assert not page.put(SizedFont(font_glyphs, 20).run("12"), 5, 5)
     assert page.labels(np.eye(3), 300, 80).lines == ()
-    page.put(Type(font_glyphs, 20).run("8"), 100, 50)
+    page.put(SizedFont(font_glyphs, 20).run("8"), 100, 50)
     turn = np.array([[0, -1, 80], [1, 0, 0], [0, 0, 1]], float)
     x0, y0, x1, y1 = page.labels(np.eye(3), 300, 80).boxes[0]
     assert page.labels(turn, 80, 300).boxes[0].tolist() == [80 - y1, x0, 80 - y0, x1]

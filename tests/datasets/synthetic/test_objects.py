@@ -8,10 +8,10 @@ from digitlens.datasets.synthetic.camera import choose_view
 from digitlens.datasets.synthetic.canvas import Style, lay_out
 from digitlens.datasets.synthetic.objects import (
     Looks,
-    calmer,
     draw_ground,
     put_on_paper,
     readable_colours,
+    soften,
 )
 
 
@@ -68,8 +68,8 @@ def test_ground_varies_less_than_its_ink_and_calm_ground_is_unchanged(font_glyph
         assert (plane - paper).std() <= 0.31 * np.abs(ink - paper).max()
     colour = np.full(3, 100, np.float32)
     plane = colour + np.random.default_rng(0).normal(0, 10, (20, 30, 3)).astype(np.float32)
-    assert calmer(plane, colour, 20) is plane
-    assert (calmer(plane, colour, 5) - colour).std() == pytest.approx(5, abs=0.1)
+    assert soften(plane, colour, 20) is plane
+    assert (soften(plane, colour, 5) - colour).std() == pytest.approx(5, abs=0.1)
 
 
 def test_wheels_show_mostly_the_digit_that_is_read(font_glyphs, rng):

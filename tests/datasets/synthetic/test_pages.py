@@ -161,7 +161,7 @@ def test_lone_objects_vary_in_size_and_stand_out(page_maker, kind):
 
 def test_characters_that_look_like_digits_in_their_font_are_left_out(fonts):
     (font, *_) = fonts.printed
-    assert pages._told_apart(font, "OoAM8%") == "AM%"
+    assert pages._unlike_digits(font, "OoAM8%") == "AM%"
 
 
 def test_strips_are_padded_with_their_last_row(page_maker):
@@ -180,7 +180,7 @@ def test_kinds_are_drawn_in_proportion(page_maker, monkeypatch):
         drawn.append(kind)
         return Page(np.zeros((height, width, 3), np.uint8), np.zeros((0, 4)), np.zeros(0, np.int8))
 
-    monkeypatch.setattr(PageMaker, "_drawn", note)
+    monkeypatch.setattr(PageMaker, "_draw", note)
     for number in range(1000):
         assert page_maker.page(number, side=64).pixels.shape == (64, 64, 3)
     shares = {name: kind.share for name, kind in KINDS.items()}

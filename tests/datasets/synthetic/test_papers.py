@@ -16,8 +16,8 @@ from digitlens.datasets.synthetic.papers import (
     draw_ruling,
     draw_scribbles,
     draw_table,
-    inked,
     load_photos,
+    put_ink,
     with_plate,
 )
 from digitlens.errors import DataError
@@ -42,7 +42,7 @@ def test_paper_and_ink_have_enough_contrast():
 
 
 def test_plate_lies_under_all_boxes_and_paper_without_ink_is_unchanged(rng):
-    assert (inked(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
+    assert (put_ink(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
     assert with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
     boxes = np.array([[20, 20, 30, 40], [35, 22, 45, 42]], np.float32)
     page = with_plate(PAPER, RED, boxes, rng)
@@ -57,7 +57,7 @@ def test_full_ink_blends_its_colour_by_strength(strength):
     ink = np.zeros((60, 80), np.uint8)
     ink[10:20, 10:20] = 255
     expected = 200 + strength * (RED - 200)
-    pages = [inked(PAPER, ink, RED, np.random.default_rng(s), strength) for s in range(40)]
+    pages = [put_ink(PAPER, ink, RED, np.random.default_rng(s), strength) for s in range(40)]
     solid = [np.allclose(page[10:20, 10:20], expected, atol=0.1) for page in pages]
     assert 0.5 < np.mean(solid) < 0.95  # the others are pencils and dry pens with gaps
     for page in pages:

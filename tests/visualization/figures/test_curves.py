@@ -3,7 +3,7 @@ from PIL import Image
 
 from digitlens.training.search_space import StudyResult, Trial, parse_space
 from digitlens.visualization.figures.curves import draw_curves, draw_runs, draw_tuning
-from digitlens.visualization.theme import MOST_LOOKS
+from digitlens.visualization.theme import MAX_SERIES
 
 
 def test_curves_show_training_and_validation_and_mark_the_best_epoch(history, tmp_path, drawn):
@@ -45,18 +45,18 @@ def test_unknown_suffix_and_failure_leave_the_old_file(history, tmp_path):
 
 
 def test_runs_share_axes_and_each_has_its_own_line_style(history, tmp_path, drawn):
-    names = [f"run {number}" for number in range(MOST_LOOKS)]
+    names = [f"run {number}" for number in range(MAX_SERIES)]
     draw_runs(dict.fromkeys(names, history), tmp_path / "runs.svg")
     loss, accuracy = drawn[0].axes
     shown = [line for line in loss.lines if line.get_label().startswith("run")]
-    assert len({(line.get_color(), line.get_linestyle()) for line in shown}) == MOST_LOOKS
+    assert len({(line.get_color(), line.get_linestyle()) for line in shown}) == MAX_SERIES
     assert shown[0].get_label() == "run 0: loss 0.2000, accuracy 95.00 %, epoch 2"
     assert list(shown[0].get_ydata()) == [0.4, 0.2, 0.3]
     dots = {tuple(line.get_xydata()[0]) for line in loss.lines if len(line.get_xdata()) == 1}
     assert dots == {(2, 0.2)}
     assert accuracy.get_title("left") == "Validation accuracy"
     legend = drawn[0].legends[0].get_texts()
-    assert len(legend) == MOST_LOOKS
+    assert len(legend) == MAX_SERIES
 
 
 def test_runs_are_compared_by_training_loss_if_some_lack_validation(history, tmp_path, drawn):

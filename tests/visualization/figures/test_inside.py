@@ -6,7 +6,7 @@ from matplotlib.patches import Circle
 from digitlens.models.layers import Layer
 from digitlens.visualization.figures import inside
 from digitlens.visualization.figures.inside import (
-    MOST,
+    MAX_MAPS,
     draw_embedding,
     draw_feature_maps,
     draw_filters,
@@ -66,7 +66,7 @@ def test_strongest_maps_of_every_layer_are_shown(layers, tiles, tmp_path, drawn,
     assert rows[0].get_title(loc="left") == "How a network reads a 1, layer by layer"
     pictures = [[image.get_array() for image in axes.images] for axes in rows]
     assert np.array_equal(pictures[0][0], tiles[0])
-    assert [len(found) for found in pictures] == [1, MOST, 3, 1, 0, 0]
+    assert [len(found) for found in pictures] == [1, MAX_MAPS, 3, 1, 0, 0]
     sums = [shown.sum() for shown in pictures[1]]
     assert sums == sorted(sums, reverse=True)
     expected = layers[1].maps / layers[1].maps.max()
@@ -139,7 +139,7 @@ def test_clusters_are_labelled_and_mistakes_ringed(tiles, tmp_path, drawn, texts
     assert sum(three.get_position()) < sum(eight.get_position())
     (ring,) = (patch for patch in axes.patches if isinstance(patch, Circle))
     assert ring.get_edgecolor()[:3] == to_rgb(colours.red)
-    place = inside._fitted(points)[7]
+    place = inside._fit_to_square(points)[7]
     assert ring.center == pytest.approx(tuple(place))
     note = texts(axes)[-1]
     assert note.startswith("features in two dimensions by X; ")

@@ -16,7 +16,7 @@ from digitlens.training import export
 from digitlens.visualization.figures import registry
 from digitlens.visualization.figures.registry import (
     FIGURES,
-    Shown,
+    FigureOptions,
     draw_evaluation,
     draw_interpolations,
     draw_reconstructions,
@@ -53,7 +53,7 @@ def swift(monkeypatch, small_split, tmp_path):
 @pytest.mark.parametrize("name", ["filters", "maps", "saliency", "features", "models"])
 def test_every_figure_is_drawn(swift, tmp_path, name):
     path = tmp_path / f"{name}.png"
-    FIGURES[name]([swift], path, Shown(7))
+    FIGURES[name]([swift], path, FigureOptions(7))
     assert path.read_bytes().startswith(b"\x89PNG")
     assert path.stat().st_size > 3_000
 
@@ -67,7 +67,7 @@ def test_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
     monkeypatch.setattr(
         registry.scores, "draw_models", lambda found, *_, **__: points.extend(found)
     )
-    FIGURES["models"]([swift, other], tmp_path / "models.png", Shown())
+    FIGURES["models"]([swift, other], tmp_path / "models.png", FigureOptions())
     rounds = 2 * (registry.ROUNDS + 1)
     assert asked[:rounds] == ["one", "other"] * (registry.ROUNDS + 1)
     assert [point.accuracy for point in points] == [swift.report.accuracy] * 2
@@ -86,22 +86,22 @@ def test_gradient_map_is_omitted_with_the_reason_without_weights(
     monkeypatch.setattr(export, "load_network", none)
     drawing = lambda *given, **_: shown.update(given[3])  # noqa: E731
     monkeypatch.setattr(registry.inside, "draw_saliency", drawing)
-    FIGURES["saliency"]([swift], tmp_path / "why.png", Shown(3))
+    FIGURES["saliency"]([swift], tmp_path / "why.png", FigureOptions(3))
     assert len(shown) == 3
     assert "without the gradient map: the model has only a graph" in capsys.readouterr().err
 
 
 def test_impossible_figures_are_refused_with_the_reason(swift, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="a tile from 0 to 399, of MNIST test, found 400"):
-        FIGURES["maps"]([swift], tmp_path / "maps.png", Shown(400))
+        FIGURES["maps"]([swift], tmp_path / "maps.png", FigureOptions(400))
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtraError, match=r"digitlens\[maps\]"):
-        FIGURES["features"]([swift], tmp_path / "features.png", Shown(method="umap"))
+        FIGURES["features"]([swift], tmp_path / "features.png", FigureOptions(method="umap"))
     outputs = swift.classifier.outputs(np.zeros((3, 28, 28), np.uint8))
     bare = type(outputs)(outputs.probabilities)
     monkeypatch.setattr(swift.classifier, "outputs", lambda _: bare)
     with pytest.raises(ModelError, match="has no features output"):
-        FIGURES["features"]([swift], tmp_path / "features.png", Shown())
+        FIGURES["features"]([swift], tmp_path / "features.png", FigureOptions())
 
 
 def test_figures_need_no_torch():

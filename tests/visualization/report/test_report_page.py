@@ -13,7 +13,7 @@ import pytest
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
 from digitlens.training.recipe import Recipe
-from digitlens.visualization.report_page import CELL, ERRORS, render
+from digitlens.visualization.report_page import CELL, MAX_ERRORS, render
 
 SECTIONS = ["trained", "training", "scores", "confusion", "errors", "calibration"]
 ENDS = ["recipe", "provenance"]
@@ -147,15 +147,15 @@ def test_page_of_a_bad_model_stays_below_three_megabytes(make_contents, mnist):
     assert report.score.errors > 8000
     near = dataclasses.replace(
         contents.neighbours,
-        tiles=mnist.test.tiles[: 5 * ERRORS].reshape(ERRORS, 5, 28, 28),
-        labels=mnist.test.labels[: 5 * ERRORS].reshape(ERRORS, 5),
-        distances=np.zeros((ERRORS, 5), np.float32),
+        tiles=mnist.test.tiles[: 5 * MAX_ERRORS].reshape(MAX_ERRORS, 5, 28, 28),
+        labels=mnist.test.labels[: 5 * MAX_ERRORS].reshape(MAX_ERRORS, 5),
+        distances=np.zeros((MAX_ERRORS, 5), np.float32),
     )
     whole = make_contents(mnist.test, report=report, neighbours=near)
     whole.model.split = mnist.test
     page = render(whole)
     assert len(page.encode()) < 3_000_000
-    assert page.count('class="tile big"') == ERRORS
+    assert page.count('class="tile big"') == MAX_ERRORS
     assert page.count(" read as ") > 80 * CELL
     assert "errors are not shown individually" in page
     assert "more are not shown" in page

@@ -16,10 +16,10 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Points,
     Rng,
-    about,
-    around,
+    about_point,
     as_colour,
     blend,
+    blend_tint,
     blur,
     curve,
     extent_of,
@@ -28,7 +28,7 @@ from digitlens.datasets.synthetic.drawing import (
     project,
     rectangle,
     rotation,
-    tinted,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.papers import noise_field, smooth
 
@@ -61,9 +61,9 @@ def soil(page: Plane, rng: Rng) -> Plane:
     float32[h, w, 3] → float32[h, w, 3]. Sizes are relative to a sheet of A4 or a part of it.
     """
     millimetre = max(page.shape[:2]) / 297 * (1 if rng.random() < 0.6 else rng.uniform(1, 4))
-    for befall in _SOILS:
+    for add_dirt in _SOILS:
         if rng.random() < 0.35:
-            page = befall(page, millimetre, rng)
+            page = add_dirt(page, millimetre, rng)
     if rng.random() < 0.3:
         page = page * _fold(page.shape[1], page.shape[0], rng)[:, :, None]
     return _dust(page, millimetre, rng)
@@ -74,27 +74,27 @@ def _dust(plane: Plane, mm: float, rng: Rng) -> Plane:
     height, width = plane.shape[:2]
     marks = np.zeros((height, width), np.uint8)
     count = round(log_uniform(rng, 2, 300))
-    places = rng.uniform(0, 1, (count, 2)) * (width, height)
+    positions = rng.uniform(0, 1, (count, 2)) * (width, height)
     if rng.random() < 0.3:
         heap = rng.uniform(0, 1, 2) * (width, height)
-        places = heap + rng.normal(0, 0.06 * max(width, height), (count, 2))
-    for place in places:
+        positions = heap + rng.normal(0, 0.06 * max(width, height), (count, 2))
+    for position in positions:
         size = mm * log_uniform(rng, 0.15, 1.6)
-        reach = size * rng.uniform(0.4, 1, 7) / 2
-        fill(marks, place + around(np.arange(7) * 2 * np.pi / 7) * reach[:, None], 255)
+        radii = size * rng.uniform(0.4, 1, 7) / 2
+        fill(marks, position + unit_circle(np.arange(7) * 2 * np.pi / 7) * radii[:, None], 255)
     colour = as_colour(plane.mean((0, 1)) * rng.uniform(0.1, 0.8))
-    return tinted(plane, colour, marks, rng.uniform(0.3, 1))
+    return blend_tint(plane, colour, marks, rng.uniform(0.3, 1))
 
 
 def _hairs(plane: Plane, mm: float, rng: Rng) -> Plane:
     marks = np.zeros(plane.shape[:2], np.uint8)
     for _ in range(int(rng.integers(1, 8))):
-        turns = np.cumsum(rng.normal(0, 0.3, 12)) + rng.uniform(0, 2 * np.pi)
-        walk = np.cumsum(around(turns), axis=0)
-        place = rng.uniform(0, 1, 2) * plane.shape[1::-1]
-        curve(marks, smooth(place + walk * mm * log_uniform(rng, 0.3, 3)), 255, 1)
+        angles = np.cumsum(rng.normal(0, 0.3, 12)) + rng.uniform(0, 2 * np.pi)
+        walk = np.cumsum(unit_circle(angles), axis=0)
+        start = rng.uniform(0, 1, 2) * plane.shape[1::-1]
+        curve(marks, smooth(start + walk * mm * log_uniform(rng, 0.3, 3)), 255, 1)
     strength = rng.uniform(0.4, 1)
-    return tinted(plane, as_colour(rng.uniform(0, 120, 3)), marks, strength)
+    return blend_tint(plane, as_colour(rng.uniform(0, 120, 3)), marks, strength)
 
 
 def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
@@ -109,9 +109,9 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
             cv2.circle(plane, (int(x), int(y)), max(1, round(3 * mm)), dark, -1, cv2.LINE_AA)
         return plane
     for _ in range(int(rng.integers(1, 3))):
-        angle, place = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
-        along = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
-        ends = np.rint([place - along, place + along])
+        angle, centre = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
+        half = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
+        ends = np.rint([centre - half, centre + half])
         thick = max(1, round(mm * rng.uniform(0.5, 1)))
         if rng.random() < 0.3:
             for end in ends:
@@ -128,10 +128,10 @@ def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
     marks = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 5))):
         size = mm * (rng.uniform(30, 45) if rng.random() < 0.4 else log_uniform(rng, 1, 25))
-        turn = np.linspace(0, 2 * np.pi, 24)[:-1]
-        wave = 1 + rng.uniform(0, 0.12) * np.sin(turn * rng.integers(1, 5) + rng.uniform(0, 6))
-        reach = around(turn) * (size * wave)[:, None]
-        outline = np.rint(rng.uniform(0, 1, 2) * (width, height) + reach)
+        angles = np.linspace(0, 2 * np.pi, 24)[:-1]
+        wave = 1 + rng.uniform(0, 0.12) * np.sin(angles * rng.integers(1, 5) + rng.uniform(0, 6))
+        offsets = unit_circle(angles) * (size * wave)[:, None]
+        outline = np.rint(rng.uniform(0, 1, 2) * (width, height) + offsets)
         if size < 25 * mm:
             fill(marks, outline, rng.uniform(0.1, 0.5))
         thick = max(1, round(mm * rng.uniform(0.5, 2)))
@@ -143,13 +143,13 @@ def _stains(plane: Plane, mm: float, rng: Rng) -> Plane:
 def _border(plane: Plane, mm: float, rng: Rng) -> Plane:
     """The dark border of a scan or copy, or the table at the edge of the paper."""
     side = int(rng.integers(4))
-    turned = np.rot90(plane, side).copy()
-    wide = max(1, round(mm * log_uniform(rng, 1, 25)))
+    rotated = np.rot90(plane, side).copy()
+    border = max(1, round(mm * log_uniform(rng, 1, 25)))
     slope = rng.uniform(-0.03, 0.03)
-    rows = np.arange(turned.shape[0], dtype=np.float32)[:, None]
-    cover = (np.arange(turned.shape[1])[None] < wide + slope * rows).astype(np.float32)
-    below = blend(turned, as_colour(rng.uniform(0, 140, 3)), blur(cover, rng.uniform(0.5, 4)))
-    return np.ascontiguousarray(np.rot90(below, -side))
+    rows = np.arange(rotated.shape[0], dtype=np.float32)[:, None]
+    cover = (np.arange(rotated.shape[1])[None] < border + slope * rows).astype(np.float32)
+    bordered = blend(rotated, as_colour(rng.uniform(0, 140, 3)), blur(cover, rng.uniform(0.5, 4)))
+    return np.ascontiguousarray(np.rot90(bordered, -side))
 
 
 _SOILS = (_hairs, _staples, _stains, _border)
@@ -164,11 +164,11 @@ def expose(page: Plane, rng: Rng) -> Pixels:
         page = blur(page, rng.gamma(1.5, 0.6) + 0.2)
     if rng.random() < 0.06:
         length = int(rng.integers(3, 10)) | 1
-        page = _smeared(page, length, rng.uniform(0, np.pi))
+        page = _motion_blur(page, length, rng.uniform(0, np.pi))
     if rng.random() < 0.15:
-        page = _coarse(page, rng)
+        page = _lose_detail(page, rng)
     if rng.random() < 0.5:
-        page = _noisy(page, rng.gamma(1.2, 3.5), rng)
+        page = _add_noise(page, rng.gamma(1.2, 3.5), rng)
     pixels = np.clip(page, 0, 255).astype(np.uint8)
     return compress(pixels, int(rng.integers(12, 96))) if rng.random() < 0.35 else pixels
 
@@ -191,13 +191,13 @@ def _fold(width: int, height: int, rng: Rng) -> Plane:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     along_x = (x - rng.uniform(0, width)) * np.cos(angle)
-    away = along_x + (y - rng.uniform(0, height)) * np.sin(angle)
-    step = np.tanh(away / rng.uniform(0.5, 4)) * rng.uniform(0.02, 0.1)
-    crease = np.exp(-((away / rng.uniform(0.7, 2.5)) ** 2)) * rng.uniform(-0.3, 0.3)
+    distance = along_x + (y - rng.uniform(0, height)) * np.sin(angle)
+    step = np.tanh(distance / rng.uniform(0.5, 4)) * rng.uniform(0.02, 0.1)
+    crease = np.exp(-((distance / rng.uniform(0.7, 2.5)) ** 2)) * rng.uniform(-0.3, 0.3)
     return (1 + step + crease).astype(np.float32)
 
 
-def _smeared(plane: Plane, length: int, angle: float) -> Plane:
+def _motion_blur(plane: Plane, length: int, angle: float) -> Plane:
     """Motion blur along one direction; ``length`` is odd, in pixels."""
     kernel = np.zeros((length, length), np.float32)
     middle = length // 2
@@ -206,7 +206,7 @@ def _smeared(plane: Plane, length: int, angle: float) -> Plane:
     return np.asarray(cv2.filter2D(plane, -1, kernel / kernel.sum()), np.float32)
 
 
-def _coarse(page: Plane, rng: Rng) -> Plane:
+def _lose_detail(page: Plane, rng: Rng) -> Plane:
     height, width = page.shape[:2]
     factor = rng.uniform(1.2, 2.5)
     size = max(1, round(width / factor)), max(1, round(height / factor))
@@ -215,7 +215,7 @@ def _coarse(page: Plane, rng: Rng) -> Plane:
     return np.asarray(cv2.resize(small, (width, height), interpolation=method), np.float32)
 
 
-def _noisy(plane: Plane, level: float, rng: Rng) -> Plane:
+def _add_noise(plane: Plane, level: float, rng: Rng) -> Plane:
     """Sensor noise, gray and sometimes also per channel; ``level`` is its standard deviation."""
     noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * level
     if rng.random() < 0.4:
@@ -275,9 +275,9 @@ def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> Cam
     framing = framing or Framing()
     x0, x1 = extent[0], max(extent[2], extent[0] + 0.2)
     y0, y1 = min(extent[1], -1.0), max(extent[3], 0.0)
-    bend = _bend((x0, y0, x1, y1), rng) if rng.random() < framing.tilt else np.eye(3)
-    x0, y0, x1, y1 = extent_of(project(bend, rectangle(x0, y0, x1, y1)))
-    tall = (y1 - y0) / _share(rng, framing.tight)
+    perspective = _perspective((x0, y0, x1, y1), rng) if rng.random() < framing.tilt else np.eye(3)
+    x0, y0, x1, y1 = extent_of(project(perspective, rectangle(x0, y0, x1, y1)))
+    tall = (y1 - y0) / _height_fraction(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
     if rng.random() < framing.cut:
         cut = -rng.uniform(0.02, 0.4)
@@ -287,19 +287,19 @@ def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> Cam
     width = min(WIDEST, max(NARROWEST, STEP * int(np.ceil(wide * HEIGHT / tall / STEP))))
     x0 -= left + (width * tall / HEIGHT - wide) * rng.beta(2, 2)
     y0 -= (tall - (y1 - y0)) * rng.beta(2.5, 2.5)
-    lines = _lines(tall, rng, framing)
-    scale = lines / tall
-    place = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
-    size = max(1, round(width * lines / HEIGHT)), lines
+    height = _canvas_height(tall, rng, framing)
+    scale = height / tall
+    placement = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
+    size = max(1, round(width * height / HEIGHT)), height
     window = (x0, y0, x0 + width * tall / HEIGHT, y0 + tall)
-    return CameraView(*size, place @ bend, window, scale)
+    return CameraView(*size, placement @ perspective, window, scale)
 
 
 def finish(plane: Plane | Pixels, rng: Rng) -> Pixels:
     """Scales a picture of a line to the height of a crop; uint8[48, W, 3]."""
     height, width = plane.shape[:2]
-    wanted = STEP * round(width * HEIGHT / height / STEP)
-    size = min(WIDEST, max(NARROWEST, wanted)), HEIGHT
+    target_width = STEP * round(width * HEIGHT / height / STEP)
+    size = min(WIDEST, max(NARROWEST, target_width)), HEIGHT
     if (width, height) == size:
         return np.clip(plane, 0, 255).astype(np.uint8)
     method = cv2.INTER_AREA
@@ -323,14 +323,14 @@ def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
             plane = blur(plane, sigma)
     if rng.random() < 0.05:
         length = max(2, round(digit * rng.uniform(0.06, 0.14))) | 1
-        plane = _smeared(plane, length, rng.uniform(0, np.pi))
+        plane = _motion_blur(plane, length, rng.uniform(0, np.pi))
     if rng.random() < 0.45:
-        plane = _noisy(plane, rng.gamma(1.3, 3.0) * min(1.0, digit / 18), rng)
-    pixels, least = np.clip(plane, 0, 255).astype(np.uint8), 15 if digit > 16 else 45
-    return compress(pixels, int(rng.integers(least, 96))) if rng.random() < 0.35 else pixels
+        plane = _add_noise(plane, rng.gamma(1.3, 3.0) * min(1.0, digit / 18), rng)
+    pixels, min_quality = np.clip(plane, 0, 255).astype(np.uint8), 15 if digit > 16 else 45
+    return compress(pixels, int(rng.integers(min_quality, 96))) if rng.random() < 0.35 else pixels
 
 
-def _share(rng: Rng, tight: float) -> float:
+def _height_fraction(rng: Rng, tight: float) -> float:
     """Fraction of the crop's height that the text fills; above 1 its edges are cut off."""
     kind = rng.random()
     if kind < 0.72:
@@ -338,23 +338,23 @@ def _share(rng: Rng, tight: float) -> float:
     return float(rng.uniform(0.45, tight) if kind < 0.9 else rng.uniform(0.96, 1.07))
 
 
-def _lines(tall: float, rng: Rng, framing: Framing) -> int:
+def _canvas_height(crop_height: float, rng: Rng, framing: Framing) -> int:
     """Height of the canvas in pixels."""
     if rng.random() >= framing.small:
         return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
     digit = log_uniform(rng, framing.smallest, 26.0)
-    return int(np.clip(np.ceil(digit * tall), 8, HEIGHT))
+    return int(np.clip(np.ceil(digit * crop_height), 8, HEIGHT))
 
 
-def _bend(extent: Extent, rng: Rng) -> Matrix:
+def _perspective(extent: Extent, rng: Rng) -> Matrix:
     """A rotation about the centre, sometimes with shear or perspective."""
     x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
-    wide, tall = extent[2] - extent[0], extent[3] - extent[1]
-    most = min(0.105, 0.5 * tall / wide)
-    turn = rotation(float(np.clip(rng.normal(0, 0.045), -most, most)))
+    width, height = extent[2] - extent[0], extent[3] - extent[1]
+    max_turn = min(0.105, 0.5 * height / width)
+    matrix = rotation(float(np.clip(rng.normal(0, 0.045), -max_turn, max_turn)))
     if rng.random() < 0.3:
-        turn = np.array([[1, rng.normal(0, 0.12), 0], [0, 1, 0], [0, 0, 1]]) @ turn
+        matrix = np.array([[1, rng.normal(0, 0.12), 0], [0, 1, 0], [0, 0, 1]]) @ matrix
     if rng.random() < 0.3:
-        aside = rng.uniform(-0.25, 0.25) / max(wide, 1.0)
-        turn = np.array([[1, 0, 0], [0, 1, 0], [aside, rng.uniform(-0.12, 0.12), 1]]) @ turn
-    return about(turn, x, y)
+        tilt = rng.uniform(-0.25, 0.25) / max(width, 1.0)
+        matrix = np.array([[1, 0, 0], [0, 1, 0], [tilt, rng.uniform(-0.12, 0.12), 1]]) @ matrix
+    return about_point(matrix, x, y)

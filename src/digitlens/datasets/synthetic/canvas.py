@@ -30,9 +30,9 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
 IGNORED = -1  # value of a mark that counts neither as a digit nor as a false positive
-SEEN = 0.55  # least fraction of a digit's ink on the canvas; a digit with less is ``IGNORED``
-SOME = 0.08  # fraction below which a mark is left out entirely
-BOXED = 70  # ink up to this level is outside the box
+VISIBLE = 0.55  # least fraction of a digit's ink on the canvas; a digit with less is ``IGNORED``
+MARKED = 0.08  # fraction below which a mark is left out entirely
+BOX_LEVEL = 70  # ink up to this level is outside the box
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Canvas:
     def __post_init__(self) -> None:
         self.ink = np.zeros((self.height, self.width), np.uint8)
         self.boxes, self.values = [], []
-        self._is_plain = bool((self.view == np.eye(3)).all())
+        self._is_identity = bool((self.view == np.eye(3)).all())
 
     def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
         """Puts the ink of one character on the canvas, and records its box if it has a value.
@@ -60,22 +60,22 @@ class Canvas:
         digit if most of its ink is visible, else ``IGNORED``, and omitted if almost nothing is.
         ``matrix`` float64[2, 3] maps pixels of the ink to the plane of the paper.
         """
-        ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
-        x0, y0, x1, y1 = _seen(ink, matrix)
+        ink, matrix = _prefilter(ink, self._linear_view(ink, matrix))
+        x0, y0, x1, y1 = _mapped_extent(ink, matrix)
         left, top = int(np.floor(x0)) - 1, int(np.floor(y0)) - 1
         right, bottom = int(np.ceil(x1)) + 2, int(np.ceil(y1)) + 2
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
         if max(right - left, bottom - top) > 4 * max(self.width, self.height):
             return
-        patch = _warped(ink, matrix, (left, top), (right - left, bottom - top))
+        patch = _warp(ink, matrix, (left, top), (right - left, bottom - top))
         x0, y0 = max(0, left), max(0, top)
         x1, y1 = min(self.width, right), min(self.height, bottom)
-        inside = patch[y0 - top : y1 - top, x0 - left : x1 - left]
+        visible = patch[y0 - top : y1 - top, x0 - left : x1 - left]
         if value is not None:
-            self._mark(patch, inside, (x0, y0), value)
+            self._record_box(patch, visible, (x0, y0), value)
         target = self.ink[y0:y1, x0:x1]
-        np.maximum(target, inside, out=target)
+        np.maximum(target, visible, out=target)
 
     def line(
         self, start: tuple[float, float], end: tuple[float, float], width: int, level: int = 255
@@ -90,58 +90,58 @@ class Canvas:
         x, y, w = self.view @ (point[0], point[1], 1.0)
         return float(x / w), float(y / w)
 
-    def _seen_from_above(self, ink: Ink, matrix: Matrix) -> Matrix:
+    def _linear_view(self, ink: Ink, matrix: Matrix) -> Matrix:
         # Within one character the homography is approximated by its derivative at the centre.
-        if self._is_plain:
+        if self._is_identity:
             return matrix
         centre = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0] / 2) + matrix[:, 2]
         x, y, w = self.view @ (centre[0], centre[1], 1.0)
-        place = np.array([x / w, y / w])
-        slope = (self.view[:2, :2] - place[:, None] * self.view[2, :2]) / w
-        shift = place + slope @ (matrix[:, 2] - centre)
+        position = np.array([x / w, y / w])
+        slope = (self.view[:2, :2] - position[:, None] * self.view[2, :2]) / w
+        shift = position + slope @ (matrix[:, 2] - centre)
         return np.column_stack([slope @ matrix[:, :2], shift])
 
-    def _mark(self, patch: Ink, inside: Ink, corner: tuple[int, int], value: int) -> None:
-        whole, seen = float(patch.sum(dtype=np.int64)), float(inside.sum(dtype=np.int64))
-        if not whole or seen < SOME * whole:
+    def _record_box(self, patch: Ink, visible: Ink, corner: tuple[int, int], value: int) -> None:
+        total, kept = float(patch.sum(dtype=np.int64)), float(visible.sum(dtype=np.int64))
+        if not total or kept < MARKED * total:
             return
-        dark = inside > min(BOXED, int(inside.max()) // 2)
-        rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
+        is_ink = visible > min(BOX_LEVEL, int(visible.max()) // 2)
+        rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
         if not len(rows):
             return
         x, y = corner
         x0, x1 = float(x + columns[0]), float(x + columns[-1] + 1)
         y0, y1 = float(y + rows[0]), float(y + rows[-1] + 1)
         self.boxes.append((x0, y0, x1, y1))
-        self.values.append(value if seen >= SEEN * whole else IGNORED)
+        self.values.append(value if kept >= VISIBLE * total else IGNORED)
 
 
-def _seen(ink: Ink, matrix: Matrix) -> Extent:
+def _mapped_extent(ink: Ink, matrix: Matrix) -> Extent:
     """The bounding box of the mapped ink."""
     return extent_of(rectangle(0, 0, *ink.shape[::-1]) @ matrix[:, :2].T + matrix[:, 2])
 
 
-def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
+def _warp(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
     """The mapped ink within a frame: uint8[h, w] for a size (w, h)."""
     # The origin of cv2 is the centre of the first pixel, that of the boxes its corner.
-    moved = matrix.copy()
-    moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - (0.5 + corner[0], 0.5 + corner[1])
-    return np.asarray(cv2.warpAffine(ink, moved, size, flags=cv2.INTER_LINEAR), np.uint8)
+    shifted = matrix.copy()
+    shifted[:, 2] += shifted[:, :2] @ (0.5, 0.5) - (0.5 + corner[0], 0.5 + corner[1])
+    return np.asarray(cv2.warpAffine(ink, shifted, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
+def _prefilter(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
     """Shrinks the ink by area averaging if the map would skip pixels."""
     (a, b), (c, d) = matrix[:, :2].tolist()
     scale = abs(a * d - b * c) ** 0.5
     if scale >= 0.6 or scale == 0:
         return ink, matrix
     height, width = ink.shape
-    new = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(ink, new, interpolation=cv2.INTER_AREA)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
     matrix = matrix.copy()
-    matrix[:, 0] *= width / new[0]
-    matrix[:, 1] *= height / new[1]
-    return np.asarray(small, np.uint8).reshape(new[1], new[0]), matrix
+    matrix[:, 0] *= width / size[0]
+    matrix[:, 1] *= height / size[1]
+    return np.asarray(small, np.uint8).reshape(size[1], size[0]), matrix
 
 
 @dataclass(frozen=True)
@@ -195,26 +195,26 @@ class Baseline:
 
 def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> float:
     """Writes a text without the characters that the source lacks; returns its length in pixels."""
-    place = np.array([line.x, line.y], np.float64)
-    angle, along = line.angle, 0.0
+    position = np.array([line.x, line.y], np.float64)
+    angle, length = line.angle, 0.0
     words = text.split(" ")
     for number, word in enumerate(words):
-        lone = len(word) == 1 and word in LIKE_DIGITS
+        is_lone = len(word) == 1 and word in LIKE_DIGITS
         for char in word:
             glyph = style.source.glyph(char, rng)
             if glyph is None:
                 continue
-            ink, matrix, step = _place(glyph, style, place, angle, line.height, rng)
-            value = int(char) if char in DIGITS else (IGNORED if lone else None)
+            ink, matrix, step = _place(glyph, style, position, angle, line.height, rng)
+            value = int(char) if char in DIGITS else (IGNORED if is_lone else None)
             canvas.put(ink, matrix, value)
             angle += line.curve * step / line.height
-            place = place + step * _ahead(angle)
-            along += step
+            position = position + step * _direction(angle)
+            length += step
         if number < len(words) - 1:
             step = line.height * (0.45 + 0.35 * rng.random() + max(0.0, style.gap))
-            place = place + step * _ahead(angle)
-            along += step
-    return along
+            position = position + step * _direction(angle)
+            length += step
+    return length
 
 
 def text_width(text: str, style: Style, rng: Rng) -> float:
@@ -227,16 +227,16 @@ def text_width(text: str, style: Style, rng: Rng) -> float:
 
 
 def _place(
-    glyph: Glyph, style: Style, place: Points, angle: float, height: float, rng: Rng
+    glyph: Glyph, style: Style, start: Points, angle: float, height: float, rng: Rng
 ) -> tuple[Ink, Matrix, float]:
     """The ink of a character, its matrix to the paper's plane, and the step to the next one.
 
-    The character starts at ``place`` on the baseline, whose angle there is ``angle``; ``height`` is
+    The character begins at ``start`` on the baseline, whose angle there is ``angle``; ``height`` is
     that of a digit.
     """
-    ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
-    tall = height * glyph.height * (1 + style.wobble * rng.standard_normal())
-    scale = max(tall, 0.3 * height * glyph.height) / ink.shape[0]
+    ink = _distort(_change_weight(glyph.ink, style.weight), style.bend, rng)
+    ink_height = height * glyph.height * (1 + style.wobble * rng.standard_normal())
+    scale = max(ink_height, 0.3 * height * glyph.height) / ink.shape[0]
     turn = angle + style.turn * rng.standard_normal()
     lift = height * style.drift * rng.standard_normal()
     advance = height * (glyph.advance * style.stretch + style.gap)
@@ -247,42 +247,42 @@ def _place(
     foot = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0])
     along, down = advance / 2, lift + height * glyph.bottom
     cos, sin = np.cos(angle), np.sin(angle)
-    off = np.array([along * cos - down * sin, along * sin + down * cos])
-    matrix[:, 2] = place + off - foot
+    offset = np.array([along * cos - down * sin, along * sin + down * cos])
+    matrix[:, 2] = start + offset - foot
     return ink, matrix, max(advance, 0.08 * height)
 
 
-def _ahead(angle: float) -> Points:
+def _direction(angle: float) -> Points:
     return np.array([np.cos(angle), np.sin(angle)])
 
 
-def _weighted(ink: Ink, weight: int) -> Ink:
+def _change_weight(ink: Ink, weight: int) -> Ink:
     if not weight or min(ink.shape) < 12:
         return ink
     size = 2 * abs(weight) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     if weight > 0:
         return np.asarray(cv2.dilate(np.pad(ink, weight), kernel), np.uint8)
-    thin = np.asarray(cv2.erode(ink, kernel), np.uint8)
+    eroded = np.asarray(cv2.erode(ink, kernel), np.uint8)
     # Hairlines would vanish: leave them unchanged.
-    kept = int(np.count_nonzero(thin > 128)) > 0.25 * int(np.count_nonzero(ink > 128))
-    return thin if kept else ink
+    is_intact = int(np.count_nonzero(eroded > 128)) > 0.25 * int(np.count_nonzero(ink > 128))
+    return eroded if is_intact else ink
 
 
-def _bent(ink: Ink, bend: float, rng: Rng) -> Ink:
+def _distort(ink: Ink, bend: float, rng: Rng) -> Ink:
     height, width = ink.shape
     if not bend or min(ink.shape) < 12:
         return ink
     field = rng.standard_normal((2, 4, 3), np.float32) * np.float32(bend * height / 70)
-    dx, dy = (cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in field)
+    dx, dy = (cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) for noise in field)
     x = (np.arange(width, dtype=np.float32)[None, :] + dx).astype(np.float32)
     y = (np.arange(height, dtype=np.float32)[:, None] + dy).astype(np.float32)
     return np.asarray(cv2.remap(ink, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
-LONGEST = 19.0  # length of a line in digit heights; no character starts beyond it
-_PLAIN = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
-_EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
+MAX_LENGTH = 19.0  # length of a line in digit heights; no character starts beyond it
+_ASCII_MARKS = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
+_EMPTY_EXTENT: Extent = (0.0, -1.0, 0.6, 0.0)
 
 
 class PlacedGlyph(NamedTuple):
@@ -295,7 +295,7 @@ class PlacedGlyph(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Written:
+class GlyphRun:
     """A laid-out line of glyphs, not yet drawn."""
 
     glyphs: tuple[PlacedGlyph, ...]  # in reading order
@@ -309,7 +309,7 @@ def cased(text: str, source: GlyphSource) -> str:
     return text.upper() if isinstance(source, FontGlyphs) and source.capitals_only else text
 
 
-def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written:
+def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> GlyphRun:
     """Lays out the characters of a text on one line, without those that the source lacks.
 
     ``pitch`` is the fixed width of each character in digit heights, as in the boxes of a form; 0
@@ -322,22 +322,22 @@ def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written
 
 
 def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
-    """Draws glyphs; returns the text of those whose ink is mostly on the canvas (see ``SEEN``)."""
+    """Draws glyphs; returns the text of those mostly on the canvas (see ``VISIBLE``)."""
     chars: list[str] = []
     for glyph in glyphs:
         if glyph.ink is None:
             chars.append(glyph.char)
             continue
-        known = len(canvas.values)
+        recorded = len(canvas.values)
         canvas.put(glyph.ink, glyph.matrix, 0)
-        if len(canvas.values) > known and canvas.values[-1] != IGNORED:
+        if len(canvas.values) > recorded and canvas.values[-1] != IGNORED:
             chars.append(glyph.char)
     return as_label("".join(chars))
 
 
 def as_label(text: str) -> str:
     """The text as a label: single spaces, none at the ends, ASCII dashes and apostrophes."""
-    plain = text.replace(RAISE, "").translate(_PLAIN)
+    plain = text.replace(RAISE, "").translate(_ASCII_MARKS)
     return " ".join(plain.split())
 
 
@@ -347,9 +347,9 @@ class _Line:
     def __init__(self, style: Style, rng: Rng, pitch: float) -> None:
         self._style, self._rng, self._pitch = style, rng, pitch
         self._glyphs, self._raised = list[PlacedGlyph](), list[tuple[float, float]]()
-        self._x, self._y, self._angle, self._size, self._start = 0.0, 0.0, 0.0, 1.0, 0.0
+        self._x, self._y, self._angle, self._size, self._raised_start = 0.0, 0.0, 0.0, 1.0, 0.0
         self._curve = rng.normal(0, 0.012) if style.drift else 0.0
-        self._small = rng.uniform(0.48, 0.7)
+        self._raised_size = rng.uniform(0.48, 0.7)
         by_hand = not isinstance(style.source, FontGlyphs)
         if isinstance(style.source, FontGlyphs):  # spaces in numbers follow the width of the font
             space = style.source.space * style.stretch * rng.uniform(0.9, 1.4)
@@ -366,38 +366,38 @@ class _Line:
             self._raise()
         elif char in (" ", GAP):
             self._glyphs.append(PlacedGlyph(char, None, np.zeros((2, 3)), (self._x, 0, self._x, 0)))
-            wide = self._gap if char == GAP else self._space
-            self._x += wide * self._rng.uniform(0.85, 1.15)
-        elif self._x < LONGEST:
+            width = self._gap if char == GAP else self._space
+            self._x += width * self._rng.uniform(0.85, 1.15)
+        elif self._x < MAX_LENGTH:
             self._write(char)
 
-    def written(self) -> Written:
+    def written(self) -> GlyphRun:
         """The whole line."""
-        sides = np.array([glyph.extent for glyph in self._glyphs if glyph.ink is not None])
-        if not len(sides):
-            return Written((), _EMPTY)
-        low, high = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
+        extents = np.array([glyph.extent for glyph in self._glyphs if glyph.ink is not None])
+        if not len(extents):
+            return GlyphRun((), _EMPTY_EXTENT)
+        low, high = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
         extent = float(low[0]), float(low[1]), float(high[0]), float(high[1])
-        return Written(tuple(self._glyphs), extent, tuple(self._raised))
+        return GlyphRun(tuple(self._glyphs), extent, tuple(self._raised))
 
     def _raise(self) -> None:
         if self._size < 1:
-            self._raised.append((self._start, self._x))
-        changed = self._small if self._size == 1 else 1.0
-        self._start, self._y = self._x, self._y - self._size + changed
-        self._size = changed
+            self._raised.append((self._raised_start, self._x))
+        size = self._raised_size if self._size == 1 else 1.0
+        self._raised_start, self._y = self._x, self._y - self._size + size
+        self._size = size
 
     def _write(self, char: str) -> None:
         glyph = icon_glyph(char) or self._style.source.glyph(char, self._rng)
         if glyph is None:
             return
-        place = np.array([self._x, self._y])
-        ink, matrix, step = _place(glyph, self._style, place, self._angle, self._size, self._rng)
+        start = np.array([self._x, self._y])
+        ink, matrix, step = _place(glyph, self._style, start, self._angle, self._size, self._rng)
         if self._pitch:  # centre the character in its box
             matrix[0, 2] += self._pitch * (len(self._glyphs) + 0.5) - self._x - step / 2
             step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
-        self._glyphs.append(PlacedGlyph(char, ink, matrix, _seen(ink, matrix)))
+        self._glyphs.append(PlacedGlyph(char, ink, matrix, _mapped_extent(ink, matrix)))
         self._angle += self._curve * step
         self._x, self._y = self._x + step, self._y + step * float(np.sin(self._angle))
 

@@ -20,7 +20,7 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Points,
     Rng,
-    around,
+    blend_tint,
     blur,
     cast_shadow,
     extent_of,
@@ -29,9 +29,9 @@ from digitlens.datasets.synthetic.drawing import (
     log_uniform,
     pick,
     rectangle,
-    tinted,
+    unit_circle,
 )
-from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGlyphs
+from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, ON_DEMAND, FontGlyphs
 from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.texts import GAP, RAISE
@@ -92,50 +92,50 @@ def draw_segments(rng: Rng) -> Segments:
     )
 
 
-def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
+def seven_segments(text: str, style: Segments, rng: Rng) -> Panel:
     """Lays out a text on a seven-segment display; points and colons are between the digits."""
     segments, x = list[Segment](), 0.0
-    tight = rng.random() < 0.5
-    dot = how.thick * rng.uniform(0.9, 1.3)
+    is_tight = rng.random() < 0.5
+    dot = style.thick * rng.uniform(0.9, 1.3)
     round_dots = rng.random() < 0.6
     for index, char in enumerate(text):
         if char in ".,:":
-            room = how.pitch - how.width
-            centre = x - room / 2 if tight and index else x + dot * 0.8
+            spacing = style.pitch - style.width
+            centre = x - spacing / 2 if is_tight and index else x + dot * 0.8
             for y in (-dot / 2,) if char != ":" else (-0.3, -0.7):
                 segments.append(Segment(_dot(centre, y, dot, round_dots), lit=True))
-            x += 0.0 if tight and index and char != ":" else dot * 1.2 + 0.1
+            x += 0.0 if is_tight and index and char != ":" else dot * 1.2 + 0.1
             continue
-        lit = _lit(char, how.tails)
-        for name, outline in _outlines(how).items():
+        lit = _lit_segments(char, style.tails)
+        for name, outline in _segment_outlines(style).items():
             segments.append(Segment(outline + np.array([x, 0.0]), name in lit))
-        x += how.pitch
-    return _panel(text, segments, how.slant)
+        x += style.pitch
+    return _panel(text, segments, style.slant)
 
 
-def fourteen_segments(text: str, how: Segments) -> Panel:
+def fourteen_segments(text: str, style: Segments) -> Panel:
     """Lays out letters and digits on a fourteen-segment display."""
-    how = how._replace(thick=min(how.thick, 0.13))
+    style = style._replace(thick=min(style.thick, 0.13))
     segments, x = list[Segment](), 0.0
-    outlines = _fourteen(how)
+    outlines = _fourteen_outlines(style)
     for char in text:
         lit = FOURTEEN.get(char, "")
         for name, outline in outlines.items():
             segments.append(Segment(outline + np.array([x, 0.0]), name in lit))
         if char in ".,":
-            point = _dot(x + how.width / 2, -how.thick / 2, how.thick, True)
+            point = _dot(x + style.width / 2, -style.thick / 2, style.thick, True)
             segments.append(Segment(point, lit=True))
-        x += how.pitch
-    return _panel(text, segments, how.slant)
+        x += style.pitch
+    return _panel(text, segments, style.slant)
 
 
 def dot_matrix(text: str, rng: Rng) -> Panel:
     """Lays out a text on a dot matrix of five by seven dots per character."""
     segments, x = list[Segment](), 0.0
     step = 1 / 7
-    wide = step * rng.uniform(0.8, 1.1)
+    column_step = step * rng.uniform(0.8, 1.1)
     size = step * rng.uniform(0.55, 1.05)
-    round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
+    round_dots, show_unlit = rng.random() < 0.7, rng.random() < 0.3
     # Next to letters a plain zero would look like an O.
     slashed = rng.random() < 0.3 or any(char.isalpha() for char in text)
     slant = 0.0 if rng.random() < 0.8 else rng.uniform(0.05, 0.2)
@@ -145,19 +145,19 @@ def dot_matrix(text: str, rng: Rng) -> Panel:
         for column, bits in enumerate(columns):
             for row in range(7):
                 lit = bool(bits >> row & 1)
-                if lit or all_seen:
-                    centre = x + (column + 0.5) * wide, (row + 0.5) * step - 1
+                if lit or show_unlit:
+                    centre = x + (column + 0.5) * column_step, (row + 0.5) * step - 1
                     segments.append(Segment(_dot(*centre, size, round_dots), lit))
-        x += wide * (4 if narrow else 6)
+        x += column_step * (4 if narrow else 6)
     return _panel(text, segments, slant)
 
 
 def _panel(text: str, segments: Sequence[Segment], slant: float) -> Panel:
     lean = np.array([slant, 0.0])
     slanted = tuple(Segment(outline - outline[:, 1:] * lean, lit) for outline, lit in segments)
-    extent, shown = (0.0, -1.0, 0.6, 0.0), [segment.outline for segment in slanted if segment.lit]
-    if shown:
-        x0, y0, x1, y1 = extent_of(np.concatenate(shown))
+    extent, lit = (0.0, -1.0, 0.6, 0.0), [segment.outline for segment in slanted if segment.lit]
+    if lit:
+        x0, y0, x1, y1 = extent_of(np.concatenate(lit))
         extent = x0, min(-1.0, y0), x1, max(0.0, y1)
     return Panel(slanted, extent, " ".join(text.split()))
 
@@ -167,12 +167,12 @@ def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> 
 
     Returns float32[h, w, 3].
     """
-    lit, unlit = cover(panel.segments, view)
+    lit, unlit = coverage(panel.segments, view)
     kind = rng.random()
     if printed or kind < 0.12:
-        plane = _flat(lit, view, rng)
+        plane = _printed(lit, view, rng)
     elif kind < 0.5:
-        plane = _crystal(lit, unlit, view, rng)
+        plane = _liquid_crystal(lit, unlit, view, rng)
     else:
         plane = _diodes(lit, unlit, view, rng)
     if rng.random() < 0.12:
@@ -182,7 +182,7 @@ def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> 
     return light(plane, rng)
 
 
-def cover(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
+def coverage(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
     """Coverage of each pixel by lit segments and by unlit ones; uint8[h, w] each."""
     factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
     fine, size = view.finer(factor), (view.width, view.height)
@@ -194,7 +194,7 @@ def cover(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
     return np.asarray(lit, np.uint8), np.asarray(unlit, np.uint8)
 
 
-def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
+def _lit_segments(char: str, tails: tuple[bool, bool, bool]) -> str:
     lit = SEVEN.get(char, "")
     if char == "6" and not tails[0]:
         return lit.replace("a", "")
@@ -203,9 +203,9 @@ def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
     return lit + "f" if char == "7" and tails[2] else lit
 
 
-def _outlines(how: Segments) -> dict[str, Points]:
+def _segment_outlines(style: Segments) -> dict[str, Points]:
     """The seven segments of a digit, with the bottom left corner of the digit at the origin."""
-    t, w = how.thick, how.width
+    t, w = style.thick, style.width
     left, right, top, middle, bottom = t / 2, w - t / 2, -1 + t / 2, -0.5, -t / 2
     # Both ends, and the direction to the inside of the digit; None for the middle bar.
     parts = {
@@ -217,49 +217,49 @@ def _outlines(how: Segments) -> dict[str, Points]:
         "f": ((left, top), (left, middle), (1.0, 0.0)),
         "g": ((left, middle), (right, middle), None),
     }
-    mitred = how.ends == "mitred"
+    mitred = style.ends == "mitred"
     return {
-        name: _bar(np.array(p), np.array(q), how, np.array(inside) if inside and mitred else None)
-        for name, (p, q, inside) in parts.items()
+        name: _bar(np.array(p), np.array(q), style, np.array(inward) if inward and mitred else None)
+        for name, (p, q, inward) in parts.items()
     }
 
 
-def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
+def _bar(p: Points, q: Points, style: Segments, inward: Points | None) -> Points:
     """The outline of a segment between two points of the digit's skeleton."""
     along = (q - p) / np.hypot(*(q - p))
     across = np.array([-along[1], along[0]])
-    half, gap = how.thick / 2, how.gap
-    if inside is not None:  # a trapezium: long outer edge, short inner edge
-        out = -inside
+    half, gap = style.thick / 2, style.gap
+    if inward is not None:  # a trapezium: long outer edge, short inner edge
+        outward = -inward
         upright = abs(along[1]) > 0.5
-        first = half - gap if not upright or _outer(p) else -gap
-        last = half - gap if not upright or _outer(q) else -gap
-        a, b = p + out * half - along * first, q + out * half + along * last
+        first = half - gap if not upright or _is_outer(p) else -gap
+        last = half - gap if not upright or _is_outer(q) else -gap
+        a, b = p + outward * half - along * first, q + outward * half + along * last
         inner = along * (half + gap)
-        return np.array([a, b, q - out * half - inner, p - out * half + inner])
-    aside, inner = across * half, along * (half + gap)
-    if how.ends == "round":
+        return np.array([a, b, q - outward * half - inner, p - outward * half + inner])
+    side, inner = across * half, along * (half + gap)
+    if style.ends == "round":
         turn = np.linspace(-np.pi / 2, np.pi / 2, 7)
         cap = (np.outer(np.cos(turn), along) + np.outer(np.sin(turn), across)) * half
         return np.concatenate([q - inner + cap, p + inner - cap])
-    if how.ends == "square":
+    if style.ends == "square":
         start, end = p + inner, q - inner
-        return np.array([start + aside, end + aside, end - aside, start - aside])
+        return np.array([start + side, end + side, end - side, start - side])
     a, b = p + along * gap, q - along * gap
     s, e = a + along * half, b - along * half
-    return np.array([a, s + aside, e + aside, b, e - aside, s - aside])
+    return np.array([a, s + side, e + side, b, e - side, s - side])
 
 
-def _outer(corner: Points) -> bool:
+def _is_outer(corner: Points) -> bool:
     return abs(float(corner[1]) + 0.5) > 0.2
 
 
-def _fourteen(how: Segments) -> dict[str, Points]:
-    seven = _outlines(how)
-    t, w = how.thick, how.width
+def _fourteen_outlines(style: Segments) -> dict[str, Points]:
+    seven = _segment_outlines(style)
+    t, w = style.thick, style.width
     left, right, top, bottom = t / 2, w - t / 2, -1 + t / 2, -t / 2
     centre = np.array([w / 2, -0.5])
-    thin = how._replace(thick=t * 0.8, ends="square" if how.ends == "mitred" else how.ends)
+    thin = style._replace(thick=t * 0.8, ends="square" if style.ends == "mitred" else style.ends)
 
     def inner(x: float, y: float) -> Points:
         """The end of a diagonal, on the way from the centre to a corner."""
@@ -283,20 +283,20 @@ def _dot(x: float, y: float, size: float, round_dot: bool) -> Points:
     if not round_dot:
         half = size / 2
         return rectangle(x - half, y - half, x + half, y + half)
-    return np.array([x, y]) + size / 2 * around(np.linspace(0, 2 * np.pi, 9)[:-1])
+    return np.array([x, y]) + size / 2 * unit_circle(np.linspace(0, 2 * np.pi, 9)[:-1])
 
 
 def _flat_plane(colour: object, view: CameraView) -> Plane:
     return np.broadcast_to(np.asarray(colour), (view.height, view.width, 3)).astype(np.float32)
 
 
-def _flat(lit: Ink, view: CameraView, rng: Rng) -> Plane:
+def _printed(lit: Ink, view: CameraView, rng: Rng) -> Plane:
     """One colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
-    return tinted(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
+    return blend_tint(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
 
 
-def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
+def _liquid_crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Liquid crystal: dark on a gray or green ground, often with a shadow, or bright on dark."""
     kind = rng.random()
     base = rng.uniform(95, 225) if rng.random() < 0.8 else rng.uniform(45, 95)
@@ -312,18 +312,18 @@ def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
         if rng.random() < 0.5:
             blue = np.array([0, 10, 90], np.float32) * np.float32(rng.uniform(0.3, 1.2))
             ground = (ground + blue).astype(np.float32)
-    below = _flat_plane(ground, view)
+    plane = _flat_plane(ground, view)
     if rng.random() < 0.3:
-        below = draw_paper(view.width, view.height, ground, rng)
+        plane = draw_paper(view.width, view.height, ground, rng)
     if rng.random() < 0.45:
-        below = tinted(below, dark, unlit, rng.uniform(0.02, 0.13))
+        plane = blend_tint(plane, dark, unlit, rng.uniform(0.02, 0.13))
     if rng.random() < 0.45:
         shadow = cast_shadow(lit, view.digit * rng.uniform(-0.07, 0.07, 2), 0.02 * view.digit)
-        below = tinted(below, dark, shadow, rng.uniform(0.08, 0.35))
-    return tinted(below, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
+        plane = blend_tint(plane, dark, shadow, rng.uniform(0.08, 0.35))
+    return blend_tint(plane, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
 
 
-_LIGHTS = [
+_LIGHT_COLOURS = [
     *map(bytes.fromhex, ("ff1e14", "ff281e", "28ff3c", "3c82ff")),
     *map(bytes.fromhex, ("ffa01e", "f0f5ff", "3cffdc", "fff05a")),
 ]
@@ -333,31 +333,31 @@ def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
     """The colour of unlit segments: grey, a dim shade of the lit colour, or white plastic."""
     kind = rng.random()
     if kind < 0.4:
-        off = ground + rng.uniform(8, 60)
+        unlit = ground + rng.uniform(8, 60)
     elif kind < 0.75:
-        off = ground + colour * rng.uniform(0.12, 0.5)
+        unlit = ground + colour * rng.uniform(0.12, 0.5)
     else:
-        off = np.full(3, rng.uniform(110, 230)) + rng.normal(0, 6, 3)
-    return np.asarray(off, np.float32)
+        unlit = np.full(3, rng.uniform(110, 230)) + rng.normal(0, 6, 3)
+    return np.asarray(unlit, np.float32)
 
 
 def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Light-emitting diodes: bright on dark, often with a glow; some overexposed to white."""
-    colour = np.array([*pick(rng, _LIGHTS)]) * rng.uniform(0.8, 1.0, 3)
+    colour = np.array([*pick(rng, _LIGHT_COLOURS)]) * rng.uniform(0.8, 1.0, 3)
     ground = rng.uniform(0, 55) + rng.normal(0, 5, 3)
     if rng.random() < 0.3:
         ground = ground + colour * rng.uniform(0.03, 0.2)
-    below = _flat_plane(np.clip(ground, 0, 255), view)
+    background = _flat_plane(np.clip(ground, 0, 255), view)
     if rng.random() < 0.5:
-        off = _unlit_colour(ground, colour, rng)
-        below = tinted(below, off, unlit, rng.uniform(0.15, 1.0))
+        unlit_colour = _unlit_colour(ground, colour, rng)
+        background = blend_tint(background, unlit_colour, unlit, rng.uniform(0.15, 1.0))
     gain = rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(1.0, 2.2)
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
-    plane = tinted(below, np.minimum(bright, 400).astype(np.float32), lit)
+    plane = blend_tint(background, np.minimum(bright, 400).astype(np.float32), lit)
     if rng.random() < 0.6:
         glow = blur(lit, max(0.4, rng.uniform(0.04, 0.3) * view.digit))
-        part = rng.uniform(0.1, 0.65) / 255
-        shine = (glow * part)[:, :, None] * colour.astype(np.float32)
+        strength = rng.uniform(0.1, 0.65) / 255
+        shine = (glow * strength)[:, :, None] * colour.astype(np.float32)
         plane = np.asarray(plane + shine, np.float32)
     return plane
 
@@ -368,7 +368,7 @@ def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
     mask = view.mask()
     view.fill(mask, rectangle(x0, y0, x1, y1), bits=6)
     frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
-    return tinted(plane, frame.astype(np.float32), np.asarray(255 - mask, np.uint8))
+    return blend_tint(plane, frame.astype(np.float32), np.asarray(255 - mask, np.uint8))
 
 
 def _reflection(plane: Plane, rng: Rng) -> Plane:
@@ -376,8 +376,8 @@ def _reflection(plane: Plane, rng: Rng) -> Plane:
     height, width = plane.shape[:2]
     mask = np.zeros((height, width), np.float32)
     x, lean = rng.uniform(-0.1, 1.0) * width, rng.normal(0, 1.0) * height
-    wide = rng.uniform(0.1, 1.2) * height
-    points = np.array([[x, 0], [x + wide, 0], [x + wide + lean, height], [x + lean, height]])
+    band = rng.uniform(0.1, 1.2) * height
+    points = np.array([[x, 0], [x + band, 0], [x + band + lean, height], [x + lean, height]])
     fill(mask, points, 1.0)
     soft = blur(mask, rng.uniform(0.5, 6))
     return np.asarray(plane + (soft * rng.uniform(8, 60))[:, :, None], np.float32)
@@ -393,10 +393,10 @@ def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, st
     """
     size = round(log_uniform(rng, _SMALLEST, _LARGEST))
     font = source.font(size)
-    text = _known(text, source)
+    text = _renderable(text, source)
     while font.getlength(text) > WIDEST / HEIGHT * 1.3 * size and len(text) > 1:
         text = text[:-1]  # too long for the widest crop
-    lit = _set(text, font, rng)
+    lit = _set_text(text, font, rng)
     digit = max(5, font.getbbox("0")[3] - font.getbbox("0")[1])
     paper, ink = readable_colours(rng)
     if rng.random() < 0.5:  # most screens show black on white or white on black
@@ -405,22 +405,22 @@ def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, st
     return np.asarray(paper + lit * (ink - paper), np.float32), as_label(text), float(digit)
 
 
-def _known(text: str, source: FontGlyphs) -> str:
+def _renderable(text: str, source: FontGlyphs) -> str:
     """The characters of a text that the Latin font has, in capitals if it has no lower case."""
     rng = np.random.default_rng(0)  # fonts do not use it
     plain = cased(text.replace(RAISE, "").replace(GAP, "    "), source)
-    drawn = set(CHARACTERS["latin"] + MORE)
-    return "".join(c for c in plain if c == " " or (c in drawn and source.glyph(c, rng))).strip()
+    known = set(CHARACTERS["latin"] + ON_DEMAND)
+    return "".join(c for c in plain if c == " " or (c in known and source.glyph(c, rng))).strip()
 
 
-def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
+def _set_text(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     """The text with margins; float32[h, w, 3], 0..1, gray or with colour fringes."""
     kind = rng.random()
     # Some programs set each letter at a whole pixel, some add a pixel after each letter.
     count = len(text) + 1
     steps = rng.choice([0, 1], count) if rng.random() < 0.5 else np.full(count, 1)
     spread = steps if rng.random() < 0.2 else None
-    ink = _drawn(text, font, "1" if kind < 0.12 else "L", spread)
+    ink = _render(text, font, "1" if kind < 0.12 else "L", spread)
     margins = (rng.exponential(0.13 * ink.shape[0] + 0.5, 4) + 0.4).astype(int)
     above, below, left, right = margins.tolist()
     height = ink.shape[0] + above + below
@@ -429,11 +429,11 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     if kind < 0.8:
         return np.repeat(plane[:, :, None], 3, axis=2)
     # Subpixel rendering: red and blue see the text shifted by a third of a pixel.
-    mixed = [(np.roll(plane, by, axis=1) + 2 * plane) / 3 for by in (-1, 0, 1)]
-    return np.stack(mixed, axis=2).astype(np.float32)
+    channels = [(np.roll(plane, shift, axis=1) + 2 * plane) / 3 for shift in (-1, 0, 1)]
+    return np.stack(channels, axis=2).astype(np.float32)
 
 
-def _drawn(
+def _render(
     text: str, font: ImageFont.FreeTypeFont, mode: str, spread: npt.NDArray[np.int_] | None
 ) -> Ink:
     """The ink of a text, cropped to its width and to the rows of the text and a zero; uint8[h, w].
@@ -445,20 +445,20 @@ def _drawn(
     x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))
     x1 += 2 * (len(text) + 1) if spread is not None else 0
 
-    def inked(chars: str) -> Ink:
+    def draw_chars(chars: str) -> Ink:
         picture = Image.new(mode, (x1 - x0 + 2 * pad, y1 - y0 + 2 * pad))
         lit, x = 255 if mode == "L" else 1, pad - x0
         pen = ImageDraw.Draw(picture)
         if spread is None:
             pen.text((x, pad - y0), chars, lit, font=font)
         else:
-            for char, more in zip(chars, spread.tolist(), strict=False):
+            for char, extra in zip(chars, spread.tolist(), strict=False):
                 pen.text((x, pad - y0), char, lit, font=font)
-                x += round(font.getlength(char)) + more
+                x += round(font.getlength(char)) + extra
         return np.asarray(picture.convert("L"), np.uint8)
 
-    rows = np.flatnonzero((inked(text + "0") > 60).any(axis=1))
-    ink = inked(text)
+    rows = np.flatnonzero((draw_chars(text + "0") > 60).any(axis=1))
+    ink = draw_chars(text)
     columns = np.flatnonzero((ink > 60).any(axis=0))
     if not len(rows) or not len(columns):
         return ink

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.datasets.synthetic import texts
-from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, between, log_uniform, pick
-from digitlens.datasets.synthetic.objects import calmer, readable_colours
+from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, log_uniform, mix_colours, pick
+from digitlens.datasets.synthetic.objects import readable_colours, soften
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles
 from digitlens.datasets.synthetic.texts import Grammar
 from digitlens.datasets.synthetic.typesetting import (
     SCAN,
+    Handwriting,
     PrintedPage,
     Run,
-    Type,
+    SizedFont,
     Typesetter,
-    Writing,
 )
 
 _WIDEST, _HIGHEST = 1000, 1400
@@ -31,7 +31,7 @@ class Desk:
         """Draws look and colours."""
         self.styles, self.rng = styles, rng
         self.look = str(rng.choice(("screen", "scan", "photo"), p=(0.45, 0.3, 0.25)))
-        self.colours = _palette(self.look, rng)  # float32[3] each, by name
+        self.colours = _draw_palette(self.look, rng)  # float32[3] each, by name
         self.filled = self.look == "screen"  # the page extends beyond the picture, as scenes do
         self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))  # a placeholder until ``open``
         self._mode = "1" if self.look == "screen" and rng.random() < 0.06 else "L"
@@ -43,7 +43,7 @@ class Desk:
             paper = self.colours["paper"]
             ground = np.full((size[1], size[0], 3), paper, np.float32)
             if self.look != "screen":
-                ground = calmer(draw_paper(*size, paper, self.rng), paper, 12)
+                ground = soften(draw_paper(*size, paper, self.rng), paper, 12)
         self.canvas = PrintedPage(ground)
         return self.canvas
 
@@ -51,7 +51,7 @@ class Desk:
         """A random length from ``low`` to ``high``, uniform in the logarithm."""
         return log_uniform(self.rng, low, high)
 
-    def type(self, digit: float, *, handwritten: bool = False) -> Type:
+    def type(self, digit: float, *, handwritten: bool = False) -> SizedFont:
         """A random font with letters, with digits about ``digit`` pixels high."""
         fonts = self.styles.fonts.handwritten if handwritten else self.styles.fonts.printed
         font = pick(self.rng, fonts)
@@ -59,37 +59,37 @@ class Desk:
             if "a" not in font.letters:
                 font = pick(self.rng, fonts)
         fine = 1 if self.look == "screen" else SCAN
-        return Type(font, digit, fine, mode=self._mode)
+        return SizedFont(font, digit, fine, mode=self._mode)
 
-    def pen(self, digit: float, *, letters: bool = False) -> Writing:
+    def pen(self, digit: float, *, letters: bool = False) -> Handwriting:
         """Random handwriting with digits about ``digit`` pixels high."""
-        return Writing(self.styles.by_hand(self.rng, letters=letters), digit, self.rng)
+        return Handwriting(self.styles.by_hand(self.rng, letters=letters), digit, self.rng)
 
 
-def _palette(look: str, rng: Rng) -> dict[str, Colour]:
+def _draw_palette(look: str, rng: Rng) -> dict[str, Colour]:
     paper, ink = readable_colours(rng)
     if rng.random() < 0.75:
         level = 255.0 if look == "screen" and rng.random() < 0.7 else rng.uniform(205, 255)
         paper = np.clip(level + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
         ink = np.clip(rng.uniform(0, 70) + rng.normal(0, 10, 3), 0, 255).astype(np.float32)
-    rule, pen = between(paper, ink, rng.uniform(0.15, 1)), ink
+    rule, pen = mix_colours(paper, ink, rng.uniform(0.15, 1)), ink
     if rng.random() >= 0.3:
         other = rng.uniform(0, 150, 3).astype(np.float32)
         if float(np.abs(other - paper).mean()) > 90:  # enough contrast
             pen = other
-    named = {"paper": paper, "ink": ink, "rule": rule, "pen": pen}
-    return {**named, "light": paper, "shade": between(paper, ink, 0.12)}
+    colours = {"paper": paper, "ink": ink, "rule": rule, "pen": pen}
+    return {**colours, "light": paper, "shade": mix_colours(paper, ink, 0.12)}
 
 
 def _column(rng: Rng) -> tuple[Grammar, float]:
     """The grammar of the cells of one column, and their alignment."""
     low, high = sorted(int(v) for v in rng.integers(1, 6, 2))
-    places, point = int(rng.integers(1, 4)), pick(rng, "..,")
-    sign, end = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
+    decimals, mark = int(rng.integers(1, 4)), pick(rng, "..,")
+    sign, suffix = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
     options: list[Grammar] = [
         lambda r: texts.natural(r, low, high),
-        lambda r: sign + texts.natural(r, low, high) + point + texts.digits(r, places) + end,
-        lambda r: texts.natural(r, 1, 3) + point + texts.digits(r, 2),
+        lambda r: sign + texts.natural(r, low, high) + mark + texts.digits(r, decimals) + suffix,
+        lambda r: texts.natural(r, 1, 3) + mark + texts.digits(r, 2),
         lambda r: pick(r, ["", "-", "-", "+"]) + texts.natural(r, 1, 3),
         texts.thousands,
         texts.percent,
@@ -99,8 +99,8 @@ def _column(rng: Rng) -> tuple[Grammar, float]:
         texts.word,
     ]
     shares = np.array([6, 5, 4, 1, 2, 1, 1, 1, 0.7, 1])
-    which = int(rng.choice(len(options), p=shares / shares.sum()))
-    return options[which], 0.0 if which > 5 else float(rng.choice([1.0, 1.0, 0.5, 0.0]))
+    index = int(rng.choice(len(options), p=shares / shares.sum()))
+    return options[index], 0.0 if index > 5 else float(rng.choice([1.0, 1.0, 0.5, 0.0]))
 
 
 def draw_table(desk: Desk) -> None:
@@ -110,9 +110,9 @@ def draw_table(desk: Desk) -> None:
     head = face if rng.random() < 0.5 else desk.type(face.digit * rng.uniform(0.9, 1.3))
     rows, columns = round(desk.size(3, 40)), round(desk.size(1, 12.4))
     pitch, gap = face.digit * rng.uniform(1.45, 3), face.digit * rng.uniform(0.8, 3)
-    grids, widths, sides = list[list[Run]](), list[float](), list[float]()
-    for place in range(columns):
-        grammar, side = (texts.word, 0.0) if not place and rng.random() < 0.4 else _column(rng)
+    grids, widths, alignments = list[list[Run]](), list[float](), list[float]()
+    for index in range(columns):
+        grammar, align = (texts.word, 0.0) if not index and rng.random() < 0.4 else _column(rng)
         empty = float(rng.choice([0, 0, 0.1]))
         cells = [face.run("-" if rng.random() < empty else grammar(rng)) for _ in range(rows)]
         header = head.run(texts.word(rng))
@@ -121,18 +121,18 @@ def draw_table(desk: Desk) -> None:
             break
         grids.append([header, *cells])
         widths.append(width)
-        sides.append(side)
+        alignments.append(align)
     title = rng.random() < 0.25
     left, top = (float(v) for v in rng.uniform(6, 40, 2))
     top += 2 * head.digit if title else 0
     rows = min(rows + 1, int((_HIGHEST - top - 10) / pitch))
-    edges = [left + sum(widths[:place]) for place in range(len(widths) + 1)]
+    edges = [left + sum(widths[:index]) for index in range(len(widths) + 1)]
     canvas = desk.open(edges[-1] + rng.uniform(6, 60), top + rows * pitch + rng.uniform(6, 60))
     if title:
         canvas.put(desk.type(head.digit * 1.3).run(texts.phrase(rng)), left, top - 0.6 * head.digit)
     first = 0 if rng.random() < 0.75 else 1  # without a header
-    white = not first and rng.random() < 0.15
-    if white:
+    is_inverted = not first and rng.random() < 0.15
+    if is_inverted:
         canvas.fill(edges[0], top, edges[-1], top + pitch, desk.colours["ink"])
     elif rng.random() < 0.3:
         canvas.fill(edges[0], top, edges[-1], top + pitch, desk.colours["shade"])
@@ -141,11 +141,11 @@ def draw_table(desk: Desk) -> None:
             y = top + row * pitch
             canvas.fill(edges[0], y, edges[-1], y + pitch, desk.colours["shade"])
     _table_rules(desk, edges, top, pitch, rows)
-    for grid, side, x0, x1 in zip(grids, sides, edges, edges[1:], strict=False):
-        x = x0 + gap / 2 + side * (x1 - x0 - gap)
+    for grid, align, x0, x1 in zip(grids, alignments, edges, edges[1:], strict=False):
+        x = x0 + gap / 2 + align * (x1 - x0 - gap)
         for row in range(first, rows):
             y = top + row * pitch + (pitch + face.digit) / 2
-            canvas.put(grid[row], x, y, "light" if white and not row else "ink", side)
+            canvas.put(grid[row], x, y, "light" if is_inverted and not row else "ink", align)
 
 
 def _table_rules(desk: Desk, edges: Sequence[float], top: float, pitch: float, rows: int) -> None:
@@ -165,15 +165,15 @@ def draw_receipt(desk: Desk) -> None:
     face = desk.type(desk.size(7, 20))
     wide = face.digit * rng.uniform(20, 34)
     pitch, point = face.digit * rng.uniform(1.45, 2.2), pick(rng, "..,")
-    upper, mark = rng.random() < 0.5, pick(rng, ["", "", " A", " €", "*"])
+    upper, suffix = rng.random() < 0.5, pick(rng, ["", "", " A", " €", "*"])
 
     def price() -> str:
-        return texts.natural(rng, 1, 3) + point + texts.digits(rng, 2) + mark
+        return texts.natural(rng, 1, 3) + point + texts.digits(rng, 2) + suffix
 
     def item() -> tuple[str, str]:
         name = " ".join(texts.word(rng) for _ in range(int(rng.integers(1, 3))))
-        count, more = texts.natural(rng, 1, 1), texts.natural(rng, 1, 2)
-        start = pick(rng, ["", "", f"{count} x ", f"{more} "])
+        count, number = texts.natural(rng, 1, 1), texts.natural(rng, 1, 2)
+        start = pick(rng, ["", "", f"{count} x ", f"{number} "])
         if rng.random() < 0.15:
             return f"{texts.natural(rng, 1, 2)} x {price()}", price()
         return start + (name.upper() if upper else name), price()
@@ -183,8 +183,8 @@ def draw_receipt(desk: Desk) -> None:
         if rng.random() < share:
             rows.append((left, right))
 
-    head = texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)
-    rows: list[tuple[str, str]] = [("", text) for text in head]
+    header = texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)
+    rows: list[tuple[str, str]] = [("", text) for text in header]
     add(0.4, "", texts.grouped(rng))
     add(0.5, "", texts.phone(rng))
     add(0.8, texts.date(rng), texts.time(rng))
@@ -199,15 +199,15 @@ def draw_receipt(desk: Desk) -> None:
     margin = face.digit * rng.uniform(0.6, 2.5)
     canvas = desk.open(wide + 2 * margin, len(rows) * pitch + 2 * margin)
     wide = canvas.width - 2 * margin
-    large = desk.type(face.digit * rng.uniform(1.2, 1.7)) if rng.random() < 0.4 else face
-    for number, (left, right) in enumerate(rows):
-        y = margin + (number + 0.8) * pitch
+    large_font = desk.type(face.digit * rng.uniform(1.2, 1.7)) if rng.random() < 0.4 else face
+    for row, (left, right) in enumerate(rows):
+        y = margin + (row + 0.8) * pitch
         if left == "-":
             _separator(desk, face, margin, wide, y)
         elif not left:
             canvas.put(face.run(right), canvas.width / 2, y, align=0.5)
         else:
-            font = large if left in ("Total", "Summe") else face
+            font = large_font if left in ("Total", "Summe") else face
             end, start = font.run(right), font.run(left)
             canvas.put(end, margin + wide, y, align=1)
             if start.width + end.width + face.digit < wide:
@@ -215,24 +215,24 @@ def draw_receipt(desk: Desk) -> None:
 
 
 def _separator(desk: Desk, face: Typesetter, x: float, width: float, y: float) -> None:
-    sign = pick(desk.rng, "-=*-")
-    run = face.run(sign)
+    char = pick(desk.rng, "-=*-")
+    run = face.run(char)
     if desk.rng.random() < 0.6 and run.width:
-        desk.canvas.put(face.run(sign * int(width / run.width)), x, y)
+        desk.canvas.put(face.run(char * int(width / run.width)), x, y)
     elif desk.rng.random() < 0.7:
         desk.canvas.rule(x, y - face.digit / 2, x + width, y - face.digit / 2)
 
 
-def _flow(
-    desk: Desk, face: Typesetter, words: list[str], place: tuple[float, float, float], pitch: float
+def _flow_text(
+    desk: Desk, face: Typesetter, words: list[str], corner: tuple[float, float, float], pitch: float
 ) -> float:
-    """Sets words in lines at ``place`` (x, y, width); returns the next line's baseline."""
-    x, y, width = place
+    """Sets words in lines at ``corner`` (x, y, width); returns the next line's baseline."""
+    x, y, width = corner
     line = ""
     for word in [*words, ""]:
-        longer = f"{line} {word}".strip()
-        if word and face.run(longer).width < width:
-            line = longer
+        extended = f"{line} {word}".strip()
+        if word and face.run(extended).width < width:
+            line = extended
             continue
         if line:
             desk.canvas.put(face.run(line), x, y)
@@ -262,12 +262,12 @@ def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> Non
     y = margin + pitch
     while y < canvas.height - 0.5 * pitch:
         if rng.random() < 0.25:
-            large = desk.type(face.digit * rng.uniform(1.1, 1.8))
+            title_font = desk.type(face.digit * rng.uniform(1.1, 1.8))
             title = _prose(desk, int(rng.integers(1, 5)), 2 * numbers)
             room = canvas.width - 2 * margin
-            y = _flow(desk, large, title, (margin, y + face.digit, room), 1.3 * pitch)
+            y = _flow_text(desk, title_font, title, (margin, y + face.digit, room), 1.3 * pitch)
         words = _prose(desk, int(rng.integers(8, 60)), numbers)
-        y = _flow(desk, face, words, (margin, y, canvas.width - 2 * margin), pitch)
+        y = _flow_text(desk, face, words, (margin, y, canvas.width - 2 * margin), pitch)
         y += pitch * float(rng.choice([0, 0.5, 1]))
 
 
@@ -298,7 +298,7 @@ def draw_letter(desk: Desk) -> None:
     subject = pick(rng, ["Invoice No. ", "Rechnung Nr. ", "Order ", "Subject: ", "Facture "])
     canvas.put(title.run(subject + texts.serial(rng)), margin, y + 3 * pitch)
     words = _prose(desk, int(rng.integers(12, 60)), 0.12)
-    y = _flow(desk, face, words, (margin, y + 5 * pitch, end - margin), pitch) + pitch
+    y = _flow_text(desk, face, words, (margin, y + 5 * pitch, end - margin), pitch) + pitch
     point = pick(rng, "..,")
     for row in range(round(desk.size(1, 10))):
         amount = texts.natural(rng, 1, 4) + point + texts.digits(rng, 2)
@@ -344,35 +344,35 @@ def draw_form(desk: Desk) -> None:
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
     layer = "pen" if by_hand else "ink"
     columns, rows = int(rng.integers(1, 3)), round(desk.size(2, 14))
-    pitch, above = digit * rng.uniform(2.8, 4), rng.random() < 0.5
-    wide = digit * rng.uniform(14, 20) + (0 if above else small.digit * 9)
-    columns = max(1, min(columns, int(_WIDEST / (wide + digit))))
+    pitch, is_above = digit * rng.uniform(2.8, 4), rng.random() < 0.5
+    field_width = digit * rng.uniform(14, 20) + (0 if is_above else small.digit * 9)
+    columns = max(1, min(columns, int(_WIDEST / (field_width + digit))))
     margin = rng.uniform(10, 40)
-    canvas = desk.open(columns * wide + 2 * margin, (rows + 1) * pitch + 2 * margin)
+    canvas = desk.open(columns * field_width + 2 * margin, (rows + 1) * pitch + 2 * margin)
     canvas.put(desk.type(digit).run(texts.words(rng)), margin, margin + digit)
     kind = int(rng.integers(4))
-    for place in range(columns * rows):
-        x = margin + place % columns * wide
-        y = margin + (place // columns + 2) * pitch
+    for index in range(columns * rows):
+        x = margin + index % columns * field_width
+        y = margin + (index // columns + 2) * pitch
         label = small.run(texts.word(rng).capitalize() + pick(rng, ["", ":", ":"]))
-        if above:
+        if is_above:
             canvas.put(label, x, y - 1.45 * digit)
         elif canvas.put(label, x, y):
             x += max(small.digit * 9, label.width + digit)
-        end = margin + (place % columns + 1) * wide - digit
+        end = margin + (index % columns + 1) * field_width - digit
         style = kind if rng.random() < 0.7 else int(rng.integers(4))
-        _field(desk, face, (x, y, end), style, layer)
+        _draw_field(desk, face, (x, y, end), style, layer)
 
 
 _NUMBERS = (texts.hand_number, texts.date, texts.comb, texts.amount)
 _FIELDS: tuple[Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
 
 
-def _field(
-    desk: Desk, face: Typesetter, place: tuple[float, float, float], style: int, layer: str
+def _draw_field(
+    desk: Desk, face: Typesetter, extent: tuple[float, float, float], style: int, layer: str
 ) -> None:
     """Draws one field: its text in a comb, in a box, on a line, or bare."""
-    rng, canvas, (x, y, end) = desk.rng, desk.canvas, place
+    rng, canvas, (x, y, end) = desk.rng, desk.canvas, extent
     digit, filled = face.digit, rng.random() < 0.88
     if end - x < 3 * digit:
         return

@@ -26,7 +26,7 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     Values,
-    about,
+    about_point,
     blend,
     blur,
     fill,
@@ -35,7 +35,7 @@ from digitlens.datasets.synthetic.drawing import (
     rectangle,
     rotation,
 )
-from digitlens.datasets.synthetic.objects import calmer, readable_colours
+from digitlens.datasets.synthetic.objects import readable_colours, soften
 from digitlens.datasets.synthetic.styles import Maker
 from digitlens.datasets.synthetic.typesetting import Dots, PrintedPage, TextRow, Typesetter
 
@@ -51,35 +51,35 @@ def draw_price(desk: Desk) -> None:
     margin = rng.uniform(4, 30)
     canvas = _scene(desk, count * (wide + margin) + margin, high + 2 * margin)
     paper, light = desk.colours["paper"], rng.random() < 0.5
-    for place in range(count):
-        x, y = margin + place * (wide + margin), margin
+    for index in range(count):
+        x, y = margin + index * (wide + margin), margin
         canvas.fill(x, y, x + wide, y + high, paper)
         if light:
             canvas.frame(x, y, x + wide, y + high)
         edge = 0.6 * small.digit
         canvas.put(small.run(texts.words(rng)), x + edge, y + edge + 1.2 * small.digit)
         price = texts.raised_price(rng) if rng.random() < 0.7 else texts.money(rng)
-        at = x + wide - edge, y + high / 2 + 0.6 * digit
-        if not _within(desk, big, price, at, wide):
-            _within(desk, big, texts.natural(rng, 1, 2), at, wide)
+        position = x + wide - edge, y + high / 2 + 0.6 * digit
+        if not _put_if_fits(desk, big, price, position, wide):
+            _put_if_fits(desk, big, texts.natural(rng, 1, 2), position, wide)
         unit = f"{pick(rng, ['1', '100', '10', '1'])} {pick(rng, ['kg', 'g', 'l', 'St.'])} = "
         low = y + high - edge
         canvas.put(small.run(unit + texts.money(rng)), x + edge, low)
         if rng.random() < 0.5:
-            _within(desk, small, texts.digits(rng, 6), (x + wide - edge, low), 0.35 * wide)
+            _put_if_fits(desk, small, texts.digits(rng, 6), (x + wide - edge, low), 0.35 * wide)
 
 
-def _within(
+def _put_if_fits(
     desk: Desk,
     face: Typesetter,
     text: str,
-    place: tuple[float, float],
-    wide: float,
+    position: tuple[float, float],
+    max_width: float,
     align: float = 1,
 ) -> bool:
-    """Puts a text at a position unless it is wider than ``wide``; returns whether it did."""
+    """Puts a text at a position unless it is wider than ``max_width``; returns whether it did."""
     run = face.run(text)
-    return run.width < 0.95 * wide and desk.canvas.put(run, *place, align=align)
+    return run.width < 0.95 * max_width and desk.canvas.put(run, *position, align=align)
 
 
 def draw_label(desk: Desk) -> None:
@@ -95,10 +95,10 @@ def draw_label(desk: Desk) -> None:
         edge = 0.5 * face.digit
         thick = int(rng.choice([1, 2, 3]))
         canvas.frame(edge, edge, canvas.width - edge, canvas.height - edge, thick)
-    large = desk.type(1.3 * face.digit)
-    canvas.put(large.run(texts.words(rng).upper()), margin, margin + face.digit)
-    for place in range(columns * rows):
-        x, y = margin + place % columns * wide, margin + (place // columns + 1.6) * pitch
+    title_font = desk.type(1.3 * face.digit)
+    canvas.put(title_font.run(texts.words(rng).upper()), margin, margin + face.digit)
+    for index in range(columns * rows):
+        x, y = margin + index % columns * wide, margin + (index // columns + 1.6) * pitch
         value = pick(rng, [texts.serial(rng), texts.serial(rng), texts.measured(rng)])
         value = pick(rng, [value, texts.plain(rng), texts.date(rng), texts.span(rng), value])
         text = pick(rng, names) + pick(rng, [" ", ": ", ":"]) + value
@@ -121,13 +121,13 @@ def draw_pack(desk: Desk) -> None:
         above = canvas.height - pitch * len(lines) - 2 * digit
         canvas.put(name, rng.uniform(0, 0.5) * canvas.width, rng.uniform(0.2, 0.9) * above, "rule")
     x, y = rng.uniform(0.1, 0.9) * (canvas.width - wide), canvas.height - pitch * len(lines)
-    a, b = max(0, int(x - digit)), max(0, int(y - 1.5 * digit))
-    c = min(canvas.width, int(x + wide + digit)) if rng.random() < 0.5 else canvas.width
+    left, top = max(0, int(x - digit)), max(0, int(y - 1.5 * digit))
+    right = min(canvas.width, int(x + wide + digit)) if rng.random() < 0.5 else canvas.width
     paper = desk.colours["paper"]
-    surface = calmer(papers.draw_paper(c - a, canvas.height - b, paper, rng), paper, 12)
-    canvas.fill(a, b, c, canvas.height, surface)
+    surface = soften(papers.draw_paper(right - left, canvas.height - top, paper, rng), paper, 12)
+    canvas.fill(left, top, right, canvas.height, surface)
     if "rule" in canvas.layers:
-        canvas.layers["rule"][b:, a:c] = 0
+        canvas.layers["rule"][top:, left:right] = 0
     for row, run in enumerate(lines):
         canvas.put(run, x, y + row * pitch + 0.3 * digit)
 
@@ -145,30 +145,30 @@ def draw_display(desk: Desk) -> None:
     pad = margin * rng.uniform(0.2, 1)
     housing = desk.colours["paper"]
     canvas.fill(pad, pad, canvas.width - pad, canvas.height - pad, housing)
-    how, same = displays.draw_segments(rng), rng.random() < 0.7
-    for place in range(columns * rows):
-        x = margin + place % columns * cell[0]
-        y = margin + place // columns * cell[1] + 1.6 * small.digit
-        high = margin + (place // columns + 1) * cell[1] - y
-        size = min(digit, 0.5 * high)
+    style, is_uniform = displays.draw_segments(rng), rng.random() < 0.7
+    for index in range(columns * rows):
+        x = margin + index % columns * cell[0]
+        y = margin + index // columns * cell[1] + 1.6 * small.digit
+        room = margin + (index // columns + 1) * cell[1] - y
+        size = min(digit, 0.5 * room)
         text = texts.display(rng)
         for _ in range(9):
-            if len(text) * how.pitch * size < cell[0] - 1.2 * size:
+            if len(text) * style.pitch * size < cell[0] - 1.2 * size:
                 break
             text = texts.display(rng)
         else:
             text = texts.digits(rng, 2)
-        _panel(desk, text, how if same else displays.draw_segments(rng), (x, y, size))
+        _paint_panel(desk, text, style if is_uniform else displays.draw_segments(rng), (x, y, size))
         label = texts.word(rng) if rng.random() < 0.7 else texts.phrase(rng)
-        _within(desk, small, label, (x, y - 3), cell[0], 0.0)
+        _put_if_fits(desk, small, label, (x, y - 3), cell[0], 0.0)
 
 
-def _panel(
-    desk: Desk, text: str, how: displays.Segments, place: tuple[float, float, float]
+def _paint_panel(
+    desk: Desk, text: str, style: displays.Segments, place: tuple[float, float, float]
 ) -> None:
     """Paints one display with its top left corner at ``place`` (x, y, digit); records its text."""
     rng, (x, y, digit) = desk.rng, place
-    panel = displays.seven_segments(text, how, rng)
+    panel = displays.seven_segments(text, style, rng)
     low, high = np.array(panel.extent).reshape(2, 2)
     edge = rng.uniform(0.12, 0.5, 2)
     size = np.ceil((high - low + 2 * edge) * digit).astype(int)
@@ -189,7 +189,7 @@ def _panel(
         start += count
         lit = [s.outline * digit + corner + (left, top) for s in segments if s.lit]
         chars.append((char, np.rint(np.concatenate(lit)) if lit else np.zeros((0, 2))))
-    desk.canvas.note(chars)
+    desk.canvas.record_line(chars)
 
 
 def draw_sign(desk: Desk) -> None:
@@ -197,10 +197,10 @@ def draw_sign(desk: Desk) -> None:
     rng = desk.rng
     face = desk.type(desk.size(30, 170), handwritten=rng.random() < 0.1)
     run = face.run(texts.plate(rng) if rng.random() < 0.6 else texts.natural(rng, 1, 3))
-    around = rng.uniform(0.2, 2.5, 2) * face.digit
-    canvas = _scene(desk, run.width + 2 * around[0], face.digit + 2 * around[1])
-    spare = canvas.width - run.width, canvas.height - face.digit
-    x, y = rng.uniform(0.2, 0.8) * spare[0], rng.uniform(0.2, 0.8) * spare[1] + face.digit
+    margins = rng.uniform(0.2, 2.5, 2) * face.digit
+    canvas = _scene(desk, run.width + 2 * margins[0], face.digit + 2 * margins[1])
+    room = canvas.width - run.width, canvas.height - face.digit
+    x, y = rng.uniform(0.2, 0.8) * room[0], rng.uniform(0.2, 0.8) * room[1] + face.digit
     pad = face.digit * rng.uniform(0.15, 0.5)
     corners = x - pad, y - face.digit - pad, x + run.width + pad, y + pad
     canvas.fill(*corners, desk.colours["paper"])
@@ -220,37 +220,37 @@ def draw_calendar(desk: Desk) -> None:
     columns, rows = ((1, 1), (1, 1), (2, 1), (3, 1), (4, 3), (3, 4))[int(rng.integers(6))]
     face = desk.type(desk.size(7, 40 / columns) if columns > 1 else desk.size(8, 32))
     cell = face.digit * rng.uniform(2, 3), face.digit * rng.uniform(1.7, 2.8)
-    wide, high = cell[0] * 7.6, cell[1] * 8.4
-    canvas = desk.open(columns * wide + cell[0], rows * high + cell[1])
+    month_width, month_height = cell[0] * 7.6, cell[1] * 8.4
+    canvas = desk.open(columns * month_width + cell[0], rows * month_height + cell[1])
     week = pick(rng, _WEEK).split()
-    looks = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
+    style = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
     year, first = str(rng.integers(1950, 2040)), int(rng.integers(12))
     title = desk.type(face.digit * rng.uniform(1, 1.6))
-    for place in range(columns * rows):
-        x = cell[0] / 2 + place % columns * wide
-        y = cell[1] / 2 + place // columns * high
-        name = texts.WORDS["calendar_months"][(first + place) % 12]
+    for index in range(columns * rows):
+        x = cell[0] / 2 + index % columns * month_width
+        y = cell[1] / 2 + index // columns * month_height
+        name = texts.WORDS["calendar_months"][(first + index) % 12]
         canvas.put(title.run(f"{name} {year}" if rng.random() < 0.7 else name), x, y + face.digit)
-        _month(desk, face, (x, y + cell[1]), cell, week, looks)
+        _draw_month(desk, face, (x, y + cell[1]), cell, week, style)
 
 
-def _month(
+def _draw_month(
     desk: Desk,
     face: Typesetter,
-    place: tuple[float, float],
+    corner: tuple[float, float],
     cell: tuple[float, float],
     week: Sequence[str],
-    looks: tuple[bool, float],
+    style: tuple[bool, float],
 ) -> None:
-    """Draws the days of the week and month; ``looks`` is (boxed, alignment in the cell)."""
-    rng, canvas, (boxed, align) = desk.rng, desk.canvas, looks
+    """Draws the days of the week and month; ``style`` is (boxed, alignment in the cell)."""
+    rng, canvas, (boxed, align) = desk.rng, desk.canvas, style
     start, days = int(rng.integers(7)), int(rng.choice([28, 30, 31]))
-    marked = int(rng.integers(7, 40))
-    for at, text in [*enumerate(week), *((7 + start + d, str(d + 1)) for d in range(days))]:
-        left, top = place[0] + at % 7 * cell[0], place[1] + at // 7 * cell[1]
+    marked_index = int(rng.integers(7, 40))
+    for index, text in [*enumerate(week), *((7 + start + d, str(d + 1)) for d in range(days))]:
+        left, top = corner[0] + index % 7 * cell[0], corner[1] + index // 7 * cell[1]
         if boxed:
             canvas.frame(left, top, left + cell[0], top + cell[1])
-        if at == marked:
+        if index == marked_index:
             canvas.fill(left, top, left + cell[0], top + cell[1], desk.colours["shade"])
         edge = left + cell[0] * (0.15 + 0.7 * align)
         canvas.put(face.run(text), edge, top + (cell[1] + face.digit) / 2, align=align)
@@ -265,18 +265,18 @@ def draw_sudoku(desk: Desk) -> None:
     canvas = desk.open(9 * cell + 2 * margin, 9 * cell + 2 * margin)
     end, thick = margin + 9 * cell, int(rng.choice([2, 3, 4]))
     for k in range(10):
-        at, wide = margin + k * cell, thick if k % 3 == 0 else 1
-        canvas.rule(margin, at, end, at, wide)
-        canvas.rule(at, margin, at, end, wide)
+        position, thickness = margin + k * cell, thick if k % 3 == 0 else 1
+        canvas.rule(margin, position, end, position, thickness)
+        canvas.rule(position, margin, position, end, thickness)
     printed = rng.uniform(0.25, 0.55)
     by_hand = float(rng.choice([0, 0, 0.2, 0.5]))
-    for place in range(81):
+    for index in range(81):
         kind = rng.random()
         if kind < printed + by_hand:
-            x = margin + (place % 9 + 0.5) * cell
-            y = margin + (place // 9 + 0.5) * cell + face.digit / 2
-            who, layer = (pen, "pen") if kind > printed else (face, "ink")
-            canvas.put(who.run(str(rng.integers(1, 10))), x, y, layer, 0.5)
+            x = margin + (index % 9 + 0.5) * cell
+            y = margin + (index // 9 + 0.5) * cell + face.digit / 2
+            writer, layer = (pen, "pen") if kind > printed else (face, "ink")
+            canvas.put(writer.run(str(rng.integers(1, 10))), x, y, layer, 0.5)
 
 
 def draw_clutter(desk: Desk) -> None:
@@ -284,12 +284,12 @@ def draw_clutter(desk: Desk) -> None:
     rng = desk.rng
     canvas = _scene(desk, desk.size(200, 900), desk.size(120, 700))
     if rng.random() < 0.25:
-        drawn = Canvas(canvas.width, canvas.height, np.eye(3))
-        papers.draw_scribbles(drawn, rng)
-        canvas.layer("ink")[:] = drawn.ink
+        scribbles = Canvas(canvas.width, canvas.height, np.eye(3))
+        papers.draw_scribbles(scribbles, rng)
+        canvas.layer("ink")[:] = scribbles.ink
 
 
-def _outdoors(width: int, height: int, rng: Rng) -> Plane:
+def _outdoor_scene(width: int, height: int, rng: Rng) -> Plane:
     """A gradient with noise at all scales, as in photographs, and often rows of rectangles."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -300,9 +300,9 @@ def _outdoors(width: int, height: int, rng: Rng) -> Plane:
         _windows(plane, rng)
     if rng.random() < 0.5:
         plane = blur(plane, rng.uniform(0.5, 4))
-    level, fall = rng.uniform(5, 40), rng.uniform(0.4, 1)
+    level, decay = rng.uniform(5, 40), rng.uniform(0.4, 1)
     for cells in (2, 4, 8, 16, 32, 64, 128):
-        tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
+        tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -decay)
         plane = plane + papers.noise_field(width, height, cells, rng)[:, :, None] * tint
     return np.asarray(plane, np.float32)
 
@@ -313,9 +313,9 @@ def _windows(plane: Plane, rng: Rng) -> None:
     pitch = np.exp(rng.uniform(np.log(8), np.log(120), 2))
     filled = rng.uniform(0.2, 0.95, 2)
     colours = rng.uniform(0, 255, (3, 3))
-    area = np.sort(rng.uniform(0, 1, (2, 2)), axis=0) * (width, height)
-    for row, y in enumerate(np.arange(area[0, 1], area[1, 1], pitch[1])):
-        for x in np.arange(area[0, 0] + row % 2 * pitch[0] * 0.5, area[1, 0], pitch[0]):
+    bounds = np.sort(rng.uniform(0, 1, (2, 2)), axis=0) * (width, height)
+    for row, y in enumerate(np.arange(bounds[0, 1], bounds[1, 1], pitch[1])):
+        for x in np.arange(bounds[0, 0] + row % 2 * pitch[0] * 0.5, bounds[1, 0], pitch[0]):
             colour = colours[int(rng.integers(3))] + rng.normal(0, 10, 3)
             end = int(x + filled[0] * pitch[0]), int(y + filled[1] * pitch[1])
             cv2.rectangle(plane, (int(x), int(y)), end, colour.tolist(), -1)
@@ -327,7 +327,7 @@ def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
     colour: Colour = readable_colours(desk.rng)[0]
     kind = desk.rng.random()
     if kind < 0.4:
-        ground = _outdoors(*size, desk.rng)
+        ground = _outdoor_scene(*size, desk.rng)
     else:
         ground = papers.draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
     desk.filled = True
@@ -350,7 +350,7 @@ _SCENES: dict[str, tuple[float, Layout]] = {
 _LAYOUTS = document_layouts.LAYOUTS | _SCENES
 KINDS = {name: share for name, (share, _) in _LAYOUTS.items()}
 NO_DIGITS = frozenset({"words", "clutter"})  # kinds without digits
-_CUT = 0.05  # fraction of documents that are shifted, so that edges are cut off
+_SHIFTED = 0.05  # fraction of documents that are shifted, so that edges are cut off
 
 
 class SyntheticDocument(NamedTuple):
@@ -370,19 +370,19 @@ class DocumentMaker(Maker):
 
     def document(self, number: int, *, kind: str | None = None) -> SyntheticDocument:
         """Draws one document of the given kind or a random one; ValueError unless in ``KINDS``."""
-        kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
+        kind, rng = self._pick_kind(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         desk = Desk(self._styles, rng)
         _LAYOUTS[kind][1](desk)
-        return pictured(desk, kind)
+        return render_page(desk, kind)
 
 
-def pictured(desk: Desk, kind: str) -> SyntheticDocument:
+def render_page(desk: Desk, kind: str) -> SyntheticDocument:
     """Renders the laid-out page as a screenshot, scan or photograph, with its labels."""
     canvas, rng = desk.canvas, desk.rng
-    plane, height, width = _coloured(desk), canvas.height, canvas.width
-    matrix = _view(desk)
+    plane, height, width = _apply_colours(desk), canvas.height, canvas.width
+    matrix = _draw_view(desk)
     if not np.array_equal(matrix, np.eye(3)):
-        plane = _warped(plane, matrix, desk)
+        plane = _warp_page(plane, matrix, desk)
     if desk.look == "photo":
         plane = light(plane, rng)
     if desk.look == "screen":
@@ -393,25 +393,25 @@ def pictured(desk: Desk, kind: str) -> SyntheticDocument:
     return SyntheticDocument(pixels, *canvas.labels(matrix, width, height), kind)
 
 
-def _coloured(desk: Desk) -> Plane:
+def _apply_colours(desk: Desk) -> Plane:
     plane, rng = desk.canvas.ground, desk.rng
     fringes = desk.look == "screen" and rng.random() < 0.12
-    for name, cover in desk.canvas.layers.items():
+    for name, ink in desk.canvas.layers.items():
         colour = desk.colours[name]
         if desk.look != "screen":
-            plane = papers.inked(plane, cover, colour, rng)
+            plane = papers.put_ink(plane, ink, colour, rng)
             continue
-        share = cover[:, :, None].astype(np.float32) / 255
+        alpha = ink[:, :, None].astype(np.float32) / 255
         if fringes and name == "ink":  # subpixels: red and blue are shifted by a third of a pixel
-            share = np.repeat(share, 3, axis=2)
-            for channel, by in ((0, 1), (2, -1)):
-                moved = np.roll(share[:, :, channel], by, axis=1)
-                share[:, :, channel] = (2 * share[:, :, channel] + moved) / 3
-        plane = np.asarray(plane + share * (colour - plane), np.float32)
+            alpha = np.repeat(alpha, 3, axis=2)
+            for channel, shift in ((0, 1), (2, -1)):
+                shifted = np.roll(alpha[:, :, channel], shift, axis=1)
+                alpha[:, :, channel] = (2 * alpha[:, :, channel] + shifted) / 3
+        plane = np.asarray(plane + alpha * (colour - plane), np.float32)
     return plane
 
 
-def _view(desk: Desk) -> Matrix:
+def _draw_view(desk: Desk) -> Matrix:
     """The homography from page to picture: identity, a slight rotation, perspective, or a shift."""
     rng, width, height = desk.rng, desk.canvas.width, desk.canvas.height
     view = np.eye(3)
@@ -422,28 +422,28 @@ def _view(desk: Desk) -> Matrix:
         tilt = np.diag([scale, scale, 1.0])
         tilt[2, :2] = rng.uniform(-0.22, 0.22, 2) / (width, height)
         view = tilt @ rotation(float(np.clip(rng.normal(0, 0.05), -0.15, 0.15)))
-    if rng.random() < _CUT:
+    if rng.random() < _SHIFTED:
         view = view.copy()
         view[:2, 2] += rng.uniform(-0.1, 0.1, 2) * (width, height)
     if np.array_equal(view, np.eye(3)):
         return view
-    return about(view, width / 2, height / 2)
+    return about_point(view, width / 2, height / 2)
 
 
-def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
+def _warp_page(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
     """The page through a homography, on a table or the background of a scanner."""
     height, width = plane.shape[:2]
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2's origin is a pixel's centre
-    centred = np.linalg.inv(half) @ matrix @ half
+    half_pixel = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2's origin is a pixel's centre
+    centred = np.linalg.inv(half_pixel) @ matrix @ half_pixel
     size, border = (width, height), cv2.BORDER_REPLICATE
-    seen = cv2.warpPerspective(plane, centred, size, flags=cv2.INTER_LINEAR, borderMode=border)
-    seen = np.asarray(seen, np.float32)
+    warped = cv2.warpPerspective(plane, centred, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    warped = np.asarray(warped, np.float32)
     if desk.filled:
-        return seen
+        return warped
     mask = np.zeros((height, width), np.float32)
     fill(mask, project(matrix, rectangle(0, 0, width, height)) - 0.5, 1.0, bits=4)
     wild = desk.look == "photo" and desk.rng.random() < 0.4
     table = papers.draw_paper(width, height, papers.draw_colours(desk.rng)[0], desk.rng, wild=wild)
     if desk.look == "scan":
         table = np.full(3, desk.rng.choice([0, 255, 230]), np.float32)
-    return blend(table, seen, mask)
+    return blend(table, warped, mask)

@@ -40,8 +40,8 @@ def pick(rng: Rng, options: Sequence[T]) -> T:
 
 def pick_by_share(rng: Rng, options: Sequence[tuple[float, T]]) -> T:
     """One of the options, with a probability proportional to its weight."""
-    upto = np.cumsum([share for share, _ in options])
-    return options[int(np.searchsorted(upto, rng.random() * upto[-1], "right"))][1]
+    cumulative = np.cumsum([share for share, _ in options])
+    return options[int(np.searchsorted(cumulative, rng.random() * cumulative[-1], "right"))][1]
 
 
 def log_uniform(rng: Rng, low: float, high: float) -> float:
@@ -55,11 +55,11 @@ def rotation(angle: float) -> Matrix:
     return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
 
 
-def about(matrix: Matrix, x: float, y: float) -> Matrix:
+def about_point(matrix: Matrix, x: float, y: float) -> Matrix:
     """The homography applied about the point (x, y) instead of the origin."""
-    there = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
-    back = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
-    return back @ matrix @ there
+    to_origin = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
+    from_origin = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
+    return from_origin @ matrix @ to_origin
 
 
 def project(matrix: Matrix, points: Points) -> Points:
@@ -85,7 +85,7 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
-def around(angles: npt.NDArray[np.float64]) -> Points:
+def unit_circle(angles: npt.NDArray[np.float64]) -> Points:
     """Points of the unit circle at angles in radians; float64[n, 2]."""
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
@@ -94,14 +94,14 @@ def curve(
     target: npt.NDArray[Any], points: Points, value: object, width: int, *, closed: bool = False
 ) -> None:
     """Draws a polyline through float[n, 2] points, rounded to pixels, with a value per channel."""
-    fixed = np.rint(points).astype(np.int32)
-    cv2.polylines(target, [fixed], closed, value, width, cv2.LINE_AA)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    pixels = np.rint(points).astype(np.int32)
+    cv2.polylines(target, [pixels], closed, value, width, cv2.LINE_AA)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> None:
     """Draws a polyline of full ink through float[n, 2] points in pixels, to 1/16 pixel."""
-    fixed = np.rint(points * 16).astype(np.int32)
-    cv2.polylines(ink, [fixed], closed, 255, width, cv2.LINE_AA, 4)
+    sixteenths = np.rint(points * 16).astype(np.int32)
+    cv2.polylines(ink, [sixteenths], closed, 255, width, cv2.LINE_AA, 4)
 
 
 def crop(ink: Ink, faint: int = FAINT) -> Ink:
@@ -117,24 +117,24 @@ def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
 
 
-def blend(below: Plane | Colour, above: Plane | Colour, cover: Plane) -> Plane:
-    """Alpha blending of ``above`` over ``below``; the alpha ``cover`` is float32[h, w], 0..1."""
-    return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
+def blend(below: Plane | Colour, above: Plane | Colour, alpha: Plane) -> Plane:
+    """Alpha blending of ``above`` over ``below``; ``alpha`` is float32[h, w], 0..1."""
+    return np.asarray(below + alpha[:, :, None] * (above - below), np.float32)
 
 
-def covered(below: Plane | Colour, above: Plane | Colour, ink: Ink) -> Plane:
+def blend_ink(below: Plane | Colour, above: Plane | Colour, ink: Ink) -> Plane:
     """Alpha blending of ``above`` over ``below`` with ink as the alpha, 255 for opaque."""
     return blend(below, above, ink.astype(np.float32) / np.float32(255))
 
 
-def tinted(below: Plane, colour: Colour, ink: Ink | Plane, strength: float = 1.0) -> Plane:
+def blend_tint(below: Plane, colour: Colour, ink: Ink | Plane, strength: float = 1.0) -> Plane:
     """Blends a colour over ``below`` with ink as the alpha, scaled by ``strength``, 0..1."""
     return blend(below, colour, ink.astype(np.float32) * np.float32(strength / 255))
 
 
-def between(first: Colour, second: Colour, share: float) -> Colour:
+def mix_colours(first: Colour, second: Colour, fraction: float) -> Colour:
     """Linear interpolation from the first colour to the second; float32[3]."""
-    return np.asarray(first + np.float32(share) * (second - first), np.float32)
+    return np.asarray(first + np.float32(fraction) * (second - first), np.float32)
 
 
 def cast_shadow(ink: Ink, shift: Points, sigma: float) -> Plane:

@@ -52,7 +52,7 @@ Look = Literal["hand", "print"]
 # Foreign fonts cover scripts outside the alphabet, as examples of non-digits.
 Role = Literal["training", "validation", "foreign"]
 
-SEGMENTS = frozenset({"dseg7"})  # seven-segment fonts, whose letters look like digits
+SEGMENT_FONTS = frozenset({"dseg7"})  # seven-segment fonts, whose letters look like digits
 SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
 FOREIGN: tuple[Script, ...] = ("armenian", "devanagari", "georgian", "hebrew", "symbols", "thai")
 WEIGHTS = (200, 400, 700, 900)
@@ -88,20 +88,20 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
     missing = [family for family in families if not _folder(family).is_dir()]
     if missing:
         _fetch_all(missing)
-    return {family: list(_weights(family)) for family in families}
+    return {family: list(_weight_files(family)) for family in families}
 
 
 def role_fonts(
     role: Role, some: slice = slice(None)
 ) -> Iterator[tuple[Family, dict[Script, Path]]]:
-    """The files of each weight of the selected families of a role, ``SEGMENTS`` included."""
+    """The files of each weight of the selected families of a role, ``SEGMENT_FONTS`` included."""
     families = [family for family in load_families() if family.role == role][some]
     for family, weights in font_files(families).items():
         for files in weights:
             yield family, files
 
 
-def _weights(family: Family) -> Iterator[dict[Script, Path]]:
+def _weight_files(family: Family) -> Iterator[dict[Script, Path]]:
     for weight in WEIGHTS:
         paths: dict[Script, Path] = {
             script: _folder(family) / _file(family, script, weight) for script in family.scripts
@@ -119,14 +119,14 @@ def _folder(family: Family) -> Path:
 
 
 def _fetch_all(families: Sequence[Family]) -> None:
-    what = "the fonts that pages are set in come"
+    subject = "the fonts that pages are set in come"
     with work_bar() as bar:
         task = bar.add_task("fonts", total=len(families))
         for start in range(0, len(families), FONT_BATCH):
             batch = families[start : start + FONT_BATCH]
             packages = [NpmPackage(f"@fontsource/{f.family}", f.version, f.sha256) for f in batch]
             with TemporaryDirectory(prefix="digitlens-") as folder:
-                archives = npm_archives(packages, Path(folder), what, FONT_SECONDS)
+                archives = npm_archives(packages, Path(folder), subject, FONT_SECONDS)
                 for family, archive in zip(batch, archives, strict=True):
                     _unpack(family, archive)
             bar.advance(task, len(batch))
@@ -155,7 +155,7 @@ FRAME = SIDE - 2 * _MARGIN  # height of a digit on the canvas
 Form = tuple[Points, ...]  # strokes, each float64[n, 2], 0..1
 
 
-def _form(text: str) -> Form:
+def _parse_form(text: str) -> Form:
     lines = [[point.split() for point in line.split(";")] for line in text.split("/")]
     return tuple(np.array(line, np.float64) / 100 for line in lines)
 
@@ -163,7 +163,7 @@ def _form(text: str) -> Form:
 _FORMS: dict[str, dict[str, tuple[Form, ...]]] = {}  # set → character → all forms
 for _row in load_table(Path(__file__).with_name("strokes.csv")):
     _known = _FORMS.setdefault(_row["set"], {})
-    _known[_row["char"]] = (*_known.get(_row["char"], ()), _form(_row["form"]))
+    _known[_row["char"]] = (*_known.get(_row["char"], ()), _parse_form(_row["form"]))
 FORMS = tuple(_FORMS["digit"].values())
 # Digits of everyday handwriting, whose last stroke may join the next one. Forms that resemble
 # another digit have a distinguishing stroke.
@@ -217,27 +217,27 @@ def draw_form(form: Sequence[Points], pen: Pen, rng: Rng) -> Ink:
     for line in form:
         points = line * (FRAME * pen.aspect, FRAME)
         points = points + (SIDE - FRAME * pen.aspect) / 2 * np.array([1, 0]) + (0, _MARGIN)
-        points = _jittered(points, pen.jitter, rng)
-        path = points if pen.straight else _curve(points)
-        for part in _parts(path, pen.gaps, rng):
-            stroke(ink, part, max(1, round(pen.width * rng.uniform(0.92, 1.08))))
+        points = _jitter(points, pen.jitter, rng)
+        path = points if pen.straight else _catmull_rom(points)
+        for piece in _split_stroke(path, pen.gaps, rng):
+            stroke(ink, piece, max(1, round(pen.width * rng.uniform(0.92, 1.08))))
     return ink
 
 
-def _jittered(points: Points, jitter: float, rng: Rng) -> Points:
-    moved = points + rng.normal(0, jitter, points.shape)
-    same = (points[1:] == points[:-1]).all(axis=1)  # keep repeated points equal: corners
-    moved[1:][same] = moved[:-1][same]
+def _jitter(points: Points, jitter: float, rng: Rng) -> Points:
+    jittered = points + rng.normal(0, jitter, points.shape)
+    is_corner = (points[1:] == points[:-1]).all(axis=1)  # keep repeated points equal: corners
+    jittered[1:][is_corner] = jittered[:-1][is_corner]
     if (points[0] == points[-1]).all():
-        moved[-1] = moved[0] + rng.normal(0, jitter, 2)
-    return moved
+        jittered[-1] = jittered[0] + rng.normal(0, jitter, 2)
+    return jittered
 
 
-def _curve(points: Points) -> Points:
+def _catmull_rom(points: Points) -> Points:
     """A Catmull-Rom curve through the points (Catmull and Rom, 1974)."""
-    framed, t = np.vstack([points[:1], points, points[-1:]]), np.linspace(0, 1, 9)[:, None]
+    padded, t = np.vstack([points[:1], points, points[-1:]]), np.linspace(0, 1, 9)[:, None]
     pieces = list[Points]()
-    for a, b, c, d in zip(framed, framed[1:], framed[2:], framed[3:], strict=False):
+    for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         if (b != c).any():  # the piece from b to c; a and d determine the tangents
             squared = 2 * a - 5 * b + 4 * c - d
             cubed = 3 * b - a - 3 * c + d
@@ -245,7 +245,7 @@ def _curve(points: Points) -> Points:
     return np.vstack(pieces)
 
 
-def _parts(path: Points, gaps: float, rng: Rng) -> list[Points]:
+def _split_stroke(path: Points, gaps: float, rng: Rng) -> list[Points]:
     if not gaps or len(path) < 12:
         return [path]
     cut = int(rng.integers(4, len(path) - 4))
@@ -258,7 +258,7 @@ DIGITS = "0123456789"
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
 CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
-MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn on demand  # noqa: RUF001
+ON_DEMAND = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn on demand  # noqa: RUF001
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
 
@@ -284,8 +284,8 @@ CHARACTERS: dict[Script, str] = {
 }
 # Characters that some fonts draw like a digit.
 LIKE_DIGITS = frozenset("OoIl|зЗ")
-_NECKS = (0, 2, 6, 8, 9)  # digits whose last stroke can continue to the next digit
-_TAIL = 0.5  # maximum length of such a tail, in frames
+_JOINING_DIGITS = (0, 2, 6, 8, 9)  # digits whose last stroke can continue to the next digit
+_MAX_TAIL = 0.5  # maximum length of such a tail, in frames
 
 
 @dataclass(frozen=True)
@@ -329,23 +329,23 @@ class FontGlyphs:
 
     @cached_property
     def glyphs(self) -> dict[str, Glyph]:
-        """The glyphs of all characters except those of ``MORE``."""
+        """The glyphs of all characters except those of ``ON_DEMAND``."""
         unit, glyphs = _digit_height(self.font(EM)), dict[str, Glyph]()
         for script in self._sources:
             characters = DIGITS if self._digits_only else CHARACTERS[script]
-            for char, glyph in _glyphs(self.font(EM, script), characters, unit):
+            for char, glyph in _font_glyphs(self.font(EM, script), characters, unit):
                 glyphs.setdefault(char, glyph)
         return glyphs
 
     @property
     def letters(self) -> str:
-        """The characters other than digits that it can write, without those of ``MORE``."""
+        """The characters other than digits that it can write, without those of ``ON_DEMAND``."""
         return "".join(char for char in self.glyphs if char not in DIGITS)
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """The glyph of a character, always the same; None if the font lacks it."""
         del rng
-        return self.glyphs.get(char) or (self._more.get(char) if char in MORE else None)
+        return self.glyphs.get(char) or (self._on_demand.get(char) if char in ON_DEMAND else None)
 
     def font(self, size: int, script: Script = "latin") -> ImageFont.FreeTypeFont:
         """The font at a size in pixels per em."""
@@ -362,12 +362,12 @@ class FontGlyphs:
     def capitals_only(self) -> bool:
         """Whether lower-case letters look like capitals: at least three of five do."""
         pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
-        return sum(bool(a and b and _alike(a.ink, b.ink)) for a, b in pairs) >= 3
+        return sum(bool(a and b and _look_alike(a.ink, b.ink)) for a, b in pairs) >= 3
 
     @cached_property
-    def _more(self) -> dict[str, Glyph]:
+    def _on_demand(self) -> dict[str, Glyph]:
         font = self.font(EM)
-        return dict(_glyphs(font, "" if self._digits_only else MORE, _digit_height(font)))
+        return dict(_font_glyphs(font, "" if self._digits_only else ON_DEMAND, _digit_height(font)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,11 +383,11 @@ class MnistGlyphs:
             return None
         tiles = self.digits[int(char)]
         tile = tiles[int(rng.integers(len(tiles)))]
-        framed = np.pad(_cropped(tile), 1)
-        size = framed.shape[1] * 4, framed.shape[0] * 4
-        soft = blur(cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC), 1.2)
+        padded = np.pad(_cropped(tile), 1)
+        size = padded.shape[1] * 4, padded.shape[0] * 4
+        soft = blur(cv2.resize(padded, size, interpolation=cv2.INTER_CUBIC), 1.2)
         ink = _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
-        return _glyph(char, ink, rng.uniform(0.88, 1.1))
+        return _baseline_glyph(char, ink, rng.uniform(0.88, 1.1))
 
 
 class PenGlyphs:
@@ -403,18 +403,18 @@ class PenGlyphs:
         """A newly drawn digit, letter or mark."""
         if char in DIGITS:
             ink = _cropped(draw_digit(int(char), self.pen, rng))
-            return _glyph(char, ink, rng.uniform(0.88, 1.1))
+            return _baseline_glyph(char, ink, rng.uniform(0.88, 1.1))
         forms = self._marks.get(char)
         form = forms[self.pen.forms[0] % len(forms)] if forms else LETTERS.get(char)
         if form is None:
             return None
-        if not (drawn := self._drawn(form, rng)):
+        if not (drawn := self._draw_cropped(form, rng)):
             return None
         ink, below = drawn
         height, width = (float(side) / FRAME for side in ink.shape)
         return Glyph(char, ink, height, below / FRAME, width + 0.12)
 
-    def _drawn(self, form: Form, rng: Rng) -> tuple[Ink, float] | None:
+    def _draw_cropped(self, form: Form, rng: Rng) -> tuple[Ink, float] | None:
         """Cropped ink and its end below the baseline in pixels; None if nothing was drawn."""
         drawn = draw_form(form, self.pen, rng)
         rows = np.flatnonzero((drawn > FAINT).any(axis=1))
@@ -458,12 +458,12 @@ class QuickGlyphs(PenGlyphs):
         if char not in DIGITS:
             return super().glyph(char, rng)
         form = self._forms[int(char)]
-        if int(char) in _NECKS and rng.random() < self._joined:
+        if int(char) in _JOINING_DIGITS and rng.random() < self._joined:
             last = form[-1]  # extend it to the right
-            x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _TAIL)
+            x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _MAX_TAIL)
             end = x, self._tail + rng.normal(0, 0.06)
             form = (*form[:-1], np.vstack([last, end]))
-        if not (drawn := self._drawn(form, rng)):
+        if not (drawn := self._draw_cropped(form, rng)):
             return None
         (ink, below), scale = drawn, rng.uniform(0.88, 1.1) / FRAME
         height, width = (float(side) * scale for side in ink.shape)
@@ -479,10 +479,10 @@ def icon_glyph(char: str) -> Glyph | None:
     ink = np.zeros((SIDE, SIDE), np.uint8)
     for number, outline in enumerate(forms[0]):
         fill(ink, outline * FRAME + _MARGIN, 0 if number else 255)
-    return _glyph(char, _cropped(ink), 1.0)
+    return _baseline_glyph(char, _cropped(ink), 1.0)
 
 
-def _glyph(char: str, ink: Ink, height: float) -> Glyph:
+def _baseline_glyph(char: str, ink: Ink, height: float) -> Glyph:
     width = height * ink.shape[1] / ink.shape[0]
     return Glyph(char, ink, height, 0.0, width + 0.12)
 
@@ -493,15 +493,15 @@ def _source(font: ImageFont.FreeTypeFont | Path) -> str | bytes:
     return path.getvalue() if isinstance(path, BytesIO) else os.fsdecode(path)
 
 
-def _glyphs(
+def _font_glyphs(
     font: ImageFont.FreeTypeFont, characters: str, unit: float
 ) -> Iterator[tuple[str, Glyph]]:
     """The given characters that a font has; ``unit`` is the height of its digits in pixels."""
     for char in characters:
         if drawn := char_ink(font, char):
-            whole, _, top = drawn
-            ink = crop(whole)
-            bottom = (np.flatnonzero((whole > FAINT).any(axis=1))[-1] + 1 + top) / unit
+            full_ink, _, top = drawn
+            ink = crop(full_ink)
+            bottom = (np.flatnonzero((full_ink > FAINT).any(axis=1))[-1] + 1 + top) / unit
             yield char, Glyph(char, ink, ink.shape[0] / unit, bottom, font.getlength(char) / unit)
 
 
@@ -517,17 +517,17 @@ def font_ink(font: ImageFont.FreeTypeFont, char: str, mode: str = "L") -> tuple[
 def char_ink(font: ImageFont.FreeTypeFont, char: str) -> tuple[Ink, int, int] | None:
     """``font_ink``, or None if the font lacks the character."""
     drawn = font_ink(font, char)
-    lacks = np.array_equal(drawn[0], _box(font)) or int(drawn[0].max()) <= FAINT
-    return None if lacks else drawn
+    is_missing = np.array_equal(drawn[0], _missing_ink(font)) or int(drawn[0].max()) <= FAINT
+    return None if is_missing else drawn
 
 
 @lru_cache(maxsize=16)
-def _box(font: ImageFont.FreeTypeFont) -> Ink:
+def _missing_ink(font: ImageFont.FreeTypeFont) -> Ink:
     """The ink that a font draws for a missing character."""
     return font_ink(font, "\uffff")[0]
 
 
-def _alike(ink: Ink, other: Ink) -> bool:
+def _look_alike(ink: Ink, other: Ink) -> bool:
     """Whether two characters look the same apart from their size."""
     size = other.shape[1], other.shape[0]
     resized = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.float32)

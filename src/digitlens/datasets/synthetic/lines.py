@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitlens.datasets.synthetic import camera, displays, objects, papers, texts
-from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
+from digitlens.datasets.synthetic.canvas import Canvas, GlyphRun, Style, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
 from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, blur, crop, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
@@ -40,7 +40,7 @@ class LineMaker(Maker):
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
         """Draws one line of the given kind or a random one; ValueError unless in ``KINDS``."""
-        kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
+        kind, rng = self._pick_kind(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         drawing = _KINDS[kind][1](self._styles, rng)
         pixels = camera.finish(camera.photograph(drawing.plane, drawing.digit, rng), rng)
         return Line(pixels, drawing.text, kind)
@@ -49,11 +49,11 @@ class LineMaker(Maker):
 def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
     """Draws a crop without text; half of them are cut from photographs, if there are any."""
     height = camera.HEIGHT if rng.random() < 0.7 else int(rng.integers(12, camera.HEIGHT))
-    wide = min(40.0, 4.0 + rng.exponential(11))
-    width = max(1, round(camera.STEP * wide * height / camera.HEIGHT))
-    if photos and rng.random() < _PHOTO:
+    width_steps = min(40.0, 4.0 + rng.exponential(11))
+    width = max(1, round(camera.STEP * width_steps * height / camera.HEIGHT))
+    if photos and rng.random() < _PHOTO_FRACTION:
         return Drawing(papers.cut_photo(photos, width, height, rng), "", height * 0.7)
-    draw = _DRAWINGS[int(rng.choice(len(_DRAWINGS), p=_SHARES))]
+    draw = _BACKGROUNDS[int(rng.choice(len(_BACKGROUNDS), p=_BACKGROUND_SHARES))]
     return Drawing(camera.light(draw(width, height, rng), rng), "", height * 0.7)
 
 
@@ -102,7 +102,7 @@ def _rules(width: int, height: int, rng: Rng) -> Plane:
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         canvas.line((x, y), (x + 999 * (-1) ** int(rng.integers(2)), y), thin)
         canvas.line((x, y), (x, y + 999 * (-1) ** int(rng.integers(2))), thin)
-    return papers.inked(papers.draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
+    return papers.put_ink(papers.draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
 
 
 def _scribbles(width: int, height: int, rng: Rng) -> Plane:
@@ -112,7 +112,7 @@ def _scribbles(width: int, height: int, rng: Rng) -> Plane:
     papers.draw_scribbles(canvas, rng)
     y = int(rng.integers(0, 150 - height + 1))
     drawn = canvas.ink[y : y + height, :width]
-    return papers.inked(papers.draw_paper(width, height, paper, rng), drawn, ink, rng)
+    return papers.put_ink(papers.draw_paper(width, height, paper, rng), drawn, ink, rng)
 
 
 def _specks(width: int, height: int, rng: Rng) -> Plane:
@@ -121,19 +121,19 @@ def _specks(width: int, height: int, rng: Rng) -> Plane:
     ink = np.zeros((height, width), np.uint8)
     for _ in range(int(rng.integers(1, 4))):
         size = rng.uniform(0.15, 0.45) * height
-        turn = np.sort(rng.uniform(0, 2 * np.pi, 9))
-        reach = size * rng.uniform(0.7, 1.3, 9)
-        sides = np.stack([np.cos(turn) * rng.uniform(0.8, 2.0), np.sin(turn)], axis=1)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, 9))
+        radii = size * rng.uniform(0.7, 1.3, 9)
+        directions = np.stack([np.cos(angles) * rng.uniform(0.8, 2.0), np.sin(angles)], axis=1)
         middle = rng.uniform(0.1, 0.9, 2) * (width, height)
-        fill(ink, papers.smooth(middle + sides * reach[:, None]), 255)
+        fill(ink, papers.smooth(middle + directions * radii[:, None]), 255)
     plane = papers.draw_paper(width, height, paper, rng)
     soft = np.asarray(blur(ink, rng.uniform(0.3, 4.0)), np.uint8)
-    return papers.inked(plane, soft, colour, rng, rng.uniform(0.3, 1.0))
+    return papers.put_ink(plane, soft, colour, rng, rng.uniform(0.3, 1.0))
 
 
-_DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles, _specks)
-_SHARES = (0.17, 0.27, 0.13, 0.17, 0.13, 0.13)
-_PHOTO = 0.5  # fraction of photographs
+_BACKGROUNDS = (_surface, _scene, _edges, _rules, _scribbles, _specks)
+_BACKGROUND_SHARES = (0.17, 0.27, 0.13, 0.17, 0.13, 0.13)
+_PHOTO_FRACTION = 0.5  # fraction of photographs
 
 
 _Draw = Callable[[Styles, Rng], Drawing]
@@ -146,12 +146,12 @@ _SIGN = camera.Framing(tilt=0.5, small=0.35, smallest=8.0)
 _CELL = camera.Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
 
 
-def _text(
+def _text_kind(
     share: float,
     grammar: Grammar,
     style: Callable[[Styles, Rng], Style],
     framing: camera.Framing,
-    ground: Looks | Callable[[Written, camera.CameraView, Rng], tuple[Plane, str]],
+    ground: Looks | Callable[[GlyphRun, camera.CameraView, Rng], tuple[Plane, str]],
     *,
     style_first: bool = False,
 ) -> tuple[float, _Draw]:
@@ -160,15 +160,15 @@ def _text(
 
     def draw(styles: Styles, rng: Rng) -> Drawing:
         # The order of the two draws determines the lines of a seed.
-        early = style(styles, rng) if style_first else None
+        first_style = style(styles, rng) if style_first else None
         text = grammar(rng)
-        written = lay_out(text, early or style(styles, rng), rng)
-        return _seen(written.extent, framing, rng, lambda view: show(written, view, rng))
+        run = lay_out(text, first_style or style(styles, rng), rng)
+        return _draw_in_view(run.extent, framing, rng, lambda view: show(run, view, rng))
 
     return share, draw
 
 
-def _seen(
+def _draw_in_view(
     extent: Extent,
     framing: camera.Framing,
     rng: Rng,
@@ -178,7 +178,7 @@ def _seen(
     return Drawing(*show(view), view.digit)
 
 
-def _either(share: float, first: Grammar, second: Grammar) -> Grammar:
+def _mix(share: float, first: Grammar, second: Grammar) -> Grammar:
     return lambda rng: first(rng) if rng.random() < share else second(rng)
 
 
@@ -211,9 +211,9 @@ def _tile(styles: Styles, rng: Rng) -> Drawing:
 def _only_words(styles: Styles, rng: Rng) -> Drawing:
     by_hand = rng.random() < 0.35
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
-    written = lay_out(texts.only_words(rng), style, rng)
-    show = partial(put_on_paper, written, rng=rng, looks=Looks())
-    return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
+    run = lay_out(texts.only_words(rng), style, rng)
+    show = partial(put_on_paper, run, rng=rng, looks=Looks())
+    return _draw_in_view(run.extent, _HAND if by_hand else _PRINTED, rng, show)
 
 
 def _screen(styles: Styles, rng: Rng) -> Drawing:
@@ -223,79 +223,79 @@ def _screen(styles: Styles, rng: Rng) -> Drawing:
 
 def _seven_segments(_: Styles, rng: Rng) -> Drawing:
     panel = displays.seven_segments(texts.display(rng), displays.draw_segments(rng), rng)
-    return _shown(panel, rng)
+    return _panel(panel, rng)
 
 
 def _fourteen_segments(_: Styles, rng: Rng) -> Drawing:
     text = texts.digits(rng, 4) if rng.random() < 0.4 else texts.serial(rng).upper()
-    text = _only(text if rng.random() < 0.7 else texts.word(rng).upper(), FOURTEEN)
-    return _shown(displays.fourteen_segments(text[:10], displays.draw_segments(rng)), rng)
+    text = _keep(text if rng.random() < 0.7 else texts.word(rng).upper(), FOURTEEN)
+    return _panel(displays.fourteen_segments(text[:10], displays.draw_segments(rng)), rng)
 
 
 def _dot_matrix(_: Styles, rng: Rng) -> Drawing:
     kind = rng.random()
     if kind < 0.35:
-        return _shown(displays.dot_matrix(_only(texts.expiry(rng), DOTS), rng), rng, printed=True)
+        return _panel(displays.dot_matrix(_keep(texts.expiry(rng), DOTS), rng), rng, printed=True)
     text = texts.display(rng).strip() if kind < 0.7 else texts.print_number(rng)
-    text = _only(text if kind < 0.9 else texts.labelled(rng).upper(), DOTS)
-    return _shown(displays.dot_matrix(text[:20], rng), rng)
+    text = _keep(text if kind < 0.9 else texts.labelled(rng).upper(), DOTS)
+    return _panel(displays.dot_matrix(text[:20], rng), rng)
 
 
-def _only(text: str, known: Mapping[str, object]) -> str:
+def _keep(text: str, known: Mapping[str, object]) -> str:
     kept = "".join(char for char in text if char == " " or char in known).strip()
     return kept or "8"
 
 
-def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing:
+def _panel(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing:
     show = partial(displays.show, panel, rng=rng, printed=printed)
-    return _seen(panel.extent, _DISPLAY, rng, lambda view: (show(view), panel.text))
+    return _draw_in_view(panel.extent, _DISPLAY, rng, lambda view: (show(view), panel.text))
 
 
 def _counter(styles: Styles, rng: Rng) -> Drawing:
     counter = objects.draw_counter(styles.print_font(rng), rng)
     show = partial(objects.show_counter, counter, rng=rng)
-    return _seen(counter.extent, _COUNTER, rng, lambda view: (show(view), counter.text))
+    return _draw_in_view(counter.extent, _COUNTER, rng, lambda view: (show(view), counter.text))
 
 
 def _comb(styles: Styles, rng: Rng) -> Drawing:
     style = _by_hand_or_printed(0.75)(styles, rng)
     pitch = rng.uniform(0.85, 1.5)
-    written = lay_out(texts.comb(rng), style, rng, pitch=pitch)
-    show = partial(objects.show_comb, written, pitch=pitch, rng=rng)
-    return _seen(written.extent, _HAND, rng, show)
+    run = lay_out(texts.comb(rng), style, rng, pitch=pitch)
+    show = partial(objects.show_comb, run, pitch=pitch, rng=rng)
+    return _draw_in_view(run.extent, _HAND, rng, show)
 
 
 _AMOUNT = Looks(checks=True, rules=0.4, boxed=0.1, scanned=0.55)
 _STAMP = Looks(stamped=1.0, boxed=0.15, rules=0.3)
 _RELIEF = Looks(relief=1.0, rules=0.0)
 _ALONE = Looks(neighbours=0.08, boxed=0.12)
-_STAMP_TEXT = _either(0.6, texts.date, texts.grouped)
-_RELIEF_TEXT = _either(0.4, texts.plate, texts.print_number)
-_CELL_TEXT = _either(0.85, texts.digit, lambda rng: texts.digits(rng, 2))
+_STAMP_TEXT = _mix(0.6, texts.date, texts.grouped)
+_RELIEF_TEXT = _mix(0.4, texts.plate, texts.print_number)
+_CELL_TEXT = _mix(0.85, texts.digit, lambda rng: texts.digits(rng, 2))
 _CELL_STYLE = _by_hand_or_printed(0.35)
 _LETTERED = partial(Styles.by_hand, letters=True)
 
 # Fraction of all lines, and the generator, of each kind. The names are part of the seed.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": _text(0.065, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
+    "hand digit": _text_kind(0.065, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
     "tile": (0.06, _tile),
-    "hand number": _text(0.13, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
-    "amount": _text(0.13, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
-    "hand words": _text(0.025, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
-    "letter": _text(0.03, texts.lone_letters, Styles.lettered, _SINGLE, Looks(scanned=0.15)),
-    "print digit": _text(0.03, texts.digit, Styles.printed, _SINGLE, _ALONE),
-    "print number": _text(0.1, texts.print_number, Styles.printed, _PRINTED, Looks()),
-    "print words": _text(0.07, texts.print_words, Styles.printed, _PRINTED, Looks()),
+    "hand number": _text_kind(0.13, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
+    "amount": _text_kind(0.13, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
+    "hand words": _text_kind(0.025, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
+    "letter": _text_kind(0.03, texts.lone_letters, Styles.lettered, _SINGLE, Looks(scanned=0.15)),
+    "print digit": _text_kind(0.03, texts.digit, Styles.printed, _SINGLE, _ALONE),
+    "print number": _text_kind(0.1, texts.print_number, Styles.printed, _PRINTED, Looks()),
+    "print words": _text_kind(0.07, texts.print_words, Styles.printed, _PRINTED, Looks()),
     "words": (0.02, _only_words),
     "screen": (0.13, _screen),
     "seven segments": (0.04, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
     "dot matrix": (0.015, _dot_matrix),
     "counter": (0.025, _counter),
-    "sign": _text(0.015, texts.plate, Styles.printed, _SIGN, objects.show_sign),
-    "relief": _text(0.005, _RELIEF_TEXT, Styles.printed, _SIGN, _RELIEF),
-    "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
-    "cell": _text(0.015, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
+    "sign": _text_kind(0.015, texts.plate, Styles.printed, _SIGN, objects.show_sign),
+    "relief": _text_kind(0.005, _RELIEF_TEXT, Styles.printed, _SIGN, _RELIEF),
+    "stamp": _text_kind(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
+    "cell": _text_kind(0.015, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
     "comb": (0.01, _comb),
     "nothing": (0.065, lambda styles, rng: draw_nothing(rng, styles.fonts.photos)),
 }

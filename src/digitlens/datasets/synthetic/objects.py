@@ -12,9 +12,9 @@ import numpy as np
 from digitlens.datasets.synthetic.camera import CameraView, light
 from digitlens.datasets.synthetic.canvas import (
     Canvas,
+    GlyphRun,
     PlacedGlyph,
     Style,
-    Written,
     lay_out,
     put_glyphs,
 )
@@ -27,17 +27,17 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     as_colour,
-    between,
     blend,
+    blend_ink,
+    blend_tint,
     blur,
     cast_shadow,
-    covered,
     fill,
     log_uniform,
+    mix_colours,
     pick,
     rectangle,
     stroke,
-    tinted,
 )
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.papers import (
@@ -45,8 +45,8 @@ from digitlens.datasets.synthetic.papers import (
     draw_colours,
     draw_paper,
     draw_scribbles,
-    inked,
     noise_field,
+    put_ink,
     smooth,
 )
 from digitlens.datasets.synthetic.texts import digits
@@ -66,64 +66,64 @@ class Looks:
     scanned: float = 0.0  # grey on light paper, as from a scanner
 
 
-def put_on_paper(written: Written, view: CameraView, rng: Rng, looks: Looks) -> tuple[Plane, str]:
+def put_on_paper(run: GlyphRun, view: CameraView, rng: Rng, looks: Looks) -> tuple[Plane, str]:
     """Draws a line on paper; returns float32[h, w, 3] and the readable text."""
     canvas, printed = view.canvas(), view.canvas()
-    text = put_glyphs(canvas, written.glyphs)
-    _decorate(canvas, printed, written, view, rng, looks)
-    return _coloured(canvas.ink, printed.ink, view, rng, looks), text
+    text = put_glyphs(canvas, run.glyphs)
+    _decorate(canvas, printed, run, view, rng, looks)
+    return _apply_colours(canvas.ink, printed.ink, view, rng, looks), text
 
 
 def _decorate(
-    canvas: Canvas, printed: Canvas, written: Written, view: CameraView, rng: Rng, looks: Looks
+    canvas: Canvas, printed: Canvas, run: GlyphRun, view: CameraView, rng: Rng, looks: Looks
 ) -> None:
     """Draws rules, boxes and the edges of other lines."""
     thin = max(1, round(view.digit * rng.uniform(0.02, 0.07)))
-    for x0, x1 in written.raised:
+    for x0, x1 in run.raised:
         if rng.random() < 0.5:
             y = -0.4 + rng.uniform(0, 0.25)
             canvas.line((x0 + 0.05, y), (x1, y + rng.normal(0, 0.03)), thin)
     if rng.random() < looks.rules:
-        _underline(canvas if rng.random() < 0.4 else printed, written, view, rng, thin)
+        _underline(canvas if rng.random() < 0.4 else printed, run, view, rng, thin)
     if rng.random() < looks.boxed:
-        x0, y0, x1, y1 = written.extent
+        x0, y0, x1, y1 = run.extent
         left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
         corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
-        _outline(printed, corners, thin)
+        _draw_outline(printed, corners, thin)
     if rng.random() < looks.neighbours:
-        _neighbours(canvas, written, view, rng)
+        _neighbours(canvas, run, view, rng)
 
 
-def _underline(canvas: Canvas, written: Written, view: CameraView, rng: Rng, thin: int) -> None:
-    x0, _, x1, y1 = written.extent
+def _underline(canvas: Canvas, run: GlyphRun, view: CameraView, rng: Rng, thin: int) -> None:
+    x0, _, x1, y1 = run.extent
     y = max(y1, 0.0) + rng.uniform(0.02, 0.3) if rng.random() < 0.7 else 0.03
     ends = (x0 - 0.3, x1 + 0.3) if rng.random() < 0.4 else (view.window[0] - 1, view.window[2] + 1)
     for k in range(1 if rng.random() < 0.85 else 2):
         low = y + 0.12 * k
         canvas.line((ends[0], low), (ends[1], low + rng.normal(0, 0.02)), thin)
     if rng.random() < 0.2:
-        high = written.extent[1] - rng.uniform(0.05, 0.3)
+        high = run.extent[1] - rng.uniform(0.05, 0.3)
         canvas.line((ends[0], high), (ends[1], high), thin)
 
 
-def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) -> None:
+def _neighbours(canvas: Canvas, run: GlyphRun, view: CameraView, rng: Rng) -> None:
     """Draws the bottom of a line above and the top of a line below, about a third at most."""
-    digits = [glyph for glyph in written.glyphs if glyph.ink is not None and glyph.char.isalnum()]
+    digits = [glyph for glyph in run.glyphs if glyph.ink is not None and glyph.char.isalnum()]
     if not digits:
         return
-    x0, y0, x1, y1 = written.extent
-    chosen = rng.random(2) < 0.6
-    for above in np.array([True, False])[chosen]:
-        free = y0 - view.window[1] if above else view.window[3] - y1
-        seen = min(free - 0.06, rng.uniform(0.05, 0.36))
-        if seen < 0.04:
+    x0, y0, x1, y1 = run.extent
+    sides = rng.random(2) < 0.6
+    for above in np.array([True, False])[sides]:
+        room = y0 - view.window[1] if above else view.window[3] - y1
+        visible = min(room - 0.06, rng.uniform(0.05, 0.36))
+        if visible < 0.04:
             continue
-        base = view.window[1] + seen if above else view.window[3] + 1 - seen
+        baseline = view.window[1] + visible if above else view.window[3] + 1 - visible
         x = x0 + rng.uniform(-0.5, 0.5)
         while x < x1 + 0.5:
             glyph = pick(rng, digits)
             matrix = glyph.matrix.copy()
-            matrix[:, 2] += (x - glyph.extent[0], base)
+            matrix[:, 2] += (x - glyph.extent[0], baseline)
             if glyph.ink is not None:
                 canvas.put(glyph.ink, matrix, None)
             x += glyph.extent[2] - glyph.extent[0] + rng.uniform(0.05, 0.3)
@@ -133,10 +133,10 @@ def draw_ground(view: CameraView, rng: Rng) -> tuple[Plane, Colour, Colour]:
     """Paper on which text is readable, its colour, and a colour for the ink."""
     paper, ink = readable_colours(rng)
     plane = draw_paper(view.width, view.height, paper, rng)
-    return calmer(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
+    return soften(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
 
 
-def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Looks) -> Plane:
+def _apply_colours(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Looks) -> Plane:
     scanned = rng.random() < looks.scanned
     if scanned:  # both are grey
         paper_colour = np.full(3, rng.uniform(150, 245), np.float32)
@@ -144,7 +144,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
     else:
         paper_colour, ink_colour = readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
-        return light(_relief(writing, paper_colour, view.digit, rng), rng)
+        return light(_draw_relief(writing, paper_colour, view.digit, rng), rng)
     height, width = writing.shape
     paper = draw_paper(width, height, paper_colour, rng, patterned=looks.checks)
     if rng.random() < looks.scene:
@@ -153,26 +153,26 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
         texture = (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35))
         paper = np.asarray(paper_colour + texture)
     contrast = _contrast(paper_colour, ink_colour)
-    calm = rng.uniform(0.04, 0.18) if scanned else 0.22 if looks.checks else 0.28
-    paper = calmer(paper, paper_colour, calm * contrast)
-    second = ink_colour
+    limit = rng.uniform(0.04, 0.18) if scanned else 0.22 if looks.checks else 0.28
+    paper = soften(paper, paper_colour, limit * contrast)
+    print_colour = ink_colour
     if rng.random() < 0.6:
-        second = between(paper_colour, ink_colour, rng.uniform(0.2, 1.1))
+        print_colour = mix_colours(paper_colour, ink_colour, rng.uniform(0.2, 1.1))
     if rng.random() < looks.stamped:
-        writing = _uneven(writing, rng)
-    faintest = min(1.0, max(0.35 if view.digit > 14 else 0.6, 40 / contrast))
-    strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
-    paper = inked(paper, printed, second, rng)
-    return light(inked(paper, writing, ink_colour, rng, strength), rng)
+        writing = _make_patchy(writing, rng)
+    min_strength = min(1.0, max(0.35 if view.digit > 14 else 0.6, 40 / contrast))
+    strength = 1.0 if rng.random() < 0.6 else rng.uniform(min_strength, 1)
+    paper = put_ink(paper, printed, print_colour, rng)
+    return light(put_ink(paper, writing, ink_colour, rng, strength), rng)
 
 
 def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
     """Colours of paper and ink: a third clearly dark on light, else any pair of enough contrast."""
     if rng.random() > 0.35:
-        least = 30 if rng.random() < 0.15 else 55
+        min_contrast = 30 if rng.random() < 0.15 else 55
         for _ in range(8):
             paper, ink = draw_colours(rng)
-            if _contrast(paper, ink) >= least:
+            if _contrast(paper, ink) >= min_contrast:
                 return paper, ink
     paper = rng.uniform(165, 255) + rng.normal(0, 7, 3)
     ink = rng.uniform(0, 80) + rng.uniform(0, 90, 3) * (rng.random(3) < 0.3)
@@ -181,19 +181,19 @@ def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
 
 def _contrast(paper: Colour, ink: Colour) -> float:
     """Contrast in gray levels, at least 1; the difference of a single channel counts half."""
-    off = ink - paper
-    bright = abs(float(np.array([0.299, 0.587, 0.114], np.float32) @ off))
-    return max(1.0, bright, 0.5 * float(np.abs(off).max()))
+    difference = ink - paper
+    luminance = abs(float(np.array([0.299, 0.587, 0.114], np.float32) @ difference))
+    return max(1.0, luminance, 0.5 * float(np.abs(difference).max()))
 
 
-def calmer(paper: Plane, colour: Colour, most: float) -> Plane:
-    """The paper with its texture reduced to a standard deviation of at most ``most`` levels."""
+def soften(paper: Plane, colour: Colour, limit: float) -> Plane:
+    """The paper with its texture reduced to a standard deviation of at most ``limit`` levels."""
     texture = paper - colour
     level = float(texture.std())
-    return paper if level <= most else np.asarray(colour + texture * (most / level), np.float32)
+    return paper if level <= limit else np.asarray(colour + texture * (limit / level), np.float32)
 
 
-def _uneven(ink: Ink, rng: Rng) -> Ink:
+def _make_patchy(ink: Ink, rng: Rng) -> Ink:
     """The ink of a stamp: patchy."""
     height, width = ink.shape
     small = rng.standard_normal((max(2, height // 4), max(2, width // 4)), np.float32)
@@ -202,11 +202,11 @@ def _uneven(ink: Ink, rng: Rng) -> Ink:
     return (ink * cover).astype(np.uint8)
 
 
-def _relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
+def _draw_relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
     """Relief in a surface of one colour, embossed or engraved: edges light on one side only."""
     height, width = ink.shape
     colour = np.clip(colour, 50, 205).astype(np.float32)
-    surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
+    surface = soften(draw_paper(width, height, colour, rng), colour, 9)
     soft = blur(ink, max(0.4, 0.03 * digit))
     angle = rng.uniform(0, 2 * np.pi)
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)
@@ -237,16 +237,16 @@ def _with_other_stroke(ink: Ink, rng: Rng) -> Ink:
     points = smooth((start + np.outer([0, 0.5, 1], inward) + bend) * (width, height))
     drawn = np.zeros_like(ink)
     stroke(drawn, points, max(1, round(min(height, width) * log_uniform(rng, 0.01, 0.06))))
-    near = np.asarray(cv2.dilate(drawn, np.ones((9, 9), np.uint8)), np.uint8)
-    return ink if (near & ink).any() else np.maximum(ink, drawn)
+    surroundings = np.asarray(cv2.dilate(drawn, np.ones((9, 9), np.uint8)), np.uint8)
+    return ink if (surroundings & ink).any() else np.maximum(ink, drawn)
 
 
-def _grained(ink: Ink, low: float, rng: Rng) -> Plane:
+def _add_grain(ink: Ink, low: float, rng: Rng) -> Plane:
     """Coverage of ink on a rough ground: float32[h, w], 0..1, at least ``low`` of the ink."""
     height, width = ink.shape
     grain = noise_field(width, height, max(height, width) / rng.uniform(1, 4), rng)
-    hold = np.clip(0.8 + grain * rng.uniform(0.2, 0.6), low, 1)
-    return np.asarray(ink.astype(np.float32) / 255 * hold, np.float32)
+    coverage = np.clip(0.8 + grain * rng.uniform(0.2, 0.6), low, 1)
+    return np.asarray(ink.astype(np.float32) / 255 * coverage, np.float32)
 
 
 def _chalk(ink: Ink, rng: Rng) -> Plane:
@@ -257,7 +257,7 @@ def _chalk(ink: Ink, rng: Rng) -> Plane:
     wiped = noise_field(width, height, rng.uniform(2, 12), rng)
     plane += (np.clip(wiped, 0, None) * rng.uniform(0, 28))[:, :, None]
     chalk = np.array([235, 235, 225]) - (rng.uniform(0, 130, 3) if rng.random() < 0.25 else 0)
-    return blend(plane, as_colour(chalk), _grained(ink, rng.uniform(0.1, 0.6), rng))
+    return blend(plane, as_colour(chalk), _add_grain(ink, rng.uniform(0.1, 0.6), rng))
 
 
 def _whiteboard(ink: Ink, rng: Rng) -> Plane:
@@ -272,21 +272,21 @@ def _whiteboard(ink: Ink, rng: Rng) -> Plane:
     plane = blend(plane.astype(np.float32), as_colour(pick(rng, pens)), wiped)
     if rng.random() < 0.4:
         spot = np.zeros((height, width), np.float32)
-        place = tuple(int(v) for v in rng.uniform(0, 1, 2) * (width, height))
+        centre = tuple(int(v) for v in rng.uniform(0, 1, 2) * (width, height))
         radius = max(2, round(min(height, width) * rng.uniform(0.05, 0.25)))
-        cv2.circle(spot, place, radius, 1.0, -1)
+        cv2.circle(spot, centre, radius, 1.0, -1)
         plane = plane + (rng.uniform(10, 60) * blur(spot, min(height, width) / 20))[:, :, None]
     colour = as_colour(np.array(pick(rng, pens)) + rng.normal(0, 12, 3))
-    return blend(np.asarray(plane, np.float32), colour, _grained(ink, 0.7, rng))
+    return blend(np.asarray(plane, np.float32), colour, _add_grain(ink, 0.7, rng))
 
 
 def _pencil(ink: Ink, rng: Rng) -> Plane:
     """Pencil on white paper, sometimes faint."""
     height, width = ink.shape
     paper = as_colour(rng.uniform(195, 252) + rng.normal(0, 5, 3))
-    plane = calmer(draw_paper(width, height, paper, rng), paper, 6)
+    plane = soften(draw_paper(width, height, paper, rng), paper, 6)
     lead = as_colour(paper - rng.uniform(40, 130) + rng.normal(0, 4, 3))
-    return blend(plane, lead, _grained(ink, rng.uniform(0.2, 0.7), rng))
+    return blend(plane, lead, _add_grain(ink, rng.uniform(0.2, 0.7), rng))
 
 
 def _lined(ink: Ink, rng: Rng) -> Plane:
@@ -298,19 +298,19 @@ def _lined(ink: Ink, rng: Rng) -> Plane:
     thin, squared = max(1, round(pitch / 30)), rng.random() < 0.5
     start = -rng.uniform(0, pitch)
     for k in range(int(2 * max(height, width) / pitch) + 3):
-        at = start + k * pitch
-        rules.line((-9.0, at), (width + 9.0, at + slope * width), thin)
+        position = start + k * pitch
+        rules.line((-9.0, position), (width + 9.0, position + slope * width), thin)
         if squared:
-            rules.line((at, -9.0), (at - slope * height, height + 9.0), thin)
+            rules.line((position, -9.0), (position - slope * height, height + 9.0), thin)
     if rng.random() < 0.3:
-        at = width * float(rng.choice([rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)]))
-        margin.line((at, -9.0), (at - slope * height, height + 9.0), thin)
+        position = width * float(rng.choice([rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)]))
+        margin.line((position, -9.0), (position - slope * height, height + 9.0), thin)
     tint = (70, 120, 190) if rng.random() < 0.6 else (130, 130, 140)
     strength = rng.uniform(0.25, 1)
-    plane = tinted(draw_paper(width, height, paper, rng), as_colour(tint), rules.ink, strength)
-    plane = covered(plane, as_colour((200, 60, 70)), margin.ink)
+    plane = blend_tint(draw_paper(width, height, paper, rng), as_colour(tint), rules.ink, strength)
+    plane = blend_ink(plane, as_colour((200, 60, 70)), margin.ink)
     pen = pick(rng, ((20, 30, 100), (15, 15, 20), (20, 60, 160), (170, 30, 40)))
-    return inked(plane, ink, as_colour(np.array(pen) + rng.normal(0, 12, 3)), rng)
+    return put_ink(plane, ink, as_colour(np.array(pen) + rng.normal(0, 12, 3)), rng)
 
 
 def _patterned(ink: Ink, rng: Rng) -> Plane:
@@ -324,12 +324,12 @@ def _patterned(ink: Ink, rng: Rng) -> Plane:
     waves = np.sin(along), np.sin(along) + np.sin(across), np.sin(along) * np.sin(across)
     pattern = np.tanh(rng.uniform(1, 6) * pick(rng, waves))
     plane = np.asarray(paper + pattern[:, :, None] * rng.uniform(-40, 40, 3), np.float32)
-    return inked(calmer(plane, paper, 0.25 * _contrast(paper, pen)), ink, pen, rng)
+    return put_ink(soften(plane, paper, 0.25 * _contrast(paper, pen)), ink, pen, rng)
 
 
 def _embossed(ink: Ink, rng: Rng) -> Plane:
     colour = as_colour(rng.uniform(60, 200) + rng.normal(0, 15, 3))
-    return _relief(ink, colour, float(_reach(ink)[1]), rng)
+    return _draw_relief(ink, colour, float(_ink_box(ink)[1]), rng)
 
 
 def _sprayed(ink: Ink, rng: Rng) -> Plane:
@@ -338,23 +338,23 @@ def _sprayed(ink: Ink, rng: Rng) -> Plane:
     paper, pen = readable_colours(rng)
     rough = rng.uniform(2, 12)
     wall = paper + rough * noise_field(width, height, max(height, width) / 2, rng)[:, :, None]
-    soft = blur(ink, max(0.3, _reach(ink)[1] * rng.uniform(0.005, 0.04))) / 255
+    soft = blur(ink, max(0.3, _ink_box(ink)[1] * rng.uniform(0.005, 0.04))) / 255
     return blend(np.asarray(wall, np.float32), pen, np.minimum(1, soft * rng.uniform(0.9, 1.2)))
 
 
 def _labelled(ink: Ink, rng: Rng) -> Plane:
     """A label, card or sign on clutter."""
     paper, pen = readable_colours(rng)
-    (x, y), tall, wide = _reach(ink)
-    pad = tall * rng.uniform(0.15, 0.8, 4)
+    (x, y), height, width = _ink_box(ink)
+    pad = height * rng.uniform(0.15, 0.8, 4)
     mask = np.zeros_like(ink)
-    corners = rectangle(x - pad[0], y - pad[1], x + wide + pad[2], y + tall + pad[3])
-    fill(mask, corners + rng.normal(0, 0.03 * tall, (4, 2)), 255)
-    plane = covered(draw_clutter(np.zeros_like(ink), rng), paper, mask)
-    return inked(plane, ink, pen, rng)
+    corners = rectangle(x - pad[0], y - pad[1], x + width + pad[2], y + height + pad[3])
+    fill(mask, corners + rng.normal(0, 0.03 * height, (4, 2)), 255)
+    plane = blend_ink(draw_clutter(np.zeros_like(ink), rng), paper, mask)
+    return put_ink(plane, ink, pen, rng)
 
 
-def _reach(ink: Ink) -> tuple[tuple[int, int], int, int]:
+def _ink_box(ink: Ink) -> tuple[tuple[int, int], int, int]:
     """The box of the ink: (left, top), height, width; the middle of the picture if none."""
     height, width = ink.shape
     x, y, wide, tall = cv2.boundingRect((ink > FAINT).view(np.uint8))
@@ -401,10 +401,10 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     window = rng.uniform(0.72, 0.94) * pitch, rng.uniform(1.08, 1.7)
     turn, rolling = rng.uniform(1.15, 1.6), rng.random() < 0.55
     wheels: list[Wheel] = []
-    for place, char in enumerate(text):
-        last = place >= count - 2
-        rolled = rolling and (last or rng.random() < 0.1)
-        roll = rng.uniform(-0.48, 0.48) if rolled else rng.normal(0, 0.02)
+    for index, char in enumerate(text):
+        is_last = index >= count - 2
+        is_rolled = rolling and (is_last or rng.random() < 0.1)
+        roll = rng.uniform(-0.48, 0.48) if is_rolled else rng.normal(0, 0.02)
         wheels.append(draw_wheel(int(char), roll * turn, turn, style, rng))
     joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
     extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2
@@ -419,51 +419,51 @@ def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
     face, ink = (dark, bright) if rng.random() < 0.65 else (bright, dark)
     red = as_colour([200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15)])
-    whole, high = view.mask(), counter.window[1] / 2
+    windows, high = view.mask(), counter.window[1] / 2
     half = counter.pitch / 2 + 0.01 if counter.joined else counter.window[0] / 2
-    for place, wheel in enumerate(counter.wheels):
-        middle = (place + 0.5) * counter.pitch
+    for index, wheel in enumerate(counter.wheels):
+        middle = (index + 0.5) * counter.pitch
         corners = rectangle(middle - half, -0.5 - high, middle + half, -0.5 + high)
-        mask = _filled(corners, view)
-        whole = np.maximum(whole, mask)
-        ground, drawn = face, ink
-        if place >= len(counter.wheels) - counter.reds:
-            ground, drawn = (face, red) if face.mean() > 110 else (red, ink)
-        plane = covered(plane, ground * _rounded(counter, view, rng), mask)
+        mask = _polygon_mask(corners, view)
+        windows = np.maximum(windows, mask)
+        wheel_colour, digit_colour = face, ink
+        if index >= len(counter.wheels) - counter.reds:
+            wheel_colour, digit_colour = (face, red) if face.mean() > 110 else (red, ink)
+        plane = blend_ink(plane, wheel_colour * _cylinder_shade(counter, view, rng), mask)
         canvas = view.canvas()
-        put_glyphs(canvas, _moved(wheel.glyphs, middle, 0.0))
-        plane = covered(plane, drawn, np.minimum(canvas.ink, mask))
-    return light(_edged(plane, whole, view, rng), rng)
+        put_glyphs(canvas, _shift_glyphs(wheel.glyphs, middle, 0.0))
+        plane = blend_ink(plane, digit_colour, np.minimum(canvas.ink, mask))
+    return light(_add_rim(plane, windows, view, rng), rng)
 
 
-def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
+def show_sign(run: GlyphRun, view: CameraView, rng: Rng) -> tuple[Plane, str]:
     """Draws a plate on a wall, sometimes with a rim or raised characters."""
     canvas = view.canvas()
-    text = put_glyphs(canvas, written.glyphs)
+    text = put_glyphs(canvas, run.glyphs)
     plate, ink = _sign_colours(rng)
     colour = as_colour(rng.uniform(0, 255, 3))
     wall = draw_paper(view.width, view.height, colour, rng, wild=rng.random() < 0.4)
-    x0, y0, x1, y1 = written.extent
+    x0, y0, x1, y1 = run.extent
     left, top, right, bottom = rng.uniform(0.12, 0.6, 4)
     corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
-    mask = _filled(corners, view)
-    surface = calmer(draw_paper(view.width, view.height, plate, rng), plate, 14)
-    plane = covered(wall, surface, mask)
+    mask = _polygon_mask(corners, view)
+    surface = soften(draw_paper(view.width, view.height, plate, rng), plate, 14)
+    plane = blend_ink(wall, surface, mask)
     if rng.random() < 0.4:
         rim, middle = view.canvas(), corners.mean(axis=0)
         inner = (corners - middle) * (1 - 0.1 / np.ptp(corners, axis=0)) + middle
-        _outline(rim, inner, max(1, round(view.digit * rng.uniform(0.02, 0.07))))
-        plane = inked(plane, rim.ink, ink, rng)
+        _draw_outline(rim, inner, max(1, round(view.digit * rng.uniform(0.02, 0.07))))
+        plane = put_ink(plane, rim.ink, ink, rng)
     if rng.random() < 0.3:
-        plane = _raised(plane, canvas.ink, view, rng)
-    return light(inked(plane, canvas.ink, ink, rng), rng), text
+        plane = _add_shadow(plane, canvas.ink, view, rng)
+    return light(put_ink(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
+def show_cell(run: GlyphRun, view: CameraView, rng: Rng) -> tuple[Plane, str]:
     """Draws a text in a cell of a grid, with rules at some of the edges."""
     canvas, rules = view.canvas(), view.canvas()
-    text = put_glyphs(canvas, written.glyphs)
-    x0, y0, x1, y1 = written.extent
+    text = put_glyphs(canvas, run.glyphs)
+    x0, y0, x1, y1 = run.extent
     middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + rng.uniform(0.08, 0.5)
     top = min(y0, -1) - rng.uniform(0.06, 0.4)
     bottom = max(y1, 0) + rng.uniform(0.06, 0.4)
@@ -475,27 +475,27 @@ def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
             rules.line(start, end, thin)
     ground, paper, ink = draw_ground(view, rng)
     second = ink if rng.random() < 0.5 else as_colour(paper + rng.uniform(0.3, 1) * (ink - paper))
-    plane = inked(ground, rules.ink, second, rng)
-    return light(inked(plane, canvas.ink, ink, rng), rng), text
+    plane = put_ink(ground, rules.ink, second, rng)
+    return light(put_ink(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tuple[Plane, str]:
+def show_comb(run: GlyphRun, view: CameraView, pitch: float, rng: Rng) -> tuple[Plane, str]:
     """Draws characters in the boxes of a form, or on a comb with ticks between them."""
     canvas, rules = view.canvas(), view.canvas()
-    text = put_glyphs(canvas, written.glyphs)
-    count = len(written.glyphs)
+    text = put_glyphs(canvas, run.glyphs)
+    count = len(run.glyphs)
     top, bottom = -1 - rng.uniform(0.1, 0.35), rng.uniform(0.1, 0.3)
     thin = max(1, round(view.digit * rng.uniform(0.015, 0.06)))
     inset = pitch * rng.uniform(0.03, 0.1)
     kind = rng.random()
-    for place in range(count + 1):
-        x = place * pitch
+    for index in range(count + 1):
+        x = index * pitch
         if kind < 0.4:
             rules.line((x, top), (x, bottom), thin)
         elif kind < 0.7:
             rules.line((x, bottom - rng.uniform(0.2, 0.25)), (x, bottom), thin)
-        elif place < count:
-            _outline(rules, rectangle(x + inset, top, x + pitch - inset, bottom), thin)
+        elif index < count:
+            _draw_outline(rules, rectangle(x + inset, top, x + pitch - inset, bottom), thin)
     if kind < 0.7:
         rules.line((0, bottom), (count * pitch, bottom), thin)
     if kind < 0.4:
@@ -504,32 +504,32 @@ def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tup
     second = as_colour(paper + rng.uniform(0.25, 1) * (ink - paper))
     if rng.random() < 0.3:
         second = as_colour(rng.uniform(0, 255, 3))
-    plane = inked(ground, rules.ink, second, rng)
-    return light(inked(plane, canvas.ink, ink, rng), rng), text
+    plane = put_ink(ground, rules.ink, second, rng)
+    return light(put_ink(plane, canvas.ink, ink, rng), rng), text
 
 
 def draw_wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
     """A wheel with ``value`` at ``roll`` digit heights from the middle, and the adjacent digits."""
     glyphs: list[PlacedGlyph] = []
     for step in (0, 1, -1):
-        written = lay_out(str((value + step) % 10), style, rng)
-        middle = (written.extent[0] + written.extent[2]) / 2
-        glyphs += _moved(written.glyphs, -middle, roll + step * turn)
+        run = lay_out(str((value + step) % 10), style, rng)
+        middle = (run.extent[0] + run.extent[2]) / 2
+        glyphs += _shift_glyphs(run.glyphs, -middle, roll + step * turn)
     return Wheel(value, glyphs, roll)
 
 
-def _moved(glyphs: Iterable[PlacedGlyph], x: float, y: float) -> list[PlacedGlyph]:
-    off = np.array([[0, 0, x], [0, 0, y]])
-    return [glyph._replace(matrix=glyph.matrix + off) for glyph in glyphs]
+def _shift_glyphs(glyphs: Iterable[PlacedGlyph], x: float, y: float) -> list[PlacedGlyph]:
+    offset = np.array([[0, 0, x], [0, 0, y]])
+    return [glyph._replace(matrix=glyph.matrix + offset) for glyph in glyphs]
 
 
-def _outline(canvas: Canvas, corners: Points, thin: int) -> None:
+def _draw_outline(canvas: Canvas, corners: Points, thin: int) -> None:
     ends = [(float(x), float(y)) for x, y in corners]
     for a, b in zip(ends, [*ends[1:], ends[0]], strict=True):
         canvas.line(a, b, thin)
 
 
-def _filled(corners: Points, view: CameraView) -> Ink:
+def _polygon_mask(corners: Points, view: CameraView) -> Ink:
     mask = view.mask()
     view.fill(mask, corners, bits=4)
     return mask
@@ -549,17 +549,17 @@ def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
     return readable_colours(rng)
 
 
-def _rounded(counter: Counter, view: CameraView, rng: Rng) -> Plane:
+def _cylinder_shade(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     """The shading of a cylinder, darker at the top and bottom; float32[h, w, 1]."""
     middle = (counter.extent[2] / 2, -0.5, 1)
-    at = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
+    axis_y = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
     half = np.float32(view.digit * counter.window[1] / 2)
-    y = (np.arange(view.height, dtype=np.float32) - at) / half
+    y = (np.arange(view.height, dtype=np.float32) - axis_y) / half
     shade = 1 - rng.uniform(0, 0.6) * np.clip(np.abs(y), 0, 1.2) ** 2
     return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
 
 
-def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
+def _add_rim(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
     """Adds a dark or bright rim along the edges of the windows."""
     if rng.random() < 0.35:
         return plane
@@ -567,10 +567,10 @@ def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
     kernel = np.ones((2 * size + 1, 2 * size + 1), np.uint8)
     edge = cv2.subtract(cv2.dilate(windows, kernel), windows)
     colour = as_colour(np.full(3, rng.uniform(0, 255)))
-    return covered(plane, colour, np.asarray(edge, np.uint8))
+    return blend_ink(plane, colour, np.asarray(edge, np.uint8))
 
 
-def _raised(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:
+def _add_shadow(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:
     shift = view.digit * rng.uniform(-0.09, 0.09, 2)
     shadow = cast_shadow(ink, shift, 0.03 * view.digit)
     cover = shadow[:, :, None] * (rng.uniform(0.2, 0.6) / 255)

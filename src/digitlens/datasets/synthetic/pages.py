@@ -31,13 +31,13 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Rng,
     Values,
-    about,
-    between,
+    about_point,
     blend,
+    blend_ink,
     blur,
-    covered,
     crop,
     log_uniform,
+    mix_colours,
     pick,
     rotation,
 )
@@ -46,10 +46,10 @@ from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import digit
 
 _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
-_AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
-SMALLEST = 8.0  # height of a digit, in pixels
+_AMOUNT_LENGTHS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
+SMALLEST_DIGIT = 8.0  # height of a digit, in pixels
 _GREEK = "αβλμπψω"  # handwritten Greek letters unlike any digit
-_CLEAR = 0.8  # likeness below which nobody would take a character for a digit
+_CLEAR_LIKENESS = 0.8  # likeness below which nobody would take a character for a digit
 _FOREIGN = "".join(glyphs.CHARACTERS[script] for script in glyphs.FOREIGN)
 
 
@@ -65,12 +65,12 @@ def _number(rng: Rng) -> str:
     text = _digits(rng, length)
     if rng.random() < 0.15:  # amounts often end in zeros
         text = text[: max(1, length - 3)] + "0" * (length - max(1, length - 3))
-    return _marked(text, rng)
+    return _add_mark(text, rng)
 
 
 def _amount(rng: Rng) -> str:
     """An amount of three to seven digits, as written in the field of a check."""
-    length = int(rng.choice(_AMOUNTS[0], p=_AMOUNTS[1]))
+    length = int(rng.choice(_AMOUNT_LENGTHS[0], p=_AMOUNT_LENGTHS[1]))
     text = _digits(rng, length)
     if rng.random() < 0.4:
         zeros = min(length - 1, int(rng.integers(2, 5)))
@@ -89,8 +89,8 @@ def _word(source: glyphs.GlyphSource, rng: Rng) -> str:
     length = int(rng.integers(1, 9))
     foreign = "".join(c for c in source.letters if c not in glyphs.LATIN + glyphs.MARKS)
     if foreign and rng.random() < 0.3:
-        return _some(foreign, length, rng)
-    word = _some(glyphs.LATIN[26:], length, rng)
+        return _random_text(foreign, length, rng)
+    word = _random_text(glyphs.LATIN[26:], length, rng)
     kind = rng.random()
     word = word.upper() if kind < 0.3 else word.capitalize() if kind < 0.5 else word
     if rng.random() < 0.2:
@@ -98,7 +98,7 @@ def _word(source: glyphs.GlyphSource, rng: Rng) -> str:
     return word
 
 
-def _marked(text: str, rng: Rng) -> str:
+def _add_mark(text: str, rng: Rng) -> str:
     kind, length = rng.random(), len(text)
     if kind < 0.55 or length < 3:
         return text
@@ -112,7 +112,7 @@ def _marked(text: str, rng: Rng) -> str:
     return text + str(rng.choice([".-", "-", ".", "=", "%", "€", ",-"]))
 
 
-def _some(characters: str, length: int, rng: Rng) -> str:
+def _random_text(characters: str, length: int, rng: Rng) -> str:
     return "".join(pick(rng, characters) for _ in range(length))
 
 
@@ -130,8 +130,8 @@ def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     share = rng.uniform(0.2, 0.97) if rng.random() < 0.5 else rng.uniform(0.6, 0.97)
     width = max(glyph.advance * style.stretch, 0.2)
     height = min(share * canvas.height, 0.95 * canvas.width / width)
-    x = (canvas.width - width * height) * _middling(rng)
-    y = height + (canvas.height - height) * _middling(rng)
+    x = (canvas.width - width * height) * _near_middle(rng)
+    y = height + (canvas.height - height) * _near_middle(rng)
     write(canvas, char, style, Baseline(x, y, max(height, 0.2 * side)), rng)
 
 
@@ -149,16 +149,16 @@ def draw_numbers(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     numbers = [_number(rng) for _ in range(lines)]
     widest = max(text_width(text, style, rng) for text in numbers)
     pitch = rng.uniform(1.15, 2.2)
-    fits = min(canvas.width * 0.97 / widest, canvas.height * 0.95 / (pitch * (lines - 1) + 1.1))
-    height = max(SMALLEST, fits * (1 if rng.random() < 0.35 else rng.uniform(0.35, 1)))
+    limit = min(canvas.width * 0.97 / widest, canvas.height * 0.95 / (pitch * (lines - 1) + 1.1))
+    height = max(SMALLEST_DIGIT, limit * (1 if rng.random() < 0.35 else rng.uniform(0.35, 1)))
     angle = rng.normal(0, 0.05)
     curve = rng.normal(0, 0.03) if rng.random() < 0.2 else 0.0
-    spare = max(0.0, canvas.height - height * (pitch * (lines - 1) + 1.1))
-    top = height * 1.05 + spare * _middling(rng)
-    left = rng.random() < 0.5
+    room = max(0.0, canvas.height - height * (pitch * (lines - 1) + 1.1))
+    top = height * 1.05 + room * _near_middle(rng)
+    aligned = rng.random() < 0.5
     for row, text in enumerate(numbers):
         width = text_width(text, style, rng) * height
-        x = max(0.0, canvas.width - width) * (0.1 if left and lines > 1 else _middling(rng))
+        x = max(0.0, canvas.width - width) * (0.1 if aligned and lines > 1 else _near_middle(rng))
         y = top + row * pitch * height - np.sin(angle) * width / 2
         write(canvas, text, style, Baseline(x, y, height, angle, curve), rng)
 
@@ -172,10 +172,10 @@ def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     width = max(0.6, text_width(text, style, rng))
     height = min(canvas.width / width, canvas.height / 1.1) * rng.uniform(0.7, 1.08)
     angle = rng.normal(0, 0.04)
-    x = (canvas.width - width * height) * _middling(rng)
-    y = height + (canvas.height - height) * _middling(rng) - np.sin(angle) * canvas.width / 2
+    x = (canvas.width - width * height) * _near_middle(rng)
+    y = height + (canvas.height - height) * _near_middle(rng) - np.sin(angle) * canvas.width / 2
     curve = rng.normal(0, 0.02)
-    write(canvas, text, style, Baseline(x, y, max(SMALLEST, height), angle, curve), rng)
+    write(canvas, text, style, Baseline(x, y, max(SMALLEST_DIGIT, height), angle, curve), rng)
     if rng.random() < 0.3:
         low = min(canvas.height - 1.0, y + height * rng.uniform(0, 0.3))
         end = canvas.width, low + rng.normal(0, 2)
@@ -187,12 +187,12 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     two_styles = [styles.digit_style(rng) for _ in range(2)]
     rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
     cell = min(canvas.width / columns, canvas.height / rows) * rng.uniform(0.75, 1.35)
-    cell = max(cell, SMALLEST * 1.4)
+    cell = max(cell, SMALLEST_DIGIT * 1.4)
     aspect = rng.uniform(0.9, 2.4) if rng.random() < 0.4 else 1.0
-    wide = cell * aspect
+    cell_width = cell * aspect
     x0, y0 = (rng.uniform(-0.3, 0.3) * cell for _ in range(2))
     if rng.random() < 0.75:
-        papers.draw_table(canvas, (x0, y0), (wide, cell), (columns, rows), rng)
+        papers.draw_table(canvas, (x0, y0), (cell_width, cell), (columns, rows), rng)
     share, size = rng.uniform(0.35, 1), rng.uniform(0.4, 0.85)
     for row in range(rows):
         for column in range(columns):
@@ -200,10 +200,10 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
                 continue
             style = two_styles[int(rng.random() < 0.3)]
             text = digit(rng) if aspect < 1.4 else _digits(rng, int(rng.integers(1, 4)))
-            height = max(SMALLEST, cell * size)
+            height = max(SMALLEST_DIGIT, cell * size)
             width = text_width(text, style, rng) * height
-            height *= min(1.0, wide / max(width, 1))
-            x = x0 + column * wide + (wide - min(width, wide)) / 2
+            height *= min(1.0, cell_width / max(width, 1))
+            x = x0 + column * cell_width + (cell_width - min(width, cell_width)) / 2
             y = y0 + (row + 1) * cell - (cell - height) / 2
             off_x, off_y = rng.normal(0, 0.05, 2) * cell
             write(canvas, text, style, Baseline(x + float(off_x), y + float(off_y), height), rng)
@@ -212,7 +212,7 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Lines of words, marks and numbers, of small to medium size."""
     style = styles.word_style(rng)
-    height = log_uniform(rng, SMALLEST, 40)
+    height = log_uniform(rng, SMALLEST_DIGIT, 40)
     pitch = height * rng.uniform(1.4, 2.4)
     angle = rng.normal(0, 0.03)
     share = float(rng.choice([0.1, 0.35, 0.7]))
@@ -231,12 +231,12 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     largest = log_uniform(rng, 16, 90)
     share = rng.uniform(0.3, 1)
     for _ in range(int(rng.integers(3, 30))):
-        height = max(SMALLEST, largest * rng.uniform(0.4, 1))
+        height = max(SMALLEST_DIGIT, largest * rng.uniform(0.4, 1))
         is_digit = rng.random() < share
         style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
         text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
         if not is_digit:
-            text = _some(style.source.letters or glyphs.LATIN, int(rng.integers(1, 3)), rng)
+            text = _random_text(style.source.letters or glyphs.LATIN, int(rng.integers(1, 3)), rng)
         width = max(0.3, text_width(text, style, rng)) * height
         x = -0.2 * width + rng.random() * max(0.0, canvas.width - 0.6 * width)
         y = rng.uniform(0.8 * height, canvas.height + 0.2 * height)
@@ -250,12 +250,12 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
     words = [_word(style.source, rng) for _ in range(lines)]
     if rng.random() < 0.25:
-        words = [_some(style.source.letters or glyphs.LATIN, 1, rng)]
+        words = [_random_text(style.source.letters or glyphs.LATIN, 1, rng)]
     if rng.random() < 0.3:
         words = [" ".join(word) for word in words]
     widest = max(0.5, *(text_width(word, style, rng) for word in words))
-    fits = min(canvas.width * 0.95 / widest, canvas.height * 0.8 / (1.6 * lines))
-    height = max(SMALLEST, fits * rng.uniform(0.4, 1))
+    limit = min(canvas.width * 0.95 / widest, canvas.height * 0.8 / (1.6 * lines))
+    height = max(SMALLEST_DIGIT, limit * rng.uniform(0.4, 1))
     y = height * rng.uniform(1.1, 1.6)
     y += max(0.0, canvas.height - y - 1.6 * height * (lines - 1)) * rng.uniform(0, 0.8)
     for word in words:
@@ -281,59 +281,59 @@ def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     count = 1 if rng.random() < 0.65 else int(rng.integers(2, 7))
     if kind < 0.5:
         style = styles.lettered(rng) if rng.random() < 0.7 else styles.quick(rng)
-        text = _some(inks.PENNED_OF_NO_DIGIT + _GREEK, count, rng)
+        text = _random_text(inks.PENNED_OF_NO_DIGIT + _GREEK, count, rng)
     else:
         fonts, signs = styles.fonts.foreign, _FOREIGN
         if not fonts or kind < 0.65:
             fonts = styles.fonts.printed + styles.fonts.handwritten
             signs = glyphs.GREEK + glyphs.CYRILLIC + glyphs.MARKS
         source = pick(rng, fonts)
-        text = _some(_told_apart(source, signs) or glyphs.MARKS, count, rng)
+        text = _random_text(_unlike_digits(source, signs) or glyphs.MARKS, count, rng)
         by_hand = rng.random() < 0.5
         style = draw_style(source, rng, by_hand=by_hand)
         if by_hand:
-            style = replace(style, source=inks.Traced(source, log_uniform(rng, 3, 12)))
+            style = replace(style, source=inks.TracedGlyphs(source, log_uniform(rng, 3, 12)))
     _write_alone(canvas, text, style, rng)
 
 
 def _draw_doodle(canvas: Canvas, rng: Rng) -> None:
     """Draws a shape, such as a tick or an arrow, or a scribble."""
     ink = crop(inks.draw_shape(rng) if rng.random() < 0.7 else inks.draw_scribble(rng))
-    height, left, top = _frame(canvas, ink.shape[1] / ink.shape[0], rng)
+    height, left, top = _place_alone(canvas, ink.shape[1] / ink.shape[0], rng)
     scale = height / ink.shape[0]
     canvas.put(ink, np.array([[scale, 0, left], [0, scale, top]]), None)
 
 
 def _write_alone(canvas: Canvas, text: str, style: Style, rng: Rng) -> None:
     width = max(0.2, text_width(text, style, rng))
-    height, x, y = _frame(canvas, width, rng)
+    height, x, y = _place_alone(canvas, width, rng)
     write(canvas, text, style, Baseline(x, y + height, height, rng.normal(0, 0.06)), rng)
 
 
-def _frame(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]:
+def _place_alone(canvas: Canvas, width: float, rng: Rng) -> tuple[float, float, float]:
     """Random height, left and top of a lone object of the given width per height."""
-    fits = min(canvas.height, canvas.width / width)
+    limit = min(canvas.height, canvas.width / width)
     kind = rng.random()
     if kind < 0.25:  # tightly cropped
-        height = fits * rng.uniform(0.85, 1.03)
+        height = limit * rng.uniform(0.85, 1.03)
     elif kind < 0.55:  # far away
-        height = max(SMALLEST + 4, fits * log_uniform(rng, 0.06, 0.3))
+        height = max(SMALLEST_DIGIT + 4, limit * log_uniform(rng, 0.06, 0.3))
     else:
-        height = fits * rng.uniform(0.3, 0.85)
-    free = canvas.width - width * height, canvas.height - height
+        height = limit * rng.uniform(0.3, 0.85)
+    free_space = canvas.width - width * height, canvas.height - height
     off_centre = rng.random() < 0.4
-    x, y = (room * (rng.random() if off_centre else _middling(rng)) for room in free)
+    x, y = (room * (rng.random() if off_centre else _near_middle(rng)) for room in free_space)
     return height, x, y
 
 
 @cache
-def _told_apart(source: glyphs.FontGlyphs, signs: str) -> str:
+def _unlike_digits(source: glyphs.FontGlyphs, signs: str) -> str:
     """The signs of a font that resemble no digit, neither the font's own nor handwritten ones."""
     digits = (*glyphs.DIGITS, *sorted(glyphs.LIKE_DIGITS))
-    own = [source.glyphs[char].ink for char in digits if char in source.glyphs]
-    looks = inks.blurred([*own, *inks.written_digits()])
-    drawn = ((char, source.glyphs[char].ink) for char in signs if char in source.glyphs)
-    return "".join(char for char, ink in drawn if inks.likeness(ink, looks) < _CLEAR)
+    font_inks = [source.glyphs[char].ink for char in digits if char in source.glyphs]
+    forms = inks.blurred([*font_inks, *inks.written_digits()])
+    candidates = ((char, source.glyphs[char].ink) for char in signs if char in source.glyphs)
+    return "".join(char for char, ink in candidates if inks.likeness(ink, forms) < _CLEAR_LIKENESS)
 
 
 def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:
@@ -344,7 +344,7 @@ def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool
     return not canvas.ink[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2].any()
 
 
-def _middling(rng: Rng) -> float:
+def _near_middle(rng: Rng) -> float:
     return rng.beta(2.5, 2.5)
 
 
@@ -418,22 +418,22 @@ class PageMaker(Maker):
         """
         if side < SMALLEST_SIDE:
             raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")
-        name, rng = self._begin(number, kind, {name: one.share for name, one in KINDS.items()})
-        chosen = KINDS[name]
+        name, rng = self._pick_kind(number, kind, {name: k.share for name, k in KINDS.items()})
+        page_kind = KINDS[name]
         height = width = side
-        if chosen.strips and rng.random() < chosen.strips:
+        if page_kind.strips and rng.random() < page_kind.strips:
             height = round(side * rng.uniform(0.2, 0.7))
-        if chosen.enlarged and rng.random() < _ENLARGED:
-            small = rng.uniform(1.5, chosen.enlarged)
-            page = self._drawn(round(width / small), round(height / small), chosen, rng)
-            page = _enlarged(page, width, height, rng)
+        if page_kind.enlarged and rng.random() < _ENLARGED:
+            factor = rng.uniform(1.5, page_kind.enlarged)
+            page = self._draw(round(width / factor), round(height / factor), page_kind, rng)
+            page = _enlarge(page, width, height, rng)
         else:
-            page = self._drawn(width, height, chosen, rng)
-        below = ((0, side - height), (0, 0), (0, 0))
-        return page._replace(pixels=np.pad(page.pixels, below, mode="edge"))
+            page = self._draw(width, height, page_kind, rng)
+        padding = ((0, side - height), (0, 0), (0, 0))
+        return page._replace(pixels=np.pad(page.pixels, padding, mode="edge"))
 
-    def _drawn(self, width: int, height: int, kind: PageKind, rng: Rng) -> Page:
-        view = _view(width, height, rng)
+    def _draw(self, width: int, height: int, kind: PageKind, rng: Rng) -> Page:
+        view = _draw_view(width, height, rng)
         writing, printed = Canvas(width, height, view), Canvas(width, height, view)
         if kind.layout:
             kind.layout(writing, self._styles, rng)
@@ -441,7 +441,7 @@ class PageMaker(Maker):
         values = np.array(writing.values, np.int8)
         if kind.plain:
             paper, ink = papers.draw_colours(rng)
-            pixels = np.rint(covered(paper, ink, writing.ink)).astype(np.uint8)
+            pixels = np.rint(blend_ink(paper, ink, writing.ink)).astype(np.uint8)
             return Page(pixels, boxes, values)
         if kind.ground:
             return Page(expose(light(kind.ground(writing.ink, rng), rng), rng), boxes, values)
@@ -466,39 +466,39 @@ class PageMaker(Maker):
         if scene:
             paper = papers.with_plate(paper, paper_colour, boxes, rng)
         if rng.random() < (0.3 if kind.soiled else 0.05):
-            paper = self._shown_through(paper, ink_colour, rng)
-        second = ink_colour
+            paper = self._show_through(paper, ink_colour, rng)
+        print_colour = ink_colour
         if rng.random() < 0.6:
-            second = between(paper_colour, ink_colour, rng.uniform(0.15, 1.2))
-        paper = papers.inked(paper, printed, second, rng)
+            print_colour = mix_colours(paper_colour, ink_colour, rng.uniform(0.15, 1.2))
+        paper = papers.put_ink(paper, printed, print_colour, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
-        faintest = min(1.0, max(0.35, 26 / contrast))
-        strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
-        page = papers.inked(paper, writing, ink_colour, rng, strength)
+        min_strength = min(1.0, max(0.35, 26 / contrast))
+        strength = 1.0 if rng.random() < 0.6 else rng.uniform(min_strength, 1)
+        page = papers.put_ink(paper, writing, ink_colour, rng, strength)
         return light(soil(page, rng) if kind.soiled else page, rng)
 
-    def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
+    def _show_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
         """The paper with text of its other side showing through."""
-        back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
-        draw_paragraph(back, self._styles, rng)
-        ghost = blur(back.ink[:, ::-1].astype(np.float32) / 255, 1.5)
+        reverse = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
+        draw_paragraph(reverse, self._styles, rng)
+        ghost = blur(reverse.ink[:, ::-1].astype(np.float32) / 255, 1.5)
         return blend(paper, ink, rng.uniform(0.03, 0.12) * ghost)
 
 
-def _view(width: int, height: int, rng: Rng) -> Matrix:
+def _draw_view(width: int, height: int, rng: Rng) -> Matrix:
     """A homography: identity, a rotation, or a moderate perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
     angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45))
-    turn = rotation(angle * min(1.0, 1.5 * height / width))
+    matrix = rotation(angle * min(1.0, 1.5 * height / width))
     if rng.random() < 0.5:
         tilt = np.eye(3)
         tilt[2, :2] = rng.uniform(-0.35, 0.35, 2) / width
-        turn = tilt @ turn
-    return about(turn, width / 2, height / 2)
+        matrix = tilt @ matrix
+    return about_point(matrix, width / 2, height / 2)
 
 
-def _enlarged(page: Page, width: int, height: int, rng: Rng) -> Page:
+def _enlarge(page: Page, width: int, height: int, rng: Rng) -> Page:
     methods = [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]
     method = int(rng.choice(methods, p=[0.15, 0.35, 0.5]))
     pixels = cv2.resize(page.pixels, (width, height), interpolation=method)

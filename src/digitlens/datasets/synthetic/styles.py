@@ -11,7 +11,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.canvas import Style, draw_style
 from digitlens.datasets.synthetic.drawing import Ink, Pixels, Rng, log_uniform, pick
 from digitlens.datasets.synthetic.glyph_sources import (
-    SEGMENTS,
+    SEGMENT_FONTS,
     FontGlyphs,
     MixedGlyphs,
     MnistGlyphs,
@@ -23,11 +23,11 @@ from digitlens.datasets.synthetic.glyph_sources import (
 )
 from digitlens.datasets.synthetic.papers import load_photos
 
-_MNIST = 0.4  # fraction of a page's numbers by a writer of MNIST
-_PEN = 0.26  # fraction drawn with a pen; the others are set in fonts
-_SCRIPT = 0.45  # fraction of fonts that look handwritten
-_PENNED = 0.4  # fraction of text with letters that is drawn with a pen
-_FORMS = 3  # tiles per digit and writer: few, so that numbers sometimes repeat a form
+_MNIST_SHARE = 0.4  # fraction of a page's numbers by a writer of MNIST
+_PEN_SHARE = 0.26  # fraction drawn with a pen; the others are set in fonts
+_SCRIPT_SHARE = 0.45  # fraction of fonts that look handwritten
+_PEN_TEXT_SHARE = 0.4  # fraction of text with letters that is drawn with a pen
+_TILES = 3  # tiles per digit and writer: few, so that numbers sometimes repeat a form
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Styles:
     def digit_style(self, rng: Rng) -> Style:
         """A style for numbers."""
         kind = rng.random()
-        if kind < _MNIST:
+        if kind < _MNIST_SHARE:
             return draw_style(self._writer(rng), rng, by_hand=True)
-        if kind < _MNIST + _PEN:
+        if kind < _MNIST_SHARE + _PEN_SHARE:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
         return self.word_style(rng)
 
     def word_style(self, rng: Rng) -> Style:
         """A style for text with letters."""
-        if rng.random() < _PENNED:
+        if rng.random() < _PEN_TEXT_SHARE:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
-        by_hand = rng.random() < _SCRIPT
+        by_hand = rng.random() < _SCRIPT_SHARE
         source = pick(rng, self.fonts.handwritten if by_hand else self.fonts.printed)
         return draw_style(source, rng, by_hand=by_hand)
 
@@ -106,7 +106,7 @@ class Styles:
         return pick(rng, self.fonts.printed)
 
     def _writer(self, rng: Rng) -> MnistGlyphs:
-        return MnistGlyphs([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
+        return MnistGlyphs([tiles[rng.integers(len(tiles), size=_TILES)] for tiles in self._digits])
 
 
 class Maker:
@@ -117,7 +117,7 @@ class Maker:
         self.seed = seed
         self._styles = Styles(tiles, fonts)
 
-    def _begin(
+    def _pick_kind(
         self, number: int, kind: str | None, shares: Mapping[str, float], *key: int
     ) -> tuple[str, Rng]:
         """The given kind (a key of ``shares``) or a random one, and the generator of the item."""
@@ -125,8 +125,8 @@ class Maker:
             raise ValueError(f"expected one of {', '.join(shares)}, found {kind}")
         rng = np.random.default_rng([self.seed, number, *key])
         if kind is None:
-            parts = np.array(list(shares.values()))
-            kind = str(rng.choice(list(shares), p=parts / parts.sum()))
+            weights = np.array(list(shares.values()))
+            kind = str(rng.choice(list(shares), p=weights / weights.sum()))
         return kind, rng
 
 
@@ -138,6 +138,6 @@ def load_fonts(role: Role, *, photos: bool = False, some: slice = slice(None)) -
     """
     sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
     for family, files in role_fonts(role, some):
-        sources[family.kind].append(FontGlyphs(files, digits_only=family.family in SEGMENTS))
-    seen = load_photos(role)[some] if photos else ()
-    return Fonts(tuple(sources["hand"]), tuple(sources["print"]), seen)
+        sources[family.kind].append(FontGlyphs(files, digits_only=family.family in SEGMENT_FONTS))
+    pictures = load_photos(role)[some] if photos else ()
+    return Fonts(tuple(sources["hand"]), tuple(sources["print"]), pictures)

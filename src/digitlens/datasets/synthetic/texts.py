@@ -63,17 +63,17 @@ def digit(rng: Rng) -> str:
 
 def decimal(rng: Rng) -> str:
     """A number with a decimal point or comma."""
-    places = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.45, 0.14, 0.06]))
+    decimals = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.45, 0.14, 0.06]))
     whole = natural(rng, 1, 4) if rng.random() < 0.95 else ""
-    return whole + pick(rng, "...,,") + digits(rng, places)
+    return whole + pick(rng, "...,,") + digits(rng, decimals)
 
 
 def thousands(rng: Rng) -> str:
     """A number with thousands separators: comma, point, space or apostrophe."""
-    sign, point = pick(rng, [",.", ".,", " ,", "'.", ",.", " ."])
+    separator, mark = pick(rng, [",.", ".,", " ,", "'.", ",.", " ."])
     groups = int(rng.choice([1, 2, 3], p=[0.7, 0.25, 0.05]))
-    text = natural(rng, 1, 3) + "".join(sign + digits(rng, 3) for _ in range(groups))
-    return text + (point + digits(rng, 2) if rng.random() < 0.45 else "")
+    text = natural(rng, 1, 3) + "".join(separator + digits(rng, 3) for _ in range(groups))
+    return text + (mark + digits(rng, 2) if rng.random() < 0.45 else "")
 
 
 def plain(rng: Rng) -> str:
@@ -113,10 +113,10 @@ def money(rng: Rng) -> str:
     text = plain(rng) if kind < 0.3 else natural(rng, 1, 4) + pick(rng, "..,") + digits(rng, 2)
     if kind > 0.9:
         text = natural(rng, 1, 3) + pick(rng, [".-", ",-", ".--", ",--", "-"])
-    sign = pick(rng, _CURRENCIES) if rng.random() < 0.75 else " " + pick(rng, _CODES)
+    currency = pick(rng, _CURRENCIES) if rng.random() < 0.75 else " " + pick(rng, _CODES)
     if rng.random() < 0.6:
-        return (sign + text) if len(sign) == 1 else sign.strip() + " " + text
-    return text + (pick(rng, ["", " "]) + sign.strip() if len(sign) == 1 else sign)
+        return (currency + text) if len(currency) == 1 else currency.strip() + " " + text
+    return text + (pick(rng, ["", " "]) + currency.strip() if len(currency) == 1 else currency)
 
 
 def raised_price(rng: Rng) -> str:
@@ -158,18 +158,18 @@ def phone(rng: Rng) -> str:
     """A telephone number."""
     start = pick(rng, ["0", "+49 ", "+1 ", "(0", "+44 (0) ", "1-", "0"])
     text = start + digits(rng, int(rng.integers(2, 4))) + (")" if start == "(0" else "")
-    sign = pick(rng, [" ", "-", "/", " ", "."])
+    separator = pick(rng, [" ", "-", "/", " ", "."])
     for _ in range(int(rng.integers(1, 4))):
-        text += sign + digits(rng, int(rng.integers(2, 5)))
+        text += separator + digits(rng, int(rng.integers(2, 5)))
     return text
 
 
 def grouped(rng: Rng) -> str:
     """Groups of digits, as in card and account numbers, some after a country code."""
     size, count = int(rng.choice([2, 3, 4, 4, 5])), int(rng.integers(2, 5))
-    sign = pick(rng, [" ", " ", "-", "."])
+    separator = pick(rng, [" ", " ", "-", "."])
     start = pick(rng, ["", "", "", "DE" + digits(rng, 2) + " ", "CH" + digits(rng, 2) + " "])
-    return start + sign.join(digits(rng, size) for _ in range(count))
+    return start + separator.join(digits(rng, size) for _ in range(count))
 
 
 def serial(rng: Rng) -> str:
@@ -191,15 +191,15 @@ def serial(rng: Rng) -> str:
 
 def dimension(rng: Rng) -> str:
     """Dimensions, such as 12 x 34."""
-    sign = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
-    text = sign.join(natural(rng, 1, 4) for _ in range(2 if rng.random() < 0.75 else 3))
+    separator = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
+    text = separator.join(natural(rng, 1, 4) for _ in range(2 if rng.random() < 0.75 else 3))
     return text + (" " + pick(rng, WORDS["units"]) if rng.random() < 0.25 else "")
 
 
 def span(rng: Rng) -> str:
     """A range or ratio of two numbers."""
-    sign = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
-    return natural(rng, 1, 4) + sign + natural(rng, 1, 4)
+    separator = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
+    return natural(rng, 1, 4) + separator + natural(rng, 1, 4)
 
 
 def fraction(rng: Rng) -> str:
@@ -361,8 +361,8 @@ def amount(rng: Rng) -> str:
         zeros = min(length - 1, int(rng.integers(1, 4)))
         text = text[: length - zeros] + "0" * zeros
     elif rng.random() < 0.12:  # adjacent strokes, each of which must be read
-        run, at = int(rng.integers(2, 4)), int(rng.integers(length))
-        text = (text[:at] + "1" * run + text[at:])[:length]
+        run, position = int(rng.integers(2, 4)), int(rng.integers(length))
+        text = (text[:position] + "1" * run + text[position:])[:length]
     if length > 3 and rng.random() < 0.35:
         text = text[:-3] + pick(rng, [".", ",", "'", " ", "."]) + text[-3:]
     kind = rng.random()
@@ -393,12 +393,12 @@ _GRAMMARS: tuple[Grammar, ...] = (
     *(raised_price, receipt, serial, shapes, signed, span, table_row, temperature, thousands),
     *(time, word, words),
 )
-_NAMED = {grammar.__name__: grammar for grammar in _GRAMMARS}
+_BY_NAME = {grammar.__name__: grammar for grammar in _GRAMMARS}
 
 
 def _mixture(kind: str) -> Grammar:
     """The mixture of grammars that ``words.toml`` specifies for a kind of text, with weights."""
-    grammars = [(share, _NAMED[name]) for name, share in _SHARES[kind].items()]
+    grammars = [(share, _BY_NAME[name]) for name, share in _SHARES[kind].items()]
     return lambda rng: pick_by_share(rng, grammars)(rng)
 
 
@@ -425,8 +425,8 @@ def display(rng: Rng) -> str:
         gap = pick(rng, [":", " ", "  ", "-"])
         return natural(rng, 1, 3) + gap + natural(rng, 1, 3)
     if kind < 0.52 and length > 1:
-        places = int(rng.integers(1, min(4, length)))
-        text = text[:-places] + "." + text[-places:]
+        decimals = int(rng.integers(1, min(4, length)))
+        text = text[:-decimals] + "." + text[-decimals:]
     if kind > 0.9:
         text = "-" + text
     if 0.86 < kind < 0.95:

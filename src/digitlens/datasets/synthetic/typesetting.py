@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from digitlens.datasets.synthetic.canvas import (
-    BOXED,
+    BOX_LEVEL,
     IGNORED,
-    SEEN,
-    SOME,
+    MARKED,
+    VISIBLE,
     Canvas,
     Style,
     as_label,
@@ -43,7 +43,7 @@ from digitlens.datasets.synthetic.texts import RAISE
 
 SCAN = 3  # start positions of a character per pixel in scans
 _LEAST = 5  # least height of a readable digit, in pixels
-_RAISED = 0.58  # relative size of raised text
+_RAISED_SIZE = 0.58  # relative size of raised text
 
 
 class Stamp(NamedTuple):
@@ -58,7 +58,7 @@ class Stamp(NamedTuple):
     outline: Points
 
 
-def stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
+def make_stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
     """A stamp with the outline of its mask."""
     return Stamp(char, mask, x, y, np.zeros((0, 2)) if mask is None else _outline(char, mask))
 
@@ -87,7 +87,7 @@ class Typesetter(Protocol):
         ...
 
 
-class Type:
+class SizedFont:
     """A font at one size."""
 
     def __init__(self, source: FontGlyphs, digit: float, fine: int = 1, *, mode: str = "L") -> None:
@@ -106,29 +106,29 @@ class Type:
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
         """Sets a text without the characters that the font lacks."""
-        stamps, x, high = list[Stamp](), 0.0, False
+        stamps, x, is_raised = list[Stamp](), 0.0, False
         for char in cased(text, self._source):
             if char == RAISE:
-                high = not high
-            elif high:
-                part = self._raised.run(char)
-                rise = part.digit - self.digit
-                stamps += part.moved(x, rise).stamps
-                x += part.width
+                is_raised = not is_raised
+            elif is_raised:
+                raised = self._raised.run(char)
+                rise = raised.digit - self.digit
+                stamps += raised.moved(x, rise).stamps
+                x += raised.width
             elif char == " ":
-                stamps.append(stamp(" ", None, round(x), 0))
+                stamps.append(make_stamp(" ", None, round(x), 0))
                 x += max(self._font.getlength(" ") / self._fine, 0.28 * self.digit)
-            elif self._source.glyph(char, _NO_CHOICE):
+            elif self._source.glyph(char, _UNUSED_RNG):
                 step = self._font.getlength(char) / self._fine
-                at = round((x + (pitch - step) / 2 if pitch else x) * self._fine)
-                placed = self._stamp(char, at % self._fine)
-                stamps.append(placed._replace(x=placed.x + at // self._fine))
+                position = round((x + (pitch - step) / 2 if pitch else x) * self._fine)
+                placed = self._stamp(char, position % self._fine)
+                stamps.append(placed._replace(x=placed.x + position // self._fine))
                 x += pitch or step
         return Run(tuple(stamps), x, self.digit)
 
     @cached_property
-    def _raised(self) -> Type:
-        return Type(self._source, self.digit * _RAISED, self._fine, mode=self._mode)
+    def _raised(self) -> SizedFont:
+        return SizedFont(self._source, self.digit * _RAISED_SIZE, self._fine, mode=self._mode)
 
     def _stamp(self, char: str, phase: int) -> Stamp:
         key = char, phase
@@ -143,11 +143,11 @@ class Type:
             size = padded.shape[1] // fine, padded.shape[0] // fine
             small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA) if fine > 1 else padded
             mask = np.asarray(small, np.uint8)
-            self._reduced[key] = stamp(char, mask, left // fine, top // fine)
+            self._reduced[key] = make_stamp(char, mask, left // fine, top // fine)
         return self._reduced[key]
 
 
-_NO_CHOICE = np.random.default_rng(0)  # fonts do not use it
+_UNUSED_RNG = np.random.default_rng(0)  # fonts do not use it
 
 
 class Dots:
@@ -164,27 +164,27 @@ class Dots:
         slashed = any(char.isalpha() for char in text)
         stamps = list[Stamp]()
         advance = pitch or 6 * step
-        for place, char in enumerate(c for c in text.upper() if c == " " or c in DOTS):
-            mask = None if char == " " else self._drawn("0/" if slashed and char == "0" else char)
-            stamps.append(stamp(char, mask, round(place * advance), -round(self.digit) - 1))
+        for index, char in enumerate(c for c in text.upper() if c == " " or c in DOTS):
+            mask = None if char == " " else self._draw("0/" if slashed and char == "0" else char)
+            stamps.append(make_stamp(char, mask, round(index * advance), -round(self.digit) - 1))
         return Run(tuple(stamps), len(stamps) * advance, self.digit)
 
-    def _drawn(self, char: str) -> Ink:
+    def _draw(self, char: str) -> Ink:
         step, fine = self.digit / 7, 4
         size = int(np.ceil(5 * step * self._aspect)) + 2, int(np.ceil(self.digit)) + 2
         ink = np.zeros((size[1] * fine, size[0] * fine), np.uint8)
         for column, bits in enumerate(DOTS[char]):
             for row in (row for row in range(7) if bits >> row & 1):
-                off = self._rng.normal(0, self._stray, 2)
-                x = (1 + step * self._aspect * (column + 0.5 + off[0])) * fine
-                y = (1 + step * (row + 0.5 + off[1])) * fine
-                place = round(float(x) * 16), round(float(y) * 16)
+                offset = self._rng.normal(0, self._stray, 2)
+                x = (1 + step * self._aspect * (column + 0.5 + offset[0])) * fine
+                y = (1 + step * (row + 0.5 + offset[1])) * fine
+                centre = round(float(x) * 16), round(float(y) * 16)
                 radius = round(step * self._dot * fine * 16)
-                cv2.circle(ink, place, radius, 255, -1, cv2.LINE_AA, 4)
+                cv2.circle(ink, centre, radius, 255, -1, cv2.LINE_AA, 4)
         return np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-class Writing:
+class Handwriting:
     """Handwriting in one style."""
 
     def __init__(self, style: Style, digit: float, rng: Rng) -> None:
@@ -197,14 +197,14 @@ class Writing:
         for glyph in written.glyphs:
             left, top = int(glyph.extent[0] * self.digit) - 2, int(glyph.extent[1] * self.digit) - 2
             if glyph.ink is None:
-                stamps.append(stamp(" ", None, left, 0))
+                stamps.append(make_stamp(" ", None, left, 0))
                 continue
             right, bottom = (int(v * self.digit) + 3 for v in glyph.extent[2:])
             matrix = glyph.matrix * self.digit
             matrix[:, 2] -= (left, top)
             canvas = Canvas(right - left, bottom - top, np.eye(3))
             canvas.put(glyph.ink, matrix, None)
-            stamps.append(stamp(glyph.char, canvas.ink, left, top))
+            stamps.append(make_stamp(glyph.char, canvas.ink, left, top))
         return Run(tuple(stamps), written.extent[2] * self.digit, self.digit)
 
 
@@ -254,18 +254,18 @@ class PrintedPage:
         ``align`` is the fraction of the text left of ``x``: 0, 0.5 or 1; ``y`` is the baseline.
         """
         left, base = round(x - align * run.width), round(y)
-        spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
-        if not spots or not all(self._holds(*spot) for spot in spots):
+        placements = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
+        if not placements or not all(self._contains(*placement) for placement in placements):
             return False
         target = self.layer(layer)
-        for mask, i, j in spots:
-            part = target[j : j + mask.shape[0], i : i + mask.shape[1]]
-            np.maximum(part, mask, out=part)
+        for mask, i, j in placements:
+            region = target[j : j + mask.shape[0], i : i + mask.shape[1]]
+            np.maximum(region, mask, out=region)
         self.smallest = min(self.smallest, run.digit)
-        self._rows.append(_chars(run, (left, base)))
+        self._rows.append(_page_chars(run, (left, base)))
         return True
 
-    def note(self, chars: Sequence[tuple[str, Points]]) -> None:
+    def record_line(self, chars: Sequence[tuple[str, Points]]) -> None:
         """Records a line painted on the background: (character, outline of its ink) pairs.
 
         An outline is float64[n, 2] in pixels of the page, without points for a space.
@@ -294,51 +294,53 @@ class PrintedPage:
         boxes, values, lines = list[Points](), list[int](), list[TextRow]()
         frame = np.array([width, height, width, height], float)
         for row in self._rows:
-            text, seen = "", list[Points]()
+            text, outlines = "", list[Points]()
             for char in row:
                 if char is None:
                     text += " "
                     continue
-                whole = np.array(extent_of(project(matrix, char.outline)))
-                box = np.clip(whole, 0, frame)
-                share = _area(box) / max(1e-9, _area(whole))
-                readable = share > SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
-                if char.value is not None and share > SOME:
+                full = np.array(extent_of(project(matrix, char.outline)))
+                box = np.clip(full, 0, frame)
+                visible = _area(box) / max(1e-9, _area(full))
+                readable = visible > VISIBLE and (char.value is None or box[3] - box[1] >= _LEAST)
+                if char.value is not None and visible > MARKED:
                     boxes.append(box)
                     values.append(char.value if readable else IGNORED)
                 if readable:
                     text += char.char
-                    seen.append(char.outline)
-            if seen:
-                quad = project(matrix, rectangle(*extent_of(np.concatenate(seen))))
+                    outlines.append(char.outline)
+            if outlines:
+                quad = project(matrix, rectangle(*extent_of(np.concatenate(outlines))))
                 lines.append(TextRow(as_label(text), quad.astype(np.float32)))
-        found = np.array(boxes, np.float32).reshape(-1, 4)
-        return Labels(found, np.array(values, np.int8), tuple(lines))
+        all_boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        return Labels(all_boxes, np.array(values, np.int8), tuple(lines))
 
-    def _holds(self, mask: Ink, x: int, y: int) -> bool:
+    def _contains(self, mask: Ink, x: int, y: int) -> bool:
         height, width = mask.shape
         return min(x, y) >= 0 and y + height <= self.height and x + width <= self.width
 
 
-def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
-    """The characters of a run that starts at ``start`` on the page."""
+def _page_chars(run: Run, origin: tuple[int, int]) -> list[_Char | None]:
+    """The characters of a run that starts at ``origin`` on the page."""
     words = "".join(" " if s.mask is None else s.char for s in run.stamps).split(" ")
     lone = [len(word) == 1 for word in words for _ in f"{word} "]
     chars = list[_Char | None]()
     for s, is_lone in zip(run.stamps, lone, strict=False):
         value = int(s.char) if s.char in DIGITS else IGNORED
-        known = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
-        outline = s.outline + np.array([start[0] + s.x, start[1] + s.y])
-        chars.append(None if s.mask is None else _Char(s.char, outline, value if known else None))
+        labelled = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
+        outline = s.outline + np.array([origin[0] + s.x, origin[1] + s.y])
+        chars.append(
+            None if s.mask is None else _Char(s.char, outline, value if labelled else None)
+        )
     return chars
 
 
 def _outline(char: str, mask: Ink) -> Points:
-    dark = mask > min(BOXED, int(mask.max()) // 2)
-    rows = np.flatnonzero(dark.any(axis=1))
+    is_ink = mask > min(BOX_LEVEL, int(mask.max()) // 2)
+    rows = np.flatnonzero(is_ink.any(axis=1))
     if not len(rows):  # a glyph without ink
         return np.array([[0.0, 0.0], [mask.shape[1], mask.shape[0]]])
-    left, right = dark[rows].argmax(axis=1), mask.shape[1] - dark[rows, ::-1].argmax(axis=1)
+    left, right = is_ink[rows].argmax(axis=1), mask.shape[1] - is_ink[rows, ::-1].argmax(axis=1)
     if char not in DIGITS:
         rows, left, right = rows[[0, -1]], left.min(keepdims=True), right.max(keepdims=True)
         left, right = np.repeat(left, 2), np.repeat(right, 2)

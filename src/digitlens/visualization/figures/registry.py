@@ -34,27 +34,27 @@ from digitlens.explain.trained_model import TrainedModel, evaluate_model, measur
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
 from digitlens.visualization.figures import curves, inside, reliability, scores
-from digitlens.visualization.theme import MOST_LOOKS, canvas, draw_files, headline, theme
+from digitlens.visualization.theme import MAX_SERIES, canvas, draw_files, headline, theme
 
 if TYPE_CHECKING:
     from digitlens.models.networks import Reconstruction, Reconstructor
 
 SAMPLE = 1000  # tiles on which robustness is measured; all 10,000 take some minutes
-MAPPED = 2000  # tiles on a map of features: more would overlap
-TIMED, ROUNDS = 1000, 7  # tiles per call, and calls of which the median is taken
+MAPPED_TILES = 2000  # tiles on a map of features: more would overlap
+TIMED_TILES, ROUNDS = 1000, 7  # tiles per call, and calls of which the median is taken
 
 Tiles = npt.NDArray[np.uint8]
 Models: TypeAlias = Sequence[TrainedModel]
 
 
-class Shown(NamedTuple):
+class FigureOptions(NamedTuple):
     """Options of a figure."""
 
     tile: int = 0  # index of the tile, in figures of a single tile
     method: Method = "pca"  # projection of features to two dimensions
 
 
-Draw: TypeAlias = Callable[[Models, Path, Shown], None]
+Draw: TypeAlias = Callable[[Models, Path, FigureOptions], None]
 """Draws one figure of the models to a file; of the first model if it shows only one.
 
 Raises a DigitlensError with the reason if the figure cannot be drawn.
@@ -73,72 +73,72 @@ def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
     return draw_files(folder, draws)
 
 
-def _curves(models: Models, path: Path, _: Shown) -> None:
-    known = [model for model in models if model.history]
+def _curves(models: Models, path: Path, _: FigureOptions) -> None:
+    trained = [model for model in models if model.history]
     for model in models:
-        if model not in known and known:
+        if model not in trained and trained:
             note(f"curves: skipping {model.label}, which has no history")
-    if not known:
+    if not trained:
         expected = "expected the run folder that `digitlens train` writes"
         raise ModelError(f"{models[0].label} has no history: {expected}")
-    if len(known) == 1:
-        curves.draw_curves(known[0].history, path)
+    if len(trained) == 1:
+        curves.draw_curves(trained[0].history, path)
         return
-    if any("epoch" not in one.history[0] for one in known):
+    if any("epoch" not in one.history[0] for one in trained):
         raise ModelError("a digit detector counts steps, not epochs: draw its curves separately")
-    if len(known) > MOST_LOOKS:
-        told = f"expected at most {MOST_LOOKS} runs, which can be distinguished"
-        raise ModelError(f"{told}, found {len(known)}")
-    named = Counter(one.label for one in known)
-    names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
-    curves.draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
+    if len(trained) > MAX_SERIES:
+        message = f"expected at most {MAX_SERIES} runs, which can be distinguished"
+        raise ModelError(f"{message}, found {len(trained)}")
+    counts = Counter(one.label for one in trained)
+    names = [one.label if counts[one.label] == 1 else str(one.model) for one in trained]
+    curves.draw_runs({name: one.history for name, one in zip(names, trained, strict=True)}, path)
 
 
-def _coverage(models: Models, path: Path, _: Shown) -> None:
+def _coverage(models: Models, path: Path, _: FigureOptions) -> None:
     report = models[0].report
-    found = answers(report.labels, report.probabilities)
-    reliability.draw_coverage({report.data.name: found}, path)
+    outcomes = answers(report.labels, report.probabilities)
+    reliability.draw_coverage({report.data.name: outcomes}, path)
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
-def _measure(model: TrainedModel) -> Robustness:
+def _measure_robustness(model: TrainedModel) -> Robustness:
     """The robustness of a model on ``SAMPLE`` evenly spaced tiles."""
     if not len(model.split):
         raise DataError("expected tiles to corrupt, found none")
-    some = model.split.evenly(SAMPLE)
-    name = f"{len(some):,} tiles of {model.data_name}"
-    return measure_corrupted(model.classifier, some, evaluate_model(model.classifier, some, name))
+    tiles = model.split.evenly(SAMPLE)
+    name = f"{len(tiles):,} tiles of {model.data_name}"
+    return measure_corrupted(model.classifier, tiles, evaluate_model(model.classifier, tiles, name))
 
 
-def _filters(models: Models, path: Path, _: Shown) -> None:
+def _filters(models: Models, path: Path, _: FigureOptions) -> None:
     with needs_extra("train"):
         from digitlens.models import layers  # noqa: PLC0415  (onnx)
     inside.draw_filters(layers.filters(_graph(models[0])), path)
 
 
-def _maps(models: Models, path: Path, shown: Shown) -> None:
+def _maps(models: Models, path: Path, options: FigureOptions) -> None:
     """Draws the feature maps of a tile in every layer of a model."""
     with needs_extra("train"):
         from digitlens.models.layers import activations  # noqa: PLC0415  (onnx)
-    tile = _tile(models[0], shown.tile)
+    tile = _tile(models[0], options.tile)
     inside.draw_feature_maps(tile, activations(_graph(models[0]), tile), path)
 
 
-def _saliency(models: Models, path: Path, shown: Shown) -> None:
+def _saliency(models: Models, path: Path, options: FigureOptions) -> None:
     """Draws the evidence in a tile for the answer, and against the runner-up."""
     model = models[0]
-    tile = _tile(model, shown.tile)
+    tile = _tile(model, options.tile)
     ask = model.classifier.predict_proba
     probabilities = ask(tile[None])[0]
     other, value = (int(digit) for digit in probabilities.argsort()[-2:])
-    found = {
+    maps = {
         "relevant ink": occlude(ask, tile, value),
         "relevant paper": occlude(ask, tile, value, ink=255),
         f"ink, {value} rather than {other}": occlude(ask, tile, value, against=other),
         **_gradients(model, tile, value),
     }
-    truth = int(model.split.labels[shown.tile])
-    inside.draw_saliency(tile, value, probabilities, found, path, truth=truth)
+    truth = int(model.split.labels[options.tile])
+    inside.draw_saliency(tile, value, probabilities, maps, path, truth=truth)
 
 
 def _gradients(model: TrainedModel, tile: Tiles, value: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -153,27 +153,27 @@ def _gradients(model: TrainedModel, tile: Tiles, value: int) -> dict[str, npt.ND
     return {"ink, by gradients": integrate_gradients(network, tile, value)}
 
 
-def _features(models: Models, path: Path, shown: Shown) -> None:
+def _features(models: Models, path: Path, options: FigureOptions) -> None:
     """Draws a map of a model's features of the first 2,000 tiles."""
     model = models[0]
-    tiles, labels = model.split.tiles[:MAPPED], model.split.labels[:MAPPED]
+    tiles, labels = model.split.tiles[:MAPPED_TILES], model.split.labels[:MAPPED_TILES]
     chances, features = answers_and_features(model.classifier, tiles)
-    points, predicted = project(features, shown.method), chances.argmax(axis=1)
-    inside.draw_embedding(points, labels, predicted, tiles, path, method=METHODS[shown.method])
+    points, predicted = project(features, options.method), chances.argmax(axis=1)
+    inside.draw_embedding(points, labels, predicted, tiles, path, method=METHODS[options.method])
 
 
-def _models(models: Models, path: Path, _: Shown) -> None:
+def _models(models: Models, path: Path, _: FigureOptions) -> None:
     """Compares all models by errors, size and time."""
     with needs_extra("train"):
         from digitlens.models import layers  # noqa: PLC0415  (onnx)
     names = Counter(model.name for model in models)
     points: list[scores.ModelPoint] = []
-    for model, seconds in zip(models, _times(models), strict=True):
+    for model, seconds in zip(models, _time_models(models), strict=True):
         graph, score = _graph(model), model.report.score
         name = model.name if names[model.name] == 1 else str(model.model)
         size = layers.count_parameters(graph), len(graph)
         points.append(scores.ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
-    measured = f"{min(TIMED, len(models[0].split)):,} tiles each"
+    measured = f"{min(TIMED_TILES, len(models[0].split)):,} tiles each"
     scores.draw_models(points, path, note=f"median of {ROUNDS} interleaved rounds, {measured}")
 
 
@@ -186,7 +186,7 @@ def _of_tiles(draw: Callable[[Report, Tiles, Path], None]) -> Draw:
 
 
 def _of_robustness(draw: Callable[[Robustness, Path], None]) -> Draw:
-    return lambda models, path, _: draw(_measure(models[0]), path)
+    return lambda models, path, _: draw(_measure_robustness(models[0]), path)
 
 
 FIGURES: dict[str, Draw] = {
@@ -222,23 +222,23 @@ def _tile(model: TrainedModel, index: int) -> Tiles:
     return model.split.tiles[index]
 
 
-def _times(models: Models) -> list[float]:
+def _time_models(models: Models) -> list[float]:
     """Seconds per tile: medians of interleaved rounds, so that other load affects all alike."""
-    tiles = models[0].split.tiles[:TIMED]
-    found: list[list[float]] = [[] for _ in models]
+    tiles = models[0].split.tiles[:TIMED_TILES]
+    seconds: list[list[float]] = [[] for _ in models]
     for round_ in range(ROUNDS + 1):  # the first round is a warm-up
-        for times, model in zip(found, models, strict=True):
+        for times, model in zip(seconds, models, strict=True):
             start = perf_counter()
             model.classifier.predict_proba(tiles)
             if round_:
                 times.append((perf_counter() - start) / len(tiles))
-    return [float(np.median(times)) for times in found]
+    return [float(np.median(times)) for times in seconds]
 
 
 _GAP, _ROOM = 2, 12  # pixels between tiles, and between groups of tiles
 _SIDE = 28
 _INCH = 1 / 72  # inches per pixel of a tile
-_HEAD = 1.0  # inches for a headline with its margin
+_HEADLINE = 1.0  # inches for a headline with its margin
 RECONSTRUCTIONS, INTERPOLATIONS = "reconstructions.png", "interpolations.png"
 OF_EACH = 9  # digits shown per value, and of the best and worst reconstructions
 STEPS = 10  # interpolation steps, ends included
@@ -256,17 +256,17 @@ def draw_mnist_digits(
     Returns the names of the files, and the mean error overall and by digit, JSON-ready.
     """
     split = mnist.load_mnist(data_dir).test
-    drawn = reconstructor.reconstruct(split.tiles)
+    reconstruction = reconstructor.reconstruct(split.tiles)
     note = f"MNIST test digits, decoded by {reconstructor.card.name} from {reconstructor.width}"
-    draw_reconstructions(split, drawn, folder / RECONSTRUCTIONS, note=f"{note} numbers")
+    draw_reconstructions(split, reconstruction, folder / RECONSTRUCTIONS, note=f"{note} numbers")
     rows = [np.flatnonzero(split.labels == value) for value in range(10)]
     # The digit of each value with the median error.
-    usual = np.array([one[drawn.error[one].argsort()[len(one) // 2]] for one in rows])
-    draw_interpolations(split.tiles[usual], reconstructor, folder / INTERPOLATIONS)
+    typical = np.array([one[reconstruction.error[one].argsort()[len(one) // 2]] for one in rows])
+    draw_interpolations(split.tiles[typical], reconstructor, folder / INTERPOLATIONS)
     errors = {
         "digits": len(split),
-        "error": float(drawn.error.mean()),
-        "by_digit": [float(drawn.error[one].mean()) for one in rows],
+        "error": float(reconstruction.error.mean()),
+        "by_digit": [float(reconstruction.error[one].mean()) for one in rows],
     }
     return [RECONSTRUCTIONS, INTERPOLATIONS], errors
 
@@ -277,27 +277,27 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
     ``note`` names the digits and the autoencoder.
     """
     order = drawn.error.argsort(kind="stable")
-    ends = [order[:OF_EACH], order[::-1][:OF_EACH]]
+    extremes = [order[:OF_EACH], order[::-1][:OF_EACH]]
 
     def group(chosen: npt.NDArray[np.int64]) -> Picture:
         rows = _row(split.tiles[chosen], OF_EACH), _row(drawn.tiles[chosen], OF_EACH, drawn=True)
-        return _joined(rows, 0, _GAP)
+        return _join(rows, 0, _GAP)
 
-    every = [group(np.flatnonzero(split.labels == value)[:OF_EACH]) for value in range(10)]
-    columns = [_joined(half, 0, _ROOM) for half in (every[:5], every[5:])]
-    pictures = [_joined(columns, 1, _ROOM), _joined([group(each) for each in ends], 1, _ROOM)]
-    shares = [len(picture) for picture in pictures]
-    size = pictures[0].shape[1] * _INCH + 0.5, sum(shares) * _INCH + 2 * _HEAD
+    groups = [group(np.flatnonzero(split.labels == value)[:OF_EACH]) for value in range(10)]
+    columns = [_join(half, 0, _ROOM) for half in (groups[:5], groups[5:])]
+    pictures = [_join(columns, 1, _ROOM), _join([group(each) for each in extremes], 1, _ROOM)]
+    heights = [len(picture) for picture in pictures]
+    size = pictures[0].shape[1] * _INCH + 0.5, sum(heights) * _INCH + 2 * _HEADLINE
     with canvas(path, *size) as figure:
-        upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": shares})
+        upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": heights})
         headline(upper, "Original digits, with their reconstructions below", note)
         headline(lower, "Best and worst reconstructions", "with the error below each")
         for axes, picture in zip((upper, lower), pictures, strict=True):
-            _show(axes, picture)
+            _show_picture(axes, picture)
         soft, step = theme().soft, _SIDE + _GAP
-        for left, chosen in zip((0, OF_EACH * step - _GAP + _ROOM), ends, strict=True):
-            for place, error in enumerate(drawn.error[chosen]):
-                x, text = left + place * step + 14, f"{error:.3f}"
+        for left, chosen in zip((0, OF_EACH * step - _GAP + _ROOM), extremes, strict=True):
+            for index, error in enumerate(drawn.error[chosen]):
+                x, text = left + index * step + 14, f"{error:.3f}"
                 lower.text(x, 2 * step, text, ha="center", va="top", fontsize=7, color=soft)
 
 
@@ -305,40 +305,40 @@ def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path)
     """Draws interpolations from each of ten digits, uint8[10, 28, 28], to the next, and of four."""
     code, decode = reconstructor.reconstruct(digits).code, reconstructor.decode
     pairs = [[first, (first + 1) % 10] for first in range(10)]
-    rows = [_between(digits[ends], decode(_straight(*code[ends]))) for ends in pairs]
+    rows = [_interpolation_row(digits[ends], decode(_interpolate(*code[ends]))) for ends in pairs]
     field = decode(field_codes(code[_CORNERS]).reshape(-1, code.shape[1]))
     corners = {0: _CORNERS[:2], STEPS - 1: _CORNERS[2:]}
     square = [
-        _between(digits[corners.get(row, [])], drawn)
+        _interpolation_row(digits[corners.get(row, [])], drawn)
         for row, drawn in enumerate(field.reshape(STEPS, STEPS, _SIDE, _SIDE))
     ]
-    pictures = [_joined(rows, 0, _GAP), _joined(square, 0, _GAP)]
-    shares = [picture.shape[1] for picture in pictures]
-    size = (sum(shares) + 20) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEAD
+    pictures = [_join(rows, 0, _GAP), _join(square, 0, _GAP)]
+    widths = [picture.shape[1] for picture in pictures]
+    size = (sum(widths) + 20) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEADLINE
     with canvas(path, *size) as figure:
-        left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": shares})
+        left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths})
         note = "along a straight line between their codes"
         headline(left, "From one digit to another", note)
         headline(right, "Between four digits", "interpolated digits in blue")
         for axes, picture in zip((left, right), pictures, strict=True):
-            _show(axes, picture)
+            _show_picture(axes, picture)
 
 
-def _straight(first: Codes, last: Codes) -> Codes:
+def _interpolate(first: Codes, last: Codes) -> Codes:
     """Linear interpolation from one code to another; float32[R, ...]."""
-    along: Any = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(-1, *[1] * first.ndim)
-    return (1 - along) * first + along * last
+    fractions: Any = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(-1, *[1] * first.ndim)
+    return (1 - fractions) * first + fractions * last
 
 
 def field_codes(corners: Codes) -> Codes:
     """Bilinear interpolation, float32[R, R, D], of corners float32[4, D], upper ones first."""
-    return _straight(_straight(*corners[:2]), _straight(*corners[2:]))
+    return _interpolate(_interpolate(*corners[:2]), _interpolate(*corners[2:]))
 
 
-def _between(ends: Tiles, drawn: Tiles) -> Picture:
+def _interpolation_row(ends: Tiles, drawn: Tiles) -> Picture:
     """A row of decoded tiles, between two original tiles if these are given."""
     parts = _row(ends[:1], 1), _row(drawn, len(drawn), drawn=True), _row(ends[1:], 1)
-    return _joined(parts, 1, _ROOM - 5)
+    return _join(parts, 1, _ROOM - 5)
 
 
 def _row(tiles: Tiles, count: int, *, drawn: bool = False) -> Picture:
@@ -347,17 +347,17 @@ def _row(tiles: Tiles, count: int, *, drawn: bool = False) -> Picture:
     if drawn:
         ink = LinearSegmentedColormap.from_list("drawn", [ink(0), theme().blue])
     blank = np.tile(np.array(to_rgb(theme().ground)), (_SIDE, _SIDE, 1))
-    return _joined([*ink(tiles)[..., :3], *[blank] * (count - len(tiles))], 1, _GAP)
+    return _join([*ink(tiles)[..., :3], *[blank] * (count - len(tiles))], 1, _GAP)
 
 
-def _joined(parts: Sequence[Picture], axis: int, gap: int) -> Picture:
+def _join(parts: Sequence[Picture], axis: int, gap: int) -> Picture:
     """Stacks pictures vertically (axis 0) or horizontally (axis 1), with gaps."""
     shape = [*parts[0].shape]
     shape[axis] = gap
-    between = np.tile(np.array(to_rgb(theme().ground)), (*shape[:2], 1))
-    return np.concatenate([each for part in parts for each in (between, part)][1:], axis)
+    blank = np.tile(np.array(to_rgb(theme().ground)), (*shape[:2], 1))
+    return np.concatenate([each for part in parts for each in (blank, part)][1:], axis)
 
 
-def _show(axes: Axes, picture: Picture) -> None:
+def _show_picture(axes: Axes, picture: Picture) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()

@@ -36,14 +36,14 @@ from digitlens.visualization.theme import (
     draw_tile_grid,
     headline,
     interval_bars,
+    line_styles,
     percent,
     plot,
-    series_looks,
     share_tick,
     show_logarithms,
     show_shares,
     theme,
-    written,
+    tick_formatter,
 )
 
 
@@ -53,17 +53,17 @@ def draw_calibration(report: Report, path: Path) -> None:
     Source: M. H. DeGroot and S. E. Fienberg, "The comparison and evaluation of forecasters",
     The Statistician 32 (1983).
     """
-    filled = [row for row in report.bins if row.count]
+    non_empty = [row for row in report.bins if row.count]
     with canvas(path, 7.4, 7.6) as figure:
         above, below = figure.subplots(
             2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.04}
         )
-        _draw_reliability(above, filled)
+        _draw_reliability(above, non_empty)
         note = f"{len(report.bins)} bins of equal width; bars: 95 % intervals"
         headline(above, f"Expected calibration error {percent(report.ece, 2)}", note)
-        low, counts = [row.low for row in filled], [row.count for row in filled]
-        wide, blue, ground = report.bins[0].high, theme().blue, theme().ground
-        below.bar(low, counts, wide, align="edge", color=blue, edgecolor=ground)
+        low, counts = [row.low for row in non_empty], [row.count for row in non_empty]
+        bin_width, blue, ground = report.bins[0].high, theme().blue, theme().ground
+        below.bar(low, counts, bin_width, align="edge", color=blue, edgecolor=ground)
         below.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
         below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         below.yaxis.set_minor_locator(NullLocator())
@@ -96,12 +96,12 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
     """
     first = next(iter(answers.values()))
     with plot(path, 8.6, 5.8) as axes:
-        for (name, sample), (line, colour) in zip(answers.items(), series_looks(), strict=False):
+        for (name, sample), (line, colour) in zip(answers.items(), line_styles(), strict=False):
             risk = risk_curve(*sample)
-            silent = 1 - np.arange(1, len(risk) + 1) / len(risk)
-            shown = (risk > 0) & (silent > 0)
+            rejected = 1 - np.arange(1, len(risk) + 1) / len(risk)
+            mask = (risk > 0) & (rejected > 0)
             label = f"{name}, {percent(float(risk[-1]), 2)} wrong when all answered"
-            axes.plot(silent[shown], risk[shown], line, color=colour, linewidth=2, label=label)
+            axes.plot(rejected[mask], risk[mask], line, color=colour, linewidth=2, label=label)
         _make_logarithmic(axes)
         axes.axvline(1 - COVERAGE, color=theme().soft, linewidth=1, linestyle="--")
         show_logarithms(axes.xaxis, axes.yaxis, write=share_tick)
@@ -129,7 +129,7 @@ def _make_logarithmic(axes: Axes) -> None:
     axes.set(xscale="log", yscale="log")
 
 
-MARKED = 0.99  # confidence marked on every risk-coverage curve
+MARKED_CONFIDENCE = 0.99  # confidence marked on every risk-coverage curve
 
 
 def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
@@ -142,15 +142,15 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
     # The axis starts at the power of ten below every risk and bound.
     lowest = float(10.0 ** np.floor(np.log10(shares[shares > 0].min())))
     with plot(path, 8.6, 6.2) as axes:
-        for (name, curve), (line, colour) in zip(curves.items(), series_looks(), strict=False):
+        for (name, curve), (line, colour) in zip(curves.items(), line_styles(), strict=False):
             _draw_risk(axes, curve, lowest, line=line, colour=colour, name=name)
-        label = f"confidence {percent(MARKED, 0)}"
+        label = f"confidence {percent(MARKED_CONFIDENCE, 0)}"
         axes.plot([], [], "o", color=theme().soft, markersize=8, label=label)
         note = "each point is a confidence threshold; shaded up to the 95 % bound"
         headline(axes, "Wrong digits against digits read", note)
         axes.set(yscale="log", ylim=(lowest, 1), xlim=(0, 1.01))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(written(share_tick))
+        axes.yaxis.set_major_formatter(tick_formatter(share_tick))
         show_shares(axes.xaxis)
         axes.set_xlabel("fraction of all digits read correctly")
         axes.set_ylabel("fraction of digits read that are wrong")
@@ -162,46 +162,48 @@ def _draw_risk(
     axes: Axes, curve: RiskCoverage, lowest: float, *, line: str, colour: str, name: str
 ) -> None:
     measured = np.where(curve.risk > 0, curve.risk, np.nan)
-    from_here = np.where(curve.risk > 0, curve.risk, lowest)
+    drawn = np.where(curve.risk > 0, curve.risk, lowest)
     axes.plot(curve.coverage, measured, line, color=colour, linewidth=2, label=name)
-    axes.fill_between(curve.coverage, from_here, curve.upper, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(curve.coverage, drawn, curve.upper, color=colour, alpha=0.15, linewidth=0)
     hints = [
         f"confidence from {percent(sure, 2)}: {percent(share)} read, {percent(wrong, 2)} wrong"
         for sure, share, wrong in zip(curve.threshold, curve.coverage, curve.risk, strict=True)
     ]
-    add_hints(axes, curve.coverage, from_here, hints)
-    marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)[-1:]
-    x, y = np.array(curve.coverage)[marked], from_here[marked]
+    add_hints(axes, curve.coverage, drawn, hints)
+    marked = np.flatnonzero(np.array(curve.threshold) >= MARKED_CONFIDENCE)[-1:]
+    x, y = np.array(curve.coverage)[marked], drawn[marked]
     axes.plot(x, y, "o", color=colour, markersize=8, clip_on=False)
 
 
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, the answer next to it, and a margin
 
 
-def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
+def draw_robustness(result: Robustness, split: Split, folder: Path) -> list[Path]:
     """Draws all figures of a robustness measurement; returns the files written."""
     draws = {
-        "corruptions": partial(draw_corruptions, found),
-        "sweeps": partial(draw_sweeps, found),
-        "corrupted": partial(draw_corrupted, found, split),
+        "corruptions": partial(draw_corruptions, result),
+        "sweeps": partial(draw_sweeps, result),
+        "corrupted": partial(draw_corrupted, result, split),
     }
     return draw_files(folder, draws)
 
 
-def draw_corruptions(found: Robustness, path: Path) -> None:
+def draw_corruptions(result: Robustness, path: Path) -> None:
     """Draws the accuracy under each corruption, best first, with intervals and means."""
-    rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
+    rows = sorted(result.corruptions, key=lambda row: -row.score.accuracy)
     with plot(path, 9.2, 6.6) as axes:
-        for place, row in enumerate(rows):
-            _bar(axes, place, row)
-        axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
-        title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
-        note = f"{percent(found.clean.score.accuracy, 2)} without"
-        if found.mean_accuracy_apart is not None:
-            apart = percent(found.mean_accuracy_apart)
-            note += f"; {apart} under the {len(found.apart)} of a kind not covered by training"
+        for index, row in enumerate(rows):
+            _draw_bar(axes, index, row)
+        axes.axvline(result.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
+        title = (
+            f"{percent(result.mean_accuracy)} under corruptions of {result.clean.score.n:,} tiles"
+        )
+        note = f"{percent(result.clean.score.accuracy, 2)} without"
+        if result.mean_accuracy_apart is not None:
+            apart = percent(result.mean_accuracy_apart)
+            note += f"; {apart} under the {len(result.apart)} of a kind not covered by training"
         headline(axes, title, note)
-        axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
+        axes.set_yticks(range(len(rows)), [_readable(row.name) for row in rows])
         axes.invert_yaxis()
         axes.set(xlim=(0, 1.1), xticks=np.arange(6) / 5)
         show_shares(axes.xaxis)
@@ -216,60 +218,60 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
 
 
-def draw_sweeps(found: Robustness, path: Path) -> None:
+def draw_sweeps(result: Robustness, path: Path) -> None:
     """Draws the accuracy as one quantity varies, each in its own plot."""
-    rows = -(-len(found.curves) // 3)
+    rows = -(-len(result.curves) // 3)
     with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
         plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
-        for axes, curve in zip(plots.flat, found.curves, strict=False):
+        for axes, curve in zip(plots.flat, result.curves, strict=False):
             _draw_sweep(axes, curve)
-        for axes in plots.flat[len(found.curves) :]:
+        for axes in plots.flat[len(result.curves) :]:
             axes.set_axis_off()
         for axes in plots[:, 0]:
             axes.set_ylabel("accuracy")
-        n = found.curves[0].scores[0].n
+        n = result.curves[0].scores[0].n
         note = f"{n:,} tiles per point; shaded: 95 % interval, dotted: usual value"
         headline(plots[0, 0], "Accuracy along each sweep", note)
         for text in plots[0, 0].texts:
             text.set_in_layout(False)  # it extends over the next plot, which must not move
 
 
-def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
+def draw_corrupted(result: Robustness, split: Split, path: Path) -> None:
     """Draws one tile of each digit under each corruption, with the answer."""
     first = split.tiles[:CHUNK]  # corrupted chunk by chunk, so these equal the measured ones
     chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
-    conditions = (found.clean, *found.corruptions)
+    conditions = (result.clean, *result.corruptions)
     with plot(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as axes:
         cells: dict[tuple[int, int], TileCell] = {}
         for row, condition in enumerate(conditions):
-            changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
+            changed = first if condition is result.clean else corrupt(first, condition.name, SEED)
             read = condition.probabilities.argmax(axis=1)
             for column, k in enumerate(chosen):
                 cells[row, column] = TileCell(changed[k])
-                right = read[k] == split.labels[k]
+                is_right = read[k] == split.labels[k]
                 axes.text(
                     column * WIDE + 32,
                     row * HIGH + 15,
                     str(read[k]),
                     va="center",
                     fontsize=12,
-                    color=theme().soft if right else theme().red,
-                    weight="normal" if right else "bold",
+                    color=theme().soft if is_right else theme().red,
+                    weight="normal" if is_right else "bold",
                 )
-        names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
+        names = [f"{_readable(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
         grid = (len(conditions), len(chosen))
         draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
         headline(axes, "Answers under each corruption", "errors in red")
 
 
-def _bar(axes: Axes, place: int, row: Condition) -> None:
+def _draw_bar(axes: Axes, y: int, row: Condition) -> None:
     colours, share = theme(), row.score.accuracy
-    axes.barh(place, share, 0.72, color=colours.orange if row.overlaps else colours.blue)
+    axes.barh(y, share, 0.72, color=colours.orange if row.overlaps else colours.blue)
     spread = interval_bars([share], [row.score.interval])
-    axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
-    behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
+    axes.errorbar(share, y, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
+    text_box = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
     x = row.score.interval[1] + 0.01
-    axes.text(x, place, percent(share), va="center", fontsize=10, bbox=behind)
+    axes.text(x, y, percent(share), va="center", fontsize=10, bbox=text_box)
 
 
 def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
@@ -287,15 +289,15 @@ def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
     axes.grid(color=theme().faint)
 
 
-def _words(name: str) -> str:
+def _readable(name: str) -> str:
     return name.replace("_", " ")
 
 
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _ENDS = (0.1, 0.999995)  # ends of a logit axis
-_WORST = 14  # tiles per set on the sheet
+_TILES_PER_SET = 14  # tiles per set on the sheet
 _WIDE, _HIGH = 34, 42  # pixels of a cell on it, with caption and margin
-_FAR = 7.0  # limit of log10 odds: float32 has no probability closer to 1
+_MAX_LOG_ODDS = 7.0  # limit of log10 odds: float32 has no probability closer to 1
 _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
 
@@ -316,7 +318,7 @@ def draw_reliability(found: Rejection, path: Path) -> None:
     with plot(path, 7.4, 7.2) as axes:
         label = "perfect calibration"
         axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, color=theme().soft, label=label)
-        for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
+        for (name, sample), (_, colour) in zip(found.answers.items(), line_styles(), strict=False):
             bins = equal_mass_bins(*sample)
             label = f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}"
             draw_bins(
@@ -336,7 +338,7 @@ def draw_reliability(found: Rejection, path: Path) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(written(share_tick))
+            axis.set_major_formatter(tick_formatter(share_tick))
         axes.tick_params(axis="x", labelrotation=30)
         axes.set_xlabel("confidence, logit axis")
         axes.set_ylabel("accuracy, logit axis")
@@ -347,15 +349,15 @@ def draw_reliability(found: Rejection, path: Path) -> None:
 def draw_scores(found: Rejection, path: Path) -> None:
     """Draws the AUROC of each score for each set of negatives, the best of each set in bold."""
     names, sets = list(found.scores), list(found.negatives)
-    area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
+    aurocs = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
     colours = theme()
     shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
     with plot(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as axes:
         # Chance is only halfway to red, which keeps the numbers legible.
-        axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
-        for (row, column), value in np.ndenumerate(area):
-            best = value.round(4) == area[row].max().round(4)
-            weight = "bold" if best else "normal"
+        axes.imshow(1 - aurocs, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(aurocs):
+            is_best = value.round(4) == aurocs[row].max().round(4)
+            weight = "bold" if is_best else "normal"
             axes.text(column, row, f"{value:.4f}", ha="center", va="center", weight=weight)
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(sets)), sets)
@@ -370,9 +372,9 @@ def draw_negatives(found: Rejection, path: Path) -> None:
     names = list(found.negatives)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    digits = _shown(found, "digits")
-    every = [_shown(found, name) for name in names]
-    scores = np.concatenate([digits, *every])
+    digits = _plotted_scores(found, "digits")
+    negative_scores = [_plotted_scores(found, name) for name in names]
+    scores = np.concatenate([digits, *negative_scores])
     # Clips the few outliers, which would stretch the axis.
     edges = np.histogram_bin_edges(scores.clip(*np.quantile(scores, [0.005, 0.995])), 40)
     with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
@@ -380,14 +382,14 @@ def draw_negatives(found: Rejection, path: Path) -> None:
         title = f"{name} of digits (blue) and negatives (red)"
         figure.suptitle(title, x=0.02, ha="left", fontsize=15, fontweight="bold")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
-        for axes, name, scores in zip(panels.flat, names, every, strict=False):
+        for axes, name, scores in zip(panels.flat, names, negative_scores, strict=False):
             for values, colour in ((digits, theme().blue), (scores, theme().red)):
                 share = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
                 axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
-            one = found.scores[found.recommended][name]
-            title = f"{name}: AUROC {one.auroc:.3f}"
+            separation = found.scores[found.recommended][name]
+            title = f"{name}: AUROC {separation.auroc:.3f}"
             axes.set_title(title, fontsize=11, fontweight="normal", pad=4)
         for axes in panels.flat[len(names) :]:
             axes.set_axis_off()
@@ -412,22 +414,22 @@ def draw_taken(found: Rejection, path: Path) -> None:
             [Caption(read_as(name, number), theme().soft, size=8)],
         )
         for row, name in enumerate(names)
-        for column, number in enumerate(taken_for_digits(found, name, _WORST))
+        for column, number in enumerate(taken_for_digits(found, name, _TILES_PER_SET))
     }
-    with plot(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as axes:
-        grid = (len(names), _WORST)
+    with plot(path, 0.72 * _TILES_PER_SET + 2.2, 0.9 * len(names) + 1.0) as axes:
+        grid = (len(names), _TILES_PER_SET)
         draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
         note = f"by {found.recommended}; below each tile the digit read and its probability"
         headline(axes, "Negatives most similar to digits", note)
 
 
-def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
+def _plotted_scores(found: Rejection, name: str) -> npt.NDArray[np.float64]:
     """Scores as plotted; for probabilities, log10 of their odds."""
     scores = found.found[name].scores[found.recommended]
     if found.recommended not in _PROBABILITIES:
         return scores
     chance = 1 + scores if found.recommended == "maximum probability" else scores
     against = -scores if found.recommended == "maximum probability" else 1 - scores
-    tiny = 10.0**-_FAR
-    odds = np.log10(np.maximum(chance, tiny)) - np.log10(np.maximum(against, tiny))
-    return np.clip(odds, -_FAR, _FAR)
+    smallest = 10.0**-_MAX_LOG_ODDS
+    odds = np.log10(np.maximum(chance, smallest)) - np.log10(np.maximum(against, smallest))
+    return np.clip(odds, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)

@@ -35,7 +35,7 @@ from digitlens.visualization.theme import (
     share_tick,
     show_logarithms,
     theme,
-    written,
+    tick_formatter,
 )
 
 _TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -64,7 +64,7 @@ def draw_confusion(report: Report, path: Path) -> None:
         bar = figure.colorbar(drawn, shrink=0.72, pad=0.03, label=label)
         bar.set_ticks([tick for tick in _TICKS if tick <= highest], minor=False)
         bar.minorticks_off()
-        bar.ax.yaxis.set_major_formatter(written(_short))
+        bar.ax.yaxis.set_major_formatter(tick_formatter(_short))
         bar.outline.set_visible(False)
         _write_counts(axes, report.confusion, LogNorm(1, highest))
         share, low, high = (percent(each, 2) for each in (report.accuracy, *report.interval))
@@ -84,16 +84,16 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
     colours, rows = theme(), confusion.sum(axis=1)
     for truth, read in np.argwhere(confusion).tolist():
         count = int(confusion[truth, read])
-        right = truth == read
-        cell = colours.pale if right else colours.heat(norm(count))
-        ink = colours.soft if right else max("#000000", "#FFFFFF", key=partial(contrast, cell))
-        if right:
+        is_right = truth == read
+        cell = colours.pale if is_right else colours.heat(norm(count))
+        ink = colours.soft if is_right else max("#000000", "#FFFFFF", key=partial(contrast, cell))
+        if is_right:
             square = Rectangle((read, truth), 1, 1, facecolor=cell, edgecolor=colours.ground)
             axes.add_patch(square)
         share = count / rows[truth]
         rate = percent(share, 0 if count == rows[truth] else 1 if share >= 0.01 else 2)
         look = {"ha": "center", "va": "center", "color": ink}
-        axes.text(read + 0.5, truth + 0.4, f"{count:,}", look, size=12 if right else 14)
+        axes.text(read + 0.5, truth + 0.4, f"{count:,}", look, size=12 if is_right else 14)
         axes.text(read + 0.5, truth + 0.76, rate, look, size=8)
 
 
@@ -109,9 +109,9 @@ def draw_classes(report: Report, path: Path) -> None:
     scores = np.array([(row.precision, row.recall, row.f1) for row in report.classes])
     start = max((at for at in _STARTS if scores.min() - at >= (1 - at) / 4), default=0.0)
     with plot(path, 10.5, 5.2) as axes:
-        for place, (name, colour) in enumerate(zip(names, hues, strict=True)):
-            where, high = np.arange(10) + (place - 1) * 0.26, scores[:, place] - start
-            axes.bar(where, high, 0.24, bottom=start, color=colour, label=name)
+        for index, (name, colour) in enumerate(zip(names, hues, strict=True)):
+            x, heights = np.arange(10) + (index - 1) * 0.26, scores[:, index] - start
+            axes.bar(x, heights, 0.24, bottom=start, color=colour, label=name)
         note = f"the axis starts at {percent(start)}, not at 0" if start else ""
         headline(axes, "Precision, recall and F1 of each digit", note)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
@@ -145,25 +145,25 @@ WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two captions, and a margin
 
 def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
     """Draws wrong predictions, the most confident first, since those do most harm."""
-    chosen = _surest(report, report.wrong)[:most]
+    chosen = _by_confidence(report, report.wrong)[:most]
     total = len(report.wrong)
     title = f"{total:,} wrong of {report.n:,}"
     if total > len(chosen):
         title += f", the {len(chosen)} most confident ones"
     note = "truth → read as, and confidence" if total else "nothing to show"
-    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
+    cells = {divmod(position, COLUMNS): int(index) for position, index in enumerate(chosen)}
     _draw_read_tiles(report, tiles, cells, path, (title, note))
 
 
 def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
     """Draws correct predictions, a column per digit, at the quartiles of confidence."""
-    right = _surest(report, np.flatnonzero(report.predicted == report.labels))
+    right = _by_confidence(report, np.flatnonzero(report.predicted == report.labels))
     cells: Cells = {}
     for digit in range(COLUMNS):
         ranked = right[report.labels[right] == digit]
-        places = np.linspace(0, len(ranked) - 1, min(len(ranked), len(QUARTERS))).round()
-        for row, place in enumerate(places.astype(int)):
-            cells[row, digit] = int(ranked[place])
+        indices = np.linspace(0, len(ranked) - 1, min(len(ranked), len(QUARTERS))).round()
+        for row, index in enumerate(indices.astype(int)):
+            cells[row, digit] = int(ranked[index])
     title = f"{len(right):,} correct of {report.n:,}, by decreasing confidence"
     note = "truth → read as, and confidence; rows are quartiles of each digit"
     _draw_read_tiles(report, tiles, cells, path, (title, note), QUARTERS)
@@ -175,20 +175,20 @@ def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -
     The former show where confidence is misleading, the latter where it is needlessly low.
     """
     right = np.flatnonzero(report.predicted == report.labels)
-    wrong = _surest(report, report.wrong)[:most]
+    wrong = _by_confidence(report, report.wrong)[:most]
     doubtful = right[np.argsort(report.confidence[right], kind="stable")][:most]
-    first = max(1, -(-len(wrong) // COLUMNS))  # rows of errors; one empty row without errors
-    last = max(1, -(-len(doubtful) // COLUMNS))
-    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(wrong)}
-    for place, index in enumerate(doubtful):
-        cells[first + place // COLUMNS, place % COLUMNS] = int(index)
-    names = ["errors", *[""] * (first - 1), "correct", *[""] * (last - 1)]
+    error_rows = max(1, -(-len(wrong) // COLUMNS))  # rows of errors; one empty row without errors
+    hit_rows = max(1, -(-len(doubtful) // COLUMNS))
+    cells = {divmod(position, COLUMNS): int(index) for position, index in enumerate(wrong)}
+    for position, index in enumerate(doubtful):
+        cells[error_rows + position // COLUMNS, position % COLUMNS] = int(index)
+    names = ["errors", *[""] * (error_rows - 1), "correct", *[""] * (hit_rows - 1)]
     title = f"The {len(wrong)} most confident errors and {len(doubtful)} least confident hits"
     note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and confidence"
     _draw_read_tiles(report, tiles, cells, path, (title, note), names)
 
 
-def _surest(report: Report, indices: Indices) -> Indices:
+def _by_confidence(report: Report, indices: Indices) -> Indices:
     """Indices of tiles by decreasing confidence."""
     return indices[np.argsort(-report.confidence[indices], kind="stable")]
 
@@ -198,17 +198,17 @@ def _draw_read_tiles(
     tiles: Tiles,
     cells: Cells,
     path: Path,
-    words: tuple[str, str],
+    headings: tuple[str, str],
     row_names: Sequence[str] = (),
 ) -> None:
     rows = len(row_names) or 1 + max((row for row, _ in cells), default=0)
     row_height = 1.32 if row_names else 1.42  # names take some width, so tiles are smaller
-    found = {at: TileCell(tiles[i], _read_as(report, i)) for at, i in cells.items()}
-    title, note = words
+    mosaic = {position: TileCell(tiles[i], _read_as(report, i)) for position, i in cells.items()}
+    title, note = headings
     if set(cells.values()) & set(report.data.label_errors):
         note += ";  * the label is known to be wrong"
     with plot(path, 11, 1.1 + rows * row_height) as axes:
-        draw_tile_grid(axes, found, (rows, COLUMNS), (WIDE, HIGH), row_names=row_names)
+        draw_tile_grid(axes, mosaic, (rows, COLUMNS), (WIDE, HIGH), row_names=row_names)
         headline(axes, title, note)
 
 
@@ -221,8 +221,8 @@ def _read_as(report: Report, index: int) -> list[Caption]:
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # abbreviate models where names would not fit
-MOST = 50  # tiles per sheet
-PAIRS = 30  # pairs per figure: those of the first models
+MAX_TILES = 50  # tiles per sheet
+MAX_PAIRS = 30  # pairs per figure: those of the first models
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
@@ -230,15 +230,15 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
 
     Dots, not bars: the axes do not start at 0. A difference whose interval excludes 0 is orange.
     """
-    pairs = comparison.pairs[:PAIRS]
+    pairs = comparison.pairs[:MAX_PAIRS]
     rows = max(len(comparison.names), len(pairs))
     with canvas(path, 12, 2.3 + 0.5 * rows) as figure:
         left, right = figure.subplots(1, 2)
         reports = comparison.reports.values()
-        _dots(left, [(report.accuracy, report.interval, theme().blue) for report in reports])
+        _draw_dots(left, [(report.accuracy, report.interval, theme().blue) for report in reports])
         names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
         left.set_yticks(range(len(names)), names)
-        left.xaxis.set_major_formatter(written(share_tick))
+        left.xaxis.set_major_formatter(tick_formatter(share_tick))
         _draw_differences(right, pairs)
         note = "dots with 95 % intervals (Wilson)"
         headline(left, f"Accuracy on {comparison.n:,} tiles", note)
@@ -251,16 +251,16 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
 
 def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], path: Path) -> None:
     """Draws tiles that the models read differently, those with the most confident answers first."""
-    every = comparison.disagreements()
-    chosen = every[:MOST].tolist()
-    high = HIGH + 7 * (len(comparison.names) - 1)
+    disagreeing = comparison.disagreements()
+    chosen = disagreeing[:MAX_TILES].tolist()
+    cell_height = HIGH + 7 * (len(comparison.names) - 1)
     rows = max(1, -(-len(chosen) // COLUMNS))
-    found = [TileCell(tiles[index], _read_by_each(comparison, index)) for index in chosen]
-    cells = {divmod(place, COLUMNS): cell for place, cell in enumerate(found)}
-    with plot(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * WIDE)) as axes:
-        draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, high))
-        title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
-        if len(every) > len(chosen):
+    tile_cells = [TileCell(tiles[index], _read_by_each(comparison, index)) for index in chosen]
+    cells = {divmod(position, COLUMNS): cell for position, cell in enumerate(tile_cells)}
+    with plot(path, 11, 1.5 + rows * cell_height * 10.4 / (COLUMNS * WIDE)) as axes:
+        draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, cell_height))
+        title = f"{len(disagreeing):,} of {comparison.n:,} tiles are read differently"
+        if len(disagreeing) > len(chosen):
             title += f"; the {len(chosen)} most confident ones"
         key = zip(LETTERS, comparison.names, strict=False)
         note = ",  ".join(f"{letter} = {name}" for letter, name in key)
@@ -283,24 +283,26 @@ def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     blue, orange = theme().blue, theme().orange
     colours = [blue if pair.interval[0] <= 0 <= pair.interval[1] else orange for pair in pairs]
     rows = zip(pairs, colours, strict=True)
-    _dots(axes, [(pair.difference, pair.interval, colour) for pair, colour in rows])
+    _draw_dots(axes, [(pair.difference, pair.interval, colour) for pair, colour in rows])
     axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
     names = [f"{pair.first} minus {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(written(lambda x: f"{100 * x:+.3g}" if abs(x) > 1e-9 else "0"))
+    axes.xaxis.set_major_formatter(
+        tick_formatter(lambda x: f"{100 * x:+.3g}" if abs(x) > 1e-9 else "0")
+    )
     axes.set_xlabel("percentage points")
 
 
-def _dots(axes: Axes, rows: Sequence[tuple[float, tuple[float, float], str]]) -> None:
+def _draw_dots(axes: Axes, rows: Sequence[tuple[float, tuple[float, float], str]]) -> None:
     """Draws rows of (value, interval, colour)."""
-    for place, (value, interval, colour) in enumerate(rows):
-        axes.plot(interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-        axes.plot(value, place, "o", color=colour, markersize=8)
+    for row, (value, interval, colour) in enumerate(rows):
+        axes.plot(interval, [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(value, row, "o", color=colour, markersize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
-_LEAST_GAP = 0.115  # between the centres of two names, in heights of the axes
-_NEAR = 0.5  # distance below which the names of two dots could touch, in widths of the axes
+_MIN_NAME_GAP = 0.115  # between the centres of two names, in heights of the axes
+_NAME_REACH = 0.5  # distance below which the names of two dots could touch, in widths of the axes
 
 
 @dataclass(frozen=True)
@@ -333,17 +335,17 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
 
 
 def _draw_points(
-    axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]
+    axes: Axes, points: Sequence[ModelPoint], labels: Sequence[tuple[float, str]]
 ) -> None:
     """Draws one panel; sets the limits before the names, whose positions depend on them."""
-    places = [place for place, _ in along]
-    axes.set(xscale="log", xlim=(min(places) / 2, max(places) * 2))
+    xs = [x for x, _ in labels]
+    axes.set(xscale="log", xlim=(min(xs) / 2, max(xs) * 2))
     _scale_errors(axes, points)
-    for point, place in zip(points, places, strict=True):
+    for point, x in zip(points, xs, strict=True):
         high, low = (1 - end for end in point.interval)
-        axes.plot([place] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
-        axes.plot(place, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
-    _name(axes, points, along)
+        axes.plot([x] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
+        axes.plot(x, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
+    _label(axes, points, labels)
     show_logarithms(axes.xaxis, write=_short)
     axes.grid()
 
@@ -357,32 +359,32 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
         show_logarithms(axes.yaxis, write=share_tick, steps=(1, 2, 3, 5, 7))
     else:
         axes.set_ylim(-0.04 * max(highs), max(highs) * 1.1)
-        axes.yaxis.set_major_formatter(written(share_tick))
+        axes.yaxis.set_major_formatter(tick_formatter(share_tick))
 
 
-def _name(axes: Axes, points: Sequence[ModelPoint], along: Sequence[tuple[float, str]]) -> None:
+def _label(axes: Axes, points: Sequence[ModelPoint], labels: Sequence[tuple[float, str]]) -> None:
     """Writes names next to the dots, on the side with room, moved up where they would touch."""
-    dots = [(place, 1 - one.accuracy) for (place, _), one in zip(along, points, strict=True)]
+    dots = [(place, 1 - one.accuracy) for (place, _), one in zip(labels, points, strict=True)]
     data = axes.transData.transform(dots)
-    places = axes.transAxes.inverted().transform(data)
-    for index, height in _spread_points(places):
-        point, x = points[index], float(places[index, 0])
-        right = x < 0.6
-        where = (x + (0.025 if right else -0.025), height)
-        looks: dict[str, Any] = {"transform": axes.transAxes, "ha": "left" if right else "right"}
-        axes.text(*where, point.name, va="bottom", fontsize=11, weight="bold", **looks)
-        said = f"{percent(1 - point.accuracy, 2)} wrong · {along[index][1]}"
-        axes.text(*where, said, va="top", fontsize=10, color=theme().soft, **looks)
+    positions = axes.transAxes.inverted().transform(data)
+    for index, height in _spread_points(positions):
+        point, x = points[index], float(positions[index, 0])
+        to_right = x < 0.6
+        anchor = (x + (0.025 if to_right else -0.025), height)
+        style: dict[str, Any] = {"transform": axes.transAxes, "ha": "left" if to_right else "right"}
+        axes.text(*anchor, point.name, va="bottom", fontsize=11, weight="bold", **style)
+        numbers = f"{percent(1 - point.accuracy, 2)} wrong · {labels[index][1]}"
+        axes.text(*anchor, numbers, va="top", fontsize=10, color=theme().soft, **style)
 
 
-def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
+def _spread_points(positions: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
     """Heights of the names, from the lowest up: that of the dot, or above a nearby name."""
     heights: list[tuple[int, float]] = []
-    for index in np.argsort(places[:, 1], kind="stable").tolist():
-        x, height = places[index].tolist()
+    for index in np.argsort(positions[:, 1], kind="stable").tolist():
+        x, height = positions[index].tolist()
         for other, taken in heights:
-            if abs(places[other, 0] - x) < _NEAR and height - taken < _LEAST_GAP:
-                height = taken + _LEAST_GAP
+            if abs(positions[other, 0] - x) < _NAME_REACH and height - taken < _MIN_NAME_GAP:
+                height = taken + _MIN_NAME_GAP
         heights.append((index, height))
     return heights
 
