@@ -242,7 +242,7 @@ def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[st
     for part in parts.values():
         part.write(folder)
         found |= part.values
-    return found, {name: markdown(part.shown) for name, part in parts.items()}
+    return found, {name: markdown(part.display) for name, part in parts.items()}
 
 
 def write_card(model: str, found: Row) -> None:

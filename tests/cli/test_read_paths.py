@@ -52,8 +52,8 @@ def at_once(monkeypatch):
 
     start_pool = ProcessPool.start
     monkeypatch.setattr(ProcessPool, "start", start)
-    monkeypatch.setattr("digitlens.cli.read_paths._TELLING", 1)
-    monkeypatch.setattr("digitlens.cli.read_paths._WORTH", 0)
+    monkeypatch.setattr("digitlens.cli.read_paths._TIMED_PAGES", 1)
+    monkeypatch.setattr("digitlens.cli.read_paths._POOL_SECONDS", 0)
     monkeypatch.setattr("digitlens.models.session.cores", lambda: 2)
     monkeypatch.setattr("digitlens.reading.batch.cores", lambda: 2)
     return pools
@@ -144,14 +144,14 @@ def barred(monkeypatch):
 
 
 def test_bar_is_shown_for_several_pages(barred):
-    shown = barred([2, 3], Terminal(), wanted=True)
+    shown = barred([2, 3], Terminal(), enabled=True)
     assert "reading" in shown
     assert "/5" in shown
     assert "one [is] empty\n" in shown
 
 
 @pytest.mark.parametrize(
-    ("pages", "shown_on", "wanted"),
+    ("pages", "shown_on", "enabled"),
     [
         ([1], Terminal, True),
         ([2, 3], Terminal, False),
@@ -159,8 +159,8 @@ def test_bar_is_shown_for_several_pages(barred):
         ([2, 3], io.StringIO, True),
     ],
 )
-def test_no_bar_for_one_page_or_a_pipe_or_if_unwanted(barred, pages, shown_on, wanted):
-    assert barred(pages, shown_on(), wanted=wanted) == "one [is] empty\n" * len(pages)
+def test_no_bar_for_one_page_or_a_pipe_or_if_unwanted(barred, pages, shown_on, enabled):
+    assert barred(pages, shown_on(), enabled=enabled) == "one [is] empty\n" * len(pages)
 
 
 def digit(value, status="digit", *, confidence=0.95, starts=False):
@@ -328,7 +328,7 @@ def test_circular_links_are_not_followed_forever():
     Path("self.png").symlink_to("self.png")
     Path("far.png").symlink_to("sub/c2.jpg")
     expected = [*EVERYTHING[:3], "far.png", "self.png", *EVERYTHING[3:]]
-    assert names(".", left_out=[Path("out")]) == expected
+    assert names(".", excluded=[Path("out")]) == expected
     assert names("**/*.jpg") == ["sub/c2.jpg", "sub/c10.jpg"]
     assert names("sub/up") == [f"sub/up/{name}" for name in expected]  # given explicitly
 
@@ -358,8 +358,8 @@ def test_unreadable_subfolder_is_named(monkeypatch):
 @pytest.mark.usefixtures("here")
 def test_output_folder_is_skipped_unless_given():
     put("out/a10.png")
-    assert names(".", left_out=[Path("out")]) == EVERYTHING
-    assert names("**/a*.png", left_out=[Path("out")]) == ["a10.png"]
-    assert names("out", left_out=[Path("out")]) == ["out/a10.png"]
-    assert names("out/a10.png", left_out=[Path("out")]) == ["out/a10.png"]
-    assert names(".", left_out=[Path()]) == [*EVERYTHING[:3], "out/a10.png", *EVERYTHING[3:]]
+    assert names(".", excluded=[Path("out")]) == EVERYTHING
+    assert names("**/a*.png", excluded=[Path("out")]) == ["a10.png"]
+    assert names("out", excluded=[Path("out")]) == ["out/a10.png"]
+    assert names("out/a10.png", excluded=[Path("out")]) == ["out/a10.png"]
+    assert names(".", excluded=[Path()]) == [*EVERYTHING[:3], "out/a10.png", *EVERYTHING[3:]]
