@@ -152,6 +152,6 @@ def test_server_waits_until_the_page_is_closed(looks, waits, monkeypatch, capsys
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
     followers = Followers(watch=True)
-    followers._live = Pages(looks)
+    followers._history = Pages(looks)
     followers.linger()
     assert ("stop with Ctrl-C" in capsys.readouterr().err) == waits

@@ -264,6 +264,7 @@ def test_stopping_does_not_wait_for_idle_connections(start, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
 def test_limits_are_divided_among_processes():
-    each = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000).of_each
+    settings = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000)
+    each = settings.per_process
     assert (each.processes, each.workers, each.queue, each.memory) == (1, 2, 43, 30_000_000)
-    assert Settings(processes=64).of_each.memory == Settings().body_limit
+    assert Settings(processes=64).per_process.memory == Settings().body_limit

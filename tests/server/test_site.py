@@ -16,7 +16,7 @@ from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import PRETRAINED
 from digitlens.models.bundle import SHIPPED_LINES as LINES
 from digitlens.server import site
-from digitlens.server.site import SiteError, alone, write_site
+from digitlens.server.site import SiteError, browser_page, write_site
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -92,7 +92,7 @@ def test_site_has_pythons_networks_and_a_page_in_browser_mode(tmp_path):
     assert "default-src 'none'" in page
     assert "unsafe-inline" not in page
     with pytest.raises(SiteError, match="expected <meta charset"):
-        alone("<html></html>")
+        browser_page("<html></html>")
 
 
 def test_package_is_fetched_once_and_again_if_the_cache_is_damaged(npm, tmp_path, cache):
