@@ -25,7 +25,7 @@ export function cropLine(page, quad, stretch = 1) {
   const [across, down] = sidesOf(quad);
   const columns = clip(rint((stretch * HEIGHT * across) / down), 1, WIDEST);
   const width = Math.max(NARROWEST, Math.ceil(columns / STEP) * STEP);
-  return batched([straightened(...surroundings(page, quad), columns)], width);
+  return stackCrops([straighten(...regionAround(page, quad), columns)], width);
 }
 
 /** Batches crops of similar width, widest first: {indices, data, width, count} of each batch. */
@@ -39,7 +39,7 @@ export function batchLines(crops) {
   }
   return groups.map((indices) => {
     const { width } = crops[indices[0]];
-    const batch = batched(indices.map((index) => crops[index]), width);
+    const batch = stackCrops(indices.map((index) => crops[index]), width);
     return { indices, data: new Uint8Array(batch.data.buffer), width, count: indices.length };
   });
 }
@@ -49,7 +49,7 @@ function fits(widest, count, width) {
 }
 
 /** Stacks crops vertically, padded with gray. */
-function batched(crops, width) {
+function stackCrops(crops, width) {
   const batch = emptyPicture(width, HEIGHT * crops.length, 3);
   batch.data.fill(GRAY);
   crops.forEach((crop, i) => paste(batch, crop, 0, i * HEIGHT));
@@ -66,7 +66,7 @@ function sidesOf(quad) {
 }
 
 /** The part of a page around a quad, and the quad in it; edge pixels are repeated off the page. */
-function surroundings(page, quad) {
+function regionAround(page, quad) {
   const [x0, y0, x1, y1] = boundsOf(quad);
   const left = Math.min(Math.floor(x0) - REACH, page.width - 1);
   const top = Math.min(Math.floor(y0) - REACH, page.height - 1);
@@ -75,15 +75,15 @@ function surroundings(page, quad) {
 }
 
 /** Maps a quad to the given number of columns; affine, since lines are rectangles. */
-function straightened(piece, quad, columns) {
+function straighten(region, quad, columns) {
   const [across, down] = sidesOf(quad);
   const shrink = Math.max(1, Math.trunc(down / (SPARE * HEIGHT)));
-  const picture = shrink > 1 ? reduce(piece, shrink) : piece;
+  const picture = shrink > 1 ? reduce(region, shrink) : region;
   const corners = quad.map((point) => point.map((place) => place / shrink));
   const [[left, top], , [right, bottom]] = corners;
   const upright = cornersOf([left, top, right, bottom]).flat();
-  const away = max(corners.flat().map((place, i) => Math.abs(place - upright[i])));
-  if (right > left && bottom > top && away < LEVEL) {
+  const deviation = max(corners.flat().map((place, i) => Math.abs(place - upright[i])));
+  if (right > left && bottom > top && deviation < LEVEL) {
     return resize(picture, columns, HEIGHT, BICUBIC, [left, top, right, bottom]);
   }
   const size = down <= HEIGHT
