@@ -20,7 +20,7 @@ from digitlens.results import Outputs
 from digitlens.server import training_page as module
 from digitlens.server.training_page import (
     Curve,
-    History,
+    LiveHistory,
     PageData,
     Position,
     TrainingInfo,
@@ -34,7 +34,7 @@ from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 @pytest.fixture
 def history():
-    return History(TrainingInfo("fast-1", {"epochs": 3}, "9 digits", 9))
+    return LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "9 digits", 9))
 
 
 def pulse(*steps, member=1, rows=()):
@@ -134,7 +134,9 @@ def show(asked):
         return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
 
     tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-    return PageData(History(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers)
+    return PageData(
+        LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
-    from digitlens.server.training_page import History
+    from digitlens.server.training_page import LiveHistory
     from digitlens.training.loop import OnCheck, OnStep, Trained
     from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
@@ -51,7 +51,7 @@ class Followers:
         self.address = ""
         self._stack = ExitStack()
         self._watcher: Watcher | None = None
-        self._history: History | None = None
+        self._history: LiveHistory | None = None
         self._board: TensorBoard | None = None
 
     def __enter__(self) -> Followers:
@@ -126,10 +126,10 @@ class Followers:
                 time.sleep(0.2)
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, sample_text: str) -> None:
-        from digitlens.server.training_page import History, PageData, TrainingInfo, serving  # noqa: PLC0415
+        from digitlens.server.training_page import LiveHistory, PageData, TrainingInfo, serving  # noqa: PLC0415
         from digitlens.training.monitor import Watcher  # noqa: PLC0415
 
-        self._history = History(TrainingInfo(name, recipe.as_dict(), sample_text, len(sample)))
+        self._history = LiveHistory(TrainingInfo(name, recipe.as_dict(), sample_text, len(sample)))
         self._watcher = Watcher(sample, self._history.record, smoothing=recipe.label_smoothing)
         data = PageData(self._history, sample.tiles, self._watcher.answers)
         self.address = self._stack.enter_context(serving(data, self._listener))

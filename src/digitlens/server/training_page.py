@@ -96,7 +96,7 @@ class Position:
     member: int = 0
 
 
-class History:
+class LiveHistory:
     """The curves, scores and progress of a training, and the number of open pages."""
 
     def __init__(self, info: TrainingInfo) -> None:
@@ -197,7 +197,7 @@ router = APIRouter()
 class PageData:
     """The data of a page: the training, its sample uint8[N, 28, 28], the network's outputs."""
 
-    history: History
+    history: LiveHistory
     tiles: npt.NDArray[np.uint8]
     predict: Predict
     closing: bool = False

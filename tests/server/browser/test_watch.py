@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.results import Outputs
-from digitlens.server.training_page import History, PageData, TrainingInfo, listen, serving
+from digitlens.server.training_page import LiveHistory, PageData, TrainingInfo, listen, serving
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 PER_EPOCH = 20
@@ -16,7 +16,7 @@ class Training:
     def __init__(self):
         tiles = np.zeros((50, 28, 28), np.uint8)
         tiles[:, 4:24, 12:16] = 255
-        self.history = History(
+        self.history = LiveHistory(
             TrainingInfo("fast-1", {"epochs": 3, "seed": 5}, "50 held-out digits", 50)
         )
         self.show = PageData(self.history, tiles, self.answers)
