@@ -156,12 +156,12 @@ def test_client_that_keeps_sending_is_disconnected(start, sent):
         connection.sendall(sent)
         if sent:
             assert answered(connection)[0] == 413
-        begun = time.monotonic()
+        sent_at = time.monotonic()
         with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
-            while time.monotonic() < begun + 5:
+            while time.monotonic() < sent_at + 5:
                 connection.sendall(b"x")
                 time.sleep(0.02)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - sent_at < 2
 
 
 def test_silent_connection_is_closed(start):
@@ -247,9 +247,9 @@ def test_stopping_answers_connected_clients_with_connection_close(
         new.sendall(post(picture))
         reader.open.set()
         for connection in (idle, busy, new):
-            said = b"".join(iter(partial(connection.recv, 65536), b"")).lower()
-            assert said.startswith(b"http/1.1 200")
-            assert b"connection: close" in said
+            response = b"".join(iter(partial(connection.recv, 65536), b"")).lower()
+            assert response.startswith(b"http/1.1 200")
+            assert b"connection: close" in response
     server.join()
 
 

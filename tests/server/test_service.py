@@ -314,12 +314,12 @@ def latch():
 
 
 def test_job_that_waits_too_long_is_never_started(pools, latch):
-    pool, begun = pools(time_limit=0.5), []
+    pool, started = pools(time_limit=0.5), []
 
     async def run():
         running = await submitted(pool, lambda _: latch.wait(5))
         with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: begun.append(1), never)
+            await pool.run(lambda _: started.append(1), never)
         with pytest.raises(Refusal):
             await running
         latch.set()
@@ -327,7 +327,7 @@ def test_job_that_waits_too_long_is_never_started(pools, latch):
 
     assert asyncio.run(run()).kind == "time-limit"
     pool.close()
-    assert not begun
+    assert not started
     assert pool.in_progress == 0
 
 
@@ -357,20 +357,20 @@ def test_dropped_job_releases_its_request(pools, latch):
     async def run():
         running = await submitted(pool, lambda _: latch.wait(5))
         body = Body()
-        kept = weakref.ref(body)
+        reference = weakref.ref(body)
         with pytest.raises(Refusal):
             await pool.run(body.work, at_once)
         del body
         gc.collect()
-        assert kept() is None
+        assert reference() is None
         latch.set()
         await running
 
     asyncio.run(run())
 
 
-def doubled(asked):
-    return [2 * part for part in asked]
+def doubled(numbers):
+    return [2 * part for part in numbers]
 
 
 def test_waiting_jobs_share_a_run(pools, latch):
@@ -392,17 +392,17 @@ def test_waiting_jobs_share_a_run(pools, latch):
 
     async def run():
         busy = await submitted(pool, lambda _: latch.wait(5))
-        alone = asyncio.create_task(pool.run(lambda _: "alone", never))
+        single = asyncio.create_task(pool.run(lambda _: "alone", never))
         many = [asyncio.create_task(sharing(number)) for number in range(1, 19)]
         await asyncio.sleep(0)
         assert (pool.waiting, pool.in_progress) == (19, 20)
         latch.set()
-        found = await asyncio.gather(busy, alone, *many, return_exceptions=True)
-        found.append(await sharing(20))  # after all others
-        return found
+        results = await asyncio.gather(busy, single, *many, return_exceptions=True)
+        results.append(await sharing(20))  # after all others
+        return results
 
-    _, alone, one, two, *more = asyncio.run(run())
-    assert (alone, one, str(two)) == ("alone", 3, "no number")
+    _, single, one, two, *more = asyncio.run(run())
+    assert (single, one, str(two)) == ("alone", 3, "no number")
     assert more == [1 + 2 * number for number in [*range(3, 19), 20]]
     assert runs == [[1, *range(3, 17)], [17, 18], [20]]
     assert pool.in_progress == 0
