@@ -22,13 +22,13 @@ const COLOURS = [0, 1, 2];
  *   differs from its surroundings.
  */
 export function inkIn(page, box) {
-  const { crop, inner } = cropAround(page, box);
+  const { crop, inner } = cropBox(page, box);
   const ink = emptyPicture(crop.width, crop.height, 1);
   const contrast = subtractPaper(crop, inner);
   const [red, green, blue] = inkDirection(contrast, inner);
   const strength = tabulate(Float32Array, inner.length, (i) =>
     red * contrast[3 * i] + green * contrast[3 * i + 1] + blue * contrast[3 * i + 2]);
-  const full = fround(fullInk(strength.filter((_, i) => inner[i])));
+  const full = fround(fullInkLevel(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
   const levels = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
   const { labels, areas } =
@@ -41,7 +41,7 @@ export function inkIn(page, box) {
 }
 
 /** The part of the page around a box, shrunk, and a mask of its pixels inside the box. */
-function cropAround(page, [x0, y0, x1, y1]) {
+function cropBox(page, [x0, y0, x1, y1]) {
   const margin = Math.max(1.0, MARGIN * Math.max(x1 - x0, y1 - y0));
   const [left, right] = spanOf(x0 - margin, x1 + margin, page.width);
   const [top, bottom] = spanOf(y0 - margin, y1 + margin, page.height);
@@ -84,11 +84,11 @@ function subtractPaper({ data, width, height }, inner) {
     const equation = [...position, ...COLOURS.map((c) => data[3 * i + c])];
     rows.forEach((row, a) => equation.forEach((value, b) => (row[b] += position[a] * value)));
   }
-  const [level, right, below] = solve(rows);
+  const [level, slopeX, slopeY] = solve(rows);
   return tabulate(Float32Array, data.length, (i) => {
     const [c, x, y] = [i % 3, Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
-    const paper = fround(level[c] + fround(right[c] * fround(x / width - 0.5)));
-    return data[i] - fround(paper + fround(below[c] * fround(y / height - 0.5)));
+    const paper = fround(level[c] + fround(slopeX[c] * fround(x / width - 0.5)));
+    return data[i] - fround(paper + fround(slopeY[c] * fround(y / height - 0.5)));
   });
 }
 
@@ -132,7 +132,7 @@ function inkDirection(contrast, inner) {
 }
 
 /** The strength that counts as full ink in a box. */
-function fullInk(strength) {
+function fullInkLevel(strength) {
   if (!strength.length) return 0;
   // A thin pen covers less than 7 % of a large box, where the 93rd percentile is still paper.
   return Math.max(quantile(strength, 0.93), 0.6 * quantile(strength, 0.995));
