@@ -79,7 +79,7 @@ function noteOf(digit) {
 
 function arrangeLabels(layer, shown, selected) {
   const area = { width: layer.clientWidth, height: layer.clientHeight };
-  let places = placeLabels(wanted(shown), area);
+  let places = placeLabels(labelSizes(shown), area);
   for (const size of ["short", "tiny"]) {
     const crowded = shown.filter((mark, i) => !places[i].isFree && mark.index !== selected);
     if (!crowded.length) break;
@@ -87,7 +87,7 @@ function arrangeLabels(layer, shown, selected) {
     for (const { label } of shortensAll ? shown.filter((mark) => isPlain(mark, selected)) : crowded) {
       label.classList.add(size);
     }
-    places = placeLabels(wanted(shown), area);
+    places = placeLabels(labelSizes(shown), area);
   }
   shown.forEach(({ label, index }, i) => {
     // Without any room the label is hidden; the strip of digits still shows the value.
@@ -97,7 +97,7 @@ function arrangeLabels(layer, shown, selected) {
   });
 }
 
-const wanted = (shown) =>
+const labelSizes = (shown) =>
   shown.map(({ rect: [x0, y0, x1, y1], label }) => ({
     box: { x0, y0, x1, y1 },
     width: label.offsetWidth,
@@ -113,18 +113,18 @@ const wanted = (shown) =>
  */
 function placeLabels(labels, area) {
   const boxes = labels.map(({ box }) => box);
-  /** @type {Rectangle[]} */ const taken = [];
+  /** @type {Rectangle[]} */ const placed = [];
   return labels.map(({ box, width, height }) => {
     const options = candidates(box, width, height).map((corner) => {
       const rect = clampToArea(corner, width, height, area);
       const shift = Math.abs(rect.x0 - corner[0]) + Math.abs(rect.y0 - corner[1]);
-      const hiddenArea = totalOverlap(taken, rect);
+      const hiddenArea = totalOverlap(placed, rect);
       const coveredArea = totalOverlap(boxes, rect);
       const isFree = hiddenArea === 0 && coveredArea < MAX_COVERED * width * height;
       return { rect, isFree, cost: 6 * hiddenArea + coveredArea + 4 * shift };
     });
     const best = options.reduce((a, b) => (b.cost < a.cost ? b : a));
-    taken.push(best.rect);
+    placed.push(best.rect);
     return { x: best.rect.x0, y: best.rect.y0, isFree: best.isFree };
   });
 }

@@ -144,11 +144,11 @@ export function verdictOf(reading) {
 }
 
 /** Carries corrections over to the matching digits of a new reading of the same picture. */
-export function carryCorrections(before, after) {
-  const corrected = before ? digitsOf(before).filter((digit) => digit.corrected !== undefined) : [];
+export function carryCorrections(previous, reading) {
+  const corrected = previous ? digitsOf(previous).filter((digit) => digit.corrected !== undefined) : [];
   const pairs = [];
   for (const old of corrected) {
-    const match = digitsOf(after).find((digit) => iou(digit.box, old.box) > 0.6);
+    const match = digitsOf(reading).find((digit) => iou(digit.box, old.box) > 0.6);
     if (match) {
       match.corrected = old.corrected;
       pairs.push([old, match]);

@@ -178,7 +178,7 @@ export class TableView {
     byId("cell-note").textContent = `Row ${this.at[0] + 1}, column ${this.at[1] + 1}${note ? `: ${note}` : ""}`;
     const asRead = { text: cell.text, value: cell.value, probability: cell.confidence };
     const choices = isUnsure(cell) ? [asRead, ...cell.alternatives.slice(0, 3)] : [];
-    byId("cell-choices").replaceChildren(...choices.map((said) => this.#choiceButton(said)));
+    byId("cell-choices").replaceChildren(...choices.map((choice) => this.#choiceButton(choice)));
   }
 
   #choiceButton(choice) {

@@ -41,18 +41,18 @@ function placesOn(read, number, digits) {
   const symbolOf = matchSymbols(candidates, read);
   const remaining = zeroSymbols(read);
   const evidence = symbols.map(({ posterior }) => digitEvidence([posterior], 0, STRIDE));
-  const makePlace = (symbol, box, objectness, detector, { values: recognizer, ...said }) =>
-    ({ box, objectness, detector, ...said, recognizer, symbol });
+  const makePlace = (symbol, box, objectness, detector, { values: recognizer, ...facts }) =>
+    ({ box, objectness, detector, ...facts, recognizer, symbol });
   const detected = candidates.flatMap(({ box, score, probabilities, span }, i) => {
     const symbol = symbolOf[i];
     if (symbol < 0 && score <= ALONE) return [];
-    const said = evidence[symbol] ?? digitEvidence(remaining, ...span);
+    const facts = evidence[symbol] ?? digitEvidence(remaining, ...span);
     const isDoubtful = symbol >= 0 && score < SURE;
-    return makePlace(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, said);
+    return makePlace(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, facts);
   });
-  const others = evidence.flatMap((said, symbol) => {
-    if (said.mass <= MAY_BE || symbolOf.includes(symbol)) return [];
-    return makePlace(symbol, read.boxes[symbol], UNSEEN, EVEN, said);
+  const others = evidence.flatMap((facts, symbol) => {
+    if (facts.mass <= MAY_BE || symbolOf.includes(symbol)) return [];
+    return makePlace(symbol, read.boxes[symbol], UNSEEN, EVEN, facts);
   });
   const places = [...detected, ...others];
   const letters = lettersAround(symbols);
