@@ -285,10 +285,11 @@ async def at_once():
     return
 
 
-async def submitted(pool, work, gone=never):
-    """Returns a task whose work is submitted."""
-    task = asyncio.create_task(pool.run(work, gone))
-    await asyncio.sleep(0.01)
+async def start_job(pool, work):
+    """Returns a task whose work runs in a thread."""
+    task = asyncio.create_task(pool.run(work, never))
+    while pool.waiting or not pool.in_progress:
+        await asyncio.sleep(0.001)
     return task
 
 
@@ -317,7 +318,7 @@ def test_job_that_waits_too_long_is_never_started(pools, latch):
     pool, started = pools(time_limit=0.5), []
 
     async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
+        running = await start_job(pool, lambda _: latch.wait(5))
         with pytest.raises(Refusal) as refusal:
             await pool.run(lambda _: started.append(1), never)
         with pytest.raises(Refusal):
@@ -355,7 +356,7 @@ def test_dropped_job_releases_its_request(pools, latch):
             pass
 
     async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
+        running = await start_job(pool, lambda _: latch.wait(5))
         body = Body()
         reference = weakref.ref(body)
         with pytest.raises(Refusal):
@@ -391,7 +392,7 @@ def test_waiting_jobs_share_a_run(pools, latch):
         return pool.run(work, never, can_batch=True)
 
     async def run():
-        busy = await submitted(pool, lambda _: latch.wait(5))
+        busy = await start_job(pool, lambda _: latch.wait(5))
         single = asyncio.create_task(pool.run(lambda _: "alone", never))
         many = [asyncio.create_task(sharing(number)) for number in range(1, 19)]
         await asyncio.sleep(0)
@@ -435,7 +436,7 @@ def test_job_of_a_disconnected_client_is_left_out_of_the_run(pools, latch):
         return (yield number)
 
     async def run():
-        busy = await submitted(pool, lambda _: latch.wait(5))
+        busy = await start_job(pool, lambda _: latch.wait(5))
         with pytest.raises(Refusal):
             await pool.run(lambda _: work(1), at_once, can_batch=True)
         waiting = asyncio.create_task(pool.run(lambda _: work(2), never, can_batch=True))
