@@ -242,7 +242,7 @@ def examine_model(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[s
     for part in parts.values():
         part.write(folder)
         results |= part.values
-    return results, {name: markdown(part.shown) for name, part in parts.items()}
+    return results, {name: markdown(part.display) for name, part in parts.items()}
 
 
 def write_card(model: str, results: Row) -> None:

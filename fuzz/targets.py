@@ -27,7 +27,7 @@ from digitlens.reading.fusion import Fusion
 from digitlens.reading.template import load_template, write_template
 from digitlens.server.app import create_app
 from digitlens.server.limits import Settings
-from digitlens.server.service import assemble
+from digitlens.server.service import make_service
 from digitlens.training.recipe import load_recipe
 
 MAX_PAGES = 3  # of a document that are decoded
@@ -179,7 +179,7 @@ def _reader() -> DigitReader:
 
 @cache
 def _app() -> Any:
-    return create_app(assemble(Settings(workers=1), _reader()))
+    return create_app(make_service(Settings(workers=1), _reader()))
 
 
 @cache

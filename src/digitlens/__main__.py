@@ -39,12 +39,12 @@ def are_files(arguments: Sequence[str]) -> bool:
 def _read(arguments: Sequence[str]) -> str | int:
     """Reads files and returns the exit code, or an error message to print."""
     _load()
-    from digitlens.cli.read_paths import ReadSettings, form_of, read_paths  # noqa: PLC0415
+    from digitlens.cli.read_paths import ReadSettings, format_of, read_paths  # noqa: PLC0415
 
     as_json, as_csv = (form in arguments for form in _FORMS)
     files = [argument for argument in arguments if argument not in _FORMS]
     try:
-        return int(not read_paths(files, form_of(as_json, as_csv), ReadSettings()))
+        return int(not read_paths(files, format_of(as_json, as_csv), ReadSettings()))
     except BrokenPipeError:  # the program at the end of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

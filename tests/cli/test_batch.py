@@ -36,26 +36,26 @@ def test_folder_is_written_as_parquet_and_not_read_twice(run, examples, tmp_path
     shutil.copy(examples / "drawing.png", source)
     (source / "torn.png").write_bytes(b"no picture")
     done = run(source, "--out", out, "--workers", "1")
-    said = "1 of 1 shards are in"
-    assert done.stderr.startswith(f"2 pictures read here, 1 of them with errors; {said} ")
+    summary = "1 of 1 shards are in"
+    assert done.stderr.startswith(f"2 pictures read here, 1 of them with errors; {summary} ")
     assert done.stdout == ""
     rows = pandas.read_parquet(out)
     assert rows["path"].tolist() == ["drawing.png", "torn.png"]
     assert rows["text"].tolist()[0] == "7"
     again = run(source, "--out", out, "--workers", "1")
-    assert again.stderr.startswith(f"0 pictures read here; {said} ")
+    assert again.stderr.startswith(f"0 pictures read here; {summary} ")
 
 
 def test_options_are_passed_to_the_job(run, ran):
     options = "--workers 3 --shard 7 --patience 5 --expect 4 --target-error 1% --decimal ,"
     run("all", "--out", "rows", *options.split(), "--model", "swift")
-    wanted = RowOptions(
+    expected = RowOptions(
         "swift",
         expect=("4",),
         target_error=0.01,
         notation={"decimal": ",", "grouping": None, "locale": None},
     )
-    assert ran[0][:2] == (BatchJob("all", "rows", wanted, shard=7, patience=5.0), 3)
+    assert ran[0][:2] == (BatchJob("all", "rows", expected, shard=7, patience=5.0), 3)
 
 
 def test_progress_and_unfinished_shards_are_reported(run, ran):
@@ -68,16 +68,16 @@ def test_progress_and_unfinished_shards_are_reported(run, ran):
 
 
 def test_sigterm_is_handled_as_an_interruption(run, ran):
-    before = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     done = run("interrupted", "--out", "rows", code=130)
     assert done.stderr == "digitlens: interrupted: run the same command again to resume\n"
     assert ran[0][2] is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.usefixtures("ran")
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("--expect what", "--expect"),
         ("--target-error 2", "--target-error"),
@@ -85,8 +85,8 @@ def test_sigterm_is_handled_as_an_interruption(run, ran):
         ("--workers 0", "--workers"),
     ],
 )
-def test_invalid_option_value_is_refused_by_name(run, options, said):
-    run.misused(said, "all", "--out", "rows", *options.split())
+def test_invalid_option_value_is_refused_by_name(run, options, message):
+    run.misused(message, "all", "--out", "rows", *options.split())
 
 
 def test_unknown_address_is_a_one_line_error(run, monkeypatch, capsys):

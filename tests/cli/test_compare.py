@@ -52,21 +52,21 @@ def test_runs_are_compared_on_their_common_validation_tiles(run, here, make, gra
     assert "written to comparison: comparison.json, comparison.png" in done.stderr
     names = {path.name for path in (here / "comparison").iterdir()}
     assert names == {"comparison.json", "comparison.png", "disagreements.png"}
-    told = json.loads((here / "comparison" / "comparison.json").read_text())
-    assert told["pairs"][0]["only_first"] == 20
-    assert told["pairs"][0]["p"] == pytest.approx(mcnemar(20, 0), rel=1e-3)
-    assert told["runs"][0]["training_seconds"] == 12.5
-    assert told["runs"][0]["bytes"] == len(graph([]))
+    values = json.loads((here / "comparison" / "comparison.json").read_text())
+    assert values["pairs"][0]["only_first"] == 20
+    assert values["pairs"][0]["p"] == pytest.approx(mcnemar(20, 0), rel=1e-3)
+    assert values["runs"][0]["training_seconds"] == 12.5
+    assert values["runs"][0]["bytes"] == len(graph([]))
 
 
 def test_json_output_is_only_the_comparison(run, here, make):
     done = run(make("one"), make("two", 4), make("three", 5), "--json", "--out", "elsewhere")
-    told = json.loads(done.stdout)
-    assert told == json.loads((here / "elsewhere" / "comparison.json").read_text())
-    assert [pair["first"] + pair["second"] for pair in told["pairs"]] == [
+    values = json.loads(done.stdout)
+    assert values == json.loads((here / "elsewhere" / "comparison.json").read_text())
+    assert [pair["first"] + pair["second"] for pair in values["pairs"]] == [
         *("onetwo", "onethree", "twothree")
     ]
-    assert [pair["p_holm"] >= pair["p"] for pair in told["pairs"]] == [True] * 3
+    assert [pair["p_holm"] >= pair["p"] for pair in values["pairs"]] == [True] * 3
 
 
 def test_equal_runs_are_not_ranked_and_differing_fields_are_shown(run, make):
@@ -86,13 +86,13 @@ def test_runs_with_different_validation_splits_are_refused(run, make):
 
 def test_foreign_model_is_compared_only_on_the_test_set(run, here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
-    own = make("one")
-    run.fails(ModelError, "their.onnx: no recipe", own, "their.onnx")
-    done = run(own, "their.onnx", "--split", "test")
+    native = make("one")
+    run.fails(ModelError, "their.onnx: no recipe", native, "their.onnx")
+    done = run(native, "their.onnx", "--split", "test")
     assert "MNIST test, 100 tiles" in done.stdout
     assert "one is better than their.onnx (p = 0.002)" in done.stdout
-    told = json.loads((here / "comparison" / "comparison.json").read_text())
-    assert [entry["parameters"] for entry in told["runs"]] == [parameters(Recipe(**RECIPE)), None]
+    values = json.loads((here / "comparison" / "comparison.json").read_text())
+    assert [entry["parameters"] for entry in values["runs"]] == [parameters(Recipe(**RECIPE)), None]
 
 
 def test_models_with_the_same_folder_name_are_named_by_path(run, make):

@@ -104,18 +104,18 @@ def test_generated_pages_are_drawn_and_their_path_printed(run, pages, loaded, tm
 
 
 def test_seed_and_kind_determine_the_generated_pages(run, pages, tmp_path):
-    def drawn(*options):
+    def draw(*options):
         run("--show-pages", "--out", "drawn.png", *options)
         return (tmp_path / "drawn.png").read_bytes()
 
-    first = drawn()
-    assert first == drawn("--seed", "0")
-    assert len({first, drawn("--seed", "1"), drawn("--kind", "empty")}) == 3
+    first = draw()
+    assert first == draw("--seed", "0")
+    assert len({first, draw("--seed", "1"), draw("--kind", "empty")}) == 3
     assert len(pages) == 4
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--show-pages", "--kind", "cats"], "paragraph"),
         (["--kind", "grid"], "--show-pages"),
@@ -124,8 +124,8 @@ def test_seed_and_kind_determine_the_generated_pages(run, pages, tmp_path):
     ],
 )
 @pytest.mark.usefixtures("pages")
-def test_conflicting_or_invalid_options_are_refused(run, tmp_path, arguments, told):
-    run.misused(told, *arguments)
+def test_conflicting_or_invalid_options_are_refused(run, tmp_path, arguments, message):
+    run.misused(message, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -161,9 +161,9 @@ def test_robustness_prints_a_table_and_writes_its_own_files(run, here, bundle, m
     assert ", ".join(names) in done.stderr
     written = sorted(path.name for path in folder.iterdir())
     assert written == sorted(["report.json", *names])
-    found = json.loads((folder / "robustness.json").read_text())
-    assert (found["model"]["name"], found["clean"]["accuracy"]) == ("bars", 0.975)
-    assert [row["name"] for row in found["corruptions"] if row["overlaps_training"]] == ["rotate"]
+    values = json.loads((folder / "robustness.json").read_text())
+    assert (values["model"]["name"], values["clean"]["accuracy"]) == ("bars", 0.975)
+    assert [row["name"] for row in values["corruptions"] if row["overlaps_training"]] == ["rotate"]
 
 
 @pytest.mark.usefixtures("undrawn", "few_digits")
@@ -197,10 +197,10 @@ def test_unknown_data_set_is_refused_and_nothing_written(run, here, bundle, opti
 
 @pytest.mark.usefixtures("undrawn", "here")
 def test_rejection_options_are_passed_on(run, bundle, monkeypatch):
-    asked = {}
+    arguments = {}
 
     def measure(classifier, tiles, **options):
-        asked.update(options, n=len(tiles), name=classifier.name)
+        arguments.update(options, n=len(tiles), name=classifier.name)
 
     monkeypatch.setattr(trained_model, "measure_ood", measure)
     part = Part({"rejection": "values"}, ["tables"], lambda _: ["rejection.json"])
@@ -208,5 +208,5 @@ def test_rejection_options_are_passed_on(run, bundle, monkeypatch):
     done = run("--model", bundle(), "--rejection", "--strange", "coats=coats.idx", "--json")
     assert json.loads(done.stdout)["rejection"] == "values"
     assert "rejection.json" in done.stderr
-    told = {"negatives": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
-    assert asked == {**told, "n": 40, "name": "bars"}
+    expected = {"negatives": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
+    assert arguments == {**expected, "n": 40, "name": "bars"}

@@ -51,7 +51,7 @@ def test_data_sets_are_scored_in_order_with_accuracies_and_recalls(measured, cla
     assert digits.framed.n == 100
     assert digits.framed.accuracy > digits.unframed.accuracy
     assert digits.framed.model.sha256 == classifier.sha256
-    text = shown(external_part(measured).shown)
+    text = shown(external_part(measured).display)
     for part in (
         "scikit-learn's digits",
         "Semeion (semeion.data)",
@@ -113,7 +113,7 @@ def test_model_with_only_probabilities_is_measured_and_reported(few, tmp_path):
     path = tmp_path / "images-idx3-ubyte"
     path.write_bytes(encode_idx(np.full((7, 28, 28), 9, np.uint8)))
     found = measure_ood(Foreign(), few, negatives=[f"clothes={path}"])
-    text = shown(ood_part(found).shown)
+    text = shown(ood_part(found).display)
     for expected in (
         *("corrupted", "letters, 36", "blank", "clothes, 7"),
         *("maximum probability *", "reconstruction"),
@@ -143,7 +143,7 @@ def test_best_score_is_chosen_for_a_graph_with_a_digit_output(few, recipe):
         *("maximum probability", "digit", "digit and value", "reconstruction")
     ]
     assert list(found.chosen_by["digit"]) == ["as in training"]
-    assert "cross-fitted" in shown(ood_part(found).shown)
+    assert "cross-fitted" in shown(ood_part(found).display)
 
 
 @pytest.mark.parametrize(

@@ -38,32 +38,32 @@ def test_drawing_is_explained_on_stdout_and_in_a_folder(run, here):
     shutil.copy(EXAMPLES / "drawing.png", here / "mine.png")
     folder = here / "explanation-mine"
     done = run("mine.png")
-    said = done.stdout
-    assert "mine.png: Read: 7" in said
-    assert "digit 1: A 7, 99 % sure" in said
+    text = done.stdout
+    assert "mine.png: Read: 7" in text
+    assert "digit 1: A 7, 99 % sure" in text
     for part in ("digit detector", "the line reads “7”", "most like it", "smallest changes"):
-        assert part in said
+        assert part in text
     assert "open explanation-mine/explanation.html" in done.stderr
     assert {path.name for path in folder.iterdir()} == {
         *("explanation.html", "explanation.json", "overview.png", "stages")
     }
     assert (folder / "stages" / "6-answer.png").is_file()
-    told = json.loads((folder / "explanation.json").read_text())
-    assert told["text"] == "7"
+    values = json.loads((folder / "explanation.json").read_text())
+    assert values["text"] == "7"
     html = (folder / "explanation.html").read_text()
     assert "http" not in html.replace("http-equiv", "")
 
 
 def test_json_contains_the_whole_explanation(run, here, small_split):
     done = run(EXAMPLES / "drawing.png", "--json", "--out", "elsewhere")
-    told = json.loads(done.stdout)
-    assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
-    (one,) = told["digits"]
+    values = json.loads(done.stdout)
+    assert values == json.loads((here / "elsewhere" / "explanation.json").read_text())
+    (one,) = values["digits"]
     assert (one["value"], one["status"], one["number"]) == (7, "digit", 1)
     assert {name: np.argmax(said["digits"]) for name, said in one["scores"].items()} == {
         "detector": 7, "recognizer": 7, "classifier": 7
     }  # fmt: skip
-    assert (one["line"], told["lines"]) == ("7", ["7"])
+    assert (one["line"], values["lines"]) == ("7", ["7"])
     assert np.shape(one["tile"]) == np.shape(one["evidence"]) == (28, 28)
     assert one["runner_up"] != 7
     assert all(change["value"] != 7 for change in one["changes"])
@@ -76,8 +76,8 @@ def test_json_contains_the_whole_explanation(run, here, small_split):
     assert {near["label"] for near in alike["of_runner_up"]} == {one["runner_up"]}
     assert alike["usual"] == 100
     assert 0 <= alike["share_of_usual_nearer"] <= 1
-    assert told["rejected"] == []
-    assert told["looks"]
+    assert values["rejected"] == []
+    assert values["looks"]
 
 
 def test_blank_page_explains_why_nothing_was_read(run, here):
@@ -85,11 +85,11 @@ def test_blank_page_explains_why_nothing_was_read(run, here):
     done = run("blank.png", "--out", "out")
     assert "No digits were read" in done.stdout
     assert "It detected no digit: the highest score was" in done.stdout
-    told = json.loads((here / "out" / "explanation.json").read_text())
-    assert told["text"] == ""
-    assert told["digits"] == told["rejected"] == []
-    assert told["strongest"] < told["least"]
-    assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("View ") > 0
+    facts = json.loads((here / "out" / "explanation.json").read_text())
+    assert facts["text"] == ""
+    assert facts["digits"] == facts["rejected"] == []
+    assert facts["strongest"] < facts["least"]
+    assert len(facts["looks"]) == (here / "out" / "explanation.html").read_text().count("View ") > 0
 
 
 def test_without_mnist_only_the_neighbours_are_missing(run, monkeypatch):
@@ -115,8 +115,8 @@ def test_page_and_digit_are_chosen_and_missing_ones_refused(run, here):
     done = run("two.tif", "--page", "2", "--digit", "1")
     assert "two.tif#2: Read: 7" in done.stdout
     assert (here / "explanation-two-page-2" / "explanation.html").is_file()
-    told = "has 2 pages, found --page 3"
-    run.fails(ImageError, told, "two.tif", "--page", "3")
+    message = "has 2 pages, found --page 3"
+    run.fails(ImageError, message, "two.tif", "--page", "3")
     run.misused("a digit from 1 to 1, found 2", "two.tif", "--page", "2", "--digit", "2")
     run.fails(ImageError, "no such file", "none.png")
 

@@ -34,11 +34,11 @@ def run_folder(here, bundle):
 
 def test_all_available_figures_of_a_run_are_drawn(run, here, run_folder):
     done = run(run_folder("mine"), "--theme", "dark")
-    written = done.stdout.split()
-    made = list(FIGURES)[: list(FIGURES).index("robustness")]
-    assert set(written) >= {f"figures-mine/{name}.png" for name in made}
+    printed = done.stdout.split()
+    names = list(FIGURES)[: list(FIGURES).index("robustness")]
+    assert set(printed) >= {f"figures-mine/{name}.png" for name in names}
     assert "no features: bars has no features output" in done.stderr  # drawn in other tests
-    assert sorted(written) == sorted(
+    assert sorted(printed) == sorted(
         f"figures-mine/{path.name}" for path in (here / "figures-mine").iterdir()
     )
     assert f"take longer: {', '.join(SLOW)}" in done.stderr
@@ -75,13 +75,13 @@ def test_incompatible_or_too_many_runs_are_refused(run, run_folder, rows, messag
 
 
 def test_robustness_is_measured_once_for_both_figures(run, here, bundle, monkeypatch):
-    asked = []
-    whole = registry.measure_corrupted
+    calls = []
+    measure = registry.measure_corrupted
     monkeypatch.setattr(
-        registry, "measure_corrupted", lambda *given: asked.append(1) or whole(*given)
+        registry, "measure_corrupted", lambda *arguments: calls.append(1) or measure(*arguments)
     )
     run(bundle(), *(word for name in SLOW for word in ("--only", name)), "--out", "out")
-    assert len(asked) == 1
+    assert len(calls) == 1
     assert {path.stem for path in (here / "out").iterdir()} == set(SLOW)
 
 
@@ -104,8 +104,8 @@ def test_missing_plots_extra_is_named(run, here, bundle):
 
 @pytest.mark.usefixtures("here")
 def test_feature_map_method_is_selected_by_name(run, bundle, monkeypatch):
-    asked = []
-    monkeypatch.setitem(FIGURES, "features", lambda *given: asked.append(given[-1].method))
+    methods = []
+    monkeypatch.setitem(FIGURES, "features", lambda *args: methods.append(args[-1].method))
     run(bundle(), "--only", "features", "--map", "tsne")
     run(bundle(), "--only", "features")
-    assert asked == ["tsne", "pca"]
+    assert methods == ["tsne", "pca"]

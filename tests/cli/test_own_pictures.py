@@ -36,9 +36,9 @@ def test_target_has_a_threshold_or_the_number_of_digits_needed(run):
     done = run("calibrate", *OWN, "--target-error", "1%", "--target-error", "0.005")
     assert "100 pictures, 410 digits: 400 read, 0 of them wrong" in done.stdout
     assert "598 sure digits without an error, about 150 pictures" in done.stdout
-    told = json.loads(run("calibrate", *OWN, "--target-error", "1%", "--json").stdout)
-    assert (told["model"], told["digits"], told["wrong"]) == ("new", 410, 0)
-    (target,) = told["targets"]
+    values = json.loads(run("calibrate", *OWN, "--target-error", "1%", "--json").stdout)
+    assert (values["model"], values["digits"], values["wrong"]) == ("new", 410, 0)
+    (target,) = values["targets"]
     assert target["threshold"] == pytest.approx(0.99)
     assert (target["digits_needed"], target["sure"]) == (299, 400)
 
@@ -66,22 +66,22 @@ def test_result_of_an_adaptation_is_printed(run, monkeypatch, own):
         NetworkResult("recognizer", True, "", 0.7, 6, 1, 50, 0.964, 0.9655),
         NetworkResult("classifier", reason="its weights are not here"),
     )
-    found = Adapted(own / "new", 40, 10, parts, 50, 6, 1)
-    asked = {}
+    result = Adapted(own / "new", 40, 10, parts, 50, 6, 1)
+    arguments = {}
 
-    def adapted(*_, **options):
-        asked.update(options)
-        return found
+    def adapt(*_, **options):
+        arguments.update(options)
+        return result
 
-    monkeypatch.setattr("digitlens.training.adapt.adapt", adapted)
-    shown = run("adapt", *OWN).stdout
-    assert "adapted; of 50 characters held out 6 wrong before, 1 after" in shown
-    assert "guard set 96.40 % before, 96.55 % after" in shown
-    assert "classifier   unchanged: its weights are not here" in shown
-    assert (asked["recipe"], asked["resume"]) == (LINES, False)
-    told = json.loads(run("adapt", *OWN, "--json", "--steps", "5", "--resume").stdout)
-    assert told["parts"][0]["share"] == 0.7
-    assert (asked["recipe"].steps, asked["resume"]) == (5, True)
+    monkeypatch.setattr("digitlens.training.adapt.adapt", adapt)
+    output = run("adapt", *OWN).stdout
+    assert "adapted; of 50 characters held out 6 wrong before, 1 after" in output
+    assert "guard set 96.40 % before, 96.55 % after" in output
+    assert "classifier   unchanged: its weights are not here" in output
+    assert (arguments["recipe"], arguments["resume"]) == (LINES, False)
+    values = json.loads(run("adapt", *OWN, "--json", "--steps", "5", "--resume").stdout)
+    assert values["parts"][0]["share"] == 0.7
+    assert (arguments["recipe"].steps, arguments["resume"]) == (5, True)
 
     def stopped(*_, **__):
         raise KeyboardInterrupt

@@ -34,14 +34,14 @@ THRESHOLDS = {"digit": 0.6, "reject": 0.3}
 class BarReader:
     """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, unsure or rejected if gray."""
 
-    made = notation = None
+    arguments = notation = None
     view_of = None
 
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
             raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
         open_roles(model, pages)  # raises for a missing model or for two of a role
-        BarReader.made = (model, pages, target_error)
+        BarReader.arguments = (model, pages, target_error)
         self.thresholds = dict(THRESHOLDS)
 
     def examine(self, image, *, expect=None, **notation):
@@ -56,12 +56,12 @@ class BarReader:
             silent = [replace(line, posteriors=line.posteriors[:0]) for line in view.lines]
             view = replace(view, lines=silent)
         layout = arrange(view, page.shape[1::-1], self.thresholds)
-        size, said = page.shape[1::-1], None
+        size, constrained = page.shape[1::-1], None
         if expect:
-            layout, said = constrain(view, layout, size, self.thresholds, expect)
+            layout, constrained = constrain(view, layout, size, self.thresholds, expect)
         numbers = numbers_of(layout.numbers, layout.digits, Notation.of(**notation))
-        found = layout.lines, *size, "bars", "0" * 64, layout.characters, numbers
-        reading = Reading(*found, said)
+        fields = layout.lines, *size, "bars", "0" * 64, layout.characters, numbers
+        reading = Reading(*fields, constrained)
         return ReadResult(page, 0, view, reading, layout.places)
 
 
@@ -127,9 +127,9 @@ def blank(pictures):
 def scan(tmp_path, note, blank):
     """Documents of three pages: digits, blank, digits."""
     options = {"scan.pdf": {}, "scan.tif": {"compression": "tiff_adobe_deflate"}}
-    for name, own in options.items():
+    for name, save_options in options.items():
         first, *others = (Image.open(path) for path in (note, blank, note))
-        first.save(tmp_path / name, save_all=True, append_images=others, **own)
+        first.save(tmp_path / name, save_all=True, append_images=others, **save_options)
     return [tmp_path / name for name in options]
 
 
@@ -275,13 +275,13 @@ def test_missing_extra_fails_only_the_files_that_need_it(run, scan, monkeypatch,
 
 # With two workers: the pages in flight, the one being printed and the one being loaded.
 @pytest.mark.parametrize(
-    ("workers", "most", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * AHEAD + 2, False)]
+    ("workers", "cap", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * AHEAD + 2, False)]
 )
-def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, workers, most, copies):
+def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, workers, cap, copies):
     pages = []
 
     def watched(self, number):
-        assert sum(page() is not None for page in pages) < most
+        assert sum(page() is not None for page in pages) < cap
         page = load(self, number)
         pages.append(weakref.ref(page))
         return page
@@ -298,12 +298,12 @@ def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, wor
 def test_results_are_in_the_order_of_the_files(run, pictures, scan, bad_files, monkeypatch):
     files = [pictures["two"], bad_files["is empty"], pictures["gap"], scan[1], pictures["note"]] * 3
     monkeypatch.setattr(batch, "cores", lambda: 1)
-    alone = run("read", *files, code=1)
+    serial = run("read", *files, code=1)
     monkeypatch.setattr(batch, "cores", lambda: 3)
-    together = run("read", *files, code=1)
-    assert together.stdout == alone.stdout
-    assert together.stderr == alone.stderr
-    assert len(together.stdout.splitlines()) == 18
+    parallel = run("read", *files, code=1)
+    assert parallel.stdout == serial.stdout
+    assert parallel.stderr == serial.stderr
+    assert len(parallel.stdout.splitlines()) == 18
 
 
 def test_folders_and_glob_patterns_are_read(run, tmp_path, note):
@@ -381,20 +381,20 @@ def test_surplus_digits_are_rejected(run, doubtful):
 
 def test_patterns_and_several_constraints_determine_the_reading(run, note, doubtful):
     assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
-    known = ["3", "range 100..300"]
-    wishes = [word for each in known for word in ("--expect", each)]
-    (said,) = objects(run("read", "--json", doubtful, *wishes))
-    assert (said["text"], said["digits_only"]) == ("248", "248")
-    told = {"expected": known, "decided_by": known, "unconstrained": "2048", "fulfilled": True}
-    assert said["constrained"] == told
+    rules = ["3", "range 100..300"]
+    arguments = [word for each in rules for word in ("--expect", each)]
+    (record,) = objects(run("read", "--json", doubtful, *arguments))
+    assert (record["text"], record["digits_only"]) == ("248", "248")
+    effect = {"expected": rules, "decided_by": rules, "unconstrained": "2048", "fulfilled": True}
+    assert record["constrained"] == effect
 
 
 def test_missing_digits_are_reported(run, note, blank, scan):
     result = run("read", note, blank, scan[1], "--expect", "##-##")
     assert result.stdout.splitlines()[:2] == [f"{note}\t2048", f"{blank}\t"]
-    said = "expected 4 digits as in ##-##, found 0"
+    message = "expected 4 digits as in ##-##, found 0"
     assert result.stderr == "".join(
-        f"digitlens: {page}: {said}\n" for page in (blank, f"{scan[1]}#2")
+        f"digitlens: {page}: {message}\n" for page in (blank, f"{scan[1]}#2")
     )
     result = run("read", note, "--expect", "5")
     assert result.stderr == f"digitlens: {note}: expected 5 digits, found 4\n"
@@ -427,16 +427,16 @@ def test_run_of_a_digit_detector_is_accepted_as_a_model(run, note, tmp_path):
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
     folder = str(tmp_path / "run")
     run("read", note, "--model", folder)
-    assert BarReader.made[:2] == (folder, "pages")  # its card gives its role
+    assert BarReader.arguments[:2] == (folder, "pages")  # its card gives its role
     run("read", note, "--pages", folder)
-    assert BarReader.made[:2] == ("default", folder)
+    assert BarReader.arguments[:2] == ("default", folder)
     run.fails(
         ModelError, "pass only one of them", "read", note, "--model", folder, "--pages", "other"
     )
     for model in ((), ("--model", folder)):
-        told = "the target error cannot be kept: the least that the curve can promise, with 9 "
+        message = "the target error cannot be kept: the least that the curve can promise, with 9 "
         run.fails(
-            ModelError, f"{told}digits, is 0.1%", "read", note, *model, "--target-error", "0.01%"
+            ModelError, f"{message}digits, is 0.1%", "read", note, *model, "--target-error", "0.01%"
         )
 
 
@@ -460,18 +460,18 @@ class TestTerminal:
     def on_terminal(*arguments, stdout=None):
         """Runs with stderr on a terminal, and stdout too unless it is given."""
         pty = pytest.importorskip("pty")
-        ours, theirs = pty.openpty()
+        parent, child = pty.openpty()
         environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
-        result = digitlens(*arguments, stdout=stdout or theirs, stderr=theirs, env=environment)
-        os.close(theirs)
-        shown = b""
+        result = digitlens(*arguments, stdout=stdout or child, stderr=child, env=environment)
+        os.close(child)
+        screen = b""
         try:
-            while block := os.read(ours, 65536):
-                shown += block
+            while block := os.read(parent, 65536):
+                screen += block
         except OSError:  # Linux: the other side has closed
             pass
-        os.close(ours)
-        return result, shown.decode()
+        os.close(parent)
+        return result, screen.decode()
 
     @pytest.fixture
     def white(self, tmp_path):
@@ -479,12 +479,12 @@ class TestTerminal:
         return tmp_path / "white.png"
 
     def test_terminal_gets_a_table(self, white):
-        result, shown = self.on_terminal("read", white)
+        result, screen = self.on_terminal("read", white)
         assert result.returncode == 0
-        assert all(words in shown for words in ("least sure", "white.png", "no digits"))
+        assert all(words in screen for words in ("least sure", "white.png", "no digits"))
 
     def test_progress_does_not_erase_results(self, white):
-        result, shown = self.on_terminal("read", white, "none.png", stdout=subprocess.PIPE)
+        result, screen = self.on_terminal("read", white, "none.png", stdout=subprocess.PIPE)
         assert result.returncode == 1
         assert result.stdout.decode() == f"{white}\t\n"
-        assert "digitlens: none.png: no such file" in shown
+        assert "digitlens: none.png: no such file" in screen

@@ -52,33 +52,33 @@ def at_once(monkeypatch):
 
     start_pool = ProcessPool.start
     monkeypatch.setattr(ProcessPool, "start", start)
-    monkeypatch.setattr("digitlens.cli.read_paths._TELLING", 1)
-    monkeypatch.setattr("digitlens.cli.read_paths._WORTH", 0)
+    monkeypatch.setattr("digitlens.cli.read_paths._TIMED_PAGES", 1)
+    monkeypatch.setattr("digitlens.cli.read_paths._POOL_SECONDS", 0)
     monkeypatch.setattr("digitlens.models.session.cores", lambda: 2)
     monkeypatch.setattr("digitlens.reading.batch.cores", lambda: 2)
     return pools
 
 
-def said(capsys, files, wish):
-    assert not read_paths.read_paths(files, "json", wish)
+def read_all(capsys, files, settings):
+    assert not read_paths.read_paths(files, "json", settings)
     return capsys.readouterr()
 
 
 def test_processes_give_the_same_results_as_threads(files, tmp_path, capsys, request):
-    def wish(name):
+    def settings(name):
         return read_paths.ReadSettings(annotate=tmp_path / name)
 
-    alone = said(capsys, files, wish("alone"))
+    serial = read_all(capsys, files, settings("alone"))
     pools = request.getfixturevalue("at_once")
-    assert said(capsys, files, wish("together")) == alone
+    assert read_all(capsys, files, settings("together")) == serial
     assert len(pools) > 1  # start is called for each page
     assert not any(worker._process.is_alive() for worker in pools[0]._workers)
-    assert [json.loads(line)["text"] for line in alone.out.splitlines()][:3] == ["7"] * 3
-    assert alone.err.count("\n") == 2
-    written = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
+    assert [json.loads(line)["text"] for line in serial.out.splitlines()][:3] == ["7"] * 3
+    assert serial.err.count("\n") == 2
+    copies = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
                for name in ("alone", "together")]  # fmt: skip
-    assert written[0] == written[1]
-    assert len(written[0]) == 11
+    assert copies[0] == copies[1]
+    assert len(copies[0]) == 11
 
 
 def test_picture_whose_worker_dies_is_named_and_the_others_read(
@@ -91,7 +91,7 @@ def test_picture_whose_worker_dies_is_named_and_the_others_read(
 
     work = ProcessPool.__call__
     monkeypatch.setattr(ProcessPool, "__call__", call)
-    result = said(capsys, files[:1], read_paths.ReadSettings())
+    result = read_all(capsys, files[:1], read_paths.ReadSettings())
     assert "8.pdf#2: the worker process died\n" in result.err
     assert len(result.out.splitlines()) == 9
     assert at_once
@@ -144,14 +144,14 @@ def barred(monkeypatch):
 
 
 def test_bar_is_shown_for_several_pages(barred):
-    shown = barred([2, 3], Terminal(), wanted=True)
+    shown = barred([2, 3], Terminal(), enabled=True)
     assert "reading" in shown
     assert "/5" in shown
     assert "one [is] empty\n" in shown
 
 
 @pytest.mark.parametrize(
-    ("pages", "shown_on", "wanted"),
+    ("pages", "shown_on", "enabled"),
     [
         ([1], Terminal, True),
         ([2, 3], Terminal, False),
@@ -159,8 +159,8 @@ def test_bar_is_shown_for_several_pages(barred):
         ([2, 3], io.StringIO, True),
     ],
 )
-def test_no_bar_for_one_page_or_a_pipe_or_if_unwanted(barred, pages, shown_on, wanted):
-    assert barred(pages, shown_on(), wanted=wanted) == "one [is] empty\n" * len(pages)
+def test_no_bar_for_one_page_or_a_pipe_or_if_unwanted(barred, pages, shown_on, enabled):
+    assert barred(pages, shown_on(), enabled=enabled) == "one [is] empty\n" * len(pages)
 
 
 def digit(value, status="digit", *, confidence=0.95, starts=False):
@@ -190,18 +190,18 @@ def test_table_separates_numbers_of_a_line(table):
 
 
 def test_rejected_digits_are_counted_but_not_shown(table):
-    shown = table([digit(2), digit(7, "rejected", starts=True), digit(0), digit(7, "rejected")])
-    assert "2 0" in shown
-    assert "7" not in shown
-    assert "2 rejected" in shown
+    text = table([digit(2), digit(7, "rejected", starts=True), digit(0), digit(7, "rejected")])
+    assert "2 0" in text
+    assert "7" not in text
+    assert "2 rejected" in text
     assert "no digits" in table([digit(7, "rejected")])
 
 
 def test_doubts_are_listed_with_their_position(table):
     line = [digit(1), digit(7, "rejected"), digit(9, "unsure", confidence=0.629)]
-    shown = table(line)
-    assert "9, no. 2: 62 % sure, could be 1" in shown
-    assert "62 %" in shown.split("9, no.")[0]
+    text = table(line)
+    assert "9, no. 2: 62 % sure, could be 1" in text
+    assert "62 %" in text.split("9, no.")[0]
     many = table([digit(3, "unsure")] * 8)
     assert many.count("no. ") == 3
     assert "and 5 more" in many
@@ -212,14 +212,14 @@ def test_values_are_shown_if_they_differ_from_the_text(table):
     box = line[0].box
     plain = Number("12", Decimal(12), "integer", "", box, tuple(line), 0.9)
     assert "values" not in table(line, numbers=(plain,))
-    day = Number("1/2/12", date(2012, 2, 1), "date", "", box, tuple(line), 0.4)
+    dated = Number("1/2/12", date(2012, 2, 1), "date", "", box, tuple(line), 0.4)
     doubtful = Number(
         "1.200", Decimal(1200), "integer", "", box, tuple(line), 0.4, (), "unsure", "?"
     )
-    shown = table(line, numbers=(plain, day, doubtful))
-    assert "1/2/12 = 2012-02-01" in shown
-    assert "1.200 = 1200" in shown
-    assert "1.200: ?" in shown
+    text = table(line, numbers=(plain, dated, doubtful))
+    assert "1/2/12 = 2012-02-01" in text
+    assert "1.200 = 1200" in text
+    assert "1.200: ?" in text
 
 
 @pytest.fixture
@@ -256,18 +256,16 @@ EVERYTHING = ["A9.PNG", "a10.png", "b.pdf", "sub/c2.jpg", "sub/c10.jpg", "sub/x/
 
 
 def test_files_and_invalid_paths_are_returned_unchanged(here):
-    given = ["notes.txt", "none.png", "-", "", "./a10.png", str(here / "b.pdf"), "a10.png"]
-    given += ["a\0b", "x" * 5000, "x" * 5000 + "*"]
-    assert read_paths.find_pictures(given) == (given, [])
+    paths = ["notes.txt", "none.png", "-", "", "./a10.png", str(here / "b.pdf"), "a10.png"]
+    paths += ["a\0b", "x" * 5000, "x" * 5000 + "*"]
+    assert read_paths.find_pictures(paths) == (paths, [])
 
 
 @pytest.mark.parametrize("folder", [".", "", "sub"])
 def test_folder_expands_to_its_pictures_in_natural_order(here, folder):
-    given = folder or str(here)
-    found = [os.path.relpath(file).replace(os.sep, "/") for file in names(given)]
-    assert found == [
-        name for name in EVERYTHING if name.startswith("sub" if given == "sub" else "")
-    ]
+    path = folder or str(here)
+    files = [os.path.relpath(file).replace(os.sep, "/") for file in names(path)]
+    assert files == [name for name in EVERYTHING if name.startswith("sub" if path == "sub" else "")]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +326,7 @@ def test_circular_links_are_not_followed_forever():
     Path("self.png").symlink_to("self.png")
     Path("far.png").symlink_to("sub/c2.jpg")
     expected = [*EVERYTHING[:3], "far.png", "self.png", *EVERYTHING[3:]]
-    assert names(".", left_out=[Path("out")]) == expected
+    assert names(".", excluded=[Path("out")]) == expected
     assert names("**/*.jpg") == ["sub/c2.jpg", "sub/c10.jpg"]
     assert names("sub/up") == [f"sub/up/{name}" for name in expected]  # given explicitly
 
@@ -358,8 +356,8 @@ def test_unreadable_subfolder_is_named(monkeypatch):
 @pytest.mark.usefixtures("here")
 def test_output_folder_is_skipped_unless_given():
     put("out/a10.png")
-    assert names(".", left_out=[Path("out")]) == EVERYTHING
-    assert names("**/a*.png", left_out=[Path("out")]) == ["a10.png"]
-    assert names("out", left_out=[Path("out")]) == ["out/a10.png"]
-    assert names("out/a10.png", left_out=[Path("out")]) == ["out/a10.png"]
-    assert names(".", left_out=[Path()]) == [*EVERYTHING[:3], "out/a10.png", *EVERYTHING[3:]]
+    assert names(".", excluded=[Path("out")]) == EVERYTHING
+    assert names("**/a*.png", excluded=[Path("out")]) == ["a10.png"]
+    assert names("out", excluded=[Path("out")]) == ["out/a10.png"]
+    assert names("out/a10.png", excluded=[Path("out")]) == ["out/a10.png"]
+    assert names(".", excluded=[Path()]) == [*EVERYTHING[:3], "out/a10.png", *EVERYTHING[3:]]

@@ -29,11 +29,11 @@ def served(*options):
         text=True,
         env={**os.environ, "DIGITLENS_TOKEN": "sesame"},
     )
-    said = process.stderr.readline()
-    found = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl-C\)\n", said)
-    assert found, said
+    line = process.stderr.readline()
+    match = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl-C\)\n", line)
+    assert match, line
     try:
-        yield found[1], process
+        yield match[1], process
     finally:
         process.kill()
         process.communicate()
@@ -58,10 +58,10 @@ def test_server_reads_and_classifies(server):
     assert answer["model"]["name"] == "default"
     tiles = [digit["tile"] for digit in answer["readings"][0]["lines"][0]]
     classified = {"tiles": base64.b64encode(b"".join(map(base64.b64decode, tiles))).decode()}
-    found = ask(
+    predictions = ask(
         f"{server[0]}/v1/classify", json.dumps(classified).encode(), kind="application/json"
     )
-    assert [one["value"] for one in found["predictions"]] == [2, 0, 4, 8]
+    assert [one["value"] for one in predictions["predictions"]] == [2, 0, 4, 8]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def children(process):
     return {int(number) for number, line in lines.items() if b"spawn_main" in line}
 
 
-def until(what, process):
+def until(condition, process):
     end = time.monotonic() + 60
-    while not what(children(process)):
+    while not condition(children(process)):
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -107,11 +107,11 @@ def test_processes_share_metrics_and_are_replaced():
         until(lambda now: len(now) == 2 and now != second, process)
         for _ in range(4):
             assert ask(f"{address}/v1/read", picture)["readings"][0]["text"] == "2048"
-        asked = Request(f"{address}/metrics", headers={"Authorization": "Bearer sesame"})
-        with urlopen(asked, timeout=30) as answer:
-            counted = answer.read().decode()
-        assert 'digitlens_responses_total{route="/v1/read",status="200"} 4.0' in counted
-        assert "digitlens_in_progress 0.0" in counted
+        request = Request(f"{address}/metrics", headers={"Authorization": "Bearer sesame"})
+        with urlopen(request, timeout=30) as answer:
+            metrics = answer.read().decode()
+        assert 'digitlens_responses_total{route="/v1/read",status="200"} 4.0' in metrics
+        assert "digitlens_in_progress 0.0" in metrics
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
@@ -120,7 +120,7 @@ def test_processes_share_metrics_and_are_replaced():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
 def test_missing_model_is_named_once_with_several_processes(run):
-    kept = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    old = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         run.fails(
             ModelError,
@@ -133,7 +133,7 @@ def test_missing_model_is_named_once_with_several_processes(run):
             "nothing",
         )
     finally:
-        for number, handler in kept.items():
+        for number, handler in old.items():
             signal.signal(number, handler)
 
 

@@ -32,13 +32,13 @@ COMMAND = "table page.png"
 class Reader:
     """Always returns the same table and records its arguments."""
 
-    asked, answer = None, READ
+    arguments, answer = None, READ
 
     def __init__(self, *_, **__):
         pass
 
     def read_table(self, image, **options):
-        Reader.asked = (image.shape[:2], options)
+        Reader.arguments = (image.shape[:2], options)
         if isinstance(Reader.answer, Exception):
             raise Reader.answer
         return Reader.answer
@@ -69,11 +69,11 @@ def test_table_is_written_to_a_file_instead_of_stdout(run, name, tmp_path):
 
 def test_options_are_passed_to_the_reader(run):
     run("--grid", "9x9", "--rules", "sudoku", "--decimal", ",")
-    size, options = Reader.asked
+    size, options = Reader.arguments
     assert size == (30, 40)
     assert (options["grid"], options["expect"], options["decimal"]) == ((9, 9), "sudoku", ",")
     run("--columns", "3", "--rules", "total")
-    assert Reader.asked[1]["columns"] == 3
+    assert Reader.arguments[1]["columns"] == 3
 
 
 @pytest.mark.parametrize(

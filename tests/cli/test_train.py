@@ -122,9 +122,9 @@ def test_ensemble_is_refitted_on_all_tiles(run, tmp_path):
 @pytest.fixture
 def cards(monkeypatch):
     """Cards of the classifiers passed to a fake export; the real one takes seconds."""
-    found = []
-    monkeypatch.setattr(pipeline, "export_classifier", lambda _, card, *__: found.append(card))
-    return found
+    cards = []
+    monkeypatch.setattr(pipeline, "export_classifier", lambda _, card, *__: cards.append(card))
+    return cards
 
 
 @pytest.mark.train
@@ -147,18 +147,18 @@ def _write_extra(folder: Path, label: int) -> Path:
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_extra_tiles_are_used_for_training_but_not_validation(run, cards, tmp_path, monkeypatch):
-    seen = []
-    learn = pipeline.train_classifier
+    splits = []
+    train_classifier = pipeline.train_classifier
 
     def watch(recipe: object, training: Split, validation: Split, *more: object, **named: object):
-        seen.append((training, validation))
-        return learn(recipe, training, validation, *more, **named)
+        splits.append((training, validation))
+        return train_classifier(recipe, training, validation, *more, **named)
 
     monkeypatch.setattr(pipeline, "train_classifier", watch)
     extra, folder = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
     result = run(*SMALL, "--out", folder, "--extra", extra)
     assert "1 more tiles" in result.stderr
-    (training, validation) = seen[0]
+    (training, validation) = splits[0]
     assert (training.tiles[-1] == 99).all()
     assert training.labels[-1] == 4
     assert not (validation.tiles == 99).all(axis=(1, 2)).any()
@@ -174,14 +174,14 @@ def test_extra_tiles_are_used_for_training_but_not_validation(run, cards, tmp_pa
 @pytest.fixture
 def exported(monkeypatch):
     """Arguments of a fake export: the real one takes seconds and has its own tests."""
-    found = {}
+    arguments = {}
 
     def export(network, card, tiles, folder):
-        found.update(network=network, card=card, tiles=tiles, folder=folder)
+        arguments.update(network=network, card=card, tiles=tiles, folder=folder)
 
     for name in ("export_detector", "export_autoencoder"):
         monkeypatch.setattr(pipeline, name, export)
-    return found
+    return arguments
 
 
 @pytest.mark.train
@@ -199,8 +199,8 @@ def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_p
     assert (card.name, card.recipe["steps"], card.results["steps"]) == ("pages", 3, 3)
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card.data)
     assert 0 <= card.results["found"] <= 1
-    told = json.loads(run("--resume", folder, "--json").stdout)
-    assert (told["run"], told["steps"]) == (str(folder), 3)
+    values = json.loads(run("--resume", folder, "--json").stdout)
+    assert (values["run"], values["steps"]) == (str(folder), 3)
 
 
 def test_recipe_errors_come_first_and_resume_keeps_the_recipe(run, tmp_path):
@@ -301,8 +301,8 @@ def test_run_of_a_line_recogniser_is_a_line_reader(run, tmp_path, monkeypatch, s
     ],
 )
 def test_fields_option_explains_the_recipe(run, recipe, change, words):
-    told = run("--recipe", recipe, "--fields", "--set", change)
-    assert all(word in told.stdout for word in words)
+    result = run("--recipe", recipe, "--fields", "--set", change)
+    assert all(word in result.stdout for word in words)
 
 
 # A separate process with drawn tiles for MNIST that exports only weights. Arguments: commands, and
@@ -339,14 +339,14 @@ for command in commands:
 
 @pytest.mark.train
 def test_killed_run_resumes_to_identical_weights(tmp_path):
-    def ran(*commands, kill_at=0):
+    def launch(*commands, kill_at=0):
         command = [sys.executable, "-c", PROGRAM, *commands, str(kill_at)]
         return subprocess.call(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)
 
     train = f"train {' '.join(SMALL)} --set batch_size=128 --set epochs=4 --out"
-    assert ran(f"{train} killed", kill_at=7) == -signal.SIGKILL  # in the second epoch of 5 steps
+    assert launch(f"{train} killed", kill_at=7) == -signal.SIGKILL  # in the second epoch of 5 steps
     assert len((tmp_path / "killed" / "history.jsonl").read_text().splitlines()) == 1
     assert not (tmp_path / "killed" / "model").exists()
-    assert ran(f"{train} whole", "train --resume killed") == 0
-    killed, whole = (tmp_path / run / "model/weights.safetensors" for run in ("killed", "whole"))
-    assert killed.read_bytes() == whole.read_bytes()
+    assert launch(f"{train} whole", "train --resume killed") == 0
+    killed, complete = (tmp_path / run / "model/weights.safetensors" for run in ("killed", "whole"))
+    assert killed.read_bytes() == complete.read_bytes()

@@ -60,13 +60,13 @@ def test_study_folder_is_complete_and_the_test_set_is_not_used(run, tmp_path):
 @pytest.mark.usefixtures("faked")
 def test_study_is_resumed_and_interruption_explains_how(run, tmp_path, monkeypatch):
     folder = tmp_path / "study"
-    told = json.loads(run(*SMALL, *SEARCH, "--trials", "2", "--out", folder, "--json").stdout)
-    assert told["best"]["accuracy"] == max(trial["accuracy"] for trial in told["trials"])
-    assert told["trials"][0]["chosen"] == {"dropout": 0.1}  # the recipe itself comes first
-    assert (told["folder"], told["search"]) == (str(folder), ["dropout=0.0..0.9"])
+    values = json.loads(run(*SMALL, *SEARCH, "--trials", "2", "--out", folder, "--json").stdout)
+    assert values["best"]["accuracy"] == max(trial["accuracy"] for trial in values["trials"])
+    assert values["trials"][0]["chosen"] == {"dropout": 0.1}  # the recipe itself comes first
+    assert (values["folder"], values["search"]) == (str(folder), ["dropout=0.0..0.9"])
     (folder / "tuning.png").unlink()
-    shown = run("--resume", folder, "--trials", "0")
-    assert "2 trials: 2 complete" in shown.stdout
+    result = run("--resume", folder, "--trials", "0")
+    assert "2 trials: 2 complete" in result.stdout
     assert (folder / "tuning.png").is_file()
     assert "3 trials: 3 complete" in run("--resume", folder, "--trials", "3").stdout
 

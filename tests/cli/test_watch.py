@@ -62,16 +62,16 @@ def test_unreachable_webhook_is_reported_and_readings_logged(run, cellar):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--webhook", "there"], "--webhook"),
         (["--mqtt", "mqtt://host"], "--mqtt"),
         (["--wait", "-1"], "--wait"),
     ],
 )
-def test_invalid_options_are_refused(run, cellar, arguments, told):
+def test_invalid_options_are_refused(run, cellar, arguments, message):
     assert cellar
-    run.misused(told, *WATCH, "--once", *arguments)
+    run.misused(message, *WATCH, "--once", *arguments)
 
 
 def test_template_is_written_and_tried(run, form, tmp_path):
@@ -81,13 +81,13 @@ def test_template_is_written_and_tried(run, form, tmp_path):
     assert json.loads(done.stdout) == {"reading": "40751"}
     template = load_template(out)
     assert template.page.shape == (360, 640, 3)
-    (made,) = template.regions
-    assert (made.expect, made.kind, made.decimals, made.unit) == ("5", "counter", 1, "kWh")
-    assert np.allclose(made.box, (310, 165, 550, 225))
+    (parsed,) = template.regions
+    assert (parsed.expect, parsed.kind, parsed.decimals, parsed.unit) == ("5", "counter", 1, "kWh")
+    assert np.allclose(parsed.box, (310, 165, 550, 225))
 
 
 @pytest.mark.parametrize(
-    ("regions", "told"),
+    ("regions", "message"),
     [
         (["a=1,2,3"], "a.box: expected x0"),
         (["a=1,2,x,4"], "expected NAME=X0,Y0,X1,Y1"),
@@ -97,12 +97,12 @@ def test_template_is_written_and_tried(run, form, tmp_path):
         ([], "too few features"),
     ],
 )
-def test_invalid_region_or_picture_is_refused_before_writing(run, form, tmp_path, regions, told):
+def test_invalid_region_or_picture_is_refused_before_writing(run, form, tmp_path, regions, message):
     if not regions:
         regions = ["a=1,2,90,50"]
         Image.new("RGB", (640, 360), (240, 240, 236)).save(form)
-    wanted = [word for region in regions for word in ("--region", region)]
-    done = run("template", form, *wanted, "--out", tmp_path / "t.toml", code=None)
+    arguments = [word for region in regions for word in ("--region", region)]
+    done = run("template", form, *arguments, "--out", tmp_path / "t.toml", code=None)
     assert done.exit_code == (1 if isinstance(done.exception, TemplateError) else 2)
-    assert told in f"{done.exception} {' '.join(done.output.replace('│', ' ').split())}"
+    assert message in f"{done.exception} {' '.join(done.output.replace('│', ' ').split())}"
     assert not (tmp_path / "t.toml").exists()

@@ -20,7 +20,7 @@ from digitlens.reading.reader import DigitReader
 from digitlens.results import Box, Character, Digit, Number, Reading
 from digitlens.server.app import Server, create_app
 from digitlens.server.limits import Settings
-from digitlens.server.service import assemble
+from digitlens.server.service import make_service
 from digitlens.server.site import write_site
 from digitlens.tabular import Cell, Table
 
@@ -112,7 +112,7 @@ def serve(reader):
 
     def serve(**settings):
         chosen = {"workers": 1, "queue": 4, "time_limit": 10.0, **settings}
-        app = create_app(assemble(Settings(**chosen), reader))
+        app = create_app(make_service(Settings(**chosen), reader))
         client = TestClient(app, "http://localhost", raise_server_exceptions=False)
         opened.append(client.__enter__())
         return client
@@ -163,7 +163,7 @@ class Running:
 
     def __init__(self, reader, **settings):
         self._ready = threading.Event()
-        service = assemble(Settings(**SETTINGS | settings), reader)
+        service = make_service(Settings(**SETTINGS | settings), reader)
         self._server = Server(service, self._on_ready)
         self._thread = threading.Thread(target=self._server.listen)
         self._thread.start()

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from digitlens.server.app import HEADERS, Assets, Server
 from digitlens.server.limits import Settings
-from digitlens.server.service import assemble
+from digitlens.server.service import make_service
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/v1/models", "/v1/read", "/v2/x", "/metrics"])
@@ -104,6 +104,6 @@ def test_address_is_reported_when_the_server_is_ready(start, host, begins):
 
 def test_address_in_use_is_an_error(reader):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = assemble(Settings(port=taken.getsockname()[1]), reader)
+        service = make_service(Settings(port=taken.getsockname()[1]), reader)
         with pytest.raises(OSError, match="in use"):
             Server(service, print).listen()

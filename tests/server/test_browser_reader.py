@@ -98,7 +98,7 @@ def python():
     return DigitReader(threads=1)
 
 
-def read_there(page, root, pictures, **options):
+def read_in_browser(page, root, pictures, **options):
     """Returns the browser's readings of pictures, passed as RGBA."""
     names = []
     for k, picture in enumerate(pictures):
@@ -127,11 +127,11 @@ def test_tiles_and_patterns_match_python(page, root, python):
     drawing, sticky = EXAMPLES / "drawing.png", EXAMPLES / "sticky.jpg"
     for path, pattern in ((drawing, "#"), (drawing, "3##"), (sticky, "[0-2]6")):
         pages = [rgba(load_image(path))]
-        there = read_there(page, root, pages, expect=pattern, tiles=True)
-        for picture, reading in zip(pages, there, strict=True):
-            here = python.read(picture, expect=pattern)
-            assert answers(reading) == answers(here.as_dict())
-            known = np.array([digit.tile for line in here.lines for digit in line], int)
+        js_reading = read_in_browser(page, root, pages, expect=pattern, tiles=True)
+        for picture, reading in zip(pages, js_reading, strict=True):
+            py_reading = python.read(picture, expect=pattern)
+            assert answers(reading) == answers(py_reading.as_dict())
+            known = np.array([digit.tile for line in py_reading.lines for digit in line], int)
             tiles = [base64.b64decode(digit["tile"]) for line in reading["lines"] for digit in line]
             shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
             assert np.abs(shown - known).max() <= 1
@@ -144,22 +144,22 @@ def test_values_of_numbers_match_python(page, root, python):
         pen.text((40, 60 + 110 * row), text, 0, font, anchor="lm")
     picture = rgba(np.asarray(sheet))
     keys = ("text", "value", "kind", "unit", "digits", "box")
-    (there,) = read_there(page, root, [picture])
-    here = python.read(picture).as_dict()
-    said = [[number[key] for key in keys] for number in there["numbers"]]
-    assert said == [[number[key] for key in keys] for number in here["numbers"]]
-    assert [number[1] for number in said] == ["-12.50", "2021-04-27", "7.5", "14:35:00"]
+    (js_reading,) = read_in_browser(page, root, [picture])
+    py_reading = python.read(picture).as_dict()
+    texts = [[number[key] for key in keys] for number in js_reading["numbers"]]
+    assert texts == [[number[key] for key in keys] for number in py_reading["numbers"]]
+    assert [number[1] for number in texts] == ["-12.50", "2021-04-27", "7.5", "14:35:00"]
     # Notation of a lone amount is ambiguous: only Python has a fitted confidence for such doubts.
-    assert [each["status"] for each in here["numbers"]] == ["unsure", *["number"] * 3]
-    assert [each["status"] for each in there["numbers"]] == ["number"] * 4
+    assert [each["status"] for each in py_reading["numbers"]] == ["unsure", *["number"] * 3]
+    assert [each["status"] for each in js_reading["numbers"]] == ["number"] * 4
     pen.rectangle((0, 0, 420, 460), fill=255)
     pen.text((40, 60), "1.234", 0, font, anchor="lm")
     picture = rgba(np.asarray(sheet))
-    (doubtful,) = read_there(page, root, [picture])[0]["numbers"]
+    (doubtful,) = read_in_browser(page, root, [picture])[0]["numbers"]
     assert (doubtful["status"], doubtful["reason"]) == ("unsure", "1.234 or 1234")
-    (known,) = read_there(page, root, [picture], decimal=",")[0]["numbers"]
+    (known,) = read_in_browser(page, root, [picture], decimal=",")[0]["numbers"]
     assert (known["status"], known["value"]) == ("number", "1234")
-    (code,) = read_there(page, root, [picture], expect="4")[0]["numbers"]
+    (code,) = read_in_browser(page, root, [picture], expect="4")[0]["numbers"]
     assert (code["text"], code["value"], code["kind"]) == ("1234", None, "code")
 
 
@@ -172,11 +172,11 @@ def test_same_parts_of_long_lines_are_read(page, root, python):
         line = [words[(row * 5 + k) % len(words)] for k in range(12)]
         line[row % 7 + 2] = f"{1234.5 * (row + 1):.2f}" if row % 3 else "numbers"
         pen.text((16, 12 + 28 * row), " ".join(line), "black", font)
-    here = python.examine(np.asarray(sheet))
-    assert sum(line.crop.shape[1] for line in here.view.lines) < 0.8 * 16 * 1280
-    (there,) = read_there(page, root, [np.asarray(sheet)])
-    assert answers(there) == answers(here.reading.as_dict())
-    assert here.reading.text == "\n".join(
+    py_reading = python.examine(np.asarray(sheet))
+    assert sum(line.crop.shape[1] for line in py_reading.view.lines) < 0.8 * 16 * 1280
+    (js_reading,) = read_in_browser(page, root, [np.asarray(sheet)])
+    assert answers(js_reading) == answers(py_reading.reading.as_dict())
+    assert py_reading.reading.text == "\n".join(
         f"{1234.5 * (row + 1):.2f}" for row in range(16) if row % 3
     )
 
@@ -202,23 +202,23 @@ def test_transparent_file_is_read_as_in_python(browser, origin, python):
 
 def test_reading_has_the_fields_of_python(page, root, python):
     picture = rgba(load_image(EXAMPLES / "drawing.png"))
-    (there,) = read_there(page, root, [picture])
-    here = python.read(picture).as_dict()
-    here.pop("constrained", None)  # present only with constraints
-    assert list(there) == [*here]
-    rest = here.keys() - {"lines", "characters", "numbers"}
-    assert list(map(list, there["numbers"])) == list(map(list, here["numbers"]))
-    assert {key: there[key] for key in rest} == {key: here[key] for key in rest}
-    assert [[list(each) for each in line] for line in there["characters"]] == [
-        [list(each) for each in line] for line in here["characters"]
+    (js_reading,) = read_in_browser(page, root, [picture])
+    py_reading = python.read(picture).as_dict()
+    py_reading.pop("constrained", None)  # present only with constraints
+    assert list(js_reading) == [*py_reading]
+    others = py_reading.keys() - {"lines", "characters", "numbers"}
+    assert list(map(list, js_reading["numbers"])) == list(map(list, py_reading["numbers"]))
+    assert {key: js_reading[key] for key in others} == {key: py_reading[key] for key in others}
+    assert [[list(each) for each in line] for line in js_reading["characters"]] == [
+        [list(each) for each in line] for line in py_reading["characters"]
     ]
-    assert [list(digit) for line in there["lines"] for digit in line] == [
-        list(digit) for line in here["lines"] for digit in line
+    assert [list(digit) for line in js_reading["lines"] for digit in line] == [
+        list(digit) for line in py_reading["lines"] for digit in line
     ]
 
 
 def test_loading_progress_and_model_are_reported(page, root, python):
-    read_there(page, root, [])
+    read_in_browser(page, root, [])
     steps = page.evaluate("steps")
     loaded = [step["loaded"] for step in steps]
     assert loaded == sorted(loaded)
@@ -232,7 +232,7 @@ def test_invalid_input_is_refused_with_a_reason(page, root):
       const picture = { data: new Uint8ClampedArray(4), width: 1, height: options.height };
       return reader.read(picture, options).catch((error) => [error.name, error.message]);
     }"""
-    read_there(page, root, [])
+    read_in_browser(page, root, [])
     name, message = page.evaluate(run, {"height": 1, "expect": "[9-1]"})
     assert name == "RangeError"
     assert message.startswith("expected a number of digits from 1 to 99, or a pattern")
@@ -256,10 +256,10 @@ def test_readings_match_python_on_the_shared_set(page, root, python, mnist, shar
     if not os.environ.get(ALL):
         pictures = pictures[::6]
     with ThreadPoolExecutor(1) as pool:
-        here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
-        there = read_there(page, root, pictures)
-        here = here.result()
-    for k, (ours, theirs) in enumerate(zip(here, there, strict=True)):
+        py_reading = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
+        js_reading = read_in_browser(page, root, pictures)
+        py_reading = py_reading.result()
+    for k, (ours, theirs) in enumerate(zip(py_reading, js_reading, strict=True)):
         assert answers(theirs) == answers(ours), k
         assert np.allclose(confidences(theirs), confidences(ours), rtol=0, atol=CLOSE), k
-    assert sum(len(reading["lines"]) > 0 for reading in here) > 0.8 * len(pictures)
+    assert sum(len(reading["lines"]) > 0 for reading in py_reading) > 0.8 * len(pictures)

@@ -65,26 +65,26 @@ def test_page_follows_a_training_to_its_end(tmp_path, small_split):
     recipe = Recipe(
         architecture="fast", widths=(4,), kernels=(3,), dense=0, epochs=2, batch_size=64
     )
-    seen = []
+    events = []
     with Followers(watch=True) as followers:
         followers.begin(recipe, tmp_path, (small_split, small_split))
 
-        def look(row=None):
+        def read_news(row=None):
             if row:
                 followers.on_epoch(row)
             with urllib.request.urlopen(f"{followers.address}news", timeout=10) as news:
                 lines = [news.readline() for _ in range(3)]
-            seen.append(json.loads(lines[2].removeprefix(b"data: ")))
+            events.append(json.loads(lines[2].removeprefix(b"data: ")))
 
         splits = (small_split, small_split, tmp_path / "run")
-        trained = train_classifier(recipe, *splits, on_step=followers.on_step, on_epoch=look)
+        trained = train_classifier(recipe, *splits, on_step=followers.on_step, on_epoch=read_news)
         followers.end(trained)
-        look()
+        read_news()
         headers = {"Content-Type": "application/octet-stream"}
         ink = small_split.tiles[0].tobytes()
         question = urllib.request.Request(f"{followers.address}answer?width=28", ink, headers)
         answer = json.loads(urllib.request.urlopen(question, timeout=10).read())
-    first, second, last = seen
+    first, second, last = events
     steps = -(-len(small_split) // 64)
     assert [len(news["steps"]) for news in (first, second)] == [steps, 2 * steps]
     assert [len(news["progress"]["rows"]) for news in (first, second)] == [1, 2]
@@ -98,8 +98,8 @@ def test_training_tiles_are_scored_without_validation_tiles(tmp_path, small_spli
     with Followers(watch=True) as followers:
         followers.begin(Recipe(), tmp_path, (small_split, nothing))
         with urllib.request.urlopen(f"{followers.address}subject", timeout=10) as answer:
-            told = json.loads(answer.read())
-    assert told["sample"] == "400 training digits, since none are held out"
+            subject = json.loads(answer.read())
+    assert subject["sample"] == "400 training digits, since none are held out"
 
 
 @pytest.mark.parametrize("option", [["--watch"], ["--tensorboard"], ["--tensorboard-dir", "x"]])
@@ -134,24 +134,24 @@ def test_no_followers_by_default(tmp_path, small_split):
 class Pages:
     """Reports an open page for this number of checks."""
 
-    def __init__(self, looks):
-        self.looks = looks
+    def __init__(self, checks):
+        self.checks = checks
 
     @property
     def readers(self):
-        self.looks -= 1
-        if self.looks < -1000:
+        self.checks -= 1
+        if self.checks < -1000:
             raise KeyboardInterrupt
-        return int(self.looks > 0)
+        return int(self.checks > 0)
 
 
-@pytest.mark.parametrize(("looks", "waits"), [(5, True), (1, False)])
-def test_server_waits_until_the_page_is_closed(looks, waits, monkeypatch, capsys):
+@pytest.mark.parametrize(("checks", "waits"), [(5, True), (1, False)])
+def test_server_waits_until_the_page_is_closed(checks, waits, monkeypatch, capsys):
     now = iter(np.arange(0, 1e6, 0.5))
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
     followers = Followers(watch=True)
-    followers._live = Pages(looks)
+    followers._history = Pages(checks)
     followers.linger()
     assert ("stop with Ctrl-C" in capsys.readouterr().err) == waits

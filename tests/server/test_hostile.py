@@ -74,8 +74,8 @@ MALFORMED = {
 
 def test_malformed_http_is_refused_with_one_response(start):
     server = start(idle_time=5)
-    found = {name: statuses(server, sent) for name, (sent, _) in MALFORMED.items()}
-    assert found == {name: [status] for name, (_, status) in MALFORMED.items()}
+    answers = {name: statuses(server, sent) for name, (sent, _) in MALFORMED.items()}
+    assert answers == {name: [status] for name, (_, status) in MALFORMED.items()}
     assert is_well(server)
 
 
@@ -96,8 +96,8 @@ LIES = {
 @pytest.mark.parametrize("name", LIES)
 def test_wrongly_framed_body_ends_only_its_connection(start, name):
     server, (sent, status) = start(idle_time=5, body_time=5), LIES[name]
-    found = statuses(server, sent, half_close=status == CLOSED)
-    assert found == [status]
+    answers = statuses(server, sent, half_close=status == CLOSED)
+    assert answers == [status]
     assert is_well(server)
 
 
@@ -163,19 +163,19 @@ FORMS = {
 
 
 def test_malformed_forms_are_refused(client):
-    found = {
+    answers = {
         name: client.post("/v1/read", content=body, headers={"Content-Type": kind}).status_code
         for name, (kind, body) in FORMS.items()
     }
-    assert set(found.values()) <= {400, 413, 422}, found
+    assert set(answers.values()) <= {400, 413, 422}, answers
 
 
 def test_truncated_form_is_refused_completely(client, picture):
     headers = {"Content-Type": FORM.decode()}
-    whole = part(FILE, picture) + part(FILE, picture) + b"--cut--"
-    assert client.post("/v1/read", content=whole, headers=headers).status_code == 200
+    form = part(FILE, picture) + part(FILE, picture) + b"--cut--"
+    assert client.post("/v1/read", content=form, headers=headers).status_code == 200
     for end in (-2, -10, -60):
-        answer = client.post("/v1/read", content=whole[:end], headers=headers)
+        answer = client.post("/v1/read", content=form[:end], headers=headers)
         assert answer.status_code == 400
         assert "cut off" in answer.json()["detail"]
 
@@ -194,21 +194,21 @@ def bomb(width, height):
 
 
 def test_decompression_bomb_is_refused_before_decoding(client):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = client.post(
         "/v1/read", content=bomb(9990, 9990), headers={"Content-Type": "image/png"}
     )
     assert answer.status_code == 422
     assert "which take 699 MB to decode, at most 600 MB" in answer.json()["detail"]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000
 
 
 def test_thousand_open_connections_do_not_block_others(start, picture):
-    wanted = 2500  # open files: both ends are in this process
+    files = 2500  # open files: both ends are in this process
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    if hard != resource.RLIM_INFINITY and hard < files:
         pytest.skip(f"at most {hard} files may be open here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, files), hard))
     server = start(idle_time=10)
     address = ("127.0.0.1", server.port)
     crowd = [socket.create_connection(address, timeout=10) for _ in range(1000)]

@@ -156,12 +156,12 @@ def test_client_that_keeps_sending_is_disconnected(start, sent):
         connection.sendall(sent)
         if sent:
             assert answered(connection)[0] == 413
-        begun = time.monotonic()
+        sent_at = time.monotonic()
         with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
-            while time.monotonic() < begun + 5:
+            while time.monotonic() < sent_at + 5:
                 connection.sendall(b"x")
                 time.sleep(0.02)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - sent_at < 2
 
 
 def test_silent_connection_is_closed(start):
@@ -247,9 +247,9 @@ def test_stopping_answers_connected_clients_with_connection_close(
         new.sendall(post(picture))
         reader.open.set()
         for connection in (idle, busy, new):
-            said = b"".join(iter(partial(connection.recv, 65536), b"")).lower()
-            assert said.startswith(b"http/1.1 200")
-            assert b"connection: close" in said
+            response = b"".join(iter(partial(connection.recv, 65536), b"")).lower()
+            assert response.startswith(b"http/1.1 200")
+            assert b"connection: close" in response
     server.join()
 
 
@@ -264,6 +264,7 @@ def test_stopping_does_not_wait_for_idle_connections(start, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process alone")
 def test_limits_are_divided_among_processes():
-    each = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000).of_each
+    settings = Settings(processes=3, workers=4, queue=128, memory=90_000_000, body_limit=1_000)
+    each = settings.per_process
     assert (each.processes, each.workers, each.queue, each.memory) == (1, 2, 43, 30_000_000)
-    assert Settings(processes=64).of_each.memory == Settings().body_limit
+    assert Settings(processes=64).per_process.memory == Settings().body_limit

@@ -35,13 +35,13 @@ def test_raw_body_is_read(client, picture):
     assert answer["pages"] == {"name": "pages", "sha256": "pages" * 8}
     assert answer["lines"] == {"name": "lines", "sha256": "lines" * 8}
     (reading,) = answer["readings"]
-    written = [(each["char"], each["box"]) for each in reading["characters"][0]]
-    assert written == [("-", [0, 0, 1, 1]), ("7", [0, 0, 40, 20])]
-    known = {"text": "-7", "digits_only": "7", "numbers_digits": ["7"], "width": 40, "height": 20}
-    assert reading | known | {"name": None, "page": 1, "page_count": 1} == reading
+    characters = [(each["char"], each["box"]) for each in reading["characters"][0]]
+    assert characters == [("-", [0, 0, 1, 1]), ("7", [0, 0, 40, 20])]
+    facts = {"text": "-7", "digits_only": "7", "numbers_digits": ["7"], "width": 40, "height": 20}
+    assert reading | facts | {"name": None, "page": 1, "page_count": 1} == reading
     (number,) = reading["numbers"]
-    known = {"text": "-7", "value": "-7", "digits": "7", "kind": "integer", "unit": ""}
-    assert number | known | {"status": "number"} == number
+    facts = {"text": "-7", "value": "-7", "digits": "7", "kind": "integer", "unit": ""}
+    assert number | facts | {"status": "number"} == number
     NumberAnswer.model_validate(number, extra="forbid")
     assert reading["lines"][0][0]["box"] == [0, 0, 40, 20]
     assert "tile" not in reading["lines"][0][0]
@@ -75,9 +75,9 @@ def test_json_accepts_one_or_several_pictures(client, picture, reader):
 
 
 def test_notation_is_accepted_in_query_form_and_json(client, picture, reader):
-    known = {"decimal": ",", "grouping": ".", "locale": "de_DE"}
-    client.post("/v1/read", content=picture, headers=RAW, params=known)
-    assert reader.notation == known
+    options = {"decimal": ",", "grouping": ".", "locale": "de_DE"}
+    client.post("/v1/read", content=picture, headers=RAW, params=options)
+    assert reader.notation == options
     files = {"file": ("a.png", picture)}
     client.post("/v1/read", files=files, data={"grouping": "'"}, params={"decimal": "."})
     assert reader.notation == {"decimal": ".", "grouping": "'", "locale": None}
@@ -172,8 +172,8 @@ THREE[:, 0, 0] = (4, 0, 7)
 
 
 def test_table_is_read_cell_by_cell(client, picture, reader):
-    known = {"grid": "9x9", "rules": "sudoku"}
-    answer = client.post("/v1/table", content=picture, headers=RAW, params=known).json()
+    options = {"grid": "9x9", "rules": "sudoku"}
+    answer = client.post("/v1/table", content=picture, headers=RAW, params=options).json()
     (table,) = answer["tables"]
     assert TableAnswer.model_validate(answer)
     assert table["rows"][0][0]["value"] == "12.50"
@@ -186,7 +186,7 @@ def test_table_is_read_cell_by_cell(client, picture, reader):
 
 
 @pytest.mark.parametrize(
-    ("known", "words"),
+    ("options", "words"),
     [
         ({"grid": "0x9"}, "found 0 by 9"),
         ({"grid": "9"}, "grid: "),
@@ -197,9 +197,9 @@ def test_table_is_read_cell_by_cell(client, picture, reader):
     ],
 )
 def test_invalid_table_options_and_pages_without_a_table_are_refused(
-    client, picture, three_pages, known, words
+    client, picture, three_pages, options, words
 ):
-    answer = client.post("/v1/table", content=picture, headers=RAW, params=known)
+    answer = client.post("/v1/table", content=picture, headers=RAW, params=options)
     assert words in problem(answer, 422, "invalid")
     answer = client.post("/v1/table", content=three_pages, headers={"Content-Type": "image/tiff"})
     assert "found none" in problem(answer, 422, "picture")
@@ -273,11 +273,11 @@ def test_tiles_are_reconstructed_in_any_encoding(client, body, headers):
     answer = client.post("/v1/reconstruct", content=body, headers=headers).json()
     expected = Reconstructor().reconstruct(DRAWN)
     assert answer["model"]["name"] == "autoencoder"
-    found = answer["reconstructions"]
-    tiles = [np.frombuffer(base64.b64decode(one["tile"]), np.uint8) for one in found]
+    entries = answer["reconstructions"]
+    tiles = [np.frombuffer(base64.b64decode(one["tile"]), np.uint8) for one in entries]
     assert np.abs(np.stack(tiles).reshape(-1, 28, 28).astype(int) - expected.tiles).max() <= 1
-    assert [one["error"] for one in found] == pytest.approx(expected.error, rel=1e-3)
-    assert found[0]["drawn_better"] < 0.9 < found[1]["drawn_better"] <= 1
+    assert [one["error"] for one in entries] == pytest.approx(expected.error, rel=1e-3)
+    assert entries[0]["drawn_better"] < 0.9 < entries[1]["drawn_better"] <= 1
 
 
 def test_invalid_tiles_are_not_reconstructed(client):
@@ -346,8 +346,8 @@ def test_tensors_are_accepted_flat_nested_or_binary(client, data):
     answer = client.post(INFER, content=content, headers=headers).json()
     assert (answer["model_name"], answer["id"]) == ("tiles", "7")
     (output,) = answer["outputs"]
-    told = {"name": "probabilities", "datatype": "FP32", "shape": [2, 10]}
-    assert output | told == output
+    facts = {"name": "probabilities", "datatype": "FP32", "shape": [2, 10]}
+    assert output | facts == output
     assert np.array(output["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
 
 
@@ -362,10 +362,10 @@ def test_binary_output_is_returned_on_request(client, wish):
     answer = client.post(INFER, content=json.dumps({"inputs": [tensor(TWO.tolist())], **wish}))
     split = int(answer.headers["Inference-Header-Content-Length"])
     (output,) = json.loads(answer.content[:split])["outputs"]
-    told = {"shape": [2, 10], "parameters": {"binary_data_size": 80}}
-    assert output == {"name": "probabilities", "datatype": "FP32", **told}
-    found = np.frombuffer(answer.content[split:], "<f4").reshape(2, 10)
-    assert found.argmax(axis=1).tolist() == [4, 7]
+    facts = {"shape": [2, 10], "parameters": {"binary_data_size": 80}}
+    assert output == {"name": "probabilities", "datatype": "FP32", **facts}
+    rows = np.frombuffer(answer.content[split:], "<f4").reshape(2, 10)
+    assert rows.argmax(axis=1).tolist() == [4, 7]
 
 
 def test_output_setting_overrides_binary_output_of_the_request(client):

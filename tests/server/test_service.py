@@ -15,7 +15,7 @@ from PIL import Image
 
 from digitlens.results import Box, Digit, Reading
 from digitlens.server.limits import PICTURES, Refusal, Settings
-from digitlens.server.schemas import NAME
+from digitlens.server.schemas import NAME_LENGTH
 from digitlens.server.service import Metrics, Pool, UploadedPicture
 
 
@@ -63,8 +63,8 @@ def test_pictures_are_not_written_to_disk_and_requests_not_logged(
 
 
 def test_uploaded_picture_has_a_short_name_for_errors():
-    assert (UploadedPicture(b"").name, UploadedPicture(b"", "").given) == ("image", None)
-    assert UploadedPicture(b"", "a" * 999).name == "a" * NAME
+    assert (UploadedPicture(b"").name, UploadedPicture(b"", "").client_name) == ("image", None)
+    assert UploadedPicture(b"", "a" * 999).name == "a" * NAME_LENGTH
 
 
 PNG, JSON = {"Content-Type": "image/png"}, {"Content-Type": "application/json"}
@@ -285,10 +285,11 @@ async def at_once():
     return
 
 
-async def submitted(pool, work, gone=never):
-    """Returns a task whose work is submitted."""
-    task = asyncio.create_task(pool.run(work, gone))
-    await asyncio.sleep(0.01)
+async def start_job(pool, work):
+    """Returns a task whose work runs in a thread."""
+    task = asyncio.create_task(pool.run(work, never))
+    while pool.waiting or not pool.in_progress:
+        await asyncio.sleep(0.001)
     return task
 
 
@@ -296,9 +297,9 @@ async def submitted(pool, work, gone=never):
 def pools():
     made = []
 
-    def pool(workers=1, queue=1, time_limit=5.0, together=tuple):
+    def pool(workers=1, queue=1, time_limit=5.0, answer_batch=tuple):
         limits = {"workers": workers, "queue": queue, "time_limit": time_limit}
-        made.append(Pool(Settings(**limits), together))
+        made.append(Pool(Settings(**limits), answer_batch))
         return made[-1]
 
     yield pool
@@ -314,12 +315,12 @@ def latch():
 
 
 def test_job_that_waits_too_long_is_never_started(pools, latch):
-    pool, begun = pools(time_limit=0.5), []
+    pool, started = pools(time_limit=0.5), []
 
     async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
+        running = await start_job(pool, lambda _: latch.wait(5))
         with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: begun.append(1), never)
+            await pool.run(lambda _: started.append(1), never)
         with pytest.raises(Refusal):
             await running
         latch.set()
@@ -327,8 +328,8 @@ def test_job_that_waits_too_long_is_never_started(pools, latch):
 
     assert asyncio.run(run()).kind == "time-limit"
     pool.close()
-    assert not begun
-    assert pool.inside == 0
+    assert not started
+    assert pool.in_progress == 0
 
 
 def test_job_that_runs_too_long_stops_at_its_next_check(pools, latch):
@@ -355,32 +356,32 @@ def test_dropped_job_releases_its_request(pools, latch):
             pass
 
     async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
+        running = await start_job(pool, lambda _: latch.wait(5))
         body = Body()
-        kept = weakref.ref(body)
+        reference = weakref.ref(body)
         with pytest.raises(Refusal):
             await pool.run(body.work, at_once)
         del body
         gc.collect()
-        assert kept() is None
+        assert reference() is None
         latch.set()
         await running
 
     asyncio.run(run())
 
 
-def doubled(asked):
-    return [2 * part for part in asked]
+def doubled(numbers):
+    return [2 * part for part in numbers]
 
 
 def test_waiting_jobs_share_a_run(pools, latch):
     runs = []
 
-    def together(asked):
-        runs.append(asked)
-        return doubled(asked)
+    def answer_batch(parts):
+        runs.append(parts)
+        return doubled(parts)
 
-    pool = pools(queue=20, together=together)
+    pool = pools(queue=20, answer_batch=answer_batch)
 
     def sharing(number):
         def work(_):
@@ -388,57 +389,57 @@ def test_waiting_jobs_share_a_run(pools, latch):
                 raise ValueError("no number")
             return 1 + (yield number)
 
-        return pool.run(work, never, shares=True)
+        return pool.run(work, never, can_batch=True)
 
     async def run():
-        busy = await submitted(pool, lambda _: latch.wait(5))
-        alone = asyncio.create_task(pool.run(lambda _: "alone", never))
+        busy = await start_job(pool, lambda _: latch.wait(5))
+        single = asyncio.create_task(pool.run(lambda _: "alone", never))
         many = [asyncio.create_task(sharing(number)) for number in range(1, 19)]
         await asyncio.sleep(0)
-        assert (pool.waiting, pool.inside) == (19, 20)
+        assert (pool.waiting, pool.in_progress) == (19, 20)
         latch.set()
-        found = await asyncio.gather(busy, alone, *many, return_exceptions=True)
-        found.append(await sharing(20))  # after all others
-        return found
+        results = await asyncio.gather(busy, single, *many, return_exceptions=True)
+        results.append(await sharing(20))  # after all others
+        return results
 
-    _, alone, one, two, *more = asyncio.run(run())
-    assert (alone, one, str(two)) == ("alone", 3, "no number")
+    _, single, one, two, *more = asyncio.run(run())
+    assert (single, one, str(two)) == ("alone", 3, "no number")
     assert more == [1 + 2 * number for number in [*range(3, 19), 20]]
     assert runs == [[1, *range(3, 17)], [17, 18], [20]]
-    assert pool.inside == 0
+    assert pool.in_progress == 0
 
 
 def test_failed_run_fails_all_its_jobs(pools):
-    def together(_):
+    def answer_batch(_):
         raise MemoryError
 
-    pool = pools(together=together)
+    pool = pools(answer_batch=answer_batch)
 
     def work(_):
         yield 1
 
     for _ in range(2):
         with pytest.raises(MemoryError):
-            asyncio.run(pool.run(work, never, shares=True))
+            asyncio.run(pool.run(work, never, can_batch=True))
 
 
 def test_job_of_a_disconnected_client_is_left_out_of_the_run(pools, latch):
     runs = []
 
-    def together(asked):
-        runs.append(asked)
-        return asked
+    def answer_batch(parts):
+        runs.append(parts)
+        return parts
 
-    pool = pools(queue=2, together=together)
+    pool = pools(queue=2, answer_batch=answer_batch)
 
     def work(number):
         return (yield number)
 
     async def run():
-        busy = await submitted(pool, lambda _: latch.wait(5))
+        busy = await start_job(pool, lambda _: latch.wait(5))
         with pytest.raises(Refusal):
-            await pool.run(lambda _: work(1), at_once, shares=True)
-        waiting = asyncio.create_task(pool.run(lambda _: work(2), never, shares=True))
+            await pool.run(lambda _: work(1), at_once, can_batch=True)
+        waiting = asyncio.create_task(pool.run(lambda _: work(2), never, can_batch=True))
         await asyncio.sleep(0)
         latch.set()
         return (await asyncio.gather(busy, waiting))[1]

@@ -16,7 +16,7 @@ from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import PRETRAINED
 from digitlens.models.bundle import SHIPPED_LINES as LINES
 from digitlens.server import site
-from digitlens.server.site import SiteError, alone, write_site
+from digitlens.server.site import SiteError, browser_page, write_site
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -63,17 +63,17 @@ def files_in(folder):
 @pytest.mark.usefixtures("npm")
 def test_site_is_complete_and_lists_its_files(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
-    found = files_in(tmp_path / "site")
-    listing = json.loads(found.pop("site.json").read_text(encoding="utf-8"))
-    assert listing["files"].keys() == found.keys()
+    files_found = files_in(tmp_path / "site")
+    listing = json.loads(files_found.pop("site.json").read_text(encoding="utf-8"))
+    assert listing["files"].keys() == files_found.keys()
     for name, entry in listing["files"].items():
-        content = found[name].read_bytes()
+        content = files_found[name].read_bytes()
         assert entry == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     parts = [*listing["runtime"].values(), *listing["classifier"].values(),
              *listing["pages"].values(), *listing["lines"].values()]  # fmt: skip
-    assert set(parts) - {"small@1.2.3"} <= found.keys()
-    assert {"index.html", "reader/index.js", "reader/worker.js"} <= found.keys()
-    assert b"Microsoft" in found["vendor/onnxruntime-web/LICENSE.txt"].read_bytes()
+    assert set(parts) - {"small@1.2.3"} <= files_found.keys()
+    assert {"index.html", "reader/index.js", "reader/worker.js"} <= files_found.keys()
+    assert b"Microsoft" in files_found["vendor/onnxruntime-web/LICENSE.txt"].read_bytes()
 
 
 @pytest.mark.usefixtures("npm")
@@ -81,9 +81,9 @@ def test_site_has_pythons_networks_and_a_page_in_browser_mode(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     folders = {"tiles": PRETRAINED / "default", "pages": PRETRAINED / "pages", "lines": LINES}
     for theirs, ours in folders.items():
-        found = sorted((tmp_path / "site" / "models" / theirs).iterdir())
-        assert "model.json" in [path.name for path in found]
-        for path in found:
+        files_found = sorted((tmp_path / "site" / "models" / theirs).iterdir())
+        assert "model.json" in [path.name for path in files_found]
+        for path in files_found:
             assert path.read_bytes() == (ours / path.name).read_bytes()
     assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 5
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
@@ -92,7 +92,7 @@ def test_site_has_pythons_networks_and_a_page_in_browser_mode(tmp_path):
     assert "default-src 'none'" in page
     assert "unsafe-inline" not in page
     with pytest.raises(SiteError, match="expected <meta charset"):
-        alone("<html></html>")
+        browser_page("<html></html>")
 
 
 def test_package_is_fetched_once_and_again_if_the_cache_is_damaged(npm, tmp_path, cache):
@@ -123,7 +123,7 @@ def test_wrong_archive_and_missing_npm_are_refused(monkeypatch, tmp_path):
 def test_site_replaces_an_earlier_one_atomically(tmp_path, monkeypatch):
     (tmp_path / "site").mkdir()
     write_site(tmp_path / "site", "default", "pages")
-    before = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
+    old_files = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
     (tmp_path / "site" / "index.html").write_text("changed", encoding="utf-8")
     write_site(tmp_path / "site", "default", "pages")
 
@@ -133,7 +133,7 @@ def test_site_replaces_an_earlier_one_atomically(tmp_path, monkeypatch):
     monkeypatch.setattr(site.files, "write_json", fail)
     with pytest.raises(SiteError, match="no space left"):
         write_site(tmp_path / "site", "default", "pages")
-    assert before == {n: path.read_bytes() for n, path in files_in(tmp_path / "site").items()}
+    assert old_files == {n: path.read_bytes() for n, path in files_in(tmp_path / "site").items()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
 
 

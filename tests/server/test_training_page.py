@@ -20,9 +20,9 @@ from digitlens.results import Outputs
 from digitlens.server import training_page as module
 from digitlens.server.training_page import (
     Curve,
-    Live,
+    LiveHistory,
+    PageData,
     Position,
-    Show,
     TrainingInfo,
     create_watch_app,
     listen,
@@ -33,8 +33,8 @@ from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 
 @pytest.fixture
-def live():
-    return Live(TrainingInfo("fast-1", {"epochs": 3}, "9 digits", 9))
+def history():
+    return LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "9 digits", 9))
 
 
 def pulse(*steps, member=1, rows=()):
@@ -47,59 +47,59 @@ def check(step, accuracy=0.9):
     return Check(step, SampleScore(0.5, accuracy, confusion, (Mistake(4, 1, 7, 0.98765),)))
 
 
-def test_page_gets_everything_first_and_then_only_news(live):
-    live.tell(pulse(1, 2))
-    live.tell(check(2))
-    news, mark = live.since(Position())
-    assert news["whole"]
-    assert news["steps"] == [(1, 2.0, 0.5, 0.1), (2, 1.0, 0.5, 0.1)]
-    assert news["checks"] == [(2, 0.5, 0.9)]
-    assert news["mistakes"] == [(4, 1, 7, 0.9877)]
-    assert news["progress"]["images_per_second"] == 1234
-    assert live.since(mark) == (None, mark)
-    live.tell(pulse(3, rows=({"epoch": 1.0},)))
-    news, mark = live.since(mark)
-    assert not news["whole"]
-    assert [step[0] for step in news["steps"]] == [3]
-    assert news["progress"]["rows"] == [{"epoch": 1.0}]
-    assert news["checks"] == []
-    assert "confusion" not in news
-    late, _ = live.since(Position())
+def test_page_gets_everything_first_and_then_only_news(history):
+    history.record(pulse(1, 2))
+    history.record(check(2))
+    update, position = history.since(Position())
+    assert update["whole"]
+    assert update["steps"] == [(1, 2.0, 0.5, 0.1), (2, 1.0, 0.5, 0.1)]
+    assert update["checks"] == [(2, 0.5, 0.9)]
+    assert update["mistakes"] == [(4, 1, 7, 0.9877)]
+    assert update["progress"]["images_per_second"] == 1234
+    assert history.since(position) == (None, position)
+    history.record(pulse(3, rows=({"epoch": 1.0},)))
+    update, position = history.since(position)
+    assert not update["whole"]
+    assert [step[0] for step in update["steps"]] == [3]
+    assert update["progress"]["rows"] == [{"epoch": 1.0}]
+    assert update["checks"] == []
+    assert "confusion" not in update
+    late, _ = history.since(Position())
     assert [step[0] for step in late["steps"]] == [1, 2, 3]
     json.dumps(late, allow_nan=False)
 
 
-def test_news_are_empty_before_the_first_step_and_restart_per_member(live):
-    news, mark = live.since(Position())
-    assert news == {"whole": True, "steps": [], "checks": [], "ended": ""}
-    assert live.since(mark)[0] is None
-    live.tell(pulse(1, 2))
-    live.tell(check(2))
-    news, mark = live.since(mark)
-    assert news["steps"]
-    live.tell(pulse(1, member=2))
-    news, _ = live.since(mark)
-    assert news["whole"]
-    assert [step[0] for step in news["steps"]] == [1]
-    assert news["checks"] == []
+def test_news_are_empty_before_the_first_step_and_restart_per_member(history):
+    update, position = history.since(Position())
+    assert update == {"whole": True, "steps": [], "checks": [], "ended": ""}
+    assert history.since(position)[0] is None
+    history.record(pulse(1, 2))
+    history.record(check(2))
+    update, position = history.since(position)
+    assert update["steps"]
+    history.record(pulse(1, member=2))
+    update, _ = history.since(position)
+    assert update["whole"]
+    assert [step[0] for step in update["steps"]] == [1]
+    assert update["checks"] == []
 
 
-def test_end_is_reported_and_nan_stays_valid_json(live):
-    live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, float("nan"), 0.5, 0.1),)))
-    news, mark = live.since(Position())
-    assert news["progress"]["seconds_left"] is None
-    json.dumps(news, allow_nan=False)
-    live.end("All is well.")
-    assert live.since(mark)[0]["ended"] == "All is well."
+def test_end_is_reported_and_nan_stays_valid_json(history):
+    history.record(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, float("nan"), 0.5, 0.1),)))
+    update, position = history.since(Position())
+    assert update["progress"]["seconds_left"] is None
+    json.dumps(update, allow_nan=False)
+    history.end("All is well.")
+    assert history.since(position)[0]["ended"] == "All is well."
 
 
-@given(steps=st.integers(0, 700), most=st.integers(1, 40))
-def test_curve_has_few_points_of_equal_step_counts(steps, most):
-    curve = Curve(most)
+@given(steps=st.integers(0, 700), limit=st.integers(1, 40))
+def test_curve_has_few_points_of_equal_step_counts(steps, limit):
+    curve = Curve(limit)
     for step in range(1, steps + 1):
         curve.add(step, (step, 1.0 / step))
     points = curve.since(0)
-    assert len(points) < 2 * most
+    assert len(points) < 2 * limit
     if not points:
         assert steps == 0
         return
@@ -107,8 +107,8 @@ def test_curve_has_few_points_of_equal_step_counts(steps, most):
     assert [point[0] for point in points] == [stride * (i + 1) for i in range(len(points))]
     assert steps - points[-1][0] < stride
     for last, value in points:
-        wanted = np.mean([1 / step for step in range(int(last) - stride + 1, int(last) + 1)])
-        assert abs(value - wanted) < 1e-3 * wanted
+        expected = np.mean([1 / step for step in range(int(last) - stride + 1, int(last) + 1)])
+        assert abs(value - expected) < 1e-3 * expected
 
 
 with warnings.catch_warnings():
@@ -134,7 +134,9 @@ def show(asked):
         return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
 
     tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-    return Show(Live(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers)
+    return PageData(
+        LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers
+    )
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ def test_blank_drawing_and_untrained_network_get_no_probabilities(client, show, 
     empty = client.post("/answer?width=9", content=bytes(81), headers=RAW).json()
     assert empty == {"tile": [0] * 784, "probabilities": None, "digit": None}
     assert not asked
-    show.answers = lambda _: None
+    show.predict = lambda _: None
     early = client.post("/answer?width=9", content=b"\xff" * 81, headers=RAW).json()
     assert early["probabilities"] is None
     assert max(early["tile"]) == 255
@@ -231,38 +233,38 @@ def test_only_the_files_of_the_page_are_served(client):
 
 def test_news_are_streamed_until_the_server_stops(show):
     async def follow():
-        told, news = [], stream(show)
-        told.append(await anext(news))
-        told.append(await anext(news))
-        readers = show.live.readers
-        show.live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, 2.0, 0.5, 0.1),)))
-        told.append(await anext(news))
+        events, update = [], stream(show)
+        events.append(await anext(update))
+        events.append(await anext(update))
+        readers = show.history.readers
+        show.history.record(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, 2.0, 0.5, 0.1),)))
+        events.append(await anext(update))
         show.closing = True
-        told += [each async for each in news]
-        return told, readers
+        events += [each async for each in update]
+        return events, readers
 
-    told, readers = asyncio.run(follow())
+    events, readers = asyncio.run(follow())
     assert readers == 1
-    assert show.live.readers == 0
-    assert told[0].startswith("retry: ")
-    assert all(each.endswith("\n\n") for each in told)
-    whole, more = (json.loads(each.removeprefix("data: ")) for each in told[1:])
-    assert whole["whole"]
-    assert not more.get("steps") or more["whole"]
+    assert show.history.readers == 0
+    assert events[0].startswith("retry: ")
+    assert all(each.endswith("\n\n") for each in events)
+    first, second = (json.loads(each.removeprefix("data: ")) for each in events[1:])
+    assert first["whole"]
+    assert not second.get("steps") or second["whole"]
 
 
 def test_server_ends_with_its_block_despite_open_pages(show):
     with serving(show, listen(0)) as address:
-        news = urllib.request.urlopen(f"{address}news", timeout=10)
-        assert news.headers["Content-Type"].startswith("text/event-stream")
-        lines = [news.readline() for _ in range(3)]
+        update = urllib.request.urlopen(f"{address}news", timeout=10)
+        assert update.headers["Content-Type"].startswith("text/event-stream")
+        lines = [update.readline() for _ in range(3)]
         assert lines[2].startswith(b'data: {"whole":true')
-        assert show.live.readers == 1
-        show.live.end("Done.")
-        assert b'"ended":"Done."' in news.readline() + news.readline()
+        assert show.history.readers == 1
+        show.history.end("Done.")
+        assert b'"ended":"Done."' in update.readline() + update.readline()
         began = time.monotonic()
     assert time.monotonic() - began < 4
-    assert news.read() in (b"", b"\n")
+    assert update.read() in (b"", b"\n")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=2)
 

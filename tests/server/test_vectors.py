@@ -70,27 +70,27 @@ def test_python_reproduces_the_vectors(make, name):
     run = make.functions()[name].run
     assert vectors["tolerance"] == make.functions()[name].tolerance
     for case in vectors["cases"]:
-        found = json.loads(json.dumps(run(case["input"])))
-        agree(make, found, case["output"], max(vectors["tolerance"], 1e-6))
+        actual = json.loads(json.dumps(run(case["input"])))
+        agree(make, actual, case["output"], max(vectors["tolerance"], 1e-6))
 
 
-def agree(make, found, wanted, tolerance):
+def agree(make, actual, expected, tolerance):
     """Asserts that two results agree, as check.js does."""
-    if isinstance(wanted, dict) and "bytes" in wanted:
-        one, other = make.unpacked(found).astype(int), make.unpacked(wanted).astype(int)
+    if isinstance(expected, dict) and "bytes" in expected:
+        one, other = make.unpacked(actual).astype(int), make.unpacked(expected).astype(int)
         assert np.abs(one - other).max(initial=0) <= tolerance
-    elif isinstance(wanted, dict):
-        assert found.keys() == wanted.keys()
-        for key in wanted:
-            agree(make, found[key], wanted[key], tolerance)
-    elif isinstance(wanted, list):
-        assert len(found) == len(wanted)
-        for one, other in zip(found, wanted, strict=True):
+    elif isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        for key in expected:
+            agree(make, actual[key], expected[key], tolerance)
+    elif isinstance(expected, list):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             agree(make, one, other, tolerance)
-    elif isinstance(wanted, float):
-        assert found == pytest.approx(wanted, abs=tolerance)
+    elif isinstance(expected, float):
+        assert actual == pytest.approx(expected, abs=tolerance)
     else:
-        assert found == wanted
+        assert actual == expected
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in IN_GRAPH])
@@ -148,9 +148,9 @@ def named(target, value):
         for one, its in zip(target.elts, value.elts, strict=True):
             yield from named(one, its)
     elif isinstance(target, ast.Name) and target.id.isupper():
-        found = literal(value)
-        if found is not None:
-            yield target.id.lstrip("_"), found
+        parsed = literal(value)
+        if parsed is not None:
+            yield target.id.lstrip("_"), parsed
 
 
 def literal(value):
@@ -158,12 +158,12 @@ def literal(value):
     try:
         if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
             return ast.literal_eval(value.left) / ast.literal_eval(value.right)
-        found = ast.literal_eval(value)
+        parsed = ast.literal_eval(value)
     except ValueError:
         return None
-    if isinstance(found, tuple):
-        return list(found) if all(isinstance(one, int | float) for one in found) else None
-    return found
+    if isinstance(parsed, tuple):
+        return list(parsed) if all(isinstance(one, int | float) for one in parsed) else None
+    return parsed
 
 
 def test_fusion_graph_matches_python(fusion_card):

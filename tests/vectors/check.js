@@ -52,8 +52,8 @@ const functions = {
   meanings: ({ text }) => notation.meanings(text).map(toldMeaning),
   values({ texts, decimal }) {
     const pieces = texts.map((text) => ({ text, found: notation.meanings(text), doubt: '' }));
-    const known = values.settled({ decimal, grouping: '', order: '' }, pieces);
-    const chosen = pieces.map(({ text, found }) => values.chosen(text, found, known));
+    const known = values.settleNotation({ decimal, grouping: '', order: '' }, pieces);
+    const chosen = pieces.map(({ text, found }) => values.chooseMeanings(text, found, known));
     return chosen.map(([meant, doubt]) => ({ meant: meant.map(toldMeaning), doubt }));
   },
   digit_parts: ({ lines }) => recognizing.partsWithDigits(
@@ -89,7 +89,7 @@ const functions = {
       const pattern = { text: expect, places: patterns.parsePattern(expect) };
       found = constraining.constrain(view, found, shown, THRESHOLDS, pattern);
     }
-    const back = (digit) => ({ ...digit, box: reader.boxBack(digit.box, turn, ...size) });
+    const back = (digit) => ({ ...digit, box: reader.unturnBox(digit.box, turn, ...size) });
     const lines = found.lines.map((line) => line.map(back));
     const { numbers: _, ...rest } = reader.asDict(lines, found.characters, []);
     const [width, height] = size;

@@ -64,21 +64,21 @@ def data(
         sheet = draw_samples(load_mnist(data_dir).train, seed=seed)
         pictures["samples"] = _save(sheet, out or Path("samples.png"))
     elif show_pages:
-        pictures["pages"] = _save(_pages(data_dir, seed, kind), out or Path("pages.png"))
+        pictures["pages"] = _save(_draw_pages(data_dir, seed, kind), out or Path("pages.png"))
     elif fetch:
         load_mnist(data_dir)
     states = inventory(data_dir)
     if as_json:
         complete = all(state.status == "verified" for state in states)
-        told = {"complete": complete, "files": [asdict(state) for state in states]}
-        print_json({"cache": str(mnist_folder()), **told, **pictures})
+        summary = {"complete": complete, "files": [asdict(state) for state in states]}
+        print_json({"cache": str(mnist_folder()), **summary, **pictures})
     elif pictures:
         typer.echo("\n".join(pictures.values()))
     else:
         _print_states(states)
 
 
-def _pages(data_dir: Path | None, seed: int, kind: str | None) -> Image.Image:
+def _draw_pages(data_dir: Path | None, seed: int, kind: str | None) -> Image.Image:
     with needs_extra("train"):
         from digitlens.datasets.synthetic.pages import KINDS, PageMaker
         from digitlens.datasets.synthetic.styles import load_fonts
@@ -163,24 +163,24 @@ def calibrate(
     from digitlens.models.bundle import check_free, open_roles
     from digitlens.training.thresholds import calibrate_own
 
-    with tables.meaning("--target-error"):
+    with tables.checking("--target-error"):
         targets = [parse_target(text) for text in target_error or ["1%"]]
     check_free(out, open_roles(model)[0].folder)
     answers, promises = calibrate_own(model, load_pictures(pictures), targets, out)
-    kept = any(each.threshold is not None for each in promises)
+    is_written = any(each.threshold is not None for each in promises)
     if as_json:
-        told = {"pictures": answers.pictures, "digits": answers.total, "read": len(answers.right)}
-        told |= {"wrong": answers.wrong, "targets": [each.as_dict() for each in promises]}
-        print_json(told | {"model": str(out) if kept else None})
+        values = {"pictures": answers.pictures, "digits": answers.total, "read": len(answers.right)}
+        values |= {"wrong": answers.wrong, "targets": [each.as_dict() for each in promises]}
+        print_json(values | {"model": str(out) if is_written else None})
     else:
         console = tables.wide_console()
-        read = (
+        summary = (
             f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} read"
         )
-        console.print(f"{read}, {answers.wrong:,} of them wrong")
+        console.print(f"{summary}, {answers.wrong:,} of them wrong")
         headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "required"
         console.print(tables.table_of(headings, map(_promise_row, promises)))
-    if not kept:
+    if not is_written:
         raise DataError("these pictures guarantee no target: nothing was written; add pictures")
     note(f"written to {out}: use it with  digitlens read --model {out}")
 
@@ -223,49 +223,49 @@ def adapt(
         from digitlens.training.adapt import adapt as adapt_model
     from digitlens.datasets.mnist import load_mnist
 
-    own = load_pictures(pictures)
+    labelled = load_pictures(pictures)
     recipe = replace(LINES, steps=steps) if steps else LINES
 
     def replay() -> Replay:
         return Replay.of(load_mnist(data_dir).train)
 
     try:
-        found = adapt_model(model, own, replay, out, recipe=recipe, resume=resume)
+        adapted = adapt_model(model, labelled, replay, out, recipe=recipe, resume=resume)
     except KeyboardInterrupt:
         note(f"stopped; resume with the same command and  --out {out} --resume")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        print_json(found.as_dict())
+        print_json(adapted.as_dict())
     else:
-        for line in _told(found):
+        for line in _adaptation_lines(adapted):
             typer.echo(line)
-    if found.folder:
+    if adapted.folder:
         note(f"use it with  digitlens read --model {out}")
 
 
-def _told(found: Adapted) -> Iterator[str]:
+def _adaptation_lines(adapted: Adapted) -> Iterator[str]:
     """The result of an adaptation, line by line."""
-    yield f"pictures     {found.pictures} to train on, {found.held_out} held out"
-    for part in found.parts:
-        yield f"{part.name:<12} {_part(part)}"
-    if not found.parts:
+    yield f"pictures     {adapted.pictures} to train on, {adapted.held_out} held out"
+    for network in adapted.parts:
+        yield f"{network.name:<12} {_network_line(network)}"
+    if not adapted.parts:
         yield "all pictures are already read correctly: the model is unchanged"
         return
-    yield f"held out     {found.digits} digits: {found.wrong_before} wrong before"
-    if found.folder:
-        outcome = f"{found.wrong_after} wrong now: written to {found.folder}"
+    yield f"held out     {adapted.digits} digits: {adapted.wrong_before} wrong before"
+    if adapted.folder:
+        outcome = f"{adapted.wrong_after} wrong now: written to {adapted.folder}"
     else:
-        new = any(part.kept for part in found.parts)
-        with_new = f"{found.wrong_after} wrong with new networks: " if new else ""
-        outcome = f"{with_new}the model is unchanged"
+        has_new = any(network.kept for network in adapted.parts)
+        prefix = f"{adapted.wrong_after} wrong with new networks: " if has_new else ""
+        outcome = f"{prefix}the model is unchanged"
     yield f"             {outcome}"
 
 
-def _part(part: NetworkResult) -> str:
-    if not part.held_out:
-        return f"unchanged: {part.reason}"
-    what = "characters" if part.name == "recognizer" else "digits"
-    outcome = "adapted" if part.kept else f"unchanged: {part.reason}"
-    wrong = f"{part.wrong_before} wrong before, {part.wrong_after} after"
-    guard = f"{100 * part.guard_before:.2f} % before, {100 * part.guard_after:.2f} % after"
-    return f"{outcome}; of {part.held_out} {what} held out {wrong}; guard set {guard}"
+def _network_line(network: NetworkResult) -> str:
+    if not network.held_out:
+        return f"unchanged: {network.reason}"
+    unit = "characters" if network.name == "recognizer" else "digits"
+    outcome = "adapted" if network.kept else f"unchanged: {network.reason}"
+    wrong = f"{network.wrong_before} wrong before, {network.wrong_after} after"
+    guard = f"{100 * network.guard_before:.2f} % before, {100 * network.guard_after:.2f} % after"
+    return f"{outcome}; of {network.held_out} {unit} held out {wrong}; guard set {guard}"

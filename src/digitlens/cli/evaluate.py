@@ -12,7 +12,7 @@ import typer
 from typer import Argument, Option
 
 from digitlens.cli import tables
-from digitlens.cli.tables import Part, figure, part_of, safe_name
+from digitlens.cli.tables import Part, figure, make_part, safe_name
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -75,44 +75,44 @@ def evaluate(
     """Score a model on the MNIST test set or on your own tiles; write a report and pictures."""
     if negatives and not rejection:
         raise typer.BadParameter("--negatives requires --rejection: add it")
-    own = _own_tiles(data, data_dir, split, "test")
+    labelled = _labelled_tiles(data, data_dir, split, "test")
     from digitlens.explain import trained_model
 
     classifier = _open(model, pixels, outputs)
-    tiles, name = own or trained_model.evaluated_tiles(classifier, split, data_dir)
+    tiles, name = labelled or trained_model.evaluated_tiles(classifier, split, data_dir)
     report = trained_model.evaluate_model(classifier, tiles, name)
-    shown = [
+    display = [
         *tables.report_tables(report),
         f"most confused: {tables.most_confused(report) or 'none'}",
     ]
     draw = partial(figure("registry.draw_evaluation"), report, tiles.tiles)
-    parts = [part_of("report.json", report.as_dict(), shown, draw)]
+    parts = [make_part("report.json", report.as_dict(), display, draw)]
     if on:
         parts.append(external_part(trained_model.measure_external(classifier, on)))
     if rejection:
-        found = trained_model.measure_ood(
+        measured = trained_model.measure_ood(
             classifier,
             tiles,
             negatives=negatives or (),
             data_dir=data_dir,
             is_validation=split == "validation",
         )
-        parts.append(ood_part(found))
+        parts.append(ood_part(measured))
     if robustness:
-        found = trained_model.measure_corrupted(classifier, tiles, report)
-        parts.append(robustness_part(found, tiles))
-    _tell(parts, out or Path(f"evaluation-{safe_name(report.model.name)}"), as_json)
+        measured = trained_model.measure_corrupted(classifier, tiles, report)
+        parts.append(robustness_part(measured, tiles))
+    _write_parts(parts, out or Path(f"evaluation-{safe_name(report.model.name)}"), as_json)
 
 
-def _own_tiles(
-    data: Path | None, data_dir: Path | None, split: str, usual: str
+def _labelled_tiles(
+    data: Path | None, data_dir: Path | None, split: str, default_split: str
 ) -> tuple[Split, str] | None:
     """The labelled tiles that replace MNIST, and their name; None without ``--data``."""
     from digitlens.datasets.labelled import load_labelled
 
-    if data and (data_dir or split != usual):
-        told = "--data replaces MNIST: omit --data-dir and --split"
-        raise typer.BadParameter(told)
+    if data and (data_dir or split != default_split):
+        message = "--data replaces MNIST: omit --data-dir and --split"
+        raise typer.BadParameter(message)
     return (load_labelled(data), data.name) if data else None
 
 
@@ -121,48 +121,48 @@ def _open(
 ) -> Classifier | ForeignClassifier:
     from digitlens.explain.trained_model import open_classifier
 
-    foreign = Path(model).suffix.lower() == ".onnx"
-    if (pixels or outputs) and not foreign:
+    is_onnx = Path(model).suffix.lower() == ".onnx"
+    if (pixels or outputs) and not is_onnx:
         raise typer.BadParameter(
             f"--pixels and --outputs apply to .onnx files only; {model!r} is a digitlens model, "
             "whose graph includes both: omit them"
         )
     classifier = open_classifier(model, pixels, outputs)
-    if foreign:
+    if is_onnx:
         note(f"{model}: {'; '.join(f'{topic} {text}' for topic, text in classifier.given.items())}")
     return classifier
 
 
-def external_part(found: Sequence[Transfer]) -> Part:
+def external_part(transfers: Sequence[Transfer]) -> Part:
     """Accuracy on other data sets; draws the misread tiles of each."""
 
     def draw(folder: Path) -> list[Path]:
-        seen, paths = Counter[str](), list[Path]()
-        for one in found:
-            seen[one.data.name] += 1  # a second file of the same data set gets a number
-            number = f"-{seen[one.data.name]}" if seen[one.data.name] > 1 else ""
-            paths.append(folder / f"wrong-{one.data.name}{number}.png")
-            figure("scores.draw_wrong")(one.framed, one.data.framed.tiles, paths[-1])
+        counts, paths = Counter[str](), list[Path]()
+        for transfer in transfers:
+            counts[transfer.data.name] += 1  # a second file of the same data set gets a number
+            number = f"-{counts[transfer.data.name]}" if counts[transfer.data.name] > 1 else ""
+            paths.append(folder / f"wrong-{transfer.data.name}{number}.png")
+            figure("scores.draw_wrong")(transfer.framed, transfer.data.framed.tiles, paths[-1])
         return paths
 
-    values = {"transfer": [one.as_dict() for one in found]}
-    return part_of("transfer.json", values, tables.external_tables(found), draw)
+    values = {"transfer": [transfer.as_dict() for transfer in transfers]}
+    return make_part("transfer.json", values, tables.external_tables(transfers), draw)
 
 
-def ood_part(found: Rejection) -> Part:
+def ood_part(ood: Rejection) -> Part:
     """Uncertainty, and separation of digits from negatives."""
-    draw = partial(figure("reliability.draw_rejection"), found)
-    return part_of("rejection.json", found.as_dict(), tables.ood_tables(found), draw, "rejection")
+    draw = partial(figure("reliability.draw_rejection"), ood)
+    return make_part("rejection.json", ood.as_dict(), tables.ood_tables(ood), draw, "rejection")
 
 
-def robustness_part(found: Robustness, tiles: Split) -> Part:
+def robustness_part(robustness: Robustness, tiles: Split) -> Part:
     """Accuracy on corrupted tiles; draws the curves and samples of each corruption."""
-    draw = partial(figure("reliability.draw_robustness"), found, tiles)
-    shown = tables.robustness_tables(found)
-    return part_of("robustness.json", found.as_dict(), shown, draw, "robustness")
+    draw = partial(figure("reliability.draw_robustness"), robustness, tiles)
+    display = tables.robustness_tables(robustness)
+    return make_part("robustness.json", robustness.as_dict(), display, draw, "robustness")
 
 
-def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
+def _write_parts(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
     # Files first: a reader that closes the pipe early, such as head, ends the program. The numbers
     # are printed even if no file can be written.
     try:
@@ -170,13 +170,13 @@ def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
         note(f"written to {folder}: {', '.join(names)}")
     finally:
         if as_json:
-            tables.print_json({key: value for one in parts for key, value in one.values.items()})
+            tables.print_json({key: value for part in parts for key, value in part.values.items()})
         else:
             console = tables.wide_console()
-            for place, each in enumerate(each for part in parts for each in part.shown):
-                if place:
+            for index, block in enumerate(block for part in parts for block in part.display):
+                if index:
                     console.print()
-                console.print(each, soft_wrap=isinstance(each, str))
+                console.print(block, soft_wrap=isinstance(block, str))
 
 
 def compare(
@@ -200,13 +200,13 @@ def compare(
     """Compare models on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
-    own = _own_tiles(data, data_dir, split, "validation")
+    labelled = _labelled_tiles(data, data_dir, split, "validation")
     from digitlens.datasets.mnist import load_mnist
     from digitlens.explain.trained_model import common_validation, compare_models, open_compared
 
     models = open_compared(runs, pixels, outputs)
-    if own:
-        tiles, name = own
+    if labelled:
+        tiles, name = labelled
     elif split == "test":
         tiles, name = load_mnist(data_dir).test, "MNIST test"
     else:
@@ -219,5 +219,5 @@ def compare(
         figure("scores.draw_disagreements")(comparison, tiles.tiles, paths[1])
         return paths
 
-    shown = tables.comparison_tables(comparison)
-    _tell([part_of("comparison.json", comparison.as_dict(), shown, draw)], out, as_json)
+    display = tables.comparison_tables(comparison)
+    _write_parts([make_part("comparison.json", comparison.as_dict(), display, draw)], out, as_json)

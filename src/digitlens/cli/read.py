@@ -12,8 +12,8 @@ import typer
 from typer import Argument, Option
 
 from digitlens.cli import tables
-from digitlens.cli.read_paths import STDIN, ReadSettings, form_of, read_paths
-from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, meaning, print_json, writing
+from digitlens.cli.read_paths import STDIN, ReadSettings, format_of, read_paths
+from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, checking, print_json, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note, work_bar
 
@@ -98,23 +98,23 @@ def read(
         raise typer.BadParameter("expected at least one path", param_hint="PATHS")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    expected, share = _expected(expect, target_error)
+    expected, target = _parse_expected(expect, target_error)
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
-    options = ReadSettings(model, pages, expected, share, annotate, notation)
-    if not read_paths(pictures, form_of(as_json, as_csv), options):
+    options = ReadSettings(model, pages, expected, target, annotate, notation)
+    if not read_paths(pictures, format_of(as_json, as_csv), options):
         raise typer.Exit(1)
 
 
-def _expected(
+def _parse_expected(
     expect: list[str] | None, target_error: str | None
 ) -> tuple[Expectation | None, float | None]:
     """The constraints and the target error; an invalid value is reported for its option."""
     from digitlens.evaluation.risk import parse_target
     from digitlens.reading.constraints import Expectation
 
-    with meaning("--expect"):
+    with checking("--expect"):
         expected = Expectation.of(expect or None)
-    with meaning("--target-error"):
+    with checking("--target-error"):
         return expected, None if target_error is None else parse_target(target_error)
 
 
@@ -173,31 +173,31 @@ def batch(
     from digitlens.models.session import cores
     from digitlens.reading.shards import BatchJob, RowOptions, run_batch
 
-    _, share = _expected(expect, target_error)
+    _, target = _parse_expected(expect, target_error)
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
-    options = RowOptions(model, pages, tuple(expect or ()), share, notation)
+    options = RowOptions(model, pages, tuple(expect or ()), target, notation)
     job = BatchJob(source, out, options, shard, patience)
     # Clouds stop machines by SIGTERM: handle it like Ctrl-C, so that leases are released.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with work_bar("{task.fields[told]}") as bar:
             task = bar.add_task("shards", total=None, told="")
 
-            def tell(status: BatchStatus) -> None:
-                bar.update(task, completed=status.done, total=status.total, told=_told(status))
+            def show_progress(status: BatchStatus) -> None:
+                bar.update(task, completed=status.done, total=status.total, told=_summary(status))
 
-            status = run_batch(job, workers or cores(), tell)
+            status = run_batch(job, workers or cores(), show_progress)
     except KeyboardInterrupt:
         note("digitlens: interrupted: run the same command again to resume")
         raise typer.Exit(INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
-    note(f"{_told(status)}; {status.done:,} of {status.total or 0:,} shards are in {out}")
+        signal.signal(signal.SIGTERM, previous_handler)
+    note(f"{_summary(status)}; {status.done:,} of {status.total or 0:,} shards are in {out}")
     if status.done != status.total:
         raise typer.Exit(1)
 
 
-def _told(status: BatchStatus) -> str:
+def _summary(status: BatchStatus) -> str:
     errors = f", {status.errors:,} of them with errors" if status.errors else ""
     return f"{status.pictures:,} pictures read here{errors}"
 
@@ -239,9 +239,9 @@ def explain(
     classifier, detector = open_roles(model, pages)
     reader = DigitReader(classifier, pages=detector)
     seen = reader.examine(pixels)
-    with meaning("--digit"):
+    with checking("--digit"):
         explanation = explain(name, reader, seen, classifier.folder, digit=digit, data_dir=data_dir)
-    folder = out or Path(f"explanation-{_stem(picture, name)}")
+    folder = out or Path(f"explanation-{_folder_stem(picture, name)}")
     try:
         with writing(folder):
             files.write_json(folder / "explanation.json", explanation.as_dict())
@@ -262,13 +262,13 @@ def _load_page(picture: str, number: int) -> tuple[str, Page]:
 
     with open_document(sys.stdin.buffer if picture == STDIN else picture) as document:
         if number > document.count:
-            there = "one page" if document.count == 1 else f"{document.count} pages"
-            raise ImageError(f"{picture} has {there}, found --page {number}: name an existing page")
+            pages = "one page" if document.count == 1 else f"{document.count} pages"
+            raise ImageError(f"{picture} has {pages}, found --page {number}: name an existing page")
         name = "standard input" if picture == STDIN else Path(picture).name
         return page_name(name, number, document.count), document.page(number)
 
 
-def _stem(picture: str, name: str) -> str:
+def _folder_stem(picture: str, name: str) -> str:
     """The name of the output folder without its prefix: the picture's stem, and its page."""
     page = f"-page-{name.rpartition('#')[2]}" if name != Path(picture).name else ""
     return "stdin" if picture == STDIN else f"{Path(picture).stem}{page}"
@@ -282,10 +282,12 @@ def _print_explanation(explanation: Explanation) -> None:
     for line in phrases.how(explanation):
         console.print(line)
     for each in (*explanation.digits, *explanation.rejected):
-        what = "rejected" if each.digit.status == "rejected" else "digit"
-        look = "bold yellow" if each.digit.status == "unsure" else "bold"
-        console.print(f"\n{what} {each.number}: {phrases.found(each)}", style=look)
-        opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(each)]
+        kind = "rejected" if each.digit.status == "rejected" else "digit"
+        text_style = "bold yellow" if each.digit.status == "unsure" else "bold"
+        console.print(f"\n{kind} {each.number}: {phrases.found(each)}", style=text_style)
+        opinions = [
+            (f"  {name}", source, output) for name, source, output in phrases.opinions(each)
+        ]
         console.print(tables.table_of(("  network", "input", "output"), opinions, left=3))
         for line in (*phrases.why(each), *phrases.similar_digits(each)):
             console.print(f"  {line}")
@@ -336,68 +338,68 @@ def table(
     if out:
         check_form(out)
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
-    given = {"--grid": grid, "--columns": columns, "--rules": rules}
+    options = {"--grid": grid, "--columns": columns, "--rules": rules}
     shape = _grid_shape(grid)
-    with meaning(", ".join(name for name, value in given.items() if value is not None)):
+    with checking(", ".join(name for name, value in options.items() if value is not None)):
         TableOptions(shape, columns, rules)
     _, image = _load_page(picture, page)
     reader = DigitReader(model, pages=pages)
     try:
-        found = reader.read_table(image, grid=shape, columns=columns, expect=rules, **notation)
+        result = reader.read_table(image, grid=shape, columns=columns, expect=rules, **notation)
     except ImageError as error:
         raise ImageError(f"{picture}: {error}") from error
     if out:
-        write_table(out, found)
-    _print_found(found, as_json, quiet=out is not None)
-    _warn_of(found, picture)
-    if not found.kept:
+        write_table(out, result)
+    _print_table(result, as_json, is_written=out is not None)
+    _note_doubts(result, picture)
+    if not result.kept:
         raise typer.Exit(1)
 
 
 def _grid_shape(grid: str | None) -> tuple[int, int] | None:
     if grid is None:
         return None
-    found = re.fullmatch(r"(\d{1,4}) ?[x×,] ?(\d{1,4})", grid.strip().lower())  # noqa: RUF001
-    if not found:
+    match = re.fullmatch(r"(\d{1,4}) ?[x×,] ?(\d{1,4})", grid.strip().lower())  # noqa: RUF001
+    if not match:
         expected = f"expected ROWSxCOLUMNS, such as 9x9, found {grid!r}"
         raise typer.BadParameter(expected, param_hint="--grid")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
-def _print_found(found: Table, as_json: bool, *, quiet: bool) -> None:
+def _print_table(table: Table, as_json: bool, *, is_written: bool) -> None:
     if as_json:
-        print_json(found.as_dict())
-    elif quiet:
-        rows, columns = found.shape
+        print_json(table.as_dict())
+    elif is_written:
+        rows, columns = table.shape
         note(f"{rows} rows and {columns} columns written")
     elif sys.stdout.isatty():
-        _print_cells(found)
+        _print_cells(table)
     else:
-        sys.stdout.write(found.to_csv())
+        sys.stdout.write(table.to_csv())
 
 
-def _print_cells(found: Table) -> None:
+def _print_cells(table: Table) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table as Drawing
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawing = Drawing(box=box.SQUARE, show_header=False, show_lines=True)
-    for _ in range(found.shape[1]):
-        drawing.add_column(justify="right", overflow="fold")
-    for row in found.rows:
+    grid = RichTable(box=box.SQUARE, show_header=False, show_lines=True)
+    for _ in range(table.shape[1]):
+        grid.add_column(justify="right", overflow="fold")
+    for row in table.rows:
         styles = ("bold yellow" if cell.status == "unsure" else "" for cell in row)
-        drawing.add_row(*(Text(cell.text, style) for cell, style in zip(row, styles, strict=True)))
-    Console(highlight=False).print(drawing)
+        grid.add_row(*(Text(cell.text, style) for cell, style in zip(row, styles, strict=True)))
+    Console(highlight=False).print(grid)
 
 
-def _warn_of(found: Table, picture: str) -> None:
-    if not found.kept:
-        what = "a column does not add up to its last row: it has no total, or was misread"
-        if found.rule == "sudoku":
-            what = "the cells form no valid Sudoku: they are given as read without its rules"
-        note(f"digitlens: {picture}: {what}")
-    if found.unsure:
-        (r, c), count = found.unsure[0], len(found.unsure)
-        noted = f"{count} doubtful {'cell' if count == 1 else 'cells'}, the first in row {r + 1}"
-        note(f"{noted}, column {c + 1}: {found.rows[r][c].reason}")
+def _note_doubts(table: Table, picture: str) -> None:
+    if not table.kept:
+        problem = "a column does not add up to its last row: it was misread, or has no total"
+        if table.rule == "sudoku":
+            problem = "the cells form no valid Sudoku: they are shown as read, without its rules"
+        note(f"digitlens: {picture}: {problem}")
+    if table.unsure:
+        (r, c), count = table.unsure[0], len(table.unsure)
+        summary = f"{count} doubtful {'cell' if count == 1 else 'cells'}, the first in row {r + 1}"
+        note(f"{summary}, column {c + 1}: {table.rows[r][c].reason}")

@@ -66,7 +66,7 @@ def figures(
         from digitlens.visualization.theme import themed
     from digitlens.explain.trained_model import TrainedModel
 
-    chosen = _chosen(only)
+    names = _figure_names(only)
     trained = [TrainedModel(model, on=split, data_dir=data_dir) for model in models or ["default"]]
     if len(trained) > 1:
         note(f"{' and '.join(SEVERAL)} show all models, the others only {trained[0].label}")
@@ -76,23 +76,23 @@ def figures(
             f"{trained[0].data_name}, found {digit}"
         )
     folder = out or Path(f"figures-{safe_name(trained[0].label)}")
-    shown, made = FigureOptions(digit, chart), list[Path]()
+    options, written = FigureOptions(digit, chart), list[Path]()
     with themed(theme):
-        for path in (folder / f"{name}.{form}" for name in chosen):
+        for path in (folder / f"{name}.{form}" for name in names):
             with writing(path):
-                draw = partial(FIGURES[path.stem], trained, path, shown)
-                drawn = tables.is_drawn(draw, path.stem, DigitlensError)
-            if drawn:
-                made.append(path)
-            if drawn and not as_json:
+                draw = partial(FIGURES[path.stem], trained, path, options)
+                is_drawn = tables.try_draw(draw, path.stem, DigitlensError)
+            if is_drawn:
+                written.append(path)
+            if is_drawn and not as_json:
                 typer.echo(str(path))
     if as_json:
-        print_json([str(path) for path in made])
-    if only and len(made) < len(chosen):
+        print_json([str(path) for path in written])
+    if only and len(written) < len(names):
         raise typer.Exit(1)
 
 
-def _chosen(only: Sequence[str] | None) -> list[str]:
+def _figure_names(only: Sequence[str] | None) -> list[str]:
     """The requested names without duplicates, or all except the slow ones."""
     from digitlens.visualization.figures.registry import FIGURES, SLOW
 
@@ -142,9 +142,9 @@ def report(
     with writing(path):
         files.write_bytes(path, page)
     if as_json:
-        more = {"robustness": contents.robustness, "speed": contents.speed}
-        told = {name: each.as_dict() for name, each in more.items() if each}
-        print_json({"page": str(path), "bytes": len(page), **trained.report.as_dict(), **told})
+        extras = {"robustness": contents.robustness, "speed": contents.speed}
+        sections = {name: each.as_dict() for name, each in extras.items() if each}
+        print_json({"page": str(path), "bytes": len(page), **trained.report.as_dict(), **sections})
     else:
         typer.echo(path)
 
@@ -164,10 +164,10 @@ def _check_classifier(model: str) -> None:
         raise ModelError(
             f"{model} has no finished model: resume with  digitlens train --resume {model}"
         )
-    what = load_card(find_bundle(model)).recipe.get("architecture")
-    if what and what not in Recipe.choices["architecture"]:
+    kind = load_card(find_bundle(model)).recipe.get("architecture")
+    if kind and kind not in Recipe.choices["architecture"]:
         raise ModelError(
-            f"{model} is not a classifier but a network of kind {what}: expected a classifier, "
+            f"{model} is not a classifier but a network of kind {kind}: expected a classifier, "
             "such as 'default' or a run of  digitlens train"
         )
 
@@ -215,21 +215,21 @@ def reconstruct(
         tables.wide_console().print(tables.table_of(("digit", "mean error"), rows))
         return
     files, problems = find_pictures(pictures, [out])
-    found: list[_Row] = []
+    redrawn: list[_Row] = []
     for name in files:
         try:
-            found += _redraw(name, reconstructor, out)
+            redrawn += _redraw(name, reconstructor, out)
         except ImageError as error:
             problems.append(error)
     if as_json:
-        print_json([row.as_dict() for row in found])
+        print_json([row.as_dict() for row in redrawn])
     else:
         from digitlens.visualization.sheets import in_words
 
         headings = ("picture", "read as", "error", "MNIST digits below")
         rows = [
-            (row.picture, in_words(row.digit), f"{row.error:.4f}", f"{row.usual:.0%}")
-            for row in found
+            (row.picture, in_words(row.digit), f"{row.error:.4f}", f"{row.share_below:.0%}")
+            for row in redrawn
         ]
         tables.wide_console().print(tables.table_of(headings, rows, left=2))
     for problem in problems:
@@ -239,21 +239,21 @@ def reconstruct(
 
 
 class _Row(NamedTuple):
-    """One reconstructed digit; ``usual`` is the fraction of MNIST digits with a lower error."""
+    """One reconstructed digit; ``share_below``: fraction of MNIST digits with a lower error."""
 
     picture: str
     digit: Digit
     error: float
-    usual: float
+    share_below: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The values by name, JSON-ready; ``drawn_better`` is ``usual``, from 0 to 1."""
+        """The values by name, JSON-ready; ``drawn_better`` is ``share_below``, from 0 to 1."""
         return {
             "picture": self.picture,
             **plain_fields(self.digit, "value", "confidence", "status", "box"),
             "confidence": round(self.digit.confidence, 4),
             "error": round(self.error, 5),
-            "drawn_better": round(self.usual, 4),
+            "drawn_better": round(self.share_below, 4),
         }
 
 
@@ -266,14 +266,14 @@ def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     from digitlens.visualization.sheets import draw_redrawn, in_words, write_picture
 
     seen = DigitReader().examine(load_image(name))
-    found = [digit for line in seen.reading.lines for digit in line]
+    digits = [digit for line in seen.reading.lines for digit in line]
     tiles = seen.view.tiles[np.array([place for line in seen.places for place in line], np.intp)]
-    drawn = reconstructor.reconstruct(tiles)
-    usual = reconstructor.share_below(drawn.error).tolist()
-    rows = [_Row(name, *of) for of in zip(found, drawn.error.tolist(), usual, strict=True)]
+    output = reconstructor.reconstruct(tiles)
+    shares = reconstructor.share_below(output.error).tolist()
+    rows = [_Row(name, *row) for row in zip(digits, output.error.tolist(), shares, strict=True)]
     titles = [in_words(row.digit) for row in rows]
-    notes = [f"error {row.error:.3f}; {100 * row.usual:.0f} % are lower" for row in rows]
+    notes = [f"error {row.error:.3f}; {100 * row.share_below:.0f} % are lower" for row in rows]
     path = out / f"{Path(name).stem}-reconstructed.png"
-    write_picture(path, draw_redrawn(tiles, drawn.tiles, titles, notes))
+    write_picture(path, draw_redrawn(tiles, output.tiles, titles, notes))
     note(f"written: {path}")
     return rows

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from digitlens.evaluation.significance import Comparison, Pair
 
 WIDE = 1000  # columns if the output is no terminal: rows are not wrapped, however long the names
-WORST = 5  # confusions listed in a table
+CONFUSIONS = 5  # confusions listed in a table
 
 
 def print_json(values: Any) -> None:
@@ -52,9 +52,9 @@ def table_of(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headings))
-    for place, heading in enumerate(headings):
-        side = "left" if place < left else "right"
-        table.add_column(heading, justify=side, header_style="dim")
+    for index, heading in enumerate(headings):
+        alignment = "left" if index < left else "right"
+        table.add_column(heading, justify=alignment, header_style="dim")
     for row in rows:
         table.add_row(*row)
     return table
@@ -72,7 +72,7 @@ class Part(NamedTuple):
     """One part of a result: JSON-ready values, terminal output, and a function to write files."""
 
     values: dict[str, Any]
-    shown: Sequence[Table | str]
+    display: Sequence[Table | str]
     write: Callable[[Path], list[str]]
 
 
@@ -81,10 +81,10 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def part_of(
+def make_part(
     name: str,
     values: Any,
-    shown: Sequence[Table | str],
+    display: Sequence[Table | str],
     draw: Callable[[Path], Sequence[Path]],
     key: str = "",
 ) -> Part:
@@ -99,19 +99,19 @@ def part_of(
         with writing(folder):
             files.write_json(folder / name, values)
             pictures: list[Path] = []
-            is_drawn(lambda: pictures.extend(draw(folder)), "pictures")
+            try_draw(lambda: pictures.extend(draw(folder)), "pictures")
             return [name, *(picture.name for picture in pictures)]
 
-    return Part({key: values} if key else values, shown, write)
+    return Part({key: values} if key else values, display, write)
 
 
 def figure(name: str) -> Callable[..., Any]:
     """A function of ``digitlens.visualization.figures``, imported when called: that takes 1 s."""
     module, _, function = name.partition(".")
 
-    def draw(*given: Any) -> Any:
+    def draw(*args: Any) -> Any:
         loaded = import_module(f"digitlens.visualization.figures.{module}")
-        return getattr(loaded, function)(*given)
+        return getattr(loaded, function)(*args)
 
     return draw
 
@@ -126,7 +126,7 @@ def writing(path: Path) -> Generator[None]:
 
 
 @contextmanager
-def meaning(option: str) -> Generator[None]:
+def checking(option: str) -> Generator[None]:
     """Turns an error in the block about a value into a usage error of ``option``."""
     try:
         yield
@@ -134,15 +134,15 @@ def meaning(option: str) -> Generator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def is_drawn(
-    draw: Callable[[], object], what: str, cause: type[DigitlensError] = MissingExtraError
+def try_draw(
+    draw: Callable[[], object], name: str, cause: type[DigitlensError] = MissingExtraError
 ) -> bool:
     """Calls ``draw``; if the plots extra is missing or ``cause`` is raised, notes it: False."""
     try:
         with needs_extra("plots"):
             draw()
     except cause as error:
-        note(f"no {what}: {error}")
+        note(f"no {name}: {error}")
         return False
     return True
 
@@ -189,29 +189,29 @@ def _score_text(score: Score) -> str:
     return f"{score.accuracy:.2%} (95 % interval {_span(score.interval)}), {score.errors:,} wrong"
 
 
-def _span(interval: tuple[float, float], form: str = ".2%") -> str:
-    return f"{interval[0]:{form}} to {interval[1]:{form}}"
+def _span(interval: tuple[float, float], spec: str = ".2%") -> str:
+    return f"{interval[0]:{spec}} to {interval[1]:{spec}}"
 
 
-def most_confused(report: Report, most: int | None = None) -> str:
+def most_confused(report: Report, limit: int | None = None) -> str:
     """The most frequent confusions, in one line."""
     return ", ".join(
-        f"{pair.truth} as {pair.predicted} ({pair.count})" for pair in report.confused_pairs[:most]
+        f"{pair.truth} as {pair.predicted} ({pair.count})" for pair in report.confused_pairs[:limit]
     )
 
 
-def robustness_tables(found: Robustness) -> list[Table]:
+def robustness_tables(robustness: Robustness) -> list[Table]:
     """Tables of accuracy and calibration by corruption, and of accuracy along each sweep."""
     headings = ("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
-    known = {None: "?", True: "yes", False: "no"}
-    rows = [_condition_cells("clean", [found.clean], "")]
+    overlap_words = {None: "?", True: "yes", False: "no"}
+    rows = [_condition_cells("clean", [robustness.clean], "")]
     rows += [
-        _condition_cells(row.name.replace("_", " "), [row], known[row.overlaps])
-        for row in found.corruptions
+        _condition_cells(row.name.replace("_", " "), [row], overlap_words[row.overlaps])
+        for row in robustness.corruptions
     ]
-    rows.append(_condition_cells("mean", found.corruptions))
-    if found.apart:
-        rows.append(_condition_cells("mean of untrained", found.apart))
+    rows.append(_condition_cells("mean", robustness.corruptions))
+    if robustness.apart:
+        rows.append(_condition_cells("mean of untrained", robustness.apart))
     sweeps = [
         table_of(
             (curve.axis, "accuracy", "95 % interval"),
@@ -220,7 +220,7 @@ def robustness_tables(found: Robustness) -> list[Table]:
                 for value, score in zip(curve.values, curve.scores, strict=True)
             ],
         )
-        for curve in found.curves
+        for curve in robustness.curves
     ]
     return [table_of(headings, rows), *sweeps]
 
@@ -244,10 +244,10 @@ def external_tables(measured: Sequence[Transfer]) -> list[Table]:
     recalls: list[tuple[str, ...]] = []
     for transfer in measured:
         framed, unframed = transfer.framed, transfer.unframed
-        cells = _share_cells(framed.accuracy, framed.interval)
-        more = _share_cells(unframed.accuracy, unframed.interval)
-        wrong = most_confused(framed, WORST)
-        scores.append((transfer.data.title, f"{framed.n:,}", *cells, *more, wrong))
+        framed_cells = _share_cells(framed.accuracy, framed.interval)
+        unframed_cells = _share_cells(unframed.accuracy, unframed.interval)
+        wrong = most_confused(framed, CONFUSIONS)
+        scores.append((transfer.data.title, f"{framed.n:,}", *framed_cells, *unframed_cells, wrong))
         shares = (f"{row.recall:.1%}" if row.support else "-" for row in framed.classes)
         recalls.append((transfer.data.title, *shares))
     headings = ("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
@@ -269,31 +269,31 @@ _UNCERTAINTY = {
 }
 
 
-def ood_tables(found: Rejection) -> list[Table]:
+def ood_tables(ood: Rejection) -> list[Table]:
     """Tables of uncertainty, negatives by score, and, on validation tiles, calibration methods.
 
     Negatives are rated by AUROC and, in brackets, by the false positive rate at 95 % recall.
     """
     uncertainty = [
-        (name, *(format(getattr(one, key), form) for one in found.uncertainty.values()))
-        for name, (key, form) in _UNCERTAINTY.items()
+        (name, *(format(getattr(metrics, key), spec) for metrics in ood.uncertainty.values()))
+        for name, (key, spec) in _UNCERTAINTY.items()
     ]
-    marked = (f"{name} *" if name == found.recommended else name for name in found.scores)
-    told_apart = [
+    names = (f"{name} *" if name == ood.recommended else name for name in ood.scores)
+    separation = [
         (
             f"{name}, {first.n:,}",
-            *(f"{sets[name].auroc:.4f} ({sets[name].fpr95:.1%})" for sets in found.scores.values()),
+            *(f"{sets[name].auroc:.4f} ({sets[name].fpr95:.1%})" for sets in ood.scores.values()),
         )
-        for name, first in next(iter(found.scores.values())).items()
+        for name, first in next(iter(ood.scores.values())).items()
     ]
     tables = [
-        table_of(("uncertainty", *found.uncertainty), uncertainty),
-        table_of(("AUROC (FPR at 95 % recall)", *marked), told_apart),
+        table_of(("uncertainty", *ood.uncertainty), uncertainty),
+        table_of(("AUROC (FPR at 95 % recall)", *names), separation),
     ]
-    if found.scaling:
+    if ood.scaling:
         rows = [
             (name, f"{score.nll:.5f}", f"{score.gain:+.5f}", f"{score.error:.5f}")
-            for name, score in found.scaling.items()
+            for name, score in ood.scaling.items()
         ]
         headings = ("calibration, cross-fitted", "loss", "gain", "standard error")
         tables.append(table_of(headings, rows))

@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from digitlens.cli import tables
-from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, figure, is_drawn
+from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, figure, try_draw
 from digitlens.errors import DataError, RecipeError, needs_extra
 from digitlens.files import is_unused
 from digitlens.progress import note, stderr_console
@@ -145,7 +145,7 @@ def _train(
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
     training, validation = recipe.split(load_mnist(data_dir).train)
-    training, data = _with_extra(training, extra)
+    training, data = _add_extra(training, extra)
     if resume:
         _check_extra(folder, data)
     note(
@@ -161,10 +161,10 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
     from digitlens.training.run import CURVES
 
     path = folder / CURVES
-    is_drawn(lambda: figure("curves.draw_curves")(trained.history, path, trained.steps), CURVES)
+    try_draw(lambda: figure("curves.draw_curves")(trained.history, path, trained.steps), CURVES)
 
 
-def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
+def _add_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
     """The tiles to train on, extra ones included, and the hashes of their sources."""
     import numpy as np
 
@@ -174,10 +174,10 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
 
     if not extra:
         return training, data_hashes()
-    more, sha256 = load_with_hash(extra)
-    note(f"{extra}: {len(more):,} more tiles to train on")
-    tiles = np.concatenate([training.tiles, more.tiles])
-    labels = np.concatenate([training.labels, more.labels])
+    extra_split, sha256 = load_with_hash(extra)
+    note(f"{extra}: {len(extra_split):,} more tiles to train on")
+    tiles = np.concatenate([training.tiles, extra_split.tiles])
+    labels = np.concatenate([training.labels, extra_split.labels])
     return Split(tiles, labels), data_hashes() | {EXTRA + extra.name: sha256}
 
 
@@ -186,14 +186,14 @@ def _check_extra(folder: Path, data: dict[str, str]) -> None:
     from digitlens.training.run import PROVENANCE
 
     begun = json.loads((folder / PROVENANCE).read_text(encoding="utf-8")).get("data", {})
-    wanted, given = ({k: v for k, v in d.items() if k.startswith(EXTRA)} for d in (begun, data))
-    if sorted(wanted.values()) != sorted(given.values()):
-        what = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in wanted) or "out --extra"
-        raise DataError(f"{folder} was begun with{what}: resume with the same, unchanged")
+    old, new = ({k: v for k, v in d.items() if k.startswith(EXTRA)} for d in (begun, data))
+    if sorted(old.values()) != sorted(new.values()):
+        options = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in old) or "out --extra"
+        raise DataError(f"{folder} was begun with{options}: resume with the same, unchanged")
 
 
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
-SHOWN = 10  # trials listed in the table
+LISTED = 10  # trials listed in the table
 DATABASE = "study.db"  # in the study's folder, unless --storage is given
 
 
@@ -252,13 +252,13 @@ def tune(
     from digitlens.training.run import free_folder
     from digitlens.training.search_space import parse_space
 
-    asked = searches or changes or recipe != "standard" or seeds != 1
-    if resume and (asked or out or storage or name):
+    has_changes = searches or changes or recipe != "standard" or seeds != 1
+    if resume and (has_changes or out or storage or name):
         raise typer.BadParameter("--resume continues a study as begun: omit options that change it")
     if storage and not name:
         raise typer.BadParameter("--storage is shared: also give the study a --name")
-    joins = resume or (storage and not asked)
-    space = None if joins else parse_space(recipe, changes or [], searches or [])
+    is_joining = resume or (storage and not has_changes)
+    space = None if is_joining else parse_space(recipe, changes or [], searches or [])
     if space and space.base.validation not in {"writer", "random"}:
         raise RecipeError(
             f"expected a recipe that holds tiles out for validation, found "
@@ -278,16 +278,16 @@ def tune(
     from digitlens.datasets.mnist import load_mnist
     from digitlens.training.loop import choose_device
 
-    own = Path("runs") / f"tune-{name}" if storage else None
-    folder = resume or out or own or free_folder(f"tune-{Path(recipe).stem}")
+    default_folder = Path("runs") / f"tune-{name}" if storage else None
+    folder = resume or out or default_folder or free_folder(f"tune-{Path(recipe).stem}")
     _check_folder(folder, resume=resume is not None, shared=storage is not None)
-    address, known = storage or local_storage(folder), name or ("" if resume else folder.name)
+    address, study_id = storage or local_storage(folder), name or ("" if resume else folder.name)
     # All trials train and validate on these tiles.
     if space:
         splits = space.base.split(load_mnist(data_dir).train)
-        study = open_study(address, known, plan_of(space, seeds, len(splits[1])), pruning=prune)
+        study = open_study(address, study_id, plan_of(space, seeds, len(splits[1])), pruning=prune)
     else:  # a missing study is reported before the tiles are downloaded
-        study = open_study(address, known, None, pruning=prune)
+        study = open_study(address, study_id, None, pruning=prune)
         splits = space_of(study).base.split(load_mnist(data_dir).train)
     if trials:
         note(f"device: {choose_device(space_of(study).base.precision).reason}")
@@ -295,7 +295,7 @@ def tune(
     note(f"tiles: {training:,} to train, {validation:,} to validate, the same for all trials")
 
     def on_trial(trial: Trial) -> None:
-        _announce(trial, trials)
+        _announce_trial(trial, trials)
         if trial.state != "running":
             _write_study(result_of(study), folder)
 
@@ -306,7 +306,7 @@ def tune(
         shared = f"--storage {shown_address(address)} --name {name}"
         note(f"stopped; resume with  digitlens tune {shared if storage else f'--resume {folder}'}")
         stopped = True
-    _tell_study(result_of(study), folder, as_json=as_json)
+    _report_study(result_of(study), folder, as_json=as_json)
     if stopped:
         raise typer.Exit(INTERRUPTED)
 
@@ -326,12 +326,12 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _announce(trial: Trial, trials: int) -> None:
+def _announce_trial(trial: Trial, trials: int) -> None:
     """Prints a line before and after each trial, on a terminal, around its progress bar."""
     if not stderr_console().is_terminal:
         return
     if trial.state == "running":
-        chosen = (f"{name}={_short(value)}" for name, value in trial.chosen.items())
+        chosen = (f"{name}={_format_value(value)}" for name, value in trial.chosen.items())
         note(f"trial {trial.number} of {trials}: {', '.join(chosen)}")
         return
     outcome = trial.reason if trial.accuracy is None else f"{trial.accuracy:.2%}"
@@ -346,12 +346,12 @@ def _write_study(result: StudyResult, folder: Path) -> None:
         files.write_bytes(folder / BEST, toml.encode())
 
 
-def _tell_study(result: StudyResult, folder: Path, *, as_json: bool) -> None:
+def _report_study(result: StudyResult, folder: Path, *, as_json: bool) -> None:
     _write_study(result, folder)
     written = [TABLE]
     if result.best:
         written.append(BEST)
-        if is_drawn(lambda: figure("curves.draw_tuning")(result, folder / PICTURE), PICTURE):
+        if try_draw(lambda: figure("curves.draw_tuning")(result, folder / PICTURE), PICTURE):
             written.append(PICTURE)
     note(f"written to {folder}: {', '.join(written)}")
     if as_json:
@@ -370,9 +370,9 @@ def _print_study(result: StudyResult, best: Path) -> None:
             f"{trial.accuracy or 0.0:.2%}",
             f"{sum(trial.losses) / max(1, len(trial.losses)):.4f}",
             f"{trial.seconds:.1f}",
-            *(_short(trial.chosen[name]) for name in names),
+            *(_format_value(trial.chosen[name]) for name in names),
         )
-        for trial in result.ranked[:SHOWN]
+        for trial in result.ranked[:LISTED]
     ]
     if rows:
         headings = ("trial", "accuracy", "loss", "seconds", *names)
@@ -380,20 +380,20 @@ def _print_study(result: StudyResult, best: Path) -> None:
         console.print()
     states = ("complete", "pruned", "failed", "running")
     counts = [f"{result.count(state)} {state}" for state in states if result.count(state)]
-    said = [f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"]
+    lines = [f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"]
     if result.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
-        said.append(f"importance of the fields: {shares}")
+        lines.append(f"importance of the fields: {shares}")
     failed = [trial for trial in result.trials if trial.state == "failed"]
-    said += [f"trial {one.number} failed: {one.reason or 'its process ended'}" for one in failed]
+    lines += [f"trial {one.number} failed: {one.reason or 'its process ended'}" for one in failed]
     if result.best:
-        said.append(_best_words(result.best, result))
-        said.append(f"train the best with  digitlens train --recipe {best}")
-    for line in said:
+        lines.append(_best_line(result.best, result))
+        lines.append(f"train the best with  digitlens train --recipe {best}")
+    for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def _best_words(best: Trial, result: StudyResult) -> str:
+def _best_line(best: Trial, result: StudyResult) -> str:
     """The best trial with a Wilson interval for one training: all seeds score the same tiles."""
     from digitlens.evaluation.metrics import wilson_interval
 
@@ -401,10 +401,10 @@ def _best_words(best: Trial, result: StudyResult) -> str:
     low, high = wilson_interval(round(accuracy * result.tiles), result.tiles)
     # The more trials, the luckier the best: the interval does not account for the selection.
     interval = f"95 % interval {low:.2%} to {high:.2%}"
-    said = f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles"
+    score = f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles"
     luck = f"as the best of {result.count('complete')}, it will score somewhat lower on other tiles"
-    return f"{said} ({interval}); {luck}"
+    return f"{score} ({interval}); {luck}"
 
 
-def _short(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, meaning
+from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, checking
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -60,51 +60,51 @@ def template(
     from digitlens.reading.template import parse_template, write_template
 
     relative = Path(os.path.relpath(picture.resolve(), out.resolve().parent)).as_posix()
-    text = write_template(relative, [_parsed(text) for text in region], time)
+    text = write_template(relative, [_parse_region(text) for text in region], time)
     out.parent.mkdir(parents=True, exist_ok=True)  # the reference may be resolved relative to it
-    made = parse_template(tomllib.loads(text), out)
-    found = TemplateReader(made, DigitReader(model, pages=pages)).read(picture)
+    parsed = parse_template(tomllib.loads(text), out)
+    readings = TemplateReader(parsed, DigitReader(model, pages=pages)).read(picture)
     write_bytes(out, text.encode())
-    said = {
-        name: each.candidates[0].text if each.candidates else "" for name, each in found.items()
+    texts = {
+        name: each.candidates[0].text if each.candidates else "" for name, each in readings.items()
     }
     if as_json:
-        typer.echo(json.dumps(said))
+        typer.echo(json.dumps(texts))
         return
-    for name, text in said.items():
-        typer.echo(f"{name}\t{text}" if text else f"{name}\t({found[name].reason})")
+    for name, text in texts.items():
+        typer.echo(f"{name}\t{text}" if text else f"{name}\t({readings[name].reason})")
 
 
-def _parsed(text: str) -> Region:
+def _parse_region(text: str) -> Region:
     from digitlens.reading.template import make_region
 
     name, _, rest = text.partition("=")
     parts = rest.split(",")
     try:
-        values: dict[str, Any] = {"box": [_number(part) for part in parts[:4]]}
+        values: dict[str, Any] = {"box": [_parse_number(part) for part in parts[:4]]}
     except ValueError as error:
         raise typer.BadParameter(f"{_SHAPE}, found {text!r}", param_hint="--region") from error
     expect: list[str] = []
     for part in parts[4:]:
-        if option := _OPTION.fullmatch(part.strip()):
-            values[option[1]] = _value(option[2])
+        if match := _OPTION.fullmatch(part.strip()):
+            values[match[1]] = _parse_value(match[2])
         else:
             expect.append(part)
     if expect:
         values["expect"] = ",".join(expect).strip()
-    with meaning("--region"):
+    with checking("--region"):
         return make_region(name.strip(), values)
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     return int(text) if text.strip().isdecimal() else float(text)
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
     try:
-        return _number(text)
+        return _parse_number(text)
     except ValueError:
         return text
 
@@ -160,9 +160,9 @@ def watch(
     if vote is not None:
         note("watch --vote will be removed: use --wait with one less")
         wait = vote - 1
-    with meaning("--mqtt"):
+    with checking("--mqtt"):
         receivers = [ledger.mqtt(url) for url in mqtt or ()]
-    with meaning("--webhook"):
+    with checking("--webhook"):
         receivers += map(ledger.webhook, webhook or ())
     reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
     with ledger.open_ledger(out) as log:
@@ -171,7 +171,7 @@ def watch(
         try:
             while True:
                 for row in watching.look(find_pictures([str(folder)])[0], patient=not once):
-                    typer.echo(json.dumps(asdict(row)) if as_json else _as_text(row))
+                    typer.echo(json.dumps(asdict(row)) if as_json else _row_text(row))
                 unwritten, undelivered = watching.write(), deliveries.flush()
                 if once:
                     break
@@ -188,7 +188,7 @@ def watch(
         raise typer.Exit(1)
 
 
-def _as_text(row: Row) -> str:
-    said = f"{row.value} {row.unit}".rstrip() if row.status == "value" else row.status
-    parts = [row.time, row.picture, row.region, said]
+def _row_text(row: Row) -> str:
+    reading = f"{row.value} {row.unit}".rstrip() if row.status == "value" else row.status
+    parts = [row.time, row.picture, row.region, reading]
     return "\t".join([*parts, row.reason] if row.reason else parts)

@@ -211,7 +211,7 @@ class BatchJob:
         if others := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
             said = "; ".join(f"{key}: {theirs.get(key)!r}, now {ours.get(key)!r}" for key in others)
             raise DataError(
-                f"{self.destination} has the results of another run ({said}): go on with the same "
+                f"{self.destination} has the results of another run ({said}): resume with the same "
                 "options and version, or name another --out"
             )
         return store

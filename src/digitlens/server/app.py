@@ -52,7 +52,7 @@ HEADERS = {
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _log = logging.getLogger("digitlens.server")
 _GRACE = 5.0  # seconds beyond the time limit that running requests get when the server stops
-_TURNS = 3  # of the event loop, in which clients that have already connected are accepted
+_ACCEPT_TURNS = 3  # of the event loop, in which clients that have already connected are accepted
 # Listed here, because Python's mimetypes depend on its version and on the machine.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
     def __init__(self, service: Service, ready: Callable[[str], object]) -> None:
         self._service = service
         settings = service.settings
-        config = quiet_config(
+        config = uvicorn_config(
             create_app(service),
             settings.idle_time,
             lifespan="on",
@@ -124,7 +124,7 @@ class Server(uvicorn.Server):
         self._service.stopping = True
         protocol: Any = self.config.http
         protocol.ending = True
-        for _ in range(_TURNS):
+        for _ in range(_ACCEPT_TURNS):
             await asyncio.sleep(0)
         await super().shutdown(sockets)
 
@@ -141,19 +141,19 @@ class Processes:
 
     def run(self, ready: Callable[[str], object]) -> None:
         """Keeps the processes running until SIGINT or SIGTERM; see ``serve``."""
-        told, tell = multiprocessing.Pipe(duplex=False)
+        receiver, sender = multiprocessing.Pipe(duplex=False)
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            signal.signal(getattr(signal, name), lambda number, _: tell.send(number))
+            signal.signal(getattr(signal, name), lambda number, _: sender.send(number))
         with (
             _listener(self._settings) as listener,
             tempfile.TemporaryDirectory(prefix="digitlens-") as counters,
         ):
             os.environ[COUNTERS] = counters
             try:
-                begun = [self._begin(listener) for _ in range(self._settings.processes)]
-                addresses = [self._await(*each) for each in begun]
+                started = [self._start(listener) for _ in range(self._settings.processes)]
+                addresses = [self._await_address(*each) for each in started]
                 ready(addresses[0])
-                self._keep(listener, told)
+                self._supervise(listener, receiver)
             finally:
                 listener.close()  # otherwise new connections would wait without an answer
                 for process in self._running:
@@ -162,63 +162,63 @@ class Processes:
                     process.join()
                 del os.environ[COUNTERS]
 
-    def _keep(self, listener: socket.socket, told: Connection) -> None:
+    def _supervise(self, listener: socket.socket, receiver: Connection) -> None:
         while True:
-            woken = wait([told, *(each.sentinel for each in self._running)])
-            if told in woken:
-                if told.recv() != signal.SIGHUP:
+            signalled = wait([receiver, *(each.sentinel for each in self._running)])
+            if receiver in signalled:
+                if receiver.recv() != signal.SIGHUP:
                     return
-                self._renew(listener)
+                self._restart_all(listener)
             for process in [each for each in self._running if not each.is_alive()]:
                 _log.error("a process exited with code %s, starting a new one", process.exitcode)
-                self._end(process)
-                self._await(*self._begin(listener))
+                self._stop(process)
+                self._await_address(*self._start(listener))
 
-    def _renew(self, listener: socket.socket) -> None:
+    def _restart_all(self, listener: socket.socket) -> None:
         """Replaces the processes one by one, which reloads the models; stops if a start fails."""
         for process in self._running.copy():
             try:
-                self._await(*self._begin(listener))
+                self._await_address(*self._start(listener))
             except (DigitlensError, OSError) as error:
                 _log.error("the new process failed to start, keeping the old one: %s", error)
                 return
-            self._end(process)
+            self._stop(process)
 
-    def _begin(self, listener: socket.socket) -> tuple[SpawnProcess, Connection]:
-        heard, process = start_process(_answer, (self._settings.of_each, listener))
+    def _start(self, listener: socket.socket) -> tuple[SpawnProcess, Connection]:
+        receiver, process = start_process(_run_process, (self._settings.per_process, listener))
         self._running.append(process)
-        return process, heard
+        return process, receiver
 
-    def _await(self, process: SpawnProcess, heard: Connection) -> str:
+    def _await_address(self, process: SpawnProcess, receiver: Connection) -> str:
         """Waits until a process serves and returns its address; raises its error if it fails."""
         try:
-            said = heard.recv()
+            message = receiver.recv()
         except EOFError:
             process.join()
-            said = DigitlensError(f"a server process exited with code {process.exitcode}")
-        if isinstance(said, Exception):
+            message = DigitlensError(f"a server process exited with code {process.exitcode}")
+        if isinstance(message, Exception):
             self._running.remove(process)
-            raise said
-        return said
+            raise message
+        return message
 
-    def _end(self, process: SpawnProcess) -> None:
+    def _stop(self, process: SpawnProcess) -> None:
         self._running.remove(process)
         process.terminate()
         process.join()
         mark_process_dead(process.pid)  # drops its live gauges, keeps its counters
 
 
-def _answer(said: Connection, what: tuple[Settings, socket.socket]) -> None:
+def _run_process(sender: Connection, arguments: tuple[Settings, socket.socket]) -> None:
     """The main function of one server process."""
-    settings, listener = what
+    settings, listener = arguments
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # terminals also send it to the parent
     try:
         service = start(settings)
     except Exception as error:
-        said.send(error)
+        sender.send(error)
         return
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Server(service, said.send).listen(listener)
+    Server(service, sender.send).listen(listener)
 
 
 def _end_with_parent() -> None:
@@ -227,7 +227,7 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
+def uvicorn_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
     """The uvicorn configuration of all servers here, without access logs, which cost time."""
     return uvicorn.Config(
         app,
@@ -256,7 +256,7 @@ def create_app(service: Service) -> FastAPI:
     app.router.routes += [*routes.router.routes, *routes.protocol.routes]
     app.router.default = Assets()  # after the routes, so that a wrong method on them is a 405
     answer_refusals(app)
-    app.openapi = cache(partial(_document, app))
+    app.openapi = cache(partial(_openapi_document, app))
     settings = service.settings  # middleware is added from the innermost to the outermost
     app.add_middleware(Gate, settings=settings)
     if settings.cors:  # outside the gate: browsers send preflight requests without the token
@@ -292,7 +292,7 @@ class Guard:
             return
         start, status = time.perf_counter(), 0
 
-        async def answer(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -300,13 +300,13 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, send_counted)
         except Exception as error:  # no request may end in a broken connection
             _log.exception("%s %r failed", scope["method"], scope["path"])
-            refusal = limits.of_exception(error)
+            refusal = limits.refusal_of(error)
             scope[REFUSED] = refusal.kind
             if not status:
-                await limits.refused(refusal, scope["path"])(scope, receive, answer)
+                await limits.refused(refusal, scope["path"])(scope, receive, send_counted)
         # The declared path, never the requested one: clients could invent any number of labels.
         route: Any = scope.get("route")
         path = route.path if isinstance(route, APIRoute) else "other"
@@ -323,7 +323,7 @@ class Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file at a path; 404 if it does not exist, for every method."""
-        if not self._has(path):  # also for POST: 404 rather than 405
+        if not self._has_file(path):  # also for POST: 404 rather than 405
             raise HTTPException(404)
         return await super().get_response(path, scope)
 
@@ -336,14 +336,14 @@ class Assets(StaticFiles):
     ) -> Response:
         """A file with its content type, or 304 if it has not changed."""
         response = super().file_response(full_path, stat_result, scope, status_code)
-        known = _TYPES.get(Path(full_path).suffix, "application/octet-stream")
+        content_type = _TYPES.get(Path(full_path).suffix, "application/octet-stream")
         if response.status_code == 200:
-            response.headers["Content-Type"] = known
+            response.headers["Content-Type"] = content_type
         # Cached but revalidated each time: files of two versions must not mix.
         response.headers["Cache-Control"] = "no-cache"
         return response
 
-    def _has(self, path: str) -> bool:
+    def _has_file(self, path: str) -> bool:
         try:
             return bool(self.lookup_path("index.html" if path == "." else path)[0])
         except (OSError, ValueError):  # too long, or with a null character
@@ -366,23 +366,23 @@ _PNG = (
 )
 _TILES = {"tiles": [[[0] * 28] * 28]}
 _TENSOR = {"name": "tiles", "shape": [1, 28, 28], "datatype": "UINT8", "data": [0] * 784}
-_OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+_PUBLIC_PATHS = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _openapi_document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    known = document.setdefault("components", {}).setdefault("schemas", {})
-    wanted = [(model, "validation") for model in _MODELS]
-    _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
-    known |= definitions["$defs"]
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    models = [(model, "validation") for model in _MODELS]
+    _, definitions = models_json_schema(models, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
+    components |= definitions["$defs"]
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, never returned here
-        known.pop(name, None)
-    for path, body in _bodies(known["ReadOptions"]).items():
+        components.pop(name, None)
+    for path, body in _bodies(components["ReadOptions"]).items():
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
     for path, options in (("/v1/read", "ReadOptions"), ("/v1/table", "TableQuery")):
-        document["paths"][path]["post"]["parameters"] = _parameters(known[options])
+        document["paths"][path]["post"]["parameters"] = _parameters(components[options])
     _describe_token(document)
     return document
 
@@ -396,13 +396,13 @@ def _bodies(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "one": {"value": {"image": {"data": _PNG, "name": "dot.png"}}},
         "many": {"value": {"images": [{"data": _PNG}, {"data": _PNG}], "expect": "4"}},
     }
-    asked = {"schema": {"$ref": _REF + "ReadRequest"}}
+    request = {"schema": {"$ref": _REF + "ReadRequest"}}
     raw = dict.fromkeys(RAW, _BYTES)
     tiles = {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES}
     infer = {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}}
     return {
-        "/v1/read": {MULTIPART: {"schema": form}, JSON: asked | {"examples": pictures}, **raw},
-        "/v1/table": {MULTIPART: {"schema": form}, JSON: asked, **raw},
+        "/v1/read": {MULTIPART: {"schema": form}, JSON: request | {"examples": pictures}, **raw},
+        "/v1/table": {MULTIPART: {"schema": form}, JSON: request, **raw},
         "/v1/classify": {JSON: tiles, RAW[1]: _BYTES},
         "/v1/reconstruct": {JSON: tiles, RAW[1]: _BYTES},
         "/v2/models/{name}/infer": {JSON: infer},
@@ -428,6 +428,6 @@ def _describe_token(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = {"token": scheme}
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            operation["security"] = [] if path in _OPEN else [{}, {"token": []}]
-            if path in _OPEN:
+            operation["security"] = [] if path in _PUBLIC_PATHS else [{}, {"token": []}]
+            if path in _PUBLIC_PATHS:
                 operation["responses"].pop("422", None)

@@ -16,12 +16,12 @@ from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
-    from digitlens.server.training_page import Live
+    from digitlens.server.training_page import LiveHistory
     from digitlens.training.loop import OnCheck, OnStep, Trained
     from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
 
-_RELOAD = 3.0  # seconds to wait for a closed page to be reloaded
+_RELOAD_SECONDS = 3.0  # seconds to wait for a closed page to be reloaded
 
 
 class Followers:
@@ -46,12 +46,12 @@ class Followers:
         ``events`` is the folder for TensorBoard files; default ``tensorboard`` in the run folder.
         """
         self._watch, self._port, self._open_page, self._events = watch, port, open_page, events
-        self._board_wanted = tensorboard or events is not None
-        self.wanted = watch or self._board_wanted
+        self._wants_board = tensorboard or events is not None
+        self.wanted = watch or self._wants_board
         self.address = ""
         self._stack = ExitStack()
         self._watcher: Watcher | None = None
-        self._live: Live | None = None
+        self._history: LiveHistory | None = None
         self._board: TensorBoard | None = None
 
     def __enter__(self) -> Followers:
@@ -59,7 +59,7 @@ class Followers:
         if self.wanted:
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")
-        if self._board_wanted:
+        if self._wants_board:
             with needs_extra("tensorboard"):
                 import_module("torch.utils.tensorboard")
         if self._watch:
@@ -78,7 +78,7 @@ class Followers:
             return
         from digitlens.training.monitor import SAMPLE, TensorBoard  # noqa: PLC0415
 
-        if self._board_wanted:
+        if self._wants_board:
             events = self._events or folder / "tensorboard"
             self._board = TensorBoard(events, recipe.as_toml())
             self._stack.callback(self._board.close)
@@ -100,39 +100,39 @@ class Followers:
         return self._hook("on_epoch")
 
     def _hook(self, name: str) -> Callable[[Any], None] | None:
-        hooks = [getattr(one, name) for one in (self._watcher, self._board) if one]
+        hooks = [getattr(follower, name) for follower in (self._watcher, self._board) if follower]
 
-        def tell(news: Any) -> None:
+        def call_hooks(update: Any) -> None:
             for hook in hooks:
-                hook(news)
+                hook(update)
 
-        return tell if hooks else None
+        return call_hooks if hooks else None
 
     def end(self, trained: Trained[Any]) -> None:
         """Reports to the page that training is over; it then answers with the kept network."""
-        if self._watcher and self._live:
+        if self._watcher and self._history:
             self._watcher.keep(trained.network)
-            self._live.end(_ending(trained))
+            self._history.end(_ending_text(trained))
 
     def linger(self) -> None:
         """Keeps serving the page while a browser has it open; on a terminal only."""
-        if not (self._live and self._live.readers and sys.stderr.isatty()):
+        if not (self._history and self._history.readers and sys.stderr.isatty()):
             return
         note("the page is served until it is closed (stop with Ctrl-C)")
-        seen = time.monotonic()
+        last_seen = time.monotonic()
         with suppress(KeyboardInterrupt):
-            while time.monotonic() - seen < _RELOAD:
-                seen = time.monotonic() if self._live.readers else seen
+            while time.monotonic() - last_seen < _RELOAD_SECONDS:
+                last_seen = time.monotonic() if self._history.readers else last_seen
                 time.sleep(0.2)
 
-    def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
-        from digitlens.server.training_page import Live, Show, TrainingInfo, serving  # noqa: PLC0415
+    def _begin_page(self, recipe: Recipe, name: str, sample: Split, sample_text: str) -> None:
+        from digitlens.server.training_page import LiveHistory, PageData, TrainingInfo, serving  # noqa: PLC0415
         from digitlens.training.monitor import Watcher  # noqa: PLC0415
 
-        self._live = Live(TrainingInfo(name, recipe.as_dict(), said, len(sample)))
-        self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
-        show = Show(self._live, sample.tiles, self._watcher.answers)
-        self.address = self._stack.enter_context(serving(show, self._listener))
+        self._history = LiveHistory(TrainingInfo(name, recipe.as_dict(), sample_text, len(sample)))
+        self._watcher = Watcher(sample, self._history.record, smoothing=recipe.label_smoothing)
+        data = PageData(self._history, sample.tiles, self._watcher.answers)
+        self.address = self._stack.enter_context(serving(data, self._listener))
         note(f"watch it at {self.address}")
         if self._open_page and sys.stderr.isatty() and _has_display():
             import webbrowser  # noqa: PLC0415
@@ -146,7 +146,7 @@ def _has_display() -> bool:
     return has_screen or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _ending(trained: Trained[Any]) -> str:
+def _ending_text(trained: Trained[Any]) -> str:
     epochs = len(trained.history)
     if "val_accuracy" not in trained.scores:
         return f"Trained for {epochs} epochs in {trained.seconds:.0f} s."

@@ -40,10 +40,10 @@ PAGES = 100  # per request, over all its pictures
 TILES = 1024  # per request: half a second of one core
 
 _LINGER = 1.0  # seconds to wait for a request on an open connection when the server stops
-_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 _POSITIVE = ("processes", "workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
-_LOCKED = ("/v1/", "/v2/", "/metrics")
-_OPEN = (f"{PROTOCOL}/health/",)  # probed by orchestrators, without a token
+_LOCKED_PATHS = ("/v1/", "/v2/", "/metrics")
+_OPEN_PATHS = (f"{PROTOCOL}/health/",)  # probed by orchestrators, without a token
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Settings:
             raise ValueError("expected 1 for processes: on Windows, processes cannot share a port")
 
     @property
-    def of_each(self) -> Settings:
+    def per_process(self) -> Settings:
         """The settings of each of its processes."""
         workers, queue = (-(-size // self.processes) for size in (self.workers, self.queue))
         memory = max(self.memory // self.processes, self.body_limit)
@@ -96,8 +96,8 @@ class Settings:
         Checking them prevents DNS rebinding: a web site that resolves its own name to this
         machine's address lets its scripts send requests here, but under that name.
         """
-        own = _LOCAL if self.host in _LOCAL and not self.token else ()
-        return tuple(host.lower() for host in self.hosts or own)
+        local = _LOCAL_HOSTS if self.host in _LOCAL_HOSTS and not self.token else ()
+        return tuple(host.lower() for host in self.hosts or local)
 
 
 class Gate:
@@ -108,57 +108,57 @@ class Gate:
         self._settings = settings
         self._names = settings.names
         self._token = settings.token.encode()
-        self._held = 0  # bytes of all bodies currently held
+        self._held_bytes = 0  # bytes of all bodies currently held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        end = asyncio.get_running_loop().time() + self._settings.body_time
+        deadline = asyncio.get_running_loop().time() + self._settings.body_time
         size, complete = 0, False
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal size, complete
             if complete:  # the next message is the disconnect, which has no time limit
                 return await receive()
             try:
-                async with asyncio.timeout_at(end):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 detail = f"the body was not complete within {self._settings.body_time:g} s"
                 raise Refusal("slow-body", detail, {"Connection": "close"}) from None
             complete = not message.get("more_body", False)
-            more = len(message.get("body", b""))
-            size += more
-            self._hold(more, size)
+            count = len(message.get("body", b""))
+            size += count
+            self._reserve(count, size)
             return message
 
         try:
             self._check(scope)
-            await self._app(scope, counted, send)
+            await self._app(scope, receive_counted, send)
         except Refusal as refusal:  # raised before a route was reached
             scope[REFUSED] = refusal.kind
             await refused(refusal, scope["path"])(scope, receive, send)
         finally:
-            self._held -= size
+            self._held_bytes -= size
 
-    def _hold(self, more: int, size: int) -> None:
-        """Reserves ``more`` bytes for a body that has ``size`` bytes so far, these included."""
-        self._held += more
+    def _reserve(self, count: int, size: int) -> None:
+        """Reserves ``count`` bytes for a body that has ``size`` bytes so far, these included."""
+        self._held_bytes += count
         if size > self._settings.body_limit:
             raise self._too_large(f"more than {self._settings.body_limit:,}")
-        if self._held > self._settings.memory:
+        if self._held_bytes > self._settings.memory:
             detail = "the server is receiving too much data at once: try again in 1 s"
             raise Refusal("memory-full", detail, {"Retry-After": "1"})
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self._names and _name(headers.get("host", "")) not in self._names:
+        if self._names and _host_name(headers.get("host", "")) not in self._names:
             expected = "expected a host name that the server accepts: add it with `--allow-host`"
             raise Refusal("wrong-host", expected)
-        locked = scope["path"].startswith((*_LOCKED, PROTOCOL))
-        if self._token and locked and not scope["path"].startswith(_OPEN):
+        locked = scope["path"].startswith((*_LOCKED_PATHS, PROTOCOL))
+        if self._token and locked and not scope["path"].startswith(_OPEN_PATHS):
             self._check_token(headers.get("authorization", ""))
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Refusal("unsupported-type", "expected a body that is not compressed")
@@ -180,7 +180,7 @@ class Gate:
         return Refusal("too-large", f"expected a body of at most {limit:,} bytes, found {found}")
 
 
-def _name(host: str) -> str:
+def _host_name(host: str) -> str:
     """The name in a Host header, without the port."""
     name, colon, port = host.lower().rpartition(":")
     return name if colon and (port.isdecimal() or not port) else host.lower()
@@ -202,10 +202,10 @@ class _LingeringTransport:
     refusal of its body.
     """
 
-    def __init__(self, transport: asyncio.Transport, sending: Callable[[], bool]) -> None:
+    def __init__(self, transport: asyncio.Transport, is_sending: Callable[[], bool]) -> None:
         self.half_closed = False
         self._transport = transport
-        self._sending = sending
+        self._is_sending = is_sending
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -214,7 +214,7 @@ class _LingeringTransport:
         return self.half_closed or self._transport.is_closing()
 
     def close(self) -> None:
-        if self.half_closed or self._transport.is_closing() or not self._sending():
+        if self.half_closed or self._transport.is_closing() or not self._is_sending():
             self._transport.close()
             return
         self.half_closed = True
@@ -228,65 +228,65 @@ class _LingeringTransport:
 class _TimeoutProtocol(H11Protocol):
     idle_time: float
     ending = False  # whether each connection closes after its next answer
-    _alarm: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _lingering: _LingeringTransport
 
     def connection_made(self, transport: Any) -> None:
-        self._lingering = _LingeringTransport(transport, self._refused)
+        self._lingering = _LingeringTransport(transport, self._is_answered_early)
         super().connection_made(self._lingering)  # pyright: ignore[reportArgumentType]
-        self._wait(_LINGER if self.ending else self.idle_time)
+        self._start_timer(_LINGER if self.ending else self.idle_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering.half_closed:  # already answered
             return
-        before = self.cycle
+        previous_cycle = self.cycle
         super().data_received(data)
-        if self.cycle is not before:
-            self._stop_waiting()
+        if self.cycle is not previous_cycle:
+            self._stop_timer()
             if self.ending:
-                self._end()
+                self._end_keep_alive()
 
     def on_response_complete(self) -> None:
-        before = self.cycle
+        previous_cycle = self.cycle
         super().on_response_complete()
-        if self.cycle is before:  # otherwise the next request has already arrived
-            self._wait(self.idle_time)
+        if self.cycle is previous_cycle:  # otherwise the next request has already arrived
+            self._start_timer(self.idle_time)
 
     def shutdown(self) -> None:
         """Closes the connection after the current or an arriving request is answered."""
         self.ending = True
         cycle: Any = self.cycle  # None before the first request
         if cycle and not cycle.response_complete:
-            self._end()
+            self._end_keep_alive()
         else:
-            self._wait(_LINGER)
+            self._start_timer(_LINGER)
 
-    def _end(self) -> None:
+    def _end_keep_alive(self) -> None:
         """Announces in the current answer that the connection closes, and disables keep-alive."""
         self.cycle.keep_alive = False
         self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
-    def _refused(self) -> bool:
+    def _is_answered_early(self) -> bool:
         """Whether the request was answered before all of it arrived."""
         cycle: Any = self.cycle
         return bool(cycle and cycle.response_complete and cycle.more_body)
 
-    def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._alarm = self.loop.call_later(seconds, self.transport.abort)
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self.transport.abort)
 
-    def _stop_waiting(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
 
 _URN = "urn:problem-type:digitlens:"
-_SHOWN = 3  # faults listed per request
+_FAULTS = 3  # faults listed per request
 
 
 # HTTP status and fixed title of each kind of refusal.
@@ -308,7 +308,7 @@ KINDS = {
     "stopping": (503, "The server is stopping"),
     "time-limit": (504, "The answer took too long"),
 }
-_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
+_KIND_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
 class Refusal(Exception):  # noqa: N818  (not a fault of the server)
@@ -343,25 +343,25 @@ def refused(refusal: Refusal, path: str) -> Response:
     return Response(json.dumps(content), status, refusal.headers, media)
 
 
-def explain(errors: Iterable[Any]) -> str:
+def explain_errors(errors: Iterable[Any]) -> str:
     """The first few faults that pydantic found, as text."""
-    texts = [_fault(error) for error in errors]
-    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
-    return "; ".join(texts[:_SHOWN] + more)
+    texts = [_fault_text(error) for error in errors]
+    more = [f"and {len(texts) - _FAULTS} more"] if len(texts) > _FAULTS else []
+    return "; ".join(texts[:_FAULTS] + more)
 
 
-def invalid(error: ValidationError) -> Refusal:
+def invalid_refusal(error: ValidationError) -> Refusal:
     """The refusal of a request that pydantic found invalid."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     kinds = {"json_invalid": "malformed", "too_long": "too-large"}
-    return Refusal(kinds.get(errors[0]["type"], "invalid"), explain(errors))
+    return Refusal(kinds.get(errors[0]["type"], "invalid"), explain_errors(errors))
 
 
-def of_exception(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> Refusal:
     """The refusal for an exception; unexpected exceptions are not described to the client."""
     if isinstance(error, Refusal):
         return error
-    make = next((make for kind, make in _MAKERS if isinstance(error, kind)), None)
+    make = next((make for kind, make in _REFUSAL_MAKERS if isinstance(error, kind)), None)
     if make:
         return make(error)
     return Refusal("internal", "the request could not be answered; see the server's log")
@@ -369,7 +369,7 @@ def of_exception(error: Exception) -> Refusal:
 
 def answer_refusals(app: FastAPI) -> None:
     """Makes an application answer expected exceptions with problem details."""
-    for error in (Refusal, *(kind for kind, _ in _MAKERS)):
+    for error in (Refusal, *(kind for kind, _ in _REFUSAL_MAKERS)):
         app.add_exception_handler(error, _answer_refusal)
 
 
@@ -386,29 +386,29 @@ def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
-    refusal = of_exception(error)
+    refusal = refusal_of(error)
     request.scope[REFUSED] = refusal.kind
     return refused(refusal, request.scope["path"])
 
 
-def _of_status(error: HTTPException) -> Refusal:
-    kind = _OF_STATUS.get(error.status_code, "malformed")
+def _http_refusal(error: HTTPException) -> Refusal:
+    kind = _KIND_OF_STATUS.get(error.status_code, "malformed")
     phrase = HTTPStatus(error.status_code).phrase
     detail = str(error.detail) if error.detail != phrase else KINDS[kind][1].lower()
     return Refusal(kind, detail, error.headers)
 
 
-def _fault(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query"))
+def _fault_text(error: Any) -> str:
+    location = ".".join(str(part) for part in error["loc"] if part not in ("body", "query"))
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
+    return f"{location}: {message}" if location else message
 
 
-_MAKERS: list[tuple[type[Exception], Callable[[Any], Refusal]]] = [
+_REFUSAL_MAKERS: list[tuple[type[Exception], Callable[[Any], Refusal]]] = [
     (ImageError, lambda error: Refusal("picture", str(error))),
     (MissingExtraError, lambda error: Refusal("unsupported-type", str(error))),
-    (ValidationError, invalid),
-    (RequestValidationError, lambda error: Refusal("invalid", explain(error.errors()))),
-    (HTTPException, _of_status),
+    (ValidationError, invalid_refusal),
+    (RequestValidationError, lambda error: Refusal("invalid", explain_errors(error.errors()))),
+    (HTTPException, _http_refusal),
     (ClientDisconnect, lambda _: Refusal("gone", "the client closed the connection")),
 ]

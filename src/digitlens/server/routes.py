@@ -44,7 +44,7 @@ from digitlens.server.service import (
 T = TypeVar("T", bound=Callable[..., Any])
 
 
-class _Plain(APIRoute):
+class _DirectRoute(APIRoute):
     """A route that calls an endpoint that builds its own response directly.
 
     FastAPI's dependency resolution would take a tenth of the time of a small request.
@@ -60,8 +60,8 @@ class _Plain(APIRoute):
         return answer
 
 
-router = APIRouter(route_class=_Plain)
-protocol = APIRouter(prefix=PROTOCOL, tags=["protocol"], route_class=_Plain)
+router = APIRouter(route_class=_DirectRoute)
+protocol = APIRouter(prefix=PROTOCOL, tags=["protocol"], route_class=_DirectRoute)
 OUTPUT = "probabilities"
 _HEADER_LENGTH = "inference-header-content-length"
 PROBLEMS = responses(
@@ -76,8 +76,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 def _post(path: str, tag: str, answer: type[BaseModel], summary: str) -> Callable[[T], T]:
     """A route that accepts a body and answers with JSON, or with a problem."""
-    known: dict[int | str, dict[str, Any]] = {200: {"model": answer}, **PROBLEMS}
-    return router.post(path, tags=[tag], response_class=Response, responses=known, summary=summary)
+    docs: dict[int | str, dict[str, Any]] = {200: {"model": answer}, **PROBLEMS}
+    return router.post(path, tags=[tag], response_class=Response, responses=docs, summary=summary)
 
 
 @_post("/v1/read", "reading", schemas.ReadAnswer, "Read the digits on pictures")
@@ -103,8 +103,8 @@ async def read(request: Request) -> Response:
             return _with_tiles(reading) if options.tiles else reading.as_dict()
 
         readings = _read_pages(upload, job, read_page)
-        others = {role: _identity(service.cards[role]) for role in ("pages", "lines")}
-        return _answer(service.cards["tiles"], job, **others, readings=readings)
+        identities = {role: _identity(service.cards[role]) for role in ("pages", "lines")}
+        return _encode_answer(service.cards["tiles"], job, **identities, readings=readings)
 
     return await service.answer(request, read)
 
@@ -114,26 +114,26 @@ def _identity(card: Card | LineCard) -> dict[str, str]:
     return {"name": card.name, "sha256": sha256}
 
 
-def _since(start: float) -> float:
+def _seconds_since(start: float) -> float:
     """Seconds since ``start`` on the clock of jobs, rounded to 0.1 ms."""
     return round(time.perf_counter() - start, 4)
 
 
-def _encoded(answer: dict[str, Any]) -> bytes:
+def _encode(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
-def _answer(card: Card | LineCard, job: Job[bytes], **found: Any) -> bytes:
+def _encode_answer(card: Card | LineCard, job: Job[bytes], **results: Any) -> bytes:
     """The JSON answer: model and time, followed by the results."""
-    return _encoded({"model": _identity(card), "seconds": _since(job.started), **found})
+    return _encode({"model": _identity(card), "seconds": _seconds_since(job.started), **results})
 
 
 def _with_tiles(reading: Reading) -> dict[str, Any]:
     """A reading as JSON; digits have the classifier's input in base64, empty if it did not run."""
     values = reading.as_dict()
-    for digit, told in zip(chain(*reading.lines), chain(*values["lines"]), strict=True):
+    for digit, entry in zip(chain(*reading.lines), chain(*values["lines"]), strict=True):
         tile = b"" if digit.tile is None else digit.tile.tobytes()
-        told["tile"] = base64.b64encode(tile).decode()
+        entry["tile"] = base64.b64encode(tile).decode()
     return values
 
 
@@ -141,20 +141,20 @@ def _read_pages(
     upload: Upload, job: Job[bytes], read: Callable[[Page], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The results of all pages of all pictures, with file name and page number, up to a limit."""
-    left, found = PAGES, list[dict[str, Any]]()
+    pages_left, results = PAGES, list[dict[str, Any]]()
     for picture in upload.pictures:
         job.check()
         with open_document(picture) as document:
-            left -= document.count
-            if left < 0:
+            pages_left -= document.count
+            if pages_left < 0:
                 raise Refusal("too-large", f"expected at most {PAGES} pages, found more")
             for number in range(1, document.count + 1):
                 job.check()
-                place = {"name": picture.given, "page": number, "page_count": document.count}
+                source = {"name": picture.client_name, "page": number, "page_count": document.count}
                 start = time.perf_counter()
-                said = read(document.page(number))
-                found.append({**place, "seconds": _since(start), **said})
-    return found
+                result = read(document.page(number))
+                results.append({**source, "seconds": _seconds_since(start), **result})
+    return results
 
 
 @_post("/v1/table", "reading", schemas.TableAnswer, "Read the tables on pictures")
@@ -178,7 +178,7 @@ async def table(request: Request) -> Response:
             **notation,
         )
         tables = _read_pages(upload, job, lambda page: read(page).as_dict())
-        return _answer(service.cards["tiles"], job, tables=tables)
+        return _encode_answer(service.cards["tiles"], job, tables=tables)
 
     return await service.answer(request, work)
 
@@ -197,10 +197,10 @@ async def classify(request: Request) -> Response:
         service.metrics.tiles.inc(len(rows))
         predictions: list[dict[str, Any]] = []
         for row in rows.tolist():
-            chances = [round(chance, 6) for chance in row]
-            said = {"value": chances.index(max(chances)), "confidence": max(chances)}
-            predictions.append({**said, "probabilities": chances})
-        return _answer(service.cards["tiles"], job, predictions=predictions)
+            scores = [round(chance, 6) for chance in row]
+            answer = {"value": scores.index(max(scores)), "confidence": max(scores)}
+            predictions.append({**answer, "probabilities": scores})
+        return _encode_answer(service.cards["tiles"], job, predictions=predictions)
 
     return await service.answer(request, classify)
 
@@ -251,17 +251,17 @@ async def reconstruct(request: Request) -> Response:
     def draw(job: Job[bytes]) -> bytes:
         tiles, reconstructor = receive(), service.reconstructor()
         job.check()
-        drawn = reconstructor.reconstruct(tiles)
-        better = reconstructor.share_below(drawn.error).tolist()
-        found = [
+        output = reconstructor.reconstruct(tiles)
+        shares = reconstructor.share_below(output.error).tolist()
+        entries = [
             {
                 "tile": base64.b64encode(tile.tobytes()).decode(),
                 "error": round(error, 6),
                 "drawn_better": round(share, 4),
             }
-            for tile, error, share in zip(drawn.tiles, drawn.error.tolist(), better, strict=True)
+            for tile, error, share in zip(output.tiles, output.error.tolist(), shares, strict=True)
         ]
-        return _answer(reconstructor.card, job, reconstructions=found)
+        return _encode_answer(reconstructor.card, job, reconstructions=entries)
 
     return await service.answer(request, draw)
 
@@ -355,34 +355,34 @@ async def infer(request: Request, name: str) -> Response:
     split = int(length)
 
     def classify(job: Job[tuple[bytes, bytes]]) -> Steps[tuple[bytes, bytes]]:
-        asked = InferRequest.model_validate_json(body[:split])
-        if asked.outputs is not None and {output.name for output in asked.outputs} - {OUTPUT}:
+        query = InferRequest.model_validate_json(body[:split])
+        if query.outputs is not None and {output.name for output in query.outputs} - {OUTPUT}:
             raise Refusal("malformed", f"expected only the output {OUTPUT!r}")
-        binary = asked.parameters.get("binary_data_output", False)
-        for output in asked.outputs or ():
+        binary = query.parameters.get("binary_data_output", False)
+        for output in query.outputs or ():
             binary = output.parameters.get("binary_data", binary)
-        tiles = tiles_of_tensor(asked.inputs, body[split:])
+        tiles = tiles_of_tensor(query.inputs, body[split:])
         job.check()
-        found = yield tiles
+        scores = yield tiles
         service.metrics.tiles.inc(len(tiles))
-        tensor: dict[str, Any] = {"name": OUTPUT, "shape": list(found.shape), "datatype": "FP32"}
-        after = found.astype("<f4").tobytes() if binary else b""
-        if after:
-            tensor["parameters"] = {"binary_data_size": len(after)}
+        tensor: dict[str, Any] = {"name": OUTPUT, "shape": list(scores.shape), "datatype": "FP32"}
+        tail = scores.astype("<f4").tobytes() if binary else b""
+        if tail:
+            tensor["parameters"] = {"binary_data_size": len(tail)}
         else:
-            tensor["data"] = found.ravel().tolist()
+            tensor["data"] = scores.ravel().tolist()
         answer = {
             "model_name": card.name,
             "model_version": card.sha256[:12],
-            **({"id": asked.id} if asked.id is not None else {}),
+            **({"id": query.id} if query.id is not None else {}),
             "outputs": [tensor],
         }
-        return _encoded(answer), after
+        return _encode(answer), tail
 
-    head, after = await service.run(request, classify)
-    if not after:
+    head, tail = await service.run(request, classify)
+    if not tail:
         return Response(head, media_type=JSON)
-    return Response(head + after, 200, {_HEADER_LENGTH: str(len(head))}, RAW[1])
+    return Response(head + tail, 200, {_HEADER_LENGTH: str(len(head))}, RAW[1])
 
 
 def _card(request: Request, name: str) -> Card:

@@ -30,13 +30,13 @@ from digitlens.server.limits import PICTURES, TILES
 
 MULTIPART, JSON = "multipart/form-data", "application/json"
 RAW = ("image/*", "application/octet-stream", "application/pdf")
-NAME = 255  # characters
+NAME_LENGTH = 255  # characters
 CONSTRAINTS = 8  # on one number
-_CONSTRAINT = 400  # characters, at most
+_CONSTRAINT_LENGTH = 400  # characters, at most
 TILE = 28 * 28  # bytes
 
 
-def _decoded(value: Any) -> bytes:
+def _decode_base64(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"expected text in base64, found {type(value).__name__}")
     try:
@@ -45,13 +45,13 @@ def _decoded(value: Any) -> bytes:
         raise ValueError(f"expected base64: {error}") from error
 
 
-def _constraints(value: Any) -> list[str]:
-    several = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if len(several) > CONSTRAINTS:
-        raise ValueError(f"expected at most {CONSTRAINTS} constraints, found {len(several)}")
-    texts = [str(each) if isinstance(each, str | int) else "" for each in several]
-    if (longest := max(map(len, texts), default=0)) > _CONSTRAINT:  # before parsing it
-        raise ValueError(f"expected at most {_CONSTRAINT} characters, found {longest:,}")
+def _parse_constraints(value: Any) -> list[str]:
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if len(items) > CONSTRAINTS:
+        raise ValueError(f"expected at most {CONSTRAINTS} constraints, found {len(items)}")
+    texts = [str(each) if isinstance(each, str | int) else "" for each in items]
+    if (longest := max(map(len, texts), default=0)) > _CONSTRAINT_LENGTH:  # before parsing it
+        raise ValueError(f"expected at most {_CONSTRAINT_LENGTH} characters, found {longest:,}")
     expected = Expectation.of(texts)
     if expected and len(expected.constraints) > CONSTRAINTS:
         found = len(expected.constraints)
@@ -59,7 +59,7 @@ def _constraints(value: Any) -> list[str]:
     return texts
 
 
-def _share(value: Any) -> float:
+def _parse_share(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"expected a fraction such as 0.001 or '0.1%', found {value!r:.40}")
     return parse_target(str(value))
@@ -67,19 +67,19 @@ def _share(value: Any) -> float:
 
 Base64 = Annotated[
     bytes,
-    BeforeValidator(_decoded),
+    BeforeValidator(_decode_base64),
     WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"}),
 ]
-_EXPECTED = {"type": "string", "minLength": 1, "maxLength": _CONSTRAINT}
-_SEVERAL = {"type": "array", "items": _EXPECTED, "maxItems": CONSTRAINTS}
+_CONSTRAINT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": _CONSTRAINT_LENGTH}
+_LIST_SCHEMA = {"type": "array", "items": _CONSTRAINT_SCHEMA, "maxItems": CONSTRAINTS}
 Expect = Annotated[
     list[str],
-    BeforeValidator(_constraints),
-    WithJsonSchema({"anyOf": [_EXPECTED, _SEVERAL]}),
+    BeforeValidator(_parse_constraints),
+    WithJsonSchema({"anyOf": [_CONSTRAINT_SCHEMA, _LIST_SCHEMA]}),
 ]
 Share = Annotated[
     float,
-    BeforeValidator(_share),
+    BeforeValidator(_parse_share),
     WithJsonSchema(
         {
             "anyOf": [
@@ -134,15 +134,15 @@ class ReadOptions(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _agreed(self) -> Self:
-        known, expected = Notation.of(**self.notation), Expectation.of(self.expect)
+    def _check_notation(self) -> Self:
+        marks, expected = Notation.of(**self.notation), Expectation.of(self.expect)
         if expected:
-            expected.written_with(known.decimal)  # raises if they contradict each other
+            expected.written_with(marks.decimal)  # raises if they contradict each other
         return self
 
-    def updated(self, said: dict[str, Any]) -> ReadOptions:
+    def updated(self, changes: dict[str, Any]) -> ReadOptions:
         """These options updated with others; raises if they conflict."""
-        return ReadOptions.model_validate({**self.model_dump(exclude_unset=True), **said})
+        return ReadOptions.model_validate({**self.model_dump(exclude_unset=True), **changes})
 
     @property
     def notation(self) -> NotationOptions:
@@ -171,7 +171,7 @@ class TableQuery(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _agreed(self) -> Self:
+    def _check_shape(self) -> Self:
         TableOptions(self.shape, self.columns, self.rules)
         return self
 
@@ -188,7 +188,7 @@ class Picture(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: Base64 = Field(description="The bytes of the file: PNG, JPEG, PDF, …")
-    name: str | None = Field(None, max_length=NAME, description="Its name in the answer.")
+    name: str | None = Field(None, max_length=NAME_LENGTH, description="Its name in the answer.")
 
 
 class ReadRequest(ReadOptions):
@@ -198,7 +198,7 @@ class ReadRequest(ReadOptions):
     image: Picture | None = None
 
     @model_validator(mode="after")
-    def _either(self) -> Self:
+    def _check_pictures(self) -> Self:
         if (self.images is None) == (self.image is None):
             raise ValueError('expected either "images" or "image"')
         return self

@@ -50,7 +50,7 @@ from digitlens.server.schemas import (
     CONSTRAINTS,
     JSON,
     MULTIPART,
-    NAME,
+    NAME_LENGTH,
     RAW,
     TILE,
     ClassifyRequest,
@@ -61,15 +61,15 @@ from digitlens.server.schemas import (
 
 T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
-_SMALL = 16384  # maximum bytes of a request whose tiles are batched with those of others
+_BATCHED_BYTES = 16384  # maximum bytes of a request whose tiles are batched with those of others
 METRICS_TYPE = CONTENT_TYPE_LATEST
 # prometheus_client's variable for the folder in which several processes share their metrics.
 COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-_RECENT = 0.05  # weight of the latest run in the moving average of job times
-_TOGETHER = 16  # maximum number of jobs in one run: larger batches are hardly faster
+_LATEST_WEIGHT = 0.05  # weight of the latest run in the moving average of job times
+_BATCH = 16  # maximum number of jobs in one run: larger batches are hardly faster
 # Beginning of a reason, and its label in the metrics.
-_REASONS = (("hardly a digit", "unlike a digit"), ("more than the digits", "not expected"))
+_REJECT_LABELS = (("hardly a digit", "unlike a digit"), ("more than the digits", "not expected"))
 
 
 class Metrics:
@@ -90,13 +90,13 @@ class Metrics:
         self.tiles = self._counter("tiles", "Tiles classified.")
         self.refused = self._counter("refused_requests", "Requests refused.", "cause")
         self._waiting = self._gauge("queue_depth", "Requests waiting for a worker.")
-        self._inside = self._gauge("in_progress", "Requests waiting or being read.")
+        self._in_progress = self._gauge("in_progress", "Requests waiting or being read.")
         ProcessCollector(registry=self._registry)
 
-    def pool(self, waiting: int, inside: int) -> None:
+    def pool(self, waiting: int, in_progress: int) -> None:
         """Sets the number of waiting requests, and of all requests in progress."""
         self._waiting.set(waiting)
-        self._inside.set(inside)
+        self._in_progress.set(in_progress)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Counts an answered request."""
@@ -108,8 +108,8 @@ class Metrics:
         for digit in (digit for line in reading.lines for digit in line):
             self._digits.labels(digit.status).inc()
             if digit.status == "rejected":
-                known = (label for start, label in _REASONS if digit.reason.startswith(start))
-                self._rejects.labels(next(known, "other")).inc()
+                names = (label for start, label in _REJECT_LABELS if digit.reason.startswith(start))
+                self._rejects.labels(next(names, "other")).inc()
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format, summed over processes if there are several."""
@@ -141,21 +141,21 @@ class Job(Generic[T]):
     """
 
     def __init__(
-        self, work: Callable[[Job[T]], T | Steps[T]], time_limit: float, *, shares: bool = False
+        self, work: Callable[[Job[T]], T | Steps[T]], time_limit: float, *, can_batch: bool = False
     ) -> None:
         self.started = time.perf_counter()
-        self.steps: Steps[T] | None = _steps(work, self)
+        self.steps: Steps[T] | None = _make_steps(work, self)
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.shares = shares
+        self.can_batch = can_batch
         self._time_limit = time_limit
         self._settle: Callable[[], object] = self.result.cancel
 
     def check(self) -> None:
         """Raises a Refusal, which ends the job, if nobody waits for it or its time is up."""
         if self.steps is None or time.perf_counter() > self.started + self._time_limit:
-            raise self.late()
+            raise self.timeout_refusal()
 
-    def late(self) -> Refusal:
+    def timeout_refusal(self) -> Refusal:
         """The refusal of a request whose time is up."""
         return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
 
@@ -183,9 +183,9 @@ class Job(Generic[T]):
         self.steps, self._settle = None, settle
 
 
-def _steps(work: Callable[[Job[T]], T | Steps[T]], job: Job[T]) -> Steps[T]:
-    found = work(job)
-    return (yield from cast("Steps[T]", found)) if isinstance(found, Generator) else found
+def _make_steps(work: Callable[[Job[T]], T | Steps[T]], job: Job[T]) -> Steps[T]:
+    outcome = work(job)
+    return (yield from cast("Steps[T]", outcome)) if isinstance(outcome, Generator) else outcome
 
 
 class Pool:
@@ -197,26 +197,26 @@ class Pool:
     def __init__(
         self,
         settings: Settings,
-        together: Callable[[list[Any]], Iterable[Any]] = tuple,
-        watch: Callable[[int, int], object] = lambda _waiting, _inside: None,
+        answer_batch: Callable[[list[Any]], Iterable[Any]] = tuple,
+        on_change: Callable[[int, int], object] = lambda _waiting, _inside: None,
     ) -> None:
         """Starts no thread yet.
 
-        ``together`` maps the parts that several jobs yield to one answer each; ``watch`` is called
-        with the number of waiting jobs and of all jobs whenever these change.
+        ``answer_batch`` maps the parts that several jobs yield to one answer each; ``on_change`` is
+        called with the number of waiting jobs and of all jobs whenever these change.
         """
         self._workers = settings.workers
-        self._room = settings.workers + settings.queue
+        self._capacity = settings.workers + settings.queue
         self._time_limit = settings.time_limit
-        self._together = together
-        self._watch = watch
+        self._answer_batch = answer_batch
+        self._on_change = on_change
         self._threads = ThreadPoolExecutor(self._workers, "digitlens-worker")
         self._lock = threading.Lock()
         self._waiting = deque[Job[Any]]()
         self._running = 0  # jobs
         self._busy = 0  # threads
         self._closed = False
-        self._seconds = 0.1  # average time of a job
+        self._job_seconds = 0.1  # average time of a job
 
     @property
     def waiting(self) -> int:
@@ -224,37 +224,37 @@ class Pool:
         return len(self._waiting)
 
     @property
-    def inside(self) -> int:
+    def in_progress(self) -> int:
         """Number of jobs running or waiting."""
         return self._running + self.waiting
 
     async def run(
         self,
         work: Callable[[Job[T]], T | Steps[T]],
-        gone: Callable[[], Coroutine[Any, Any, None]],
+        disconnection: Callable[[], Coroutine[Any, Any, None]],
         *,
-        shares: bool = False,
+        can_batch: bool = False,
     ) -> T:
         """Runs work in a thread; the work calls ``check`` of its job between steps.
 
         Work that can be batched is a generator: it yields its part and is sent the results. Raises
         Refusal if the queue is full, the time is up, the client is gone or the pool is closed.
         """
-        job = Job(work, self._time_limit, shares=shares)
+        job = Job(work, self._time_limit, can_batch=can_batch)
         self._submit(job)
-        watch = asyncio.ensure_future(gone())
-        both: set[asyncio.Future[Any]] = {job.result, watch}
+        on_change = asyncio.ensure_future(disconnection())
+        tasks: set[asyncio.Future[Any]] = {job.result, on_change}
         try:
-            await asyncio.wait(both, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
             if job.result.done():
                 return job.result.result()
-            if watch.done():
+            if on_change.done():
                 raise Refusal("gone", "the client closed the connection")
-            raise job.late()
+            raise job.timeout_refusal()
         finally:
-            watch.cancel()
+            on_change.cancel()
             if not job.result.done():
-                self._drop(job)
+                self._drop_job(job)
 
     def close(self) -> None:
         """Refuses new work and waits for the present jobs."""
@@ -265,62 +265,62 @@ class Pool:
         with self._lock:
             if self._closed:
                 raise Refusal("stopping", "the server is stopping: use another one")
-            if self.inside >= self._room:
-                wait = max(1, math.ceil(self.inside * self._seconds / self._workers))
+            if self.in_progress >= self._capacity:
+                wait = max(1, math.ceil(self.in_progress * self._job_seconds / self._workers))
                 detail = f"{self.waiting} requests are waiting: try again in {wait} s"
                 raise Refusal("queue-full", detail, {"Retry-After": str(wait)})
             self._waiting.append(job)
-            self._watch(self.waiting, self.inside)
+            self._on_change(self.waiting, self.in_progress)
             if self._busy < self._workers:
                 self._busy += 1
                 self._threads.submit(self._work)
 
-    def _drop(self, job: Job[Any]) -> None:
+    def _drop_job(self, job: Job[Any]) -> None:
         """Drops a job that nobody waits for; if it has not begun, frees its place in the queue."""
         job.steps = None
         job.result.cancel()
         with self._lock, suppress(ValueError):
             self._waiting.remove(job)
-            self._watch(self.waiting, self.inside)
+            self._on_change(self.waiting, self.in_progress)
 
     def _work(self) -> None:
         """Runs jobs in one thread until none wait."""
-        while jobs := self._next():
+        while jobs := self._take_jobs():
             start = time.perf_counter()
-            self._do(jobs)
-            took = (time.perf_counter() - start) / len(jobs)
-            self._seconds += _RECENT * (took - self._seconds)
+            self._run_jobs(jobs)
+            seconds = (time.perf_counter() - start) / len(jobs)
+            self._job_seconds += _LATEST_WEIGHT * (seconds - self._job_seconds)
             with self._lock:
                 self._running -= len(jobs)
-                self._watch(self.waiting, self.inside)
+                self._on_change(self.waiting, self.in_progress)
             with suppress(RuntimeError):  # the event loop has ended: nobody waits
                 jobs[0].result.get_loop().call_soon_threadsafe(_deliver, jobs)
 
-    def _next(self) -> list[Job[Any]]:
+    def _take_jobs(self) -> list[Job[Any]]:
         """The job that has waited longest, and those batched with it; if none, frees the thread."""
         with self._lock:
             if not self._waiting:
                 self._busy -= 1
                 return []
             jobs = [self._waiting.popleft()]
-            if jobs[0].shares:
-                jobs += islice((job for job in self._waiting if job.shares), _TOGETHER - 1)
+            if jobs[0].can_batch:
+                jobs += islice((job for job in self._waiting if job.can_batch), _BATCH - 1)
                 for job in jobs[1:]:
                     self._waiting.remove(job)
             self._running += len(jobs)
-            self._watch(self.waiting, self.inside)
+            self._on_change(self.waiting, self.in_progress)
             return jobs
 
-    def _do(self, jobs: Iterable[Job[Any]]) -> None:
-        asked = [(job, part) for job in jobs if (part := job.advance()) is not None]
-        if not asked:
+    def _run_jobs(self, jobs: Iterable[Job[Any]]) -> None:
+        parts = [(job, part) for job in jobs if (part := job.advance()) is not None]
+        if not parts:
             return
         try:
-            answers = self._together([part for _, part in asked])
-            for (job, _), answer in zip(asked, answers, strict=True):
+            answers = self._answer_batch([part for _, part in parts])
+            for (job, _), answer in zip(parts, answers, strict=True):
                 job.advance(answer)
         except Exception as error:
-            for job, _ in asked:
+            for job, _ in parts:
                 job.fail(error)
 
 
@@ -374,12 +374,12 @@ class Service:
         Work that yields tiles is sent their probabilities; small requests are batched.
         """
 
-        async def gone() -> None:
+        async def disconnection() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)
 
-        small = isgeneratorfunction(work) and len(await request.body()) <= _SMALL
-        return await self.pool.run(work, gone, shares=small)
+        small = isgeneratorfunction(work) and len(await request.body()) <= _BATCHED_BYTES
+        return await self.pool.run(work, disconnection, can_batch=small)
 
 
 def service_of(request: Request) -> Service:
@@ -392,17 +392,17 @@ def start(settings: Settings) -> Service:
     # Requests are concurrent: one thread per request uses the cores best.
     reader = DigitReader(settings.model, pages=settings.pages, threads=1)
     reader.read(np.full(_WARM_UP, 255, np.uint8))
-    service = assemble(settings, reader)
+    service = make_service(settings, reader)
     service.reconstructor()
     return service
 
 
-def assemble(settings: Settings, reader: DigitReader) -> Service:
+def make_service(settings: Settings, reader: DigitReader) -> Service:
     """The service around a loaded reader."""
 
-    def classify(asked: list[Tiles]) -> list[Probabilities]:
-        rows = reader.classifier.predict_proba(np.concatenate(asked))
-        return np.split(rows, np.cumsum([len(tiles) for tiles in asked[:-1]]))
+    def classify(batch: list[Tiles]) -> list[Probabilities]:
+        rows = reader.classifier.predict_proba(np.concatenate(batch))
+        return np.split(rows, np.cumsum([len(tiles) for tiles in batch[:-1]]))
 
     metrics = Metrics()
     return Service(settings, reader, Pool(settings, classify, metrics.pool), metrics)
@@ -417,10 +417,10 @@ _EXPECTED = f"expected {MULTIPART}, {JSON} or one of {', '.join(RAW)}"
 class UploadedPicture(io.BytesIO):
     """The bytes of a file, with the client's name for it, if any, and a name for errors."""
 
-    def __init__(self, data: bytes, given: str | None = None) -> None:
+    def __init__(self, data: bytes, client_name: str | None = None) -> None:
         super().__init__(data)
-        self.given = given[:NAME] if given else None
-        self.name = self.given or "image"
+        self.client_name = client_name[:NAME_LENGTH] if client_name else None
+        self.name = self.client_name or "image"
 
 
 @dataclass(frozen=True)
@@ -439,8 +439,8 @@ async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[
     kind = media_type(request)
     if kind == MULTIPART:
         async with _form(request) as form:
-            wanted = _pictures_of_form(form, options)
-        return lambda: wanted
+            upload = _pictures_of_form(form, options)
+        return lambda: upload
     body = await request.body()
     if not body:
         raise Refusal("malformed", f"the body is empty: {_EXPECTED}")
@@ -456,16 +456,16 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def is_raw(kind: str) -> bool:
+def is_raw(content_type: str) -> bool:
     """Whether a body of this type is the bytes of one file; assumed if no type is given."""
-    return kind in {"", *RAW} or kind.startswith("image/")
+    return content_type in {"", *RAW} or content_type.startswith("image/")
 
 
 def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
-    asked = ReadRequest.model_validate_json(body)
-    pictures = [UploadedPicture(picture.data, picture.name) for picture in asked.pictures]
-    said = asked.options.model_dump(include=asked.model_fields_set)
-    return Upload(pictures, options.updated(said))
+    read_request = ReadRequest.model_validate_json(body)
+    pictures = [UploadedPicture(picture.data, picture.name) for picture in read_request.pictures]
+    fields = read_request.options.model_dump(include=read_request.model_fields_set)
+    return Upload(pictures, options.updated(fields))
 
 
 @asynccontextmanager
@@ -479,7 +479,7 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
     )
     try:
         form = await parser.parse()
-        if not parser.whole:  # a truncated form must not lose parts silently
+        if not parser.is_complete:  # a truncated form must not lose parts silently
             raise Refusal("malformed", "the form is cut off: expected a boundary at its end")
         yield form
     except MultiPartException as error:
@@ -491,10 +491,10 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
 
 class _FormParser(MultiPartParser):
     spool_max_size = 1 << 62  # pictures are never written to disk
-    whole = False  # whether the last boundary was received
+    is_complete = False  # whether the last boundary was received
 
     def on_end(self) -> None:
-        self.whole = True
+        self.is_complete = True
 
     def close(self) -> None:
         for file in self._files_to_close_on_error:  # including those of incomplete parts
@@ -503,10 +503,10 @@ class _FormParser(MultiPartParser):
 
 def options_of(fields: Iterable[tuple[str, str]]) -> ReadOptions:
     """Options from names and values; ``expect`` may occur several times."""
-    said: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, value in fields:
-        said[name] = [*said.get(name, ()), value] if name == "expect" else value
-    return ReadOptions.model_validate(said)
+        options[name] = [*options.get(name, ()), value] if name == "expect" else value
+    return ReadOptions.model_validate(options)
 
 
 def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
@@ -524,8 +524,8 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
             fields.append((name[:80], value))
     if not pictures:
         raise Refusal("malformed", f"expected a part named {' or '.join(FIELDS)}, found none")
-    said = options_of(fields)
-    return Upload(pictures, options.updated(said.model_dump(exclude_unset=True)))
+    form_options = options_of(fields)
+    return Upload(pictures, options.updated(form_options.model_dump(exclude_unset=True)))
 
 
 def check_tiles(data: bytes) -> Tiles:
@@ -558,19 +558,19 @@ def _tiles_of_json(body: bytes) -> Tiles:
     return check_tiles(tiles) if isinstance(tiles, bytes) else np.array(tiles, np.uint8)
 
 
-def tiles_of_tensor(inputs: list[InferInput], after: bytes) -> Tiles:
+def tiles_of_tensor(inputs: list[InferInput], tail: bytes) -> Tiles:
     """uint8[N, 28, 28] from the only input of a request."""
-    if [one.name for one in inputs] != [INPUT]:
+    if [tensor.name for tensor in inputs] != [INPUT]:
         raise Refusal("malformed", f"expected only the input {INPUT!r}")
-    given = inputs[0]
-    if given.datatype != "UINT8" or given.shape[1:] != [28, 28] or given.shape[0] < 1:
-        found = f"{given.datatype[:20]} {given.shape}"
+    tensor = inputs[0]
+    if tensor.datatype != "UINT8" or tensor.shape[1:] != [28, 28] or tensor.shape[0] < 1:
+        found = f"{tensor.datatype[:20]} {tensor.shape}"
         raise Refusal("malformed", f"{INPUT}: expected UINT8 of shape [N, 28, 28], found {found}")
-    if given.shape[0] > TILES:
-        raise Refusal("too-large", f"expected at most {TILES} tiles, found {given.shape[0]:,}")
-    data = after if given.data is None else _bytes_of_numbers(given.data)
-    if len(data) != math.prod(given.shape):
-        expected = f"{math.prod(given.shape):,} values for shape {given.shape}"
+    if tensor.shape[0] > TILES:
+        raise Refusal("too-large", f"expected at most {TILES} tiles, found {tensor.shape[0]:,}")
+    data = tail if tensor.data is None else _bytes_of_numbers(tensor.data)
+    if len(data) != math.prod(tensor.shape):
+        expected = f"{math.prod(tensor.shape):,} values for shape {tensor.shape}"
         raise Refusal("malformed", f"{INPUT}: expected {expected}, found {len(data):,}")
     return check_tiles(data)
 

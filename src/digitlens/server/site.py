@@ -35,7 +35,7 @@ POLICY = (
 )
 _CHARSET = '<meta charset="utf-8">'
 _POLICY = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-_SERVED, _ALONE = (
+_SERVER_MODE, _BROWSER_MODE = (
     f'<meta name="digitlens-mode" content="{mode}">' for mode in ("server", "browser")
 )
 
@@ -81,7 +81,7 @@ def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     missing or damaged, and DataError if onnxruntime-web cannot be downloaded.
     """
     _check_free(folder)
-    parts = {**_models(model, pages), **_runtime(), **_page()}
+    parts = {**_model_files(model, pages), **_runtime_files(), **_page_files()}
     try:
         with files.temporary_folder(folder) as temporary:
             site = temporary / "site"
@@ -117,24 +117,24 @@ def _listed(folder: Path) -> set[str]:
         return set()
 
 
-def _replace(folder: Path, site: Path, before: Path) -> None:
+def _replace(folder: Path, site: Path, previous: Path) -> None:
     if folder.exists():
-        folder.rename(before)
+        folder.rename(previous)
     try:
         site.rename(folder)
     except OSError:
-        if before.exists():
-            before.rename(folder)
+        if previous.exists():
+            previous.rename(folder)
         raise
 
 
 # The files of each role, by their key in the listing.
-_ONE = {"card": bundle.CARD, "graph": bundle.GRAPH}
-_LINES = {"card": bundle.CARD, "detector": bundle.DETECTOR, "recognizer": bundle.RECOGNIZER}
-_NAMES = {"tiles": _ONE, "pages": _ONE, "lines": _LINES | {"spotter": bundle.SPOTTER}}
+_GRAPH = {"card": bundle.CARD, "graph": bundle.GRAPH}
+_LINE_FILES = {"card": bundle.CARD, "detector": bundle.DETECTOR, "recognizer": bundle.RECOGNIZER}
+_ROLE_FILES = {"tiles": _GRAPH, "pages": _GRAPH, "lines": _LINE_FILES | {"spotter": bundle.SPOTTER}}
 
 
-def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
+def _model_files(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python runs, with their cards."""
     classifier, detector = bundle.open_roles(model, pages)
     lines = bundle.lines_of(classifier.folder)
@@ -143,27 +143,27 @@ def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     return {
         f"models/{role}/{name}": (folder / name).read_bytes()
         for role, folder in folders.items()
-        for name in _NAMES[role].values()
+        for name in _ROLE_FILES[role].values()
         if files.is_file(folder / name)
     }
 
 
-def _page() -> dict[str, bytes]:
+def _page_files() -> dict[str, bytes]:
     """The files of the page, switched to run without a server."""
     paths = [path for path in sorted(STATIC.rglob("*")) if path.is_file()]
     parts = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
-    return {**parts, PAGE: alone(parts[PAGE].decode()).encode()}
+    return {**parts, PAGE: browser_page(parts[PAGE].decode()).encode()}
 
 
-def alone(html: str) -> str:
+def browser_page(html: str) -> str:
     """The page without a server: sets its mode to browser, and its content security policy."""
-    for place in (_CHARSET, _SERVED):
-        if html.count(place) != 1:
-            raise SiteError(f"{PAGE} is damaged: expected {place} once; install digitlens again")
-    return html.replace(_CHARSET, f"{_CHARSET}\n  {_POLICY}").replace(_SERVED, _ALONE)
+    for marker in (_CHARSET, _SERVER_MODE):
+        if html.count(marker) != 1:
+            raise SiteError(f"{PAGE} is damaged: expected {marker} once; install digitlens again")
+    return html.replace(_CHARSET, f"{_CHARSET}\n  {_POLICY}").replace(_SERVER_MODE, _BROWSER_MODE)
 
 
-def _runtime() -> dict[str, bytes]:
+def _runtime_files() -> dict[str, bytes]:
     """The files of onnxruntime-web, from the cache or by npm, with its licence."""
     package, members = RUNTIME.package, {name: member for member, name, _ in RUNTIME.files}
     folder = cache_folder(f"{package.name}-{package.version}")
@@ -183,8 +183,8 @@ def _runtime() -> dict[str, bytes]:
 def _licences() -> dict[str, bytes]:
     """The licence and notices of ONNX Runtime, as its Python package carries them."""
     # Not imported: only the model layer imports it, and only two files are needed.
-    found = importlib.util.find_spec("onnxruntime")
-    folders = [Path(place) for place in (found and found.submodule_search_locations) or ()]
+    package = importlib.util.find_spec("onnxruntime")
+    folders = [Path(folder) for folder in (package and package.submodule_search_locations) or ()]
     texts = [folder / name for folder in folders for name in ("LICENSE", "ThirdPartyNotices.txt")]
     parts = {f"{path.stem}.txt": path.read_bytes() for path in texts if files.is_file(path)}
     if "LICENSE.txt" not in parts:
@@ -197,10 +197,10 @@ def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
     module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
     roles = {
         role: {
-            what: path if (path := f"models/{role}/{name}") in parts else None
-            for what, name in names.items()
+            key: path if (path := f"models/{role}/{name}") in parts else None
+            for key, name in names.items()
         }
-        for role, names in _NAMES.items()
+        for role, names in _ROLE_FILES.items()
     }
     return {
         "format": FORMAT,

@@ -28,13 +28,13 @@ from starlette.types import Scope
 from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
 from digitlens.results import Outputs, plain_fields
-from digitlens.server.app import Assets, Guard, quiet_config
+from digitlens.server.app import Assets, Guard, uvicorn_config
 from digitlens.server.limits import Gate, Refusal, Settings, answer_refusals
 from digitlens.server.service import Metrics
 from digitlens.server.site import STATIC
 from digitlens.training.monitor import Check, Pulse, SampleScore
 
-MOST = 2000  # points of a curve: more than a screen has columns
+MAX_POINTS = 2000  # points of a curve: more than a screen has columns
 
 Values = tuple[float, ...]
 
@@ -47,19 +47,19 @@ class Curve:
             number of its last step, and means.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, limit: int = MAX_POINTS) -> None:
         self.points: list[tuple[int, Values]] = []
-        self._most = most
+        self._limit = limit
         self._stride = 1
-        self._waiting: list[Values] = []  # steps of the next, incomplete point
+        self._pending: list[Values] = []  # steps of the next, incomplete point
 
     def add(self, serial: int, values: Values) -> None:
         """Adds a step: its number, then the values to average."""
-        self._waiting.append(values)
-        if len(self._waiting) == self._stride:
-            self.points.append((serial, _mean(self._waiting)))
-            self._waiting = []
-        if len(self.points) == 2 * self._most:
+        self._pending.append(values)
+        if len(self._pending) == self._stride:
+            self.points.append((serial, _mean(self._pending)))
+            self._pending = []
+        if len(self.points) == 2 * self._limit:
             self.points = [
                 (later[0], _mean([earlier[1], later[1]]))
                 for earlier, later in zip(self.points[::2], self.points[1::2], strict=True)
@@ -96,7 +96,7 @@ class Position:
     member: int = 0
 
 
-class Live:
+class LiveHistory:
     """The curves, scores and progress of a training, and the number of open pages."""
 
     def __init__(self, info: TrainingInfo) -> None:
@@ -109,62 +109,62 @@ class Live:
         self._ended = ""
         self.readers = 0
 
-    def tell(self, news: Pulse | Check) -> None:
+    def record(self, update: Pulse | Check) -> None:
         """Adds an update from a watcher."""
         with self._lock:
             self._serial += 1
-            if isinstance(news, Check):
-                score = news.score
-                self._checks.add(self._serial, (news.step, score.loss, score.accuracy))
+            if isinstance(update, Check):
+                score = update.score
+                self._checks.add(self._serial, (update.step, score.loss, score.accuracy))
                 self._score = self._serial, score
                 return
-            if self._pulse and self._pulse.model != news.model:
+            if self._pulse and self._pulse.model != update.model:
                 self._steps, self._checks = Curve(), Curve()
-            self._pulse = news
-            for point in news.points:
+            self._pulse = update
+            for point in update.points:
                 values = (point.step, point.loss, point.accuracy, point.learning_rate)
                 self._steps.add(self._serial, values)
 
-    def end(self, how: str) -> None:
+    def end(self, outcome: str) -> None:
         """Records that the training is over, and a sentence on how it ended."""
         with self._lock:
             self._serial += 1
-            self._ended = how
+            self._ended = outcome
 
-    def join(self, more: int) -> None:
+    def join(self, change: int) -> None:
         """Counts a page that was opened (1) or closed (-1)."""
         with self._lock:
-            self.readers += more
+            self.readers += change
 
-    def since(self, mark: Position) -> tuple[dict[str, Any] | None, Position]:
-        """The updates since ``mark``, JSON-ready, None if there are none; and the new position.
+    def since(self, position: Position) -> tuple[dict[str, Any] | None, Position]:
+        """The updates since ``position``, JSON-ready, None if there are none; and the new position.
 
         ``whole`` is true if they are the whole history: at first, and when a new member begins.
         """
         with self._lock:
-            if mark.serial == self._serial:
-                return None, mark
+            if position.serial == self._serial:
+                return None, position
             member = self._pulse.model if self._pulse else 0
-            whole = not mark.serial or member != mark.member
-            after = -1 if whole else mark.serial
-            return self._news(whole, after), Position(self._serial, member)
+            is_whole = not position.serial or member != position.member
+            after = -1 if is_whole else position.serial
+            return self._changes(is_whole, after), Position(self._serial, member)
 
-    def _news(self, whole: bool, after: int) -> dict[str, Any]:
-        news: dict[str, Any] = {
-            "whole": whole,
+    def _changes(self, is_whole: bool, after: int) -> dict[str, Any]:
+        changes: dict[str, Any] = {
+            "whole": is_whole,
             "steps": self._steps.since(after),
             "checks": self._checks.since(after),
             "ended": self._ended,
         }
         if self._pulse:
-            news["progress"] = _progress(self._pulse)
+            changes["progress"] = _progress(self._pulse)
         if self._score and self._score[0] > after:
             score = self._score[1]
             mistakes = [
                 (m.index, m.truth, m.answer, round(m.confidence, 4)) for m in score.mistakes
             ]
-            news |= {"confusion": score.confusion.tolist(), "mistakes": mistakes}
-        return news
+            changes |= {"confusion": score.confusion.tolist(), "mistakes": mistakes}
+        return changes
 
 
 def _progress(pulse: Pulse) -> dict[str, Any]:
@@ -180,52 +180,52 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
 
 
 HOST = "127.0.0.1"
-NAMES = (HOST, "localhost")  # requests with another Host header come from other web sites
+HOST_NAMES = (HOST, "localhost")  # requests with another Host header come from other web sites
 _PAGE = Path(__file__).with_name("watch") / "page"
-_SHARED = ("style.css", "icon.svg", "app/")  # files shared with the reader's page
-MOST_PIXELS = 1024  # maximum side of a drawing
-_PACE = 0.1  # seconds between two checks for updates
+_SHARED_PATHS = ("style.css", "icon.svg", "app/")  # files shared with the reader's page
+MAX_SIDE = 1024  # maximum side of a drawing
+_POLL_SECONDS = 0.1  # seconds between two checks for updates
 _STREAM = "text/event-stream"
 _RAW = "application/octet-stream"
-_IDLE = 15.0  # seconds
-_PATIENCE = 5.0  # seconds to wait for the server's thread, which does not keep the process alive
-Answers = Callable[[npt.NDArray[np.uint8]], Outputs | None]
+_IDLE_SECONDS = 15.0  # seconds
+_STOP_LIMIT = 5.0  # seconds to wait for the server's thread, which does not keep the process alive
+Predict = Callable[[npt.NDArray[np.uint8]], Outputs | None]
 router = APIRouter()
 
 
 @dataclass
-class Show:
+class PageData:
     """The data of a page: the training, its sample uint8[N, 28, 28], the network's outputs."""
 
-    live: Live
+    history: LiveHistory
     tiles: npt.NDArray[np.uint8]
-    answers: Answers
+    predict: Predict
     closing: bool = False
 
 
 @router.get("/subject")
 async def subject(request: Request) -> dict[str, Any]:
     """Returns the training and the sample that it is scored on."""
-    return vars(_show(request).live.info)
+    return vars(_page_data(request).history.info)
 
 
 @router.get("/tiles")
 async def tiles(request: Request) -> Response:
     """Returns the sample, 784 bytes per tile."""
-    return Response(_show(request).tiles.tobytes(), media_type=_RAW)
+    return Response(_page_data(request).tiles.tobytes(), media_type=_RAW)
 
 
 @router.get("/news")
 async def news(request: Request) -> StreamingResponse:
     """Streams the whole history, then updates, as server-sent events."""
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(stream(_show(request)), headers=headers, media_type=_STREAM)
+    return StreamingResponse(stream(_page_data(request)), headers=headers, media_type=_STREAM)
 
 
 @router.post("/answer")
 async def answer(
     request: Request,
-    width: Annotated[int, Query(ge=1, le=MOST_PIXELS)],
+    width: Annotated[int, Query(ge=1, le=MAX_SIDE)],
     content_type: Annotated[str, Header()] = "",
 ) -> Response:
     """Returns the network's prediction for a drawing: one byte of ink per pixel, row by row."""
@@ -234,43 +234,43 @@ async def answer(
         raise Refusal("unsupported-type", f"expected {_RAW}, found {content_type or 'none'}")
     body = await request.body()
     height, rest = divmod(len(body), width)
-    if rest or not 1 <= height <= MOST_PIXELS:
-        expected = f"expected 1 to {MOST_PIXELS} rows of {width} bytes"
+    if rest or not 1 <= height <= MAX_SIDE:
+        expected = f"expected 1 to {MAX_SIDE} rows of {width} bytes"
         raise Refusal("invalid", f"{expected}, found {len(body):,} bytes")
     ink = np.frombuffer(body, np.uint8).reshape(height, width)
-    return JSONResponse(await run_in_threadpool(_answer, ink, _show(request).answers))
+    return JSONResponse(await run_in_threadpool(_predict, ink, _page_data(request).predict))
 
 
-async def stream(show: Show) -> AsyncGenerator[str]:
+async def stream(data: PageData) -> AsyncGenerator[str]:
     """Updates as server-sent events; a page that reconnects receives the whole history."""
-    mark = Position()
-    show.live.join(1)
+    position = Position()
+    data.history.join(1)
     try:
         yield "retry: 1000\n\n"
-        while not show.closing:
-            told, mark = show.live.since(mark)
-            if told:
-                yield f"data: {json.dumps(told, separators=(',', ':'))}\n\n"
-            await asyncio.sleep(_PACE)
+        while not data.closing:
+            changes, position = data.history.since(position)
+            if changes:
+                yield f"data: {json.dumps(changes, separators=(',', ':'))}\n\n"
+            await asyncio.sleep(_POLL_SECONDS)
     finally:
-        show.live.join(-1)
+        data.history.join(-1)
 
 
-def _show(request: Request) -> Show:
-    show: Show = request.app.state.show
-    return show
+def _page_data(request: Request) -> PageData:
+    data: PageData = request.app.state.data
+    return data
 
 
-def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
+def _predict(ink: npt.NDArray[np.uint8], predict: Predict) -> dict[str, Any]:
     """The tile of a drawing and the network's prediction; None before the network has any."""
     tile = to_tile(ink)
-    found: dict[str, Any] = {"tile": tile.ravel().tolist(), "probabilities": None, "digit": None}
-    outputs = answers(tile[None]) if tile.any() else None
+    answer: dict[str, Any] = {"tile": tile.ravel().tolist(), "probabilities": None, "digit": None}
+    outputs = predict(tile[None]) if tile.any() else None
     if outputs is not None:
-        found["probabilities"] = [round(float(value), 5) for value in outputs.probabilities[0]]
+        answer["probabilities"] = [round(float(value), 5) for value in outputs.probabilities[0]]
         if outputs.digit is not None:
-            found["digit"] = round(float(outputs.digit[0]), 4)
-    return found
+            answer["digit"] = round(float(outputs.digit[0]), 4)
+    return answer
 
 
 def listen(port: int) -> socket.socket:
@@ -278,15 +278,15 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        what = f"port {port} cannot be listened on ({error.strerror})"
-        raise DigitlensError(f"{what}: name another with --watch-port, or 0 for any") from error
+        problem = f"port {port} cannot be listened on ({error.strerror})"
+        raise DigitlensError(f"{problem}: name another with --watch-port, or 0 for any") from error
 
 
 @contextmanager
-def serving(show: Show, listener: socket.socket) -> Generator[str]:
+def serving(data: PageData, listener: socket.socket) -> Generator[str]:
     """Serves from a thread, yields the address, and stops at the end of the block."""
-    config = quiet_config(
-        create_watch_app(show), _IDLE, lifespan="off", timeout_graceful_shutdown=1
+    config = uvicorn_config(
+        create_watch_app(data), _IDLE_SECONDS, lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -294,19 +294,19 @@ def serving(show: Show, listener: socket.socket) -> Generator[str]:
     try:
         yield f"http://{HOST}:{listener.getsockname()[1]}/"  # early requests wait in the backlog
     finally:
-        show.closing = server.should_exit = True
-        thread.join(_PATIENCE)
+        data.closing = server.should_exit = True
+        thread.join(_STOP_LIMIT)
         listener.close()
 
 
-def create_watch_app(show: Show) -> FastAPI:
+def create_watch_app(data: PageData) -> FastAPI:
     """The application of one training; it accepts local host names only."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state.show = show
+    app.state.data = data
     app.include_router(router)
     app.router.default = _Files()
     answer_refusals(app)
-    app.add_middleware(Gate, settings=Settings(HOST, 0, hosts=NAMES, body_limit=MOST_PIXELS**2))
+    app.add_middleware(Gate, settings=Settings(HOST, 0, hosts=HOST_NAMES, body_limit=MAX_SIDE**2))
     app.add_middleware(Guard, metrics=Metrics())
     return app
 
@@ -320,6 +320,6 @@ class _Files(Assets):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file at a path."""
-        if path.startswith(_SHARED):
+        if path.startswith(_SHARED_PATHS):
             return await self._shared.get_response(path, scope)
         return await super().get_response(path, scope)

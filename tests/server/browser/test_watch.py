@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.results import Outputs
-from digitlens.server.training_page import Live, Show, TrainingInfo, listen, serving
+from digitlens.server.training_page import LiveHistory, PageData, TrainingInfo, listen, serving
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 PER_EPOCH = 20
@@ -16,8 +16,10 @@ class Training:
     def __init__(self):
         tiles = np.zeros((50, 28, 28), np.uint8)
         tiles[:, 4:24, 12:16] = 255
-        self.live = Live(TrainingInfo("fast-1", {"epochs": 3, "seed": 5}, "50 held-out digits", 50))
-        self.show = Show(self.live, tiles, self.answers)
+        self.history = LiveHistory(
+            TrainingInfo("fast-1", {"epochs": 3, "seed": 5}, "50 held-out digits", 50)
+        )
+        self.show = PageData(self.history, tiles, self.answers)
         self.steps, self.value = 0, 3
 
     def answers(self, tiles):
@@ -34,14 +36,14 @@ class Training:
             {"epoch": e, "val_loss": 2 / e, "val_accuracy": 0.9 + e / 50, "seconds": 1.0}
             for e in range(1, self.steps // PER_EPOCH + 1)
         )
-        self.live.tell(
+        self.history.record(
             Pulse(1, 1, epoch, 3, self.steps, 3 * PER_EPOCH, 12345.0, 75.0, rows, points)
         )
         confusion = np.diag(np.full(10, 4))
         confusion[3, 5], confusion[8, 9] = 3, 1
         mistakes = (*(Mistake(i, 3, 5, 0.9 - i / 10) for i in range(3)), Mistake(4, 8, 9, 0.3))
         loss, accuracy = 2.3 / self.steps**0.5, 1 - 0.9 / self.steps
-        self.live.tell(Check(self.steps, SampleScore(loss, accuracy, confusion, mistakes)))
+        self.history.record(Check(self.steps, SampleScore(loss, accuracy, confusion, mistakes)))
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_page_updates_during_training_and_reclassifies_the_drawing(open_page, tr
     assert page.locator("#mistakes li").count() == 4
 
     training.go_on()
-    training.live.end("Epoch 3 of 3 is kept.")
+    training.history.end("Epoch 3 of 3 is kept.")
     expect_text(page, "state", "Training has ended. Epoch 3 of 3 is kept.")
     expect_text(page, "say", "Training has ended. Epoch 3 of 3 is kept.")
     assert page.get_attribute("#progress", "aria-valuenow") == "100"

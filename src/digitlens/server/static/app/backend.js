@@ -12,7 +12,7 @@ export class ReadError extends Error {
   }
 }
 
-const AWAY = "The server does not respond. It may have stopped, or the network is down.";
+const UNREACHABLE = "The server does not respond. It may have stopped, or the network is down.";
 const KINDS = { 401: "token", 413: "large", 415: "type", 422: "type", 429: "busy", 504: "slow" };
 const ADVICE = {
   token: "",
@@ -24,7 +24,7 @@ const ADVICE = {
   other: "The server could not read the picture.",
 };
 const TOKEN = "digitlens-token";
-const PATIENCE = 4; // retries while the server is busy
+const RETRIES = 4; // retries while the server is busy
 
 export const MODE =
   document.querySelector("meta[name=digitlens-mode]")?.getAttribute("content") ?? "server";
@@ -41,11 +41,11 @@ export const MODE =
  * @returns {Promise<import("./reading.js").Reading[]>}
  */
 export function read(picture, options = {}) {
-  return MODE === "browser" ? readHere(picture, options) : readThere(picture, options);
+  return MODE === "browser" ? readLocally(picture, options) : readOnServer(picture, options);
 }
 
 /** The constraints that the user entered. */
-export const known = { expect: "", decimal: "" };
+export const constraints = { expect: "", decimal: "" };
 
 /** Name and hash of the model; empty before the first reading. */
 export const model = { name: "", sha256: "" };
@@ -58,15 +58,15 @@ let reader;
  */
 export async function prepare(onProgress = () => {}) {
   if (MODE !== "browser") return;
-  const told = ({ loaded, total }) => onProgress(loaded / Math.max(1, total));
+  const report = ({ loaded, total }) => onProgress(loaded / Math.max(1, total));
   reader ??= import("../reader/index.js").then(({ createReader }) =>
-    createReader(new URL(".", document.baseURI).href, { onProgress: told }),
+    createReader(new URL(".", document.baseURI).href, { onProgress: report }),
   );
   Object.assign(model, (await reader).model);
 }
 
 /** @param {Picture} picture @param {Options} options */
-async function readHere(picture, { signal }) {
+async function readLocally(picture, { signal }) {
   try {
     await prepare();
   } catch (error) {
@@ -74,15 +74,15 @@ async function readHere(picture, { signal }) {
     throw new ReadError("away", `Cannot load the reader: ${error.message}`);
   }
   const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
-  const begun = performance.now();
-  const reading = await (await reader).read(pixels, { ...known, tiles: true }).catch(unfit);
+  const start = performance.now();
+  const reading = await (await reader).read(pixels, { ...constraints, tiles: true }).catch(asReadError);
   signal?.throwIfAborted();
-  const seconds = (performance.now() - begun) / 1000;
+  const seconds = (performance.now() - start) / 1000;
   return [{ name: "", page: 1, page_count: 1, seconds, ...reading }];
 }
 
 /** Turns the RangeError with which a reader rejects an invalid pattern into a ReadError. */
-function unfit(error) {
+function asReadError(error) {
   if (!(error instanceof RangeError)) throw error;
   throw new ReadError("known", `${ADVICE.known} ${error.message}`);
 }
@@ -97,13 +97,13 @@ function pixelsOf(bitmap) {
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 
-async function readThere(picture, options) {
+async function readOnServer(picture, options) {
   const body = picture.file ?? (await asPng(picture.pixels));
   for (let attempt = 0; ; attempt += 1) {
-    const response = await ask(body, options);
-    if (response.ok) return answer(response);
-    const patient = options.patient && response.status === 429 && attempt < PATIENCE;
-    if (!patient) throw await problem(response);
+    const response = await requestReading(body, options);
+    if (response.ok) return takeAnswer(response);
+    const patient = options.patient && response.status === 429 && attempt < RETRIES;
+    if (!patient) throw await problemOf(response);
     options.onBusy?.();
     await pause(response.headers.get("Retry-After"), options.signal);
   }
@@ -115,7 +115,7 @@ async function readThere(picture, options) {
  * @param {AbortSignal} signal
  * @returns {Promise<{tile: string, error: number, drawn_better: number}|undefined>}
  */
-export async function redraw(tile, signal) {
+export async function reconstruct(tile, signal) {
   if (MODE === "browser") return undefined;
   const body = JSON.stringify({ tiles: tile });
   const headers = { "Content-Type": "application/json", ...authorization() };
@@ -128,24 +128,24 @@ function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** Query parameters: the constraints, and those in `more`. */
-function queryOf(more) {
-  const said = Object.entries(known).filter(([, value]) => value);
-  return new URLSearchParams({ ...more, ...Object.fromEntries(said) });
+/** Query parameters: the constraints, and those in `extra`. */
+function queryOf(extra) {
+  const entries = Object.entries(constraints).filter(([, value]) => value);
+  return new URLSearchParams({ ...extra, ...Object.fromEntries(entries) });
 }
 
-function ask(body, { signal }) {
+function requestReading(body, { signal }) {
   const type = body.type || "application/octet-stream";
   return post(`v1/read?${queryOf({ tiles: "true" })}`, body, signal, { "Content-Type": type });
 }
 
-async function post(address, body, signal, more = {}) {
-  const headers = { ...more, ...authorization() };
+async function post(address, body, signal, extra = {}) {
+  const headers = { ...extra, ...authorization() };
   try {
     return await fetch(address, { method: "POST", body, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ReadError("away", AWAY);
+    throw new ReadError("away", UNREACHABLE);
   }
 }
 
@@ -157,31 +157,31 @@ async function post(address, body, signal, more = {}) {
 export async function readTables(file, { signal, ...options }) {
   const form = new FormData();
   form.append("file", file);
-  if (known.decimal) form.append("decimal", known.decimal);
-  const said = Object.entries(options).filter(([, value]) => value);
-  const response = await post(`v1/table?${new URLSearchParams(said)}`, form, signal);
-  if (!response.ok) throw await problem(response);
+  if (constraints.decimal) form.append("decimal", constraints.decimal);
+  const entries = Object.entries(options).filter(([, value]) => value);
+  const response = await post(`v1/table?${new URLSearchParams(entries)}`, form, signal);
+  if (!response.ok) throw await problemOf(response);
   return (await response.json()).tables;
 }
 
-async function answer(response) {
-  const told = await response.json();
-  Object.assign(model, told.model);
-  return told.readings;
+async function takeAnswer(response) {
+  const answer = await response.json();
+  Object.assign(model, answer.model);
+  return answer.readings;
 }
 
-async function problem(response) {
-  const told = await response.json().catch(() => ({}));
-  const isKnown = response.status === 422 && /:invalid$/.test(told.type);
-  const kind = isKnown ? "known" : (KINDS[response.status] ?? "other");
-  const detail = String(told.detail ?? told.title ?? "");
+async function problemOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const isInvalid = response.status === 422 && /:invalid$/.test(problem.type);
+  const kind = isInvalid ? "known" : (KINDS[response.status] ?? "other");
+  const detail = String(problem.detail ?? problem.title ?? "");
   return new ReadError(kind, [ADVICE[kind], detail].filter(Boolean).join(" "));
 }
 
 function pause(seconds, signal) {
-  const wait = Math.min(5, Math.max(0.2, Number(seconds) || 0.5));
+  const delay = Math.min(5, Math.max(0.2, Number(seconds) || 0.5));
   return new Promise((resolve, reject) => {
-    setTimeout(resolve, 1000 * wait);
+    setTimeout(resolve, 1000 * delay);
     signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
@@ -194,15 +194,15 @@ export function askToken() {
   const dialog = byId("token");
   const field = byId("token-value");
   return new Promise((resolve) => {
-    let given = false;
+    let isEntered = false;
     byId("token-form").onsubmit = (event) => {
       event.preventDefault();
       sessionStorage.setItem(TOKEN, field.value);
-      given = true;
+      isEntered = true;
       dialog.close();
     };
     byId("token-close").onclick = () => dialog.close();
-    dialog.onclose = () => resolve(given);
+    dialog.onclose = () => resolve(isEntered);
     field.value = "";
     dialog.showModal();
   });

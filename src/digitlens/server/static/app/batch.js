@@ -11,7 +11,7 @@ import { amountsOf, doubtfulFirst } from "./numbers.js";
  *   entry?: PictureEntry}} Item
  */
 
-const SHOWN = 6; // numbers listed per picture
+const LISTED = 6; // numbers listed per picture
 const ORDER = ["unsure", "failed", "reading", "done", "waiting"];
 
 export class Batch {
@@ -23,10 +23,10 @@ export class Batch {
     this.read = read;
     this.open = open;
     /** @type {Item[]} */ this.items = [];
-    this.control = null;
-    /** @type {PictureEntry|undefined} */ this.shown = undefined;
-    onClick("batch-stop", () => this.control?.abort());
-    onClick("batch-go", () => this.#again());
+    this.controller = null;
+    /** @type {PictureEntry|undefined} */ this.current = undefined;
+    onClick("batch-stop", () => this.controller?.abort());
+    onClick("batch-go", () => this.#retry());
     onClick("batch-csv", () => save("numbers.csv", "text/csv", numbersCsv(this.#readings)));
     onClick("batch-close", () => this.#close());
   }
@@ -38,7 +38,7 @@ export class Batch {
   /** Appends pictures to the queue. @param {File[]} files */
   add(files) {
     this.items.push(...files.map((file) => ({ file, state: /** @type {const} */ ("waiting") })));
-    if (this.control) this.#paint();
+    if (this.controller) this.#paint();
     else this.#run();
   }
 
@@ -46,17 +46,17 @@ export class Batch {
   put(entry) {
     const item = this.items.find((each) => each.entry?.id === entry.id);
     if (!item) return;
-    if (this.shown === item.entry) this.shown = entry;
+    if (this.current === item.entry) this.current = entry;
     item.entry = entry;
     this.#paint();
   }
 
   async #run() {
-    const { signal } = (this.control = new AbortController());
+    const { signal } = (this.controller = new AbortController());
     for (let item; !signal.aborted && (item = this.items.find(({ state }) => state === "waiting")); ) {
       await this.#readOne(item, signal);
     }
-    if (this.control.signal === signal) this.control = null;
+    if (this.controller.signal === signal) this.controller = null;
     this.#paint();
   }
 
@@ -70,74 +70,74 @@ export class Batch {
       if (isFirst) this.#show(entry);
       else forgetPixels(entry);
     } catch (error) {
-      const isGiven = error.kind === "token" && (await askToken());
-      item.state = isGiven || signal.aborted ? "waiting" : "failed";
+      const hasToken = error.kind === "token" && (await askToken());
+      item.state = hasToken || signal.aborted ? "waiting" : "failed";
       item.problem = error.message;
     }
   }
 
   #show(entry) {
-    this.shown = entry;
+    this.current = entry;
     this.open(entry);
     this.#paint();
   }
 
-  #again() {
+  #retry() {
     for (const item of this.items) if (item.state === "failed") item.state = "waiting";
     this.#run();
   }
 
   #close() {
-    this.control?.abort();
+    this.controller?.abort();
     this.items = [];
-    this.shown = undefined;
+    this.current = undefined;
     this.#paint();
   }
 
   #paint() {
-    const all = this.items.map((item, index) => ({ item, index, ...facts(item) }));
-    const count = (rank) => all.filter((each) => each.rank === rank).length;
+    const rows = this.items.map((item, index) => ({ item, index, ...rowOf(item) }));
+    const count = (rank) => rows.filter((each) => each.rank === rank).length;
     const [failed, waiting, doubtful] = [count("failed"), count("waiting"), count("unsure")];
-    const read = all.filter(({ item }) => item.entry).length;
-    byId("batch").hidden = !all.length;
-    Object.assign(byId("batch-progress"), { max: Math.max(1, all.length), value: read + failed });
-    const words = [`${read} of ${all.length} read`];
-    if (doubtful) words.push(`${doubtful} uncertain`);
-    if (failed) words.push(`${failed} failed`);
-    byId("batch-count").textContent = words.join(", ");
-    byId("batch-stop").hidden = !this.control;
-    byId("batch-go").hidden = Boolean(this.control) || !(failed || waiting);
+    const read = rows.filter(({ item }) => item.entry).length;
+    byId("batch").hidden = !rows.length;
+    Object.assign(byId("batch-progress"), { max: Math.max(1, rows.length), value: read + failed });
+    const parts = [`${read} of ${rows.length} read`];
+    if (doubtful) parts.push(`${doubtful} uncertain`);
+    if (failed) parts.push(`${failed} failed`);
+    byId("batch-count").textContent = parts.join(", ");
+    byId("batch-stop").hidden = !this.controller;
+    byId("batch-go").hidden = Boolean(this.controller) || !(failed || waiting);
     byId("batch-go").textContent = waiting ? "Read the rest" : "Try again";
     byId("batch-csv").disabled = !read;
-    all.sort((a, b) => ORDER.indexOf(a.rank) - ORDER.indexOf(b.rank) || a.index - b.index);
-    const held = /** @type {HTMLElement} */ (document.activeElement).dataset.picture;
-    byId("batch-list").replaceChildren(...all.map((each) => this.#row(each)));
-    if (held) byId("batch-list").querySelector(`[data-picture="${held}"]`)?.focus();
+    rows.sort((a, b) => ORDER.indexOf(a.rank) - ORDER.indexOf(b.rank) || a.index - b.index);
+    const focusedIndex = /** @type {HTMLElement} */ (document.activeElement).dataset.picture;
+    byId("batch-list").replaceChildren(...rows.map((each) => this.#row(each)));
+    if (focusedIndex) byId("batch-list").querySelector(`[data-picture="${focusedIndex}"]`)?.focus();
   }
 
   #row({ item, index, rank, text, note }) {
     const parts = [make("b", {}, item.file.name || "picture"), make("span", {}, text), make("i", {}, note)];
     const button = make("button", { type: "button", class: rank, disabled: !item.entry, "data-picture": index }, ...parts);
-    button.setAttribute("aria-current", String(Boolean(item.entry) && item.entry === this.shown));
+    button.setAttribute("aria-current", String(Boolean(item.entry) && item.entry === this.current));
     button.addEventListener("click", () => this.#show(item.entry));
     return make("li", {}, button);
   }
 }
 
 /** The row of a picture in the list, and its rank there. @param {Item} item */
-function facts({ state, problem, entry }) {
+function rowOf({ state, problem, entry }) {
   if (!entry) {
     const note = { waiting: "waiting", reading: "reading …", failed: "failed", done: "" }[state];
     return { rank: state, text: state === "failed" ? problem : "", note };
   }
   const amounts = doubtfulFirst(entry.readings.flatMap(amountsOf));
   const doubtful = amounts.filter(({ status }) => status === "unsure").length;
-  const texts = amounts.slice(0, SHOWN).map((amount) => (amount.status === "unsure" ? `${amount.text}?` : amount.text));
-  const more = amounts.length > SHOWN ? [`and ${amounts.length - SHOWN} more`] : [];
+  const texts = amounts.slice(0, LISTED).map((amount) => (amount.status === "unsure" ? `${amount.text}?` : amount.text));
+  const rest = amounts.length > LISTED ? [`and ${amounts.length - LISTED} more`] : [];
   const note = doubtful ? `${doubtful} uncertain` : "sure";
   return {
     rank: doubtful ? "unsure" : "done",
-    text: [...texts, ...more].join("   ") || "no number",
+    text: [...texts, ...rest].join("   ") || "no number",
     note: amounts.length ? note : "",
   };
 }

@@ -2,7 +2,7 @@
 // @ts-check
 import { paintStroke } from "./strokes.js";
 
-const PALM = 600; // ms after stylus input during which touches are ignored as the palm
+const PALM_MS = 600; // ms after stylus input during which touches are ignored as the palm
 const STEP = 8; // pixels per arrow key
 const SLIP = 4; // pixels a pointer must move on a label before it draws
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -12,12 +12,12 @@ export class Paper {
    * @param {HTMLCanvasElement} canvas
    * @param {HTMLElement|null} labels Clickable layer over the canvas; a stroke may begin on it.
    * @param {import("./strokes.js").Drawing} drawing
-   * @param {{moved: () => void, lifted: () => void}} heard
+   * @param {{moved: () => void, lifted: () => void}} listeners
    */
-  constructor(canvas, labels, drawing, heard) {
+  constructor(canvas, labels, drawing, listeners) {
     this.canvas = canvas;
     this.drawing = drawing;
-    this.heard = heard;
+    this.listeners = listeners;
     this.onView = () => {};
     this.tool = "pen";
     this.width = 14;
@@ -25,8 +25,8 @@ export class Paper {
     this.context = canvas.getContext("2d");
     this.stroke = null;
     this.pointer = null;
-    this.pressed = null; // pointerdown on a label, not moved yet
-    this.penSeen = -Infinity;
+    this.labelPress = null; // pointerdown on a label, not moved yet
+    this.lastPenTime = -Infinity;
     this.cursor = null; // pen position under keyboard control, in drawing coordinates
     this.#listen(labels);
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -49,12 +49,12 @@ export class Paper {
   repaint() {
     this.context.setTransform(1, 0, 0, 1, 0, 0);
     this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    this.#look();
+    this.#setStyle();
     this.drawing.paint(this.context, this.ink);
     if (this.cursor && document.activeElement === this.canvas) this.#paintCursor();
   }
 
-  #look() {
+  #setStyle() {
     const density = this.density * this.scale;
     this.context.setTransform(density, 0, 0, density, 0, 0);
     this.ink = getComputedStyle(this.canvas).color;
@@ -62,71 +62,71 @@ export class Paper {
 
   #listen(labels) {
     const { canvas } = this;
-    labels?.addEventListener("pointerdown", (event) => (this.pressed = canvas.hidden ? null : event));
-    window.addEventListener("pointermove", (event) => this.#slip(event));
-    window.addEventListener("pointerup", () => (this.pressed = null));
-    window.addEventListener("pointercancel", () => (this.pressed = null));
+    labels?.addEventListener("pointerdown", (event) => (this.labelPress = canvas.hidden ? null : event));
+    window.addEventListener("pointermove", (event) => this.#startFromLabel(event));
+    window.addEventListener("pointerup", () => (this.labelPress = null));
+    window.addEventListener("pointercancel", () => (this.labelPress = null));
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, (event) => this.#up(event));
     }
     canvas.addEventListener("keydown", (event) => this.#key(event));
-    canvas.addEventListener("blur", () => this.#leave());
+    canvas.addEventListener("blur", () => this.#dropCursor());
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
   #down(event) {
     if (this.pointer !== null || event.button > 0) return;
-    if (event.pointerType === "pen") this.penSeen = performance.now();
-    if (event.pointerType === "touch" && performance.now() - this.penSeen < PALM) return;
+    if (event.pointerType === "pen") this.lastPenTime = performance.now();
+    if (event.pointerType === "touch" && performance.now() - this.lastPenTime < PALM_MS) return;
     event.preventDefault();
     this.cursor = null;
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true });
     this.canvas.classList.add("touched"); // hides the focus ring, which only keyboard use needs
-    const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: eraser end of a stylus
-    this.#begin(rubs ? "eraser" : "pen", this.#point(event));
+    const isEraser = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: eraser end of a stylus
+    this.#beginStroke(isEraser ? "eraser" : "pen", this.#point(event));
   }
 
   /** Starts a stroke on a pressed label once the pointer moves; otherwise the label is selected. */
-  #slip(event) {
-    const from = this.pressed;
-    if (event.pointerId !== from?.pointerId) return;
-    if (Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY) < SLIP) return;
-    this.pressed = null;
-    this.#down(from);
+  #startFromLabel(event) {
+    const press = this.labelPress;
+    if (event.pointerId !== press?.pointerId) return;
+    if (Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY) < SLIP) return;
+    this.labelPress = null;
+    this.#down(press);
     this.#move(event);
   }
 
   #move(event) {
     if (event.pointerId !== this.pointer) return;
-    if (event.pointerType === "pen") this.penSeen = performance.now();
+    if (event.pointerType === "pen") this.lastPenTime = performance.now();
     const events = event.getCoalescedEvents?.() ?? [];
-    this.#extend((events.length ? events : [event]).map((each) => this.#point(each)));
+    this.#extendStroke((events.length ? events : [event]).map((each) => this.#point(each)));
   }
 
   #up(event) {
     if (event.pointerId !== this.pointer) return;
     this.pointer = null;
     this.stroke = null;
-    this.heard.lifted();
+    this.listeners.lifted();
   }
 
-  #begin(kind, point) {
+  #beginStroke(kind, point) {
     this.stroke = this.drawing.begin(kind, point);
-    this.#look();
+    this.#setStyle();
     paintStroke(this.context, this.stroke, this.ink);
-    this.heard.moved();
+    this.listeners.moved();
   }
 
-  #extend(points) {
+  #extendStroke(points) {
     const from = this.stroke.points.length;
     this.stroke.points.push(...points);
-    this.#look();
+    this.#setStyle();
     paintStroke(this.context, this.stroke, this.ink, from);
-    this.heard.moved();
+    this.listeners.moved();
   }
 
   /** Position of a pointer in the drawing and stroke width, which grows with stylus pressure. */
@@ -144,44 +144,44 @@ export class Paper {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === " " || event.key === "Enter") this.#toggle();
-    else if (event.key in ARROWS) this.#steer(ARROWS[event.key], event.shiftKey ? 2 : STEP);
+    if (event.key === " " || event.key === "Enter") this.#togglePen();
+    else if (event.key in ARROWS) this.#moveCursor(ARROWS[event.key], event.shiftKey ? 2 : STEP);
     else return;
     event.preventDefault();
     this.canvas.classList.remove("touched");
     this.repaint();
   }
 
-  #toggle() {
-    this.cursor ??= this.#middle();
+  #togglePen() {
+    this.cursor ??= this.#startPoint();
     if (this.stroke) {
       this.stroke = null;
-      this.heard.lifted();
+      this.listeners.lifted();
     } else {
-      this.#begin(this.tool, [...this.cursor, this.width]);
+      this.#beginStroke(this.tool, [...this.cursor, this.width]);
     }
   }
 
-  #steer([dx, dy], step) {
-    const [x, y] = this.cursor ?? this.#middle();
+  #moveCursor([dx, dy], step) {
+    const [x, y] = this.cursor ?? this.#startPoint();
     const { clientWidth, clientHeight } = this.canvas;
-    const within = (value, most) => Math.min(most / this.scale, Math.max(0, value));
-    this.cursor = [within(x + dx * step, clientWidth), within(y + dy * step, clientHeight)];
-    if (this.stroke) this.#extend([[...this.cursor, this.width]]);
+    const clamp = (value, limit) => Math.min(limit / this.scale, Math.max(0, value));
+    this.cursor = [clamp(x + dx * step, clientWidth), clamp(y + dy * step, clientHeight)];
+    if (this.stroke) this.#extendStroke([[...this.cursor, this.width]]);
   }
 
-  #middle() {
+  #startPoint() {
     const { clientWidth, clientHeight } = this.canvas;
     return [clientWidth / 2 / this.scale, clientHeight / 3 / this.scale];
   }
 
-  #leave() {
-    const drawing = this.stroke && this.pointer === null;
+  #dropCursor() {
+    const isDrawing = this.stroke && this.pointer === null;
     this.cursor = null;
     this.canvas.classList.remove("touched");
-    if (drawing) {
+    if (isDrawing) {
       this.stroke = null;
-      this.heard.lifted();
+      this.listeners.lifted();
     }
     if (this.pointer === null) this.repaint();
   }

@@ -13,10 +13,10 @@ export class Corrections {
   constructor(changed) {
     this.changed = changed;
     this.ids = new WeakMap();
-    /** @type {Correction[]} */ this.list = stored();
+    /** @type {Correction[]} */ this.list = loadStored();
     addEventListener("storage", (event) => {
       if (event.key !== KEY) return;
-      this.list = stored(); // written by another tab
+      this.list = loadStored(); // written by another tab
       changed();
     });
   }
@@ -27,13 +27,13 @@ export class Corrections {
    * @param {number|"none"} label
    */
   set(digit, label, model) {
-    const right = digit.status === "rejected" ? "none" : digit.value;
-    if (label === right && digit.status !== "unsure") {
+    const readLabel = digit.status === "rejected" ? "none" : digit.value;
+    if (label === readLabel && digit.status !== "unsure") {
       this.remove(digit); // already read as this value
       return;
     }
     digit.corrected = label;
-    if (digit.tile) this.#put(digit, { label, model });
+    if (digit.tile) this.#store(digit, { label, model });
   }
 
   /** Removes a correction. */
@@ -41,24 +41,24 @@ export class Corrections {
     delete digit.corrected;
     const id = this.ids.get(digit);
     this.ids.delete(digit);
-    this.#write(stored().filter((each) => each.id !== id));
+    this.#save(loadStored().filter((each) => each.id !== id));
   }
 
   /** Moves a correction to the same digit in a newer reading, with its newest tile. */
-  carry(old, fresh) {
-    const id = this.ids.get(old);
-    if (!id || !fresh.tile) return;
-    this.ids.set(fresh, id);
-    const list = stored();
+  carry(oldDigit, newDigit) {
+    const id = this.ids.get(oldDigit);
+    if (!id || !newDigit.tile) return;
+    this.ids.set(newDigit, id);
+    const list = loadStored();
     const record = list.find((each) => each.id === id);
-    if (record) record.tile = fresh.tile;
-    this.#write(list);
+    if (record) record.tile = newDigit.tile;
+    this.#save(list);
   }
 
   /** Deletes all corrections. */
   clear() {
     this.ids = new WeakMap();
-    this.#write([]);
+    this.#save([]);
   }
 
   /** The number of corrections to a digit, and of those marked as not a digit. */
@@ -82,22 +82,22 @@ export class Corrections {
     return zip(files);
   }
 
-  #put(digit, { label, model }) {
+  #store(digit, { label, model }) {
     const id = this.ids.get(digit) ?? crypto.getRandomValues(new Uint32Array(2)).join("-");
     this.ids.set(digit, id);
     const { tile, value, status, confidence } = digit;
     const when = new Date().toISOString();
     const record = { id, tile, label, value, status, confidence, model, when };
-    this.#write([...stored().filter((each) => each.id !== id), record]);
+    this.#save([...loadStored().filter((each) => each.id !== id), record]);
   }
 
-  #write(list) {
+  #save(list) {
     this.list = list;
     try {
       localStorage.setItem(KEY, JSON.stringify(list));
-      this.full = false;
+      this.isFull = false;
     } catch {
-      this.full = true; // the page then advises to download and delete
+      this.isFull = true; // the page then advises to download and delete
     }
     this.changed();
   }
@@ -106,7 +106,7 @@ export class Corrections {
 /** The 784 bytes of a tile. */
 export const bytesOf = (tile) => Uint8Array.from(atob(tile), (character) => character.charCodeAt(0));
 
-function stored() {
+function loadStored() {
   try {
     const list = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     return Array.isArray(list) ? list.filter((each) => typeof each?.tile === "string") : [];

@@ -1,6 +1,6 @@
 // The selected digit: tile, ten probabilities, alternatives, and keys to correct it.
 // @ts-check
-import { redraw } from "./backend.js";
+import { reconstruct } from "./backend.js";
 import { byId, make } from "./dom.js";
 import { bytesOf } from "./corrections.js";
 import { tilePixels } from "./raster.js";
@@ -40,14 +40,14 @@ export function showDetails(digit, index, count) {
   byId("details-title").textContent = count > 1 ? `Digit ${index + 1} of ${count}` : "This digit";
   byId("details").dataset.status = statusOf(digit);
   paintTile(digit);
-  showAgain(digit);
+  showReconstruction(digit);
   paintBars(digit);
-  byId("facts").replaceChildren(...facts(digit));
+  byId("facts").replaceChildren(...factsOf(digit));
   byId("uncorrect").hidden = digit.corrected === undefined;
   for (const button of byId("pad").children) {
     const value = valueOf(digit);
-    const said = value === null ? "Not a digit" : `${value}`;
-    button.setAttribute("aria-pressed", String(button.textContent === said));
+    const text = value === null ? "Not a digit" : `${value}`;
+    button.setAttribute("aria-pressed", String(button.textContent === text));
   }
 }
 
@@ -59,24 +59,24 @@ function paintTile(digit) {
   canvas.getContext("2d").putImageData(tilePixels(bytesOf(digit.tile)), 0, 0);
 }
 
-let asked;
+let request;
 
 /**
  * Shows the autoencoder's reconstruction of the selected digit once the server returns it; hides
  * it if there is none, as without a server.
  * @param {import("./reading.js").Digit} digit
  */
-async function showAgain({ tile }) {
-  if (tile && tile === asked?.tile) return;
-  asked?.control.abort();
-  const own = (asked = { tile, control: new AbortController() });
-  const drawn = tile ? await redraw(tile, own.control.signal).catch(() => undefined) : undefined;
-  if (own !== asked) return; // another digit was selected meanwhile
-  byId("again").hidden = !drawn;
-  if (drawn) paintAgain(drawn);
+async function showReconstruction({ tile }) {
+  if (tile && tile === request?.tile) return;
+  request?.control.abort();
+  const current = (request = { tile, control: new AbortController() });
+  const result = tile ? await reconstruct(tile, current.control.signal).catch(() => undefined) : undefined;
+  if (current !== request) return; // another digit was selected meanwhile
+  byId("again").hidden = !result;
+  if (result) paintReconstruction(result);
 }
 
-function paintAgain({ tile, error, drawn_better }) {
+function paintReconstruction({ tile, error, drawn_better }) {
   const context = byId("again-tile").getContext("2d");
   context.putImageData(tilePixels(bytesOf(tile), [0.34, 0.71, 0.91]), 0, 0);
   const share = Math.round(100 * drawn_better);
@@ -96,19 +96,19 @@ function paintBars(digit) {
   });
 }
 
-function facts(digit) {
-  const parts = [make("strong", { class: `sign ${statusOf(digit)}` }, saying(digit))];
-  if (digit.corrected === undefined && digit.reason) parts.push(` ${sentence(digit.reason)}`);
+function factsOf(digit) {
+  const parts = [make("strong", { class: `sign ${statusOf(digit)}` }, headlineOf(digit))];
+  if (digit.corrected === undefined && digit.reason) parts.push(` ${asSentence(digit.reason)}`);
   else if (digit.corrected === undefined) {
-    const others = alternatives(digit, 0.01).slice(0, 2);
-    const words = others.map(([value, share]) => `${value} (${chance(share)})`).join(" or ");
-    const otherwise = words ? `otherwise ${words}` : "no alternative above 1 %";
+    const likeliest = alternatives(digit, 0.01).slice(0, 2);
+    const text = likeliest.map(([value, share]) => `${value} (${chance(share)})`).join(" or ");
+    const otherwise = text ? `otherwise ${text}` : "no alternative above 1 %";
     parts.push(` ${percent(digit.confidence)} % sure, ${otherwise}.`);
   }
   return parts;
 }
 
-function saying(digit) {
+function headlineOf(digit) {
   if (digit.corrected === "none") return `Marked as not a digit; read as ${digit.value}.`;
   if (digit.corrected !== undefined) {
     const read = digit.status === "rejected" ? "not a digit" : digit.value;
@@ -118,4 +118,4 @@ function saying(digit) {
   return digit.status === "unsure" ? `Not sure: ${digit.value}.` : `${digit.value}.`;
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+const asSentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

@@ -12,9 +12,9 @@ const COLUMNS =
 /** @param {import("./reading.js").Reading} reading */
 export function asJson(reading) {
   /** @param {any} part */
-  const whole = ({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) });
-  const lines = reading.lines.map((line) => line.map(whole));
-  const numbers = reading.numbers.map(whole);
+  const withWholeBox = ({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) });
+  const lines = reading.lines.map((line) => line.map(withWholeBox));
+  const numbers = reading.numbers.map(withWholeBox);
   const corrected = lines.flat().some((digit) => digit.corrected !== undefined);
   const text = corrected ? { corrected_text: textOf(reading) } : {};
   return `${JSON.stringify({ ...reading, ...text, lines, numbers }, null, 2)}\n`;
@@ -54,10 +54,10 @@ export function numbersCsv(readings) {
 }
 
 /** @param {any[][]} rows */
-export const csvOf = (rows) => rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+export const csvOf = (rows) => rows.map((row) => `${row.map(csvCell).join(",")}\n`).join("");
 
 // Quotes where needed; prefixes text that a spreadsheet would run as a formula, unless a number.
-function cell(value) {
+function csvCell(value) {
   const isFormula = /^[=+@\t-]/.test(value) && !/^[-+]?[\d.,]+$/.test(value);
   const text = isFormula ? `'${value}` : `${value}`;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

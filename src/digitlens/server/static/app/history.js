@@ -4,8 +4,8 @@ import { byId, make } from "./dom.js";
 import { Drawing } from "./strokes.js";
 
 const KEY = "digitlens-history";
-const MOST = 24;
-const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, displayed at half size
+const MAX_ENTRIES = 24;
+const [WIDTH, HEIGHT] = [208, 144]; // pixels of a thumbnail, displayed at half size
 
 /**
  * @typedef {{id: number, kind: "drawing", text: string, strokes: import("./strokes.js").Stroke[]}}
@@ -20,7 +20,7 @@ export class History {
   /** @param {(entry: DrawingEntry|PictureEntry) => void} open Called with the selected entry. */
   constructor(open) {
     this.open = open;
-    /** @type {(DrawingEntry|PictureEntry)[]} */ this.entries = stored();
+    /** @type {(DrawingEntry|PictureEntry)[]} */ this.entries = loadStored();
     this.count = Math.max(0, ...this.entries.map((entry) => entry.id));
     byId("forget").addEventListener("click", () => this.#replace([]));
     this.paint();
@@ -33,9 +33,9 @@ export class History {
 
   /** Adds an entry, or replaces the one with the same id. */
   put(entry) {
-    const known = this.entries.some(({ id }) => id === entry.id);
+    const exists = this.entries.some(({ id }) => id === entry.id);
     const others = this.entries.map((each) => (each.id === entry.id ? entry : each));
-    this.#replace(known ? others : [entry, ...this.entries].slice(0, MOST));
+    this.#replace(exists ? others : [entry, ...this.entries].slice(0, MAX_ENTRIES));
   }
 
   /** Repaints the list in the colours of the theme. */
@@ -66,7 +66,7 @@ export class History {
 }
 
 function thumbnail(entry) {
-  const canvas = make("canvas", { width: WIDE, height: HIGH });
+  const canvas = make("canvas", { width: WIDTH, height: HEIGHT });
   const context = canvas.getContext("2d");
   if (entry.kind === "drawing") paintDrawing(context, entry.strokes);
   else if (entry.bitmap) paintBitmap(context, entry);
@@ -79,22 +79,22 @@ function paintDrawing(context, strokes) {
   const bounds = drawing.bounds;
   if (!bounds) return;
   const [x0, y0, x1, y1] = bounds;
-  const scale = Math.min((WIDE - 32) / (x1 - x0), (HIGH - 32) / (y1 - y0));
-  const left = (WIDE - scale * (x0 + x1)) / 2;
-  context.setTransform(scale, 0, 0, scale, left, (HIGH - scale * (y0 + y1)) / 2);
+  const scale = Math.min((WIDTH - 32) / (x1 - x0), (HEIGHT - 32) / (y1 - y0));
+  const left = (WIDTH - scale * (x0 + x1)) / 2;
+  context.setTransform(scale, 0, 0, scale, left, (HEIGHT - scale * (y0 + y1)) / 2);
   drawing.paint(context, getComputedStyle(document.body).color);
 }
 
 function paintBitmap(context, { bitmap, paper }) {
   context.fillStyle = paper;
-  context.fillRect(0, 0, WIDE, HIGH);
-  const scale = Math.max(WIDE / bitmap.width, HIGH / bitmap.height);
+  context.fillRect(0, 0, WIDTH, HEIGHT);
+  const scale = Math.max(WIDTH / bitmap.width, HEIGHT / bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (WIDE - width) / 2, (HIGH - height) / 2, width, height);
+  context.drawImage(bitmap, (WIDTH - width) / 2, (HEIGHT - height) / 2, width, height);
 }
 
-function stored() {
+function loadStored() {
   try {
     const entries = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
     return entries.filter((entry) => Array.isArray(entry?.strokes) && Number.isInteger(entry.id));

@@ -3,9 +3,9 @@
 
 const PACE = 250; // ms between two readings while the pen moves: four results a second are enough
 
-export class Live {
+export class LiveReader {
   /**
-   * @param {(options: {signal: AbortSignal, final: boolean, early: (answer: any) => void})
+   * @param {(options: {signal: AbortSignal, final: boolean, onEarly: (answer: any) => void})
    *   => Promise<any>} read May report an early answer before it returns the final one.
    * @param {(answer: any, final: boolean) => void} show
    * @param {(error: Error) => void} fail Called for final readings only.
@@ -14,21 +14,21 @@ export class Live {
     this.read = read;
     this.show = show;
     this.fail = fail;
-    this.started = 0;
-    this.shown = 0;
-    this.last = -PACE;
+    this.lastStarted = 0;
+    this.lastShown = 0;
+    this.lastTime = -PACE;
     /** @type {Map<number, AbortController>} */ this.running = new Map();
   }
 
   /** The pen moved: reads at most every PACE ms, and not while a reading is in flight. */
   moved() {
-    if (this.running.size || performance.now() - this.last < PACE) return;
-    this.last = performance.now();
+    if (this.running.size || performance.now() - this.lastTime < PACE) return;
+    this.lastTime = performance.now();
     this.#start(false);
   }
 
   /** The pen was lifted: reads at once and drops older requests. */
-  settled() {
+  readNow() {
     this.stop();
     return this.#start(true);
   }
@@ -37,26 +37,26 @@ export class Live {
   stop() {
     for (const controller of this.running.values()) controller.abort();
     this.running.clear();
-    this.shown = this.started;
+    this.lastShown = this.lastStarted;
   }
 
   async #start(final) {
-    const number = (this.started += 1);
+    const id = (this.lastStarted += 1);
     const controller = new AbortController();
-    this.running.set(number, controller);
-    const early = (answer) => {
-      if (number > this.shown) this.show(answer, false);
+    this.running.set(id, controller);
+    const onEarly = (answer) => {
+      if (id > this.lastShown) this.show(answer, false);
     };
     try {
-      const answer = await this.read({ signal: controller.signal, final, early });
-      if (number > this.shown) {
-        this.shown = number;
+      const answer = await this.read({ signal: controller.signal, final, onEarly });
+      if (id > this.lastShown) {
+        this.lastShown = id;
         this.show(answer, final);
       }
     } catch (error) {
-      if (final && number > this.shown && !controller.signal.aborted) this.fail(error);
+      if (final && id > this.lastShown && !controller.signal.aborted) this.fail(error);
     } finally {
-      this.running.delete(number);
+      this.running.delete(id);
     }
   }
 }

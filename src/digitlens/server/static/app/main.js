@@ -7,7 +7,7 @@ import { byId, onClick } from "./dom.js";
 import { DrawBoard } from "./drawboard.js";
 import { asCsv, asJson, copy, numbersCsv, save } from "./export.js";
 import { History } from "./history.js";
-import { startKnown } from "./known.js";
+import { startConstraints } from "./constraints.js";
 import { Panels } from "./panels.js";
 import { PictureBoard } from "./pictureboard.js";
 import { startPictures } from "./pictures.js";
@@ -17,11 +17,11 @@ import { RegionsView } from "./regions.js";
 import { startTheme } from "./theme.js";
 import { View } from "./view.js";
 
-const BUSY = 150; // ms before "Reading …" shows: most readings take less
-const COPIED = 1600; // ms
+const BUSY_DELAY = 150; // ms before "Reading …" shows: most readings take less
+const COPIED_MS = 1600; // ms
 
 let mode = "draw";
-const corrections = new Corrections(() => showKept());
+const corrections = new Corrections(() => showCorrections());
 const view = new View(corrections, () => boards[mode].remember());
 const panels = new Panels(view, { table: new TableView({ fail }), regions: new RegionsView() });
 const batch = new Batch((file, signal) => boards.picture.read(file, signal), (entry) => reopen(entry));
@@ -33,19 +33,19 @@ const boards = {
 
 /** The page's interface for a board; ignored while the other board is shown. */
 function pageFor(name) {
-  const mine = (action) => (...given) => (mode === name ? action(...given) : undefined);
+  const whileShown = (action) => (...args) => (mode === name ? action(...args) : undefined);
   return {
     history,
     corrections,
     corrected: (entry) => batch.put(entry),
-    show: mine((shown, empty) => {
+    show: whileShown((shown, empty) => {
       if (shown) fail(null);
       panels.show(shown, empty);
       showModel();
     }),
-    refresh: mine(() => panels.refresh()),
-    busy: mine(busy),
-    fail: mine(fail),
+    refresh: whileShown(() => panels.refresh()),
+    busy: whileShown(busy),
+    fail: whileShown(fail),
   };
 }
 
@@ -71,29 +71,29 @@ function reopen(entry) {
   byId("stage").scrollIntoView({ block: "nearest" });
 }
 
-let waiting;
+let busyTimer;
 
 function busy(text) {
-  clearTimeout(waiting);
+  clearTimeout(busyTimer);
   byId("busy").lastElementChild.textContent = text;
   if (!text) byId("busy").hidden = true;
-  else waiting = setTimeout(() => (byId("busy").hidden = false), BUSY);
+  else busyTimer = setTimeout(() => (byId("busy").hidden = false), BUSY_DELAY);
 }
 
-async function fail(error, again) {
+async function fail(error, retry) {
   byId("notice").hidden = !error;
   if (!error) return;
   busy("");
   if (error.kind === "token" && (await askToken())) {
     fail(null);
-    again?.();
+    retry?.();
     return;
   }
   byId("notice-text").textContent = error.kind ? error.message : `Unexpected error: ${error.message}`;
-  byId("retry").hidden = !again || ["type", "large", "known"].includes(error.kind);
+  byId("retry").hidden = !retry || ["type", "large", "known"].includes(error.kind);
   byId("retry").onclick = () => {
     fail(null);
-    again();
+    retry();
   };
 }
 
@@ -102,11 +102,11 @@ function showModel() {
   byId("model").textContent = model.name ? `Model ${model.name}${hash}` : "";
 }
 
-function showKept() {
+function showCorrections() {
   const { digits, none } = corrections.counts;
   const parts = [`${digits} ${digits === 1 ? "digit" : "digits"}`];
   if (none) parts.push(`${none} marked as not a digit, left out of the data set`);
-  const full = corrections.full ? " This browser's storage is full: download and delete them." : "";
+  const full = corrections.isFull ? " This browser's storage is full: download and delete them." : "";
   byId("kept").hidden = !digits && !none;
   byId("kept-text").textContent = `${parts.join("; ")}.${full}`;
   byId("kept-save").disabled = !digits;
@@ -121,7 +121,7 @@ function startSaving() {
   onClick("copy", async () => {
     await copy(textOf(reading()));
     byId("copy").textContent = "Copied";
-    setTimeout(() => (byId("copy").textContent = "Copy text"), COPIED);
+    setTimeout(() => (byId("copy").textContent = "Copy text"), COPIED_MS);
   });
   onClick("kept-save", async () => {
     save("corrections.zip", "application/zip", await corrections.dataset());
@@ -132,8 +132,8 @@ function startSaving() {
 /** Keyboard shortcuts that work anywhere except in input fields. */
 function listenKeys() {
   document.addEventListener("keydown", (event) => {
-    const focus = /** @type {Element} */ (event.target);
-    if (focus.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
+    const target = /** @type {Element} */ (event.target);
+    if (target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
     if (document.querySelector("dialog[open]") || event.altKey) return;
     const command = event.ctrlKey || event.metaKey ? commandKey(event) : plainKey(event);
     if (!command) return;
@@ -150,12 +150,12 @@ function commandKey(event) {
 }
 
 function plainKey({ key }) {
-  const corrects = view.picked || byId("strip").contains(document.activeElement);
-  if (corrects && /^\d$/.test(key)) return () => view.correct(Number(key));
-  if (corrects && ["x", "Delete"].includes(key)) return () => view.correct("none");
-  if (corrects && key === "Backspace") return () => view.takeBack();
-  if (mode === "draw" && key === "p") return () => boards.draw.take("pen");
-  return mode === "draw" && key === "e" ? () => boards.draw.take("eraser") : undefined;
+  const canCorrect = view.isPicked || byId("strip").contains(document.activeElement);
+  if (canCorrect && /^\d$/.test(key)) return () => view.correct(Number(key));
+  if (canCorrect && ["x", "Delete"].includes(key)) return () => view.correct("none");
+  if (canCorrect && key === "Backspace") return () => view.undoCorrection();
+  if (mode === "draw" && key === "p") return () => boards.draw.selectTool("pen");
+  return mode === "draw" && key === "e" ? () => boards.draw.selectTool("eraser") : undefined;
 }
 
 const PRIVACY = {
@@ -173,14 +173,14 @@ function start() {
     if (files.length > 1) batch.add(files);
     else boards.picture.open(files[0]);
   });
-  startKnown(() => boards[mode].again());
+  startConstraints(() => boards[mode].readAgain());
   startTheme(() => {
     boards.draw.paper.repaint();
     history.paint();
   });
   startSaving();
   listenKeys();
-  showKept();
+  showCorrections();
   setMode("draw");
   prepare((share) => busy(share < 1 ? `Loading the reader: ${Math.round(100 * share)} %` : ""))
     .then(showModel)

@@ -25,22 +25,22 @@ export class Panels {
     this.view.show(shown, empty);
     const isPicture = Boolean(shown?.entry);
     byId("views").hidden = !isPicture;
-    this.#open(isPicture ? this.name : "numbers");
+    this.#showView(isPicture ? this.name : "numbers");
   }
 
   /** Shows another view of the same picture. */
   choose(name) {
     this.name = name;
-    this.#open(name);
+    this.#showView(name);
   }
 
   /** Redraws the marks after the picture was moved or resized. */
   refresh() {
-    (this.others[this.open] ?? this.view).paintMarks();
+    (this.others[this.current] ?? this.view).paintMarks();
   }
 
-  #open(name) {
-    this.open = name;
+  #showView(name) {
+    this.current = name;
     this.view.isCovered = name !== "numbers";
     byId("panels").dataset.view = name;
     for (const each of this.#names) byId(`view-${each}`).setAttribute("aria-pressed", String(each === name));

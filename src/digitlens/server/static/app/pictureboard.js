@@ -16,10 +16,10 @@ export class PictureBoard {
     this.page = page;
     this.entry = null;
     this.controller = null;
-    onClick("previous", () => this.turn(-1));
-    onClick("next", () => this.turn(1));
+    onClick("previous", () => this.turnPage(-1));
+    onClick("next", () => this.turnPage(1));
     onClick("enlarge", () => this.#enlarge(byId("enlarge").getAttribute("aria-pressed") !== "true"));
-    new ResizeObserver(() => this.#fit()).observe(byId("stage"));
+    new ResizeObserver(() => this.#repaint()).observe(byId("stage"));
   }
 
   /** Reads a picture and shows it. */
@@ -31,21 +31,21 @@ export class PictureBoard {
     try {
       const entry = await this.read(file, controller.signal, id);
       if (controller.signal.aborted) return;
-      if (this.entry?.id === id) this.#carry(this.entry, entry);
+      if (this.entry?.id === id) this.#carryOver(this.entry, entry);
       this.entry = entry;
       this.show(true);
       this.remember();
     } catch (error) {
-      if (!controller.signal.aborted) this.page.fail(named(error, file), () => this.open(file));
+      if (!controller.signal.aborted) this.page.fail(withFileName(error, file), () => this.open(file));
     }
     if (this.controller === controller) this.page.busy("");
   }
 
   /** Carries corrections, regions and page over to a new reading of the same picture. */
-  #carry(before, entry) {
-    Object.assign(entry, { regions: before.regions, page: before.page });
+  #carryOver(previous, entry) {
+    Object.assign(entry, { regions: previous.regions, page: previous.page });
     for (const [page, reading] of entry.readings.entries()) {
-      const pairs = carryCorrections(before.readings[page], reading);
+      const pairs = carryCorrections(previous.readings[page], reading);
       for (const [old, fresh] of pairs) this.page.corrections.carry(old, fresh);
     }
   }
@@ -59,7 +59,7 @@ export class PictureBoard {
   }
 
   /** Shows the picture and its reading, or a hint how to open one. */
-  show(spoken = false) {
+  show(announce = false) {
     const { entry } = this;
     byId("hint-picture").hidden = Boolean(entry);
     byId("sheet").hidden = !entry;
@@ -75,18 +75,18 @@ export class PictureBoard {
     byId("sheet").setAttribute("aria-label", `Picture ${entry.name}`);
     byId("stage").style.setProperty("--shape", `${reading.width} / ${reading.height}`);
     this.#paint(reading);
-    byId("enlarge").hidden = this.#wanted(reading) < 1.5;
+    byId("enlarge").hidden = this.#legibleZoom(reading) < 1.5;
     const toLayer = (box) => this.#toLayer(box);
-    this.page.show({ reading, entry, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
+    this.page.show({ reading, entry, toLayer, announce, reveal: (box) => this.#reveal(box) }, "");
   }
 
   /** Reads the picture again under the current constraints. */
-  async again() {
+  async readAgain() {
     if (this.entry) await this.open(this.entry.file, this.entry.id);
   }
 
   /** Shows another page of the same file. */
-  turn(step) {
+  turnPage(step) {
     const { entry } = this;
     entry.page = Math.min(entry.readings.length - 1, Math.max(0, entry.page + step));
     this.show(true);
@@ -114,9 +114,9 @@ export class PictureBoard {
     const onBusy = () => this.page.busy("The server is busy. Retrying …");
     const picture = MODE === "browser" ? { bitmap } : { file };
     const readings = await read(picture, { signal, patient: true, onBusy });
-    const kept = readings.map((reading) => ({ ...reading, name }));
+    const namedReadings = readings.map((reading) => ({ ...reading, name }));
     const paper = paperOf(bitmap);
-    return { id, kind: "picture", text: "", name, file, bitmap, paper, readings: kept, page: 0 };
+    return { id, kind: "picture", text: "", name, file, bitmap, paper, readings: namedReadings, page: 0 };
   }
 
   #showPages() {
@@ -128,31 +128,31 @@ export class PictureBoard {
     byId("next").disabled = this.entry.page === count - 1;
   }
 
-  #fit() {
+  #repaint() {
     if (!this.entry || byId("sheet").hidden) return;
     this.#paint(this.entry.readings[this.entry.page]);
     this.page.refresh();
   }
 
   /** The magnification at which the median digit is LEGIBLE. */
-  #wanted({ lines }) {
+  #legibleZoom({ lines }) {
     const heights = lines.flat().map(({ box }) => (box[3] - box[1]) * this.scale);
     heights.sort((a, b) => a - b);
     return heights.length ? LEGIBLE / heights[heights.length >> 1] : 1;
   }
 
-  #enlarge(on) {
+  #enlarge(isEnlarged) {
     const stage = byId("stage");
-    byId("enlarge").setAttribute("aria-pressed", String(on));
-    byId("enlarge").textContent = on ? "Whole picture" : "Enlarge";
-    if (on) {
-      const room = LARGEST / (Math.max(stage.clientWidth, stage.clientHeight) * devicePixelRatio);
-      const zoom = Math.min(room, this.#wanted(this.entry.readings[this.entry.page]));
+    byId("enlarge").setAttribute("aria-pressed", String(isEnlarged));
+    byId("enlarge").textContent = isEnlarged ? "Whole picture" : "Enlarge";
+    if (isEnlarged) {
+      const maxZoom = LARGEST / (Math.max(stage.clientWidth, stage.clientHeight) * devicePixelRatio);
+      const zoom = Math.min(maxZoom, this.#legibleZoom(this.entry.readings[this.entry.page]));
       stage.style.setProperty("--zoom", String(Math.max(1, zoom)));
     }
-    stage.classList.toggle("enlarged", on);
-    this.#fit();
-    if (on) stage.scrollTo({ left: this.left - 12, top: this.top - 12 });
+    stage.classList.toggle("enlarged", isEnlarged);
+    this.#repaint();
+    if (isEnlarged) stage.scrollTo({ left: this.left - 12, top: this.top - 12 });
   }
 
   /** Scrolls a digit into view if the picture is enlarged. */
@@ -181,10 +181,10 @@ export class PictureBoard {
     const place = [this.left, this.top, width * this.scale, height * this.scale];
     context.fillStyle = this.entry.paper;
     context.fillRect(...place);
-    if (this.#fits(width / height)) context.drawImage(this.entry.bitmap, ...place);
+    if (this.#matchesShape(width / height)) context.drawImage(this.entry.bitmap, ...place);
   }
 
-  #fits(shape) {
+  #matchesShape(shape) {
     const { bitmap, page } = this.entry;
     return bitmap && page === 0 && Math.abs(bitmap.width / bitmap.height / shape - 1) < 0.02;
   }
@@ -195,12 +195,12 @@ export class PictureBoard {
   }
 }
 
-function named(error, file) {
-  const fresh = new ReadError(error.kind ?? "other", `${file.name || "The picture"}: ${error.message}`);
-  return fresh;
+function withFileName(error, file) {
+  const readError = new ReadError(error.kind ?? "other", `${file.name || "The picture"}: ${error.message}`);
+  return readError;
 }
 
-const ENOUGH = 256; // pixels of the longest side of the copy whose brightness is measured
+const SAMPLE_SIDE = 256; // pixels of the longest side of the copy whose brightness is measured
 
 /**
  * The background of a picture with transparency: the same one that the reader uses.
@@ -209,7 +209,7 @@ const ENOUGH = 256; // pixels of the longest side of the copy whose brightness i
  */
 function paperOf(bitmap) {
   if (!bitmap) return "#fff";
-  const scale = Math.min(1, ENOUGH / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, SAMPLE_SIDE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side * scale));
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0, width, height);

@@ -4,43 +4,43 @@ import { byId, onClick } from "./dom.js";
 
 /** @param {(files: File[]) => void} open Called with at least one file. */
 export function startPictures(open) {
-  const opened = (list) => {
+  const openFiles = (list) => {
     const files = [...(list ?? [])].filter((each) => each instanceof File);
     if (files.length) open(files);
   };
-  for (const id of ["file", "capture"]) listenInput(byId(id), opened);
+  for (const id of ["file", "capture"]) listenInput(byId(id), openFiles);
   for (const id of ["choose", "choose-here"]) onClick(id, () => byId("file").click());
-  onClick("photograph", () => photograph(opened));
-  listenDrop(opened);
+  onClick("photograph", () => photograph(openFiles));
+  listenDrop(openFiles);
   document.addEventListener("paste", (event) => {
-    const focus = /** @type {Element} */ (event.target);
-    if (focus.matches?.("input, textarea")) return;
-    opened(event.clipboardData?.files);
+    const target = /** @type {Element} */ (event.target);
+    if (target.matches?.("input, textarea")) return;
+    openFiles(event.clipboardData?.files);
   });
 }
 
-function listenInput(input, opened) {
+function listenInput(input, openFiles) {
   input.addEventListener("change", () => {
-    opened(input.files);
+    openFiles(input.files);
     input.value = ""; // allows choosing the same file again
   });
 }
 
-function listenDrop(opened) {
+function listenDrop(openFiles) {
   let depth = 0; // entered elements: dragenter on a child precedes dragleave on its parent
-  const veil = (more) => {
-    depth = Math.max(0, depth + more);
+  const changeDepth = (change) => {
+    depth = Math.max(0, depth + change);
     byId("veil").hidden = depth === 0;
   };
-  const carries = (event) => event.dataTransfer?.types.includes("Files");
-  document.addEventListener("dragenter", (event) => carries(event) && veil(1));
-  document.addEventListener("dragleave", (event) => carries(event) && veil(-1));
-  document.addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragenter", (event) => hasFiles(event) && changeDepth(1));
+  document.addEventListener("dragleave", (event) => hasFiles(event) && changeDepth(-1));
+  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
-    if (!carries(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    veil(-Infinity);
-    opened(event.dataTransfer.files);
+    changeDepth(-Infinity);
+    openFiles(event.dataTransfer.files);
   });
 }
 
@@ -51,7 +51,7 @@ const REFUSALS = {
 };
 
 /** Opens the camera dialog; falls back to the browser's own capture without camera access. */
-async function photograph(opened) {
+async function photograph(openFiles) {
   if (!navigator.mediaDevices?.getUserMedia) {
     byId("capture").click(); // pages without TLS have no camera API
     return;
@@ -67,40 +67,40 @@ async function photograph(opened) {
   };
   dialog.showModal();
   try {
-    const wanted = { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1440 } };
-    stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
+    const constraints = { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1440 } };
+    stream = await navigator.mediaDevices.getUserMedia({ video: constraints });
   } catch (error) {
     showCamera(REFUSALS[error.name] ?? `The camera cannot be used: ${error.message}.`, true);
     return;
   }
   if (!dialog.open) dialog.onclose(); // closed during the permission prompt
-  else await look(stream, opened);
+  else await showStream(stream, openFiles);
 }
 
-async function look(stream, opened) {
+async function showStream(stream, openFiles) {
   const video = byId("video");
   video.srcObject = stream;
   await video.play();
   showCamera("", false);
   byId("shoot").focus();
   byId("shoot").onclick = async () => {
-    const file = await still(video);
+    const file = await capturePhoto(video);
     byId("camera").close();
-    opened([file]);
+    openFiles([file]);
   };
 }
 
-async function still(video) {
+async function capturePhoto(video) {
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   canvas.getContext("2d").drawImage(video, 0, 0);
   const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
   return new File([blob], "photo.jpg", { type: "image/jpeg" });
 }
 
-function showCamera(text, instead) {
+function showCamera(text, offersFile) {
   byId("camera-text").hidden = !text;
   byId("camera-text").textContent = text;
   byId("video").hidden = Boolean(text);
   byId("shoot").hidden = Boolean(text);
-  byId("camera-file").hidden = !instead;
+  byId("camera-file").hidden = !offersFile;
 }

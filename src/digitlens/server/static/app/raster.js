@@ -22,7 +22,7 @@ const MARGIN = 0.55;
 export function rasterise(drawing, side) {
   const bounds = drawing.bounds;
   if (!bounds) return null;
-  const [left, top, width, height] = framed(bounds);
+  const [left, top, width, height] = withMargin(bounds);
   const scale = Math.max(width, height) / side;
   const canvas = new OffscreenCanvas(Math.ceil(width / scale), Math.ceil(height / scale));
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -52,7 +52,7 @@ export function tilePixels(tile, [red, green, blue] = [1, 1, 1]) {
   return image;
 }
 
-function framed([x0, y0, x1, y1]) {
+function withMargin([x0, y0, x1, y1]) {
   const margin = MARGIN * Math.max(y1 - y0, 0.4 * (x1 - x0), 40);
   return [x0 - margin, y0 - margin, x1 - x0 + 2 * margin, y1 - y0 + 2 * margin];
 }

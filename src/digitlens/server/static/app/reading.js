@@ -6,10 +6,10 @@
  *   starts_number: boolean, box: number[], probabilities: number[], tile?: string,
  *   corrected?: number|"none"}} Digit
  * @typedef {{char: string, confidence: number, box: number[]}} Character
- * @typedef {{text: string, value: string|null}} Said
- * @typedef {Said & {kind: string, unit: string, digits: string, confidence: number,
+ * @typedef {{text: string, value: string|null}} Content
+ * @typedef {Content & {kind: string, unit: string, digits: string, confidence: number,
  *   status: "number"|"unsure", reason: string, box: number[],
- *   alternatives: (Said & {probability: number})[], corrected?: Said}} NumberFound
+ *   alternatives: (Content & {probability: number})[], corrected?: Content}} NumberFound
  * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
  *   digits_only: string, numbers_digits: string[], lines: Digit[][], characters?: Character[][],
  *   numbers: NumberFound[],
@@ -46,10 +46,10 @@ export function statusOf(digit) {
 export const isRejected = ({ status, corrected }) => status === "rejected" && corrected === undefined;
 
 /** The other digits, most probable first, as [value, probability]. */
-export function alternatives(digit, least = 0) {
+export function alternatives(digit, minShare = 0) {
   const ranked = digit.probabilities.map((share, value) => [value, share]);
   ranked.sort((a, b) => b[1] - a[1]);
-  return ranked.filter(([value, share]) => value !== digit.value && share >= least);
+  return ranked.filter(([value, share]) => value !== digit.value && share >= minShare);
 }
 
 /** The digits of a line, number by number. */
@@ -72,33 +72,33 @@ export function piecesOf(reading, place) {
   const line = reading.lines[place];
   const written = reading.characters?.[place] ?? [];
   if (!written.length) return numbersOf(line).map((digits) => digits.map((digit) => ({ digit })));
-  const known = new Map(line.map((digit, index) => [digit.box.join(), index]));
+  const indexOfBox = new Map(line.map((digit, index) => [digit.box.join(), index]));
   const numbers = [[]];
   let next = 0;
-  const upTo = (end) => numbers.at(-1).push(...line.slice(next, end).map((digit) => ({ digit })));
+  const addDigits = (end) => numbers.at(-1).push(...line.slice(next, end).map((digit) => ({ digit })));
   for (const { char, box } of written) {
-    const index = /[0-9]/.test(char) ? (known.get(box.join()) ?? -1) : -1;
+    const index = /[0-9]/.test(char) ? (indexOfBox.get(box.join()) ?? -1) : -1;
     if (index >= next) {
-      upTo(index + 1);
+      addDigits(index + 1);
       next = index + 1;
     } else if (char === " ") numbers.push([]);
     else numbers.at(-1).push({ mark: char });
   }
-  upTo(line.length);
+  addDigits(line.length);
   return numbers;
 }
 
 /** The numbers with their marks, one text line per line of the page, without rejected digits. */
 export function textOf(reading) {
   const chosen = reading.numbers.filter(({ corrected }) => corrected);
-  const told = new Set();
+  const seen = new Set();
   const text = (pieces) => {
     const first = pieces.find(({ digit }) => digit)?.digit;
-    const number = first && chosen.find(({ box }) => holds(box, first.box));
-    if (!number) return said(pieces);
-    const again = told.has(number); // a number in several parts, such as a price with raised cents
-    told.add(number);
-    return again ? "" : number.corrected.text;
+    const number = first && chosen.find(({ box }) => containsCentre(box, first.box));
+    if (!number) return writtenText(pieces);
+    const isRepeated = seen.has(number); // a number in several parts, such as a price with raised cents
+    seen.add(number);
+    return isRepeated ? "" : number.corrected.text;
   };
   const lines = reading.lines.map((_, place) =>
     piecesOf(reading, place).map(text).filter(Boolean).join(" "),
@@ -107,14 +107,14 @@ export function textOf(reading) {
 }
 
 /** Whether the centre of `box` lies in `outer`. */
-export function holds(outer, box) {
+export function containsCentre(outer, box) {
   const [x0, y0, x1, y1] = outer;
   const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   return x >= x0 && x <= x1 && y >= y0 && y <= y1;
 }
 
 /** A number as written; empty if none of its digits is left. */
-function said(pieces) {
+function writtenText(pieces) {
   const digits = pieces.filter(({ digit }) => digit);
   if (digits.length && digits.every(({ digit }) => valueOf(digit) === null)) return "";
   return pieces.map(({ digit, mark }) => mark ?? valueOf(digit) ?? "").join("");
@@ -144,37 +144,37 @@ export function verdictOf(reading) {
 }
 
 /** Carries corrections over to the matching digits of a new reading of the same picture. */
-export function carryCorrections(before, after) {
-  const corrected = before ? digitsOf(before).filter((digit) => digit.corrected !== undefined) : [];
+export function carryCorrections(previous, reading) {
+  const corrected = previous ? digitsOf(previous).filter((digit) => digit.corrected !== undefined) : [];
   const pairs = [];
   for (const old of corrected) {
-    const same = digitsOf(after).find((digit) => overlap(digit.box, old.box) > 0.6);
-    if (same) {
-      same.corrected = old.corrected;
-      pairs.push([old, same]);
+    const match = digitsOf(reading).find((digit) => iou(digit.box, old.box) > 0.6);
+    if (match) {
+      match.corrected = old.corrected;
+      pairs.push([old, match]);
     }
   }
   return pairs;
 }
 
 /** Intersection over union of two boxes. */
-export function overlap(a, b) {
-  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  if (wide <= 0 || high <= 0) return 0;
+export function iou(a, b) {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (width <= 0 || height <= 0) return 0;
   const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
-  return (wide * high) / (area(a) + area(b) - wide * high);
+  return (width * height) / (area(a) + area(b) - width * height);
 }
 
 /** The reading with its boxes mapped from the raster to the drawing. */
-export function placed(reading, { scale, left, top }) {
-  const move = ([x0, y0, x1, y1]) => [
+export function mapBoxes(reading, { scale, left, top }) {
+  const moveBox = ([x0, y0, x1, y1]) => [
     x0 * scale + left,
     y0 * scale + top,
     x1 * scale + left,
     y1 * scale + top,
   ];
-  const each = (parts) => parts?.map((part) => ({ ...part, box: move(part.box) }));
-  const [lines, characters] = [reading.lines, reading.characters ?? []].map((all) => all.map(each));
-  return { ...reading, lines, characters, numbers: each(reading.numbers) };
+  const moveAll = (parts) => parts?.map((part) => ({ ...part, box: moveBox(part.box) }));
+  const [lines, characters] = [reading.lines, reading.characters ?? []].map((all) => all.map(moveAll));
+  return { ...reading, lines, characters, numbers: moveAll(reading.numbers) };
 }

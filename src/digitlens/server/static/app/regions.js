@@ -9,16 +9,16 @@ import { save } from "./export.js";
  */
 
 const KINDS = { number: "number", counter: "meter counter", code: "code" };
-const LEAST = 6; // picture pixels: smaller rectangles are accidental
+const MIN_SIDE = 6; // picture pixels: smaller rectangles are accidental
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class RegionsView {
   constructor() {
     this.chosen = -1;
-    byId("stage").addEventListener("pointerdown", (event) => this.#grab(event));
+    byId("stage").addEventListener("pointerdown", (event) => this.#startDrag(event));
     byId("region-list").addEventListener("input", (event) => this.#edit(event.target));
     byId("region-list").addEventListener("focusin", ({ target }) => this.#choose(indexOf(target)));
-    byId("region-list").addEventListener("keydown", (event) => this.#push(event));
+    byId("region-list").addEventListener("keydown", (event) => this.#moveByKey(event));
     onClick("region-add", () => this.#addInMiddle());
     onClick("region-save", () => {
       save("template.toml", "application/toml", asToml(this.shown.entry.name, this.regions));
@@ -58,11 +58,11 @@ export class RegionsView {
 
   #paint() {
     byId("region-list").replaceChildren(...this.regions.map((region, index) => this.#fields(region, index)));
-    this.#check();
+    this.#checkRegions();
     this.paintMarks();
   }
 
-  #check() {
+  #checkRegions() {
     const isDocument = this.shown.reading.page_count > 1;
     const problems = isDocument ? ["A template needs a single-page picture."] : problemsOf(this.regions);
     byId("region-problem").textContent = problems[0] ?? "";
@@ -70,15 +70,15 @@ export class RegionsView {
   }
 
   #fields(region, index) {
-    const field = (label, key, more = {}) => {
-      const input = make("input", { value: region[key] || "", autocomplete: "off", "data-key": key, ...more });
+    const field = (label, key, attributes = {}) => {
+      const input = make("input", { value: region[key] || "", autocomplete: "off", "data-key": key, ...attributes });
       return make("label", {}, label, input);
     };
     const kind = make("select", { "data-key": "kind" });
     kind.append(...Object.entries(KINDS).map(([value, words]) => make("option", { value }, words)));
     kind.value = region.kind;
-    const place = make("button", { type: "button", class: "text place" }, placeOf(region));
-    place.setAttribute("aria-label", `Position of ${region.name}: arrow keys move it, with Shift they resize it`);
+    const position = make("button", { type: "button", class: "text place" }, positionText(region));
+    position.setAttribute("aria-label", `Position of ${region.name}: arrow keys move it, with Shift they resize it`);
     const remove = make("button", { type: "button", class: "quiet", "aria-label": `Remove ${region.name}` }, "Remove");
     remove.addEventListener("click", () => this.#remove(index));
     const numeric = { inputMode: "numeric", maxLength: 2 };
@@ -88,7 +88,7 @@ export class RegionsView {
       ...[field("Name", "name"), make("label", {}, "Kind", kind)],
       ...[field("Expected", "expect"), field("Unit", "unit")],
       ...[field("Digits", "digits", numeric), field("Decimals", "decimals", numeric)],
-      make("p", { class: "row" }, place, remove),
+      make("p", { class: "row" }, position, remove),
     );
   }
 
@@ -98,7 +98,7 @@ export class RegionsView {
     const isCount = key === "digits" || key === "decimals";
     if (key === "name") field.value = field.value.replace(/[^\w-]/g, "-");
     region[key] = isCount ? Number(field.value.replace(/\D/g, "")) : field.value.trim();
-    this.#check();
+    this.#checkRegions();
     this.paintMarks();
   }
 
@@ -108,27 +108,27 @@ export class RegionsView {
     this.paintMarks();
   }
 
-  #push(event) {
+  #moveByKey(event) {
     const step = STEPS[event.key];
     const field = /** @type {HTMLElement} */ (event.target);
     if (!step || !field.classList.contains("place")) return;
     event.preventDefault();
     const region = this.regions[indexOf(field)];
-    const far = Math.max(1, Math.round(this.#size[0] / 200));
-    const [x, y] = step.map((side) => side * far);
-    this.#place(region, event.shiftKey ? [0, 0, x, y] : [x, y, x, y]);
+    const distance = Math.max(1, Math.round(this.#size[0] / 200));
+    const [x, y] = step.map((side) => side * distance);
+    this.#moveSides(region, event.shiftKey ? [0, 0, x, y] : [x, y, x, y]);
     this.paintMarks();
   }
 
-  /** Moves sides of a region by `by`, within the picture and down to LEAST pixels. */
-  #place(region, by, from = region.box) {
-    const box = from.map((side, i) => Math.round(Math.min(this.#size[i], Math.max(0, side + by[i]))));
-    const isMoved = by[0] === by[2] && by[1] === by[3];
-    const isWhole = !isMoved || (box[2] - box[0] === from[2] - from[0] && box[3] - box[1] === from[3] - from[1]);
-    if (!isWhole || box[2] - box[0] < LEAST || box[3] - box[1] < LEAST) return;
+  /** Moves sides of a region by `offsets`, within the picture and down to MIN_SIDE pixels. */
+  #moveSides(region, offsets, before = region.box) {
+    const box = before.map((side, i) => Math.round(Math.min(this.#size[i], Math.max(0, side + offsets[i]))));
+    const isMove = offsets[0] === offsets[2] && offsets[1] === offsets[3];
+    const keepsSize = !isMove || (box[2] - box[0] === before[2] - before[0] && box[3] - box[1] === before[3] - before[1]);
+    if (!keepsSize || box[2] - box[0] < MIN_SIDE || box[3] - box[1] < MIN_SIDE) return;
     region.box = box;
-    const place = byId("region-list").querySelector(`[data-index="${this.regions.indexOf(region)}"] .place`);
-    if (place) place.textContent = placeOf(region);
+    const button = byId("region-list").querySelector(`[data-index="${this.regions.indexOf(region)}"] .place`);
+    if (button) button.textContent = positionText(region);
   }
 
   #addInMiddle() {
@@ -141,8 +141,8 @@ export class RegionsView {
   #add(box) {
     let number = this.regions.length + 1;
     while (this.regions.some(({ name }) => name === `region-${number}`)) number += 1;
-    const plain = { kind: "number", expect: "", digits: 0, decimals: 0, unit: "" };
-    this.chosen = this.regions.push({ name: `region-${number}`, ...plain, box }) - 1;
+    const defaults = { kind: "number", expect: "", digits: 0, decimals: 0, unit: "" };
+    this.chosen = this.regions.push({ name: `region-${number}`, ...defaults, box }) - 1;
     this.#paint();
   }
 
@@ -153,44 +153,44 @@ export class RegionsView {
     byId("region-add").focus();
   }
 
-  #focus(part) {
-    const field = byId("region-list").querySelector(`[data-index="${this.chosen}"] ${part}`);
+  #focus(selector) {
+    const field = byId("region-list").querySelector(`[data-index="${this.chosen}"] ${selector}`);
     field?.focus();
     field?.select?.();
   }
 
   /** Drags out a new rectangle, moves the one under the pointer, or resizes it by its corner. */
-  #grab(event) {
+  #startDrag(event) {
     if (byId("panels").dataset.view !== "regions" || event.button !== 0) return;
     event.preventDefault();
     const mark = event.target.closest(".region");
-    const begin = this.#at(event);
+    const start = this.#pointOf(event);
     const region = mark && this.regions[indexOf(mark)];
     const sides = event.target.matches(".corner") ? [0, 0, 1, 1] : [1, 1, 1, 1];
-    const from = region?.box;
-    let drawn = null;
+    const before = region?.box;
+    let drawnBox = null;
     const move = (moved) => {
-      const [x, y] = this.#at(moved);
-      const far = [x - begin[0], y - begin[1]];
-      if (region) this.#place(region, sides.map((side, i) => side * far[i % 2]), from);
-      else drawn = rectangle(begin, [x, y]);
+      const [x, y] = this.#pointOf(moved);
+      const offset = [x - start[0], y - start[1]];
+      if (region) this.#moveSides(region, sides.map((side, i) => side * offset[i % 2]), before);
+      else drawnBox = rectangle(start, [x, y]);
       this.paintMarks();
-      if (drawn) byId("marks").append(this.#mark({ name: "", box: drawn }, -1));
+      if (drawnBox) byId("marks").append(this.#mark({ name: "", box: drawnBox }, -1));
     };
-    const stop = new AbortController();
+    const dragging = new AbortController();
     const end = () => {
-      stop.abort();
+      dragging.abort();
       if (region) this.chosen = this.regions.indexOf(region);
-      else if (drawn && drawn[2] - drawn[0] >= LEAST && drawn[3] - drawn[1] >= LEAST) this.#add(drawn);
+      else if (drawnBox && drawnBox[2] - drawnBox[0] >= MIN_SIDE && drawnBox[3] - drawnBox[1] >= MIN_SIDE) this.#add(drawnBox);
       this.paintMarks();
-      if (region || drawn) this.#focus('[data-key="name"]');
+      if (region || drawnBox) this.#focus('[data-key="name"]');
     };
-    addEventListener("pointermove", move, { signal: stop.signal });
-    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: stop.signal });
+    addEventListener("pointermove", move, { signal: dragging.signal });
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: dragging.signal });
   }
 
   /** Position of a pointer in picture pixels. */
-  #at({ clientX, clientY }) {
+  #pointOf({ clientX, clientY }) {
     const { left, top } = byId("marks").getBoundingClientRect();
     const [x0, y0, x1] = this.shown.toLayer([0, 0, 1, 1]);
     const point = [(clientX - left - x0) / (x1 - x0), (clientY - top - y0) / (x1 - x0)];
@@ -200,7 +200,7 @@ export class RegionsView {
 
 const indexOf = (element) => Number(element.closest("[data-index]").dataset.index);
 
-const placeOf = ({ box: [x0, y0, x1, y1] }) => `${x0}, ${y0}; ${x1 - x0} × ${y1 - y0}`;
+const positionText = ({ box: [x0, y0, x1, y1] }) => `${x0}, ${y0}; ${x1 - x0} × ${y1 - y0}`;
 
 const rectangle = (a, b) => [...[0, 1].map((i) => Math.min(a[i], b[i])), ...[0, 1].map((i) => Math.max(a[i], b[i]))];
 
@@ -218,9 +218,9 @@ function problemsOf(regions) {
 
 /** TOML in the format of `digitlens template`. @param {string} picture @param {Region[]} regions */
 function asToml(picture, regions) {
-  const parts = regions.map(({ name, box, ...known }) => {
-    const said = Object.entries(known).filter(([key, value]) => value && !(key === "kind" && value === "number"));
-    const lines = said.map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
+  const parts = regions.map(({ name, box, ...fields }) => {
+    const entries = Object.entries(fields).filter(([key, value]) => value && !(key === "kind" && value === "number"));
+    const lines = entries.map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
     return `\n[regions.${name}]\nbox = [${box.join(", ")}]\n${lines.join("")}`;
   });
   return `picture = ${JSON.stringify(picture)}\n${parts.join("")}`;

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {[number, number, number]} Point x, y and pen width.
- * @typedef {{kind: "pen"|"eraser"|"clear", points: Point[], entry?: number}} Stroke
+ * @typedef {{kind: "pen"|"eraser"|"clear", points: Point[], entryId?: number}} Stroke
  */
 
 export class Drawing {
@@ -19,10 +19,10 @@ export class Drawing {
     return this.strokes.at(-1);
   }
 
-  /** Clears the drawing, undoably; undo returns `entry`. */
-  clear(entry) {
+  /** Clears the drawing, undoably; undo returns `entryId`. */
+  clear(entryId) {
     if (this.visible.length) {
-      this.strokes.push({ kind: "clear", points: [], entry });
+      this.strokes.push({ kind: "clear", points: [], entryId });
       this.undone = [];
     }
   }
@@ -48,12 +48,12 @@ export class Drawing {
 
   /** @returns {[number, number, number, number]|null} x0, y0, x1, y1 of all pen strokes. */
   get bounds() {
-    const pens = this.visible.filter((stroke) => stroke.kind === "pen");
-    const all = pens.flatMap((stroke) => stroke.points);
-    if (!all.length) return null;
+    const penStrokes = this.visible.filter((stroke) => stroke.kind === "pen");
+    const points = penStrokes.flatMap((stroke) => stroke.points);
+    if (!points.length) return null;
     /** @type {[number, number, number, number]} */
     const bounds = [Infinity, Infinity, -Infinity, -Infinity];
-    for (const [x, y, w] of all) {
+    for (const [x, y, w] of points) {
       bounds[0] = Math.min(bounds[0], x - w / 2);
       bounds[1] = Math.min(bounds[1], y - w / 2);
       bounds[2] = Math.max(bounds[2], x + w / 2);
@@ -81,7 +81,7 @@ export function paintStroke(context, stroke, colour, from = 0) {
   context.strokeStyle = context.fillStyle = colour;
   context.lineCap = context.lineJoin = "round";
   if (from === 0) paintDot(context, points[0]);
-  for (let i = Math.max(1, from); i < points.length; i += 1) paintPiece(context, points, i);
+  for (let i = Math.max(1, from); i < points.length; i += 1) paintSegment(context, points, i);
   context.globalCompositeOperation = "source-over";
 }
 
@@ -92,11 +92,11 @@ function paintDot(context, [x, y, width]) {
 }
 
 /** Paints the segment from the midpoint before the previous point to this point, as a curve. */
-function paintPiece(context, points, i) {
+function paintSegment(context, points, i) {
   const [x, y, width] = points[i];
-  const [px, py, before] = points[i - 1];
+  const [px, py, previousWidth] = points[i - 1];
   const [qx, qy] = points[Math.max(0, i - 2)];
-  context.lineWidth = (width + before) / 2;
+  context.lineWidth = (width + previousWidth) / 2;
   context.beginPath();
   context.moveTo((qx + px) / 2, (qy + py) / 2);
   context.quadraticCurveTo(px, py, (px + x) / 2, (py + y) / 2);

@@ -7,41 +7,41 @@ import { chance } from "./reading.js";
 import { workbook } from "./xlsx.js";
 
 /**
- * @typedef {import("./reading.js").Said} Said
- * @typedef {Said & {kind: string|null, confidence: number, reason: string, quad: number[][],
- *   status: "number"|"words"|"empty"|"unsure", alternatives: (Said & {probability: number})[],
- *   corrected?: Said}} Cell
+ * @typedef {import("./reading.js").Content} Content
+ * @typedef {Content & {kind: string|null, confidence: number, reason: string, quad: number[][],
+ *   status: "number"|"words"|"empty"|"unsure", alternatives: (Content & {probability: number})[],
+ *   corrected?: Content}} Cell
  */
 
 const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-const MOST_WIDE = 24; // characters per column
+const MAX_WIDTH = 24; // characters per column
 
-const BROKEN = {
-  sudoku: " What was read fits no Sudoku: the cells are shown without its rules.",
-  total: " A column does not add up to its last row: misread, or not a total.",
+const RULE_PROBLEMS = {
+  sudoku: " The cells form no valid Sudoku: they are shown as read, without its rules.",
+  total: " A column does not add up to its last row: it was misread, or has no total.",
 };
 
 const isUnsure = (cell) => cell.status === "unsure" && !cell.corrected;
-const saidBy = (cell) => cell.corrected ?? cell;
+const contentOf = (cell) => cell.corrected ?? cell;
 
 export class TableView {
-  /** @param {{fail: (error: any, again?: () => void) => void}} page */
+  /** @param {{fail: (error: any, retry?: () => void) => void}} page */
   constructor(page) {
     this.page = page;
     /** @type {Cell[][]} */ this.rows = [];
     this.at = [0, 0];
-    byId("cells").addEventListener("keydown", (event) => this.#steer(event));
-    byId("cells").addEventListener("focusin", (event) => this.#arrive(event.target));
-    byId("cells").addEventListener("input", ({ target }) => this.#typed(target));
+    byId("cells").addEventListener("keydown", (event) => this.#moveFocus(event));
+    byId("cells").addEventListener("focusin", (event) => this.#onFocus(event.target));
+    byId("cells").addEventListener("input", ({ target }) => this.#onInput(target));
     byId("table-form").addEventListener("submit", (event) => event.preventDefault());
-    for (const id of ["grid", "rules"]) byId(id).addEventListener("change", () => this.#ask());
+    for (const id of ["grid", "rules"]) byId(id).addEventListener("change", () => this.#requestTables());
     onClick("next-doubtful", () => this.#nextDoubtful());
     onClick("table-csv", () => {
-      const texts = this.rows.map((row) => row.map((cell) => saidBy(cell).text));
+      const texts = this.rows.map((row) => row.map((cell) => contentOf(cell).text));
       save(`${this.#stem}.csv`, "text/csv", csvOf(texts));
     });
     onClick("table-xlsx", () => {
-      const cells = (cell) => ({ ...saidBy(cell), kind: cell.kind, unsure: isUnsure(cell) });
+      const cells = (cell) => ({ ...contentOf(cell), kind: cell.kind, unsure: isUnsure(cell) });
       save(`${this.#stem}.xlsx`, EXCEL, workbook(this.rows.map((row) => row.map(cells))));
     });
   }
@@ -54,7 +54,7 @@ export class TableView {
   show(shown) {
     this.shown = shown;
     if (shown.entry.tables) this.#paint();
-    else this.#ask();
+    else this.#requestTables();
   }
 
   /** Marks the uncertain cells and the one being edited on the picture. */
@@ -62,41 +62,41 @@ export class TableView {
     if (byId("panels").dataset.view !== "table") return; // the view changed during the request
     const marks = this.rows.flatMap((row, r) =>
       row.flatMap((cell, c) => {
-        const isHere = this.at[0] === r && this.at[1] === c;
-        return isUnsure(cell) || isHere ? [this.#mark(cell, isHere)] : [];
+        const isCurrent = this.at[0] === r && this.at[1] === c;
+        return isUnsure(cell) || isCurrent ? [this.#mark(cell, isCurrent)] : [];
       }),
     );
     byId("marks").replaceChildren(...marks);
   }
 
-  #mark(cell, isHere) {
+  #mark(cell, isCurrent) {
     const [x0, y0, x1, y1] = this.shown.toLayer(boxOf(cell));
-    const mark = make("div", { class: `box ${isUnsure(cell) ? "unsure" : "digit"}${isHere ? " chosen" : ""}` });
+    const mark = make("div", { class: `box ${isUnsure(cell) ? "unsure" : "digit"}${isCurrent ? " chosen" : ""}` });
     Object.assign(mark.style, { left: `${x0}px`, top: `${y0}px`, width: `${x1 - x0}px`, height: `${y1 - y0}px` });
     return mark;
   }
 
-  async #ask() {
+  async #requestTables() {
     this.controller?.abort();
-    const control = (this.controller = new AbortController());
+    const controller = (this.controller = new AbortController());
     const { entry } = this.shown;
     const options = { grid: byId("grid").value.trim().replace(/\s*[×,*]\s*/, "x"), rules: byId("rules").value };
     this.rows = [];
     this.#paintCells();
-    this.#tell("Reading the table …");
+    this.#showVerdict("Reading the table …");
     try {
-      const tables = await readTables(entry.file, { ...options, signal: control.signal });
-      if (control.signal.aborted) return;
+      const tables = await readTables(entry.file, { ...options, signal: controller.signal });
+      if (controller.signal.aborted) return;
       entry.tables = tables;
       if (this.shown.entry === entry) this.#paint();
     } catch (error) {
-      if (control.signal.aborted || this.shown.entry !== entry) return;
-      this.#tell(error.message, "rejected");
-      if (error.kind === "token") this.page.fail(error, () => this.#ask());
+      if (controller.signal.aborted || this.shown.entry !== entry) return;
+      this.#showVerdict(error.message, "rejected");
+      if (error.kind === "token") this.page.fail(error, () => this.#requestTables());
     }
   }
 
-  #tell(text, status = "") {
+  #showVerdict(text, status = "") {
     byId("table-verdict").textContent = text;
     byId("table-verdict").className = `verdict ${status}`;
   }
@@ -105,22 +105,22 @@ export class TableView {
     const { tables, page } = this.shown.entry;
     const table = tables[page];
     this.rows = table.rows;
-    const first = this.#doubtful()[0];
+    const first = this.#doubtfulPlaces()[0];
     this.at = first ?? [0, 0];
-    this.kept = table.kept ? "" : (BROKEN[table.rule] ?? "");
+    this.kept = table.kept ? "" : (RULE_PROBLEMS[table.rule] ?? "");
     this.#paintCells();
-    this.#sum();
+    this.#summarise();
   }
 
-  #doubtful() {
+  #doubtfulPlaces() {
     return this.rows.flatMap((row, r) => row.flatMap((cell, c) => (isUnsure(cell) ? [[r, c]] : [])));
   }
 
-  #sum() {
-    const [count, columns] = [this.#doubtful().length, this.rows[0]?.length ?? 0];
+  #summarise() {
+    const [count, columns] = [this.#doubtfulPlaces().length, this.rows[0]?.length ?? 0];
     const doubt = count ? `${count} ${count === 1 ? "cell is" : "cells are"} uncertain.` : "All sure.";
     const size = `${this.rows.length} rows, ${columns} columns. `;
-    this.#tell(size + doubt + this.kept, count || this.kept ? "unsure" : "digit");
+    this.#showVerdict(size + doubt + this.kept, count || this.kept ? "unsure" : "digit");
     byId("next-doubtful").hidden = !count;
     this.paintMarks();
   }
@@ -130,7 +130,7 @@ export class TableView {
     byId("cell-note").textContent = "";
     byId("cell-choices").replaceChildren();
     const widths = (this.rows[0] ?? []).map((_, c) =>
-      Math.min(MOST_WIDE, Math.max(3, ...this.rows.map((row) => saidBy(row[c]).text.length))),
+      Math.min(MAX_WIDTH, Math.max(3, ...this.rows.map((row) => contentOf(row[c]).text.length))),
     );
     const rows = this.rows.map((row, r) =>
       make("tr", {}, ...row.map((cell, c) => make("td", {}, this.#field(cell, r, c, widths[c])))),
@@ -140,12 +140,12 @@ export class TableView {
 
   #field(cell, r, c, size) {
     const field = make("input", { size, autocomplete: "off", spellcheck: false, "data-at": `${r} ${c}` });
-    this.#dress(field, cell, r, c);
+    this.#updateField(field, cell, r, c);
     return field;
   }
 
-  #dress(field, cell, r, c) {
-    const { text } = saidBy(cell);
+  #updateField(field, cell, r, c) {
+    const { text } = contentOf(cell);
     if (field.value !== text) field.value = text;
     field.className = isUnsure(cell) ? "unsure" : cell.corrected ? "corrected" : "";
     field.tabIndex = this.at[0] === r && this.at[1] === c ? 0 : -1;
@@ -158,71 +158,71 @@ export class TableView {
     return byId("cells").rows[r]?.cells[c]?.firstChild;
   }
 
-  #arrive(field) {
-    const before = this.#fieldAt(this.at);
-    if (before) before.tabIndex = -1;
+  #onFocus(field) {
+    const previous = this.#fieldAt(this.at);
+    if (previous) previous.tabIndex = -1;
     field.tabIndex = 0;
     this.at = field.dataset.at.split(" ").map(Number);
-    this.#note();
+    this.#showNote();
     this.paintMarks();
-    this.shown.reveal?.(boxOf(this.#here));
+    this.shown.reveal?.(boxOf(this.#current));
   }
 
-  get #here() {
+  get #current() {
     return this.rows[this.at[0]][this.at[1]];
   }
 
-  #note() {
-    const cell = this.#here;
-    const read = cell.corrected ? `Read as ${cell.text || "empty"}. Escape reverts to it.` : cell.reason;
-    byId("cell-note").textContent = `Row ${this.at[0] + 1}, column ${this.at[1] + 1}${read ? `: ${read}` : ""}`;
+  #showNote() {
+    const cell = this.#current;
+    const note = cell.corrected ? `Read as ${cell.text || "empty"}. Escape reverts to it.` : cell.reason;
+    byId("cell-note").textContent = `Row ${this.at[0] + 1}, column ${this.at[1] + 1}${note ? `: ${note}` : ""}`;
     const asRead = { text: cell.text, value: cell.value, probability: cell.confidence };
     const choices = isUnsure(cell) ? [asRead, ...cell.alternatives.slice(0, 3)] : [];
-    byId("cell-choices").replaceChildren(...choices.map((said) => this.#choice(said)));
+    byId("cell-choices").replaceChildren(...choices.map((choice) => this.#choiceButton(choice)));
   }
 
-  #choice(said) {
-    const words = said.text || "empty";
-    const shown = said.value && said.value !== said.text ? `${words} = ${said.value}` : words;
-    const button = make("button", { type: "button", class: "text" }, shown, make("small", {}, chance(said.probability)));
+  #choiceButton(choice) {
+    const text = choice.text || "empty";
+    const label = choice.value && choice.value !== choice.text ? `${text} = ${choice.value}` : text;
+    const button = make("button", { type: "button", class: "text" }, label, make("small", {}, chance(choice.probability)));
     button.addEventListener("click", () => {
-      this.#settle({ text: said.text, value: said.value });
+      this.#correct({ text: choice.text, value: choice.value });
       this.#fieldAt(this.at).focus();
     });
     return button;
   }
 
   /** Corrects the focused cell; undefined restores it as read. */
-  #settle(said) {
-    const cell = this.#here;
-    if (said) cell.corrected = said;
+  #correct(correction) {
+    const cell = this.#current;
+    if (correction) cell.corrected = correction;
     else delete cell.corrected;
-    this.#dress(this.#fieldAt(this.at), cell, ...this.at);
-    this.#note();
-    this.#sum();
+    this.#updateField(this.#fieldAt(this.at), cell, ...this.at);
+    this.#showNote();
+    this.#summarise();
   }
 
-  #typed({ value: text }) {
-    this.#settle({ text, value: /^-?\d+(\.\d+)?$/.test(text) ? text : null });
+  #onInput({ value: text }) {
+    this.#correct({ text, value: /^-?\d+(\.\d+)?$/.test(text) ? text : null });
   }
 
   #nextDoubtful() {
-    const all = this.#doubtful();
+    const places = this.#doubtfulPlaces();
     const [r, c] = this.at;
-    const next = all.find(([y, x]) => y > r || (y === r && x > c)) ?? all[0];
+    const next = places.find(([y, x]) => y > r || (y === r && x > c)) ?? places[0];
     this.#fieldAt(next)?.focus();
   }
 
-  #steer(event) {
+  #moveFocus(event) {
     const field = event.target;
     const [r, c] = this.at;
-    const isWhole = field.selectionStart === 0 && field.selectionEnd === field.value.length;
-    const isAtStart = isWhole || (field.selectionStart === 0 && field.selectionEnd === 0);
-    const isAtEnd = isWhole || field.selectionStart === field.value.length;
+    const isAllSelected = field.selectionStart === 0 && field.selectionEnd === field.value.length;
+    const isAtStart = isAllSelected || (field.selectionStart === 0 && field.selectionEnd === 0);
+    const isAtEnd = isAllSelected || field.selectionStart === field.value.length;
     const steps = { ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], Enter: [r + 1, c] };
     if (isAtStart) steps.ArrowLeft = [r, c - 1];
     if (isAtEnd) steps.ArrowRight = [r, c + 1];
-    if (event.key === "Escape") this.#settle(undefined);
+    if (event.key === "Escape") this.#correct(undefined);
     const next = steps[event.key] && this.#fieldAt(steps[event.key]);
     if (!next) return;
     event.preventDefault();

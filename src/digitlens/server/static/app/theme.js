@@ -4,7 +4,7 @@ import { byId, icon } from "./dom.js";
 
 const KEY = "digitlens-theme";
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
-const SAID = { auto: "system", light: "light", dark: "dark" };
+const NAMES = { auto: "system", light: "light", dark: "dark" };
 
 /**
  * Sets up the switch.
@@ -16,20 +16,20 @@ export function startTheme(changed) {
   const show = () => {
     const theme = root.dataset.theme;
     button.replaceChildren(icon(theme));
-    button.title = `Theme: ${SAID[theme]}`;
-    button.setAttribute("aria-label", `Theme: ${SAID[theme]}. Switch to ${SAID[NEXT[theme]]}`);
+    button.title = `Theme: ${NAMES[theme]}`;
+    button.setAttribute("aria-label", `Theme: ${NAMES[theme]}. Switch to ${NAMES[NEXT[theme]]}`);
     changed();
   };
   button.addEventListener("click", () => {
     root.dataset.theme = NEXT[root.dataset.theme] ?? "auto";
-    remember(root.dataset.theme);
+    storeTheme(root.dataset.theme);
     show();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
   show();
 }
 
-function remember(theme) {
+function storeTheme(theme) {
   try {
     localStorage.setItem(KEY, theme);
   } catch {

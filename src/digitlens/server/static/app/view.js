@@ -8,7 +8,7 @@ import { showMarks } from "./overlay.js";
 import {
   digitsOf,
   isRejected,
-  overlap,
+  iou,
   piecesOf,
   statusOf,
   textOf,
@@ -18,7 +18,7 @@ import {
 const FEW = 3; // up to this many rejected candidates are shown by default
 
 /** @typedef {{reading: import("./reading.js").Reading, toLayer: (box: number[]) => number[],
- *   spoken?: boolean,
+ *   announce?: boolean,
  *   entry?: import("./history.js").PictureEntry, reveal?: (box: number[]) => void}} Shown */
 
 export class View {
@@ -30,18 +30,18 @@ export class View {
     this.corrections = corrections;
     this.changed = changed;
     this.selected = -1;
-    this.picked = false;
+    this.isPicked = false;
     this.isCovered = false;
     /** @type {Shown|null} */ this.shown = null;
     startDetails((label) => this.correct(label));
     this.showNumbers = startNumbers({
       select: ({ digits: [first] }) => first && this.select(this.digits.indexOf(first)),
-      choose: (amount, said) => this.#chooseNumber(amount, said),
-      takeBack: (amount) => this.#chooseNumber(amount, undefined),
+      choose: (amount, choice) => this.#correctNumber(amount, choice),
+      undoCorrection: (amount) => this.#correctNumber(amount, undefined),
     });
-    byId("uncorrect").addEventListener("click", () => this.takeBack());
+    byId("uncorrect").addEventListener("click", () => this.undoCorrection());
     byId("rejected").addEventListener("change", () => this.#paint());
-    byId("strip").addEventListener("keydown", (event) => this.#steer(event));
+    byId("strip").addEventListener("keydown", (event) => this.#moveFocus(event));
   }
 
   get digits() {
@@ -50,21 +50,21 @@ export class View {
 
   /** Shows a reading; for null, the text `empty` instead. */
   show(shown, empty = "") {
-    const before = this.digits[this.selected];
+    const previous = this.digits[this.selected];
     this.shown = shown;
     this.empty = empty;
-    const same = this.picked && before ? this.#closest(before) : -1;
-    if (same >= 0) this.selected = same;
-    else this.#chooseAlone();
+    const index = this.isPicked && previous ? this.#indexNear(previous) : -1;
+    if (index >= 0) this.selected = index;
+    else this.#selectDefault();
     this.#offerRejected();
     this.#paint();
-    if (shown?.spoken) this.#say();
+    if (shown?.announce) this.#announce();
   }
 
-  /** Selects a digit; if `picked` by the user, typing a digit corrects it. */
-  select(index, picked = true) {
+  /** Selects a digit; if `isPicked`, by the user, typing a digit corrects it. */
+  select(index, isPicked = true) {
     this.selected = index;
-    this.picked = picked;
+    this.isPicked = isPicked;
     this.#paint();
     this.shown?.reveal?.(this.digits[index].box);
   }
@@ -73,60 +73,60 @@ export class View {
   correct(label) {
     const digit = this.digits[this.selected];
     if (!digit) return;
-    this.#forget(digit);
+    this.#dropNumberCorrection(digit);
     this.corrections.set(digit, label, this.shown.reading.model);
-    this.picked = true;
+    this.isPicked = true;
     openPad(false);
-    this.#after(label === "none" ? "Marked as not a digit." : `Corrected to ${label}.`);
+    this.#finishCorrection(label === "none" ? "Marked as not a digit." : `Corrected to ${label}.`);
   }
 
   /** Undoes the correction of the selected digit. */
-  takeBack() {
+  undoCorrection() {
     const digit = this.digits[this.selected];
     if (!digit) return;
-    this.#forget(digit);
+    this.#dropNumberCorrection(digit);
     this.corrections.remove(digit);
-    this.#after("Correction undone.");
+    this.#finishCorrection("Correction undone.");
   }
 
   /** Corrects a number to one of its alternatives, and its digits with it. */
-  #chooseNumber({ number, digits }, said) {
-    number.corrected = said && { text: said.text, value: said.value };
-    const right = said?.text.replace(/\D/g, "") ?? "";
+  #correctNumber({ number, digits }, choice) {
+    number.corrected = choice && { text: choice.text, value: choice.value };
+    const digitText = choice?.text.replace(/\D/g, "") ?? "";
     for (const [place, digit] of digits.entries()) {
-      if (right.length !== digits.length) this.corrections.remove(digit);
-      else this.corrections.set(digit, Number(right[place]), this.shown.reading.model);
+      if (digitText.length !== digits.length) this.corrections.remove(digit);
+      else this.corrections.set(digit, Number(digitText[place]), this.shown.reading.model);
     }
-    this.picked = true;
-    this.#after(said ? `Corrected to ${said.text}.` : "Correction undone.");
+    this.isPicked = true;
+    this.#finishCorrection(choice ? `Corrected to ${choice.text}.` : "Correction undone.");
   }
 
   /** Drops the correction of the number that holds a digit, as the digit itself is corrected. */
-  #forget(digit) {
-    const own = amountsOf(this.shown.reading).find(({ digits }) => digits.includes(digit));
-    if (own) delete own.number.corrected;
+  #dropNumberCorrection(digit) {
+    const amount = amountsOf(this.shown.reading).find(({ digits }) => digits.includes(digit));
+    if (amount) delete amount.number.corrected;
   }
 
-  #after(said) {
+  #finishCorrection(message) {
     this.#paint();
     if (document.activeElement === document.body) this.#focus();
-    byId("say").textContent = `${said} ${this.#words()}`;
+    byId("say").textContent = `${message} ${this.#spokenText()}`;
     this.changed();
   }
 
-  #closest(before) {
-    return this.digits.findIndex((digit) => overlap(digit.box, before.box) > 0.5);
+  #indexNear(previous) {
+    return this.digits.findIndex((digit) => iou(digit.box, previous.box) > 0.5);
   }
 
   /** Default selection: the first uncertain digit, else the last one read. */
-  #chooseAlone() {
+  #selectDefault() {
     const { digits } = this;
-    const unsure = this.shown && amountsOf(this.shown.reading).find(({ status }) => status === "unsure");
+    const amount = this.shown && amountsOf(this.shown.reading).find(({ status }) => status === "unsure");
     const isDoubtful = (digit) => statusOf(digit) === "unsure";
-    const doubtful = digits.indexOf(digits.find(isDoubtful) ?? unsure?.digits[0]);
+    const doubtful = digits.indexOf(digits.find(isDoubtful) ?? amount?.digits[0]);
     const last = digits.findLastIndex((digit) => valueOf(digit) !== null);
     this.selected = doubtful >= 0 ? doubtful : last >= 0 ? last : digits.length - 1;
-    this.picked = false;
+    this.isPicked = false;
   }
 
   #offerRejected() {
@@ -166,7 +166,7 @@ export class View {
 
   #paintStrip() {
     const strip = byId("strip");
-    const held = strip.contains(document.activeElement);
+    const hadFocus = strip.contains(document.activeElement);
     let index = 0;
     const part = ({ digit, mark }) =>
       digit ? this.#chip(digit, index++) : [make("span", { class: "mark" }, mark)];
@@ -178,10 +178,10 @@ export class View {
       make("div", { class: "line" }, ...piecesOf(this.shown.reading, place).flatMap(number)),
     );
     strip.replaceChildren(...lines);
-    strip.dataset.size = size(this.digits.length, this.shown?.reading.lines ?? []);
+    strip.dataset.size = sizeOf(this.digits.length, this.shown?.reading.lines ?? []);
     const chips = strip.querySelectorAll(".chip");
     if (chips.length && !strip.querySelector('[tabindex="0"]')) chips[0].tabIndex = 0;
-    if (held) this.#focus();
+    if (hadFocus) this.#focus();
   }
 
   #chip(digit, index) {
@@ -193,7 +193,7 @@ export class View {
       class: `chip ${status}`,
       tabIndex: index === this.selected ? 0 : -1,
       "aria-pressed": String(index === this.selected),
-      "aria-label": spoken(digit),
+      "aria-label": spokenText(digit),
       "data-index": index,
     });
     chip.textContent = value === null ? "×" : `${value}`;
@@ -208,10 +208,10 @@ export class View {
     byId("strip").querySelector(`[data-index="${this.selected}"]`)?.focus({ preventScroll: true });
   }
 
-  #steer(event) {
+  #moveFocus(event) {
     const chips = [...byId("strip").querySelectorAll(".chip")];
-    const at = chips.indexOf(document.activeElement);
-    const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: chips.length - 1 };
+    const index = chips.indexOf(document.activeElement);
+    const steps = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: chips.length - 1 };
     const next = chips[steps[event.key]];
     if (!next) return;
     event.preventDefault();
@@ -219,18 +219,18 @@ export class View {
     this.#focus();
   }
 
-  #words() {
+  #spokenText() {
     const text = textOf(this.shown.reading).split("\n").map((line) => line.trim()).join(", ");
     return `${text ? `Reads ${text}. ` : ""}${verdict(this.shown.reading).text}`;
   }
 
-  #say() {
-    const words = this.#words();
-    if (byId("say").textContent !== words) byId("say").textContent = words;
+  #announce() {
+    const text = this.#spokenText();
+    if (byId("say").textContent !== text) byId("say").textContent = text;
   }
 }
 
-function spoken(digit) {
+function spokenText(digit) {
   const value = valueOf(digit);
   if (digit.corrected !== undefined) {
     return value === null ? "Marked as not a digit" : `${value}, corrected`;
@@ -238,7 +238,7 @@ function spoken(digit) {
   return value === null ? `Not a digit: ${digit.reason}` : `${value}, ${digit.reason || "sure"}`;
 }
 
-function size(count, lines) {
+function sizeOf(count, lines) {
   const longest = Math.max(0, ...lines.map((line) => line.length));
   if (count > 40 || longest > 14) return "small";
   return count > 8 || longest > 6 ? "medium" : "large";

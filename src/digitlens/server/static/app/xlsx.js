@@ -49,11 +49,11 @@ function relations(...parts) {
 }
 
 function cell({ text, value, kind, unsure }, r, c) {
-  const place = `r="${column(c)}${r + 1}"${unsure ? ' s="1"' : ""}`;
+  const attributes = `r="${column(c)}${r + 1}"${unsure ? ' s="1"' : ""}`;
   const isNumber = /^-?\d+(\.\d+)?$/.test(value ?? "") && !/date|time|code|fraction/.test(kind ?? "");
-  if (isNumber && value.replace(/\D/g, "").length <= DIGITS) return `<c ${place}><v>${value}</v></c>`;
-  if (!text) return `<c ${place}/>`;
-  return `<c ${place} t="inlineStr"><is><t xml:space="preserve">${escaped(text)}</t></is></c>`;
+  if (isNumber && value.replace(/\D/g, "").length <= DIGITS) return `<c ${attributes}><v>${value}</v></c>`;
+  if (!text) return `<c ${attributes}/>`;
+  return `<c ${attributes} t="inlineStr"><is><t xml:space="preserve">${escapeXml(text)}</t></is></c>`;
 }
 
 /** A, B … Z, AA … */
@@ -62,7 +62,7 @@ function column(index) {
   return index < 26 ? last : column(Math.floor(index / 26) - 1) + last;
 }
 
-function escaped(text) {
+function escapeXml(text) {
   const names = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
   // Drops control characters, which XML does not allow.
   return [...text].filter((each) => each >= " " || each === "\n").join("").replace(/[&<>]/g, (each) => names[each]);

@@ -1,7 +1,7 @@
 // Writes zip files with uncompressed members: PNG files are already compressed.
 // @ts-check
 
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   let value = n;
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value;
@@ -18,15 +18,15 @@ export function zip(files, when = new Date()) {
   let offset = 0;
   for (const { name, content } of files) {
     const label = new TextEncoder().encode(name);
-    const facts = [20, 0x0800, 0, ...dosTime(when), crc32(content), content.length, content.length];
-    const head = header(0x04034b50, [...facts, label.length, 0]);
-    entries.push(header(0x02014b50, [20, ...facts, label.length, 0, 0, 0, 0, 0, offset]), label);
+    const fields = [20, 0x0800, 0, ...dosTime(when), crc32(content), content.length, content.length];
+    const head = header(0x04034b50, [...fields, label.length, 0]);
+    entries.push(header(0x02014b50, [20, ...fields, label.length, 0, 0, 0, 0, 0, offset]), label);
     bodies.push(head, label, content);
     offset += head.length + label.length + content.length;
   }
-  const list = joined(entries);
-  const end = header(0x06054b50, [0, 0, files.length, files.length, list.length, offset, 0]);
-  return joined([...bodies, list, end]);
+  const directory = concatenate(entries);
+  const trailer = header(0x06054b50, [0, 0, files.length, files.length, directory.length, offset, 0]);
+  return concatenate([...bodies, directory, trailer]);
 }
 
 // Bytes of each field of a header, by its signature.
@@ -40,11 +40,11 @@ function header(signature, numbers) {
   const sizes = SIZES[signature];
   const view = new DataView(new ArrayBuffer(4 + sizes.reduce((sum, size) => sum + size, 0)));
   view.setUint32(0, signature, true);
-  let at = 4;
+  let offset = 4;
   numbers.forEach((number, index) => {
-    if (sizes[index] === 2) view.setUint16(at, number, true);
-    else view.setUint32(at, number, true);
-    at += sizes[index];
+    if (sizes[index] === 2) view.setUint16(offset, number, true);
+    else view.setUint32(offset, number, true);
+    offset += sizes[index];
   });
   return new Uint8Array(view.buffer);
 }
@@ -58,17 +58,17 @@ function dosTime(when) {
 /** The CRC-32 of some bytes. */
 function crc32(bytes) {
   let value = 0xffffffff;
-  for (const byte of bytes) value = TABLE[(value ^ byte) & 255] ^ (value >>> 8);
+  for (const byte of bytes) value = CRC_TABLE[(value ^ byte) & 255] ^ (value >>> 8);
   return (value ^ 0xffffffff) >>> 0;
 }
 
 /** @param {Uint8Array[]} parts */
-function joined(parts) {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
+function concatenate(parts) {
+  const result = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let offset = 0;
   for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+    result.set(part, offset);
+    offset += part.length;
   }
-  return whole;
+  return result;
 }

@@ -58,9 +58,9 @@ export function quantileOf(counts, share) {
   }, share * (sum(counts) - 1));
 }
 
-function between(valueAt, place) {
-  const low = valueAt(Math.floor(place));
-  return low + (valueAt(Math.ceil(place)) - low) * (place % 1);
+function between(valueAt, position) {
+  const lower = valueAt(Math.floor(position));
+  return lower + (valueAt(Math.ceil(position)) - lower) * (position % 1);
 }
 
 /** Counts of the integers below `count` among every `step`-th value from `first` on. */

@@ -24,50 +24,51 @@ const HALF = 0.25; // line heights: half the width of a digit without a box
  *   on the page matches the pattern, the reading is unchanged but unsure.
  */
 export function constrain(view, layout, size, thresholds, { text, places }) {
-  const steps = stepsOf(view, layout);
-  const found = search(steps, places);
-  const held = sum(found.map(({ odds }) => odds));
+  const steps = pageSteps(view, layout);
+  const hypotheses = search(steps, places);
+  const total = sum(hypotheses.map(({ odds }) => odds));
   const written = layout.characters.map((line) => line.map(({ char }) => char).join(''));
-  const told = { expected: [text], unconstrained: written.filter(Boolean).join('\n') };
-  if (held < BELIEVED) {
-    const constrained = { ...told, decided_by: [], fulfilled: false };
-    return { lines: doubted(layout.lines, text), characters: layout.characters, constrained };
+  const facts = { expected: [text], unconstrained: written.filter(Boolean).join('\n') };
+  if (total < BELIEVED) {
+    const constrained = { ...facts, decided_by: [], fulfilled: false };
+    return { lines: markUnsure(layout.lines, text), characters: layout.characters, constrained };
   }
-  const [best] = found;
-  const mistaken = MISTAKEN / (held + MISTAKEN);
-  const same = best.text === without(steps, layout);
+  const [best] = hypotheses;
+  const mistrust = MISTAKEN / (total + MISTAKEN);
+  const isSame = best.text === unconstrainedText(steps, layout);
   const chosen = new Map(best.steps.map((step, i) => {
     const char = best.text[i];
     // The unconstrained reading counts too if it is the same number.
-    const alone = same ? new Map(steps[step].chars).get(char) : 0;
-    return [step, [char, (1 - mistaken) * shareOf(found, char, step) / held + mistaken * alone]];
+    const change = isSame ? new Map(steps[step].chars).get(char) : 0;
+    return [step, [char, (1 - mistrust) * oddsWith(hypotheses, char, step) / total
+      + mistrust * change]];
   }));
-  const lines = fitted(view, layout, size, steps, chosen, (digit, answer) =>
-    judged(digit, answer, thresholds, text));
-  const constrained = { ...told, decided_by: same ? [] : [text], fulfilled: true };
+  const lines = fitLayout(view, layout, size, steps, chosen, (digit, answer) =>
+    judgeDigit(digit, answer, thresholds, text));
+  const constrained = { ...facts, decided_by: isSame ? [] : [text], fulfilled: true };
   return { lines, characters: [], constrained };
 }
 
 /** The steps of a page in reading order. */
-function stepsOf(view, layout) {
-  const found = [];
+function pageSteps(view, layout) {
+  const steps = [];
   const done = new Set();
   for (const row of layout.places) {
-    const own = row.map((place) => stepOfPlace(view, place));
-    const parts = grouped(own, ({ line }, i) => line !== own[i - 1].line);
-    const apart = new Set(parts.map(([{ line }]) => line)).size === parts.length;
-    for (const known of parts) {
-      const { line } = known[0];
-      const isSorted = known.every(({ column }, i) => !i || known[i - 1].column <= column);
-      found.push(...(apart && isSorted && !done.has(line)
-        ? withRest(view.lines[line], known) : known));
+    const rowSteps = row.map((place) => placeStep(view, place));
+    const parts = grouped(rowSteps, ({ line }, i) => line !== rowSteps[i - 1].line);
+    const isSplit = new Set(parts.map(([{ line }]) => line)).size === parts.length;
+    for (const part of parts) {
+      const { line } = part[0];
+      const isSorted = part.every(({ column }, i) => !i || part[i - 1].column <= column);
+      steps.push(...(isSplit && isSorted && !done.has(line)
+        ? addOtherSteps(view.lines[line], part) : part));
       done.add(line);
     }
   }
-  return found.filter(({ chars }) => chars.length);
+  return steps.filter(({ chars }) => chars.length);
 }
 
-function stepOf(chances, place, line, column, joined = false) {
+function makeStep(chances, place, line, column, joined = false) {
   const chars = Array.from(chances, (chance, i) => [DIGITS[i], chance])
     .filter(([, chance]) => chance >= LEAST);
   const blank = Math.max(0, 1 - sum(chars.map(([, chance]) => chance)));
@@ -75,44 +76,44 @@ function stepOf(chances, place, line, column, joined = false) {
 }
 
 /** The step of a place, with the fused probabilities of all networks. */
-function stepOfPlace(view, place) {
+function placeStep(view, place) {
   const { line, symbol, box } = view.scores[place];
   const chances = Array.from(view.probabilities[place]);
-  const exists = Math.min(1, view.confidence[place] / Math.max(max(chances), LEAST));
+  const objectness = Math.min(1, view.confidence[place] / Math.max(max(chances), LEAST));
   const column = view.lines[line].symbols[symbol]?.centre ?? view.lines[line].columnOf(box);
-  return stepOf(chances.map((chance) => exists * chance), place, line, column);
+  return makeStep(chances.map((chance) => objectness * chance), place, line, column);
 }
 
 /** The steps of places, and further steps for digits in the posteriors of their line. */
-function withRest({ posteriors, symbols }, known) {
-  const { line } = known[0];
+function addOtherSteps({ posteriors, symbols }, placeSteps) {
+  const { line } = placeSteps[0];
   const best = posteriors.map(argmax);
-  const middles = known.map(({ column }) => Math.trunc(column / STRIDE));
-  const isFree = best.map((_, i) => !middles.some((middle) => Math.abs(middle - i) < 2)
+  const taken = placeSteps.map(({ column }) => Math.trunc(column / STRIDE));
+  const isFree = best.map((_, i) => !taken.some((middle) => Math.abs(middle - i) < 2)
     && [i - 1, i, i + 1].every((k) => (best[k] ?? BLANK) === BLANK));
   const others = symbols.flatMap(({ centre, char, posterior }) => {
-    const isKnown = known.some(({ column }) => Math.abs(column - centre) < 1e-3);
-    const again = againAt(posteriors, best, Math.trunc(centre / STRIDE));
-    const twice = Array.from(DIGITS, (each) => (each === char ? again / (1 + again) : 0));
+    const isTaken = placeSteps.some(({ column }) => Math.abs(column - centre) < 1e-3);
+    const odds = repeatOdds(posteriors, best, Math.trunc(centre / STRIDE));
+    const twice = Array.from(DIGITS, (each) => (each === char ? odds / (1 + odds) : 0));
     return [
-      ...(isKnown ? [] : [stepOf(digitsOf(posterior), -1, line, centre)]),
-      ...(again > FAINT ? [stepOf(twice, -1, line, centre + 1e-3)] : []),
+      ...(isTaken ? [] : [makeStep(digitsOf(posterior), -1, line, centre)]),
+      ...(odds > FAINT ? [makeStep(twice, -1, line, centre + 1e-3)] : []),
     ];
   });
   const isFaint = posteriors.map((row, i) => isFree[i] && sum(digitsOf(row)) > FAINT);
   const faint = range(posteriors.length).filter((i) => isFaint[i]).map((i) =>
-    stepOf(digitsOf(posteriors[i]), -1, line, STRIDE * (i + 0.5), Boolean(isFaint[i - 1])));
-  return [...known, ...others, ...faint].sort((a, b) => a.column - b.column);
+    makeStep(digitsOf(posteriors[i]), -1, line, STRIDE * (i + 0.5), Boolean(isFaint[i - 1])));
+  return [...placeSteps, ...others, ...faint].sort((a, b) => a.column - b.column);
 }
 
 /** Odds that a character occurs twice rather than once, from the blanks within its run. */
-function againAt(posteriors, best, place) {
-  const middle = Math.min(place, best.length - 1);
-  const value = best[middle];
+function repeatOdds(posteriors, best, place) {
+  const start = Math.min(place, best.length - 1);
+  const value = best[start];
   const isInside = (step) => [step - 1, step, step + 1].every((k) => best[k] === value);
   let odds = 0;
-  for (const way of [-1, 1]) {
-    for (let step = way > 0 ? middle + 1 : middle; isInside(step); step += way) {
+  for (const direction of [-1, 1]) {
+    for (let step = direction > 0 ? start + 1 : start; isInside(step); step += direction) {
       odds += posteriors[step][BLANK] / posteriors[step][value];
     }
   }
@@ -120,7 +121,7 @@ function againAt(posteriors, best, place) {
 }
 
 /** The digits read without the pattern. */
-function without(steps, layout) {
+function unconstrainedText(steps, layout) {
   const digits = new Map(layout.places.flat().map((place, i) => [place, layout.lines.flat()[i]]));
   return steps.map(({ place, chars, blank, joined }) => {
     if (place >= 0) {
@@ -133,25 +134,25 @@ function without(steps, layout) {
 }
 
 /** Total odds of the numbers that have the given digit at a step. */
-function shareOf(found, char, step) {
-  return sum(found.map(({ text, steps, odds }) =>
+function oddsWith(hypotheses, char, step) {
+  return sum(hypotheses.map(({ text, steps, odds }) =>
     (text[steps.indexOf(step)] === char ? odds : 0)));
 }
 
-function doubted(lines, text) {
+function markUnsure(lines, text) {
   const reason = `no number found that is as expected: ${text}`;
   return lines.map((line) => line.map((digit) =>
     (digit.status === 'rejected' ? digit : { ...digit, status: 'unsure', reason })));
 }
 
 /** Puts the digits of the chosen number into their lines. */
-function fitted(view, layout, size, steps, chosen, judge) {
-  const known = new Map([...chosen].map(([step, answer]) => [steps[step].place, answer]));
+function fitLayout(view, layout, size, steps, chosen, judge) {
+  const answers = new Map([...chosen].map(([step, answer]) => [steps[step].place, answer]));
   const places = layout.places.map((row) => [...row]);
   const lines = layout.lines.map((line, i) =>
-    line.map((digit, k) => judge(digit, known.get(places[i][k]))));
-  const fresh = [...chosen.keys()].filter((step) => steps[step].place < 0).sort((a, b) => a - b);
-  fresh.forEach((step, i) => {
+    line.map((digit, k) => judge(digit, answers.get(places[i][k]))));
+  const added = [...chosen.keys()].filter((step) => steps[step].place < 0).sort((a, b) => a - b);
+  added.forEach((step, i) => {
     const [row, index] = positionOf(places, steps, step);
     lines[row].splice(index, 0, judge(newDigit(view, size, steps[step]), chosen.get(step)));
     places[row].splice(index, 0, view.scores.length + i);
@@ -163,23 +164,23 @@ function fitted(view, layout, size, steps, chosen, judge) {
 /** Row and index at which to insert a digit without a place: next to a place on its line. */
 function positionOf(places, steps, step) {
   const order = [...range(step).reverse(), ...range(steps.length).slice(step + 1)];
-  const near = order.find((i) => steps[i].line === steps[step].line && steps[i].place >= 0);
-  const row = places.findIndex((each) => each.includes(steps[near].place));
-  return [row, places[row].indexOf(steps[near].place) + (near < step ? 1 : 0)];
+  const neighbour = order.find((i) => steps[i].line === steps[step].line && steps[i].place >= 0);
+  const row = places.findIndex((each) => each.includes(steps[neighbour].place));
+  return [row, places[row].indexOf(steps[neighbour].place) + (neighbour < step ? 1 : 0)];
 }
 
-function judged(digit, answer, thresholds, text) {
+function judgeDigit(digit, answer, thresholds, text) {
   const wasRejected = digit.status === 'rejected';
   if (!answer) {
     const reason = wasRejected ? digit.reason : 'more than the digits that were expected';
     return { ...digit, status: 'rejected', reason };
   }
   const [value, confidence] = [Number(answer[0]), answer[1]];
-  const before = wasRejected ? 'no digit' : `read as ${digit.value}`;
-  const same = value === digit.value && !wasRejected;
+  const previous = wasRejected ? 'no digit' : `read as ${digit.value}`;
+  const isSame = value === digit.value && !wasRejected;
   const [status, reason] = confidence < thresholds.digit
     ? ['unsure', `${percent(confidence)} % sure, also from what was expected`]
-    : ['digit', same ? '' : `${before} without expecting ${text}`];
+    : ['digit', isSame ? '' : `${previous} without expecting ${text}`];
   return { ...digit, value, confidence, status, reason };
 }
 
@@ -190,9 +191,9 @@ function newDigit(view, size, step) {
   const probabilities = shares.map((share) => share / sum(shares));
   const { line, scale } = view.lines[step.line];
   const [across] = axesOf(line);
-  const reach = HALF * heightOf(line);
-  const corners = [line.quad[0], line.quad[3]].flatMap((corner) => [-reach, reach].map((away) =>
-    [0, 1].map((k) => corner[k] + across[k] * (step.column / scale[0] + away))));
+  const half = HALF * heightOf(line);
+  const corners = [line.quad[0], line.quad[3]].flatMap((corner) => [-half, half].map((offset) =>
+    [0, 1].map((k) => corner[k] + across[k] * (step.column / scale[0] + offset))));
   return {
     value: argmax(probabilities), confidence: 0, probabilities,
     box: pageBox(boundsOf(corners), ...size), status: 'rejected', reason: '',

@@ -65,12 +65,12 @@ export function decode(posteriors) {
     const run = posteriors.slice(begin, after < 0 ? best.length : after);
     const strength = run.map((row) => row[value]);
     const moment = sum(strength.map((share, i) => share * (begin + i + 0.5)));
-    const surest = argmax(strength);
+    const peak = argmax(strength);
     return [{
       char: CHARACTERS[value],
-      posterior: run[surest],
+      posterior: run[peak],
       centre: STRIDE * fround(moment / sum(strength)),
-      confidence: strength[surest],
+      confidence: strength[peak],
     }];
   });
 }
@@ -79,23 +79,23 @@ export function decode(posteriors) {
 export function withNumerals(posteriors) {
   const symbols = decode(posteriors);
   const text = symbols.map(({ char }) => char).join('');
-  const alike = [...text.matchAll(NUMERIC)].flatMap((word) =>
+  const likeDigits = [...text.matchAll(NUMERIC)].flatMap((word) =>
     [...word[0].matchAll(LETTER)].map(({ index }) => word.index + index));
-  const lone = [...text.matchAll(LONE)].flatMap((word) => {
+  const loneLetters = [...text.matchAll(LONE)].flatMap((word) => {
     const letters = [...word[0].matchAll(/[A-Za-z]/g)].map(({ index }) => word.index + index);
     const isNumber = DIGITS_EACH * letters.length <= word[0].replace(/[^0-9]/g, '').length;
     return isNumber ? letters.filter((k) => !(text[k] in DIGIT_LIKE)) : [];
   });
-  const places = [...alike, ...lone];
-  if (!places.length) return posteriors;
+  const letters = [...likeDigits, ...loneLetters];
+  if (!letters.length) return posteriors;
   const changed = posteriors.map((row) => row.slice());
-  for (const { char, posterior, centre } of places.map((place) => symbols[place])) {
-    const like = DIGIT_LIKE[char] ?? `${DIGITS[argmax([...digitsOf(posterior)])]}${char}`;
-    const [own, ...others] = [...like].map((each) => CHARACTERS.indexOf(each));
-    const odds = (RARE * posterior[own]) / sum(others.map((other) => posterior[other]));
+  for (const { char, posterior, centre } of letters.map((index) => symbols[index])) {
+    const candidates = DIGIT_LIKE[char] ?? `${DIGITS[argmax([...digitsOf(posterior)])]}${char}`;
+    const [old, ...others] = [...candidates].map((each) => CHARACTERS.indexOf(each));
+    const odds = (RARE * posterior[old]) / sum(others.map((other) => posterior[other]));
     if (odds <= 1) continue;
     for (const row of runAround(changed, posteriors, Math.trunc(centre / STRIDE))) {
-      row[own] += (sum(others.map((other) => row[other])) * odds) / (1 + odds);
+      row[old] += (sum(others.map((other) => row[other])) * odds) / (1 + odds);
       for (const other of others) row[other] /= 1 + odds;
     }
   }
@@ -119,14 +119,14 @@ export function digitEvidence(posteriors, begin, end) {
   const first = clip(Math.trunc(begin / STRIDE), 0, posteriors.length - 1);
   const rows = posteriors.slice(first, Math.max(first + 1, Math.ceil(end / STRIDE)));
   const masses = rows.map((row) => sum(digitsOf(row)));
-  const surest = argmax(masses);
-  const [row, mass] = [rows[surest], masses[surest]];
+  const best = argmax(masses);
+  const [row, mass] = [rows[best], masses[best]];
   const character = 1 - row[BLANK];
-  const of = (rest) => fround(mass / Math.max(rest, mass, 1e-6));
+  const share = (rest) => fround(mass / Math.max(rest, mass, 1e-6));
   return {
     mass: fround(mass),
-    given: of(character),
-    numeric: of(character - sum(row.subarray(LETTERS))),
+    given: share(character),
+    numeric: share(character - sum(row.subarray(LETTERS))),
     values: digitsOf(row).map((chance) => (chance + 1e-5) / (mass + 1e-4)),
   };
 }
@@ -139,40 +139,40 @@ export function digitEvidence(posteriors, begin, end) {
  */
 export function spaceChances(pairs) {
   const gaps = pairs.map(({ gap }) => gap);
-  const none = Array(SPACED.length).fill(0);
-  let [behind, before] = [none, none];
-  let usual = quantile(gaps, 0.5);
-  let spaces = gaps.map((gap) => Number(gap > usual + WIDE));
-  const rest = (left, right) => pairs.map(({ gap, sides: [a, b] }) => gap - left[a] - right[b]);
-  const weighed = (weights, values) => sum(values.map((value, i) => weights[i] * value));
-  const meanBy = (side, weights, values) => none.map((_, char) => {
-    const own = pairs.map(({ sides }, i) => (sides[side] === char ? weights[i] : 0));
-    return (weighed(own, values) - usual * sum(own)) / (sum(own) + SIDES);
+  const zeros = Array(SPACED.length).fill(0);
+  let [byLeft, byRight] = [zeros, zeros];
+  let typical = quantile(gaps, 0.5);
+  let spaces = gaps.map((gap) => Number(gap > typical + WIDE));
+  const residual = (left, right) => pairs.map(({ gap, sides: [a, b] }) => gap - left[a] - right[b]);
+  const dot = (weights, values) => sum(values.map((value, i) => weights[i] * value));
+  const meanOffsets = (side, weights, values) => zeros.map((_, char) => {
+    const matches = pairs.map(({ sides }, i) => (sides[side] === char ? weights[i] : 0));
+    return (dot(matches, values) - typical * sum(matches)) / (sum(matches) + SIDES);
   });
   for (let round = 0; round < ROUNDS; round++) {
-    const inside = spaces.map((space) => 1 - space);
-    usual = (weighed(inside, rest(behind, before)) + GAPS * GAP) / (sum(inside) + GAPS);
-    before = meanBy(1, inside, rest(behind, none));
-    behind = meanBy(0, inside, rest(none, before));
-    const more = rest(behind, before).map((gap) => gap - usual);
-    const width = (weighed(spaces, more.map((gap) => Math.min(gap, FARTHEST)))
+    const inNumber = spaces.map((space) => 1 - space);
+    typical = (dot(inNumber, residual(byLeft, byRight)) + GAPS * GAP) / (sum(inNumber) + GAPS);
+    byRight = meanOffsets(1, inNumber, residual(byLeft, zeros));
+    byLeft = meanOffsets(0, inNumber, residual(zeros, byRight));
+    const excess = residual(byLeft, byRight).map((gap) => gap - typical);
+    const width = (dot(spaces, excess.map((gap) => Math.min(gap, FARTHEST)))
       + BLANKS * ADDED) / (sum(spaces) + BLANKS);
-    const spread = (weighed(inside, more.map((gap) => Math.min(gap ** 2, STRAY)))
-      + SPREADS * SPREAD ** 2) / (sum(inside) + SPREADS);
-    spaces = more.map((gap, i) => {
+    const spread = (dot(inNumber, excess.map((gap) => Math.min(gap ** 2, STRAY)))
+      + SPREADS * SPREAD ** 2) / (sum(inNumber) + SPREADS);
+    spaces = excess.map((gap, i) => {
       const { space } = pairs[i];
       if (space < HEARD) return 0;
       const odds = Math.log(Math.max(space, 1e-9) / Math.max(1 - space, 1e-9));
-      const apart = logDensity(Math.min(gap - width, 0), spread + UNEVEN ** 2);
-      return 1 / (1 + Math.exp(logDensity(gap, spread) - apart - clip(odds, -SEEN, SEEN)));
+      const ifSpace = logDensity(Math.min(gap - width, 0), spread + UNEVEN ** 2);
+      return 1 / (1 + Math.exp(logDensity(gap, spread) - ifSpace - clip(odds, -SEEN, SEEN)));
     });
   }
   return spaces;
 }
 
 /** Log density of Student's t up to a constant; `spread` is the squared scale. */
-function logDensity(away, spread) {
-  return -Math.log(spread) / 2 - (TAILS + 1) / 2 * Math.log1p(away ** 2 / (TAILS * spread));
+function logDensity(deviation, spread) {
+  return -Math.log(spread) / 2 - (TAILS + 1) / 2 * Math.log1p(deviation ** 2 / (TAILS * spread));
 }
 
 /**
@@ -185,7 +185,7 @@ function logDensity(away, spread) {
  */
 export function search(steps, places) {
   let beam = new Map([['', { blank: 1, last: 0, steps: [], top: 0 }]]);
-  steps.forEach((step, i) => (beam = pruned(extended(beam, scaled(step), i, places))));
+  steps.forEach((step, i) => (beam = pruneBeam(extendBeam(beam, scaleStep(step), i, places))));
   return [...beam]
     .filter(([text, prefix]) => text.length === places.length && mass(prefix))
     .map(([text, prefix]) => ({ text, odds: mass(prefix), steps: prefix.steps }))
@@ -193,7 +193,7 @@ export function search(steps, places) {
 }
 
 /** A step scaled so that its maximum is 1. */
-function scaled({ chars, blank, joined }) {
+function scaleStep({ chars, blank, joined }) {
   const top = max(chars.map(([, chance]) => chance), blank);
   return { joined, blank: blank / top, chars: chars.map(([char, chance]) => [char, chance / top]) };
 }
@@ -201,39 +201,39 @@ function scaled({ chars, blank, joined }) {
 const mass = ({ blank, last }) => blank + last;
 
 /** All prefixes after one more step. */
-function extended(beam, { chars, blank, joined }, index, places) {
-  const found = new Map();
-  const at = (text) => {
-    if (!found.has(text)) found.set(text, { blank: 0, last: 0, steps: [], top: 0 });
-    return found.get(text);
+function extendBeam(beam, { chars, blank, joined }, index, places) {
+  const prefixes = new Map();
+  const prefixOf = (text) => {
+    if (!prefixes.has(text)) prefixes.set(text, { blank: 0, last: 0, steps: [], top: 0 });
+    return prefixes.get(text);
   };
   const offer = (prefix, top, steps) => {
     if (top > prefix.top) Object.assign(prefix, { top, steps });
   };
   for (const [text, old] of beam) {
-    const whole = mass(old);
-    const kept = at(text);
-    kept.blank = whole * blank;
-    let stays = kept.blank;
+    const total = mass(old);
+    const same = prefixOf(text);
+    same.blank = total * blank;
+    let reached = same.blank;
     for (const [char, chance] of chars) {
-      const again = joined && text.endsWith(char);
-      if (again) {
-        kept.last += old.last * chance;
-        stays += old.last * chance;
+      const isRepeat = joined && text.endsWith(char);
+      if (isRepeat) {
+        same.last += old.last * chance;
+        reached += old.last * chance;
       }
-      const likely = (again ? old.blank : whole) * chance;
+      const likely = (isRepeat ? old.blank : total) * chance;
       if (likely < SLIGHT || !places[text.length]?.includes(Number(char))) continue;
-      const longer = at(text + char);
+      const longer = prefixOf(text + char);
       longer.last += likely;
       offer(longer, likely, [...old.steps, index]);
     }
-    offer(kept, stays, old.steps);
+    offer(same, reached, old.steps);
   }
-  return found;
+  return prefixes;
 }
 
 /** The most probable prefixes, and the most probable one of each further length. */
-function pruned(beam) {
+function pruneBeam(beam) {
   if (beam.size <= WIDTH) return beam;
   const ranked = [...beam].filter(([, prefix]) => mass(prefix) >= SLIGHT)
     .sort(([, a], [, b]) => mass(b) - mass(a));

@@ -22,10 +22,10 @@ const COLUMNS = 4096; // per batch, unless a single crop has more
  * relative to the proportions of the line.
  */
 export function cropLine(page, quad, stretch = 1) {
-  const [across, down] = sidesOf(quad);
+  const [across, down] = meanSides(quad);
   const columns = clip(rint((stretch * HEIGHT * across) / down), 1, WIDEST);
   const width = Math.max(NARROWEST, Math.ceil(columns / STEP) * STEP);
-  return batched([straightened(...surroundings(page, quad), columns)], width);
+  return stackPadded([straighten(...cropSurroundings(page, quad), columns)], width);
 }
 
 /** Batches crops of similar width, widest first: {indices, data, width, count} of each batch. */
@@ -33,23 +33,23 @@ export function batchLines(crops) {
   const groups = [];
   for (const index of argsortDown(crops.map(({ width }) => width))) {
     const group = groups.at(-1);
-    if (group && fits(crops[group[0]].width, group.length + 1, crops[index].width)) {
+    if (group && fitsBatch(crops[group[0]].width, group.length + 1, crops[index].width)) {
       group.push(index);
     } else groups.push([index]);
   }
   return groups.map((indices) => {
     const { width } = crops[indices[0]];
-    const batch = batched(indices.map((index) => crops[index]), width);
+    const batch = stackPadded(indices.map((index) => crops[index]), width);
     return { indices, data: new Uint8Array(batch.data.buffer), width, count: indices.length };
   });
 }
 
-function fits(widest, count, width) {
+function fitsBatch(widest, count, width) {
   return width >= 0.8 * widest - 2 * STEP && count <= MOST && count * widest <= COLUMNS;
 }
 
 /** Stacks crops vertically, padded with gray. */
-function batched(crops, width) {
+function stackPadded(crops, width) {
   const batch = emptyPicture(width, HEIGHT * crops.length, 3);
   batch.data.fill(GRAY);
   crops.forEach((crop, i) => paste(batch, crop, 0, i * HEIGHT));
@@ -57,7 +57,7 @@ function batched(crops, width) {
 }
 
 /** Mean width and mean height of a quad, at least one pixel each. */
-function sidesOf(quad) {
+function meanSides(quad) {
   const [top, right, bottom, left] = quad.map(([x, y], i) => {
     const [toX, toY] = quad[(i + 1) % 4];
     return Math.hypot(toX - x, toY - y);
@@ -66,7 +66,7 @@ function sidesOf(quad) {
 }
 
 /** The part of a page around a quad, and the quad in it; edge pixels are repeated off the page. */
-function surroundings(page, quad) {
+function cropSurroundings(page, quad) {
   const [x0, y0, x1, y1] = boundsOf(quad);
   const left = Math.min(Math.floor(x0) - REACH, page.width - 1);
   const top = Math.min(Math.floor(y0) - REACH, page.height - 1);
@@ -75,15 +75,15 @@ function surroundings(page, quad) {
 }
 
 /** Maps a quad to the given number of columns; affine, since lines are rectangles. */
-function straightened(piece, quad, columns) {
-  const [across, down] = sidesOf(quad);
+function straighten(surroundings, quad, columns) {
+  const [across, down] = meanSides(quad);
   const shrink = Math.max(1, Math.trunc(down / (SPARE * HEIGHT)));
-  const picture = shrink > 1 ? reduce(piece, shrink) : piece;
+  const picture = shrink > 1 ? reduce(surroundings, shrink) : surroundings;
   const corners = quad.map((point) => point.map((place) => place / shrink));
   const [[left, top], , [right, bottom]] = corners;
   const upright = cornersOf([left, top, right, bottom]).flat();
-  const away = max(corners.flat().map((place, i) => Math.abs(place - upright[i])));
-  if (right > left && bottom > top && away < LEVEL) {
+  const deviation = max(corners.flat().map((place, i) => Math.abs(place - upright[i])));
+  if (right > left && bottom > top && deviation < LEVEL) {
     return resize(picture, columns, HEIGHT, BICUBIC, [left, top, right, bottom]);
   }
   const size = down <= HEIGHT

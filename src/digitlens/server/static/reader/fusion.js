@@ -31,12 +31,12 @@ export async function fuse(graph, weights, scores) {
   if (!scores.length) return { probabilities: [], confidence: [], existence: [] };
   const columns = Object.entries(COLUMNS).map(([name, width]) => {
     const data = new Float32Array(scores.length * width);
-    scores.forEach(({ [name]: said }, i) => data.set(width > 1 ? said : [said], i * width));
+    scores.forEach(({ [name]: values }, i) => data.set(width > 1 ? values : [values], i * width));
     return [name, ['float32', data, [scores.length, width]]];
   });
-  const said = await graph({ ...weights, ...Object.fromEntries(columns) });
+  const outputs = await graph({ ...weights, ...Object.fromEntries(columns) });
   const [chances, confidence, existence] = ['probabilities', 'confidence', 'existence']
-    .map((name) => said[name].data);
+    .map((name) => outputs[name].data);
   const probabilities = range(scores.length).map((i) => chances.slice(10 * i, 10 * i + 10));
   return { probabilities, confidence, existence };
 }

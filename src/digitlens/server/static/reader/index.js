@@ -11,25 +11,25 @@
  *   `expect` is not a valid pattern. `model` is {name, sha256}. `close` ends the thread.
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
-  const ask = askWorker(onProgress);
+  const client = startWorker(onProgress);
   const folder = new URL(base, document.baseURI).href;
-  const model = await ask.send('load', { base: folder }).catch((error) => {
-    ask.close();
+  const model = await client.send('load', { base: folder }).catch((error) => {
+    client.close();
     throw error;
   });
   return {
     model,
     read: ({ data, width, height }, options = {}) =>
-      ask.send('read', { picture: { data, width, height }, options }),
-    close: ask.close,
+      client.send('read', { picture: { data, width, height }, options }),
+    close: client.close,
   };
 }
 
 /** Starts the worker; `send` returns a promise of its answer. */
-function askWorker(onProgress) {
+function startWorker(onProgress) {
   const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   const waiting = new Map();
-  let last = 0;
+  let lastId = 0;
   worker.onmessage = ({ data: { id, result, error, progress } }) => {
     if (progress) return onProgress(progress);
     const { resolve, reject } = waiting.get(id);
@@ -44,10 +44,10 @@ function askWorker(onProgress) {
     waiting.clear();
   };
   return {
-    send: (task, rest) =>
+    send: (task, parameters) =>
       new Promise((resolve, reject) => {
-        waiting.set(++last, { resolve, reject });
-        worker.postMessage({ id: last, task, ...rest });
+        waiting.set(++lastId, { resolve, reject });
+        worker.postMessage({ id: lastId, task, ...parameters });
       }),
     close: () => worker.terminate(),
   };

@@ -22,26 +22,26 @@ const COLOURS = [0, 1, 2];
  *   differs from its surroundings.
  */
 export function inkIn(page, box) {
-  const { crop, inner } = cropped(page, box);
+  const { crop, inner } = cropBox(page, box);
   const ink = emptyPicture(crop.width, crop.height, 1);
-  const contrast = withoutPaper(crop, inner);
+  const contrast = subtractPaper(crop, inner);
   const [red, green, blue] = inkDirection(contrast, inner);
   const strength = tabulate(Float32Array, inner.length, (i) =>
     red * contrast[3 * i] + green * contrast[3 * i + 1] + blue * contrast[3 * i + 2]);
-  const full = fround(fullInk(strength.filter((_, i) => inner[i])));
+  const full = fround(fullInkLevel(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
-  const level = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
+  const levels = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
   const { labels, areas } =
-    connectedComponents(level.map((value) => value > STROKE), crop.width, crop.height);
+    connectedComponents(levels.map((value) => value > STROKE), crop.width, crop.height);
   const outside = new Uint32Array(areas.length + 1);
   labels.forEach((label, i) => (outside[label] += !inner[i]));
   const isForeign = (label) => label && outside[label] > FOREIGN * areas[label - 1];
-  ink.data.set(level.map((value, i) => (isForeign(labels[i]) ? 0 : rint(fround(value * 255)))));
+  ink.data.set(levels.map((value, i) => (isForeign(labels[i]) ? 0 : rint(fround(value * 255)))));
   return ink;
 }
 
 /** The part of the page around a box, shrunk, and a mask of its pixels inside the box. */
-function cropped(page, [x0, y0, x1, y1]) {
+function cropBox(page, [x0, y0, x1, y1]) {
   const margin = Math.max(1.0, MARGIN * Math.max(x1 - x0, y1 - y0));
   const [left, right] = spanOf(x0 - margin, x1 + margin, page.width);
   const [top, bottom] = spanOf(y0 - margin, y1 + margin, page.height);
@@ -49,8 +49,8 @@ function cropped(page, [x0, y0, x1, y1]) {
   const longest = Math.max(bottom - top, right - left);
   const step = Math.max(1, Math.floor(longest / (2 * LONGEST)));
   const crop = shrink(part(page, [left, top, right, bottom], step), LONGEST);
-  const columns = within(crop.width, left, right, x0, x1);
-  const rows = within(crop.height, top, bottom, y0, y1);
+  const columns = maskBetween(crop.width, left, right, x0, x1);
+  const rows = maskBetween(crop.height, top, bottom, y0, y1);
   const inner = new Uint8Array(crop.width * crop.height);
   rows.forEach((row, y) => row && inner.set(columns, y * crop.width));
   return { crop, inner };
@@ -63,7 +63,7 @@ function spanOf(low, high, size) {
 }
 
 /** Mask of the pixels of an axis whose centre lies between two page coordinates. */
-function within(size, start, end, low, high) {
+function maskBetween(size, start, end, low, high) {
   const scale = size / (end - start);
   const middles = range(size).map((i) => (i + 0.5) / scale + start);
   return middles.map((middle) => middle >= low && middle <= high);
@@ -75,20 +75,20 @@ function within(size, start, end, low, high) {
  * The paper is a plane, possibly sloping, fitted to the rim around the box. Pixels far from the
  * rim's median, such as strokes of neighbours, are left out of the fit.
  */
-function withoutPaper({ data, width, height }, inner) {
+function subtractPaper({ data, width, height }, inner) {
   const rim = rimOf(inner);
-  const rows = [1e-6, 0.05 * rim.length, 0.05 * rim.length].map((stiff, a) =>
-    range(6).map((b) => (a === b ? stiff : 0)));
+  const rows = [1e-6, 0.05 * rim.length, 0.05 * rim.length].map((ridge, a) =>
+    range(6).map((b) => (a === b ? ridge : 0)));
   for (const i of nearPaper(data, rim)) {
-    const place = [1, (i % width) / width - 0.5, Math.floor(i / width) / height - 0.5];
-    const known = [...place, ...COLOURS.map((c) => data[3 * i + c])];
-    rows.forEach((row, a) => known.forEach((value, b) => (row[b] += place[a] * value)));
+    const position = [1, (i % width) / width - 0.5, Math.floor(i / width) / height - 0.5];
+    const equation = [...position, ...COLOURS.map((c) => data[3 * i + c])];
+    rows.forEach((row, a) => equation.forEach((value, b) => (row[b] += position[a] * value)));
   }
-  const [level, right, below] = solved(rows);
+  const [level, slopeX, slopeY] = solve(rows);
   return tabulate(Float32Array, data.length, (i) => {
     const [c, x, y] = [i % 3, Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
-    const paper = fround(level[c] + fround(right[c] * fround(x / width - 0.5)));
-    return data[i] - fround(paper + fround(below[c] * fround(y / height - 0.5)));
+    const paper = fround(level[c] + fround(slopeX[c] * fround(x / width - 0.5)));
+    return data[i] - fround(paper + fround(slopeY[c] * fround(y / height - 0.5)));
   });
 }
 
@@ -102,14 +102,14 @@ function rimOf(inner) {
 
 /** The rim pixels near its median colour. */
 function nearPaper(data, rim) {
-  const middle = COLOURS.map((c) => quantile(rim.map((i) => data[3 * i + c]), 0.5));
-  const away = rim.map((i) => max(middle.map((usual, c) => Math.abs(data[3 * i + c] - usual))));
-  const most = Math.max(6.0, quantile(away, 0.6));
-  return rim.filter((_, k) => away[k] <= most);
+  const median = COLOURS.map((c) => quantile(rim.map((i) => data[3 * i + c]), 0.5));
+  const contrast = rim.map((i) => max(median.map((value, c) => Math.abs(data[3 * i + c] - value))));
+  const limit = Math.max(6.0, quantile(contrast, 0.6));
+  return rim.filter((_, k) => contrast[k] <= limit);
 }
 
 /** Solves three equations with three right-hand sides by Gauss-Jordan elimination. */
-function solved(rows) {
+function solve(rows) {
   rows.forEach((pivot, k) => {
     rows.forEach((row, i) => {
       const factor = i === k ? 0 : row[k] / pivot[k];
@@ -124,15 +124,15 @@ function inkDirection(contrast, inner) {
   const colours = range(inner.length)
     .filter((i) => inner[i])
     .map((i) => contrast.subarray(3 * i, 3 * i + 3));
-  const sizes = colours.map((colour) => max(colour.map(Math.abs)));
-  const least = 0.5 * max(sizes);
-  const strong = colours.filter((_, k) => sizes[k] >= least);
+  const norms = colours.map((colour) => max(colour.map(Math.abs)));
+  const threshold = 0.5 * max(norms);
+  const strong = colours.filter((_, k) => norms[k] >= threshold);
   const total = COLOURS.map((c) => sum(strong.map((colour) => colour[c])));
   return total.map((value) => fround(value / Math.max(Math.hypot(...total), 1e-6)));
 }
 
 /** The strength that counts as full ink in a box. */
-function fullInk(strength) {
+function fullInkLevel(strength) {
   if (!strength.length) return 0;
   // A thin pen covers less than 7 % of a large box, where the 93rd percentile is still paper.
   return Math.max(quantile(strength, 0.93), 0.6 * quantile(strength, 0.995));
@@ -151,22 +151,22 @@ export function connectedComponents(mask, width, height) {
     if (!mask[first] || labels[first]) continue;
     const label = boxes.length + 1;
     const box = [width, height, 0, 0];
-    const found = [first];
+    const queue = [first];
     labels[first] = label;
-    for (let next = 0; next < found.length; next++) {
-      const [x, y] = [found[next] % width, Math.floor(found[next] / width)];
+    for (let next = 0; next < queue.length; next++) {
+      const [x, y] = [queue[next] % width, Math.floor(queue[next] / width)];
       grow(box, x, y);
       for (let row = Math.max(y - 1, 0); row <= Math.min(y + 1, height - 1); row++) {
         for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column++) {
-          const place = row * width + column;
-          if (!mask[place] || labels[place]) continue;
-          labels[place] = label;
-          found.push(place);
+          const pixel = row * width + column;
+          if (!mask[pixel] || labels[pixel]) continue;
+          labels[pixel] = label;
+          queue.push(pixel);
         }
       }
     }
     boxes.push(box);
-    areas.push(found.length);
+    areas.push(queue.length);
   }
   return { labels, boxes, areas };
 }

@@ -29,18 +29,18 @@ const LEGIBLE = 0.5; // ... and their least mean confidence
  */
 export function arrange(view, size, thresholds) {
   const { scores, lines } = view;
-  const digits = scores.map((_, place) => judged(view, place, size, thresholds));
-  const kept = range(digits.length).filter((i) => !isRejected(digits[i]));
+  const digits = scores.map((_, place) => judgeDigit(view, place, size, thresholds));
+  const accepted = range(digits.length).filter((i) => !isRejected(digits[i]));
   const rows = rowsOf(
-    linesOf(kept.map((i) => scores[i].box)).map((row) => row.map((i) => kept[i])), scores,
+    linesOf(accepted.map((i) => scores[i].box)).map((row) => row.map((i) => accepted[i])), scores,
   );
-  const numbers = [...new Set(kept.map((i) => scores[i].line))].flatMap((number) =>
+  const numbers = [...new Set(accepted.map((i) => scores[i].line))].flatMap((number) =>
     numbersOn(spotsOf(number, lines[number], scores, digits, size)));
   const starts = startsOf(rows, numbers, scores);
   const written = rows.map((row) => numbersIn(row, numbers, starts));
   for (const index of starts) digits[index].startsNumber = true;
   for (const index of range(digits.length)) {
-    if (isRejected(digits[index])) insert(rows, written, index, digits);
+    if (isRejected(digits[index])) insertRejected(rows, written, index, digits);
   }
   return {
     lines: rows.map((row) => row.map((i) => digits[i])), characters: written.map(charactersOf),
@@ -56,11 +56,11 @@ export function arrange(view, size, thresholds) {
  * digit among others. An isolated mark may be dust: it is unsure at best, and so is a ring. The
  * exponent of a unit, as in m³, is rejected.
  */
-function judged(view, place, size, { digit: least, reject }) {
+function judgeDigit(view, place, size, { digit: threshold, reject }) {
   const [probabilities, confidence, existence] = [
     view.probabilities, view.confidence, view.existence].map((column) => column[place]);
   const { box, line, reads, letters, symbol } = view.scores[place];
-  const [second, value] = argsort(probabilities).slice(-2);
+  const [runnerUp, value] = argsort(probabilities).slice(-2);
   const digit = {
     value, confidence, probabilities, box: pageBox(box, ...size), status: 'digit', reason: '',
     startsNumber: false, tile: view.tiles[place],
@@ -69,19 +69,19 @@ function judged(view, place, size, { digit: least, reject }) {
   if (exponentsIn(text).includes(symbol)) {
     return { ...digit, status: 'rejected', reason: 'exponent of a unit' };
   }
-  const sure = percent(confidence);
+  const percentSure = percent(confidence);
   const others = view.scores
     .filter((one, i) => one.line === line && view.confidence[i] >= reject).length;
   const isRead = reads === DIGIT && letters === 0 && others >= OTHERS;
   const isolated = isIsolated(view, place);
-  if (existence < (isRead ? READ : others && !isolated ? reject : least)) {
-    const reason = `hardly a digit, closest to ${value} (${sure} %)`;
+  if (existence < (isRead ? READ : others && !isolated ? reject : threshold)) {
+    const reason = `hardly a digit, closest to ${value} (${percentSure} %)`;
     return { ...digit, status: 'rejected', reason };
   }
-  if (confidence >= least && !isolated && !isRing(view, place, value)) return digit;
-  const other = 1 - existence > probabilities[second] ? 'may be no digit'
-    : `could be ${second} (${percent(probabilities[second])} %)`;
-  return { ...digit, status: 'unsure', reason: `${sure} % sure, ${other}` };
+  if (confidence >= threshold && !isolated && !isRing(view, place, value)) return digit;
+  const other = 1 - existence > probabilities[runnerUp] ? 'may be no digit'
+    : `could be ${runnerUp} (${percent(probabilities[runnerUp])} %)`;
+  return { ...digit, status: 'unsure', reason: `${percentSure} % sure, ${other}` };
 }
 
 /** Whether a lone mark is too small for the digit detector, and no text has its size. */
@@ -110,16 +110,16 @@ function isWord({ symbols }) {
 
 /** Merges rows that share a text line; each row from left to right. */
 function rowsOf(rows, scores) {
-  let found = [];
+  let merged = [];
   for (const row of rows) {
     const lines = new Set(row.map((i) => scores[i].line));
-    const joined = found.filter((other) => other.some((i) => lines.has(scores[i].line)));
+    const joined = merged.filter((other) => other.some((i) => lines.has(scores[i].line)));
     const [first, ...rest] = joined.length ? joined : [[]];
-    if (!joined.length) found.push(first);
+    if (!joined.length) merged.push(first);
     first.push(...row, ...rest.flat());
-    found = found.filter((other) => !rest.includes(other));
+    merged = merged.filter((other) => !rest.includes(other));
   }
-  return found.map((row) => {
+  return merged.map((row) => {
     const middles = row.map((i) => Math.fround(scores[i].box[0] + scores[i].box[2]));
     return argsort(middles).map((i) => row[i]);
   });
@@ -132,21 +132,21 @@ const isRejected = ({ status }) => status === 'rejected';
 
 /** The spots of a line: accepted digits with their fused value, other characters as read. */
 function spotsOf(number, read, scores, digits, size) {
-  const here = range(scores.length).filter((i) => scores[i].line === number);
-  const known = new Map(here.map((i) => [scores[i].symbol, i]));
-  const found = read.symbols.map(({ char, centre, confidence }, symbol) => {
+  const onLine = range(scores.length).filter((i) => scores[i].line === number);
+  const known = new Map(onLine.map((i) => [scores[i].symbol, i]));
+  const characters = read.symbols.map(({ char, centre, confidence }, symbol) => {
     const place = known.get(symbol) ?? -1;
     if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(digits[place], place)];
     const box = pageBox(read.boxes[symbol], ...size);
-    const shown = DIGITS.includes(char) ? OTHER_SIGN : char;
-    return [centre, { char: shown, confidence, box, place: -1 }];
+    const spotChar = DIGITS.includes(char) ? OTHER_SIGN : char;
+    return [centre, { char: spotChar, confidence, box, place: -1 }];
   });
-  const others = here.filter((i) => scores[i].symbol < 0 && !isRejected(digits[i]))
+  const others = onLine.filter((i) => scores[i].symbol < 0 && !isRejected(digits[i]))
     .map((i) => [read.columnOf(scores[i].box), spotOf(digits[i], i)]);
-  return [...found, ...others].sort(([one], [other]) => one - other).map(([, spot]) => spot);
+  return [...characters, ...others].sort(([one], [other]) => one - other).map(([, spot]) => spot);
 }
 
-const firstOf = (number) => number.find(({ place }) => place >= 0).place;
+const firstPlace = (number) => number.find(({ place }) => place >= 0).place;
 
 /**
  * The numbers whose first digit is in a row, from left to right.
@@ -154,23 +154,23 @@ const firstOf = (number) => number.find(({ place }) => place >= 0).place;
  * Joins the parts of a number found as several lines, as in a comb.
  */
 function numbersIn(row, numbers, starts) {
-  const first = new Map(numbers.map((number) => [firstOf(number), number]));
-  const found = [];
-  for (const place of row.filter((index) => first.has(index))) {
-    const before = found.length && !starts.has(place) ? found.pop() : [];
-    found.push([...before, ...first.get(place)]);
+  const byFirst = new Map(numbers.map((number) => [firstPlace(number), number]));
+  const joined = [];
+  for (const place of row.filter((index) => byFirst.has(index))) {
+    const previous = joined.length && !starts.has(place) ? joined.pop() : [];
+    joined.push([...previous, ...byFirst.get(place)]);
   }
-  return found;
+  return joined;
 }
 
 /** The digits that begin a number, except the first digit of each row. */
 function startsOf(rows, numbers, scores) {
-  const starts = new Set(numbers.map(firstOf));
+  const starts = new Set(numbers.map(firstPlace));
   for (const row of rows) {
     const parts = numbersOf(row.map((i) => scores[i].box));
-    const apart = new Set(parts.map(([first]) => row[first]));
+    const separate = new Set(parts.map(([first]) => row[first]));
     row.forEach((index, i) => {
-      if (!i || (!apart.has(index) && areJoined(scores[row[i - 1]], scores[index]))) {
+      if (!i || (!separate.has(index) && areJoined(scores[row[i - 1]], scores[index]))) {
         starts.delete(index);
       }
     });
@@ -190,17 +190,17 @@ function areJoined(left, right) {
 }
 
 /** Inserts a rejected digit into the row at its position, or into a new row. */
-function insert(rows, written, index, digits) {
+function insertRejected(rows, written, index, digits) {
   const [x0, y0, , y1] = digits[index].box;
   const middle = (y0 + y1) / 2;
   const boxesOf = (row) => row.map((i) => digits[i].box);
-  const away = (box) => Math.abs(box[0] - x0);
-  const own = rows.find((row) => {
-    const near = boxesOf(row).reduce((a, b) => (away(b) < away(a) ? b : a));
+  const distance = (box) => Math.abs(box[0] - x0);
+  const target = rows.find((row) => {
+    const near = boxesOf(row).reduce((a, b) => (distance(b) < distance(a) ? b : a));
     return near[1] <= middle && middle <= near[3];
   });
-  if (own) {
-    own.splice(boxesOf(own).filter((box) => box[0] <= x0).length, 0, index);
+  if (target) {
+    target.splice(boxesOf(target).filter((box) => box[0] <= x0).length, 0, index);
     return;
   }
   const above = rows.filter((row) => boxesOf(row).some((box) => box[1] <= y0)).length;

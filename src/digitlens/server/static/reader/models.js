@@ -24,7 +24,7 @@ export async function openGraph(ort, bytes) {
 
 /** Detects digits on a picture: {score, probabilities, box} of each. */
 export async function findDigitsAt(graph, picture) {
-  const { score, probabilities, box } = await graph({ page: padded(picture, LEAST) });
+  const { score, probabilities, box } = await graph({ page: pad(picture, LEAST) });
   const count = score.data.findIndex((each) => each < FAINTEST);
   return range(count < 0 ? score.data.length : count).map((i) => ({
     score: score.data[i],
@@ -35,7 +35,7 @@ export async function findDigitsAt(graph, picture) {
 
 /** The text map of a picture: for each cell, the probability that it lies in the core of a line. */
 export async function textMap(graph, picture) {
-  const { text: { data, dims } } = await graph({ page: padded(picture, 1) });
+  const { text: { data, dims } } = await graph({ page: pad(picture, 1) });
   const [height, width] = dims.slice(-2);
   const [columns, rows] = [picture.width, picture.height].map((side) => Math.ceil(side / CELL));
   return part({ data, width, height, channels: 1 }, [0, 0, columns, rows]);
@@ -49,32 +49,32 @@ export async function textMap(graph, picture) {
  *   characters, or the spotter's probabilities of a digit nearby and of a space.
  */
 export async function readLines(graph, { data, width, count }) {
-  const [said] = Object.values(await graph({ lines: ['uint8', data, [count, HEIGHT, width, 3]] }));
-  const [, steps, classes] = said.dims;
-  const stepAt = (i) => said.data.subarray(i * classes, (i + 1) * classes);
+  const [out] = Object.values(await graph({ lines: ['uint8', data, [count, HEIGHT, width, 3]] }));
+  const [, steps, classes] = out.dims;
+  const stepAt = (i) => out.data.subarray(i * classes, (i + 1) * classes);
   return range(count).map((line) => range(steps).map((step) => stepAt(line * steps + step)));
 }
 
 /** Classifies tiles: {classifier, isDigit} of each, ten probabilities and that of being a digit. */
 export async function classify(graph, tiles) {
-  const named = [];
+  const results = [];
   for (let start = 0; start < tiles.length; start += BATCH) {
     const batch = tiles.slice(start, start + BATCH);
     const data = new Uint8Array(batch.length * SIDE * SIDE);
     batch.forEach((tile, i) => data.set(tile, i * SIDE * SIDE));
-    const said = await graph({ tiles: ['uint8', data, [batch.length, SIDE, SIDE]] });
-    batch.forEach((_, i) => named.push({
-      classifier: said.probabilities.data.slice(10 * i, 10 * i + 10),
-      isDigit: said.digit?.data[i] ?? 1,
+    const outputs = await graph({ tiles: ['uint8', data, [batch.length, SIDE, SIDE]] });
+    batch.forEach((_, i) => results.push({
+      classifier: outputs.probabilities.data.slice(10 * i, 10 * i + 10),
+      isDigit: outputs.digit?.data[i] ?? 1,
     }));
   }
-  return named;
+  return results;
 }
 
 /** A picture padded at the right and bottom to sides that the graphs accept, as their input. */
-function padded(picture, least) {
+function pad(picture, minSide) {
   const [width, height] = [picture.width, picture.height].map((side) =>
-    Math.max(least, Math.ceil(side / STEP) * STEP));
+    Math.max(minSide, Math.ceil(side / STEP) * STEP));
   const { data } = part(picture, [0, 0, width, height]);
   return ['uint8', new Uint8Array(data.buffer), [height, width, 3]];
 }

@@ -55,24 +55,24 @@ export async function detect(page, graphs) {
  */
 export async function findDigits(page, graph, reduced = reducedPage(page)) {
   const longest = Math.max(page.width, page.height);
-  const found = [];
+  const candidates = [];
   let explained = false;
   for (const size of DIGIT_SCALES) {
-    if (found.length && (explained || size >= ENLARGED * longest)) break;
+    if (candidates.length && (explained || size >= ENLARGED * longest)) break;
     const copy = resized(reduced, size / longest, page);
     const digits = await findDigitsAt(graph, copy);
     explained = size <= longest && explainsInk(copy, digits);
-    found.push(candidatesOf(digits, page, copy));
+    candidates.push(candidatesOf(digits, page, copy));
   }
-  return { digits: fuseBoxes(found.flat()), explained };
+  return { digits: fuseBoxes(candidates.flat()), explained };
 }
 
 /** Detections of a copy in page pixels, without those beyond the edge of the page. */
-function candidatesOf(found, page, copy) {
+function candidatesOf(detections, page, copy) {
   const scales = ['width', 'height'].map((side) => fround(page[side] / copy[side]));
-  return found.map(({ box: own, ...said }) => {
-    const box = own.map((side, i) => side * scales[i % 2]);
-    return { ...said, box, seen: fround(own[3] - own[1]) };
+  return detections.map(({ box: copyBox, ...scores }) => {
+    const box = copyBox.map((side, i) => side * scales[i % 2]);
+    return { ...scores, box, seen: fround(copyBox[3] - copyBox[1]) };
   }).filter(({ box }) => {
     // In its padding the model sees strokes at the edge continue: these are no digits.
     const [x, y] = middleOf(box);
@@ -84,14 +84,14 @@ function candidatesOf(found, page, copy) {
 function explainsInk(copy, found) {
   const { data, width, height } = copy;
   const [red, green, blue] = paperOf(copy);
-  const away = tabulate(Float32Array, width * height, (i) => Math.max(
+  const contrast = tabulate(Float32Array, width * height, (i) => Math.max(
     Math.abs(data[3 * i] - red), Math.abs(data[3 * i + 1] - green),
     Math.abs(data[3 * i + 2] - blue),
   ));
   const digits = confidentOf(found);
-  const plane = { ...copy, data: away };
-  const isAround = digits.some((digit) => isZero(digit) && holdsInk(plane, digit));
-  return !isAround && liesIn(away, width, digits.map(({ box }) => box), AROUND, AROUND);
+  const plane = { ...copy, data: contrast };
+  const hasRing = digits.some((digit) => isZero(digit) && enclosesInk(plane, digit));
+  return !hasRing && isWithin(contrast, width, digits.map(({ box }) => box), AROUND, AROUND);
 }
 
 /** The digits, by falling score, that explain ink. */
@@ -103,16 +103,16 @@ function confidentOf(digits) {
 const isZero = ({ probabilities }) => argmax(probabilities) === 0;
 
 /** Contrast above which a pixel of a plane is ink. */
-const inkFrom = (contrast) => Math.max(12, FAINT * max(contrast));
+const inkThreshold = (contrast) => Math.max(12, FAINT * max(contrast));
 
 /** Whether a 0 encloses other ink, and so is a ring. */
-function holdsInk({ data, width, height }, { box }) {
+function enclosesInk({ data, width, height }, { box }) {
   const sides = [width, height, width, height];
   const [x0, y0, x1, y1] = box.map((side, i) => clip(rint(side), 0, sides[i]));
   const [columns, rows] = [x1 - x0, y1 - y0];
-  const least = inkFrom(data);
+  const threshold = inkThreshold(data);
   const ink = tabulate(Uint8Array, Math.max(0, columns * rows), (i) =>
-    data[(y0 + Math.floor(i / columns)) * width + x0 + (i % columns)] > least);
+    data[(y0 + Math.floor(i / columns)) * width + x0 + (i % columns)] > threshold);
   return encloses(ink, columns, rows);
 }
 
@@ -128,16 +128,16 @@ function isRing(digit, lines) {
 }
 
 /** Whether a plane has contrast, all within boxes grown by the given digit heights. */
-function liesIn(contrast, width, boxes, beside, above) {
+function isWithin(contrast, width, boxes, beside, above) {
   const grown = boxes.map(([x0, y0, x1, y1]) => {
-    const [aside, over] = [1 + beside * (y1 - y0), 1 + above * (y1 - y0)];
-    return [x0 - aside, y0 - over, x1 + aside, y1 + over].map(Math.trunc);
+    const [marginX, marginY] = [1 + beside * (y1 - y0), 1 + above * (y1 - y0)];
+    return [x0 - marginX, y0 - marginY, x1 + marginX, y1 + marginY].map(Math.trunc);
   });
   const isInside = (x, y) => grown.some(([x0, y0, x1, y1]) =>
     x >= x0 && y >= y0 && x <= x1 && y <= y1);
-  const least = inkFrom(contrast);
+  const threshold = inkThreshold(contrast);
   return max(contrast) >= 24 && contrast.every((value, i) =>
-    value <= least || isInside(i % width, Math.floor(i / width)));
+    value <= threshold || isInside(i % width, Math.floor(i / width)));
 }
 
 /**
@@ -158,12 +158,12 @@ export function firstSize(reduced, page, digits) {
   if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;
   const scale = Math.min(1, DETAIL / longest);
   const copy = resized(reduced, scale, page);
-  const shown = boxes.map((box) => [...box].map((side) => fround(side * fround(scale))));
-  return liesIn(stepsOf(copy), copy.width, shown, BESIDE, ABOVE) ? wanted : usual;
+  const copyBoxes = boxes.map((box) => [...box].map((side) => fround(side * fround(scale))));
+  return isWithin(gradientOf(copy), copy.width, copyBoxes, BESIDE, ABOVE) ? wanted : usual;
 }
 
 /** The largest difference, over channels, of each pixel to its left and upper neighbours. */
-function stepsOf({ data, width, height }) {
+function gradientOf({ data, width, height }) {
   const steps = new Uint8Array(width * height);
   data.forEach((value, i) => {
     const pixel = Math.floor(i / 3);
@@ -186,11 +186,11 @@ function stepsOf({ data, width, height }) {
 async function findText(page, graph, first) {
   const longest = Math.max(page.width, page.height);
   const shortest = Math.min(page.width, page.height);
-  const [usual, most] = LINE_SCALES;
-  const largest = Math.min(Math.max(1, Math.min(ENLARGED, LEAST / shortest)), most / longest);
+  const [usual, maxSize] = LINE_SCALES;
+  const largest = Math.min(Math.max(1, Math.min(ENLARGED, LEAST / shortest)), maxSize / longest);
   for (let size = first; ;) {
     const scale = Math.min(size / longest, largest);
-    const found = await seenAt(page, scale, graph);
+    const found = await linesAt(page, scale, graph);
     if (size < usual && !found.length) {
       size = usual;
       continue;
@@ -202,11 +202,11 @@ async function findText(page, graph, first) {
   }
 }
 
-async function seenAt(page, scale, graph) {
-  const map = await textMapOf(framed(resized(page, scale, page)), graph);
-  const place = (value) => fround(fround(value - MARGIN) / fround(scale));
+async function linesAt(page, scale, graph) {
+  const map = await textMapOf(addMargin(resized(page, scale, page)), graph);
+  const toPage = (value) => fround(fround(value - MARGIN) / fround(scale));
   return findLines(map, CELL).map(({ quad, score }) => ({
-    quad: quad.map((corner) => corner.map(place)), score,
+    quad: quad.map((corner) => corner.map(toPage)), score,
   }));
 }
 
@@ -216,9 +216,9 @@ async function textMapOf(copy, graph) {
   const map = emptyPicture(width, height, 1, Float32Array);
   for (const [y0, y1, top] of parts(copy.height)) {
     for (const [x0, x1, left] of parts(copy.width)) {
-      const seen = await textMap(graph, part(copy, [x0, y0, x1, y1]));
-      const own = part(seen, [left, top, seen.width, seen.height]);
-      paste(map, own, x0 / CELL + left, y0 / CELL + top);
+      const partMap = await textMap(graph, part(copy, [x0, y0, x1, y1]));
+      const cells = part(partMap, [left, top, partMap.width, partMap.height]);
+      paste(map, cells, x0 / CELL + left, y0 / CELL + top);
     }
   }
   return map;
@@ -239,11 +239,11 @@ function parts(length) {
 }
 
 /** A picture with a margin in the median colour of its edge. */
-function framed(copy) {
-  const around = emptyPicture(copy.width + 2 * MARGIN, copy.height + 2 * MARGIN, 3);
+function addMargin(copy) {
+  const canvas = emptyPicture(copy.width + 2 * MARGIN, copy.height + 2 * MARGIN, 3);
   const colour = paperOf(copy);
-  for (let i = 0; i < around.data.length; i++) around.data[i] = colour[i % 3];
-  return paste(around, copy, MARGIN, MARGIN);
+  for (let i = 0; i < canvas.data.length; i++) canvas.data[i] = colour[i % 3];
+  return paste(canvas, copy, MARGIN, MARGIN);
 }
 
 /** The median colour of the edge of a picture. */

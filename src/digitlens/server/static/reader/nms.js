@@ -18,16 +18,16 @@ const LEAST_WEIGHT = 0.3;
 export function fuseBoxes(found) {
   const weights = found.map(({ score, seen }) => fround(score * scaleWeight(seen)));
   let free = argsortDown(weights);
-  const kept = [];
+  const fused = [];
   while (free.length) {
     const [best] = free;
-    const shared = new Map(free.map((i) => [i, overlap(found[best].box, found[i].box)]));
-    const same = free.filter((i) => i === best || shared.get(i)[0] > SAME);
-    free = free.filter((i) => !same.includes(i) && shared.get(i)[1] <= WITHIN);
-    const chances = agreed(same.map((i) => found[i].probabilities), same.map((i) => weights[i]));
-    kept.push({ ...found[best], score: weights[best], probabilities: chances });
+    const overlaps = new Map(free.map((i) => [i, overlap(found[best].box, found[i].box)]));
+    const group = free.filter((i) => i === best || overlaps.get(i)[0] > SAME);
+    free = free.filter((i) => !group.includes(i) && overlaps.get(i)[1] <= WITHIN);
+    const chances = geoMean(group.map((i) => found[i].probabilities), group.map((i) => weights[i]));
+    fused.push({ ...found[best], score: weights[best], probabilities: chances });
   }
-  return kept;
+  return fused;
 }
 
 /** Weight of a scale for digits of this height in pixels, 0.3 to 1. */
@@ -36,23 +36,23 @@ function scaleWeight(seen) {
 }
 
 /** The weighted geometric mean of probabilities, normalised. */
-function agreed(probabilities, weights) {
+function geoMean(probabilities, weights) {
   const logs = range(10).map((value) => sum(probabilities.map((row, i) =>
     weights[i] * Math.log(Math.max(row[value], 1e-6)))));
-  const [most, weight] = [max(logs), Math.max(sum(weights), 1e-6)];
-  const chances = logs.map((log) => Math.exp((log - most) / weight));
+  const [maxLog, weight] = [max(logs), Math.max(sum(weights), 1e-6)];
+  const chances = logs.map((log) => Math.exp((log - maxLog) / weight));
   const total = sum(chances);
   return Float32Array.from(chances, (chance) => chance / total);
 }
 
 /** Intersection of two boxes over their union, and over the smaller box, as float32. */
 export function overlap(box, other) {
-  const right = Math.min(box[2], other[2]) - Math.max(box[0], other[0]);
-  const down = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);
-  const common = fround(fround(Math.max(right, 0)) * fround(Math.max(down, 0)));
+  const width = Math.min(box[2], other[2]) - Math.max(box[0], other[0]);
+  const height = Math.min(box[3], other[3]) - Math.max(box[1], other[1]);
+  const shared = fround(fround(Math.max(width, 0)) * fround(Math.max(height, 0)));
   const [area, areas] = [sizeOf(box), sizeOf(other)];
-  const union = Math.max(fround(fround(areas + area) - common), 1e-6); // boxes may be empty
-  return [fround(common / union), fround(common / Math.max(Math.min(areas, area), 1e-6))];
+  const union = Math.max(fround(fround(areas + area) - shared), 1e-6); // boxes may be empty
+  return [fround(shared / union), fround(shared / Math.max(Math.min(areas, area), 1e-6))];
 }
 
 /** The area of a box. */

@@ -9,8 +9,8 @@ const LONG = 10; // digits: a plain run of at least this many is a code, such as
 const PIVOT = 69; // two-digit years below are 20xx, as in POSIX
 const PRECISION = 10n ** 27n; // of quotients: 28 digits, as in Python
 
-const whole = (pattern) => new RegExp(`^(?:${pattern})$`);
-const PARTS = whole(
+const fullMatch = (pattern) => new RegExp(`^(?:${pattern})$`);
+const PARTS = fullMatch(
   `([-+(${SIGNS} ]*)([.]?\\d.*?)((?: ?[%${CURRENCIES}]| ?°[CF]?|[-)])*)`,
 );
 const UNIT = new RegExp(`[%${SIGNS}]|°[CF]?`, 'g');
@@ -31,15 +31,15 @@ export function meanings(text) {
   const [, lead, core, trail] = PARTS.exec(text) ?? [];
   const sign = core === undefined ? null : signOf(lead, trail);
   if (sign === null) return [CODE];
-  const around = lead + trail;
-  if (!around.trim()) {
+  const affixes = lead + trail;
+  if (!affixes.trim()) {
     const dates = DATE.test(core) ? datesOf(core) : [];
     if (dates.length) return dates;
     if (TIME.test(core)) return [timeOf(core)];
   }
   const found = [...quantities(core)];
   if (!found.length) return [CODE];
-  const unit = around.replace(/[-+() ]/g, '');
+  const unit = affixes.replace(/[-+() ]/g, '');
   const isMoney = unit !== '' && CURRENCIES.includes(unit);
   // Money seldom has three decimals.
   if (isMoney) found.sort((a, b) => (a.kind === 'decimal') - (b.kind === 'decimal'));
@@ -53,10 +53,10 @@ export function meanings(text) {
 
 /** Whether a meaning fits a known notation {decimal, grouping, order}, each possibly empty. */
 export function fits(meaning, known) {
-  const agree = (one, other) => !one || !other || one === other;
+  const isEqual = (one, other) => !one || !other || one === other;
   const isMark = meaning.grouping === '.' || meaning.grouping === ',';
-  return agree(meaning.decimal, known.decimal) && agree(meaning.order, known.order)
-    && (!isMark || agree(meaning.grouping, known.grouping));
+  return isEqual(meaning.decimal, known.decimal) && isEqual(meaning.order, known.order)
+    && (!isMark || isEqual(meaning.grouping, known.grouping));
 }
 
 /** '' or '-'; null if there are too many signs or units around a number. */
@@ -71,45 +71,45 @@ function signOf(lead, trail) {
 function* quantities(core) {
   if (isDecimal(core)) {
     const isCode = core.length >= LONG || (core.length > 1 && core[0] === '0');
-    yield { ...CODE, value: shifted(core, 0), kind: isCode ? 'code' : 'integer' };
+    yield { ...CODE, value: shiftPoint(core, 0), kind: isCode ? 'code' : 'integer' };
   } else if (FRACTION.test(core)) {
     const [, top, bottom] = FRACTION.exec(core);
     yield { ...CODE, value: quotient(BigInt(top), BigInt(bottom)), kind: 'fraction' };
   } else if (SCIENTIFIC.test(core)) {
     const [, digits, places = '', power] = SCIENTIFIC.exec(core);
-    const value = shifted(digits + places, Number(power) - places.length);
+    const value = shiftPoint(digits + places, Number(power) - places.length);
     yield { ...CODE, value, kind: 'decimal' };
   } else if (ONE_MARK.test(core)) {
     const places = core.length - 1 - Math.max(core.lastIndexOf('.'), core.lastIndexOf(','));
-    yield { ...CODE, value: shifted(core.replace(/\D/g, ''), -places), kind: 'decimal' };
+    yield { ...CODE, value: shiftPoint(core.replace(/\D/g, ''), -places), kind: 'decimal' };
   } else {
-    yield* marked(core, '.');
-    yield* marked(core, ',');
+    yield* markedValues(core, '.');
+    yield* markedValues(core, ',');
   }
 }
 
 /** The value of digits with points, commas and apostrophes, given the decimal mark. */
-function* marked(core, decimal) {
-  const at = core.indexOf(decimal);
-  const [begin, rest] = at < 0 ? [core, ''] : [core.slice(0, at), core.slice(at + 1)];
+function* markedValues(core, decimal) {
+  const mark = core.indexOf(decimal);
+  const [integer, fraction] = mark < 0 ? [core, ''] : [core.slice(0, mark), core.slice(mark + 1)];
   const other = decimal === '.' ? ',' : '.';
-  const grouping = [other, "'", ' '].find((char) => begin.includes(char)) ?? '';
-  const isGrouped = whole(`[1-9]\\d{0,2}(?:${grouping}\\d{3})+`).test(begin);
-  if (grouping && !isGrouped && !(grouping === ',' && INDIAN.test(begin))) return;
-  if ((at >= 0 && !isDecimal(rest)) || (begin && !grouping && !isDecimal(begin))) return;
-  const value = shifted(begin.replace(/\D/g, '') + rest, -rest.length);
-  if (at < 0 && "' ".includes(grouping)) { // the same for either decimal mark
+  const grouping = [other, "'", ' '].find((char) => integer.includes(char)) ?? '';
+  const isGrouped = fullMatch(`[1-9]\\d{0,2}(?:${grouping}\\d{3})+`).test(integer);
+  if (grouping && !isGrouped && !(grouping === ',' && INDIAN.test(integer))) return;
+  if ((mark >= 0 && !isDecimal(fraction)) || (integer && !grouping && !isDecimal(integer))) return;
+  const value = shiftPoint(integer.replace(/\D/g, '') + fraction, -fraction.length);
+  if (mark < 0 && "' ".includes(grouping)) { // the same for either decimal mark
     if (decimal === '.') yield { ...CODE, value, kind: 'integer', grouping };
     return;
   }
-  yield { ...CODE, value, kind: at < 0 ? 'integer' : 'decimal', decimal, grouping };
+  yield { ...CODE, value, kind: mark < 0 ? 'integer' : 'decimal', decimal, grouping };
 }
 
 /** Digits times a power of ten, without an exponent. */
-function shifted(digits, power) {
-  const bare = digits.replace(/^0+(?=\d)/, '');
-  if (power >= 0) return bare === '0' ? bare : bare + '0'.repeat(power);
-  const padded = bare.padStart(1 - power, '0');
+function shiftPoint(digits, power) {
+  const stripped = digits.replace(/^0+(?=\d)/, '');
+  if (power >= 0) return stripped === '0' ? stripped : stripped + '0'.repeat(power);
+  const padded = stripped.padStart(1 - power, '0');
   return `${padded.slice(0, power)}.${padded.slice(power)}`;
 }
 
@@ -119,7 +119,7 @@ function quotient(top, bottom) {
     [scaled, places] = [scaled * 10n, places + 1];
   }
   const rounded = scaled / bottom + (2n * (scaled % bottom) > bottom ? 1n : 0n);
-  return shifted(String(rounded), -places);
+  return shiftPoint(String(rounded), -places);
 }
 
 function timeOf(core) {
@@ -133,16 +133,16 @@ function timeOf(core) {
 function datesOf(core) {
   const [, first, separator, ...rest] = DATE.exec(core);
   const parts = [first, ...rest];
-  const hasLong = parts.some(({ length }) => length === 4);
-  const seen = new Map();
+  const hasLongYear = parts.some(({ length }) => length === 4);
+  const orders = new Map();
   for (const order of ORDERS[separator]) {
     const [year, month, day] = ['Y', 'M', 'D'].map((part) => parts[order.indexOf(part)]);
-    if (year.length !== (hasLong ? 4 : 2)) continue;
-    if (!hasLong && order === 'YMD' && separator !== '-') continue;
+    if (year.length !== (hasLongYear ? 4 : 2)) continue;
+    if (!hasLongYear && order === 'YMD' && separator !== '-') continue;
     const value = dayOf(Number(year) + centuryOf(year), Number(month), Number(day));
-    if (value) seen.set(value, seen.has(value) ? '' : order);
+    if (value) orders.set(value, orders.has(value) ? '' : order);
   }
-  return [...seen].map(([value, order]) => ({ ...CODE, value, kind: 'date', order }));
+  return [...orders].map(([value, order]) => ({ ...CODE, value, kind: 'date', order }));
 }
 
 function centuryOf(year) {

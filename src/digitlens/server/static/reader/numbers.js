@@ -38,10 +38,10 @@ export function numberSpans(text) {
     let [begin, end] = [0, number.length];
     while (number[begin] === '(' && surplus(number.slice(begin)) > 0) begin++;
     while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
-    const own = number.slice(begin, end);
-    const two = !ONE_MARK.test(own) && own.match(RUN_TOGETHER);
-    const range = !two && own.match(RANGE);
-    const cut = begin + (two ? two[1].length : range ? range[0].length : own.length);
+    const trimmed = number.slice(begin, end);
+    const pair = !ONE_MARK.test(trimmed) && trimmed.match(RUN_TOGETHER);
+    const range = !pair && trimmed.match(RANGE);
+    const cut = begin + (pair ? pair[1].length : range ? range[0].length : trimmed.length);
     const spans = cut < end ? [[begin, cut], [range ? cut + 1 : cut, end]] : [[begin, end]];
     return spans.map((span) => span.map((place) => index + place));
   });
@@ -65,11 +65,11 @@ export function numbersOn(spots) {
 /** The characters of the numbers of a line, with spaces between numbers. */
 export function charactersOf(numbers) {
   return numbers.flatMap((number, i) => {
-    const own = number.map(({ char, confidence, box }) => ({ char, confidence, box }));
-    if (!i) return own;
-    const [left, right] = [numbers[i - 1].at(-1).box, own[0].box];
+    const chars = number.map(({ char, confidence, box }) => ({ char, confidence, box }));
+    if (!i) return chars;
+    const [left, right] = [numbers[i - 1].at(-1).box, chars[0].box];
     const [x0, x1] = [left[2], right[0]].sort((a, b) => a - b);
     const [top, bottom] = [Math.min(left[1], right[1]), Math.max(left[3], right[3])];
-    return [{ char: ' ', confidence: 1, box: [x0, top, Math.max(x0 + 1, x1), bottom] }, ...own];
+    return [{ char: ' ', confidence: 1, box: [x0, top, Math.max(x0 + 1, x1), bottom] }, ...chars];
   });
 }

@@ -18,37 +18,37 @@ const LONG = 2.0; // aspect ratio from which a line is text rather than a lone c
 /**
  * The number of counter-clockwise quarter turns after which a page reads clearly better.
  *
- * @param read The lines of the page as it lies.
+ * @param recognized The lines of the page as it lies.
  * @param digits Fused confidence of each possible digit on these lines.
  * @param recognizer The recogniser's graph.
  * @returns The best turn, 0 if none is better.
  */
-export async function bestTurn(read, digits, page, recognizer) {
-  const detected = read.filter(({ line }) => line.score);
-  const found = detected.length ? detected : read;
-  const order = argsortDown(found.map(({ line }) => areaOf(asFound(line)))).slice(0, LINES);
-  const some = order.map((i) => found[i]);
-  if (!some.length || fluencyOf(some) > FLUENT || isOneDigit(some, digits)) return 0;
-  let lines = some.map(({ line }) => asFound(line));
+export async function bestTurn(recognized, digits, page, recognizer) {
+  const detected = recognized.filter(({ line }) => line.score);
+  const candidates = detected.length ? detected : recognized;
+  const order = argsortDown(candidates.map(({ line }) => areaOf(unpadded(line)))).slice(0, LINES);
+  const sample = order.map((i) => candidates[i]);
+  if (!sample.length || fluencyOf(sample) > FLUENT || isOneDigit(sample, digits)) return 0;
+  let lines = sample.map(({ line }) => unpadded(line));
   const tall = lines.filter((line) => heightOf(line) > LONG * widthOf(line));
   let turns = 2 * sum(tall.map(areaOf)) > sum(lines.map(areaOf)) ? [1, 3] : [2];
-  const whole = { quad: cornersOf(boundsOf(lines.flatMap(({ quad }) => quad))), score: 0 };
-  if (turns[0] === 2 && lines.length > 1 && heightOf(whole) > STACKED * widthOf(whole)) {
+  const block = { quad: cornersOf(boundsOf(lines.flatMap(({ quad }) => quad))), score: 0 };
+  if (turns[0] === 2 && lines.length > 1 && heightOf(block) > STACKED * widthOf(block)) {
     // Characters of a line on its side may have been detected as separate stacked lines.
-    [lines, turns] = [[whole], [1, 3]];
+    [lines, turns] = [[block], [1, 3]];
   }
   // A lone character cannot be several characters upside down.
   const isNarrow = widthOf(lines[0]) < LONG * heightOf(lines[0]);
-  if (turns[0] === 2 && isNarrow && some.length === 1 && some[0].symbols.length === 1) return 0;
-  const turned = [];
+  if (turns[0] === 2 && isNarrow && sample.length === 1 && sample[0].symbols.length === 1) return 0;
+  const readings = [];
   for (const turn of turns) {
-    const there = lines.map(({ quad, score }) =>
+    const turnedLines = lines.map(({ quad, score }) =>
       ({ quad: quad.map((_, i) => quad[(i + turn) % 4]), score }));
-    turned.push(await recognize(page, there, { recognizer }));
+    readings.push(await recognize(page, turnedLines, { recognizer }));
   }
-  const best = argmax(turned.map(evidenceOf));
+  const best = argmax(readings.map(evidenceOf));
   const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;
-  return isBetter(turned[best], some) ? turns[best] : 0;
+  return isBetter(readings[best], sample) ? turns[best] : 0;
 }
 
 /** Whether there is one sure digit and nothing else: an upright 1 is no line on its side. */
@@ -63,12 +63,12 @@ function readsBetter(turned, upright) {
 
 /** Whether numbers or words read with certainty upside down, and worse as they stand. */
 function isUpsideDown(turned, upright) {
-  const sure = fluencyOf(turned);
+  const fluency = fluencyOf(turned);
   const chars = turned.flatMap(({ symbols }) => symbols.map(({ char }) => char));
   const letters = chars.filter((char) => /\p{L}/u.test(char)).length;
-  const isTold = chars.some((char) => !BOTH.includes(char));
-  const natural = letters >= FEW || (!letters && isTold);
-  const surer = sure > CERTAIN && sure > fluencyOf(upright) + SURER;
+  const isDistinct = chars.some((char) => !BOTH.includes(char));
+  const natural = letters >= FEW || (!letters && isDistinct);
+  const surer = fluency > CERTAIN && fluency > fluencyOf(upright) + SURER;
   return surer && natural && chars.length >= FEW && evidenceOf(turned) > 0.85 * evidenceOf(upright);
 }
 
@@ -82,8 +82,8 @@ function evidenceOf(read) {
 /** Mean confidence of all characters; a tall line, or one without characters, adds a 0. */
 function fluencyOf(read) {
   return mean(read.flatMap(({ line, symbols }) =>
-    symbols.length && !isTall(asFound(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
+    symbols.length && !isTall(unpadded(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
 }
 
 /** A line without the paper added to narrow lines. */
-const asFound = ({ quad, score, found = quad }) => ({ quad: found, score });
+const unpadded = ({ quad, score, found = quad }) => ({ quad: found, score });

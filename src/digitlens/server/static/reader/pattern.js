@@ -22,41 +22,41 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 export function parsePattern(written) {
   const text = String(written).trim();
   if (/^[0-9]+$/.test(text)) {
-    if (text[0] === '0' || text.length > 2) throw refused(text, 'it is not a number of digits');
+    if (text[0] === '0' || text.length > 2) throw malformed(text, 'it is not a number of digits');
     return range(Number(text)).map(() => ANY);
   }
-  const places = [...pieces(text)].filter((place) => place.length);
+  const places = [...parsePieces(text)].filter((place) => place.length);
   if (places.length < 1 || places.length > MOST) {
-    throw refused(text, `it has ${places.length} places for digits`);
+    throw malformed(text, `it has ${places.length} places for digits`);
   }
   return places;
 }
 
 /** Yields the allowed digits of each position; an empty array for each printed sign. */
-function* pieces(text) {
+function* parsePieces(text) {
   for (PIECE.lastIndex = 0; PIECE.lastIndex < text.length;) {
     const position = PIECE.lastIndex;
     const [piece, set, digit, any] = PIECE.exec(text) ?? [''];
     if (!piece || UNPRINTABLE.test(piece)) {
       const found = String.fromCodePoint(text.codePointAt(position));
-      throw refused(text, `'${found}' is not allowed at position ${position + 1}`);
+      throw malformed(text, `'${found}' is not allowed at position ${position + 1}`);
     }
-    if (set !== undefined) yield setOf(text, set);
+    if (set !== undefined) yield parseSet(text, set);
     else if (any) yield ANY;
     else yield digit ? [Number(digit)] : [];
   }
 }
 
-function setOf(text, inside) {
+function parseSet(text, inside) {
   const ranges = [...inside.matchAll(/[0-9](?:-[0-9])?/g)].map(([part]) => [
     Number(part[0]), Number(part.at(-1)),
   ]);
   if (!SET.test(inside) || ranges.some(([first, last]) => first > last)) {
-    throw refused(text, `[${inside}] is not a set of digits`);
+    throw malformed(text, `[${inside}] is not a set of digits`);
   }
   return ANY.filter((value) => ranges.some(([first, last]) => first <= value && value <= last));
 }
 
-function refused(text, reason) {
+function malformed(text, reason) {
   return new RangeError(`${ALLOWED}; found '${text}': ${reason}`);
 }

@@ -42,29 +42,29 @@ export function pageOf({ data, width, height }) {
 /** Every `step`-th pixel of a part of a picture; edge pixels are repeated beyond its edge. */
 export function part({ data, width, height, channels }, [left, top, right, bottom], step = 1) {
   const [columns, rows] = [right - left, bottom - top].map((side) => Math.ceil(side / step));
-  const cut = emptyPicture(columns, rows, channels, data.constructor);
+  const result = emptyPicture(columns, rows, channels, data.constructor);
   const isInside = step === 1 && left >= 0 && right <= width;
   for (let y = 0; y < rows; y++) {
     const row = width * clip(top + y * step, 0, height - 1);
-    const to = y * columns * channels;
-    const whole = [row + left, row + right].map((place) => place * channels);
-    if (isInside) cut.data.set(data.subarray(...whole), to);
+    const offset = y * columns * channels;
+    const span = [row + left, row + right].map((place) => place * channels);
+    if (isInside) result.data.set(data.subarray(...span), offset);
     else for (let i = 0; i < columns * channels; i++) {
       const x = clip(left + Math.floor(i / channels) * step, 0, width - 1);
-      cut.data[to + i] = data[(row + x) * channels + i % channels];
+      result.data[offset + i] = data[(row + x) * channels + i % channels];
     }
   }
-  return cut;
+  return result;
 }
 
 /** Pastes a picture onto another one in place, and returns that. */
-export function paste(onto, { data, width, height }, left = 0, top = 0) {
-  const { channels } = onto;
+export function paste(target, { data, width, height }, left = 0, top = 0) {
+  const { channels } = target;
   for (let y = 0; y < height; y++) {
     const row = data.subarray(y * width * channels, (y + 1) * width * channels);
-    onto.data.set(row, ((y + top) * onto.width + left) * channels);
+    target.data.set(row, ((y + top) * target.width + left) * channels);
   }
-  return onto;
+  return target;
 }
 
 /** A page after `turn` counter-clockwise quarter turns. */
@@ -72,9 +72,9 @@ export function turned(page, turn) {
   if (!turn) return page;
   const { data, width, height } = page;
   const result = emptyPicture(height, width, 3);
-  for (let x = width - 1, at = 0; x >= 0; x--) {
+  for (let x = width - 1, index = 0; x >= 0; x--) {
     for (let y = 0; y < height; y++) {
-      for (let c = 0; c < 3; c++) result.data[at++] = data[3 * (y * width + x) + c];
+      for (let c = 0; c < 3; c++) result.data[index++] = data[3 * (y * width + x) + c];
     }
   }
   return turned(result, turn - 1);
@@ -100,30 +100,30 @@ export function resizePlane(plane, width, height) {
 /** Resizes the part of a picture in a box x0, y0, x1, y1; returns the input if nothing changes. */
 export function resize(picture, width, height, filter, box) {
   const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map(fround);
-  const across = (from) => resizedAlong(from, 'width', width, x0, x1, filter);
-  const down = (from) => resizedAlong(from, 'height', height, y0, y1, filter);
+  const alongX = (from) => resizeAxis(from, 'width', width, x0, x1, filter);
+  const alongY = (from) => resizeAxis(from, 'height', height, y0, y1, filter);
   // As Pillow does from version 13 on if the height shrinks much more than the width.
-  const less = picture.height - height;
-  const downFirst = less > 0 && less > 2 * (picture.width - width);
-  return downFirst ? across(down(picture)) : down(across(picture));
+  const shrinkage = picture.height - height;
+  const downFirst = shrinkage > 0 && shrinkage > 2 * (picture.width - width);
+  return downFirst ? alongX(alongY(picture)) : alongY(alongX(picture));
 }
 
-function resizedAlong(picture, side, size, low, high, filter) {
-  const { data, width, height, channels, [side]: old } = picture;
-  if (size === old && low === 0 && high === size) return picture;
+function resizeAxis(picture, side, size, low, high, filter) {
+  const { data, width, height, channels, [side]: oldSize } = picture;
+  if (size === oldSize && low === 0 && high === size) return picture;
   const isBytes = !(data instanceof Float32Array);
-  const taps = tapsOf(old, low, high, size, filter, isBytes);
+  const taps = tapsOf(oldSize, low, high, size, filter, isBytes);
   const [count, stride] = side === 'width' ? [height, channels] : [1, width * channels];
   const resized = new data.constructor(count * size * stride);
-  for (let row = 0, at = 0; row < count; row++) {
+  for (let row = 0, index = 0; row < count; row++) {
     for (const { start, weights } of taps) {
-      const from = (row * old + start) * stride;
+      const first = (row * oldSize + start) * stride;
       for (let i = 0; i < stride; i++) {
         let total = isBytes ? ONE / 2 : 0;
-        for (let k = 0, place = from + i; k < weights.length; k++, place += stride) {
+        for (let k = 0, place = first + i; k < weights.length; k++, place += stride) {
           total += data[place] * weights[k];
         }
-        resized[at++] = isBytes ? total >> 22 : total;
+        resized[index++] = isBytes ? total >> 22 : total;
       }
     }
   }
@@ -131,10 +131,10 @@ function resizedAlong(picture, side, size, low, high, filter) {
 }
 
 /** For each new pixel of an axis, the first source pixel and the weights. */
-function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
-  const scale = fround(high - low) / wanted;
+function tapsOf(size, low, high, newSize, { support, weigh }, isBytes) {
+  const scale = fround(high - low) / newSize;
   const stretch = Math.max(scale, 1);
-  return range(wanted).map((i) => {
+  return range(newSize).map((i) => {
     const centre = low + (i + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
     const end = Math.min(size, Math.trunc(centre + support * stretch + 0.5));
@@ -142,8 +142,8 @@ function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
       .map((_, k) => weigh((k + start - centre + 0.5) * (1 / stretch)));
     const total = weights.reduce((all, weight) => all + weight, 0) || 1;
     const shares = weights.map((weight) => weight / total);
-    const asWhole = (share) => Math.trunc(share * ONE + (share < 0 ? -0.5 : 0.5));
-    return { start, weights: isBytes ? shares.map(asWhole) : shares };
+    const toInteger = (share) => Math.trunc(share * ONE + (share < 0 ? -0.5 : 0.5));
+    return { start, weights: isBytes ? shares.map(toInteger) : shares };
   });
 }
 
@@ -151,8 +151,8 @@ function tapsOf(size, low, high, wanted, { support, weigh }, isBytes) {
 export function reduce({ data, width, height, channels }, factor) {
   const [columns, rows] = [width, height].map((side) => Math.ceil(side / factor));
   const result = emptyPicture(columns, rows, channels);
-  for (let at = 0; at < result.data.length; at++) {
-    const [pixel, c] = [Math.floor(at / channels), at % channels];
+  for (let index = 0; index < result.data.length; index++) {
+    const [pixel, c] = [Math.floor(index / channels), index % channels];
     const [left, top] = [factor * (pixel % columns), factor * Math.floor(pixel / columns)];
     const [right, bottom] = [Math.min(left + factor, width), Math.min(top + factor, height)];
     const count = (right - left) * (bottom - top);
@@ -160,7 +160,7 @@ export function reduce({ data, width, height, channels }, factor) {
     for (let y = top; y < bottom; y++) {
       for (let x = left; x < right; x++) total += data[(y * width + x) * channels + c];
     }
-    result.data[at] = Math.floor((total * Math.trunc(fround(ONE * 4 / count))) / (ONE * 4));
+    result.data[index] = Math.floor((total * Math.trunc(fround(ONE * 4 / count))) / (ONE * 4));
   }
   return result;
 }
@@ -177,8 +177,8 @@ export function transform(picture, [[x0, y0], [x1, y1], , [x3, y3]], width, heig
   const { data, channels } = picture;
   const result = emptyPicture(width, height, channels);
   const [across, down] = [new Float64Array(4), new Float64Array(4)];
-  for (let at = 0; at < result.data.length; at += channels) {
-    const [x, y] = [(at / channels) % width + 0.5, Math.floor(at / channels / width) + 0.5];
+  for (let index = 0; index < result.data.length; index += channels) {
+    const [x, y] = [(index / channels) % width + 0.5, Math.floor(index / channels / width) + 0.5];
     const [u, v] = [a * x + b * y + x0, d * x + e * y + y0];
     if (u < 0 || v < 0 || u >= picture.width || v >= picture.height) continue;
     const [left, top] = [Math.floor(u - 0.5), Math.floor(v - 0.5)];
@@ -190,7 +190,7 @@ export function transform(picture, [[x0, y0], [x1, y1], , [x3, y3]], width, heig
         }
         down[i] = cubic(across[0], across[1], across[2], across[3], u - 0.5 - left);
       }
-      result.data[at + c] = Math.trunc(cubic(down[0], down[1], down[2], down[3], v - 0.5 - top));
+      result.data[index + c] = Math.trunc(cubic(down[0], down[1], down[2], down[3], v - 0.5 - top));
     }
   }
   return result;

@@ -30,29 +30,29 @@ const EVEN = new Float32Array(DIGITS.length).fill(0.1);
 
 /** All places where the detector or the recogniser sees a digit, without duplicates. */
 export function gather(digits, lines) {
-  return apart(lines.flatMap((line, number) => placesOn(line, number, digits)));
+  return dropDuplicates(lines.flatMap((line, number) => placesOn(line, number, digits)));
 }
 
 function placesOn(read, number, digits) {
   const { symbols } = read;
-  const here = digits.filter(({ box }) => onLine(box, read.line))
+  const candidates = digits.filter(({ box }) => onLine(box, read.line))
     .map((digit) => ({ ...digit, span: spanOf(read, digit.box) }))
     .filter(({ span }) => charactersIn(read, span) < 2);
-  const partner = partners(here, read);
-  const rest = withoutSymbols(read);
+  const symbolOf = matchSymbols(candidates, read);
+  const remaining = zeroSymbols(read);
   const evidence = symbols.map(({ posterior }) => digitEvidence([posterior], 0, STRIDE));
-  const placeAt = (symbol, box, objectness, detector, { values: recognizer, ...said }) =>
-    ({ box, objectness, detector, ...said, recognizer, symbol });
-  const detected = here.flatMap(({ box, score, probabilities, span }, i) => {
-    const symbol = partner[i];
+  const makePlace = (symbol, box, objectness, detector, { values: recognizer, ...facts }) =>
+    ({ box, objectness, detector, ...facts, recognizer, symbol });
+  const detected = candidates.flatMap(({ box, score, probabilities, span }, i) => {
+    const symbol = symbolOf[i];
     if (symbol < 0 && score <= ALONE) return [];
-    const said = evidence[symbol] ?? digitEvidence(rest, ...span);
+    const facts = evidence[symbol] ?? digitEvidence(remaining, ...span);
     const isDoubtful = symbol >= 0 && score < SURE;
-    return placeAt(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, said);
+    return makePlace(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, facts);
   });
-  const others = evidence.flatMap((said, symbol) => {
-    if (said.mass <= MAY_BE || partner.includes(symbol)) return [];
-    return placeAt(symbol, read.boxes[symbol], UNSEEN, EVEN, said);
+  const others = evidence.flatMap((facts, symbol) => {
+    if (facts.mass <= MAY_BE || symbolOf.includes(symbol)) return [];
+    return makePlace(symbol, read.boxes[symbol], UNSEEN, EVEN, facts);
   });
   const places = [...detected, ...others];
   const letters = lettersAround(symbols);
@@ -82,7 +82,7 @@ function charactersIn({ symbols }, [first, last]) {
 /** First and last column of a box in a line crop. */
 function spanOf(read, box) {
   const half = ((box[2] - box[0]) / 2) * read.scale[0];
-  return [-half, half].map((away) => fround(read.columnOf(box) + away));
+  return [-half, half].map((offset) => fround(read.columnOf(box) + offset));
 }
 
 /**
@@ -91,29 +91,29 @@ function spanOf(read, box) {
  * A digit is matched with the character that maximises the shared columns plus the agreement on
  * the value.
  */
-function partners(here, { spans, symbols }) {
-  const partner = here.map(() => -1);
-  for (const index of argsortDown(here.map(({ score }) => score))) {
-    const fits = symbols.map(({ posterior }, symbol) => {
-      const shared = sharedOf(spans[symbol], here[index].span);
-      if (partner.includes(symbol) || shared <= SHARED) return 0;
+function matchSymbols(candidates, { spans, symbols }) {
+  const symbolOf = candidates.map(() => -1);
+  for (const index of argsortDown(candidates.map(({ score }) => score))) {
+    const scores = symbols.map(({ posterior }, symbol) => {
+      const shared = spanIou(spans[symbol], candidates[index].span);
+      if (symbolOf.includes(symbol) || shared <= SHARED) return 0;
       const values = digitsOf(posterior);
-      return shared + sum(here[index].probabilities.map((chance, k) => chance * values[k]));
+      return shared + sum(candidates[index].probabilities.map((chance, k) => chance * values[k]));
     });
-    const best = argmax(fits);
-    if (fits[best] > 0) partner[index] = best;
+    const best = argmax(scores);
+    if (scores[best] > 0) symbolOf[index] = best;
   }
-  return partner;
+  return symbolOf;
 }
 
 /** Intersection over union of two spans of columns. */
-function sharedOf([first, last], [low, high]) {
+function spanIou([first, last], [low, high]) {
   const common = Math.min(last, high) - Math.max(first, low);
   return clip(common / Math.max(Math.max(last, high) - Math.min(first, low), 1e-3), 0, 1);
 }
 
 /** The posteriors of a line, zeroed around its characters. */
-function withoutSymbols({ posteriors, symbols }) {
+function zeroSymbols({ posteriors, symbols }) {
   const steps = symbols.map(({ centre }) => rint(centre / STRIDE - 0.5));
   const taken = new Set(steps.flatMap((step) => [step - 1, step, step + 1])
     .map((step) => clip(step, 0, posteriors.length - 1)));
@@ -135,24 +135,24 @@ function lettersAround(symbols) {
  * Different characters of one line stay distinct, however much their boxes overlap. A place with
  * several sure digits inside is dropped itself.
  */
-function apart(places) {
+function dropDuplicates(places) {
   const strength = places.map(({ objectness, mass }) =>
     fround(fround(Math.max(objectness, 1e-3) * mass) + fround(0.1 * mass)));
-  const left = new Set(places);
+  const kept = new Set(places);
   for (const place of argsortDown(strength).map((i) => places[i])) {
-    if (!left.has(place)) continue;
-    const under = [...left].filter((other) => {
-      const areTwo = other.line === place.line && other.symbol >= 0 && place.symbol >= 0;
-      if (other === place || areTwo) return false;
-      const [union, part] = overlap(place.box, other.box);
-      return union > DOUBLE || part > WITHIN;
+    if (!kept.has(place)) continue;
+    const overlapped = [...kept].filter((other) => {
+      const areDistinct = other.line === place.line && other.symbol >= 0 && place.symbol >= 0;
+      if (other === place || areDistinct) return false;
+      const [union, fraction] = overlap(place.box, other.box);
+      return union > DOUBLE || fraction > WITHIN;
     });
     // A box around digits hides them from the detector, so digits read on text lines count too.
-    const inside = under.filter(({ box, mass, objectness, text, lone }) =>
+    const inside = overlapped.filter(({ box, mass, objectness, text, lone }) =>
       (objectness > SURE || (text > 0 && !lone)) && mass > SURE && sizeOf(box) < sizeOf(place.box));
     // The same digit may be on two lines.
-    const isOne = new Set(inside.map(({ box }) => box.join())).size < SEVERAL;
-    for (const other of isOne ? under : [place]) left.delete(other);
+    const isSingle = new Set(inside.map(({ box }) => box.join())).size < SEVERAL;
+    for (const other of isSingle ? overlapped : [place]) kept.delete(other);
   }
-  return [...left];
+  return [...kept];
 }

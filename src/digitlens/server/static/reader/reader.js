@@ -41,18 +41,18 @@ export class DigitReader {
     const page = pageOf(picture);
     const { view, turn } = await this.upright(page);
     const { width, height } = page;
-    const shown = turn % 2 ? [height, width] : [width, height];
-    const layout = arrange(view, shown, this.thresholds);
+    const size = turn % 2 ? [height, width] : [width, height];
+    const layout = arrange(view, size, this.thresholds);
     const { lines, characters, constrained } = pattern
-      ? constrain(view, layout, shown, this.thresholds, pattern) : layout;
-    const byPlace = () => new Map(layout.places.flatMap((row, i) =>
+      ? constrain(view, layout, size, this.thresholds, pattern) : layout;
+    const digitsByPlace = () => new Map(layout.places.flatMap((row, i) =>
       row.map((place, k) => [place, lines[i][k]])));
     const numbers = constrained?.fulfilled
-      ? codesOf(lines) : numbersOf(layout.numbers, byPlace(), decimal);
-    const back = (row) => row.map((each) =>
-      ({ ...each, box: boxBack(each.box, turn, width, height) }));
+      ? codesOf(lines) : numbersOf(layout.numbers, digitsByPlace(), decimal);
+    const toPage = (row) => row.map((each) =>
+      ({ ...each, box: unturnBox(each.box, turn, width, height) }));
     return {
-      ...asDict(lines.map(back), characters.map(back), back(numbers), tiles),
+      ...asDict(lines.map(toPage), characters.map(toPage), toPage(numbers), tiles),
       width, height, model: this.card.name, model_sha256: this.card.sha256,
       ...(constrained && { constrained }),
     };
@@ -70,15 +70,15 @@ export class DigitReader {
     const lines = await recognize(page, lineProposals(found), this.graphs);
     const places = gather(found.digits, lines);
     const tiles = places.map(({ box }) => toTile(inkIn(page, box)));
-    const named = await classify(this.graphs.classifier, tiles);
-    const scores = places.map((place, i) => ({ ...place, ...named[i] }));
+    const classified = await classify(this.graphs.classifier, tiles);
+    const scores = places.map((place, i) => ({ ...place, ...classified[i] }));
     const fused = await fuse(this.graphs.fusion, this.weights, scores);
     return { lines, scores, tiles, ...fused };
   }
 }
 
 /** Maps a box of a turned page back to the original page of the given width and height. */
-export function boxBack([x0, y0, x1, y1], turn, width, height) {
+export function unturnBox([x0, y0, x1, y1], turn, width, height) {
   return [
     [x0, y0, x1, y1], [width - y1, x0, width - y0, x1],
     [width - x1, height - y1, width - x0, height - y0], [y0, height - x1, y1, height - x0],
@@ -98,15 +98,15 @@ export function asDict(lines, characters, numbers, tiles = false) {
     numbers_digits: lines.flatMap(digitsIn),
     lines: lines.map((line) => line.map((digit) => digitAsDict(digit, tiles))),
     characters: characters.map((line) => line.map(({ char, confidence, box }) => ({
-      char, confidence: rounded(confidence), box,
+      char, confidence: roundShare(confidence), box,
     }))),
   };
 }
 
 function digitAsDict({ value, confidence, status, reason, startsNumber, ...digit }, tiles) {
   return {
-    value, confidence: rounded(confidence), status, reason, starts_number: startsNumber,
-    box: digit.box, probabilities: Array.from(digit.probabilities, rounded),
+    value, confidence: roundShare(confidence), status, reason, starts_number: startsNumber,
+    box: digit.box, probabilities: Array.from(digit.probabilities, roundShare),
     ...(tiles && { tile: btoa(String.fromCharCode(...(digit.tile ?? []))) }),
   };
 }
@@ -114,4 +114,4 @@ function digitAsDict({ value, confidence, status, reason, startsNumber, ...digit
 const digitsIn = (line) =>
   numberDigits(line).map((digits) => digits.map(({ value }) => value).join(''));
 
-const rounded = (share) => Number(share.toFixed(6));
+const roundShare = (share) => Number(share.toFixed(6));

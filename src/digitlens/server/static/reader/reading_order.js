@@ -33,7 +33,7 @@ const WIDEST = 2.2; // digit heights: a larger gap always splits
  */
 export function linesOf(boxes) {
   if (!boxes.length) return [];
-  const places = levelled(boxes);
+  const places = removeSlant(boxes);
   const lines = [];
   for (const place of places.toSorted((a, b) => a.x - b.x || a.y - b.y)) {
     const shares = lines.map((line) => shareOf(line, place));
@@ -59,7 +59,7 @@ export function numbersOf(boxes) {
 }
 
 /** Centres relative to the first box, with the slant removed, and heights. */
-function levelled(boxes) {
+function removeSlant(boxes) {
   const [left, top] = middleOf(boxes[0]);
   const places = boxes.map((box, index) => {
     const [x, y] = middleOf(box);
@@ -93,19 +93,19 @@ function nearPairs(places) {
 const tangent = (degrees) => Math.tan((degrees * Math.PI) / 180);
 
 /** The vertical overlap of a digit with a line, as a fraction of the lower height. */
-function shareOf(line, { x, y, height: own }) {
+function shareOf(line, { x, y, height: ownHeight }) {
   const last = line.slice(-MEMORY);
   const height = max(last.map((other) => other.height));
-  const [low, high] = [Math.min(height, own), Math.max(height, own)];
+  const [low, high] = [Math.min(height, ownHeight), Math.max(height, ownHeight)];
   if (low < SMALLER * high) return 0;
-  const away = Math.abs(continued(last, x) - y);
-  const common = Math.min(low, (height + own) / 2 - away);
+  const distance = Math.abs(extrapolate(last, x) - y);
+  const overlap = Math.min(low, (height + ownHeight) / 2 - distance);
   // Among lines that fully contain the digit, the one with the nearest centre wins.
-  return common / low - (0.1 * away) / high;
+  return overlap / low - (0.1 * distance) / high;
 }
 
-/** Extrapolates a line: y of its centre at x = `to`; tall digits weigh more. */
-function continued(line, to) {
+/** Extrapolates a line: y of its centre at `targetX`; tall digits weigh more. */
+function extrapolate(line, targetX) {
   const squares = sum(line.map(({ height }) => height ** 2));
   const weighted = (value) =>
     sum(line.map((digit) => (digit.height ** 2 / squares) * value(digit)));
@@ -115,7 +115,7 @@ function continued(line, to) {
   const spread = weighted(({ x }) => (x - middle) ** 2) + (STIFF * height) ** 2 / line.length;
   const slope = weighted(({ x, y }) => (x - middle) * (y - level)) / spread;
   const end = line.at(-1).x;
-  return level + slope * (end - middle + Math.min(to - end, REACH * height));
+  return level + slope * (end - middle + Math.min(targetX - end, REACH * height));
 }
 
 /**

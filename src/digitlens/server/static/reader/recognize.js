@@ -48,20 +48,20 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
   let found = lines.map((line) =>
     ({ line, crop: cropLine(page, line.quad), columns: columnsOf(line) }));
   if (spotter && sum(found.map(({ crop }) => crop.width)) > MUCH) {
-    found = partsWithDigits(found, await rowsOf(found, spotter));
+    found = partsWithDigits(found, await outputsOf(found, spotter));
   }
-  const lineFrom = ({ line, crop, columns }, rows) =>
+  const makeLine = ({ line, crop, columns }, rows) =>
     new RecognizedLine(line, crop, withNumerals(rows), columns);
-  const rows = await rowsOf(found, recognizer);
-  const read = found.map((each, i) => lineFrom(each, rows[i]));
+  const rows = await outputsOf(found, recognizer);
+  const read = found.map((entry, i) => makeLine(entry, rows[i]));
   const crowded = range(read.length).filter((i) => isCrowded(read[i]));
-  const wider = crowded.map((i) => stretched(page, read[i]));
-  const again = await rowsOf(wider, recognizer);
+  const widened = crowded.map((i) => widenLine(page, read[i]));
+  const widenedRows = await outputsOf(widened, recognizer);
   crowded.forEach((i, k) => {
-    const other = lineFrom(wider[k], again[k]);
-    if (countDigits(other) > countDigits(read[i])) read[i] = other;
+    const widerLine = makeLine(widened[k], widenedRows[k]);
+    if (countDigits(widerLine) > countDigits(read[i])) read[i] = widerLine;
   });
-  return respaced(read);
+  return reviseSpaces(read);
 }
 
 /** Whether a line with an uncertain digit may have more characters than its crop can resolve. */
@@ -73,7 +73,7 @@ function isCrowded({ symbols, columns }) {
 
 const countDigits = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
 
-const stretched = (page, { line }) =>
+const widenLine = (page, { line }) =>
   ({ line, crop: cropLine(page, line.quad, STRETCH), columns: columnsOf(line, STRETCH) });
 
 /** Number of columns of its crop that a line covers; the rest is padding. */
@@ -81,68 +81,68 @@ export const columnsOf = (line, stretch = 1) =>
   Math.min(WIDEST, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
 /** The lines of a page, with spaces around digits revised by the spacing of its print. */
-export function respaced(lines) {
-  const found = [...lines];
+export function reviseSpaces(lines) {
+  const revised = [...lines];
   const pairs = lines.flatMap((read, number) => spacedPairs(read, number));
   const chances = pairs.length ? spaceChances(pairs) : [];
   pairs.forEach(({ number, between, isParted }, i) => {
     if (chances[i] > 0.5 === isParted) return;
-    const { line, crop, posteriors, columns } = found[number];
-    const changed = withSpace(posteriors, between, chances[i]);
-    found[number] = new RecognizedLine(line, crop, changed, columns);
+    const { line, crop, posteriors, columns } = revised[number];
+    const changed = setSpace(posteriors, between, chances[i]);
+    revised[number] = new RecognizedLine(line, crop, changed, columns);
   });
-  return found;
+  return revised;
 }
 
 /** Pairs of a digit and its neighbour, adjacent or separated by a space; see `spaceChances`. */
 function spacedPairs(read, number) {
-  const { symbols, spans, rows, posteriors, scale: [wide, high] } = read;
+  const { symbols, spans, rows, posteriors, scale: [scaleX, scaleY] } = read;
   const isDigit = (i) => DIGITS.includes(symbols[i].char);
   const places = range(symbols.length).filter((i) => SPACED.includes(symbols[i].char));
-  const near = places.slice(1).map((j, k) => [places[k], j])
+  const neighbours = places.slice(1).map((j, k) => [places[k], j])
     .filter(([i, j]) => symbols.slice(i + 1, j).every(({ char }) => char === ' '))
-    .filter((two) => two.some(isDigit));
-  if (!near.length) return [];
+    .filter((pair) => pair.some(isDigit));
+  if (!neighbours.length) return [];
   const height = quantile(places.filter(isDigit).map((i) => rows[i][1] - rows[i][0]), 0.5);
-  return near.map((two) => {
-    const [first, last] = two.map((i) => Math.trunc(symbols[i].centre / STRIDE));
+  return neighbours.map((pair) => {
+    const [first, last] = pair.map((i) => Math.trunc(symbols[i].centre / STRIDE));
     return {
       number,
       between: [first + 1, last],
-      gap: ((spans[two[1]][0] - spans[two[0]][1]) * high) / wide / height,
-      sides: two.map((i) => SPACED.indexOf(symbols[i].char)),
+      gap: ((spans[pair[1]][0] - spans[pair[0]][1]) * scaleY) / scaleX / height,
+      sides: pair.map((i) => SPACED.indexOf(symbols[i].char)),
       space: max(posteriors.slice(first + 1, last).map((row) => row[SPACE_CLASS]), 0),
-      isParted: two[1] - two[0] > 1,
+      isParted: pair[1] - pair[0] > 1,
     };
   });
 }
 
 /** Posteriors with the probability of a space in a range of steps adjusted to `chance`. */
-function withSpace(posteriors, [first, last], chance) {
+function setSpace(posteriors, [first, last], chance) {
   const changed = posteriors.map((row) => row.slice());
-  const inside = changed.slice(first, last);
-  const spaces = inside.map((row) => row[SPACE_CLASS]);
+  const between = changed.slice(first, last);
+  const spaces = between.map((row) => row[SPACE_CLASS]);
   if (chance < 0.5) {
-    inside.forEach((row, i) => {
+    between.forEach((row, i) => {
       row[BLANK] += (1 - chance) * spaces[i];
       row[SPACE_CLASS] *= chance;
     });
-  } else if (inside.length) {
-    const top = argmax(spaces);
-    const rest = (1 - chance) / Math.max(1 - spaces[top], 1e-6);
-    inside[top].set(inside[top].map((value) => rest * value));
-    inside[top][SPACE_CLASS] = chance;
+  } else if (between.length) {
+    const best = argmax(spaces);
+    const scale = (1 - chance) / Math.max(1 - spaces[best], 1e-6);
+    between[best].set(between[best].map((value) => scale * value));
+    between[best][SPACE_CLASS] = chance;
   }
   return changed;
 }
 
 /** The output of a network for each crop: a Float32Array per step. */
-async function rowsOf(found, graph) {
+async function outputsOf(found, graph) {
   const rows = [];
   for (const batch of batchLines(found.map(({ crop }) => crop))) {
-    const said = await readLines(graph, batch);
+    const outputs = await readLines(graph, batch);
     batch.indices.forEach((index, i) => {
-      rows[index] = said[i].slice(0, found[index].crop.width / STEP);
+      rows[index] = outputs[i].slice(0, found[index].crop.width / STEP);
     });
   }
   return rows;
@@ -191,28 +191,28 @@ export class RecognizedLine {
 
 /** Splits lines into parts around words with digits; the largest lines stay whole. */
 export function partsWithDigits(found, spots) {
-  const order = range(found.length)
+  const largest = range(found.length)
     .sort((a, b) => areaOf(found[b].line) - areaOf(found[a].line)).slice(0, WHOLE);
-  return found.flatMap((one, index) => (order.includes(index) ? [one]
-    : nearDigits(spots[index]).map(([first, last]) => partOf(one, first, last))));
+  return found.flatMap((entry, index) => (largest.includes(index) ? [entry]
+    : digitRanges(spots[index]).map(([first, last]) => partOf(entry, first, last))));
 }
 
 /** The part of a line from step `first` to before step `last`. */
 function partOf({ line, crop, columns }, first, last) {
-  const ends = [first, last].map((step) => Math.min(STEP * step, columns));
-  const [left, right] = ends.map((end) => end / columns);
+  const columnEnds = [first, last].map((step) => Math.min(STEP * step, columns));
+  const [left, right] = columnEnds.map((end) => end / columns);
   const [topLeft, topRight, bottomRight, bottomLeft] = line.quad;
-  const between = (a, b, share) => [0, 1].map((k) => fround(a[k] + share * fround(b[k] - a[k])));
+  const lerp = (a, b, share) => [0, 1].map((k) => fround(a[k] + share * fround(b[k] - a[k])));
   const quad = [
-    between(topLeft, topRight, left), between(topLeft, topRight, right),
-    between(bottomLeft, bottomRight, right), between(bottomLeft, bottomRight, left),
+    lerp(topLeft, topRight, left), lerp(topLeft, topRight, right),
+    lerp(bottomLeft, bottomRight, right), lerp(bottomLeft, bottomRight, left),
   ];
   const cut = part(crop, [STEP * first, 0, STEP * last, HEIGHT]);
-  return { line: { quad, score: line.score }, crop: cut, columns: ends[1] - ends[0] };
+  return { line: { quad, score: line.score }, crop: cut, columns: columnEnds[1] - columnEnds[0] };
 }
 
 /** Ranges of steps [first, end] with digits, each from a space before to a space after them. */
-function nearDigits(spots) {
+function digitRanges(spots) {
   const steps = range(spots.length);
   const spaces = steps.filter((step) => spots[step][1] > fround(SPACE));
   const parts = [];
@@ -228,41 +228,41 @@ function nearDigits(spots) {
 
 /** The lines to read: detected lines, and one for each group of digits outside them. */
 export function lineProposals({ lines: found, digits: all }) {
-  const digits = all.filter(({ score, box }) => score > LIKELY && held(box, found) <= STROKES);
+  const digits = all.filter(({ score, box }) => score > LIKELY && linesIn(box, found) <= STROKES);
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
-  const left = digits.map(({ box }) => box).filter((box) =>
-    held(box, lines) < 2 && sum(lines.map((line) => sharedWith(line, box))) <= SHARED);
-  return [...lines, ...groups(left).map(lineOf)].map(withPaper);
+  const outside = digits.map(({ box }) => box).filter((box) =>
+    linesIn(box, lines) < 2 && sum(lines.map((line) => shareOnLine(line, box))) <= SHARED);
+  return [...lines, ...groupDigits(outside).map(lineOf)].map(addPaper);
 }
 
 /** Adds paper around a line as narrow as a stroke, which would otherwise look like an edge. */
-function withPaper(line) {
+function addPaper(line) {
   const [width, height] = [widthOf(line), heightOf(line)];
   if (width > NARROW * height) return line;
-  const [[across, down], middle] = [axesOf(line), centreOf(line)];
+  const [[across, down], centre] = [axesOf(line), centreOf(line)];
   const half = (GROWN * height) / 2;
   const reach = Math.max(NARROW * half, (GROWN * width) / 2);
   const quad = cornersOf([-reach, -half, reach, half]).map(([right, below]) => [0, 1].map((k) =>
-    fround(middle[k] + right * across[k] + below * down[k])));
+    fround(centre[k] + right * across[k] + below * down[k])));
   return { quad, score: line.score, found: line.quad };
 }
 
 /** Number of lines whose centre lies in a box; a box over several lines is no digit. */
-function held([x0, y0, x1, y1], lines) {
+function linesIn([x0, y0, x1, y1], lines) {
   return lines.map(centreOf).filter(([x, y]) => x > x0 && x < x1 && y > y0 && y < y1).length;
 }
 
 /** Fraction of a box that lies on a line. */
-function sharedWith(line, box) {
+function shareOnLine(line, box) {
   const axes = axesOf(line);
   const lengths = [widthOf(line), heightOf(line)];
   const [across, along] = alongLine(line, middleOf(box)).map((place, i) => {
     const [right, down] = axes[i].map(Math.abs);
     const reach = ((box[2] - box[0]) / 2) * right + ((box[3] - box[1]) / 2) * down;
     const half = Math.max(reach, 1e-3);
-    const inside = Math.min(place + half, lengths[i]) - Math.max(place - half, 0);
-    return clip(inside / (2 * half), 0, 1);
+    const overlap = Math.min(place + half, lengths[i]) - Math.max(place - half, 0);
+    return clip(overlap / (2 * half), 0, 1);
   });
   return across * along;
 }
@@ -270,9 +270,9 @@ function sharedWith(line, box) {
 /** Whether a box matches the height of a line and has its centre on it. */
 export function onLine(box, line) {
   const [x, y] = alongLine(line, middleOf(box));
-  const [width, height, own] = [widthOf(line), heightOf(line), box[3] - box[1]];
-  const inside = x > 0 && x < width && y > 0 && y < height;
-  return inside && own > LOWER * height && own < HIGHER * height;
+  const [width, height, boxHeight] = [widthOf(line), heightOf(line), box[3] - box[1]];
+  const isInside = x > 0 && x < width && y > 0 && y < height;
+  return isInside && boxHeight > LOWER * height && boxHeight < HIGHER * height;
 }
 
 /** Whether a line is only a stroke of a larger digit. */
@@ -287,7 +287,7 @@ function isPartOfDigit({ quad }, boxes) {
 }
 
 /** Boxes of digits, grouped by line and split at wide gaps. */
-function groups(boxes) {
+function groupDigits(boxes) {
   const lines = linesOf(boxes).map((line) => line.map((index) => boxes[index]));
   return lines.flatMap((line) => grouped(line, (box, i) => isApart(line[i - 1], box)));
 }
@@ -338,25 +338,25 @@ function spansOf({ ink, crop: { width }, symbols, columns }) {
   const inked = new Uint8Array(width);
   for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
   const [runs, reach] = [runsOf(inked.fill(0, Math.ceil(columns))), 0.3 * HEIGHT];
-  const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
+  const distance = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
   const centres = symbols.filter(({ char }) => char !== ' ').map(({ centre }) => centre);
   // For each character the run that contains it, else the nearest.
-  const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
-  const free = range(runs.length).filter((k) => !owner.includes(k)
-    && centres.some((centre) => away(centre, runs[k]) <= reach));
+  const runOf = centres.map((centre) => argmax(runs.map((run) => -distance(centre, run))));
+  const free = range(runs.length).filter((k) => !runOf.includes(k)
+    && centres.some((centre) => distance(centre, runs[k]) <= reach));
   for (const k of free) {
-    const nearest = argmax(centres.map((centre) => -away(centre, runs[k])));
-    if (owner.filter((run) => run === owner[nearest]).length > 1) owner[nearest] = k;
+    const nearest = argmax(centres.map((centre) => -distance(centre, runs[k])));
+    if (runOf.filter((run) => run === runOf[nearest]).length > 1) runOf[nearest] = k;
   }
-  const all = centres.length === 1 ? [...free, owner[0]] : [];
+  const all = centres.length === 1 ? [...free, runOf[0]] : [];
   const spans = centres.map((centre, i) => {
-    const run = runs[owner[i]];
-    if (!run || away(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
-    const { start } = runs[Math.min(owner[i], ...all)];
-    const { end } = runs[Math.max(owner[i], ...all)];
-    const middle = (k, side) => (owner[k] === owner[i] ? (centres[k] + centre) / 2 : side);
-    const first = Math.max(start, middle(i - 1, start));
-    return [first, Math.max(Math.min(end, middle(i + 1, end)), first + 1)];
+    const run = runs[runOf[i]];
+    if (!run || distance(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
+    const { start } = runs[Math.min(runOf[i], ...all)];
+    const { end } = runs[Math.max(runOf[i], ...all)];
+    const boundary = (k, side) => (runOf[k] === runOf[i] ? (centres[k] + centre) / 2 : side);
+    const first = Math.max(start, boundary(i - 1, start));
+    return [first, Math.max(Math.min(end, boundary(i + 1, end)), first + 1)];
   }).values();
   return symbols.map(({ char, centre }) =>
     (char === ' ' ? [centre, centre + 1] : spans.next().value).map(fround));
@@ -377,22 +377,22 @@ function rowsWithInk({ ink, spans, symbols, crop: { width } }, i) {
 
 function inkOf({ data, width }) {
   const paper = paperOf(data, width);
-  const away = new Uint16Array(width * HEIGHT); // in half gray levels
+  const contrast = new Uint16Array(width * HEIGHT); // in half gray levels
   for (let i = 0; i < data.length; i++) {
     const [pixel, distance] = [Math.floor(i / 3), 2 * Math.abs(data[i] - paper[i % 3])];
-    if (distance > away[pixel]) away[pixel] = distance;
+    if (distance > contrast[pixel]) contrast[pixel] = distance;
   }
-  const least = 2 * Math.max(12, (INK * quantileOf(histogram(away, 512), 0.98)) / 2);
-  return away.map((distance) => (distance > least ? 1 : 0));
+  const threshold = 2 * Math.max(12, (INK * quantileOf(histogram(contrast, 512), 0.98)) / 2);
+  return contrast.map((distance) => (distance > threshold ? 1 : 0));
 }
 
 /** The median colour of a crop, or of its edges if more pixels match that. */
 function paperOf(data, width) {
   const ends = 3 * EDGE * width;
   const edge = [...data.subarray(0, ends), ...data.subarray(-ends)];
-  const [usual, outer] = [data, edge].map(medianColour);
-  if (usual.every((value, c) => Math.abs(value - outer[c]) < ALIKE)) return usual;
-  const alike = (paper) => range(data.length / 3).filter((i) =>
+  const [inner, outer] = [data, edge].map(medianColour);
+  if (inner.every((value, c) => Math.abs(value - outer[c]) < ALIKE)) return inner;
+  const countAlike = (paper) => range(data.length / 3).filter((i) =>
     paper.every((value, c) => Math.abs(data[3 * i + c] - value) < ALIKE)).length;
-  return alike(outer) > alike(usual) ? outer : usual;
+  return countAlike(outer) > countAlike(inner) ? outer : inner;
 }

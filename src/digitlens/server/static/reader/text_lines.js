@@ -24,8 +24,8 @@ export function findLines(map, scale) {
     const score = scoreOf(map, rectangle);
     if (score < LEAST_SCORE) return [];
     const [width, height] = rectangle.size;
-    const distance = (width * height * UNCLIP) / Math.max(2 * (width + height), 1e-9);
-    const grown = { ...rectangle, size: [width + 2 * distance, height + 2 * distance] };
+    const margin = (width * height * UNCLIP) / Math.max(2 * (width + height), 1e-9);
+    const grown = { ...rectangle, size: [width + 2 * margin, height + 2 * margin] };
     const quad = cornersOf([-0.5, -0.5, 0.5, 0.5]).map((corner) => pointOf(grown, ...corner));
     return [{ quad: quad.map((point) => point.map((place) => fround(place * scale))), score }];
   });
@@ -71,7 +71,7 @@ function coreRectangles({ data, width, height }) {
   return kept.sort((a, b) => a - b)
     .map((k) => {
       const hull = hullOf(labels, width, k + 1, boxes[k]);
-      return uprightWhereNear(smallestRectangle(hull), boxes[k]);
+      return preferUpright(smallestRectangle(hull), boxes[k]);
     })
     .filter(({ size }) => Math.min(...size) >= LEAST_SIDE);
 }
@@ -84,13 +84,13 @@ function hullOf(labels, width, label, [x0, y0, x1, y1]) {
     const cells = labels.subarray((y0 + row) * width + x0, (y0 + row) * width + x1);
     return [x0 + cells.indexOf(label), x0 + cells.lastIndexOf(label) + 1];
   });
-  const chain = (xs) => convex(xs.flatMap((x, row) => [[x, y0 + row], [x, y0 + row + 1]]));
+  const chain = (xs) => convexChain(xs.flatMap((x, row) => [[x, y0 + row], [x, y0 + row + 1]]));
   const inside = chain(rows.map(([left]) => -left)).reverse();
   return [...chain(rows.map(([, right]) => right)), ...inside.map(([x, y]) => [-x, y])];
 }
 
 /** The points of a chain with increasing y that lie on its right convex hull. */
-function convex(points) {
+function convexChain(points) {
   const kept = [];
   for (const point of points) {
     while (kept.length > 1 && isFlat(kept.at(-2), kept.at(-1), point)) kept.pop();
@@ -115,11 +115,11 @@ function smallestRectangle(hull) {
     const area = size[0] * size[1];
     if (area < best.area) best = { area, ux, uy, middle: middleOf(box), size };
   });
-  return levelled(best);
+  return levelRectangle(best);
 }
 
 /** Turns a rectangle by quarters until its first axis points right. */
-function levelled({ ux, uy, middle: [along, across], size }) {
+function levelRectangle({ ux, uy, middle: [along, across], size }) {
   const isSteep = Math.abs(uy) > Math.abs(ux);
   const [x, y] = isSteep ? [-uy, ux] : [ux, uy];
   return {
@@ -130,7 +130,7 @@ function levelled({ ux, uy, middle: [along, across], size }) {
 }
 
 /** Replaces a rectangle by the upright box if that is hardly larger. */
-function uprightWhereNear(rectangle, box) {
+function preferUpright(rectangle, box) {
   const size = [box[2] - box[0], box[3] - box[1]];
   if (size[0] * size[1] > UPRIGHT_SLACK * rectangle.size[0] * rectangle.size[1]) return rectangle;
   return { centre: middleOf(box), axis: [1, 0], size };

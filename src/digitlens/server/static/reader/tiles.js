@@ -25,9 +25,9 @@ const FINE = 80; // longest side at which strokes are measured and changed
 export function toTile(ink) {
   const tile = emptyPicture(SIDE, SIDE, 1, Uint8Array);
   const levels = tabulate(Float32Array, ink.data.length, (i) => ink.data[i] / 255);
-  const found = crop({ ...ink, data: levels });
-  if (!found) return tile.data;
-  const digit = scaled(withUsualStrokes(found), FRAME);
+  const cropped = crop({ ...ink, data: levels });
+  if (!cropped) return tile.data;
+  const digit = scaleTo(normaliseStrokes(cropped), FRAME);
   const { width, height } = digit;
   const full = fround(255 / max(digit.data));
   const data = tabulate(Uint8Array, width * height, (i) => rint(fround(digit.data[i] * full)));
@@ -54,8 +54,8 @@ function strokeWidth(mask, width) {
   return (2 * sum(mask)) / edge;
 }
 
-function withUsualStrokes(digit) {
-  const fine = scaled(digit, FINE);
+function normaliseStrokes(digit) {
+  const fine = scaleTo(digit, FINE);
   const step = FINE / FRAME;
   const half = max(fine.data) / 2;
   const width = strokeWidth(fine.data.map((value) => value > half), fine.width) / step;
@@ -63,22 +63,22 @@ function withUsualStrokes(digit) {
     // Area averaging leaves a thin stroke faint; this restores full black.
     const full = quantile(fine.data.filter((value) => value > half), 0.5);
     const black = { ...fine, data: fine.data.map((value) => Math.min(value / full, 1)) };
-    return crop(widened(black, ((THICKENED - width) / 2) * step));
+    return crop(dilate(black, ((THICKENED - width) / 2) * step));
   }
-  return width > FATTEST ? crop(thinned(fine, ((width - THINNED) / 2) * step)) ?? digit : digit;
+  return width > FATTEST ? crop(erode(fine, ((width - THINNED) / 2) * step)) ?? digit : digit;
 }
 
 /** Dilates bright strokes by a disc; the plane grows by its radius on every side. */
-function widened({ data, width, height }, radius) {
-  const reach = Math.trunc(radius);
-  const grown = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
-  for (let dy = -reach; dy <= reach; dy++) {
-    for (let dx = -reach; dx <= reach; dx++) {
+function dilate({ data, width, height }, radius) {
+  const border = Math.trunc(radius);
+  const grown = emptyPicture(width + 2 * border, height + 2 * border, 1, Float32Array);
+  for (let dy = -border; dy <= border; dy++) {
+    for (let dx = -border; dx <= border; dx++) {
       if (dy ** 2 + dx ** 2 > radius ** 2) continue;
       for (let y = 0, i = 0; y < height; y++) {
-        const row = (y + reach + dy) * grown.width + reach + dx;
-        for (let at = row; at < row + width; at++, i++) {
-          if (data[i] > grown.data[at]) grown.data[at] = data[i];
+        const row = (y + border + dy) * grown.width + border + dx;
+        for (let index = row; index < row + width; index++, i++) {
+          if (data[i] > grown.data[index]) grown.data[index] = data[i];
         }
       }
     }
@@ -87,12 +87,12 @@ function widened({ data, width, height }, radius) {
 }
 
 /** Erodes bright strokes by a disc; the outside of the plane counts as paper. */
-function thinned(plane, radius) {
-  const [reach, { width, height }] = [Math.trunc(radius), plane];
-  const framed = emptyPicture(width + 2 * reach, height + 2 * reach, 1, Float32Array);
+function erode(plane, radius) {
+  const [border, { width, height }] = [Math.trunc(radius), plane];
+  const padded = emptyPicture(width + 2 * border, height + 2 * border, 1, Float32Array);
   const inverted = ({ data, ...rest }) => ({ ...rest, data: data.map((value) => 1 - value) });
-  const paper = widened(inverted(paste(framed, plane, reach, reach)), radius);
-  const box = [2 * reach, 2 * reach, 2 * reach + width, 2 * reach + height];
+  const paper = dilate(inverted(paste(padded, plane, border, border)), radius);
+  const box = [2 * border, 2 * border, 2 * border + width, 2 * border + height];
   return inverted(part(paper, box));
 }
 
@@ -104,7 +104,7 @@ function crop(plane) {
   return box[2] ? part(plane, box) : null;
 }
 
-function scaled(digit, longest) {
+function scaleTo(digit, longest) {
   const scale = longest / Math.max(digit.height, digit.width);
   return resizePlane(digit, ...sidesAt(digit, scale));
 }

@@ -26,7 +26,7 @@ function luminance(red, green, blue) {
 export function flattened(value, alpha, paper) {
   if (alpha === 255) return value;
   if (alpha === 0) return paper;
-  const own = Math.floor((alpha * 255 * 255 * 128) / (255 * 255));
-  const total = value * own + paper * (255 * 128 - own) + (0x80 << 7);
+  const weight = Math.floor((alpha * 255 * 255 * 128) / (255 * 255));
+  const total = value * weight + paper * (255 * 128 - weight) + (0x80 << 7);
   return ((total >> 8) + total) >> 8 >> 7;
 }

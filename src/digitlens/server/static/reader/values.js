@@ -9,7 +9,7 @@ import { numberDigits, percent } from './layout.js';
 export const SURE_MARK = 0.8; // confidence from which a mark is accepted as read
 
 const MONEY_OF_NOTHING = new RegExp(`[${CURRENCIES}] ?0\\d|^0\\d+ ?[${CURRENCIES}]`);
-const only = (marks) => (marks.size === 1 ? [...marks][0] : '');
+const soleOf = (marks) => (marks.size === 1 ? [...marks][0] : '');
 
 /**
  * The numbers of a page with their values, in the format of Number.as_dict in Python.
@@ -24,24 +24,24 @@ export function numbersOf(rows, digits, decimal) {
     const marks = spots.filter(({ place }) => place < 0);
     return { spots, text, found: meanings(text), doubt: doubtfulMark(marks) };
   });
-  const known = settled({ decimal, grouping: '', order: '' }, pieces);
+  const known = settleNotation({ decimal, grouping: '', order: '' }, pieces);
   return pieces.map((piece) => numberOf(piece, digits, known));
 }
 
 /** The known notation, completed by what all unambiguous numbers agree on. */
-export function settled(known, pieces) {
+export function settleNotation(known, pieces) {
   const sure = pieces.filter(({ found, doubt }) => found.length === 1 && !doubt);
-  const said = (key) => only(new Set(sure.map(({ found: [one] }) => one[key]).filter(Boolean)));
-  const [decimal, order] = ['decimal', 'order'].map((key) => known[key] || said(key));
+  const agreed = (key) => soleOf(new Set(sure.map(({ found: [one] }) => one[key]).filter(Boolean)));
+  const [decimal, order] = ['decimal', 'order'].map((key) => known[key] || agreed(key));
   const likely = pieces.some(({ text }) => text.includes('$')) ? 'MDY' : '';
   return { ...known, decimal, order, likely };
 }
 
 /** The meanings of a text that fit the known notation, and the reason if they are uncertain. */
-export function chosen(text, found, known) {
-  const isOther = ({ order }) => (known.likely && order !== known.likely ? 1 : 0);
+export function chooseMeanings(text, found, known) {
+  const orderRank = ({ order }) => (known.likely && order !== known.likely ? 1 : 0);
   const fitting = found.filter((each) => fits(each, known))
-    .sort((one, other) => isOther(one) - isOther(other));
+    .sort((one, other) => orderRank(one) - orderRank(other));
   if (!fitting.length) {
     const marks = known.decimal ? `${known.decimal} as decimal mark` : known.grouping;
     return [found, `not written as expected, with ${marks || known.order}`];
@@ -58,21 +58,21 @@ export function chosen(text, found, known) {
 export function codesOf(lines) {
   return lines.flatMap(numberDigits).map((digits) => {
     const text = digits.map(({ value }) => value).join('');
-    return told(digits, digits, text, meanings(''), doubtfulDigit(digits));
+    return numberFrom(digits, digits, text, meanings(''), doubtfulDigit(digits));
   });
 }
 
 function numberOf({ spots, text, found, doubt }, digits, known) {
   const own = spots.filter(({ place }) => place >= 0).map(({ place }) => digits.get(place));
-  let [fitting, unclear] = chosen(text, found, known);
-  if (spots[0].inText && !unclear) [fitting, unclear] = aside(text, fitting);
+  let [fitting, unclear] = chooseMeanings(text, found, known);
+  if (spots[0].inText && !unclear) [fitting, unclear] = withoutMinus(text, fitting);
   const missed = spots.map((spot) => spot.missed).find(Boolean);
-  const beside = missed ? `may have ${missed} beside it` : '';
-  return told(spots, own, text, fitting, doubtfulDigit(own) || doubt || unclear || beside);
+  const bracket = missed ? `may have ${missed} beside it` : '';
+  return numberFrom(spots, own, text, fitting, doubtfulDigit(own) || doubt || unclear || bracket);
 }
 
 /** Within text, brackets need not be a minus: 4.5 (872), (212) 555; amounts excepted. */
-function aside(text, found) {
+function withoutMinus(text, found) {
   const [{ value, kind, unit }] = found;
   if (text[0] !== '(' || value === null || unit || !['integer', 'code'].includes(kind)) {
     return [found, ''];
@@ -81,9 +81,9 @@ function aside(text, found) {
   return [[...found, plain], `${value} or ${plain.value}`];
 }
 
-function told(spots, digits, text, fitting, reason) {
-  const read = spots.reduce((product, { confidence }) => product * confidence, 1);
-  const probability = Number((read / fitting.length).toFixed(6));
+function numberFrom(spots, digits, text, fitting, reason) {
+  const joint = spots.reduce((product, { confidence }) => product * confidence, 1);
+  const probability = Number((joint / fitting.length).toFixed(6));
   const [{ value, kind, unit }, ...others] = fitting;
   const boxes = spots.map(({ box }) => box);
   return {

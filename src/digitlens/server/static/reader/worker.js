@@ -11,14 +11,14 @@ const WARM = 2; // warm-up passes, after which the time per drawing is stable
 let reader;
 
 /** Messages are {id, task, ...}; each is answered in order by {id, result} or {id, error}. */
-let before = Promise.resolve();
+let queue = Promise.resolve();
 self.onmessage = ({ data: message }) => {
-  before = before.then(() => answer(message));
+  queue = queue.then(() => answer(message));
 };
 
-async function answer({ id, task, ...rest }) {
+async function answer({ id, task, ...parameters }) {
   try {
-    self.postMessage({ id, result: await tasks[task](id, rest) });
+    self.postMessage({ id, result: await tasks[task](id, parameters) });
   } catch (error) {
     self.postMessage({ id, error: { name: error.name, message: error.message } });
   }
@@ -36,22 +36,22 @@ const tasks = {
 
 /** Loads onnxruntime-web, graphs and cards from a site's folder; reports {loaded, total} bytes. */
 async function loadReader(base, onProgress) {
-  const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
+  const site = await (await fetchOk(new URL(LISTING, base), { cache: 'no-cache' })).json();
   const { runtime, classifier, pages, lines } = site;
   const graphs = {
     finder: pages.graph, detector: lines.detector, recognizer: lines.recognizer,
     classifier: classifier.graph, fusion: FUSION, ...(lines.spotter && { spotter: lines.spotter }),
   };
-  const wanted = [runtime.wasm, ...Object.values(graphs)];
-  const total = wanted.reduce((size, name) => size + site.files[name].size, 0);
+  const downloads = [runtime.wasm, ...Object.values(graphs)];
+  const total = downloads.reduce((size, name) => size + site.files[name].size, 0);
   let loaded = 0;
   const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
   // The hash in the URL keeps the browser from using a cached file of an earlier export.
   const address = (name) => new URL(`${name}?${site.files[name].sha256.slice(0, 12)}`, base);
-  const card = async (name) => (await fetched(address(name))).json();
+  const card = async (name) => (await fetchOk(address(name))).json();
   const [ort, tiles, reading, wasm, ...parts] = await Promise.all([
     import(address(runtime.module)), card(classifier.card), card(lines.card),
-    ...wanted.map((name) => bytesOf(address(name), advance)),
+    ...downloads.map((name) => bytesOf(address(name), advance)),
   ]);
   Object.assign(ort.env.wasm, { wasmBinary: wasm, proxy: false });
   // Browsers share memory between threads only if the host isolates its pages.
@@ -69,7 +69,7 @@ async function warmUp() {
   for (let k = 0; k < WARM; k++) await reader.analyze(page);
 }
 
-async function fetched(url, options) {
+async function fetchOk(url, options) {
   const answer = await fetch(url, options);
   if (!answer.ok) throw new Error(`cannot fetch ${url.pathname}: status ${answer.status}`);
   return answer;
@@ -77,7 +77,7 @@ async function fetched(url, options) {
 
 async function bytesOf(url, advance) {
   const chunks = [];
-  const body = (await fetched(url)).body.getReader();
+  const body = (await fetchOk(url)).body.getReader();
   for (let next = await body.read(); !next.done; next = await body.read()) {
     chunks.push(next.value);
     advance(next.value.length);

@@ -2,24 +2,24 @@
 // @ts-check
 import { Paper } from "./app/canvas.js";
 import { byId, make, onClick } from "./app/dom.js";
-import { Live } from "./app/live.js";
+import { LiveReader } from "./app/live.js";
 import { rasterise } from "./app/raster.js";
 import { Drawing } from "./app/strokes.js";
 import { paintTile } from "./errors.js";
 
 const SIDE = 140; // pixels of the picture sent: five per pixel of a tile, 20 kB
-const KEPT = 26; // answers shown side by side
+const MAX_ANSWERS = 26; // answers shown side by side
 
 export class Board {
   constructor() {
     this.drawing = new Drawing();
     this.step = 0;
     this.trail = [];
-    const heard = { moved: () => this.#moved(), lifted: () => this.#lifted() };
-    this.paper = new Paper(byId("paper"), null, this.drawing, heard);
+    const listeners = { moved: () => this.#moved(), lifted: () => this.#lifted() };
+    this.paper = new Paper(byId("paper"), null, this.drawing, listeners);
     this.paper.width = 18;
-    this.live = new Live(
-      (options) => this.#ask(options),
+    this.live = new LiveReader(
+      (options) => this.#requestAnswer(options),
       (answer) => this.#show(answer),
       () => {}, // status.js reports a lost connection
     );
@@ -32,7 +32,7 @@ export class Board {
   /** Requests a new answer after a step at which the network was evaluated. */
   renew(step) {
     this.step = step;
-    if (this.drawing.visible.length && !this.live.running.size) this.live.settled();
+    if (this.drawing.visible.length && !this.live.running.size) this.live.readNow();
   }
 
   #moved() {
@@ -43,8 +43,8 @@ export class Board {
 
   #lifted() {
     this.trail = [];
-    this.#offer();
-    this.live.settled();
+    this.#updateButtons();
+    this.live.readNow();
   }
 
   #undo() {
@@ -59,22 +59,22 @@ export class Board {
     this.#lifted();
   }
 
-  #offer() {
+  #updateButtons() {
     const empty = !this.drawing.visible.length;
     byId("hint").hidden = !empty;
     byId("undo").disabled = !this.drawing.strokes.length;
     byId("clear").disabled = empty;
   }
 
-  async #ask({ signal }) {
+  async #requestAnswer({ signal }) {
     const raster = rasterise(this.drawing, SIDE);
     if (!raster) return null;
     const { step } = this;
     const { data, width } = raster.pixels;
     const ink = Uint8Array.from({ length: data.length / 4 }, (_, i) => 255 - data[4 * i]);
     const headers = { "Content-Type": "application/octet-stream" };
-    const asked = { method: "POST", body: ink, headers, signal };
-    const response = await fetch(`answer?width=${width}`, asked);
+    const request = { method: "POST", body: ink, headers, signal };
+    const response = await fetch(`answer?width=${width}`, request);
     if (!response.ok) throw new Error(`the server responded with status ${response.status}`);
     return { ...(await response.json()), step };
   }
@@ -86,15 +86,15 @@ export class Board {
     byId("asked").textContent = chances ? `after step ${answer.step.toLocaleString("en")}` : "";
     byId("verdict").replaceChildren(...verdict(answer));
     if (!chances) this.trail = [];
-    else if (this.trail.at(-1)?.step !== answer.step) this.#note(answer);
+    else if (this.trail.at(-1)?.step !== answer.step) this.#addToTrail(answer);
     this.#showTrail();
-    if (answer && answer.step < this.step) this.live.settled(); // trained further meanwhile
+    if (answer && answer.step < this.step) this.live.readNow(); // trained further meanwhile
   }
 
-  #note({ probabilities, step }) {
+  #addToTrail({ probabilities, step }) {
     const confidence = Math.max(...probabilities);
     this.trail.push({ value: probabilities.indexOf(confidence), confidence, step });
-    this.trail = this.trail.slice(-KEPT);
+    this.trail = this.trail.slice(-MAX_ANSWERS);
   }
 
   #showTrail() {
@@ -112,10 +112,10 @@ export class Board {
 function verdict(answer) {
   if (!answer) return [];
   if (!answer.probabilities) return ["The network is not trained yet."];
-  const sure = Math.max(...answer.probabilities);
-  const value = answer.probabilities.indexOf(sure);
-  const none = answer.digit === null ? "" : `; a digit at all: ${Math.round(100 * answer.digit)} %`;
-  return [make("b", {}, `${value}`), `, ${Math.round(100 * sure)} % sure${none}`];
+  const confidence = Math.max(...answer.probabilities);
+  const value = answer.probabilities.indexOf(confidence);
+  const digitText = answer.digit === null ? "" : `; a digit at all: ${Math.round(100 * answer.digit)} %`;
+  return [make("b", {}, `${value}`), `, ${Math.round(100 * confidence)} % sure${digitText}`];
 }
 
 function bar(value) {

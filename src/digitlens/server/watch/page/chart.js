@@ -11,7 +11,7 @@ const DRAWING = "http://www.w3.org/2000/svg";
 /**
  * @typedef {{unit: (value: number) => number, ticks: (low: number, high: number) => number[],
  *   text: (value: number) => string, range: (values: number[]) => [number, number]}} Scale
- * @typedef {{look: string, points: [number, number][]}} Line
+ * @typedef {{kind: string, points: [number, number][]}} Line
  */
 
 /** Logarithmic. @type {Scale} */
@@ -52,7 +52,7 @@ export class Chart {
     this.figure = figure;
     this.title = title;
     this.scale = scale;
-    this.shown = null;
+    this.data = null;
     this.keys = make("span", { class: "row" });
     this.svg = document.createElementNS(DRAWING, "svg");
     this.svg.setAttribute("role", "img");
@@ -62,78 +62,78 @@ export class Chart {
 
   /**
    * @param {{steps: number, perEpoch: number, lines: Line[], dots: [number, number][],
-   *   keys: {look: string, name: string, value: string}[]}} shown
+   *   keys: {kind: string, name: string, value: string}[]}} data
    */
-  show(shown) {
-    this.shown = shown;
-    this.keys.replaceChildren(...shown.keys.map(key));
-    const values = shown.keys.map(({ name, value }) => `${name} ${value}`).join(", ");
+  show(data) {
+    this.data = data;
+    this.keys.replaceChildren(...data.keys.map(legendKey));
+    const values = data.keys.map(({ name, value }) => `${name} ${value}`).join(", ");
     this.svg.setAttribute("aria-label", `${this.title}: ${values}`);
     this.#draw();
   }
 
   #draw() {
-    const { shown, svg } = this;
+    const { data, svg } = this;
     const { clientWidth: width, clientHeight: height } = svg;
-    const values = shown?.lines.flatMap(({ points }) => points.map(([, y]) => y)) ?? [];
+    const values = data?.lines.flatMap(({ points }) => points.map(([, y]) => y)) ?? [];
     if (!width || !values.length) {
       svg.replaceChildren();
       return;
     }
     const [low, high] = this.scale.range(values);
     const [bottom, top] = [this.scale.unit(low), this.scale.unit(high)];
-    const x = (step) => LEFT + (step / shown.steps) * (width - LEFT - RIGHT);
+    const x = (step) => LEFT + (step / data.steps) * (width - LEFT - RIGHT);
     const share = (value) => (this.scale.unit(value) - bottom) / (top - bottom || 1);
     const clamp = (value) => Math.min(1, Math.max(0, value));
     const y = (value) => height - BOTTOM - clamp(share(value)) * (height - BOTTOM - TOP);
     svg.replaceChildren(
       ...this.#ticks(low, high, y, width),
-      ...epochs(shown, x, height),
-      ...shown.lines.map(({ look, points }) => element("path", { class: look, d: path(points, x, y) })),
-      ...shown.dots.map(([step, value]) =>
+      ...epochMarks(data, x, height),
+      ...data.lines.map(({ kind, points }) => element("path", { class: kind, d: path(points, x, y) })),
+      ...data.dots.map(([step, value]) =>
         element("circle", { class: "dot", cx: x(step), cy: y(value), r: 4 }),
       ),
     );
   }
 
   #ticks(low, high, y, width) {
-    let above = Infinity;
+    let lastPosition = Infinity;
     return this.scale.ticks(low, high).flatMap((tick) => {
-      const at = y(tick);
-      if (above - at < 15) return []; // no room for the label
-      above = at;
-      const text = element("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" });
+      const position = y(tick);
+      if (lastPosition - position < 15) return []; // no room for the label
+      lastPosition = position;
+      const text = element("text", { x: LEFT - 8, y: position + 4, "text-anchor": "end" });
       text.textContent = this.scale.text(tick);
-      return [element("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }), text];
+      return [element("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: position, y2: position }), text];
     });
   }
 }
 
-function epochs({ steps, perEpoch }, x, height) {
+function epochMarks({ steps, perEpoch }, x, height) {
   if (!perEpoch) return [];
   const count = Math.round(steps / perEpoch);
   const every = Math.max(1, Math.ceil((count * 22) / (x(steps) - x(0))));
-  const found = [];
+  const marks = [];
   for (let epoch = every; epoch <= count; epoch += every) {
-    const at = x(epoch * perEpoch);
-    const text = element("text", { x: at, y: height - 4, "text-anchor": epoch === count ? "end" : "middle" });
+    const position = x(epoch * perEpoch);
+    const text = element("text", { x: position, y: height - 4, "text-anchor": epoch === count ? "end" : "middle" });
     text.textContent = epoch === every ? `epoch ${epoch}` : `${epoch}`;
-    if (epoch === every && at - x(0) < 30) text.setAttribute("text-anchor", "start");
-    found.push(element("line", { class: "epoch", x1: at, x2: at, y1: TOP, y2: height - BOTTOM }), text);
+    if (epoch === every && position - x(0) < 30) text.setAttribute("text-anchor", "start");
+    marks.push(element("line", { class: "epoch", x1: position, x2: position, y1: TOP, y2: height - BOTTOM }), text);
   }
-  return found;
+  return marks;
 }
 
 function path(points, x, y) {
   return points.map(([step, value], i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
 }
 
-function key({ look, name, value }) {
-  return make("span", { class: `key ${look}` }, make("i"), `${name} `, make("b", {}, value));
+function legendKey({ kind, name, value }) {
+  return make("span", { class: `key ${kind}` }, make("i"), `${name} `, make("b", {}, value));
 }
 
 function element(name, attributes) {
-  const made = document.createElementNS(DRAWING, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, `${value}`);
-  return made;
+  const node = document.createElementNS(DRAWING, name);
+  for (const [legendKey, value] of Object.entries(attributes)) node.setAttribute(legendKey, `${value}`);
+  return node;
 }

@@ -9,10 +9,10 @@
 
 export class Course {
   constructor() {
-    this.#begin();
+    this.#reset();
   }
 
-  #begin() {
+  #reset() {
     /** @type {Step[]} */ this.steps = [];
     /** @type {Check[]} */ this.checks = [];
     /** @type {number[][]|null} */ this.confusion = null;
@@ -22,15 +22,15 @@ export class Course {
   }
 
   /** Adds an update from the server; @returns {boolean} whether it has a new evaluation. */
-  take(news) {
-    if (news.whole) this.#begin();
-    this.steps = this.steps.concat(news.steps);
-    this.checks = this.checks.concat(news.checks);
-    this.progress = news.progress ?? this.progress;
-    this.ended = news.ended;
-    if (!news.confusion) return false;
-    this.confusion = news.confusion;
-    this.mistakes = news.mistakes;
+  add(update) {
+    if (update.whole) this.#reset();
+    this.steps = this.steps.concat(update.steps);
+    this.checks = this.checks.concat(update.checks);
+    this.progress = update.progress ?? this.progress;
+    this.ended = update.ended;
+    if (!update.confusion) return false;
+    this.confusion = update.confusion;
+    this.mistakes = update.mistakes;
     return true;
   }
 

@@ -15,18 +15,18 @@ export class Curves {
   /** @param {import("./course.js").Course} course */
   show(course) {
     if (!course.progress) return;
-    const both = [
+    const pairs = [
       [this.loss, 1, "val_loss", (value) => value.toFixed(3)],
       [this.accuracy, 2, "val_accuracy", (value) => `${(100 * value).toFixed(2)} %`],
     ];
-    for (const [chart, column, name, text] of both) showPair(chart, course, column, name, text);
+    for (const [chart, column, name, text] of pairs) showPair(chart, course, column, name, text);
     /** @type {[number, number][]} */
     const rates = course.steps.map((step) => [step[0], step[3]]);
     this.rate.show({
       ...frame(course),
-      lines: [{ look: "train", points: rates }],
+      lines: [{ kind: "train", points: rates }],
       dots: [],
-      keys: rates.length ? [{ look: "train", name: "", value: rates.at(-1)[1].toPrecision(2) }] : [],
+      keys: rates.length ? [{ kind: "train", name: "", value: rates.at(-1)[1].toPrecision(2) }] : [],
     });
   }
 }
@@ -39,14 +39,14 @@ function showPair(chart, course, column, name, text) {
     name in row ? [[row.epoch * course.perEpoch, row[name]]] : [],
   );
   const keys = [];
-  if (train.length) keys.push({ look: "train", name: "training", value: text(train.at(-1)[1]) });
-  if (valid.length) keys.push({ look: "valid", name: "validation", value: text(valid.at(-1)[1]) });
+  if (train.length) keys.push({ kind: "train", name: "training", value: text(train.at(-1)[1]) });
+  if (valid.length) keys.push({ kind: "valid", name: "validation", value: text(valid.at(-1)[1]) });
   chart.show({
     ...frame(course),
     lines: [
-      { look: "raw", points: raw },
-      { look: "train", points: train },
-      { look: "valid", points: valid },
+      { kind: "raw", points: raw },
+      { kind: "train", points: train },
+      { kind: "valid", points: valid },
     ],
     dots,
     keys,

@@ -10,7 +10,7 @@ export class Errors {
   constructor() {
     this.tiles = new Uint8Array();
     this.chosen = null; // truth and answer of the selected cell
-    this.cells = table(byId("confusion"), (truth, answer) => this.#choose([truth, answer]));
+    this.cells = makeTable(byId("confusion"), (truth, answer) => this.#choose([truth, answer]));
     onClick("all", () => this.#choose(null));
   }
 
@@ -29,31 +29,31 @@ export class Errors {
   }
 
   #showCells(counts) {
-    const most = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j)));
+    const maxCount = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j)));
     counts.forEach((row, truth) =>
       row.forEach((count, answer) => {
         const button = this.cells[truth][answer];
-        const hit = truth === answer;
-        const share = hit || !count ? 0 : 0.16 + 0.84 * Math.sqrt(count / most);
+        const isCorrect = truth === answer;
+        const share = isCorrect || !count ? 0 : 0.16 + 0.84 * Math.sqrt(count / maxCount);
         button.textContent = count ? `${count}` : "";
-        button.disabled = hit || !count;
-        button.className = hit ? "hit" : share > 0.6 ? "strong" : "";
+        button.disabled = isCorrect || !count;
+        button.className = isCorrect ? "hit" : share > 0.6 ? "strong" : "";
         button.style.setProperty("--share", share.toFixed(3));
-        const said = hit ? `${truth} correct` : `${truth} read as ${answer}`;
-        button.setAttribute("aria-label", `${said}: ${count}`);
+        const text = isCorrect ? `${truth} correct` : `${truth} read as ${answer}`;
+        button.setAttribute("aria-label", `${text}: ${count}`);
         button.setAttribute("aria-pressed", String(String(this.chosen) === `${truth},${answer}`));
       }),
     );
   }
 
-  #showMistakes(all) {
+  #showMistakes(mistakes) {
     const { chosen } = this;
-    const some = chosen ? all.filter(([, t, a]) => t === chosen[0] && a === chosen[1]) : all;
+    const selected = chosen ? mistakes.filter(([, t, a]) => t === chosen[0] && a === chosen[1]) : mistakes;
     const count = this.tiles.length / SIDE ** 2;
-    byId("mistakes-title").textContent = `Current mistakes: ${all.length} of ${count.toLocaleString("en")}`;
-    byId("mistakes-note").textContent = note(chosen, some.length);
+    byId("mistakes-title").textContent = `Current mistakes: ${mistakes.length} of ${count.toLocaleString("en")}`;
+    byId("mistakes-note").textContent = noteOf(chosen, selected.length);
     byId("all").hidden = !chosen;
-    const items = some.slice(0, SHOWN).map((mistake) => this.#item(mistake));
+    const items = selected.slice(0, SHOWN).map((mistake) => this.#item(mistake));
     const none = make("li", { class: "none" }, "None of the sample.");
     byId("mistakes").replaceChildren(...(items.length ? items : [none]));
   }
@@ -72,19 +72,19 @@ export function paintTile(canvas, tile) {
   canvas.getContext("2d").putImageData(tilePixels(tile), 0, 0);
 }
 
-function note(chosen, count) {
+function noteOf(chosen, count) {
   if (chosen) return `${chosen[0]} read as ${chosen[1]}: ${count}`;
   return count > SHOWN ? `The ${SHOWN} most confident ones.` : "Most confident first.";
 }
 
-function table(place, press) {
+function makeTable(place, onPress) {
   const digits = [...Array(10).keys()];
   const heads = digits.map((digit) => make("th", { scope: "col" }, `${digit}`));
   place.append(make("tr", {}, make("td"), ...heads));
   return digits.map((truth) => {
     const buttons = digits.map((answer) => {
       const button = make("button", { type: "button", disabled: true });
-      button.addEventListener("click", () => press(truth, answer));
+      button.addEventListener("click", () => onPress(truth, answer));
       return button;
     });
     const cells = buttons.map((button) => make("td", {}, button));

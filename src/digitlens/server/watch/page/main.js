@@ -14,22 +14,22 @@ const course = new Course();
 const curves = new Curves();
 const errors = new Errors();
 const board = new Board();
-let lost = false;
-let looked = false;
-let waiting = 0;
+let isLost = false;
+let hasNewCheck = false;
+let frame = 0;
 
 /** Updates the page before the next frame; combines updates that arrive faster. */
 function show() {
-  waiting ||= requestAnimationFrame(() => {
-    waiting = 0;
-    showStatus(course, lost);
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    showStatus(course, isLost);
     curves.show(course);
-    if (looked) errors.show(course);
-    looked = false;
+    if (hasNewCheck) errors.show(course);
+    hasNewCheck = false;
   });
 }
 
-async function meet() {
+async function loadSubject() {
   const [subject, tiles] = await Promise.all([
     fetch("subject").then((response) => response.json()),
     fetch("tiles").then((response) => response.arrayBuffer()),
@@ -46,20 +46,20 @@ async function meet() {
 function listen() {
   const source = new EventSource("news");
   source.addEventListener("open", async () => {
-    lost = false;
-    await meet();
-    looked = true;
+    isLost = false;
+    await loadSubject();
+    hasNewCheck = true;
     show();
   });
   source.addEventListener("message", (event) => {
-    if (course.take(JSON.parse(event.data))) {
-      looked = true;
+    if (course.add(JSON.parse(event.data))) {
+      hasNewCheck = true;
       board.renew(course.checks.at(-1)?.[0] ?? 0);
     }
     show();
   });
   source.addEventListener("error", () => {
-    lost = true;
+    isLost = true;
     if (course.ended) source.close(); // no more updates
     show();
   });

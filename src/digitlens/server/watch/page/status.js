@@ -2,62 +2,62 @@
 // @ts-check
 import { byId } from "./app/dom.js";
 
-const whole = (value) => Math.round(value).toLocaleString("en");
-let said = 0; // epochs announced
+const formatWhole = (value) => Math.round(value).toLocaleString("en");
+let announcedEpochs = 0; // epochs announced
 
 /**
  * @param {import("./course.js").Course} course
- * @param {boolean} lost Whether the connection to the server is lost.
+ * @param {boolean} isLost Whether the connection to the server is lost.
  */
-export function showStatus(course, lost) {
+export function showStatus(course, isLost) {
   const { progress, ended } = course;
   document.body.classList.toggle("ended", Boolean(ended));
-  document.body.classList.toggle("lost", lost && !ended);
-  byId("state").textContent = sentence(course, lost);
+  document.body.classList.toggle("lost", isLost && !ended);
+  byId("state").textContent = stateText(course, isLost);
   if (!progress) return;
   const share = ended ? 1 : progress.step / progress.steps;
   byId("progress").setAttribute("aria-valuenow", String(Math.round(100 * share)));
   byId("progress").firstElementChild.style.width = `${100 * share}%`;
   const { accuracy } = course;
   byId("n-accuracy").textContent = accuracy === undefined ? "–" : `${(100 * accuracy).toFixed(2)} %`;
-  of("n-epoch", progress.epoch, progress.epochs);
-  of("n-step", progress.step, progress.steps);
-  byId("n-speed").textContent = whole(progress.images_per_second);
+  showCount("n-epoch", progress.epoch, progress.epochs);
+  showCount("n-step", progress.step, progress.steps);
+  byId("n-speed").textContent = formatWhole(progress.images_per_second);
   byId("t-left").textContent = ended ? "Trained for" : "Time left";
-  byId("n-left").textContent = ended ? duration(spent(course)) : duration(progress.seconds_left);
+  byId("n-left").textContent = ended ? duration(secondsSpent(course)) : duration(progress.seconds_left);
   document.title = accuracy === undefined ? "digitlens" : `${(100 * accuracy).toFixed(1)} % · digitlens`;
-  say(course);
+  announceEpoch(course);
 }
 
-function sentence({ progress, ended }, lost) {
+function stateText({ progress, ended }, isLost) {
   if (ended) return `Training has ended. ${ended}`;
-  if (lost) return "The training no longer responds. This is its last known state.";
+  if (isLost) return "The training no longer responds. This is its last known state.";
   if (!progress) return "Waiting for the first step …";
   const member = progress.members > 1 ? `Member ${progress.member} of ${progress.members}: ` : "";
   return `${member}${member ? "learning" : "Learning"} …`;
 }
 
-function of(id, value, all) {
+function showCount(id, value, all) {
   const small = document.createElement("small");
-  small.textContent = ` of ${whole(all)}`;
-  byId(id).replaceChildren(whole(value), small);
+  small.textContent = ` of ${formatWhole(all)}`;
+  byId(id).replaceChildren(formatWhole(value), small);
 }
 
-const spent = (course) => course.rows.reduce((sum, row) => sum + row.seconds, 0);
+const secondsSpent = (course) => course.rows.reduce((sum, row) => sum + row.seconds, 0);
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  const all = Math.ceil(seconds);
-  if (all < 60) return `${all} s`;
-  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`;
-  return `${Math.floor(all / 3600)} h ${Math.floor((all % 3600) / 60)} min`;
+  const total = Math.ceil(seconds);
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min ${total % 60} s`;
+  return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
 }
 
-function say(course) {
+function announceEpoch(course) {
   const { rows, ended } = course;
-  const now = rows.length + (ended ? 1 : 0);
-  if (now === said || !now) return;
-  said = now;
+  const finished = rows.length + (ended ? 1 : 0);
+  if (finished === announcedEpochs || !finished) return;
+  announcedEpochs = finished;
   const row = rows.at(-1);
   const accuracy = row.val_accuracy ? `: validation accuracy ${(100 * row.val_accuracy).toFixed(1)} %` : "";
   byId("say").textContent = ended ? `Training has ended. ${ended}` : `Epoch ${row.epoch} finished${accuracy}`;

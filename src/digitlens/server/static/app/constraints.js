@@ -1,6 +1,6 @@
 // The form for constraints on the numbers: what is expected, and the decimal mark.
 // @ts-check
-import { known, MODE } from "./backend.js";
+import { constraints, MODE } from "./backend.js";
 import { byId } from "./dom.js";
 
 const SHAPES = "Number of digits, or a pattern with # for each digit";
@@ -10,14 +10,14 @@ const HELP = {
 };
 
 /** @param {() => void} changed Called when a constraint changes. */
-export function startKnown(changed) {
+export function startConstraints(changed) {
   byId("expect-help").textContent = HELP[MODE];
   const apply = () => {
-    const said = { expect: byId("expect").value.trim(), decimal: byId("decimal").value };
-    if (said.expect === known.expect && said.decimal === known.decimal) return;
-    Object.assign(known, said);
-    const mark = { "": "", ".": "decimal point", ",": "decimal comma" }[said.decimal];
-    byId("known-text").textContent = [said.expect, mark].filter(Boolean).join(", ");
+    const entered = { expect: byId("expect").value.trim(), decimal: byId("decimal").value };
+    if (entered.expect === constraints.expect && entered.decimal === constraints.decimal) return;
+    Object.assign(constraints, entered);
+    const mark = { "": "", ".": "decimal point", ",": "decimal comma" }[entered.decimal];
+    byId("known-text").textContent = [entered.expect, mark].filter(Boolean).join(", ");
     changed();
   };
   for (const id of ["expect", "decimal"]) byId(id).addEventListener("change", apply);
@@ -26,6 +26,6 @@ export function startKnown(changed) {
     apply();
   });
   byId("expect").addEventListener("keydown", (event) => {
-    if (event.key === "Escape") byId("expect").value = known.expect;
+    if (event.key === "Escape") byId("expect").value = constraints.expect;
   });
 }
