@@ -210,8 +210,8 @@ def robustness_tables(robustness: Robustness) -> list[Table]:
         for row in robustness.corruptions
     ]
     rows.append(_condition_cells("mean", robustness.corruptions))
-    if robustness.apart:
-        rows.append(_condition_cells("mean of untrained", robustness.apart))
+    if robustness.untrained:
+        rows.append(_condition_cells("mean of untrained", robustness.untrained))
     sweeps = [
         table_of(
             (curve.axis, "accuracy", "95 % interval"),

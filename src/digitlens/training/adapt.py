@@ -35,7 +35,7 @@ from digitlens.datasets.synthetic.glyph_sources import MixedGlyphs, PenGlyphs, d
 from digitlens.datasets.synthetic.lines import Line, LineMaker
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 from digitlens.errors import DataError, ModelError
-from digitlens.evaluation.metrics import aligned, alignment
+from digitlens.evaluation.metrics import alignment, count_edits
 from digitlens.models.bundle import (
     Bundle,
     LineBundle,
@@ -107,8 +107,8 @@ def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
     tiles = join_splits(parts)
     named = reader.classifier.outputs(tiles.tiles).probabilities.argmax(axis=1)
     read = digits_of(seen.reading.digits_only)
-    wrong = aligned(digits_of(picture.label), read)[0] + int((named != tiles.labels).sum())
-    wrong += sum(aligned(text, seen.view.lines[at].symbols.text)[0] for text, at in pairs)
+    wrong = count_edits(digits_of(picture.label), read)[0] + int((named != tiles.labels).sum())
+    wrong += sum(count_edits(text, seen.view.lines[at].symbols.text)[0] for text, at in pairs)
     return OwnSample(picture, lines, tiles, wrong)
 
 
@@ -118,7 +118,7 @@ def match_lines(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, i
     The most similar pairs are matched first; dissimilar ones match only if their lengths are equal.
     """
     costs = sorted(
-        (aligned(text, read)[0] / len(text), i, j)
+        (count_edits(text, read)[0] / len(text), i, j)
         for i, text in enumerate(texts)
         for j, read in enumerate(found)
     )
@@ -358,7 +358,7 @@ def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[in
     truths = [digits_of(picture.label) for picture in pictures]
     readings = reader.read_many(picture.page for picture in pictures)
     read = [digits_of(reading.digits_only) for reading in readings]
-    edits = (aligned(*pair)[0] for pair in zip(truths, read, strict=True))
+    edits = (count_edits(*pair)[0] for pair in zip(truths, read, strict=True))
     return sum(map(len, truths)), sum(edits)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from digitlens.alphabet import digits_of
 from digitlens.datasets.labelled import LabelledPicture
 from digitlens.errors import DataError
-from digitlens.evaluation.metrics import aligned
+from digitlens.evaluation.metrics import count_edits
 from digitlens.evaluation.risk import RiskCoverage, digits_needed, risk_coverage
 from digitlens.imaging.image import Page
 from digitlens.models.bundle import lines_of, load_line_bundle, open_roles, write_reader
@@ -89,7 +89,7 @@ def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnA
     for reading in reader.read_many(pages()):
         truth = digits_of(labels.popleft())
         confidence += [digit.confidence for digit in reading.digits]
-        right += aligned(truth, digits_of(reading.digits_only))[1]
+        right += count_edits(truth, digits_of(reading.digits_only))[1]
         total, count = total + len(truth), count + 1
     return OwnAnswers(tuple(confidence), tuple(right), total, count)
 

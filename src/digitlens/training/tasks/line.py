@@ -22,7 +22,7 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, CLASSES, DIGITS, MAR
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import TYPESET, LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
-from digitlens.evaluation.metrics import aligned
+from digitlens.evaluation.metrics import count_edits
 from digitlens.files import write_bytes
 from digitlens.progress import note
 from digitlens.training.export import export_lines
@@ -253,7 +253,7 @@ def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
     for start, some in (("", pairs), ("numeric_", numbers)):
         characters = max(1, sum(len(truth) for truth, _ in some))
         scores[f"{start}exact"] = sum(truth == read for truth, read in some) / len(some)
-        scores[f"{start}errors"] = sum(aligned(*pair)[0] for pair in some) / characters
+        scores[f"{start}errors"] = sum(count_edits(*pair)[0] for pair in some) / characters
     by_kind = {f"exact/{kind}": sum(right) / len(right) for kind, right in sorted(kinds.items())}
     return scores | by_kind
 
