@@ -105,9 +105,9 @@ def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
         threshold = curve.threshold_for(target)
     except ValueError:
         return Promise(target, None, 0, 0, 0.0, needed, pictures)
-    at = curve.threshold.index(threshold)
-    coverage = float(curve.coverage[at])
-    return Promise(target, threshold, curve.stated[at], curve.wrong[at], coverage, needed, pictures)
+    i = curve.threshold.index(threshold)
+    coverage = float(curve.coverage[i])
+    return Promise(target, threshold, curve.stated[i], curve.wrong[i], coverage, needed, pictures)
 
 
 def calibrate_own(
@@ -130,10 +130,10 @@ def calibrate_own(
         answers = answer_own(reader, bar.track(pictures, total, description="reading"))
     curve = answers.curve()
     promises = [promise(answers, curve, target) for target in targets]
-    kept = next((each.threshold for each in promises if each.threshold is not None), None)
-    if kept is not None:
+    threshold = next((each.threshold for each in promises if each.threshold is not None), None)
+    if threshold is not None:
         lines = load_line_bundle(lines_of(classifier.folder))
-        thresholds = {**lines.card.thresholds, "digit": kept}
+        thresholds = {**lines.card.thresholds, "digit": threshold}
         fusion = {**lines.card.fusion, "risk": curve.as_dict()}
         card = replace(lines.card, thresholds=thresholds, fusion=fusion)
         write_reader(folder, classifier, replace(lines, card=card))
