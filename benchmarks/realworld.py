@@ -25,7 +25,7 @@ from pathlib import Path
 
 import harness
 from digitlens.errors import ImageError
-from digitlens.evaluation.metrics import aligned, wilson_interval
+from digitlens.evaluation.metrics import count_edits, wilson_interval
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import load_line_card
 from digitlens.reading.fusion import Fusion
@@ -109,7 +109,7 @@ def count_sure(results: Sequence[Result], threshold: float = 0.99) -> tuple[int,
     """Counts the digits read with at least this confidence, and the right ones among them."""
     stated: list[bool] = []
     for result in results:
-        pairs = zip(aligned(*digit_pair(result))[1], result.output.confidences, strict=False)
+        pairs = zip(count_edits(*digit_pair(result))[1], result.output.confidences, strict=False)
         stated += [is_right for is_right, confidence in pairs if confidence >= threshold]
     return len(stated), sum(stated)
 
@@ -117,7 +117,7 @@ def count_sure(results: Sequence[Result], threshold: float = 0.99) -> tuple[int,
 def summary(results: Sequence[Result]) -> Row:
     right, n = sum(map(is_exact, results)), len(results)
     digits = sum(len(digit_pair(result)[0]) for result in results)
-    edits = sum(aligned(*digit_pair(result))[0] for result in results)
+    edits = sum(count_edits(*digit_pair(result))[0] for result in results)
     marked = [is_right for is_right in map(marks_are_right, results) if is_right is not None]
     return {
         "n": n,

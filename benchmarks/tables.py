@@ -23,7 +23,7 @@ import numpy as np
 import harness
 from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.errors import DigitlensError
-from digitlens.evaluation.metrics import aligned
+from digitlens.evaluation.metrics import count_edits
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
 from harness import Answer, Case
@@ -76,7 +76,7 @@ def pair(expected: list[str], read: Sequence[Any], *, in_columns: bool) -> Itera
         yield from zip(expected, chain(read, repeat(None)), strict=False)
         return
     cells = [cell for cell in read if cell.text]
-    edits, right = aligned("".join(expected), "".join(cell.text for cell in cells))
+    edits, right = count_edits("".join(expected), "".join(cell.text for cell in cells))
     wrong = (cell for cell, is_right in zip(cells, right, strict=False) if not is_right)
     yield from zip("?" * edits, chain(wrong, repeat(None)), strict=False)
 

@@ -47,7 +47,7 @@ def shrink() -> None:
     few = SimpleNamespace(train=mnist_module.Split(train.tiles[:TILES], train.labels[:TILES]))
     mnist_module.load_mnist = lambda _folder=None: few
     ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))  # half an export
-    adapt.GUARD_LINES, adapt._REPLAYED, adapt.CHECKED = 4, 200, 2
+    adapt.GUARD_LINES, adapt._REPLAYED_TILES, adapt.CHECKED = 4, 200, 2
     adapt.TILES = adapt.TILES | {"epochs": 2}
     adapt.LINES = replace(adapt.LINES, check_every=2, warmup_steps=1, batch_size=4)
     fonts = load_fonts("training")

@@ -15,7 +15,7 @@ import typer.main
 
 from digitlens.cli.main import app
 from digitlens.training.recipe import RECIPES, AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.settings import BaseRecipe, field_docs, shown
+from digitlens.training.settings import BaseRecipe, field_docs, format_value
 
 MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -42,7 +42,7 @@ def fields(kind: type[BaseRecipe]) -> str:
     rows = ["| field | default | meaning |", "|---|---|---|"]
     values = kind().as_dict()
     for name, text in field_docs(kind).items():
-        default = f"`{shown(values[name])}`" if values[name] != "" else "empty"
+        default = f"`{format_value(values[name])}`" if values[name] != "" else "empty"
         rows.append(f"| `{name}` | {default} | {_cell(text)}{_allowed(kind, name)} |")
     return "\n".join(rows)
 
@@ -53,7 +53,7 @@ def recipes() -> str:
     for name, recipe in RECIPES.items():
         plain = type(recipe)().as_dict()
         changed = {key: value for key, value in recipe.as_dict().items() if plain[key] != value}
-        told = ", ".join(f"`{key}={shown(value)}`" for key, value in changed.items())
+        told = ", ".join(f"`{key}={format_value(value)}`" for key, value in changed.items())
         rows.append(f"| `{name}` | {told or 'nothing'} |")
     return "\n".join(rows)
 

@@ -62,7 +62,7 @@ def test_out_of_memory_is_reported_in_one_line_and_a_bug_with_its_traceback(monk
 
     monkeypatch.setattr("digitlens.cli.main.app", fails)
     monkeypatch.setattr("digitlens.cli.read_paths.read_paths", fails)
-    monkeypatch.setattr("digitlens.__main__._end", sys.exit)
+    monkeypatch.setattr("digitlens.__main__._quit", sys.exit)
     monkeypatch.setattr(sys, "argv", ["digitlens", *way])
     error = RuntimeError("std::bad_alloc")
     with pytest.raises(SystemExit) as ended:

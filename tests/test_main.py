@@ -56,8 +56,8 @@ UNNEEDED = {
 def test_fast_path_loads_no_parser_colours_or_threads():
     program = (
         "import os, sys; from digitlens import __main__;"
-        "end = lambda outcome: sys.exit(outcome or ' '.join(sys.modules));"
-        f"__main__._end = end; sys.argv = ['digitlens', 'read', {str(EXAMPLES / 'drawing.png')!r}];"
+        "__main__._quit = lambda outcome: sys.exit(outcome or ' '.join(sys.modules));"
+        f"sys.argv = ['digitlens', 'read', {str(EXAMPLES / 'drawing.png')!r}];"
         "__main__.main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)

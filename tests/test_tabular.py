@@ -152,7 +152,7 @@ def test_failure_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(tabular, "_in_excel", fail)
+    monkeypatch.setattr(tabular, "_excel_value", fail)
     with pytest.raises(OSError, match="no space left"):
         write_table(path, TABLE)
     assert path.read_bytes() == b"before"

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from digitlens.errors import NO_MEMORY, DigitlensError, lacks_memory
 
-_FORMS = ("--json", "--csv")
+_FORMAT_OPTIONS = ("--json", "--csv")
 _INTERRUPTED = 130  # exit code: 128 + the number of the signal, as the parser returns
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Runs the command line."""
     command, arguments = sys.argv[1:2], sys.argv[2:]
     if command == ["read"] and are_files(arguments):
-        _end(_read(arguments))
+        _quit(_read_files(arguments))
     from digitlens.cli.main import main  # noqa: PLC0415
 
     main()
@@ -31,18 +31,18 @@ def main() -> None:
 
 def are_files(arguments: Sequence[str]) -> bool:
     """Whether the arguments of ``read`` are only files and at most one output format."""
-    files = [argument for argument in arguments if argument not in _FORMS]
+    files = [argument for argument in arguments if argument not in _FORMAT_OPTIONS]
     options = [file for file in files if file.startswith("-") and file != "-"]
     return bool(files) and not options and len(arguments) - len(files) <= 1
 
 
-def _read(arguments: Sequence[str]) -> str | int:
+def _read_files(arguments: Sequence[str]) -> str | int:
     """Reads files and returns the exit code, or an error message to print."""
-    _load()
+    _import_reader()
     from digitlens.cli.read_paths import ReadSettings, format_of, read_paths  # noqa: PLC0415
 
-    as_json, as_csv = (form in arguments for form in _FORMS)
-    files = [argument for argument in arguments if argument not in _FORMS]
+    as_json, as_csv = (form in arguments for form in _FORMAT_OPTIONS)
+    files = [argument for argument in arguments if argument not in _FORMAT_OPTIONS]
     try:
         return int(not read_paths(files, format_of(as_json, as_csv), ReadSettings()))
     except BrokenPipeError:  # the program at the end of the pipe has closed it
@@ -58,7 +58,7 @@ def _read(arguments: Sequence[str]) -> str | int:
         return f"digitlens: {NO_MEMORY}"
 
 
-def _end(outcome: str | int) -> NoReturn:
+def _quit(outcome: str | int) -> NoReturn:
     """Ends the process like ``sys.exit``, but immediately.
 
     A normal exit takes 50 ms to tear down the modules, and after an interruption it waits for the
@@ -71,7 +71,7 @@ def _end(outcome: str | int) -> NoReturn:
     os._exit(outcome if isinstance(outcome, int) else 1)
 
 
-def _load() -> None:
+def _import_reader() -> None:
     """Imports the reader as fast as possible."""
     # OpenBLAS threads would spin during the imports for 40 ms; reading does not use them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

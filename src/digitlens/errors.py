@@ -36,13 +36,13 @@ class MissingExtraError(DigitlensError):
 
 NO_MEMORY = "out of memory: close other programs, or run it with more memory"
 # Parts of the messages of Python, the C++ library, torch, onnxruntime, the loader and the system.
-_NO_MEMORY = ("bad_alloc", "allocate", "out of memory", "failed to map", "start new thread")
+_MEMORY_PHRASES = ("bad_alloc", "allocate", "out of memory", "failed to map", "start new thread")
 
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error, or its cause, is that memory ran out; libraries share no class for it."""
     return any(
-        isinstance(each, MemoryError) or any(words in str(each) for words in _NO_MEMORY)
+        isinstance(each, MemoryError) or any(phrase in str(each) for phrase in _MEMORY_PHRASES)
         for each in with_causes(error)
     )
 

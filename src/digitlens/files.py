@@ -30,12 +30,12 @@ def atomic_path(path: Path) -> Generator[Path]:
     Args:
         path: The file to write; missing parent folders are created.
     """
-    with _naming(path):
+    with _errors_naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = _temporary(path)
+        handle, temporary = _open_temporary(path)
     try:
         yield temporary
-        with _naming(path):
+        with _errors_naming(path):
             temporary.replace(path)
     except BaseException:
         with suppress(OSError):  # for example a disk gone read-only: the next call reuses the file
@@ -45,20 +45,20 @@ def atomic_path(path: Path) -> Generator[Path]:
         os.close(handle)
 
 
-def _temporary(path: Path) -> tuple[int, Path]:
+def _open_temporary(path: Path) -> tuple[int, Path]:
     """Opens an empty temporary file next to ``path`` that no other process writes.
 
     Files left by killed processes are reused, so that they do not accumulate: names are numbered,
     and a lock, which ends with its process, shows whether a file is still being written.
     """
-    new, old = os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    create, reuse = os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     for number in count():
         name = path.with_name(f".{path.stem}-{number}{path.suffix}")
         try:
-            handle, is_new = os.open(name, new, 0o666), True
+            handle, is_new = os.open(name, create, 0o666), True
         except FileExistsError:
             try:
-                handle, is_new = os.open(name, old), False
+                handle, is_new = os.open(name, reuse), False
             except OSError:  # deleted meanwhile, another user's, or a symbolic link
                 continue
         if sys.platform == "win32":  # open files cannot be replaced there
@@ -86,10 +86,10 @@ def _is_free(handle: int, name: Path, *, is_new: bool) -> bool:
         return is_new
     opened = os.fstat(handle)
     try:
-        there = name.stat()
+        current = name.stat()
     except OSError:  # renamed or deleted meanwhile
         return False
-    return (opened.st_dev, opened.st_ino) == (there.st_dev, there.st_ino)
+    return (opened.st_dev, opened.st_ino) == (current.st_dev, current.st_ino)
 
 
 @contextmanager
@@ -112,8 +112,8 @@ def temporary_folder(path: Path) -> Generator[Path]:
             if not is_free:
                 continue
             try:
-                for left in name.iterdir():
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                for entry in name.iterdir():
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
                 yield name
             finally:
                 shutil.rmtree(name, ignore_errors=True)
@@ -179,7 +179,7 @@ def lock(handle: int) -> bool:
 
 
 @contextmanager
-def _naming(path: Path) -> Generator[None]:
+def _errors_naming(path: Path) -> Generator[None]:
     """Makes errors name the requested file instead of the temporary one."""
     try:
         yield
@@ -204,7 +204,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, atomically; a list of numbers takes one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    text = re.sub(r"\[\n[\s\d.,e+-]+\]", lambda one: f"[{' '.join(one[0][1:-1].split())}]", text)
+    text = re.sub(r"\[\n[\s\d.,e+-]+\]", lambda m: f"[{' '.join(m[0][1:-1].split())}]", text)
     write_bytes(path, (text + "\n").encode())
 
 
@@ -212,8 +212,8 @@ def cache_folder(name: str) -> Path:
     """The path ``name`` in ``DIGITLENS_CACHE`` if set, else in the user's cache; not created."""
     from platformdirs import user_cache_dir  # noqa: PLC0415  (most commands do not need it)
 
-    chosen = os.environ.get("DIGITLENS_CACHE")
-    return Path(chosen or user_cache_dir("digitlens", appauthor=False)).expanduser() / name
+    configured = os.environ.get("DIGITLENS_CACHE")
+    return Path(configured or user_cache_dir("digitlens", appauthor=False)).expanduser() / name
 
 
 def is_file(path: Path) -> bool:

@@ -305,10 +305,10 @@ def _plain(value: Any) -> Any:
         return value.as_list()
     if value is None or isinstance(value, str | int):
         return value
-    return value.as_dict() if hasattr(value, "as_dict") else told(value)
+    return value.as_dict() if hasattr(value, "as_dict") else value_text(value)
 
 
-def told(value: Value | None) -> str | None:
+def value_text(value: Value | None) -> str | None:
     """A value as machine-readable text: ``-12.50``, ``2021-04-27``, ``23:59:00``."""
     from decimal import Decimal  # noqa: PLC0415  (most users of this module do not need it)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from digitlens.errors import DataError, needs_extra
 from digitlens.files import atomic_path, write_bytes
-from digitlens.results import Alternative, plain_fields, told
+from digitlens.results import Alternative, plain_fields, value_text
 
 if TYPE_CHECKING:
     from digitlens.results import Kind, Value
@@ -109,9 +109,9 @@ class Table:
     def columns(self) -> tuple[str, ...]:
         """Unique column names: from the header, else ``column 1`` and so on."""
         header = self.rows[0] if self.has_header else ()
-        given = [cell.text for cell in header] or [""] * self.shape[1]
+        texts = [cell.text for cell in header] or [""] * self.shape[1]
         names: list[str] = []
-        for number, text in enumerate(given, 1):
+        for number, text in enumerate(texts, 1):
             is_new = text and text not in names
             names.append(text if is_new else f"{text or 'column'} {number}")
         return tuple(names)
@@ -146,7 +146,7 @@ def csv_of(rows: Iterable[Iterable[str]]) -> str:
 
 
 DOUBTFUL = "FFFFE08A"  # fill colour of doubtful cells, as Excel's ARGB
-_DIGITS = 15  # Excel's precision; longer numbers stay text
+_EXCEL_DIGITS = 15  # Excel's precision; longer numbers stay text
 _PLACES = 30  # maximum number of digits before and after the decimal point
 _FORMATS = {"percent": '0.{}"%"', "currency": "#,##0.{}"}
 
@@ -172,9 +172,9 @@ def write_table(path: Path, table: Table) -> None:
 def check_form(path: Path) -> None:
     """Raises ``DataError`` if the suffix is not supported; called before anything is read."""
     if path.suffix.lower() not in _WRITERS:
-        *some, last = _WRITERS
+        *rest, last = _WRITERS
         found = path.suffix or path.name
-        raise DataError(f"expected a file that ends in {', '.join(some)} or {last}, found {found}")
+        raise DataError(f"expected a file that ends in {', '.join(rest)} or {last}, found {found}")
 
 
 def _write_parquet(path: Path, table: Table) -> None:
@@ -183,20 +183,20 @@ def _write_parquet(path: Path, table: Table) -> None:
         from pyarrow import parquet  # noqa: PLC0415
 
     columns = zip(*table.values, strict=True) if table.values else [()] * table.shape[1]
-    arrays = [arrow.array(_of_one_type(list(column))) for column in columns]
+    arrays = [arrow.array(_to_one_type(list(column))) for column in columns]
     with atomic_path(path) as temporary:
         parquet.write_table(arrow.table(arrays, names=list(table.columns)), temporary)
 
 
-def _of_one_type(column: list[Value | str | None]) -> list[Any]:
+def _to_one_type(column: list[Value | str | None]) -> list[Any]:
     """The values of a column if all share a type that Parquet can store, else their texts."""
     kinds = {type(value) for value in column if value is not None}
-    if len(kinds) <= 1 and not any(isinstance(v, Decimal) and _is_far(v) for v in column):
+    if len(kinds) <= 1 and not any(isinstance(v, Decimal) and _is_extreme(v) for v in column):
         return column
-    return [value if isinstance(value, str) else told(value) for value in column]
+    return [value if isinstance(value, str) else value_text(value) for value in column]
 
 
-def _is_far(value: Decimal) -> bool:
+def _is_extreme(value: Decimal) -> bool:
     """Whether a number is too large or too fine for the file formats, such as 1e300."""
     exponent = value.as_tuple().exponent
     return not isinstance(exponent, int) or not -_PLACES <= exponent <= value.adjusted() <= _PLACES
@@ -214,39 +214,39 @@ def _write_xlsx(path: Path, table: Table) -> None:
     for r, row in enumerate(table.rows, 1):
         for c, cell in enumerate(row, 1):
             target = sheet.cell(r, c)
-            target.value, form = _in_excel(cell)
+            target.value, excel_format = _excel_value(cell)
             if isinstance(target.value, str):
                 target.data_type = "s"  # text that begins with = is not a formula
-            if form:
-                target.number_format = form
+            if excel_format:
+                target.number_format = excel_format
             if r == 1 and table.has_header:
                 target.font = Font(bold=True)
             if cell.status == "unsure":
                 target.fill = PatternFill("solid", fgColor=DOUBTFUL)
             if cell.reason:
-                target.comment = Comment(_remark(cell), "digitlens")
+                target.comment = Comment(_comment_text(cell), "digitlens")
     content = io.BytesIO()  # on a full disk, a zip file cut short raises a second error later
     book.save(content)
     write_bytes(path, content.getvalue())
 
 
-def _in_excel(cell: Cell) -> tuple[float | int | date | time | str | None, str]:
+def _excel_value(cell: Cell) -> tuple[float | int | date | time | str | None, str]:
     """The cell's value for Excel, and its number format; empty for Excel's default."""
     value = cell.value
     if isinstance(value, Decimal):
         digits, exponent = value.as_tuple()[1:]
-        if len(digits) > _DIGITS or _is_far(value):
+        if len(digits) > _EXCEL_DIGITS or _is_extreme(value):
             return cell.text, ""
         places = "0" * max(0, -int(exponent))
-        form = _FORMATS.get(cell.kind or "", "0.{}" if places else "0").format(places)
+        number_format = _FORMATS.get(cell.kind or "", "0.{}" if places else "0").format(places)
         number = int(value) if value == value.to_integral_value() else float(value)
-        return number, form.replace('."', '"').rstrip(".")
+        return number, number_format.replace('."', '"').rstrip(".")
     if isinstance(value, date):  # Excel has no dates before 1900
         return (value, "yyyy-mm-dd") if value.year >= 1900 else (cell.text, "")
     return (value, "hh:mm") if isinstance(value, time) else (cell.text or None, "")
 
 
-def _remark(cell: Cell) -> str:
+def _comment_text(cell: Cell) -> str:
     others = ", ".join(
         f"{each.text or 'empty'} ({100 * each.probability:.0f} %)" for each in cell.alternatives[:3]
     )

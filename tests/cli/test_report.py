@@ -12,7 +12,7 @@ from digitlens import files
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
-from digitlens.evaluation.metrics import SINGLE
+from digitlens.evaluation.metrics import SINGLE_CALLS
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
@@ -94,7 +94,7 @@ def test_json_contains_the_measurements(run, here, a_run):
     assert found["data"]["name"].startswith("MNIST validation")
     assert found["n"] == 10
     assert len(found["robustness"]["corruptions"]) == 15
-    assert found["speed"]["calls"] == SINGLE
+    assert found["speed"]["calls"] == SINGLE_CALLS
 
 
 def test_unsupported_models_are_refused_before_measuring(run, here, bundle, monkeypatch):

@@ -14,12 +14,12 @@ from sklearn.metrics import brier_score_loss
 from digitlens.evaluation import metrics
 from digitlens.evaluation.metrics import (
     Speed,
-    aligned,
     alignment,
     answers,
     brier_score,
     calibration_error,
     cheapest_pairs,
+    count_edits,
     coverage_at_zero,
     describe_machine,
     equal_mass_bins,
@@ -245,7 +245,7 @@ def test_mean_uncertainty_weights_each_set_equally():
     ],
 )
 def test_characters_are_aligned_with_the_fewest_edits(truth, read, edits, right):
-    assert aligned(truth, read) == (edits, [flag == "1" for flag in right])
+    assert count_edits(truth, read) == (edits, [flag == "1" for flag in right])
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ TILES = np.zeros((30, 28, 28), np.uint8)
 
 def test_speed_is_the_median_and_the_95th_percentile():
     speed = Speed(single=(0.001,) * 19 + (1.0,), batch=(0.1, 0.2, 9.0), batch_size=100)
-    assert speed.one == 0.001
-    assert speed.slow == pytest.approx(0.95, abs=0.01)
+    assert speed.single_median == 0.001
+    assert speed.single_p95 == pytest.approx(0.95, abs=0.01)
     assert speed.per_second == pytest.approx(500)
     values = speed.as_dict()
     assert (values["calls"], values["rounds"], values["batch_size"]) == (20, 3, 100)

@@ -12,12 +12,12 @@ from digitlens.evaluation.ood import (
     Choice,
     Detection,
     auroc,
+    best_score,
     detect,
     fit_class_means,
     maximum_probability,
     measure_rejection,
     measure_scores,
-    recommended,
     scores_for,
     taken_for_digits,
 )
@@ -96,8 +96,8 @@ def test_every_score_separates_dark_tiles_from_bright_ones():
 
 def test_score_with_the_best_mean_is_recommended():
     good, fair, poor = (Detection(1, auroc, 0.5) for auroc in (0.99, 0.9, 0.7))
-    assert recommended({"a": {"x": good, "y": poor}, "b": {"x": fair, "y": fair}}) == "b"
-    assert recommended({"first": {"x": fair}, "second": {"x": fair}}) == "first"
+    assert best_score({"a": {"x": good, "y": poor}, "b": {"x": fair, "y": fair}}) == "b"
+    assert best_score({"first": {"x": fair}, "second": {"x": fair}}) == "first"
 
 
 RNG = np.random.default_rng(0)
@@ -162,7 +162,7 @@ def never():
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch):
-    monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 20)
+    monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTION_TILES", 20)
 
 
 def test_graph_with_only_probabilities_gets_no_choice_of_score(small_split):
@@ -176,7 +176,7 @@ def test_graph_with_only_probabilities_gets_no_choice_of_score(small_split):
     assert len(confidence) == len(right) == 300
     assert found.uncertainty["corrupted"].error == pytest.approx(1 - right.mean())
     worst = taken_for_digits(found, "noise", 5)
-    scores = found.found["noise"].scores["maximum probability"]
+    scores = found.scored["noise"].scores["maximum probability"]
     assert scores[worst[0]] == scores.max()
     assert (np.diff(scores[worst]) <= 0).all()
     values = json.loads(json.dumps(found.as_dict()))
@@ -211,7 +211,7 @@ def test_external_score_is_measured_everywhere_and_never_recommended(small_split
     found = measure_rejection(with_digit, *given, choice, others=others)
     assert list(found.scores)[-1] == list(found.chosen_by)[-1] == "ink"
     assert found.scores["ink"]["noise"].auroc == 1
-    assert found.found["noise"].scores["ink"].shape == (20,)
+    assert found.scored["noise"].scores["ink"].shape == (20,)
     assert found.recommended in {"maximum probability", "digit", "digit and value"}
     assert "ink" in found.as_dict()["scores"]
     alone = measure_rejection(plain, *given, never, others=others, scaling=True)

@@ -10,7 +10,7 @@ from digitlens.errors import DataError, ModelError
 from digitlens.evaluation import report as module
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.report import (
-    MNIST_TEST,
+    MNIST_ERRORS,
     MNIST_TEST_SHA256,
     ModelInfo,
     check_probabilities,
@@ -78,7 +78,7 @@ def test_json_report_lists_mistakes_and_omits_probabilities():
 def test_known_label_errors_are_left_out_of_the_second_score(monkeypatch):
     split = split_of([1, 4, 1, 4])
     monkeypatch.setattr(module, "MNIST_TEST_SHA256", data_sha256(split))
-    monkeypatch.setattr(module, "MNIST_TEST", (1, 2))
+    monkeypatch.setattr(module, "MNIST_ERRORS", (1, 2))
     report = evaluate(corner_reader(mistaken=[4]), split)
     assert (report.score.n, report.score.errors) == (4, 2)
     assert (report.without_label_errors.n, report.without_label_errors.errors) == (2, 1)
@@ -143,9 +143,9 @@ def test_mnist_test_set_is_recognised_and_its_label_errors_left_out(mnist):
     report = evaluate(reads_as_labelled, test)
     assert report.accuracy == 1
     assert report.without_label_errors.n == 9985
-    assert report.data.label_errors == MNIST_TEST
+    assert report.data.label_errors == MNIST_ERRORS
     # The first of them is labelled 8 and shows a 9: indices count from 0.
-    assert test.labels[list(MNIST_TEST)].tolist() == [8, 0, 9, 4, 2, 5, 6, 6, 5, 5, 0, 1, 4, 6, 5]
+    assert test.labels[list(MNIST_ERRORS)].tolist() == [8, 0, 9, 4, 2, 5, 6, 6, 5, 5, 0, 1, 4, 6, 5]
 
 
 @pytest.fixture
@@ -233,8 +233,8 @@ def test_means_over_all_corruptions_and_over_those_unseen_in_training(found):
     assert found.mean_accuracy == pytest.approx(sum(shares.values()) / 15)
     for name in ("rotate", "shot_noise", "impulse_noise"):
         shares.pop(name)
-    assert {row.name for row in found.apart} == set(shares)
-    assert found.mean_accuracy_apart == pytest.approx(sum(shares.values()) / 12)
+    assert {row.name for row in found.untrained} == set(shares)
+    assert found.mean_accuracy_untrained == pytest.approx(sum(shares.values()) / 12)
 
 
 def test_overlap_with_training_is_unknown_without_a_recipe(split, report):
@@ -243,7 +243,7 @@ def test_overlap_with_training_is_unknown_without_a_recipe(split, report):
     found = measure_robustness(ask, split, report, curve_tiles=5)
     assert sum(steps) == tiles_asked(N, 5)
     assert {row.overlaps for row in found.corruptions} == {None}
-    assert found.mean_accuracy_apart is None
+    assert found.mean_accuracy_untrained is None
     assert {score.n for curve in found.curves for score in curve.scores} == {5}
 
 

@@ -37,8 +37,8 @@ def drawn(depth=60, grain=0.0, slope=0.0, bend=0.0, hidden=0):
 def test_a_rule_is_the_clearest_path(looks):
     page, y = drawn(**looks)
     paths = follow_rules(page, (0, WIDTH))
-    seen = paths.places < WIDTH - looks.get("hidden", 0)
-    away = np.abs(paths.heights[0] - y[paths.places.astype(int)])
+    seen = paths.xs < WIDTH - looks.get("hidden", 0)
+    away = np.abs(paths.heights[0] - y[paths.xs.astype(int)])
     assert away[seen].max() < 2
     assert paths.seen[0, seen].mean() > 0.8
     assert seen.all() or paths.seen[0, ~seen].mean() < 0.2

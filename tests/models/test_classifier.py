@@ -12,9 +12,9 @@ from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.models.classifier import (
     BATCH,
+    MIN_WORK,
     MNIST_DEVIATION,
     MNIST_MEAN,
-    WORTH,
     Classifier,
     ForeignClassifier,
     check_tiles,
@@ -53,7 +53,7 @@ def shipped():
 
 @given(
     count=st.sampled_from([0, 1, 2, 3, BATCH - 1, BATCH, BATCH + 1]) | st.integers(0, 20),
-    pace=st.floats(1e-6, WORTH),
+    pace=st.floats(1e-6, MIN_WORK),
 )
 def test_splitting_a_batch_does_not_change_the_probabilities(shipped, count, pace):
     alone, team = shipped
@@ -66,10 +66,10 @@ def test_splitting_a_batch_does_not_change_the_probabilities(shipped, count, pac
 
 def test_batch_is_split_among_threads_only_if_it_takes_long_enough(classifier):
     classifier._threads = 2
-    classifier._pace = WORTH / 10
+    classifier._pace = MIN_WORK / 10
     assert classifier._split(19) == [0, 19]
     assert classifier._split(20) == [0, 10, 20]
-    classifier._pace = WORTH
+    classifier._pace = MIN_WORK
     assert classifier._split(2) == [0, 1, 2]
     assert classifier._split(1) == [0, 1]
 

@@ -6,7 +6,7 @@ import pytest
 
 from digitlens.errors import ModelError
 from digitlens.models import session
-from digitlens.models.session import Lazy, cores, open_session, run_graph, share
+from digitlens.models.session import Lazy, cores, map_threads, open_session, run_graph
 
 
 def test_invalid_graph_is_refused_in_one_line():
@@ -35,7 +35,7 @@ def test_only_cores_that_this_process_may_use_are_counted(monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_each_piece_is_processed_once_and_errors_are_raised(threads):
     done = []
-    negated = share(lambda piece: done.append(piece) or -piece, range(9), threads)
+    negated = map_threads(lambda piece: done.append(piece) or -piece, range(9), threads)
     assert list(negated) == [*range(0, -9, -1)]
     assert sorted(done) == [*range(9)]
     done.clear()
@@ -45,7 +45,7 @@ def test_each_piece_is_processed_once_and_errors_are_raised(threads):
         raise RuntimeError("as a graph does")
 
     with pytest.raises(RuntimeError, match="as a graph does"):
-        share(fail, range(6), threads)
+        map_threads(fail, range(6), threads)
     assert len(done) == len(set(done))
 
 
@@ -63,7 +63,7 @@ def test_caller_does_all_work_when_the_interpreter_shuts_down(monkeypatch):
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
-    assert share(str, range(4), 2) == ["0", "1", "2", "3"]
+    assert map_threads(str, range(4), 2) == ["0", "1", "2", "3"]
 
 
 def test_lazy_value_is_created_once_for_all_threads_on_first_use():

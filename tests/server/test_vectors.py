@@ -40,8 +40,8 @@ IN_GRAPH = {"reading/fusion"}  # built from Python's constants by tools/fusion_g
 # Needed only for fitting, training, tables or threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
-    "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "UNEVEN", "WORTH"},
-    "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
+    "models/classifier": {"MIN_WORK", "MNIST_DEVIATION", "MNIST_MEAN", "SUM_SLACK", "TOLERANCE"},
+    "models/networks": {"AUTOENCODER", "BATCH", "QUANTILES", "SPOTS"},
     "reading/constraints": {"BOUNDS", "TRIED"},
     "reading/decode": {"EMPTY", "NEVER", "POSSIBLE"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},

@@ -133,10 +133,10 @@ def small(monkeypatch):
     """Reduces all generated and repeated data."""
     monkeypatch.setattr(adapting, "GUARD_LINES", 3)
     monkeypatch.setattr(adapting, "CHECKED", 1)
-    monkeypatch.setattr(adapting, "_REPLAYED", 40)
+    monkeypatch.setattr(adapting, "_REPLAYED_TILES", 40)
     monkeypatch.setitem(adapting.TILES, "epochs", 1)
     monkeypatch.setattr(
-        "digitlens.training.tasks.tile._without_digit",
+        "digitlens.training.tasks.tile._make_negatives",
         lambda count, _: torch.zeros(count, 28, 28, dtype=torch.uint8),
     )
 

@@ -18,11 +18,11 @@ from digitlens.training.calibrate import (
     SIDES,
     Drawers,
     Example,
-    Finds,
+    FoundPlaces,
     answers,
     fit_fusion,
-    halves_of_writers,
-    truth_of,
+    true_digits,
+    writer_halves,
 )
 from digitlens.training.recipe import HELD_OUT
 
@@ -49,7 +49,7 @@ def drawn(view_of, values, seen, start=10.0):
 )
 def test_each_place_gets_the_digit_at_its_position(view_of, there, read, boxed, truth):
     view, example = drawn(view_of, there, read)
-    found, counts = truth_of(view, example if boxed else example._replace(boxes=None))
+    found, counts = true_digits(view, example if boxed else example._replace(boxes=None))
     assert found.tolist() == truth
     assert counts.all()
 
@@ -58,9 +58,9 @@ def test_truth_needs_overlap_and_optional_digits_do_not_count(view_of):
     view, example = drawn(view_of, [1, 2, 3], [1, 2, 3])
     for lower, truth in ((10, [1, 2, 3]), (15, [-1, -1, -1])):  # relative to the detected line
         moved = example.boxes + np.array([0, lower, 0, lower], np.float32)
-        assert truth_of(view, example._replace(boxes=moved))[0].tolist() == truth
+        assert true_digits(view, example._replace(boxes=moved))[0].tolist() == truth
     view, example = drawn(view_of, [1, IGNORED, 3], [1, 2, 3])
-    truth, counts = truth_of(view, example)
+    truth, counts = true_digits(view, example)
     assert truth[[0, 2]].tolist() == [1, 3]
     assert counts.tolist() == [True, False, True]
 
@@ -78,7 +78,7 @@ def test_fit_separates_sure_places_from_doubtful_ones(view_of):
         boxes = [[14 * i, 0, 14 * i + 10, 20] for i in range(3)]
         scores.append(view_of(boxes, np.where(sure, 0.9, 0.3), chances).scores)
         truth.append(np.where(sure, values, -1).astype(np.int8))
-    finds = Finds(scores, truth, [3] * len(scores))
+    finds = FoundPlaces(scores, truth, [3] * len(scores))
     fusion = fit_fusion(finds, steps=300)
     confidence, right = answers(fusion, finds)
     assert confidence[right].mean() > confidence[~right].mean() + 0.5
@@ -117,7 +117,7 @@ def test_measured_half_has_the_same_distribution_as_the_fitted_one(monkeypatch):
 
 def test_halves_share_no_writer_and_cover_all_held_out_ones():
     writer, series, *_ = load_writers()
-    first, second = halves_of_writers()
+    first, second = writer_halves()
     assert len(first) == pytest.approx(len(second), rel=0.2)
     assert not {*writer[first]} & {*writer[second]}
     both = np.union1d(first, second)

@@ -8,7 +8,7 @@ from digitlens.reading import doubt
 from digitlens.reading.layout import Layout
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
-from digitlens.training.doubts import Seen, fit_choices, fit_weights, judged, losing_signs
+from digitlens.training.doubts import Sample, count_results, drop_signs, fit_choices, fit_weights
 
 
 def test_informative_feature_gets_the_weight():
@@ -45,7 +45,7 @@ def seen(rng, *, tag, parted=False):
         lines.append(TextRow("9.99" if tag and row == 0 else right, np.array(corners, np.float32)))
     everything = tuple(digits)
     layout = Layout((tuple(digits.values()),), (), (everything,), tuple(map(tuple, numbers)))
-    return Seen("tags" if tag else "lists", tuple(lines), layout)
+    return Sample("tags" if tag else "lists", tuple(lines), layout)
 
 
 def pages(seed, count, **how):
@@ -57,7 +57,7 @@ def test_every_other_trailing_minus_is_removed():
     box = Box(0, 0, 9, 20)
     debit = [Spot("5", 0.9, box, 0), Spot("-", 0.9, box)]
     rows = (tuple([debit] * 5), (debit[:1], debit, debit[::-1]))
-    (page,) = losing_signs([Seen("statements", (), Layout((), (), (), rows))])
+    (page,) = drop_signs([Sample("statements", (), Layout((), (), (), rows))])
     texts = [
         ["".join(spot.char for spot in number) for number in row] for row in page.layout.numbers
     ]
@@ -89,7 +89,7 @@ def test_fit_does_not_depend_on_the_previous_weights(weights, monkeypatch):
 
 
 def test_judgement_is_counted_by_kind(weights):
-    counts = judged(pages(2, 20), weights)
+    counts = count_results(pages(2, 20), weights)
     assert {kind: found["numbers"] for kind, found in counts.items()} == {"tags": 20, "lists": 20}
     assert all(found["wrong"] <= found["sure"] <= found["numbers"] for found in counts.values())
 
@@ -100,5 +100,5 @@ def test_number_covering_two_is_compared_with_the_nearer_one():
     lines = (TextRow("7", corners[0]), TextRow("8", corners[1]))
     digits = {k: Digit(7, 1.0, (0.1,) * 10, spots[k].box) for k in range(4)}
     layout = Layout((tuple(digits.values()),), (), (tuple(digits),), ((spots,),))
-    (counts,) = judged([Seen("wide", lines, layout, (7, 8))], doubt.shipped()).values()
+    (counts,) = count_results([Sample("wide", lines, layout, (7, 8))], doubt.shipped()).values()
     assert (counts["numbers"], counts["right"]) == (1, 0)

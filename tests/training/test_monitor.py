@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from digitlens.datasets.mnist import Split
-from digitlens.training.monitor import SHARE, Check, Pace, Pulse, Snapshot, Watcher
+from digitlens.training.monitor import SHARE, Check, Pulse, Snapshot, Throttle, Watcher
 from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tile_networks import CLASSES
 
@@ -164,7 +164,7 @@ def test_models_of_an_ensemble_are_distinguished(two, bars, more_bars, tmp_path)
 @pytest.mark.parametrize(("takes", "pause"), [(0.01, 1.0), (1.0, 9.0)])
 def test_checks_take_a_bounded_fraction_of_the_time(takes, pause):
     now = 0.0
-    pace = Pace(1.0, lambda: now)
+    pace = Throttle(1.0, lambda: now)
     assert pace.due()
     now += takes
     pace.done(0.0)

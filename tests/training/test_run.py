@@ -11,8 +11,8 @@ from digitlens.files import sha256
 from digitlens.models.bundle import Card, load_bundle, write_bundle
 from digitlens.training.recipe import DetectorRecipe, Recipe
 from digitlens.training.run import (
-    at_work,
     free_folder,
+    lock_run,
     refit_recipe,
     resume_run,
     run_name,
@@ -83,14 +83,14 @@ def test_killed_start_can_be_repeated(tmp_path):
 
 
 def test_folder_is_locked_by_one_process_and_removed_if_empty(tmp_path):
-    with at_work(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
         if os.name == "posix":
-            with pytest.raises(DataError, match="is in use by another"), at_work(tmp_path / "run"):
+            with pytest.raises(DataError, match="is in use by another"), lock_run(tmp_path / "run"):
                 pass
     assert not (tmp_path / "run").exists()
-    with at_work(tmp_path):
+    with lock_run(tmp_path):
         pass
     assert tmp_path.exists()
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"), at_work(tmp_path / "file" / "run"):
+    with pytest.raises(DataError, match="cannot be written"), lock_run(tmp_path / "file" / "run"):
         pass

@@ -81,7 +81,7 @@ def begin(tmp_path, small_split, monkeypatch):
     """Returns a function that opens a study with few tiles, split once by the recipe's seed."""
     memory = InMemoryStorage()  # a write to a file takes some hundredths of a second
     monkeypatch.setattr("digitlens.training.tune._connect", lambda _: memory)
-    monkeypatch.setattr("digitlens.training.tune._begin_local", lambda *_: False)
+    monkeypatch.setattr("digitlens.training.tune._create_local_study", lambda *_: False)
 
     def make(*searches: str, seeds: int = 1, changes: tuple[str, ...] = (), pruning: bool = True):
         space = parse_space("fast", [*SMALL, *changes], searches)
@@ -292,7 +292,7 @@ def test_trial_of_a_killed_process_does_not_count(tmp_path, monkeypatch):
     assert result_of(study).trials[1].chosen == chosen
     with pytest.warns(UserWarning, match="Heartbeat"):
         dead = study.ask()
-    with tune_module._present(study, tmp_path):  # another process at work: the trial may be its own
+    with tune_module._shared_lock(study, tmp_path):  # of another process: the trial may be its own
         with pytest.warns(UserWarning, match="Heartbeat"):
             study.ask()
         search(study, (None, None), tmp_path, trials=0)
@@ -305,7 +305,7 @@ def _trained(*_, **__):
     return SimpleNamespace(history=[{"val_accuracy": 0.5, "val_loss": 1.0}], best_epoch=1)
 
 
-@pytest.mark.parametrize("broken", [["_suggest"], ["_suggest", "_try_again"]])
+@pytest.mark.parametrize("broken", [["_suggest"], ["_suggest", "_enqueue_again"]])
 def test_trial_that_failed_before_choosing_is_repeated(broken, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("disk is full")

@@ -47,7 +47,7 @@ from digitlens.reading.recognize import (
     line_proposals,
     parts_with_digits,
 )
-from digitlens.results import Outputs, Reading, told
+from digitlens.results import Outputs, Reading, value_text
 
 FOLDER = Path(__file__).parent
 PICTURES = FOLDER / "pictures"
@@ -193,8 +193,8 @@ def run_number_spans(given: Value) -> list[list[int]]:
 
 
 def told_meaning(each: notation.Meaning) -> list[str | None]:
-    known = each.notation
-    return [told(each.value), each.kind, each.unit, known.decimal, known.grouping, known.order]
+    form = each.notation
+    return [value_text(each.value), each.kind, each.unit, form.decimal, form.grouping, form.order]
 
 
 def run_meanings(given: Value) -> list[Value]:

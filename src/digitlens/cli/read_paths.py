@@ -338,11 +338,11 @@ def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
 
 def _number_columns(reading: Reading, out: TextIO) -> dict[Box, tuple[object, ...]]:
     """For each digit, the CSV columns of its number, by the box of the digit."""
-    from digitlens.results import told
+    from digitlens.results import value_text
 
     return {
         digit.box: (
-            *(k, _printable(each.text, out), told(each.value) or ""),
+            *(k, _printable(each.text, out), value_text(each.value) or ""),
             *(each.kind, _printable(each.unit, out), each.status, f"{each.confidence:.6f}"),
         )
         for k, each in enumerate(reading.numbers)
@@ -385,9 +385,9 @@ def _numbers_text(reading: Reading) -> Text:
 
 def _value_lines(reading: Reading) -> str:
     """Values of the numbers whose text differs from the value: ``1.234,56 = 1234.56``."""
-    from digitlens.results import told
+    from digitlens.results import value_text
 
-    values = [(number.text, told(number.value)) for number in reading.numbers]
+    values = [(number.text, value_text(number.value)) for number in reading.numbers]
     lines = [f"{text} = {value}" for text, value in values if value and value != text]
     return "\n".join(_first_lines(lines))
 

@@ -210,8 +210,8 @@ def robustness_tables(robustness: Robustness) -> list[Table]:
         for row in robustness.corruptions
     ]
     rows.append(_condition_cells("mean", robustness.corruptions))
-    if robustness.apart:
-        rows.append(_condition_cells("mean of untrained", robustness.apart))
+    if robustness.untrained:
+        rows.append(_condition_cells("mean of untrained", robustness.untrained))
     sweeps = [
         table_of(
             (curve.axis, "accuracy", "95 % interval"),
@@ -302,7 +302,7 @@ def ood_tables(ood: Rejection) -> list[Table]:
 
 def comparison_tables(comparison: Comparison) -> list[Table | str]:
     """Tables of the models, recipe differences and pairs, and a verdict for each pair."""
-    from digitlens.training.settings import shown
+    from digitlens.training.settings import format_value
 
     runs = [
         (
@@ -321,7 +321,7 @@ def comparison_tables(comparison: Comparison) -> list[Table | str]:
     ]
     scores = ("accuracy", "95 % interval", "wrong", "loss", "calibration error")
     recipes = [
-        (name, *("-" if value is None else shown(value) for value in values))
+        (name, *("-" if value is None else format_value(value) for value in values))
         for name, values in comparison.recipe_differences().items()
     ]
     pairs = [

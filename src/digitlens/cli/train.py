@@ -98,11 +98,11 @@ def train(
             f"--extra adds tiles, but recipe {chosen.architecture} trains on generated pictures"
         )
     if fields:
-        from digitlens.training.settings import field_docs, shown
+        from digitlens.training.settings import field_docs, format_value
 
         values = chosen.as_dict()
         for field, text in field_docs(type(chosen)).items():
-            typer.echo(f"{f'{field}={shown(values[field])}':<28} {text}")
+            typer.echo(f"{f'{field}={format_value(values[field])}':<28} {text}")
         return
     followers = Followers(
         watch=watch,
@@ -271,8 +271,8 @@ def tune(
             open_study,
             plan_of,
             result_of,
+            safe_address,
             search,
-            shown_address,
             space_of,
         )
     from digitlens.datasets.mnist import load_mnist
@@ -303,7 +303,7 @@ def tune(
     try:
         search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
     except KeyboardInterrupt:
-        shared = f"--storage {shown_address(address)} --name {name}"
+        shared = f"--storage {safe_address(address)} --name {name}"
         note(f"stopped; resume with  digitlens tune {shared if storage else f'--resume {folder}'}")
         stopped = True
     _report_study(result_of(study), folder, as_json=as_json)

@@ -29,16 +29,16 @@ LEAST_KNOTS = 3  # both ends of the axis, and one block of answers between them
 
 # Confidences are clipped halfway between 1 and its neighbour in float32, so that the logit is
 # finite and no two float32 confidences above 3e-8 become equal.
-_EDGE = 2.0**-25
-_SURE = 1e-6  # no table exceeds 1 - this, regardless of the number of answers
+_CLIP = 2.0**-25
+_MIN_DOUBT = 1e-6  # no table exceeds 1 - this, regardless of the number of answers
 # Slope, in logits, beyond the outermost blocks: keeps the order of confidences there; from a block
 # at 99.9 % to the end of the axis it adds less than 0.02 %.
-_SLOPE = 0.01
-_NEAR = 0.01  # logits; a block closer to an end of the axis needs no knot at the end
+_END_SLOPE = 0.01
+_MIN_KNOT_GAP = 0.01  # logits; a block closer to an end of the axis needs no knot at the end
 # Neighbouring blocks are joined unless they differ significantly: half of the 95 % quantile of
 # chi-squared with one degree of freedom, in nats of likelihood. On 3,000 simulated answers of
 # known probability this reduces the mean gap from 0.75 % to 0.56 %.
-_SAME = 1.92
+_MIN_JOIN_COST = 1.92
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -103,7 +103,7 @@ class _Block(NamedTuple):
     @property
     def shrunk(self) -> float:
         # Laplace's rule of succession: n right of n does not prove a probability of 1.
-        return min(max((self.right + 1) / (self.n + 2), _SURE), 1 - _SURE)
+        return min(max((self.right + 1) / (self.n + 2), _MIN_DOUBT), 1 - _MIN_DOUBT)
 
     def join(self, other: _Block) -> _Block:
         return _Block(self.n + other.n, self.right + other.right, self.logits + other.logits)
@@ -129,10 +129,10 @@ def fit_calibration(confidence: Floats, right: Flags, knots: int = KNOTS) -> Cal
     check_answers(confidence, right)
     if knots < LEAST_KNOTS:
         raise ValueError(f"expected {LEAST_KNOTS} knots or more, found {knots}")
-    blocks = _tied(_logit(confidence.astype(np.float32)), right)
+    blocks = _blocks_by_confidence(_logit(confidence.astype(np.float32)), right)
     blocks = _pool_adjacent(blocks, lambda block: block.share)
-    blocks = _pool_adjacent(_joined(blocks, knots - 2), lambda block: block.shrunk)
-    return _table(blocks)
+    blocks = _pool_adjacent(_join_similar(blocks, knots - 2), lambda block: block.shrunk)
+    return _to_table(blocks)
 
 
 def check_confidence(confidence: Floats) -> None:
@@ -159,16 +159,16 @@ def check_answers(confidence: Floats, right: Flags) -> None:
         raise ValueError("expected one answer or more, found none")
 
 
-def _logit(share: Floats | Sequence[float]) -> npt.NDArray[np.float64]:
-    inside = np.clip(np.asarray(share, np.float64), _EDGE, 1 - _EDGE)
-    return np.log(inside) - np.log1p(-inside)
+def _logit(probability: Floats | Sequence[float]) -> npt.NDArray[np.float64]:
+    clipped = np.clip(np.asarray(probability, np.float64), _CLIP, 1 - _CLIP)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
-def _tied(logits: npt.NDArray[np.float64], right: Flags) -> list[_Block]:
+def _blocks_by_confidence(logits: npt.NDArray[np.float64], right: Flags) -> list[_Block]:
     """One block for each distinct confidence, in ascending order."""
-    values, place, count = np.unique(logits, return_inverse=True, return_counts=True)
-    hits = np.bincount(place, weights=right).astype(np.int64)
-    rows = zip(count.tolist(), hits.tolist(), (values * count).tolist(), strict=True)
+    values, block_of, count = np.unique(logits, return_inverse=True, return_counts=True)
+    right_counts = np.bincount(block_of, weights=right).astype(np.int64)
+    rows = zip(count.tolist(), right_counts.tolist(), (values * count).tolist(), strict=True)
     return [_Block(*row) for row in rows]
 
 
@@ -176,44 +176,44 @@ def _pool_adjacent(blocks: Sequence[_Block], share: Callable[[_Block], float]) -
     """Pool adjacent violators: joins neighbours until the shares increase strictly."""
     pooled: list[_Block] = []
     for block in blocks:
-        last = block
-        while pooled and share(pooled[-1]) >= share(last):
-            last = pooled.pop().join(last)
-        pooled.append(last)
+        joined = block
+        while pooled and share(pooled[-1]) >= share(joined):
+            joined = pooled.pop().join(joined)
+        pooled.append(joined)
     return pooled
 
 
-def _joined(blocks: Sequence[_Block], most: int) -> list[_Block]:
-    """Joins the most similar neighbours until all differ and at most ``most`` are left."""
-    left = list(blocks)
-    costs = [_cost(*pair) for pair in pairwise(left)]
-    while costs and (len(left) > most or min(costs) < _SAME):
-        at = costs.index(min(costs))
-        left[at : at + 2] = [left[at].join(left[at + 1])]
-        del costs[at]
-        for near in (at - 1, at):
-            if 0 <= near < len(costs):
-                costs[near] = _cost(left[near], left[near + 1])
-    return left
+def _join_similar(blocks: Sequence[_Block], limit: int) -> list[_Block]:
+    """Joins the most similar neighbours until all differ and at most ``limit`` are left."""
+    joined = list(blocks)
+    costs = [_join_cost(*pair) for pair in pairwise(joined)]
+    while costs and (len(joined) > limit or min(costs) < _MIN_JOIN_COST):
+        place = costs.index(min(costs))
+        joined[place : place + 2] = [joined[place].join(joined[place + 1])]
+        del costs[place]
+        for neighbour in (place - 1, place):
+            if 0 <= neighbour < len(costs):
+                costs[neighbour] = _join_cost(joined[neighbour], joined[neighbour + 1])
+    return joined
 
 
-def _cost(low: _Block, high: _Block) -> float:
+def _join_cost(low: _Block, high: _Block) -> float:
     """Log-likelihood, in nats, lost if two blocks share a probability."""
-    return _likelihood(low) + _likelihood(high) - _likelihood(low.join(high))
+    return _log_likelihood(low) + _log_likelihood(high) - _log_likelihood(low.join(high))
 
 
-def _likelihood(block: _Block) -> float:
+def _log_likelihood(block: _Block) -> float:
     return sum(n * log(n / block.n) for n in (block.right, block.n - block.right) if n)
 
 
-def _table(blocks: Sequence[_Block]) -> Calibration:
+def _to_table(blocks: Sequence[_Block]) -> Calibration:
     x = np.array([block.logits / block.n for block in blocks])
     y = _logit([block.shrunk for block in blocks])
     start, end = _logit([0.0, 1.0])
-    if start < x[0] - _NEAR:
-        x, y = np.r_[start, x], np.r_[y[0] - _SLOPE * (x[0] - start), y]
-    if end > x[-1] + _NEAR:
-        x, y = np.r_[x, end], np.r_[y, y[-1] + _SLOPE * (end - x[-1])]
+    if start < x[0] - _MIN_KNOT_GAP:
+        x, y = np.r_[start, x], np.r_[y[0] - _END_SLOPE * (x[0] - start), y]
+    if end > x[-1] + _MIN_KNOT_GAP:
+        x, y = np.r_[x, end], np.r_[y, y[-1] + _END_SLOPE * (end - x[-1])]
     return Calibration(*(tuple((1 / (1 + np.exp(-axis))).tolist()) for axis in (x, y)))
 
 
@@ -240,8 +240,8 @@ def parse_column(name: str, values: Any, kind: type[N]) -> tuple[N, ...]:
         raise ValueError(f"expected {name} as a list of numbers: {error}") from error
 
 
-_STEPS = 200
-_LONGEST = 1.0  # largest change of any weight per step
+_NEWTON_STEPS = 200
+_MAX_STEP = 1.0  # largest change of any weight per step
 
 Weights = npt.NDArray[np.float64]
 Derivatives = Callable[[Weights], tuple[Weights, Weights]]
@@ -256,12 +256,12 @@ def most_likely(derivatives: Derivatives, count: int, ridge: float) -> tuple[flo
         count: D.
         ridge: L2 penalty: without it, separable data would have no unique weights.
     """
-    weights, pull = np.zeros(count), ridge * np.eye(count)
-    for _ in range(_STEPS):
-        slope, curve = derivatives(weights)
-        step = np.linalg.solve(curve + pull, slope - pull @ weights)
+    weights, penalty = np.zeros(count), ridge * np.eye(count)
+    for _ in range(_NEWTON_STEPS):
+        gradient, curvature = derivatives(weights)
+        step = np.linalg.solve(curvature + penalty, gradient - penalty @ weights)
         # Far from the maximum the curvature may vanish and a full step would diverge.
-        step *= min(1.0, _LONGEST / max(float(np.abs(step).max()), 1e-12))
+        step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max()), 1e-12))
         weights += step
         if float(np.abs(step).max()) < 1e-8:
             break
@@ -281,8 +281,8 @@ def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float,
     x = np.hstack([np.ones((len(features), 1)), features.astype(np.float64)])
 
     def derivatives(weights: Weights) -> tuple[Weights, Weights]:
-        chance = logistic(weights, features)
-        return x.T @ (right - chance), (x * (chance * (1 - chance))[:, None]).T @ x
+        probability = logistic(weights, features)
+        return x.T @ (right - probability), (x * (probability * (1 - probability))[:, None]).T @ x
 
     return most_likely(derivatives, x.shape[1], _LOGISTIC_RIDGE)
 
@@ -308,19 +308,19 @@ def fit_pool(logs: Floats, truth: npt.NDArray[np.integer]) -> tuple[float, ...]:
     rows = np.arange(len(x))
 
     def derivatives(weights: Weights) -> tuple[Weights, Weights]:
-        chances = pooled(weights, x)
-        mean = np.einsum("nk,nkd->nd", chances, x)
-        curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean
-        return (x[rows, truth] - mean).sum(axis=0), curve
+        probabilities = pooled(weights, x)
+        mean = np.einsum("nk,nkd->nd", probabilities, x)
+        curvature = np.einsum("nk,nkd,nke->de", probabilities, x, x) - mean.T @ mean
+        return (x[rows, truth] - mean).sum(axis=0), curvature
 
     return most_likely(derivatives, x.shape[2], _POOL_RIDGE)
 
 
 def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:
     """float64[N, K]: pooled probabilities, from D weights and logs float[N, K, D]."""
-    sums = logs.astype(np.float64) @ np.asarray(weights, np.float64)
-    chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
-    return chances / chances.sum(axis=1, keepdims=True)
+    logits = logs.astype(np.float64) @ np.asarray(weights, np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 FOLDS = 5
@@ -340,7 +340,7 @@ def fit_temperature(labels: Labels, probabilities: Floats) -> Scaling:
         labels: int[N], 0 to 9, N >= 1.
         probabilities: float[N, 10], rows sum to 1.
     """
-    return _fit_signs(labels, probabilities, _log_probabilities)
+    return _fit_features(labels, probabilities, _log_probabilities)
 
 
 def fit_ensemble_temperature(labels: Labels, probabilities: Floats) -> Scaling:
@@ -351,25 +351,25 @@ def fit_ensemble_temperature(labels: Labels, probabilities: Floats) -> Scaling:
     """
     cooled = fit_temperature(labels, probabilities)
 
-    def parts(p: Floats) -> Probabilities:
+    def components(p: Floats) -> Probabilities:
         return np.stack([cooled(p), p, np.full(p.shape, 1 / CLASSES)], axis=-1, dtype=np.float64)
 
-    of_truth = parts(probabilities)[np.arange(len(labels)), labels]
-    shares = np.full(3, 1 / 3)
+    likelihoods = components(probabilities)[np.arange(len(labels)), labels]
+    weights = np.full(3, 1 / 3)
     for _ in range(_EM_STEPS):
-        blame = of_truth * shares
-        shares = (blame / blame.sum(axis=1, keepdims=True)).mean(axis=0)
-    return lambda p: parts(p) @ shares
+        responsibilities = likelihoods * weights
+        weights = (responsibilities / responsibilities.sum(axis=1, keepdims=True)).mean(axis=0)
+    return lambda p: components(p) @ weights
 
 
 SCALINGS: Mapping[str, Fit] = {
     "temperature": fit_temperature,
     "ensemble temperature": fit_ensemble_temperature,
     # a temperature and a bias per digit; below, a factor and a bias per digit
-    "temperature and bias": lambda labels, probabilities: _fit_signs(
+    "temperature and bias": lambda labels, probabilities: _fit_features(
         labels, probabilities, lambda p: _with_bias(_log_probabilities(p))
     ),
-    "vector": lambda labels, probabilities: _fit_signs(
+    "vector": lambda labels, probabilities: _fit_features(
         labels, probabilities, lambda p: _with_bias(_log_probabilities(p) * np.eye(CLASSES))
     ),
 }
@@ -397,32 +397,32 @@ def compare_scalings(
     """
     if not 2 <= folds <= len(labels):
         raise ValueError(f"expected 2 to {len(labels)} folds, found {folds}")
-    places = np.random.default_rng(seed).permutation(len(labels)) % folds
-    before = _log_losses(labels, probabilities)
-    plain = float(before.mean())
-    found: dict[str, ScalingScore] = {}
+    fold_of = np.random.default_rng(seed).permutation(len(labels)) % folds
+    losses = _log_losses(labels, probabilities)
+    unscaled = float(losses.mean())
+    scores: dict[str, ScalingScore] = {}
     for name, fit in SCALINGS.items():
-        gains = before - _log_losses(labels, _cross_fitted(fit, labels, probabilities, places))
+        gains = losses - _log_losses(labels, _cross_fit(fit, labels, probabilities, fold_of))
         error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
-        found[name] = ScalingScore(plain - float(gains.mean()), float(gains.mean()), error)
-    return found
+        scores[name] = ScalingScore(unscaled - float(gains.mean()), float(gains.mean()), error)
+    return scores
 
 
-def _cross_fitted(
-    fit: Fit, labels: Labels, probabilities: Floats, places: npt.NDArray[np.integer]
+def _cross_fit(
+    fit: Fit, labels: Labels, probabilities: Floats, fold_of: npt.NDArray[np.integer]
 ) -> Probabilities:
     scaled = np.empty(probabilities.shape, np.float64)
-    for fold in range(int(places.max()) + 1):
-        out = places == fold
-        scaled[out] = fit(labels[~out], probabilities[~out])(probabilities[out])
+    for fold in range(int(fold_of.max()) + 1):
+        held_out = fold_of == fold
+        scaled[held_out] = fit(labels[~held_out], probabilities[~held_out])(probabilities[held_out])
     return scaled
 
 
-def _fit_signs(
-    labels: Labels, probabilities: Floats, signs: Callable[[Floats], Probabilities]
+def _fit_features(
+    labels: Labels, probabilities: Floats, features: Callable[[Floats], Probabilities]
 ) -> Scaling:
-    weights = fit_pool(signs(probabilities), labels)
-    return lambda p: pooled(weights, signs(p))
+    weights = fit_pool(features(probabilities), labels)
+    return lambda p: pooled(weights, features(p))
 
 
 def _log_probabilities(probabilities: Floats) -> Probabilities:
@@ -430,13 +430,13 @@ def _log_probabilities(probabilities: Floats) -> Probabilities:
     return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny), dtype=np.float64)[..., None]
 
 
-def _with_bias(signs: Probabilities) -> Probabilities:
+def _with_bias(features: Probabilities) -> Probabilities:
     """Adds an indicator of each digit except the first, whose bias is 0."""
-    each = np.broadcast_to(np.eye(CLASSES)[:, 1:], (len(signs), CLASSES, CLASSES - 1))
-    return np.concatenate([signs, each], axis=2)
+    biases = np.broadcast_to(np.eye(CLASSES)[:, 1:], (len(features), CLASSES, CLASSES - 1))
+    return np.concatenate([features, biases], axis=2)
 
 
 def _log_losses(labels: Labels, probabilities: Floats) -> Probabilities:
-    chosen = probabilities[np.arange(len(labels)), labels]
+    true_probabilities = probabilities[np.arange(len(labels)), labels]
     smallest = np.finfo(np.float32).eps  # as in ``metrics.log_loss`` for float32
-    return -np.log(np.clip(chosen, smallest, 1), dtype=np.float64)
+    return -np.log(np.clip(true_probabilities, smallest, 1), dtype=np.float64)

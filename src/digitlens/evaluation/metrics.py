@@ -128,12 +128,12 @@ def alignment(truth: str, read: str) -> list[tuple[int, int]]:
     return cheapest_pairs([[char != found for found in read] for char in truth], [1] * len(read))
 
 
-def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
+def count_edits(truth: str, read: str) -> tuple[int, list[bool]]:
     """The edit distance of two texts, and which characters of ``read`` are matched by it."""
     pairs = alignment(truth, read)
-    same = {j for i, j in pairs if truth[i] == read[j]}
-    edits = len(truth) + len(read) - len(pairs) - len(same)
-    return edits, [j in same for j in range(len(read))]
+    matched = {j for i, j in pairs if truth[i] == read[j]}
+    edits = len(truth) + len(read) - len(pairs) - len(matched)
+    return edits, [j in matched for j in range(len(read))]
 
 
 def log_loss(truth: Labels, probabilities: Floats) -> float:
@@ -147,9 +147,9 @@ def log_loss(truth: Labels, probabilities: Floats) -> float:
         raise ValueError(
             f"expected probabilities of shape [{len(truth)}, 10], found {list(probabilities.shape)}"
         )
-    chosen = probabilities[np.arange(len(truth)), truth]
+    likelihood = probabilities[np.arange(len(truth)), truth]
     smallest = np.finfo(probabilities.dtype).eps
-    return float(np.mean(-np.log(np.clip(chosen, smallest, 1.0), dtype=np.float64))) + 0.0
+    return float(np.mean(-np.log(np.clip(likelihood, smallest, 1.0), dtype=np.float64))) + 0.0
 
 
 def confusion_matrix(truth: Labels, predicted: Labels) -> Counts:
@@ -189,17 +189,17 @@ def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...
 
 def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
     """Bins of equal width from 0 to 1, of confidence float[N], N >= 1, and right bool[N]."""
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    sure = _ratio(np.bincount(place, weights=confidence, minlength=bins), count)
-    correct = _ratio(np.bincount(place, weights=right, minlength=bins), count)
-    rows = zip(count.tolist(), sure.tolist(), correct.tolist(), strict=True)
+    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(bin_of, minlength=bins)
+    confidences = _ratio(np.bincount(bin_of, weights=confidence, minlength=bins), count)
+    accuracies = _ratio(np.bincount(bin_of, weights=right, minlength=bins), count)
+    rows = zip(count.tolist(), confidences.tolist(), accuracies.tolist(), strict=True)
     return tuple(Bin(i / bins, (i + 1) / bins, *row) for i, row in enumerate(rows))
 
 
-def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _ratio(counts: npt.NDArray[Any], totals: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     # 0 for a zero denominator, as with zero_division=0 in scikit-learn.
-    return np.divide(above, below, out=np.zeros(len(below), np.float64), where=below != 0)
+    return np.divide(counts, totals, out=np.zeros(len(totals), np.float64), where=totals != 0)
 
 
 def _check_labels(*arrays: Labels) -> None:
@@ -273,9 +273,9 @@ def answers(labels: Labels, probabilities: Floats) -> tuple[Curve, Flags]:
 
 def brier_score(labels: Labels, probabilities: Floats) -> float:
     """Brier score: mean over tiles of the squared distance to the one-hot truth."""
-    apart = probabilities.astype(np.float64)
-    apart[np.arange(len(labels)), labels] -= 1
-    return float((apart**2).sum(axis=1).mean())
+    difference = probabilities.astype(np.float64)
+    difference[np.arange(len(labels)), labels] -= 1
+    return float((difference**2).sum(axis=1).mean())
 
 
 def risk_curve(confidence: Floats, right: Flags) -> Curve:
@@ -284,7 +284,7 @@ def risk_curve(confidence: Floats, right: Flags) -> Curve:
     Answers of equal confidence each count with their mean error, as their order is arbitrary.
     """
     order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(1 - _tied(confidence, right)[order])
+    wrong = np.cumsum(1 - _accuracy_of_ties(confidence, right)[order])
     return wrong / np.arange(1, len(order) + 1)
 
 
@@ -301,15 +301,15 @@ def equal_mass_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple
     Answers of equal confidence each count with their mean.
     """
     order = np.argsort(confidence, kind="stable")
-    sure, correct = confidence[order], _tied(confidence, right)[order]
+    confidences, accuracies = confidence[order], _accuracy_of_ties(confidence, right)[order]
     parts = np.array_split(np.arange(len(order)), min(bins, len(order)))
     return tuple(
         Bin(
-            low=float(sure[part[0]]),
-            high=float(sure[part[-1]]),
+            low=float(confidences[part[0]]),
+            high=float(confidences[part[-1]]),
             count=len(part),
-            confidence=float(sure[part].mean(dtype=np.float64)),
-            accuracy=float(correct[part].mean()),
+            confidence=float(confidences[part].mean(dtype=np.float64)),
+            accuracy=float(accuracies[part].mean()),
         )
         for part in parts
     )
@@ -325,14 +325,14 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return gaps / sum(row.count for row in bins)
 
 
-def _tied(confidence: Floats, right: Flags) -> Curve:
+def _accuracy_of_ties(confidence: Floats, right: Flags) -> Curve:
     """For each answer, the accuracy of all answers of the same confidence: float64[N]."""
-    _, place = np.unique(confidence, return_inverse=True)
-    return (np.bincount(place, weights=right) / np.bincount(place))[place]
+    _, group_of = np.unique(confidence, return_inverse=True)
+    return (np.bincount(group_of, weights=right) / np.bincount(group_of))[group_of]
 
 
 CPUINFO = Path("/proc/cpuinfo")
-SINGLE = 200  # calls with one tile: a median of fewer calls is not repeatable
+SINGLE_CALLS = 200  # calls with one tile: a median of fewer calls is not repeatable
 BATCH = 1000  # tiles per batch
 ROUNDS = 7  # calls with a batch
 Times = tuple[float, ...]
@@ -347,12 +347,12 @@ class Speed:
     batch_size: int  # tiles
 
     @property
-    def one(self) -> float:
+    def single_median(self) -> float:
         """Median seconds for a single tile."""
         return median(self.single)
 
     @property
-    def slow(self) -> float:
+    def single_p95(self) -> float:
         """The 95th percentile of seconds for a single tile."""
         return quantiles(self.single, n=20)[-1]
 
@@ -364,8 +364,8 @@ class Speed:
     def as_dict(self) -> dict[str, Any]:
         """The figures and the number of measurements, JSON-ready."""
         return {
-            "one_tile_seconds": self.one,
-            "one_tile_seconds_95": self.slow,
+            "one_tile_seconds": self.single_median,
+            "one_tile_seconds_95": self.single_p95,
             "tiles_per_second": self.per_second,
             "calls": len(self.single),
             "rounds": len(self.batch),
@@ -378,7 +378,7 @@ def measure_speed(
     predict_proba: PredictProba,
     tiles: npt.NDArray[np.uint8],
     *,
-    calls: int = SINGLE,
+    calls: int = SINGLE_CALLS,
     rounds: int = ROUNDS,
 ) -> Speed:
     """Times a model on single tiles and on batches.
@@ -390,19 +390,19 @@ def measure_speed(
         rounds: Number of calls with a batch.
     """
     batch = tiles[:BATCH]
-    alone = [tiles[number % len(tiles)][None] for number in range(calls)]
-    single, many = _timed(predict_proba, alone), _timed(predict_proba, [batch] * rounds)
-    return Speed(single, many, len(batch))
+    singles = [tiles[number % len(tiles)][None] for number in range(calls)]
+    single, batched = _time(predict_proba, singles), _time(predict_proba, [batch] * rounds)
+    return Speed(single, batched, len(batch))
 
 
-def _timed(predict_proba: PredictProba, parts: list[npt.NDArray[np.uint8]]) -> Times:
-    predict_proba(parts[0])  # warm-up: the first call of a shape allocates
-    found: list[float] = []
-    for part in parts:
+def _time(predict_proba: PredictProba, inputs: list[npt.NDArray[np.uint8]]) -> Times:
+    predict_proba(inputs[0])  # warm-up: the first call of a shape allocates
+    seconds: list[float] = []
+    for each in inputs:
         start = perf_counter()
-        predict_proba(part)
-        found.append(perf_counter() - start)
-    return tuple(found)
+        predict_proba(each)
+        seconds.append(perf_counter() - start)
+    return tuple(seconds)
 
 
 def describe_machine(cpuinfo: Path = CPUINFO) -> str:

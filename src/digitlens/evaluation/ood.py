@@ -35,8 +35,8 @@ from digitlens.evaluation.metrics import (
 from digitlens.evaluation.report import rounded
 from digitlens.results import Outputs, OutputsOf
 
-_COMPARED = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
-KEPT = 0.95  # fraction of digits accepted at which accepted negatives are counted
+_ROWS_AT_ONCE = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
+ACCEPTED = 0.95  # fraction of digits accepted at which accepted negatives are counted
 NEIGHBOURS = (1, 10, 50)
 
 Scores = npt.NDArray[np.float64]
@@ -68,26 +68,26 @@ Table = Mapping[str, Mapping[str, Detection]]
 
 def auroc(digits: Floats, negatives: Floats) -> float:
     """Area under the ROC curve: how often a digit scores higher, a tie counting half."""
-    rising = np.sort(negatives)
-    below = np.searchsorted(rising, digits, "left").sum(dtype=np.float64)
-    upto = np.searchsorted(rising, digits, "right").sum(dtype=np.float64)
+    ascending = np.sort(negatives)
+    below = np.searchsorted(ascending, digits, "left").sum(dtype=np.float64)
+    upto = np.searchsorted(ascending, digits, "right").sum(dtype=np.float64)
     return float((below + upto) / 2 / (len(digits) * len(negatives)))
 
 
 def detect(digits: Floats, negatives: Floats) -> Detection:
     """AUROC and FPR of one score on digits float[N] and negatives float[M], N and M at least 1.
 
-    The threshold is the strictest that accepts a fraction ``KEPT`` of the digits, inclusively.
+    The threshold is the strictest that accepts a fraction ``ACCEPTED`` of the digits, inclusively.
     """
-    threshold = -np.sort(-digits)[int(np.ceil(KEPT * len(digits) - 1e-9)) - 1]
-    taken = float(np.mean(negatives >= threshold))
-    return Detection(len(negatives), auroc(digits, negatives), taken)
+    threshold = -np.sort(-digits)[int(np.ceil(ACCEPTED * len(digits) - 1e-9)) - 1]
+    accepted = float(np.mean(negatives >= threshold))
+    return Detection(len(negatives), auroc(digits, negatives), accepted)
 
 
 def maximum_probability(outputs: Outputs) -> Scores:
     """float64[N]: minus the sum of the other nine, which resolves values near 1 more finely."""
-    falling = -np.sort(-outputs.probabilities.astype(np.float64), axis=1)
-    return -falling[:, 1:].sum(axis=1)
+    descending = -np.sort(-outputs.probabilities.astype(np.float64), axis=1)
+    return -descending[:, 1:].sum(axis=1)
 
 
 def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
@@ -99,13 +99,13 @@ def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
     """
     scores: dict[str, Score] = {"maximum probability": maximum_probability}
     if known.energy is not None:
-        scores["energy"] = lambda outputs: -_given(outputs.energy)
+        scores["energy"] = lambda outputs: -_required(outputs.energy)
     if known.digit is not None:
-        scores["digit"] = lambda outputs: _given(outputs.digit)
+        scores["digit"] = lambda outputs: _required(outputs.digit)
         # Probability that the tile is a digit and the one that it is read as.
-        scores["digit and value"] = lambda o: _given(o.digit) * o.probabilities.max(axis=1)
+        scores["digit and value"] = lambda o: _required(o.digit) * o.probabilities.max(axis=1)
     if known.features is not None:
-        scores |= _distances(known.features, labels)
+        scores |= _distance_scores(known.features, labels)
     return scores
 
 
@@ -129,23 +129,23 @@ def measure_scores(
     Returns:
         The table, and the probabilities and scores of each set, ``digits`` included.
     """
-    others, found = others or {}, dict[str, Scored]()
+    others, scored = others or {}, dict[str, Scored]()
     for name, tiles in {"digits": digits, **negatives}.items():
         outputs = outputs_of(tiles)
-        own = {score: one(outputs) for score, one in scores.items()}
-        own |= {score: one(tiles) for score, one in others.items()}
-        found[name] = Scored(outputs.probabilities, own)
+        set_scores = {score: function(outputs) for score, function in scores.items()}
+        set_scores |= {score: function(tiles) for score, function in others.items()}
+        scored[name] = Scored(outputs.probabilities, set_scores)
     table = {
         score: {
-            name: detect(found["digits"].scores[score], found[name].scores[score])
+            name: detect(scored["digits"].scores[score], scored[name].scores[score])
             for name in negatives
         }
         for score in [*scores, *others]
     }
-    return table, found
+    return table, scored
 
 
-def recommended(table: Table) -> str:
+def best_score(table: Table) -> str:
     """The score with the highest mean AUROC over the sets; the first in case of a tie.
 
     The table must be of sets reserved for this choice, not of those whose results are reported.
@@ -154,19 +154,19 @@ def recommended(table: Table) -> str:
     return max(means, key=lambda name: float(means[name]))
 
 
-def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
+def _distance_scores(features: Floats, labels: Labels) -> dict[str, Score]:
     means = fit_class_means(features, labels)
-    scores: dict[str, Score] = {"Mahalanobis": lambda outputs: -means(_given(outputs.features))}
+    scores: dict[str, Score] = {"Mahalanobis": lambda outputs: -means(_required(outputs.features))}
 
     def neighbour(k: int) -> Score:
-        return lambda outputs: (
-            -find_nearest(_given(outputs.features), features, k).distances[:, -1].astype(np.float64)
+        return lambda o: (
+            -find_nearest(_required(o.features), features, k).distances[:, -1].astype(np.float64)
         )
 
     return scores | {f"neighbour {k}": neighbour(k) for k in NEIGHBOURS if k <= len(features)}
 
 
-def _given(column: Floats | None) -> Scores:
+def _required(column: Floats | None) -> Scores:
     if column is None:
         raise ValueError("expected outputs of the classifier the scores were fitted to, found None")
     return column.astype(np.float64)
@@ -185,8 +185,8 @@ def fit_class_means(features: Floats, labels: Labels) -> Callable[[Floats], Scor
         raise ValueError(f"expected all ten digits, found {np.unique(labels).tolist()}")
     x = features.astype(np.float64)
     means = np.stack([x[labels == digit].mean(axis=0) for digit in range(CLASSES)])
-    within = x - means[labels]
-    covariance = within.T @ within / len(x)
+    centred = x - means[labels]
+    covariance = centred.T @ centred / len(x)
     size = covariance.shape[0]
     covariance += _SHRINKAGE * (np.trace(covariance) / size + 1e-12) * np.eye(size)
     # Transforms features to unit covariance.
@@ -219,27 +219,27 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
         k: Number of neighbours, 1 to M.
     """
     norms = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    wanted, against = (features / norms).astype(np.float32), np.asarray(known, np.float32)
+    queries, references = (features / norms).astype(np.float32), np.asarray(known, np.float32)
     # Scales the products rather than the rows, which are 190 MB for 54,000 digits.
-    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
+    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", references, references)), np.float32(1e-12))
     indices = np.empty((len(features), k), np.int64)
     distances = np.empty((len(features), k), np.float32)
-    for start in range(0, len(features), _COMPARED):
-        rows = slice(start, start + _COMPARED)
-        likeness = wanted[rows] @ against.T / lengths
-        first = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
-        first.sort(axis=1)  # breaks ties by index
-        found = np.take_along_axis(likeness, first, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        indices[rows] = np.take_along_axis(first, order, axis=1)
-        likest = np.take_along_axis(found, order, axis=1)
-        distances[rows] = np.sqrt(np.maximum(2 - 2 * likest, 0))
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        similarity = queries[rows] @ references.T / lengths
+        candidates = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+        candidates.sort(axis=1)  # breaks ties by index
+        similarities = np.take_along_axis(similarity, candidates, axis=1)
+        order = np.argsort(-similarities, axis=1, kind="stable")
+        indices[rows] = np.take_along_axis(candidates, order, axis=1)
+        largest = np.take_along_axis(similarities, order, axis=1)
+        distances[rows] = np.sqrt(np.maximum(2 - 2 * largest, 0))
     return Nearest(indices, distances)
 
 
-CORRUPTED = 2000  # tiles per corruption, evenly spaced over the split
+CORRUPTION_TILES = 2000  # tiles per corruption, evenly spaced over the split
 SEED = 0
-CLEAN, SPOILT = "clean", "corrupted"
+CLEAN, CORRUPTED = "clean", "corrupted"
 
 Answers = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
@@ -268,7 +268,7 @@ class Rejection:
     scaling: Mapping[str, ScalingScore]
     negatives: Mapping[str, Tiles] = field(repr=False)  # tiles by name
     # probabilities and scores of the tiles of each set, ``digits`` included
-    found: Mapping[str, Scored] = field(repr=False)
+    scored: Mapping[str, Scored] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The results as JSON-ready values, without tiles and individual scores."""
@@ -301,47 +301,47 @@ def measure_rejection(
             recommended, since the classifier does not provide them.
         scaling: Also compare ways of scaling; for a validation split only.
     """
-    first = outputs_of(split.tiles[:1])
+    sample = outputs_of(split.tiles[:1])
     scores: dict[str, Score] = {"maximum probability": maximum_probability}
     chosen_by: Table = {}
-    if not (first.energy is None and first.digit is None and first.features is None):
-        given = choice()
-        scores = scores_for(outputs_of(given.known.tiles), given.known.labels)
-        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.negatives, others)
-    own = {name: chosen_by[name] for name in scores if name in chosen_by}
-    table, found = measure_scores(scores, outputs_of, split.tiles, negatives, others)
-    probabilities = found["digits"].probabilities
-    uncertainty, sure = _uncertainties(outputs_of, split, probabilities)
+    if not (sample.energy is None and sample.digit is None and sample.features is None):
+        chosen = choice()
+        scores = scores_for(outputs_of(chosen.known.tiles), chosen.known.labels)
+        chosen_by, _ = measure_scores(scores, outputs_of, chosen.digits, chosen.negatives, others)
+    own_scores = {name: chosen_by[name] for name in scores if name in chosen_by}
+    table, scored = measure_scores(scores, outputs_of, split.tiles, negatives, others)
+    probabilities = scored["digits"].probabilities
+    uncertainty, answers_by_set = _uncertainties(outputs_of, split, probabilities)
     return Rejection(
         uncertainty=uncertainty,
-        answers=sure,
+        answers=answers_by_set,
         scores=table,
-        recommended=recommended(own) if own else next(iter(scores)),
+        recommended=best_score(own_scores) if own_scores else next(iter(scores)),
         chosen_by=chosen_by,
         scaling=compare_scalings(split.labels, probabilities) if scaling else {},
         negatives=negatives,
-        found=found,
+        scored=scored,
     )
 
 
-def taken_for_digits(found: Rejection, name: str, most: int) -> npt.NDArray[np.int64]:
+def taken_for_digits(rejection: Rejection, name: str, most: int) -> npt.NDArray[np.int64]:
     """Indices of the negatives of a set most similar to digits by the recommended score."""
-    return np.argsort(-found.found[name].scores[found.recommended], kind="stable")[:most]
+    return np.argsort(-rejection.scored[name].scores[rejection.recommended], kind="stable")[:most]
 
 
 def _uncertainties(
     outputs_of: OutputsOf, split: Split, probabilities: Floats
 ) -> tuple[dict[str, Uncertainty], dict[str, Answers]]:
-    few = np.linspace(0, len(split) - 1, min(len(split), CORRUPTED)).astype(np.int64)
-    labels = split.labels[few]
-    worse = (corrupt(split.tiles[few], name, SEED) for name in CORRUPTIONS)
-    spoilt = [outputs_of(tiles).probabilities for tiles in worse]
+    sample = np.linspace(0, len(split) - 1, min(len(split), CORRUPTION_TILES)).astype(np.int64)
+    labels = split.labels[sample]
+    corrupted_tiles = (corrupt(split.tiles[sample], name, SEED) for name in CORRUPTIONS)
+    corrupted = [outputs_of(tiles).probabilities for tiles in corrupted_tiles]
     uncertainty = {
         CLEAN: measure_uncertainty(split.labels, probabilities),
-        SPOILT: mean_uncertainty([measure_uncertainty(labels, one) for one in spoilt]),
+        CORRUPTED: mean_uncertainty([measure_uncertainty(labels, one) for one in corrupted]),
     }
-    every = answers(np.tile(labels, len(spoilt)), np.concatenate(spoilt))
-    return uncertainty, {CLEAN: answers(split.labels, probabilities), SPOILT: every}
+    pooled = answers(np.tile(labels, len(corrupted)), np.concatenate(corrupted))
+    return uncertainty, {CLEAN: answers(split.labels, probabilities), CORRUPTED: pooled}
 
 
 def _table_dict(table: Table) -> dict[str, Any]:

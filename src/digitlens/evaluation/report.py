@@ -190,7 +190,7 @@ def evaluate(
         raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
     probabilities = _predict(predict_proba, split.tiles)
     sha256, labels = data_sha256(split), split.labels
-    data = DataInfo(data_name, sha256, MNIST_TEST if sha256 == MNIST_TEST_SHA256 else ())
+    data = DataInfo(data_name, sha256, MNIST_ERRORS if sha256 == MNIST_TEST_SHA256 else ())
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
     confusion = metrics.confusion_matrix(labels, predicted)
@@ -252,17 +252,18 @@ def _predict(predict_proba: PredictProba, tiles: npt.NDArray[np.uint8]) -> npt.N
 
 
 def _score(right: npt.NDArray[np.bool_]) -> Score:
-    n, hits = len(right), int(right.sum())
-    return Score(n, n - hits, hits / n, metrics.wilson_interval(hits, n))
+    n, right_count = len(right), int(right.sum())
+    return Score(n, n - right_count, right_count / n, metrics.wilson_interval(right_count, n))
 
 
 MNIST_TEST_SHA256 = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
-"""``data_sha256`` of the MNIST test set in its original order; ``MNIST_TEST`` are label errors."""
+"""``data_sha256`` of the MNIST test set in its original order."""
 
-MNIST_TEST = (
+MNIST_ERRORS = (
     *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520),
     *(3558, 5937, 6651, 6783, 8527, 9679, 9729),
 )
+"""Indices of its wrong labels."""
 
 
 SCORE = ("errors", "accuracy", "interval", "loss", "expected_calibration_error")
@@ -296,8 +297,8 @@ def measure_transfer(
 ) -> Transfer:
     """Evaluates a model on another data set, framed and unframed; see ``evaluate``."""
     framed, unframed = (
-        evaluate(predict_proba, split, model=model, data_name=f"{data.title}, {how}")
-        for split, how in ((data.framed, "framed"), (data.unframed, "unframed"))
+        evaluate(predict_proba, split, model=model, data_name=f"{data.title}, {framing}")
+        for split, framing in ((data.framed, "framed"), (data.unframed, "unframed"))
     )
     return Transfer(data, framed, unframed)
 
@@ -322,8 +323,8 @@ class Condition:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        known = {"name": self.name, "overlaps_training": self.overlaps, **asdict(self.score)}
-        return known | {"uncertainty": asdict(self.uncertainty)}
+        values = {"name": self.name, "overlaps_training": self.overlaps, **asdict(self.score)}
+        return values | {"uncertainty": asdict(self.uncertainty)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,14 +354,14 @@ class Robustness:
         return float(np.mean([row.score.accuracy for row in self.corruptions]))
 
     @property
-    def apart(self) -> tuple[Condition, ...]:
+    def untrained(self) -> tuple[Condition, ...]:
         """The corruptions of a kind not covered by training; empty if unknown."""
         return tuple(row for row in self.corruptions if row.overlaps is False)
 
     @property
-    def mean_accuracy_apart(self) -> float | None:
-        """Mean accuracy over ``apart``; None if that is empty."""
-        shares = [row.score.accuracy for row in self.apart]
+    def mean_accuracy_untrained(self) -> float | None:
+        """Mean accuracy over ``untrained``; None if that is empty."""
+        shares = [row.score.accuracy for row in self.untrained]
         return float(np.mean(shares)) if shares else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -371,7 +372,7 @@ class Robustness:
                 "data": {"name": self.data.name, "sha256": self.data.sha256},
                 "seed": SEED,
                 "mean_accuracy": self.mean_accuracy,
-                "mean_accuracy_without_overlap": self.mean_accuracy_apart,
+                "mean_accuracy_without_overlap": self.mean_accuracy_untrained,
                 "clean": self.clean.as_dict(),
                 "corruptions": [row.as_dict() for row in self.corruptions],
                 "sweeps": [asdict(row) for row in self.curves],
@@ -399,18 +400,18 @@ def measure_robustness(
             if unknown.
         curve_tiles: At most this many tiles per point of a sweep, evenly spaced.
     """
-    known = None if recipe is None else overlapping(recipe)
+    covered = None if recipe is None else overlapping(recipe)
     conditions: list[Condition] = []
     for name in CORRUPTIONS:
-        worse = Split(corrupt(split.tiles, name, SEED), split.labels)
-        overlaps = None if known is None else name in known
-        conditions.append(_condition(name, evaluate(predict_proba, worse), overlaps))
+        corrupted = Split(corrupt(split.tiles, name, SEED), split.labels)
+        overlaps = None if covered is None else name in covered
+        conditions.append(_condition(name, evaluate(predict_proba, corrupted), overlaps))
     curves: list[SweepCurve] = []
-    some = split.evenly(curve_tiles)
-    for name, line in SWEEPS.items():
-        changed = (Split(sweep(some.tiles, name, at, SEED), some.labels) for at in line.values)
+    sample = split.evenly(curve_tiles)
+    for name, spec in SWEEPS.items():
+        changed = (Split(sweep(sample.tiles, name, x, SEED), sample.labels) for x in spec.values)
         scores = tuple(evaluate(predict_proba, each).score for each in changed)
-        curves.append(SweepCurve(name, line.axis, line.usual, line.values, scores))
+        curves.append(SweepCurve(name, spec.axis, spec.usual, spec.values, scores))
     first = _condition("clean", clean, None)
     return Robustness(clean.model, clean.data, first, tuple(conditions), tuple(curves))
 

@@ -21,7 +21,7 @@ from digitlens.evaluation.calibration import Flags, Floats, check_answers, parse
 
 POINTS = 50
 LEVEL = 0.05  # probability that a true rate exceeds its bound
-_MOST = 10_000_000  # most digits of a loaded curve
+_MAX_DIGITS = 10_000_000  # most digits of a loaded curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +97,26 @@ class RiskCoverage:
         """
         check_target(target)
         upper = self.upper
-        found = self._last_kept(upper, target)
-        if found is None:
-            promised = (t for t in np.unique(upper) if self._last_kept(upper, t))
-            least = float(next(promised, 1.0))
+        threshold = self._last_passing(upper, target)
+        if threshold is None:
+            attainable = (t for t in np.unique(upper) if self._last_passing(upper, t))
+            lowest = float(next(attainable, 1.0))
             raise ValueError(
                 f"no threshold keeps a target error of {100 * target:.4g}%: the least that the "
-                f"curve can promise, with {self.stated[-1]:,} digits, is {_at_most(least)}"
+                f"curve can promise, with {self.stated[-1]:,} digits, is {_percent_up(lowest)}"
             )
-        return found
+        return threshold
 
-    def _last_kept(self, upper: npt.NDArray[np.float64], target: float) -> float | None:
+    def _last_passing(self, upper: npt.NDArray[np.float64], target: float) -> float | None:
         """The last threshold before the first that fails; None if the first one fails.
 
         Thresholds with too few digits to pass even without an error are not tested.
         """
-        unmistaken = 1 - np.exp(np.log(LEVEL) / np.array(self.stated))  # bounds without an error
-        tested = np.flatnonzero(unmistaken <= target)
+        errorless = 1 - np.exp(np.log(LEVEL) / np.array(self.stated))  # bounds without an error
+        tested = np.flatnonzero(errorless <= target)
         failed = np.flatnonzero(upper[tested] > target)
-        kept = tested[: failed[0]] if len(failed) else tested
-        return self.threshold[kept[-1]] if len(kept) else None
+        passed = tested[: failed[0]] if len(failed) else tested
+        return self.threshold[passed[-1]] if len(passed) else None
 
     def as_dict(self) -> dict[str, Any]:
         """The curve as JSON-ready values, with unrounded thresholds."""
@@ -135,8 +135,8 @@ class RiskCoverage:
             raise ValueError(f"expected a curve with {', '.join(sorted(names))}, found {values}")
         threshold = parse_column("threshold", values["threshold"], float)
         stated, wrong = (parse_column(name, values[name], int) for name in ("stated", "wrong"))
-        if max(stated, default=0) > _MOST:  # bounds need as many logarithms
-            raise ValueError(f"expected at most {_MOST:,} digits, found {max(stated):,}")
+        if max(stated, default=0) > _MAX_DIGITS:  # bounds need as many logarithms
+            raise ValueError(f"expected at most {_MAX_DIGITS:,} digits, found {max(stated):,}")
         return cls(threshold, stated, wrong, *parse_column("total", [values["total"]], int))
 
 
@@ -150,14 +150,14 @@ def binomial_bound(wrong: int, stated: int) -> float:
         return 1.0
     if not wrong:
         return 1 - float(np.exp(np.log(LEVEL) / stated))
-    logs = np.r_[0.0, np.cumsum(np.log(np.arange(1, stated + 1)))]  # of factorials
+    log_factorials = np.r_[0.0, np.cumsum(np.log(np.arange(1, stated + 1)))]  # of factorials
     k = np.arange(wrong + 1)
-    ways = logs[stated] - logs[k] - logs[stated - k]
+    log_binomials = log_factorials[stated] - log_factorials[k] - log_factorials[stated - k]
     low, high = wrong / stated, 1.0
     for _ in range(60):
         rate = (low + high) / 2
-        few = np.exp(ways + k * np.log(rate) + (stated - k) * np.log1p(-rate)).sum()
-        low, high = (rate, high) if few > LEVEL else (low, rate)
+        tail = np.exp(log_binomials + k * np.log(rate) + (stated - k) * np.log1p(-rate)).sum()
+        low, high = (rate, high) if tail > LEVEL else (low, rate)
     return high
 
 
@@ -190,12 +190,12 @@ def risk_coverage(
     if points < 2:
         raise ValueError(f"expected 2 points or more, found {points}")
     order = np.argsort(-confidence, kind="stable")
-    falling = confidence[order]
+    ordered = confidence[order]
     wrong_so_far = np.cumsum(~right[order])
     # A threshold includes all digits of the same confidence.
-    stated = np.unique(np.searchsorted(-falling, -falling[_ranks(len(right), points)], "right"))
+    stated = np.unique(np.searchsorted(-ordered, -ordered[_ranks(len(right), points)], "right"))
     return RiskCoverage(
-        tuple(falling[stated - 1].astype(np.float64).tolist()),
+        tuple(ordered[stated - 1].astype(np.float64).tolist()),
         tuple(stated.tolist()),
         tuple(wrong_so_far[stated - 1].tolist()),
         int(total),
@@ -233,11 +233,11 @@ def _ranks(n: int, points: int) -> npt.NDArray[np.int64]:
     """
     half = points // 2
     evenly = np.linspace(n / (points - half), n, points - half)
-    closer = n + 1 - np.geomspace(1, max(n / 2, 1), half)
-    return np.unique(np.ceil(np.r_[evenly, closer]).astype(np.int64)) - 1
+    denser = n + 1 - np.geomspace(1, max(n / 2, 1), half)
+    return np.unique(np.ceil(np.r_[evenly, denser]).astype(np.int64)) - 1
 
 
-def _at_most(share: float) -> str:
+def _percent_up(share: float) -> str:
     """A fraction as percent, rounded up so that the printed value is a valid target."""
     from decimal import ROUND_CEILING, Context  # noqa: PLC0415  (slow to load)
 

@@ -48,8 +48,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     values = np.array(p_values, np.float64)
     order = values.argsort(kind="stable")
-    times = np.arange(len(values), 0, -1)
-    values[order] = np.maximum.accumulate(np.minimum(1, times * values[order]))
+    factors = np.arange(len(values), 0, -1)
+    values[order] = np.maximum.accumulate(np.minimum(1, factors * values[order]))
     return values.tolist()
 
 
@@ -71,7 +71,7 @@ def difference_interval(only_first: int, only_second: int, n: int) -> tuple[floa
     def score(difference: float) -> float:
         return tango_score(only_first, only_second, n, difference)
 
-    return _crossing(score, middle, -1.0), _crossing(score, middle, 1.0)
+    return _interval_end(score, middle, -1.0), _interval_end(score, middle, 1.0)
 
 
 def tango_score(only_first: int, only_second: int, n: int, difference: float) -> float:
@@ -79,18 +79,18 @@ def tango_score(only_first: int, only_second: int, n: int, difference: float) ->
 
     Positive if the observed difference exceeds ``difference``, which is between -1 and 1.
     """
-    found = only_first - only_second - n * difference
-    if not found:
+    excess = only_first - only_second - n * difference
+    if not excess:
         return 0.0
     # Maximum-likelihood probability that only the second is right, given the difference.
     linear = -only_first - only_second + (2 * n - only_first + only_second) * difference
     constant = -only_second * difference * (1 - difference)
-    share = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
-    variance = n * (2 * share + difference * (1 - difference))
-    return found / sqrt(variance) if variance > 0 else (1 if found > 0 else -1) * float("inf")
+    probability = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
+    variance = n * (2 * probability + difference * (1 - difference))
+    return excess / sqrt(variance) if variance > 0 else (1 if excess > 0 else -1) * float("inf")
 
 
-def _crossing(score: Callable[[float], float], start: float, end: float) -> float:
+def _interval_end(score: Callable[[float], float], start: float, end: float) -> float:
     """The point between start and end where the score, 0 at the start, leaves the 95 % range."""
     inside, outside = start, end
     for _ in range(STEPS):
@@ -159,10 +159,10 @@ class Comparison:
 
         Tiles on which confident models contradict each other come first: they are most informative.
         """
-        read = np.stack([report.predicted for report in self.reports.values()])
-        sure = np.stack([report.confidence for report in self.reports.values()])
-        apart = np.flatnonzero((read != read[0]).any(axis=0))
-        return apart[np.argsort(-sure[:, apart].min(axis=0), kind="stable")]
+        predicted = np.stack([report.predicted for report in self.reports.values()])
+        confidence = np.stack([report.confidence for report in self.reports.values()])
+        differing = np.flatnonzero((predicted != predicted[0]).any(axis=0))
+        return differing[np.argsort(-confidence[:, differing].min(axis=0), kind="stable")]
 
     def recipe_differences(self) -> dict[str, list[Any]]:
         """Fields in which the recipes differ, with the value of each model; None if unknown."""
@@ -176,13 +176,13 @@ class Comparison:
         return {
             "data": self.data,
             "n": self.n,
-            "runs": [self._run(name) for name in self.names],
+            "runs": [self._run_dict(name) for name in self.names],
             "recipe_differences": self.recipe_differences(),
             "pairs": [pair.as_dict() for pair in self.pairs],
-            "disagreements": [self._read(int(index)) for index in self.disagreements()],
+            "disagreements": [self._answers(int(index)) for index in self.disagreements()],
         }
 
-    def _run(self, name: str) -> dict[str, Any]:
+    def _run_dict(self, name: str) -> dict[str, Any]:
         report, facts = self.reports[name], self.facts[name]
         return rounded(
             {
@@ -197,7 +197,7 @@ class Comparison:
             }
         )
 
-    def _read(self, index: int) -> dict[str, Any]:
+    def _answers(self, index: int) -> dict[str, Any]:
         read = {name: int(report.predicted[index]) for name, report in self.reports.items()}
         return {"index": index, "truth": int(self.labels[index]), "read": read}
 
@@ -217,18 +217,18 @@ def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]
             f"expected at least two reports on the same tiles, found {len(reports)} on "
             f"{len(hashes)} different sets"
         )
-    return Comparison(data, reports, facts, _pairs(reports))
+    return Comparison(data, reports, facts, _compare_pairs(reports))
 
 
-def _pairs(reports: Mapping[str, Report]) -> tuple[Pair, ...]:
+def _compare_pairs(reports: Mapping[str, Report]) -> tuple[Pair, ...]:
     right = {name: report.predicted == report.labels for name, report in reports.items()}
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     for first, second in combinations(reports, 2):
         one, other = right[first], right[second]
-        n, neither = len(one), int((~one & ~other).sum())
-        only = int((one & ~other).sum()), int((~one & other).sum())
-        interval = difference_interval(*only, n)
-        difference, p = (only[0] - only[1]) / n, mcnemar(*only)
-        found.append(Pair(first, second, *only, neither, difference, interval, p, p))
-    adjusted = holm([pair.p for pair in found])
-    return tuple(replace(pair, p_holm=p) for pair, p in zip(found, adjusted, strict=True))
+        n, both_wrong = len(one), int((~one & ~other).sum())
+        only_counts = int((one & ~other).sum()), int((~one & other).sum())
+        interval = difference_interval(*only_counts, n)
+        difference, p = (only_counts[0] - only_counts[1]) / n, mcnemar(*only_counts)
+        pairs.append(Pair(first, second, *only_counts, both_wrong, difference, interval, p, p))
+    adjusted = holm([pair.p for pair in pairs])
+    return tuple(replace(pair, p_holm=p) for pair, p in zip(pairs, adjusted, strict=True))

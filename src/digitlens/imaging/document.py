@@ -79,7 +79,7 @@ def open_document(source: Source) -> Generator[Document]:
             with photo.open_pdf(file.stream, file.name) as pdf:
                 yield Document(file.name, pdf.count, pdf.render)
         else:
-            yield _picture(file)
+            yield _picture_document(file)
 
 
 def page_name(name: str, number: int, count: int) -> str:
@@ -87,15 +87,15 @@ def page_name(name: str, number: int, count: int) -> str:
     return name if count == 1 else f"{name}#{number}"
 
 
-def _picture(file: PictureFile) -> Document:
+def _picture_document(file: PictureFile) -> Document:
     image = None if has_one_page(file.start) else open_picture(file)
     if image is None or image.format != "TIFF":
         return Document(file.name, 1, lambda _index, name: decode(open_picture(file), name))
-    frames = _frames(image, file.name)
-    return Document(file.name, len(frames), lambda k, name: _frame(image, frames[k], name))
+    frames = _page_frames(image, file.name)
+    return Document(file.name, len(frames), lambda k, name: _decode_frame(image, frames[k], name))
 
 
-def _frames(image: Image.Image, name: str) -> list[int]:
+def _page_frames(image: Image.Image, name: str) -> list[int]:
     """Returns the frames of a TIFF that are pages, up to and including the first damaged one."""
     frames = [0]
     for number in range(1, photo.MAX_PAGES + 1):
@@ -112,7 +112,7 @@ def _frames(image: Image.Image, name: str) -> list[int]:
     raise ImageError(f"{name}: {photo.too_many('more')}")
 
 
-def _frame(image: Image.Image, number: int, name: str) -> Page:
+def _decode_frame(image: Image.Image, number: int, name: str) -> Page:
     try:
         with quiet():
             image.seek(number)

@@ -44,11 +44,11 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: floa
         uint8[height, W, 3]; W is a multiple of 8 from 16 to 1280.
     """
     corners = np.asarray(quad, np.float64)
-    across, down = _sides(corners)
-    columns = max(1, min(WIDEST, round(stretch * height * across / down)))
-    piece, corners = _surroundings(page, corners)
-    image = Image.fromarray(piece)
-    line = _straightened(image, corners, (columns, height))
+    quad_width, quad_height = _mean_sides(corners)
+    columns = max(1, min(WIDEST, round(stretch * height * quad_width / quad_height)))
+    surroundings, corners = _crop_surroundings(page, corners)
+    image = Image.fromarray(surroundings)
+    line = _straighten(image, corners, (columns, height))
     crop = np.full((height, max(NARROWEST, -(-columns // STEP) * STEP), 3), GRAY, np.uint8)
     crop[:, :columns] = line if line.ndim == 3 else line[..., None]
     return crop
@@ -64,49 +64,49 @@ def batch_lines(crops: Sequence[Pixels]) -> list[tuple[list[int], Pixels]]:
     widths = [crop.shape[1] for crop in crops]
     groups: list[list[int]] = []
     for index in sorted(range(len(crops)), key=lambda index: -widths[index]):
-        if groups and _fits(groups[-1], widths, index):
+        if groups and _fits_batch(groups[-1], widths, index):
             groups[-1].append(index)
         else:
             groups.append([index])
-    return [(group, _stacked([crops[index] for index in group])) for group in groups]
+    return [(group, _stack_padded([crops[index] for index in group])) for group in groups]
 
 
-def _fits(group: list[int], widths: list[int], index: int) -> bool:
+def _fits_batch(group: list[int], widths: list[int], index: int) -> bool:
     widest, count = widths[group[0]], len(group) + 1
-    near = widths[index] >= 0.8 * widest - 2 * STEP
-    return near and count <= _MOST and count * widest <= _COLUMNS
+    is_similar = widths[index] >= 0.8 * widest - 2 * STEP
+    return is_similar and count <= _MOST and count * widest <= _COLUMNS
 
 
-def _stacked(crops: list[Pixels]) -> Pixels:
+def _stack_padded(crops: list[Pixels]) -> Pixels:
     batch = np.full((len(crops), *crops[0].shape), GRAY, np.uint8)
     for index, crop in enumerate(crops):
         batch[index, :, : crop.shape[1]] = crop
     return batch
 
 
-def _sides(corners: Doubles) -> tuple[float, float]:
+def _mean_sides(corners: Doubles) -> tuple[float, float]:
     """Returns the mean lengths of top and bottom, and of left and right side, at least 1."""
     sides = (corners[[1, 2, 3, 0]] - corners).tolist()
     lengths = [sqrt(x * x + y * y) for x, y in sides]
     return max(1.0, (lengths[0] + lengths[2]) / 2), max(1.0, (lengths[1] + lengths[3]) / 2)
 
 
-def _surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]:
+def _crop_surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]:
     """Returns the part of a page around a quad, and the quad in it; repeats edge pixels."""
-    limits = np.array(page.shape[1::-1])
+    page_size = np.array(page.shape[1::-1])
     # Contains at least one pixel of the page, however far outside the quad is.
-    low = np.minimum(np.floor(corners.min(axis=0)).astype(int) - _REACH, limits - 1)
+    low = np.minimum(np.floor(corners.min(axis=0)).astype(int) - _REACH, page_size - 1)
     high = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + _REACH, 1)
-    first, last = np.maximum(low, 0), np.minimum(high, limits)
-    piece = page[first[1] : last[1], first[0] : last[0]]
-    before, after = first - low, high - last
-    if before.any() or after.any():
-        pads = [(int(before[1]), int(after[1])), (int(before[0]), int(after[0]))]
-        piece = np.pad(piece, [*pads, (0, 0)][: page.ndim], mode="edge")
-    return np.ascontiguousarray(piece), corners - low
+    first, last = np.maximum(low, 0), np.minimum(high, page_size)
+    surroundings = page[first[1] : last[1], first[0] : last[0]]
+    pad_before, pad_after = first - low, high - last
+    if pad_before.any() or pad_after.any():
+        pads = [(int(pad_before[1]), int(pad_after[1])), (int(pad_before[0]), int(pad_after[0]))]
+        surroundings = np.pad(surroundings, [*pads, (0, 0)][: page.ndim], mode="edge")
+    return np.ascontiguousarray(surroundings), corners - low
 
 
-def _straightened(image: Image.Image, corners: Doubles, size: tuple[int, int]) -> Pixels:
+def _straighten(image: Image.Image, corners: Doubles, size: tuple[int, int]) -> Pixels:
     """Maps a quad to a rectangle with ``size`` columns and rows.
 
     A quad much larger than the crop is first reduced by an integer factor, to at least 4/3 of the
@@ -114,27 +114,27 @@ def _straightened(image: Image.Image, corners: Doubles, size: tuple[int, int]) -
     a tilted one is first straightened at its own size. For lines of 50 to 200 pixels, this reduces
     the error against averages of 64 points per pixel from 7..10 gray levels to 2..5.
     """
-    across, down = _sides(corners)
-    shrink = max(1, int(down / (_SPARE * size[1])))
-    if shrink > 1:
-        image, corners = image.reduce(shrink), corners / shrink
+    quad_width, quad_height = _mean_sides(corners)
+    factor = max(1, int(quad_height / (_SPARE * size[1])))
+    if factor > 1:
+        image, corners = image.reduce(factor), corners / factor
     (left, top), (right, bottom) = corners[0], corners[2]
     upright = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     if right > left and bottom > top and np.abs(corners - upright).max() < _LEVEL:
         box = (float(left), float(top), float(right), float(bottom))
         return np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
-    large = max(1, round(across / shrink)), max(1, round(down / shrink))
-    large = size if down <= size[1] else large
-    straight = image.transform(large, *_mapping(corners, large), Image.Resampling.BICUBIC)
+    full = max(1, round(quad_width / factor)), max(1, round(quad_height / factor))
+    full = size if quad_height <= size[1] else full
+    straight = image.transform(full, *_transform(corners, full), Image.Resampling.BICUBIC)
     return np.asarray(straight.resize(size, Image.Resampling.BICUBIC))
 
 
-def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, list[float]]:
+def _transform(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, list[float]]:
     """Returns Pillow's transform from points of a rectangle to points of the quad."""
     columns, rows = size
-    right, down = (corners[1] - corners[0]) / columns, (corners[3] - corners[0]) / rows
+    column_step, row_step = (corners[1] - corners[0]) / columns, (corners[3] - corners[0]) / rows
     if np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max() < 2 * _LEVEL:
-        (x, y), (a, d), (b, e) = corners[0], right, down
+        (x, y), (a, d), (b, e) = corners[0], column_step, row_step
         return Image.Transform.AFFINE, [float(value) for value in (a, b, x, d, e, y)]
     return Image.Transform.PERSPECTIVE, perspective(corners, size).tolist()
 

@@ -46,10 +46,10 @@ _SIGNATURES = (
     (b"MM\0*", "TIFF", "PIL.TiffImagePlugin"),
 )
 # Common formats are opened by the plug-in itself: ``Image.open`` first imports four others, 6 ms.
-_DIRECT = (("PNG",), ("JPEG",))
-_UNIDENTIFIED = (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error)
+_DIRECT_FORMATS = (("PNG",), ("JPEG",))
+_UNIDENTIFIED_ERRORS = (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error)
 _EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, HEIC or PDF"
-_START = 512  # bytes that identify a file
+_START_BYTES = 512  # bytes that identify a file
 # Files that are often mistaken for pictures and not supported.
 _UNSUPPORTED = (
     (b"<svg", "an SVG drawing: export it as PNG"),
@@ -60,14 +60,14 @@ _UNSUPPORTED = (
     (b"<!doctype", "a web page, not a picture"),
 )
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
-_DECODERS = {"WEBP": 9, "AVIF": 9, "HEIF": 1}  # bytes per pixel used by the decoder, measured
-_BAND = 2**18  # pixels copied at once: 64 rows of 12 megapixels stay in the cache
+_DECODER_BYTES = {"WEBP": 9, "AVIF": 9, "HEIF": 1}  # bytes per pixel used by the decoder, measured
+_BAND_PIXELS = 2**18  # pixels copied at once: 64 rows of 12 megapixels stay in the cache
 # Transparency is composited on black if at least a quarter of the pixels are half or more
 # transparent (the corners around a round photo are 21 %) and the rest is bright: white strokes
 # vanish on white. Yellow has luminance 226, orange 173; green (150) and gray show on white.
-_CLEAR = 128  # alpha
-_MUCH = 0.25  # of the pixels
-_BRIGHT = 160  # mean luminance, weighted by opacity
+_CLEAR_ALPHA = 128  # alpha
+_CLEAR_SHARE = 0.25  # of the pixels
+_BRIGHT_LUMINANCE = 160  # mean luminance, weighted by opacity
 _WHITE, _BLACK = 255, 0
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
@@ -79,11 +79,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_FROM_END, _AS_COLUMNS = {3, 4, 6, 7}, {5, 6, 7, 8}  # stored rows are reversed; are columns
-_WHOLE = 16  # bits
-_USUAL = (8, 10, 12, 14, _WHOLE)  # bit depths of devices
-_BITS, _LARGEST = 258, (281, 341)  # TIFF tags: BitsPerSample, and (S)MaxSampleValue
-_FIRST = 8  # byte of a PNG at which its chunks begin
+_REVERSED, _TRANSPOSED = {3, 4, 6, 7}, {5, 6, 7, 8}  # stored rows are reversed; are columns
+_MAX_BITS = 16  # bits
+_USUAL_BITS = (8, 10, 12, 14, _MAX_BITS)  # bit depths of devices
+_BITS_TAG, _MAX_TAGS = 258, (281, 341)  # TIFF tags: BitsPerSample, and (S)MaxSampleValue
+_FIRST_CHUNK = 8  # byte of a PNG at which its chunks begin
 
 
 def load_image(source: Source, *, copy: bool = True) -> Page:
@@ -219,7 +219,7 @@ def damaged(error: Exception) -> str:
     return f"is damaged or cut off ({reason}): save or copy it again"
 
 
-_silent = logging.NullHandler()
+_null_handler = logging.NullHandler()
 _quiet_lock = threading.Lock()
 _quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
 
@@ -229,7 +229,7 @@ def quiet() -> Generator[None]:
     """Suppresses Pillow's warnings and logging within the block, in any number of threads."""
     # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone would
     # disable warnings permanently if two threads leave it in the order in which they entered.
-    logging.getLogger("PIL").addHandler(_silent)
+    logging.getLogger("PIL").addHandler(_null_handler)
     with _quiet_lock:
         if _quiet_state["depth"] == 0:
             _quiet_state["saved"] = warnings.catch_warnings()
@@ -261,8 +261,8 @@ def _open_path(path: Path) -> BinaryIO:
 def _picture_file(stream: BinaryIO, name: str) -> PictureFile:
     try:
         if not stream.seekable() or stream.tell() != 0:  # Pillow reads from the very start
-            stream = io.BytesIO(_content(stream.read(), name))
-        start = _content(stream.read(_START), name)
+            stream = io.BytesIO(_checked_bytes(stream.read(), name))
+        start = _checked_bytes(stream.read(_START_BYTES), name)
         stream.seek(0)
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror or error})") from error
@@ -271,18 +271,18 @@ def _picture_file(stream: BinaryIO, name: str) -> PictureFile:
     return PictureFile(stream, name, start)
 
 
-def _content(content: object, name: str) -> bytes:
+def _checked_bytes(content: object, name: str) -> bytes:
     if not isinstance(content, bytes):
         raise TypeError(f"expected a binary file object, {name} returns {type(content).__name__}")
     return content
 
 
 def _open(file: PictureFile) -> Image.Image:
-    known = "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
-    avif = photo.is_avif(file.start) and known
+    has_avif = "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
+    avif = photo.is_avif(file.start) and has_avif
     try:
         return _open_image(file.stream, ("AVIF",) if avif else _formats(file.start))
-    except _UNIDENTIFIED as error:
+    except _UNIDENTIFIED_ERRORS as error:
         what = "is a damaged AVIF picture: copy it again" if avif else _describe_file(file.start)
         raise ImageError(f"{file.name}: {what}") from error
     except Image.DecompressionBombError as error:
@@ -292,7 +292,7 @@ def _open(file: PictureFile) -> Image.Image:
 
 
 def _open_image(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
-    if formats in _DIRECT:
+    if formats in _DIRECT_FORMATS:
         stream.seek(0)
         return Image.OPEN[formats[0]][0](stream, "")
     if formats == ("TIFF",):
@@ -315,8 +315,8 @@ def _describe_file(start: bytes) -> str:
     if start.startswith((b"II*\0", b"MM\0*")):
         return "is a damaged or unsupported TIFF: save it as PNG"
     head = start.lower()
-    found = next((what for mark, what in _UNSUPPORTED if mark.lower() in head), None)
-    return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
+    unsupported = next((what for mark, what in _UNSUPPORTED if mark.lower() in head), None)
+    return f"is {unsupported}" if unsupported else f"is not a picture: {_EXPECTED}"
 
 
 def _decode(image: Image.Image, name: str) -> Page:
@@ -346,11 +346,11 @@ def _decode(image: Image.Image, name: str) -> Page:
 
 def _split_samples(tiff: Any, declared: int | None) -> Image.Image:
     """Converts a loaded ``TiffFile`` with two samples per pixel to mode L, LA or La."""
-    both = np.asarray(tiff).astype(np.uint32)
-    low, high = both & ((1 << tiff.bits) - 1), both >> tiff.bits
+    samples = np.asarray(tiff).astype(np.uint32)
+    low, high = samples & ((1 << tiff.bits) - 1), samples >> tiff.bits
     gray, second = (high, low) if tiff.gray_is_high else (low, high)
     if tiff.bits > 8:
-        gray, second = _to_bytes(gray, declared), _to_bytes(second, _WHOLE)
+        gray, second = _to_bytes(gray, declared), _to_bytes(second, _MAX_BITS)
     level, alpha = (Image.fromarray(plane.astype(np.uint8)) for plane in (gray, second))
     if tiff.white_is_zero:
         level = level.point(range(255, -1, -1))
@@ -374,14 +374,14 @@ def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 
 def _bytes_per_pixel(image: Image.Image) -> int:
     """Returns the peak memory of decoding: Pillow's copies, the decoder's buffers, the page."""
-    stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode in _MODES_16 else 4)
-    page = 1 if image.mode in ("1", "L", "LA", "La", *_MODES_16) else 3
-    own = _DECODERS.get(image.format or "", 0)
+    image_bytes = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode in _MODES_16 else 4)
+    page_bytes = 1 if image.mode in ("1", "L", "LA", "La", *_MODES_16) else 3
+    decoder_bytes = _DECODER_BYTES.get(image.format or "", 0)
     if "progressive" in image.info:  # a JPEG whose coefficients are all kept in memory
-        own = 2 * len(image.getbands())
-    elif stored == 2 or image.mode in "IF":
-        own = 3 if stored == 2 else 12
-    return stored + own + page
+        decoder_bytes = 2 * len(image.getbands())
+    elif image_bytes == 2 or image.mode in "IF":
+        decoder_bytes = 3 if image_bytes == 2 else 12
+    return image_bytes + decoder_bytes + page_bytes
 
 
 def _pixels(image: Image.Image, mode: str, orientation: int, paper: int | None = None) -> Page:
@@ -390,27 +390,27 @@ def _pixels(image: Image.Image, mode: str, orientation: int, paper: int | None =
     Works on one band of rows at a time: ``np.array`` of the whole image holds three copies at once,
     and takes 125 ms for 12 megapixels instead of 30.
     """
-    columns, height = orientation in _AS_COLUMNS, image.height
+    columns, height = orientation in _TRANSPOSED, image.height
     size = (image.width, height) if columns else (height, image.width)
     page = np.empty((*size, 3)[: 2 + (mode == "RGB")], np.uint8)
     rows = page.swapaxes(0, 1) if columns else page  # indexed by stored rows
     top = 0
     for band in _bands(image):
-        shown = band
+        flat = band
         if paper is not None:
-            below = Image.new("RGBA", band.size, (paper, paper, paper, 255))
-            shown = Image.alpha_composite(below, _with_alpha(band))
-        shown = _turn_upright(shown if shown.mode == mode else shown.convert(mode), orientation)
+            backdrop = Image.new("RGBA", band.size, (paper, paper, paper, 255))
+            flat = Image.alpha_composite(backdrop, _with_alpha(band))
+        flat = _turn_upright(flat if flat.mode == mode else flat.convert(mode), orientation)
         end = top + band.height
-        start = height - end if orientation in _FROM_END else top
-        pixels = np.asarray(shown)
+        start = height - end if orientation in _REVERSED else top
+        pixels = np.asarray(flat)
         rows[start : start + band.height] = pixels.swapaxes(0, 1) if columns else pixels
         top = end
     return page
 
 
 def _bands(image: Image.Image) -> Iterator[Image.Image]:
-    rows = max(1, _BAND // max(1, image.width))
+    rows = max(1, _BAND_PIXELS // max(1, image.width))
     for top in range(0, image.height, rows):
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
@@ -431,14 +431,14 @@ def _with_alpha(image: Image.Image) -> Image.Image:
 
 def _background_for(image: Image.Image, alphas: npt.NDArray[np.int64]) -> int:
     """Returns the background on which an image is visible, 255 or 0, given its alpha histogram."""
-    if alphas[:_CLEAR].sum() < _MUCH * image.width * image.height:
+    if alphas[:_CLEAR_ALPHA].sum() < _CLEAR_SHARE * image.width * image.height:
         return _WHITE
     light = 0  # luminance times alpha; exact, as it is far below 2**53
     for band in map(_with_alpha, _bands(image)):
         planes = (band.convert("L"), band.getchannel("A"))
         luminance, alpha = (np.asarray(plane, np.float64).ravel() for plane in planes)
         light += int(luminance @ alpha)
-    return _BLACK if light > _BRIGHT * int(alphas @ np.arange(256)) else _WHITE
+    return _BLACK if light > _BRIGHT_LUMINANCE * int(alphas @ np.arange(256)) else _WHITE
 
 
 def _from_array(array: npt.NDArray[Any], *, copy: bool = True) -> Page:
@@ -482,7 +482,7 @@ def _declared_bits(image: Any) -> int | None:
     closes the file.
     """
     if image.format == "PPM":
-        return _WHOLE
+        return _MAX_BITS
     if image.format == "PNG":
         return _significant_bits(image.fp)
     if image.format == "TIFF":
@@ -498,46 +498,46 @@ def _to_bytes(samples: npt.NDArray[np.integer[Any]], declared: int | None) -> Pa
     all values. A dark 16-bit picture that uses at most 14 bits becomes brighter, which is harmless:
     only contrast matters. Raises ValueError for other values.
     """
-    least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
-    if least < 0 or most >= 1 << _WHOLE:
+    lowest, highest = int(samples.min(initial=0)), int(samples.max(initial=0))
+    if lowest < 0 or highest >= 1 << _MAX_BITS:
         raise ValueError("32-bit integers have no known scale; save it with 8 or 16 bits")
-    bits = _bits_of(most) if declared is None else declared
-    full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
-    page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND // max(1, samples.shape[1]))
+    bits = _usual_bits(highest) if declared is None else declared
+    full_scale = (1 << (bits if highest < 1 << bits else _MAX_BITS)) - 1
+    page, rows = np.empty(samples.shape, np.uint8), max(1, _BAND_PIXELS // max(1, samples.shape[1]))
     for top in range(0, len(samples), rows):
         band = samples[top : top + rows].astype(np.uint32)
-        page[top : top + rows] = (band * 255 + full // 2) // full
+        page[top : top + rows] = (band * 255 + full_scale // 2) // full_scale
     return page
 
 
-def _bits_of(most: int) -> int:
-    return next(bits for bits in _USUAL if most < 1 << bits)
+def _usual_bits(highest: int) -> int:
+    return next(bits for bits in _USUAL_BITS if highest < 1 << bits)
 
 
 def _significant_bits(file: Any) -> int | None:
     """Reads the chunk sBIT, which Pillow ignores; restores the position in the file."""
     if file is None:
         return None
-    stood, place, name, head = file.tell(), _FIRST, b"", b""
+    position, offset, name, head = file.tell(), _FIRST_CHUNK, b"", b""
     while name not in {b"sBIT", b"IDAT"}:
-        file.seek(place)
+        file.seek(offset)
         head = file.read(9)
         if len(head) < 9:
             break
         name = head[4:8]
-        place += 12 + int.from_bytes(head[:4], "big")
-    file.seek(stood)
-    return head[8] if name == b"sBIT" and 1 <= head[8] <= _WHOLE else None
+        offset += 12 + int.from_bytes(head[:4], "big")
+    file.seek(position)
+    return head[8] if name == b"sBIT" and 1 <= head[8] <= _MAX_BITS else None
 
 
 def _tagged_bits(tags: Any) -> int | None:
-    bits = max(_numbers(tags.get(_BITS)), default=_WHOLE)
-    if 1 <= bits < _WHOLE:
+    bits = max(_integers(tags.get(_BITS_TAG)), default=_MAX_BITS)
+    if 1 <= bits < _MAX_BITS:
         return bits
-    most = max((number for tag in _LARGEST for number in _numbers(tags.get(tag))), default=0)
-    return _bits_of(most) if 0 < most < 1 << _WHOLE else None
+    largest = max((number for tag in _MAX_TAGS for number in _integers(tags.get(tag))), default=0)
+    return _usual_bits(largest) if 0 < largest < 1 << _MAX_BITS else None
 
 
-def _numbers(value: Any) -> list[int]:
+def _integers(value: Any) -> list[int]:
     """Returns the integers in the value of a tag, which may be of any type."""
     return [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int)]

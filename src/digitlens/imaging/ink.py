@@ -32,18 +32,18 @@ def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
         uint8[h, w] with at most 64 pixels per side, 0 where there is paper; all 0 if nothing in the
         box differs from its surroundings.
     """
-    crop, inner = _cropped(page, box)
+    crop, in_box = _crop_box(page, box)
     planes = np.moveaxis(np.atleast_3d(crop), 2, 0).astype(np.float32, "C")
-    strength = _along_ink(planes - _paper(planes, inner), inner)
-    full = _full(strength[inner])
-    if full < 4:
+    strength = _project_on_ink(planes - _fit_paper(planes, in_box), in_box)
+    full_ink = _full_ink_level(strength[in_box])
+    if full_ink < 4:
         return np.zeros(crop.shape[:2], np.uint8)
-    level = np.clip((strength / full - _FAINT) / (0.85 - _FAINT), 0, 1)
-    level[_foreign(level > 0.3, inner)] = 0
+    level = np.clip((strength / full_ink - _FAINT) / (0.85 - _FAINT), 0, 1)
+    level[_foreign(level > 0.3, in_box)] = 0
     return np.rint(level * 255).astype(np.uint8)
 
 
-def _cropped(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArray[np.bool_]]:
+def _crop_box(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArray[np.bool_]]:
     height, width = page.shape[:2]
     x0, y0, x1, y1 = (float(v) for v in box)
     margin = max(1.0, _MARGIN * max(x1 - x0, y1 - y0))
@@ -57,49 +57,49 @@ def _cropped(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArr
     scale_x, scale_y = crop.shape[1] / (right - left), crop.shape[0] / (bottom - top)
     x = (np.arange(crop.shape[1]) + 0.5) / scale_x + left
     y = (np.arange(crop.shape[0]) + 0.5) / scale_y + top
-    inner = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))[None, :]
-    return crop, inner
+    in_box = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))[None, :]
+    return crop, in_box
 
 
-def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
+def _fit_paper(planes: _Plane, in_box: npt.NDArray[np.bool_]) -> _Plane:
     """Fits the paper's colour in the rim around the box as a plane with a slope.
 
     Pixels far from the rim's median, such as neighbours' strokes, are left out.
     """
-    outside = np.flatnonzero(~inner)
+    outside = np.flatnonzero(~in_box)
     if len(outside) <= 16:
-        outside = np.arange(inner.size)
+        outside = np.arange(in_box.size)
     outside = outside[:: max(1, len(outside) // _ENOUGH)]
     rim = planes.reshape(len(planes), -1)[:, outside]
-    middle = median(rim)[:, None]
-    away = np.abs(rim - middle).max(axis=0)
-    near = away <= max(6.0, float(quantile(away, 0.6)))
-    (height, width), count = inner.shape, len(outside)
+    rim_colour = median(rim)[:, None]
+    deviation = np.abs(rim - rim_colour).max(axis=0)
+    is_paper = deviation <= max(6.0, float(quantile(deviation, 0.6)))
+    (height, width), count = in_box.shape, len(outside)
     grid = np.ones((3, count))
     grid[1], grid[2] = outside % width / width - 0.5, outside // width / height - 0.5
-    grid = grid[:, near]
+    grid = grid[:, is_paper]
     normal = grid @ grid.T
     normal.flat[::4] += 1e-6, 0.05 * count, 0.05 * count
-    fit = np.linalg.solve(normal, grid @ rim[:, near].T)
-    across = (np.arange(width) / width - 0.5).astype(np.float32)
-    down = (np.arange(height) / height - 0.5).astype(np.float32)[:, None]
-    level, right, below = (row[:, None, None] for row in fit.astype(np.float32))
-    return level + right * across + below * down
+    fit = np.linalg.solve(normal, grid @ rim[:, is_paper].T)
+    columns = (np.arange(width) / width - 0.5).astype(np.float32)
+    rows = (np.arange(height) / height - 0.5).astype(np.float32)[:, None]
+    level, slope_x, slope_y = (row[:, None, None] for row in fit.astype(np.float32))
+    return level + slope_x * columns + slope_y * rows
 
 
-def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
+def _project_on_ink(contrast: _Plane, in_box: npt.NDArray[np.bool_]) -> _Plane:
     """Projects the planes on the colour direction in which the box differs most from its paper."""
-    inside = contrast[:, inner]
-    if not inside.size:
-        return np.zeros(inner.shape, np.float32)
-    size = np.abs(inside).max(axis=0)
-    strong = inside[:, size >= 0.5 * size.max()]
+    box_pixels = contrast[:, in_box]
+    if not box_pixels.size:
+        return np.zeros(in_box.shape, np.float32)
+    size = np.abs(box_pixels).max(axis=0)
+    strong = box_pixels[:, size >= 0.5 * size.max()]
     direction = strong.mean(axis=1)
     unit = (direction / max(float(np.sqrt(direction @ direction)), 1e-6)).astype(np.float32)
-    return np.dot(unit[None], contrast.reshape(len(unit), -1)).reshape(inner.shape)
+    return np.dot(unit[None], contrast.reshape(len(unit), -1)).reshape(in_box.shape)
 
 
-def _full(strength: _Plane) -> float:
+def _full_ink_level(strength: _Plane) -> float:
     """Returns the level of full ink for the pixels float32[N] of a box."""
     if not strength.size:
         return 0.0
@@ -108,15 +108,15 @@ def _full(strength: _Plane) -> float:
     return float(max(usual, 0.6 * strongest))
 
 
-def _foreign(mask: npt.NDArray[np.bool_], inner: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    if not mask[~inner].any():
+def _foreign(mask: npt.NDArray[np.bool_], in_box: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    if not mask[~in_box].any():
         return np.zeros_like(mask)
     components = connected_components(mask)
     labels = components.labels
     count = len(components.areas) + 1
-    outside = np.bincount(labels[~inner], minlength=count)
-    whole = np.maximum(1, np.bincount(labels.ravel(), minlength=count))
-    foreign = outside > _FOREIGN * whole
+    outside = np.bincount(labels[~in_box], minlength=count)
+    total = np.maximum(1, np.bincount(labels.ravel(), minlength=count))
+    foreign = outside > _FOREIGN * total
     foreign[0] = False
     return foreign[labels]
 
@@ -202,15 +202,15 @@ def _touching_runs(starts: Ints, ends: Ints, width: int) -> tuple[Ints, Ints]:
 
 
 def _measure(starts: Ints, ends: Ints, width: int, part: Ints) -> tuple[Ints, Ints]:
-    count = int(part.max()) + 1 if len(part) else 0
-    boxes = np.zeros((count, 4), np.intp)
+    part_count = int(part.max()) + 1 if len(part) else 0
+    boxes = np.zeros((part_count, 4), np.intp)
     boxes[:, :2] = np.iinfo(np.intp).max
     rows = starts // width
     np.minimum.at(boxes[:, 0], part, starts - rows * width)
     np.minimum.at(boxes[:, 1], part, rows)
     np.maximum.at(boxes[:, 2], part, ends - rows * width)
     np.maximum.at(boxes[:, 3], part, rows + 1)
-    return boxes, np.bincount(part, ends - starts, minlength=count).astype(np.intp)
+    return boxes, np.bincount(part, ends - starts, minlength=part_count).astype(np.intp)
 
 
 Tiles = npt.NDArray[np.uint8]

@@ -26,9 +26,9 @@ MAX_PAGES = 10_000  # a small file can claim a million
 _PDF = re.compile(rb"(\xef\xbb\xbf)?\s*%PDF")
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_LOCKED = 4  # PDFium's code for a missing password
+_PASSWORD_ERROR = 4  # PDFium's code for a missing password
 
-_pdfium = threading.Lock()  # PDFium allows one call at a time, even for different documents
+_pdfium_lock = threading.Lock()  # PDFium allows one call at a time, even for different documents
 logging.getLogger("pypdfium2").addHandler(logging.NullHandler())
 
 
@@ -60,7 +60,7 @@ def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     """
     with needs_extra("photo", f"{name}: is a HEIC photo, and this"):
         from pillow_heif import HeifImageFile  # noqa: PLC0415  (an extra)
-    with _damage(name, "photo"):
+    with _as_image_error(name, "photo"):
         return HeifImageFile(stream)
 
 
@@ -73,7 +73,7 @@ class Pdf:
 
     def __init__(self, document: Any, name: str) -> None:
         self._document = document
-        with _damage(name, "PDF"):
+        with _as_image_error(name, "PDF"):
             document.init_forms()  # required to render the values of form fields
             self.count = len(document)
         if self.count == 0:
@@ -86,7 +86,7 @@ class Pdf:
 
         Raises ImageError if it is damaged or has no area.
         """
-        with _pdfium, _damage(name, "page"):
+        with _pdfium_lock, _as_image_error(name, "page"):
             page = self._document[index]
             try:
                 width, height = page.get_size()
@@ -110,8 +110,8 @@ def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
     with needs_extra("photo", f"{name}: is a PDF, and this"):
         import pypdfium2  # noqa: PLC0415  (an extra)
     content = stream if hasattr(stream, "readinto") else stream.read()
-    with _pdfium:
-        with _damage(name, "PDF"):
+    with _pdfium_lock:
+        with _as_image_error(name, "PDF"):
             document = pypdfium2.PdfDocument(content)
         try:
             pdf = Pdf(document, name)
@@ -121,7 +121,7 @@ def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
     try:
         yield pdf
     finally:
-        with _pdfium:
+        with _pdfium_lock:
             document.close()
 
 
@@ -147,13 +147,13 @@ def _brands(start: bytes) -> set[bytes]:
 
 
 @contextmanager
-def _damage(name: str, what: str) -> Generator[None]:
+def _as_image_error(name: str, what: str) -> Generator[None]:
     try:
         yield
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # also errors inside the libraries
-        if getattr(error, "err_code", None) == _LOCKED:
+        if getattr(error, "err_code", None) == _PASSWORD_ERROR:
             raise ImageError(
                 f"{name}: is protected by a password: save a copy without one"
             ) from error

@@ -29,15 +29,15 @@ def quantile(values: npt.NDArray[np.float32], share: float) -> np.float32 | np.f
         The result of ``np.quantile``.
     """
     last = values.size - 1
-    place = last * share
-    low = min(int(place), last)
+    position = last * share
+    low = min(int(position), last)
     high = min(low + 1, last)
     ordered = np.partition(values, (low, high), axis=None)
     below, above = ordered[low], ordered[high]
-    part: Any = place - low
-    if part >= 0.5:  # from the nearer side, so that equal values stay equal
-        return above - (above - below) * (1 - part)
-    return below + (above - below) * part
+    weight: Any = position - low
+    if weight >= 0.5:  # from the nearer side, so that equal values stay equal
+        return above - (above - below) * (1 - weight)
+    return below + (above - below) * weight
 
 
 def median(values: npt.NDArray[Real]) -> npt.NDArray[Real]:
@@ -50,5 +50,5 @@ def median(values: npt.NDArray[Real]) -> npt.NDArray[Real]:
     ordered = np.partition(values, (low, high), axis=-1)
     if low == high:
         return ordered[..., low]
-    both: Any = ordered[..., low] + ordered[..., high]
-    return both / 2
+    total: Any = ordered[..., low] + ordered[..., high]
+    return total / 2

@@ -38,14 +38,14 @@ class TiffFile(Plugin.TiffImageFile):
         try:
             super()._setup()
         except SyntaxError:  # Pillow raises this for unknown pixel formats
-            if not self._join(self.tag_v2):
+            if not self._join_samples(self.tag_v2):
                 raise
             super()._setup()
             if self.use_load_libtiff and self.bits > 8:
                 tile: Any = self.tile[0]
                 self.tile = [tile._replace(args=(_NATIVE, *tile.args[1:]))]
 
-    def _join(self, tags: Any) -> bool:
+    def _join_samples(self, tags: Any) -> bool:
         """Declares gray and a second sample as one sample; returns False for other pages."""
         bits = set(tags.get(Plugin.BITSPERSAMPLE, (1,)))
         if (

@@ -47,7 +47,7 @@ def to_tile(ink: Ink) -> Tile:
     digit = _crop((ink / 255).astype(np.float32))
     if not digit.any():
         return np.zeros((SIDE, SIDE), np.uint8)
-    digit = _scale(_with_usual_strokes(digit), FRAME)
+    digit = _scale(_normalise_strokes(digit), FRAME)
     return _centre(np.rint(digit * (255 / digit.max())).astype(np.uint8))
 
 
@@ -64,14 +64,14 @@ def edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return mask & ~inside
 
 
-def _with_usual_strokes(digit: _Plane) -> _Plane:
+def _normalise_strokes(digit: _Plane) -> _Plane:
     fine = _scale(digit, _FINE)
     step = _FINE / FRAME
     width = stroke_width(fine > fine.max() / 2) / step
     if width < THINNEST:
         # Area averaging makes a thin stroke faint: restore full ink.
-        full = quantile(fine[fine > fine.max() / 2], 0.5)
-        return _crop(_widen(np.minimum(fine / full, 1), (THICKENED - width) / 2 * step))
+        full_ink = quantile(fine[fine > fine.max() / 2], 0.5)
+        return _crop(_widen(np.minimum(fine / full_ink, 1), (THICKENED - width) / 2 * step))
     if width > FATTEST:
         thinned = _crop(_thin(fine, (width - THINNED) / 2 * step))
         return thinned if thinned.any() else digit
@@ -97,8 +97,8 @@ def _widen(plane: _Plane, radius: float) -> _Plane:
 
 def _thin(plane: _Plane, radius: float) -> _Plane:
     reach = int(radius)
-    around = _widen(1 - np.pad(plane, reach), radius)  # dilates the paper, also around the plane
-    return 1 - around[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
+    paper = _widen(1 - np.pad(plane, reach), radius)  # dilates the paper, also around the plane
+    return 1 - paper[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
 
 
 def _crop(ink: _Plane) -> _Plane:

@@ -134,11 +134,11 @@ def _read_checked(path: Path, expected: str) -> bytes:
         graph = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error}): export it again") from error
-    found = files.sha256(graph)
-    if found != expected:
+    digest = files.sha256(graph)
+    if digest != expected:
         raise ModelError(
             f"{path} was changed: expected SHA-256 {expected[:12]}…, "
-            f"found {found[:12]}…; restore the folder or export it again"
+            f"found {digest[:12]}…; restore the folder or export it again"
         )
     if not path.is_relative_to(PRETRAINED):
         try:
@@ -161,7 +161,7 @@ _CHILDREN = {
 }
 _OPERATOR, _DATA_LOCATION, _EXTERNAL_DATA = ("node", 4), ("tensor", 14), ("tensor", 13)
 _CONTROL_FLOW = (b"Loop", b"Scan", b"If", b"SequenceMap")
-_DEEPEST = 12  # a tensor of an attribute is at 5
+_MAX_DEPTH = 12  # a tensor of an attribute is at 5
 
 
 def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
@@ -170,13 +170,13 @@ def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
     Weights in another file are loaded from the current folder and not covered by a hash. Without
     loops, each node runs once.
     """
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise ValueError("is not an ONNX graph: it is nested too deeply")
     for number, value in _fields(message):
-        inside = _CHILDREN[kind].get(number)
+        child_kind = _CHILDREN[kind].get(number)
         if isinstance(value, memoryview):
-            if inside:
-                _check_messages(value, inside, depth + 1)
+            if child_kind:
+                _check_messages(value, child_kind, depth + 1)
             elif (kind, number) == _OPERATOR and bytes(value) in _CONTROL_FLOW:
                 raise ValueError("has loops or branches, which might not terminate")
         if (kind, number) == _EXTERNAL_DATA or ((kind, number) == _DATA_LOCATION and value):
@@ -184,38 +184,38 @@ def _check_messages(message: memoryview, kind: str, depth: int = 0) -> None:
 
 
 # Wire types of Protocol Buffers: https://protobuf.dev/programming-guides/encoding
-_VARINT, _COUNTED, _WIDTHS = 0, 2, {1: 8, 5: 4}
+_VARINT, _LENGTH_DELIMITED, _WIDTHS = 0, 2, {1: 8, 5: 4}
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yields number and value of each field of a Protocol Buffers message."""
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            value, place = _varint(message, place)
+    offset = 0
+    while offset < len(message):
+        key, offset = _varint(message, offset)
+        number, wire = key >> 3, key & 7
+        if wire == _VARINT:
+            value, offset = _varint(message, offset)
             yield number, value
             continue
-        if kind == _COUNTED:
-            width, place = _varint(message, place)
+        if wire == _LENGTH_DELIMITED:
+            width, offset = _varint(message, offset)
         else:
-            width = _WIDTHS.get(kind, len(message))  # too wide for unknown wire types: an error
-        if place + width > len(message):
+            width = _WIDTHS.get(wire, len(message))  # too wide for unknown wire types: an error
+        if offset + width > len(message):
             raise ValueError("is not an ONNX graph")
-        yield number, message[place : place + width]
-        place += width
+        yield number, message[offset : offset + width]
+        offset += width
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
+def _varint(message: memoryview, offset: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
-        if place + shift // 7 >= len(message):
+        if offset + shift // 7 >= len(message):
             break
-        byte = message[place + shift // 7]
+        byte = message[offset + shift // 7]
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place + shift // 7 + 1
+            return value, offset + shift // 7 + 1
     raise ValueError("is not an ONNX graph")
 
 
@@ -246,13 +246,13 @@ def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
                 f"{path} has {name} {raw[name]!r}, this digitlens expects {name} {known}: update "
                 "digitlens, or export the model with this version"
             )
-    if problems := _problems(raw, kind):
+    if problems := _card_problems(raw, kind):
         raise ModelError(f"{path} is damaged: {'; '.join(problems)}: export the model again")
     known = {each.name for each in fields(kind)} - {"classes"}
     return kind(**{name: value for name, value in raw.items() if name in known})
 
 
-def _problems(raw: dict[str, Any], kind: type[AnyCard]) -> list[str]:
+def _card_problems(raw: dict[str, Any], kind: type[AnyCard]) -> list[str]:
     """Returns what is wrong with the fields of a card, on which later code relies."""
     required = [each for each in fields(kind) if each.default is each.default_factory is MISSING]
     missing = [f"{each.name} is missing" for each in required if each.name not in raw]

@@ -27,15 +27,15 @@ from digitlens.models.session import (
     check_ports,
     cores,
     first_line,
+    map_threads,
     open_session,
     run_graph,
-    share,
 )
 from digitlens.results import Floats, Outputs
 
 BATCH = 128  # tiles per call: 16 take a tenth longer per tile; more do not fit into the cache
 # Minimum seconds of work per thread: waking one takes 0.05 ms, on a busy machine 0.2 ms.
-WORTH = 3e-4
+MIN_WORK = 3e-4
 
 MNIST_FRAMING = "MNIST (28 x 28, ink bright on dark, digit in a 20 x 20 box, centred by mass)"
 
@@ -47,9 +47,9 @@ _OUTPUTS = {
     name: Port(name, sides=sides)
     for name, sides in (("probabilities", (10,)), ("energy", ()), ("features", ()), ("digit", ()))
 }  # only the first is required
-_SIDES = {name: port.sides for name, port in _OUTPUTS.items()} | {"features": (None,)}
-_UNEVEN = 1e-3  # tolerance of the mean over tiles of the sum of probabilities
-_WHAT = "a classifier of tiles: export the model again"
+_OUTPUT_SIDES = {name: port.sides for name, port in _OUTPUTS.items()} | {"features": (None,)}
+_SUM_SLACK = 1e-3  # tolerance of the mean over tiles of the sum of probabilities
+_EXPECTED = "a classifier of tiles: export the model again"
 
 
 class Classifier:
@@ -79,12 +79,12 @@ class Classifier:
         # with separate tiles do not, and a single tile has no threading overhead.
         self._session = open_session(bundle.graph, name=name, threads=1)
         self._threads = threads or cores()
-        self._pace = WORTH  # seconds per tile, the fastest so far
+        self._pace = MIN_WORK  # seconds per tile, the fastest so far
         self._options = ort.RunOptions()  # reused: creating them takes 2 µs per call
         self._names = [entry.name for entry in self._session.get_outputs()]
         names = dict.fromkeys([*self._names, "probabilities"])
         outputs = [_OUTPUTS[each] for each in names if each in _OUTPUTS]
-        check_ports(self._session, name=name, what=_WHAT, inputs=[TILES], outputs=outputs)
+        check_ports(self._session, name=name, what=_EXPECTED, inputs=[TILES], outputs=outputs)
 
     @property
     def name(self) -> str:
@@ -130,38 +130,38 @@ class Classifier:
         check_tiles(tiles)
         bounds = self._split(len(tiles))
         if len(bounds) == 2:
-            return self._call(tiles, names)
+            return self._run_piece(tiles, names)
         pieces = [tiles[start:end] for start, end in pairwise(bounds)]
-        parts = share(partial(self._call, names=names), pieces, self._threads)
+        parts = map_threads(partial(self._run_piece, names=names), pieces, self._threads)
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _split(self, count: int) -> list[int]:
         """Returns bounds of pieces of at most ``BATCH`` tiles, equally many for each thread."""
         if count < 2:
             return [0, count]
-        threads = min(self._threads, max(1, int(count * self._pace / WORTH)))
+        threads = min(self._threads, max(1, int(count * self._pace / MIN_WORK)))
         pieces = threads * math.ceil(count / (threads * BATCH))
         return [count * piece // pieces for piece in range(pieces + 1)]
 
-    def _call(self, tiles: Tiles, names: list[str]) -> list[Floats]:
+    def _run_piece(self, tiles: Tiles, names: list[str]) -> list[Floats]:
         start = time.perf_counter()
         feed, options, count = {"tiles": tiles}, self._options, len(tiles)
-        shapes = [(count, *_SIDES.get(name, ())) for name in names]
-        found: list[Floats] = run_graph(self._session, names, feed, *shapes, run_options=options)
+        shapes = [(count, *_OUTPUT_SIDES.get(name, ())) for name in names]
+        outputs: list[Floats] = run_graph(self._session, names, feed, *shapes, run_options=options)
         if "probabilities" in names:
-            total = float(found[names.index("probabilities")].sum())
-            if not abs(total - count) <= _UNEVEN * count:  # also true for NaN
+            total = float(outputs[names.index("probabilities")].sum())
+            if not abs(total - count) <= _SUM_SLACK * count:  # also true for NaN
                 raise ModelError(f"{self.card.name} returns no probabilities: export it again")
         if len(tiles):
             self._pace = min(self._pace, (time.perf_counter() - start) / len(tiles))
-        return found
+        return outputs
 
 
 def check_tiles(tiles: Tiles) -> None:
     """Raises TypeError or ValueError unless ``tiles`` is uint8[N, 28, 28]."""
-    found = getattr(tiles, "dtype", type(tiles).__name__)  # a list has none
-    if found != np.uint8:
-        raise TypeError(f"expected tiles as a NumPy array of dtype uint8, found {found}")
+    dtype = getattr(tiles, "dtype", type(tiles).__name__)  # a list has none
+    if dtype != np.uint8:
+        raise TypeError(f"expected tiles as a NumPy array of dtype uint8, found {dtype}")
     if tiles.ndim != 3 or tiles.shape[1:] != (28, 28):
         raise ValueError(f"expected tiles of shape [N, 28, 28], found {list(tiles.shape)}")
 
@@ -200,7 +200,7 @@ TOLERANCE = 1e-2  # for the sum of ten probabilities in float16
 
 
 @dataclass(frozen=True)
-class Entry:
+class GraphInput:
     """The declared input of a graph."""
 
     name: str
@@ -247,14 +247,14 @@ class ForeignClassifier:
         """
         self._path, self._outputs = Path(path), outputs
         self.name = self._path.stem
-        self.sha256 = _hash(self._path)
+        self.sha256 = _hash_graph(self._path)
         self._session = open_session(self._path, name=str(path), threads=threads)
-        self._entry = _read_entry(self._session, str(path))
-        _check_exit(self._session, str(path))
-        self._pixels = _fitting_pixels(self._entry, pixels, str(path))
+        self._input = _read_input(self._session, str(path))
+        _check_output(self._session, str(path))
+        self._pixels = _resolve_pixels(self._input, pixels, str(path))
         self.given = {
             "framing": MNIST_FRAMING,
-            "layout": f"{self._entry.dtype.name}{self._entry.layout}",
+            "layout": f"{self._input.dtype.name}{self._input.layout}",
             "pixels": f"{self._pixels} ({PIXELS[self._pixels]})",
             "outputs": f"{outputs} ({OUTPUTS[outputs]})",
         }
@@ -269,7 +269,7 @@ class ForeignClassifier:
         check_tiles(tiles)
         if not len(tiles):
             return np.zeros((0, 10), np.float32)
-        step = self._entry.batch or BATCH
+        step = self._input.batch or BATCH
         parts = [self._run(tiles[start : start + step]) for start in range(0, len(tiles), step)]
         scores = np.concatenate(parts)
         if np.isnan(scores).any():
@@ -278,11 +278,11 @@ class ForeignClassifier:
         return convert(scores, str(self._path))
 
     def _run(self, tiles: Tiles) -> Scores:
-        missing = (self._entry.batch or len(tiles)) - len(tiles)
-        filled = np.concatenate([tiles, np.zeros((missing, 28, 28), np.uint8)])
-        batch = self._scale(filled).reshape(len(filled), *LAYOUTS[self._entry.layout])
+        missing = (self._input.batch or len(tiles)) - len(tiles)
+        padded = np.concatenate([tiles, np.zeros((missing, 28, 28), np.uint8)])
+        batch = self._scale(padded).reshape(len(padded), *LAYOUTS[self._input.layout])
         try:
-            scores = self._session.run(None, {self._entry.name: batch})[0]
+            scores = self._session.run(None, {self._input.name: batch})[0]
         except Exception as error:  # onnxruntime's own errors share no public base class
             message = f"{self._path} fails on {len(batch)} tiles: {first_line(error)}"
             raise ModelError(message) from error
@@ -295,61 +295,60 @@ class ForeignClassifier:
 
     def _scale(self, tiles: Tiles) -> npt.NDArray[Any]:
         if self._pixels == "byte":
-            return tiles.astype(self._entry.dtype)
-        unit = tiles.astype(np.float32) / 255
+            return tiles.astype(self._input.dtype)
+        scaled = tiles.astype(np.float32) / 255
         if self._pixels == "mnist":
-            unit = (unit - MNIST_MEAN) / MNIST_DEVIATION
-        return unit.astype(self._entry.dtype)
+            scaled = (scaled - MNIST_MEAN) / MNIST_DEVIATION
+        return scaled.astype(self._input.dtype)
 
 
-def _read_entry(session: Any, name: str) -> Entry:
-    entry = _only("input", session.get_inputs(), name)
-    if entry.type not in TYPES:
+def _read_input(session: Any, name: str) -> GraphInput:
+    port = _single_port("input", session.get_inputs(), name)
+    if port.type not in TYPES:
         raise ModelError(
-            f"{name}: expected an input of uint8, float16, float or double, found {entry.type}"
+            f"{name}: expected an input of uint8, float16, float or double, found {port.type}"
         )
     # A dynamic dimension fits any size, so more than one layout may fit.
-    sizes = [_number(size) for size in entry.shape]
+    sizes = [_fixed_size(size) for size in port.shape]
     layouts = [
         layout
         for layout, shape in LAYOUTS.items()
         if len(sizes) == 1 + len(shape)
-        and all(size in {None, wanted} for size, wanted in zip(sizes[1:], shape, strict=True))
+        and all(size in {None, expected} for size, expected in zip(sizes[1:], shape, strict=True))
     ]
     if len(layouts) != 1:
         advice = ", which fits several of these: export it with fixed sizes" if layouts else ""
         raise ModelError(
-            f"{name}: expected an input of shape {' or '.join(LAYOUTS)}, "
-            f"found {entry.shape}{advice}"
+            f"{name}: expected an input of shape {' or '.join(LAYOUTS)}, found {port.shape}{advice}"
         )
-    return Entry(entry.name, TYPES[entry.type], layouts[0], sizes[0])
+    return GraphInput(port.name, TYPES[port.type], layouts[0], sizes[0])
 
 
-def _check_exit(session: Any, name: str) -> None:
-    exit_ = _only("output", session.get_outputs(), name)
-    if exit_.type not in SCORE_TYPES:
+def _check_output(session: Any, name: str) -> None:
+    port = _single_port("output", session.get_outputs(), name)
+    if port.type not in SCORE_TYPES:
         raise ModelError(
-            f"{name}: expected an output of float16, float or double, found {exit_.type}"
+            f"{name}: expected an output of float16, float or double, found {port.type}"
         )
     # An empty shape is undeclared: the first run checks it.
-    if exit_.shape and (len(exit_.shape) != 2 or _number(exit_.shape[1]) not in {None, 10}):
+    if port.shape and (len(port.shape) != 2 or _fixed_size(port.shape[1]) not in {None, 10}):
         raise ModelError(
-            f"{name}: expected an output of shape [N, 10], one score per digit, found {exit_.shape}"
+            f"{name}: expected an output of shape [N, 10], one score per digit, found {port.shape}"
         )
 
 
-def _only(kind: str, entries: list[Any], name: str) -> Any:
-    if len(entries) != 1:
-        found = ", ".join(f"{entry.name} {entry.shape}" for entry in entries) or "none"
+def _single_port(kind: str, ports: list[Any], name: str) -> Any:
+    if len(ports) != 1:
+        found = ", ".join(f"{port.name} {port.shape}" for port in ports) or "none"
         raise ModelError(
-            f"{name}: expected one {kind}, found {len(entries)} ({found}): "
+            f"{name}: expected one {kind}, found {len(ports)} ({found}): "
             f"export the model with a single {kind}"
         )
-    return entries[0]
+    return ports[0]
 
 
-def _fitting_pixels(entry: Entry, pixels: Pixels | None, name: str) -> Pixels:
-    if entry.dtype != np.uint8:
+def _resolve_pixels(graph_input: GraphInput, pixels: Pixels | None, name: str) -> Pixels:
+    if graph_input.dtype != np.uint8:
         return pixels or "unit"
     if pixels not in {None, "byte"}:
         raise ModelError(
@@ -390,7 +389,7 @@ def _are_probabilities(scores: Scores) -> bool:
     return bool(in_range.all() and (np.abs(scores.sum(axis=1) - 1) <= TOLERANCE).all())
 
 
-def _hash(path: Path) -> str:
+def _hash_graph(path: Path) -> str:
     weights = path.with_name(path.name + ".data")  # where PyTorch stores external weights
     try:
         return sha256(path.read_bytes() + (weights.read_bytes() if weights.is_file() else b""))
@@ -399,5 +398,5 @@ def _hash(path: Path) -> str:
         raise ModelError(f"{path} cannot be read ({reason}): expected an .onnx file") from error
 
 
-def _number(size: Any) -> int | None:
+def _fixed_size(size: Any) -> int | None:
     return size if isinstance(size, int) and size > 0 else None

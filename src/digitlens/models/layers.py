@@ -56,7 +56,7 @@ class Layer:
 
 
 @dataclass
-class _Place:
+class _LayerEnd:
     """A layer, and the name of the tensor at its end."""
 
     name: str
@@ -81,18 +81,18 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
     """
     check_tiles(tile[None])
     model = _load(graph)
-    places = _places(_path(model))
-    outputs = [place.output for place in places]
-    given = {output.name for output in model.graph.output}
-    asked = [onnx.ValueInfoProto(name=name) for name in outputs if name not in given]
-    model.graph.output.extend(asked)  # onnxruntime infers their types
+    ends = _layer_ends(_longest_path(model))
+    outputs = [place.output for place in ends]
+    declared = {output.name for output in model.graph.output}
+    added = [onnx.ValueInfoProto(name=name) for name in outputs if name not in declared]
+    model.graph.output.extend(added)  # onnxruntime infers their types
     # onnxruntime keeps the outputs of a graph when it fuses nodes.
     session = open_session(model.SerializeToString(), name="the graph with its layers", threads=1)
-    found = session.run(outputs, {_INPUT: tile[None]})
+    values = session.run(outputs, {_INPUT: tile[None]})
     pixels = Layer("tile", "tile", tile[None].astype(np.float32) / np.float32(255))
     return [pixels] + [
         Layer(place.name, place.kind, maps[0].astype(np.float32))
-        for place, maps in zip(places, found, strict=True)
+        for place, maps in zip(ends, values, strict=True)
     ]
 
 
@@ -103,7 +103,7 @@ def filters(graph: bytes) -> Maps:
     ModelError if the graph is not as in ``activations``, or has no convolution.
     """
     model = _load(graph)
-    first = next((node for node in _path(model) if node.op_type == "Conv"), None)
+    first = next((node for node in _longest_path(model) if node.op_type == "Conv"), None)
     if first is None:
         raise ModelError("expected a graph with a convolution, found none: it has no filters")
     return _constant(model, first.input[1]).astype(np.float32)[:, 0]
@@ -125,16 +125,16 @@ def _load(graph: bytes) -> ModelProto:
         raise ModelError(f"expected an ONNX graph, onnx cannot read it: {error}") from error
 
 
-def _path(model: ModelProto) -> list[NodeProto]:
+def _longest_path(model: ModelProto) -> list[NodeProto]:
     """Returns the nodes on the longest path from tiles to probabilities, without shortcuts."""
     depth: dict[str, int] = {_INPUT: 0}
     makers: dict[str, tuple[NodeProto, str]] = {}
     for node in model.graph.node:  # in topological order
-        known = [name for name in node.input if name in depth]
-        if known:
-            before = max(known, key=lambda name: depth[name])
+        reached = [name for name in node.input if name in depth]
+        if reached:
+            previous = max(reached, key=lambda name: depth[name])
             for output in node.output:
-                depth[output], makers[output] = depth[before] + 1, (node, before)
+                depth[output], makers[output] = depth[previous] + 1, (node, previous)
     path: list[NodeProto] = []
     name = _OUTPUT
     while name in makers:
@@ -147,27 +147,27 @@ def _path(model: ModelProto) -> list[NodeProto]:
     return path
 
 
-def _places(path: list[NodeProto]) -> list[_Place]:
+def _layer_ends(path: list[NodeProto]) -> list[_LayerEnd]:
     """Returns the layers on a path, each ending after its activation."""
-    places: list[_Place] = []
+    ends: list[_LayerEnd] = []
     numbers: dict[str, int] = {}
-    made = {name for node in path for name in node.output}
-    grows = False
+    computed = {name for node in path for name in node.output}
+    is_open = False
     for node in path:
         if kind := _WEIGHTED.get(node.op_type):
             numbers[kind] = numbers.get(kind, 0) + 1
-            places.append(_Place(f"{kind} {numbers[kind]}", kind, node.output[0]))
-            grows = True
+            ends.append(_LayerEnd(f"{kind} {numbers[kind]}", kind, node.output[0]))
+            is_open = True
         elif node.op_type in _POOLS:
-            places.append(_Place(_POOLS[node.op_type], "pooling", node.output[0]))
-            grows = False
-        elif grows and node.op_type in _FOLLOWERS:
-            places[-1].output = node.output[0]
-            if node.op_type == "Add" and made.issuperset(node.input):
-                places[-1].name += " + shortcut"
+            ends.append(_LayerEnd(_POOLS[node.op_type], "pooling", node.output[0]))
+            is_open = False
+        elif is_open and node.op_type in _FOLLOWERS:
+            ends[-1].output = node.output[0]
+            if node.op_type == "Add" and computed.issuperset(node.input):
+                ends[-1].name += " + shortcut"
         else:
-            grows = False
-    return [*places, _Place("probabilities", "probabilities", _OUTPUT)]
+            is_open = False
+    return [*ends, _LayerEnd("probabilities", "probabilities", _OUTPUT)]
 
 
 def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:

@@ -28,7 +28,7 @@ from digitlens.models.bundle import (
     load_decoder,
 )
 from digitlens.models.classifier import TILES, Tiles, check_tiles
-from digitlens.models.session import Lazy, Port, cores, is_even, open_graph, run_graph, share
+from digitlens.models.session import Lazy, Port, cores, is_even, map_threads, open_graph, run_graph
 
 STEP = 32  # pixels; sides of the detectors' inputs are multiples of it
 LEAST = 128  # pixels; minimum side of the digit detector's input
@@ -37,11 +37,11 @@ CELL = 2  # pixels of the page per side of a text map's cell
 SPOTS = 2  # outputs of the digit spotter for each step: a digit, a space
 AUTOENCODER = "autoencoder"  # name of the shipped autoencoder
 QUANTILES = "error_quantiles"  # of validation digits, in the results of the card
-_TILES = 128  # tiles per call: more do not fit into the cache
+_BATCH = 128  # tiles per call: more do not fit into the cache
 # Inputs and outputs of the graphs.
 _PAGE, _LINES = Port("page", "uint8"), Port("lines", "uint8")
-_DIGITS = [Port("score"), Port("probabilities"), Port("box"), Port("heat")]
-_DRAWN = [Port("reconstruction", "uint8", (28, 28)), Port("error"), Port("code")]
+_DETECTOR_OUTPUTS = [Port("score"), Port("probabilities"), Port("box"), Port("heat")]
+_DECODED = [Port("reconstruction", "uint8", (28, 28)), Port("error"), Port("code")]
 
 Pixels = npt.NDArray[np.uint8]
 Lines = npt.NDArray[np.uint8]
@@ -80,8 +80,8 @@ class DigitDetector:
         name, what = str(bundle.folder), "a digit detector: train one with the recipe pages"
         if lazy and not finds_digits(self.card):
             raise ModelError(f"{name} is not {what}")
-        checked = partial(open_graph, what=what, inputs=[_PAGE], outputs=_DIGITS)
-        self._session = Lazy(partial(checked, bundle.graph, name=name, threads=threads))
+        opener = partial(open_graph, what=what, inputs=[_PAGE], outputs=_DETECTOR_OUTPUTS)
+        self._session = Lazy(partial(opener, bundle.graph, name=name, threads=threads))
         if not lazy:
             self._session()
 
@@ -107,19 +107,19 @@ class _Network:
         self, graph: Path | bytes, threads: int, what: str, entry: Port, output: Port
     ) -> None:
         name = str(graph) if isinstance(graph, Path) else f"the graph of {what}"
-        opened = partial(open_graph, graph, name=name, what=what, inputs=[entry], outputs=[output])
+        opener = partial(open_graph, graph, name=name, what=what, inputs=[entry], outputs=[output])
         self._threads = threads or cores()
-        self._session = Lazy(partial(opened, threads=self._threads))
-        self._alone = Lazy(partial(opened, threads=1))
+        self._session = Lazy(partial(opener, threads=self._threads))
+        self._single_threaded = Lazy(partial(opener, threads=1))
 
     def _map(self, pieces: Sequence[Pixels], run: Callable[[Any, Pixels], Floats]) -> list[Floats]:
         """Runs ``run`` with an open graph on each piece, in parallel if their sizes allow it."""
         threads = min(self._threads, len(pieces))
         if threads > 1 and is_even([piece.size for piece in pieces], self._threads):
-            return list(share(partial(run, self._alone()), pieces, threads))
+            return list(map_threads(partial(run, self._single_threaded()), pieces, threads))
         return [run(self._session(), piece) for piece in pieces]
 
-    def _along(self, batches: Sequence[Lines], classes: int) -> list[Floats]:
+    def _run_lines(self, batches: Sequence[Lines], classes: int) -> list[Floats]:
         """Returns the outputs float32[N, W / 8, classes] for lines uint8[N, 48, W, 3]."""
 
         def run(session: Any, lines: Lines) -> Floats:
@@ -186,7 +186,7 @@ class LineRecognizer(_Network):
         W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``.
         Raises ModelError if the graph is opened only now and cannot be loaded.
         """
-        return self._along(batches, CLASSES)
+        return self._run_lines(batches, CLASSES)
 
 
 class DigitSpotter(_Network):
@@ -202,7 +202,7 @@ class DigitSpotter(_Network):
         Returns float32[N, W / 8, 2]: the probabilities that a digit is at most one step away, and
         that the middle of a space is there. Raises ModelError as ``LineRecognizer.posteriors``.
         """
-        return self._along(batches, SPOTS)
+        return self._run_lines(batches, SPOTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,11 +241,11 @@ class Reconstructor:
         name = str(bundle.folder)
         self.card = bundle.card
         decoder = load_decoder(bundle.folder, bundle.card)
-        opened = partial(open_graph, threads=threads, what="an autoencoder: train it again")
-        self._session = opened(bundle.graph, name=name, inputs=[TILES], outputs=_DRAWN)
+        load = partial(open_graph, threads=threads, what="an autoencoder: train it again")
+        self._session = load(bundle.graph, name=name, inputs=[TILES], outputs=_DECODED)
         self.width = self._session.get_outputs()[2].shape[-1]
         code, name = Port("code", sides=(self.width,)), f"the decoder of {name}"
-        self._decoder = Lazy(partial(opened, decoder, name=name, inputs=[code], outputs=_DRAWN[:1]))
+        self._decoder = Lazy(partial(load, decoder, name=name, inputs=[code], outputs=_DECODED[:1]))
 
     def reconstruct(self, tiles: Tiles) -> Reconstruction:
         """Encodes tiles and decodes them.
@@ -278,9 +278,9 @@ class Reconstructor:
             ValueError: ``code`` is not of shape [N, D].
             ModelError: The decoder cannot be opened.
         """
-        found = getattr(code, "dtype", type(code).__name__)  # a list has none
-        if found != np.float32:
-            raise TypeError(f"expected codes as a NumPy array of dtype float32, found {found}")
+        dtype = getattr(code, "dtype", type(code).__name__)  # a list has none
+        if dtype != np.float32:
+            raise TypeError(f"expected codes as a NumPy array of dtype float32, found {dtype}")
         if code.ndim != 2 or code.shape[1] != self.width:
             raise ValueError(f"expected codes of shape [N, {self.width}], found {list(code.shape)}")
         parts = [
@@ -305,17 +305,17 @@ class Reconstructor:
         Raises:
             ModelError: The card has no quantiles of errors.
         """
-        known = self.card.results.get(QUANTILES)
-        if not isinstance(known, list) or len(known) < 2:
+        quantiles = self.card.results.get(QUANTILES)
+        if not isinstance(quantiles, list) or len(quantiles) < 2:
             raise ModelError(
                 f"{self.card.name} has no usual errors: expected {QUANTILES} in its card; "
                 "export it again"
             )
-        return np.interp(error, known, np.linspace(0, 1, len(known)))
+        return np.interp(error, quantiles, np.linspace(0, 1, len(quantiles)))
 
 
 def _pieces(rows: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Yields pieces of at most ``_TILES`` rows, with their number; an empty one for no rows."""
-    for at in range(0, max(1, len(rows)), _TILES):
-        piece = rows[at : at + _TILES]
+    """Yields pieces of at most ``_BATCH`` rows, with their number; an empty one for no rows."""
+    for start in range(0, max(1, len(rows)), _BATCH):
+        piece = rows[start : start + _BATCH]
         yield len(piece), piece

@@ -18,11 +18,11 @@ from digitlens.errors import ModelError, lacks_memory
 # Bytes for all graphs of a process. Reading a large page takes up to 150 MB per thread, so that
 # each core can read one, and a graph that requests any amount is still refused early.
 _MEMORY, _MEMORY_PER_CORE = 256 << 20, 160 << 20
-_FOLDED = 4 << 20  # bytes of one constant that is computed on loading, outside that limit
+_MAX_FOLDED = 4 << 20  # bytes of one constant that is computed on loading, outside that limit
 Piece = TypeVar("Piece")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 Shape = Sequence[int | None]
-_UNEVEN = 1.1  # maximum load of a thread, relative to the mean load
+_MAX_IMBALANCE = 1.1  # maximum load of a thread, relative to the mean load
 
 
 def cores() -> int:
@@ -49,8 +49,8 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     options.log_severity_level = 4  # errors are raised and need not be logged as well
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
-    folded = "optimization.constant_folding_max_output_size_in_bytes"
-    options.add_session_config_entry(folded, str(_FOLDED))
+    folding_key = "optimization.constant_folding_max_output_size_in_bytes"
+    options.add_session_config_entry(folding_key, str(_MAX_FOLDED))
     # Threads spin briefly, since small layers follow each other faster than a sleeping thread wakes
     # up, but stop after a run, so that they do not slow down the next network or other programs.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
@@ -73,11 +73,11 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
 def _bound_memory() -> None:
     """Registers one size-limited arena for all graphs; a graph may request any amount of memory."""
     kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-    place = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
-    usual = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
+    info = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+    defaults = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
     with suppress(Exception):  # another library has registered its own
         ort.create_and_register_allocator(
-            place, ort.OrtArenaCfg({"max_mem": memory_limit(), **dict.fromkeys(usual, -1)})
+            info, ort.OrtArenaCfg({"max_mem": memory_limit(), **dict.fromkeys(defaults, -1)})
         )
 
 
@@ -121,24 +121,24 @@ def check_ports(
     session: Any, *, name: str, what: str, inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> None:
     """Raises ModelError unless a graph has these inputs and outputs, in this order."""
-    wanted = inputs, outputs
+    expected = inputs, outputs
     found = [
         [Port(each.name, each.type[len("tensor(") : -1], tuple(each.shape)) for each in ports]
         for ports in (session.get_inputs(), session.get_outputs())
     ]
-    if not all(map(_fit, found, wanted)):
-        ports = (", ".join(map(str, each)) for each in (*wanted, *found))
-        said = "expected a graph from {} to {}, found one from {} to {}".format(*ports)
-        raise ModelError(f"{name} is not {what}: {said}")
+    if not all(map(_ports_match, found, expected)):
+        ports = (", ".join(map(str, each)) for each in (*expected, *found))
+        message = "expected a graph from {} to {}, found one from {} to {}".format(*ports)
+        raise ModelError(f"{name} is not {what}: {message}")
 
 
-def _fit(found: Sequence[Port], wanted: Sequence[Port]) -> bool:
+def _ports_match(found: Sequence[Port], expected: Sequence[Port]) -> bool:
     """Returns whether ports are as wanted."""
-    cut = [
+    trimmed = [
         replace(port, sides=port.sides[len(port.sides) - len(each.sides) :])
-        for port, each in zip(found, wanted, strict=False)
+        for port, each in zip(found, expected, strict=False)
     ]
-    return len(found) == len(wanted) and cut == list(wanted)
+    return len(found) == len(expected) and trimmed == list(expected)
 
 
 def run_graph(
@@ -205,13 +205,13 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-class Lazy(Generic[Made]):
+class Lazy(Generic[Result]):
     """A value that is created on first use; safe to use from several threads."""
 
-    def __init__(self, make: Callable[[], Made]) -> None:
+    def __init__(self, make: Callable[[], Result]) -> None:
         """Takes the function that creates the value; if it raises, the next use tries again."""
-        self._make: Callable[[], Made] | None = make
-        self._made: list[Made] = []
+        self._make: Callable[[], Result] | None = make
+        self._made: list[Result] = []
         self._lock = threading.Lock()
 
     @property
@@ -219,7 +219,7 @@ class Lazy(Generic[Made]):
         """Whether the value exists already."""
         return bool(self._made)
 
-    def __call__(self) -> Made:
+    def __call__(self) -> Result:
         """Returns the value, creating it if needed."""
         with self._lock:
             if self._make:
@@ -236,12 +236,12 @@ def is_even(sizes: Iterable[int], threads: int) -> bool:
     loads = [0] * threads
     for size in sizes:
         loads[loads.index(min(loads))] += size
-    return threads * max(loads) <= _UNEVEN * sum(loads)
+    return threads * max(loads) <= _MAX_IMBALANCE * sum(loads)
 
 
-def share(
-    work: Callable[[Piece], Made], pieces: Sequence[Piece], threads: int, /
-) -> Iterable[Made]:
+def map_threads(
+    work: Callable[[Piece], Result], pieces: Sequence[Piece], threads: int, /
+) -> Iterable[Result]:
     """Applies ``work`` to pieces in several threads; returns the results in order.
 
     If ``work`` raises, so does this function; other pieces may or may not have been processed.
@@ -252,7 +252,7 @@ def share(
 
     with ThreadPoolExecutor(threads, "digitlens-model") as pool:
         try:
-            made = pool.map(work, pieces)
+            results = pool.map(work, pieces)
         except RuntimeError:  # at interpreter exit no threads start: use this one
-            made = map(work, pieces)
-        return list(made)
+            results = map(work, pieces)
+        return list(results)

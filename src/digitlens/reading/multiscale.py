@@ -58,11 +58,11 @@ class ScaleView:
         found, (width, height) = self.predictions, self.page
         scale = np.array([width / found.size[1], height / found.size[0]] * 2, np.float32)
         boxes = found.boxes * scale
-        seen = found.boxes[:, 3] - found.boxes[:, 1]
+        heights = found.boxes[:, 3] - found.boxes[:, 1]
         # The detector pads its input by repeating the edge; strokes continued there are no digits.
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        there = np.flatnonzero(((middle >= 0) & (middle <= (width, height))).all(axis=1))
-        return Candidates(found.score, found.probabilities, boxes, seen)[there]
+        on_page = np.flatnonzero(((middle >= 0) & (middle <= (width, height))).all(axis=1))
+        return Candidates(found.score, found.probabilities, boxes, heights)[on_page]
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ def find_digits(
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     """Whether all ink of a picture, uint8[H, W, 3], lies in the boxes of confident digits."""
     # Subtracting a whole row of paper is faster than broadcasting one pixel of three bytes.
-    away = _apart(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
+    contrast = _max_difference(picture, np.tile(paper_colour(picture), (1, picture.shape[1], 1)))
     sure = _confident(found.score)
     zeros = sure & (found.probabilities.argmax(axis=1) == 0)
-    is_around = any(_holds_ink(away, box) for box in found.boxes[zeros])
-    return not is_around and _lies_in(away, found.boxes[sure], _AROUND, _AROUND)
+    has_ring = any(_is_ring(contrast, box) for box in found.boxes[zeros])
+    return not has_ring and _boxes_cover_ink(contrast, found.boxes[sure], _AROUND, _AROUND)
 
 
 def _confident(scores: Floats) -> npt.NDArray[np.bool_]:
@@ -132,10 +132,10 @@ def _confident(scores: Floats) -> npt.NDArray[np.bool_]:
     return confident
 
 
-def _holds_ink(contrast: Pixels, box: Floats) -> bool:
+def _is_ring(contrast: Pixels, box: Floats) -> bool:
     """Whether a 0 on uint8[H, W] is a ring that encloses other ink."""
     x0, y0, x1, y1 = np.clip(np.rint(box), 0, [*contrast.shape[::-1]] * 2).astype(int).tolist()
-    return encloses(_ink(contrast)[y0:y1, x0:x1])
+    return encloses(_ink_mask(contrast)[y0:y1, x0:x1])
 
 
 def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
@@ -145,22 +145,22 @@ def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
     middles = np.array([line.quad.mean(axis=0) for line in lines])
     heights = np.array([line.height for line in lines])
     starts, ends = digits.boxes[:, None, :2], digits.boxes[:, None, 2:]
-    away, sides = np.abs(middles - (starts + ends) / 2), ends - starts
-    held = (away < sides / _INNER).all(axis=2) & (heights < sides[..., 1])
-    return digits[(digits.probabilities.argmax(axis=1) != 0) | ~held.any(axis=1)]
+    distances, sides = np.abs(middles - (starts + ends) / 2), ends - starts
+    has_text = (distances < sides / _INNER).all(axis=2) & (heights < sides[..., 1])
+    return digits[(digits.probabilities.argmax(axis=1) != 0) | ~has_text.any(axis=1)]
 
 
-def _lies_in(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:
+def _boxes_cover_ink(contrast: Pixels, boxes: Floats, beside: float, above: float) -> bool:
     """Whether uint8[H, W] has contrast, all of it in boxes or within given heights of them."""
-    ink = _ink(contrast)
+    ink = _ink_mask(contrast)
     for x0, y0, x1, y1 in boxes.tolist():
-        aside, over = 1 + beside * (y1 - y0), 1 + above * (y1 - y0)
-        top, left = max(0, int(y0 - over)), max(0, int(x0 - aside))
-        ink[top : int(y1 + over) + 1, left : int(x1 + aside) + 1] = False
+        margin_x, margin_y = 1 + beside * (y1 - y0), 1 + above * (y1 - y0)
+        top, left = max(0, int(y0 - margin_y)), max(0, int(x0 - margin_x))
+        ink[top : int(y1 + margin_y) + 1, left : int(x1 + margin_x) + 1] = False
     return int(contrast.max()) >= 24 and not ink.any()
 
 
-def _ink(contrast: Pixels) -> npt.NDArray[np.bool_]:
+def _ink_mask(contrast: Pixels) -> npt.NDArray[np.bool_]:
     return np.asarray(contrast > max(12.0, _FAINT * int(contrast.max())))
 
 
@@ -182,22 +182,22 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
     if not len(boxes) or wanted >= min(usual, _ENLARGED * longest):
         return usual
     scale = min(1.0, _DETAIL / longest)
-    steps = _steps(_resized(reduced, scale, size))
-    return wanted if _lies_in(steps, boxes * scale, _BESIDE, _ABOVE) else usual
+    gradients = _gradients(_resized(reduced, scale, size))
+    return wanted if _boxes_cover_ink(gradients, boxes * scale, _BESIDE, _ABOVE) else usual
 
 
-def _steps(picture: Pixels) -> Pixels:
+def _gradients(picture: Pixels) -> Pixels:
     """uint8[H, W]: largest difference of each pixel of uint8[H, W, 3] from those left and above.
 
     The maximum over all channels.
     """
-    steps = np.zeros(picture.shape[:2], np.uint8)
-    steps[:, 1:] = _apart(picture[:, 1:], picture[:, :-1])
-    steps[1:] = np.maximum(steps[1:], _apart(picture[1:], picture[:-1]))
-    return steps
+    gradients = np.zeros(picture.shape[:2], np.uint8)
+    gradients[:, 1:] = _max_difference(picture[:, 1:], picture[:, :-1])
+    gradients[1:] = np.maximum(gradients[1:], _max_difference(picture[1:], picture[:-1]))
+    return gradients
 
 
-def _apart(one: Pixels, other: Pixels) -> Pixels:
+def _max_difference(one: Pixels, other: Pixels) -> Pixels:
     """uint8[H, W]: the largest difference in any channel of pixels uint8[H, W, 3]."""
     red, green, blue = np.moveaxis(np.maximum(one, other) - np.minimum(one, other), 2, 0)
     return np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
@@ -239,15 +239,15 @@ def _text_map(copy: Pixels, detector: LineDetector) -> Floats:
     """The text map of a copy, assembled from overlapping parts so that no line is cut."""
     height, width = copy.shape[:2]
     text = np.empty((-(-height // CELL), -(-width // CELL)), np.float32)
-    parts = [(down, across) for down in _parts(height) for across in _parts(width)]
+    parts = [(down, across) for down in _split_side(height) for across in _split_side(width)]
     maps = detector.text_maps([copy[slice(*y), slice(*x)] for (y, _), (x, _) in parts])
     for ((y, top), (x, left)), part in zip(parts, maps, strict=True):
-        seen, row, column = part[top:, left:], y[0] // CELL + top, x[0] // CELL + left
-        text[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
+        cells, row, column = part[top:, left:], y[0] // CELL + top, x[0] // CELL + left
+        text[row : row + cells.shape[0], column : column + cells.shape[1]] = cells
     return text
 
 
-def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
+def _split_side(length: int) -> list[tuple[tuple[int, int], int]]:
     """Splits one side into overlapping parts, or returns all of it if it is short enough.
 
     Returns:

@@ -67,15 +67,15 @@ def best_turn(
     return best if better(turned[best], some) else 0
 
 
-def clearest_turn(looks: Sequence[Sequence[RecognizedLine]]) -> int:
+def clearest_turn(views: Sequence[Sequence[RecognizedLine]]) -> int:
     """The turn, 1 to 3, after which parts of a page read clearly better; 0 if none does.
 
-    ``looks`` has the lines of these parts after 0 to 3 quarter turns, detected separately each
+    ``views`` has the lines of these parts after 0 to 3 quarter turns, detected separately each
     time, as text on its side falls apart into lone characters.
     """
-    best = max(range(1, len(looks)), key=lambda turn: evidence(looks[turn]))
-    is_read = coherence(looks[best]) > _COHERENT
-    return best if is_read and _reads_better(looks[best], looks[0]) else 0
+    best = max(range(1, len(views)), key=lambda turn: evidence(views[turn]))
+    is_read = coherence(views[best]) > _COHERENT
+    return best if is_read and _reads_better(views[best], views[0]) else 0
 
 
 def coherence(read: Sequence[RecognizedLine]) -> float:
@@ -89,10 +89,10 @@ def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[Recognized
 
 def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
     """Whether numbers or words read confidently upside down, and clearly better than upright."""
-    sure, text = _fluency(turned), "".join(each.symbols.text for each in turned)
+    fluency, text = _fluency(turned), "".join(each.symbols.text for each in turned)
     letters = sum(char.isalpha() for char in text)
     natural = letters >= _FEW or (not letters and not _BOTH.issuperset(text))
-    surer = sure > _CERTAIN and sure > _fluency(upright) + _SURER
+    surer = fluency > _CERTAIN and fluency > _fluency(upright) + _SURER
     return surer and natural and len(text) >= _FEW and evidence(turned) > 0.85 * evidence(upright)
 
 
@@ -101,18 +101,18 @@ def evidence(read: Sequence[RecognizedLine]) -> float:
 
     Lines of one character do not count: a lone character reads as something in most orientations.
     """
-    sure = [each.symbols.confidence for each in read if len(each.symbols) > 1]
-    return float(sum((part[part > 0.5] ** 2).sum() for part in sure))
+    confidences = [each.symbols.confidence for each in read if len(each.symbols) > 1]
+    return float(sum((values[values > 0.5] ** 2).sum() for values in confidences))
 
 
 def _fluency(read: Sequence[RecognizedLine]) -> float:
     """Mean confidence of all characters; a tall or empty line counts as one character of 0."""
-    none = np.zeros(1, np.float32)
-    sure = [
-        each.symbols.confidence if len(each.symbols) and not _as_found(each.line).is_tall else none
+    zero = np.zeros(1, np.float32)
+    confidences = [
+        each.symbols.confidence if len(each.symbols) and not _as_found(each.line).is_tall else zero
         for each in read
     ]
-    return float(np.concatenate(sure).mean())
+    return float(np.concatenate(confidences).mean())
 
 
 def _is_one_digit(read: Sequence[RecognizedLine], digits: npt.NDArray[np.float32]) -> bool:

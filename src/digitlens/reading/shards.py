@@ -41,7 +41,7 @@ from digitlens.reading.constraints import Expectation
 from digitlens.reading.notation import NotationOptions
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.stores import Store, UnreadableError, open_store
-from digitlens.results import told
+from digitlens.results import value_text
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -136,7 +136,7 @@ class RowReader:
             "status": "unsure" if doubtful else "sure" if digits else "empty",
             "text": reading.text,
             "digits_only": reading.digits_only,
-            "values": [told(each.value) for each in numbers],
+            "values": [value_text(each.value) for each in numbers],
             "numbers": json.dumps([each.as_dict() for each in numbers], ensure_ascii=False),
             "confidence": min((each.confidence for each in numbers), default=None),
             "milliseconds": round(1000 * (time.thread_time() - start), 2),

@@ -34,7 +34,7 @@ from digitlens.reading.notation import (
     meanings,
 )
 from digitlens.reading.numbers import Spot
-from digitlens.results import Alternative, Box, Digit, Number, told
+from digitlens.results import Alternative, Box, Digit, Number, value_text
 
 if TYPE_CHECKING:
     from digitlens.results import Value
@@ -332,7 +332,7 @@ def _chosen(
         marks = f"{known.decimal} as decimal mark" if known.decimal else known.grouping
         return found, f"not written as expected, with {marks or known.order}"
     if len(fitting) > 1:
-        return fitting, " or ".join(str(told(each.value)) for each in fitting)
+        return fitting, " or ".join(str(value_text(each.value)) for each in fitting)
     if re.search(rf"[{CURRENCIES}] ?0\d|^0\d+ ?[{CURRENCIES}]", text):
         return fitting, "money without a mark behind 0"
     if any(ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text)):
@@ -349,7 +349,7 @@ def _aside(text: str, found: tuple[Meaning, ...]) -> tuple[tuple[Meaning, ...], 
     if found[0].kind not in {"integer", "code"}:
         return found, ""
     plain = replace(found[0], value=value.copy_abs())
-    return (*found, plain), f"{told(value)} or {told(plain.value)}"
+    return (*found, plain), f"{value_text(value)} or {value_text(plain.value)}"
 
 
 def _doubtful_digit(digits: Sequence[Digit]) -> str:

@@ -35,7 +35,7 @@ from digitlens.datasets.synthetic.glyph_sources import MixedGlyphs, PenGlyphs, d
 from digitlens.datasets.synthetic.lines import Line, LineMaker
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 from digitlens.errors import DataError, ModelError
-from digitlens.evaluation.metrics import aligned, alignment
+from digitlens.evaluation.metrics import alignment, count_edits
 from digitlens.models.bundle import (
     Bundle,
     LineBundle,
@@ -60,7 +60,7 @@ from digitlens.training.loop import STATE, Device, Task, Trained, choose_device,
 from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
-from digitlens.training.run import at_work
+from digitlens.training.run import lock_run
 from digitlens.training.tasks.batches import LineSource, batches_by_width, worker_count
 from digitlens.training.tasks.line import VALIDATION_SEED, LineTask, blend_weights, line_score
 from digitlens.training.tasks.tile import TileTask
@@ -68,9 +68,9 @@ from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logi
 
 HELD_OUT = 5  # every fifth picture is held out
 KIND = "hand number"  # kind assigned to the user's lines
-_OWN, _WRITTEN = 0.35, 0.3  # fractions of the user's lines, and of lines drawn with their digits
-_KINDS = ("hand number", "amount", "hand digit", "comb")  # kinds of drawn lines, in turn
-_LIKE = 0.5  # maximum edits per character between a detected line and its label
+_OWN_SHARE, _WRITTEN_SHARE = 0.35, 0.3  # of the user's lines, and of lines drawn with their digits
+_DRAWN_KINDS = ("hand number", "amount", "hand digit", "comb")  # kinds of drawn lines, in turn
+_MAX_EDITS = 0.5  # maximum edits per character between a detected line and its label
 
 
 class OwnSample(NamedTuple):
@@ -86,61 +86,61 @@ def gather_samples(reader: DigitReader, pictures: LabelledPictures) -> list[OwnS
     """Returns the lines and digits of pictures as the reader detects them."""
     with work_bar() as bar:
         shown = bar.track(pictures, len(pictures), description="reading")
-        return [_sample(reader, picture) for picture in shown]
+        return [_take_sample(reader, picture) for picture in shown]
 
 
 def split_samples(samples: Sequence[OwnSample]) -> tuple[list[OwnSample], list[OwnSample]]:
     """Splits into training and held-out samples, stratified by whether they were misread."""
     ordered = sorted(samples, key=lambda sample: sample.wrong == 0)
-    learned = [sample for number, sample in enumerate(ordered) if number % HELD_OUT]
-    return learned, ordered[::HELD_OUT]
+    training = [sample for number, sample in enumerate(ordered) if number % HELD_OUT]
+    return training, ordered[::HELD_OUT]
 
 
-def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
+def _take_sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
     seen = reader.examine(picture.page)
     texts = [" ".join(text.split()) for text in picture.label.splitlines() if text.strip()]
     pairs = match_lines(texts, [line.symbols.text for line in seen.view.lines])
-    lines = tuple(Line(seen.view.lines[at].crop, text, KIND) for text, at in pairs)
-    parts = [_digits_on(seen.view, at, text) for text, at in pairs]
+    lines = tuple(Line(seen.view.lines[i].crop, text, KIND) for text, i in pairs)
+    parts = [_digits_on(seen.view, i, text) for text, i in pairs]
     if picture.is_tile:
         parts = [Split(picture.page[None], np.array([int(picture.label)], np.uint8))]
     tiles = join_splits(parts)
-    named = reader.classifier.outputs(tiles.tiles).probabilities.argmax(axis=1)
+    predicted = reader.classifier.outputs(tiles.tiles).probabilities.argmax(axis=1)
     read = digits_of(seen.reading.digits_only)
-    wrong = aligned(digits_of(picture.label), read)[0] + int((named != tiles.labels).sum())
-    wrong += sum(aligned(text, seen.view.lines[at].symbols.text)[0] for text, at in pairs)
+    wrong = count_edits(digits_of(picture.label), read)[0] + int((predicted != tiles.labels).sum())
+    wrong += sum(count_edits(text, seen.view.lines[i].symbols.text)[0] for text, i in pairs)
     return OwnSample(picture, lines, tiles, wrong)
 
 
-def match_lines(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, int]]:
+def match_lines(texts: Sequence[str], read_texts: Sequence[str]) -> list[tuple[str, int]]:
     """Matches texts of a label with detected lines; returns (text, index of the line) pairs.
 
     The most similar pairs are matched first; dissimilar ones match only if their lengths are equal.
     """
     costs = sorted(
-        (aligned(text, read)[0] / len(text), i, j)
+        (count_edits(text, read_text)[0] / len(text), i, j)
         for i, text in enumerate(texts)
-        for j, read in enumerate(found)
+        for j, read_text in enumerate(read_texts)
     )
     lines: dict[int, int] = {}
     for cost, i, j in costs:
-        alike = cost <= _LIKE or len(found[j]) == len(texts[i])
-        if alike and i not in lines and j not in lines.values():
+        is_similar = cost <= _MAX_EDITS or len(read_texts[j]) == len(texts[i])
+        if is_similar and i not in lines and j not in lines.values():
             lines[i] = j
     return [(texts[i], lines[i]) for i in sorted(lines)]
 
 
 def _digits_on(view: View, line: int, text: str) -> Split:
     """Returns the tiles of a line that match digits of its text, including misread ones."""
-    here = np.flatnonzero(view.scores.places.line == line)
-    boxes = view.scores.boxes[here]
+    indices = np.flatnonzero(view.scores.places.line == line)
+    boxes = view.scores.boxes[indices]
     middles = (boxes[:, :2] + boxes[:, 2:]).astype(np.float32) / np.float32(2)
     columns = view.lines[line].place(middles)[:, 0]
-    here = here[np.argsort(columns, kind="stable")]
+    indices = indices[np.argsort(columns, kind="stable")]
     truth = digits_of(text)
-    pairs = alignment(truth, "".join(map(str, view.probabilities[here].argmax(axis=1))))
+    pairs = alignment(truth, "".join(map(str, view.probabilities[indices].argmax(axis=1))))
     labels = np.array([int(truth[i]) for i, _ in pairs], np.uint8)
-    return Split(view.tiles[here[[j for _, j in pairs]]], labels)
+    return Split(view.tiles[indices[[j for _, j in pairs]]], labels)
 
 
 def join_splits(parts: Sequence[Split]) -> Split:
@@ -174,7 +174,7 @@ class OwnMaker(LineMaker):
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
         """Draws one line."""
-        return super().line(number, kind=kind or _KINDS[number % len(_KINDS)])
+        return super().line(number, kind=kind or _DRAWN_KINDS[number % len(_DRAWN_KINDS)])
 
 
 def mixed_line(
@@ -183,9 +183,9 @@ def mixed_line(
     """Picks a user's line, one drawn with their digits, or a replayed one, by seed and number."""
     rng = np.random.default_rng([seed, number, 4])
     chance = rng.random()
-    if chance < _OWN:
+    if chance < _OWN_SHARE:
         return own[int(rng.integers(len(own)))]
-    return (written if chance < _OWN + _WRITTEN else replay)(number)
+    return (written if chance < _OWN_SHARE + _WRITTEN_SHARE else replay)(number)
 
 
 RUN = "run"  # subfolder of the model's folder for unfinished trainings
@@ -214,7 +214,7 @@ TILES: dict[str, Any] = {
 }
 CANDIDATE = "candidate"
 CHECKED = 20  # lines of the guard set on which graph and network are compared
-_REPLAYED = 4000  # MNIST tiles in an epoch
+_REPLAYED_TILES = 4000  # MNIST tiles in an epoch
 _OWN_TILES = 0.3  # fraction of an epoch that are the user's tiles, which are repeated
 _ANCHOR = 3.0  # of the classifier, see ``anchor_weights``
 _SUBSTITUTES = 30  # MNIST tiles for each digit missing from the user's pictures
@@ -292,22 +292,22 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     """
     classifier, detector = open_roles(model)
     lines = load_line_bundle(lines_of(classifier.folder))
-    with at_work(folder):
-        facts = _begin(folder, pictures, (classifier, lines), resume=resume)
+    with lock_run(folder):
+        facts = _check_start(folder, pictures, (classifier, lines), resume=resume)
         reader = DigitReader(classifier, pages=detector)
-        learned, held_out = split_samples(gather_samples(reader, pictures))
-        texts = [sample.picture for sample in held_out]
-        result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))
-        if not any(sample.wrong for sample in (*learned, *held_out)):
+        training, held_out = split_samples(gather_samples(reader, pictures))
+        unseen = [sample.picture for sample in held_out]
+        result = Adapted(None, len(training), len(held_out), (), *_count_errors(reader, unseen))
+        if not any(sample.wrong for sample in (*training, *held_out)):
             return result
         files.write_json(folder / FACTS, facts)
-        chosen = device or choose_device(recipe.precision)
-        note(f"device: {chosen.reason}")
-        count = worker_count(chosen.name) if workers is None else workers
-        run = _Run(folder / RUN, replay(), recipe, resume, chosen, count)
-        lines, recognizer = run.recognizer(lines, learned, held_out)
-        classifier, named = run.classifier(classifier, learned, held_out)
-        result = replace(result, parts=(recognizer, named))
+        used_device = device or choose_device(recipe.precision)
+        note(f"device: {used_device.reason}")
+        worker_total = worker_count(used_device.name) if workers is None else workers
+        run = _Run(folder / RUN, replay(), recipe, resume, used_device, worker_total)
+        lines, recognizer = run.recognizer(lines, training, held_out)
+        classifier, classifier_result = run.classifier(classifier, training, held_out)
+        result = replace(result, parts=(recognizer, classifier_result))
         if any(part.kept for part in result.parts):
             card = replace(classifier.card, name=folder.name)
             candidate = folder / RUN / CANDIDATE
@@ -315,7 +315,7 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
             fusion = {key: value for key, value in lines.card.fusion.items() if key != "risk"}
             lines = replace(lines, card=replace(lines.card, fusion=fusion))
             write_reader(candidate, replace(classifier, card=card), lines)
-            result = replace(result, wrong_after=_wrong(DigitReader(candidate), texts)[1])
+            result = replace(result, wrong_after=_count_errors(DigitReader(candidate), unseen)[1])
             if result.wrong_after <= result.wrong_before:
                 write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
                 result = replace(result, folder=folder)
@@ -327,7 +327,7 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
         return result
 
 
-def _begin(
+def _check_start(
     folder: Path, pictures: LabelledPictures, model: tuple[Bundle, LineBundle], *, resume: bool
 ) -> dict[str, str]:
     """Returns the hashes of labels and model; writes nothing.
@@ -345,20 +345,20 @@ def _begin(
         check_free(folder)
         return facts
     try:
-        begun = json.loads((folder / FACTS).read_bytes())
+        stored = json.loads((folder / FACTS).read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} has nothing to resume: omit --resume") from error
-    if begun != facts:
+    if stored != facts:
         raise DataError(f"{folder} was started with another model or other labels: use the same")
     return facts
 
 
-def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
+def _count_errors(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
     """Returns the number of digits, and of edits between them and the digits read."""
     truths = [digits_of(picture.label) for picture in pictures]
     readings = reader.read_many(picture.page for picture in pictures)
     read = [digits_of(reading.digits_only) for reading in readings]
-    edits = (aligned(*pair)[0] for pair in zip(truths, read, strict=True))
+    edits = (count_edits(*pair)[0] for pair in zip(truths, read, strict=True))
     return sum(map(len, truths)), sum(edits)
 
 
@@ -374,45 +374,45 @@ class _Run:
     workers: int
 
     def recognizer(
-        self, bundle: LineBundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
+        self, bundle: LineBundle, training: Sequence[OwnSample], held_out: Sequence[OwnSample]
     ) -> tuple[LineBundle, NetworkResult]:
         """Returns a line reader whose recogniser is adapted, or the one given."""
         part = NetworkResult("recognizer")
-        own = [line for each in learned for line in each.lines]
-        kept_back = [line for each in held_out for line in each.lines]
-        if not own or not kept_back:
+        own = [line for each in training for line in each.lines]
+        held_out_lines = [line for each in held_out for line in each.lines]
+        if not own or not held_out_lines:
             return bundle, replace(part, reason="no detected line matches its label")
         start = network_of(bundle.recognizer)
         check_lines(LineGraph(start), bundle.recognizer, [line.pixels for line in own[:4]])
         guard = self._guard_lines()
         note(f"recogniser: {len(own)} of your lines, {self.recipe.steps} steps")
-        recipe = replace(self.recipe, validation_lines=len(kept_back))
-        lines = self._mixed(own, join_splits([each.tiles for each in learned]))
-        sources = lines, kept_back.__getitem__
+        recipe = replace(self.recipe, validation_lines=len(held_out_lines))
+        lines = self._line_source(own, join_splits([each.tiles for each in training]))
+        sources = lines, held_out_lines.__getitem__
         task = LineTask(recipe, *sources, self.device, workers=self.workers, start=start)
         trained = self._fit(task, "lines")
-        count = sum(len(line.text) for line in kept_back)
+        count = sum(len(line.text) for line in held_out_lines)
         network, part = judge(
             part,
             (start, trained.network),
-            (lambda network: round(_line_score(kept_back, network)["errors"] * count), count),
+            (lambda network: round(_line_score(held_out_lines, network)["errors"] * count), count),
             lambda network: 1 - _line_score(guard, network)["numeric_errors"],
         )
         if not part.kept:
             return bundle, part
-        graph = export_lines(network, [line.pixels for line in (*kept_back, *guard[:CHECKED])])
+        graph = export_lines(network, [line.pixels for line in (*held_out_lines, *guard[:CHECKED])])
         results = {**bundle.card.results, "adapted": asdict(part)}
         card = replace(bundle.card, recognizer_sha256=files.sha256(graph), results=results)
         return replace(bundle, recognizer=graph, card=card), part
 
     def classifier(
-        self, bundle: Bundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
+        self, bundle: Bundle, training: Sequence[OwnSample], held_out: Sequence[OwnSample]
     ) -> tuple[Bundle, NetworkResult]:
         """Returns a classifier whose network is adapted, or the one given."""
         part = NetworkResult("classifier")
-        own = join_splits([each.tiles for each in learned])
-        kept_back = join_splits([each.tiles for each in held_out])
-        if not len(own) or not len(kept_back):
+        own = join_splits([each.tiles for each in training])
+        held_out_tiles = join_splits([each.tiles for each in held_out])
+        if not len(own) or not len(held_out_tiles):
             return bundle, replace(part, reason="no detected digit matches its label")
         try:
             start = load_network(bundle.folder)
@@ -421,17 +421,17 @@ class _Run:
         if not isinstance(start, DigitNetwork):
             reason = "it is an ensemble, and ensembles cannot be fine-tuned"
             return bundle, replace(part, reason=reason)
-        trained_with = recipe_from(bundle.card.recipe, Recipe)
-        recipe = replace(trained_with, **TILES, seed=self.recipe.seed, teacher="")
+        original = recipe_from(bundle.card.recipe, Recipe)
+        recipe = replace(original, **TILES, seed=self.recipe.seed, teacher="")
         note(f"classifier: {len(own)} of your digits, {recipe.epochs} epochs")
-        tiles = self._repeated(own)
-        task = TileTask(recipe, tiles, kept_back, self.device, start=start, anchor=_ANCHOR)
+        tiles = self._mixed_tiles(own)
+        task = TileTask(recipe, tiles, held_out_tiles, self.device, start=start, anchor=_ANCHOR)
         trained = self._fit(task, "tiles")
         guard = self.replay.tiles[1]
         network, part = judge(
             part,
             (start, trained.network),
-            (lambda network: _wrong_tiles(network, kept_back), len(kept_back)),
+            (lambda network: _wrong_tiles(network, held_out_tiles), len(held_out_tiles)),
             lambda network: 1 - _wrong_tiles(network, guard) / len(guard),
         )
         if not part.kept:
@@ -443,8 +443,8 @@ class _Run:
 
     def _fit(self, task: Task[Any, N, Any], name: str) -> Trained[N]:
         """Trains in a subfolder of that name; resumes there if it has a state."""
-        begun = (self.folder / name / STATE).is_file()
-        return fit(task, self.folder / name, resume=self.resume and begun)
+        has_state = (self.folder / name / STATE).is_file()
+        return fit(task, self.folder / name, resume=self.resume and has_state)
 
     def _guard_lines(self) -> list[Line]:
         maker = LineMaker(self.replay.tiles[1], self.replay.fonts[1], VALIDATION_SEED)
@@ -452,44 +452,44 @@ class _Run:
             numbers = bar.track(range(GUARD_LINES), description="drawing the guard set")
             return [maker.line(number) for number in numbers]
 
-    def _mixed(self, own: Sequence[Line], tiles: Split) -> LineSource:
+    def _line_source(self, own: Sequence[Line], tiles: Split) -> LineSource:
         """Returns a source of the user's lines, lines with their digits, and replayed lines."""
-        known, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
+        mnist, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
         missing = [value for value in range(CLASSES) if value not in tiles.labels]
-        some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
-        others = [known.take(at) for at in some]
-        written = OwnMaker(join_splits([tiles, *others]), fonts, seed)
-        return partial(mixed_line, own, written.line, LineMaker(known, fonts, seed).line, seed)
+        rows = [np.flatnonzero(mnist.labels == value)[:_SUBSTITUTES] for value in missing]
+        substitutes = [mnist.take(indices) for indices in rows]
+        written = OwnMaker(join_splits([tiles, *substitutes]), fonts, seed)
+        return partial(mixed_line, own, written.line, LineMaker(mnist, fonts, seed).line, seed)
 
-    def _repeated(self, own: Split) -> Split:
+    def _mixed_tiles(self, own: Split) -> Split:
         """Returns MNIST tiles and the user's tiles, repeated to a fraction of ``_OWN_TILES``."""
-        known, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
-        at = rng.permutation(len(known))[:_REPLAYED]
-        times = max(1, round(len(at) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
-        return join_splits([known.take(at), *[own] * times])
+        mnist, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
+        rows = rng.permutation(len(mnist))[:_REPLAYED_TILES]
+        repeats = max(1, round(len(rows) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
+        return join_splits([mnist.take(rows), *[own] * repeats])
 
 
 def judge(
     part: NetworkResult,
     networks: tuple[N, N],
-    own: tuple[Callable[[N], int], int],
+    held_out: tuple[Callable[[N], int], int],
     guard: Callable[[N], float],
 ) -> tuple[N, NetworkResult]:
     """Chooses between old and new weights, or an average of both that preserves the guard set.
 
-    ``own`` is a function that counts a network's errors on held-out data, and the size of that
+    ``held_out`` is a function that counts a network's errors on held-out data, and the size of that
     data; ``guard`` returns a network's accuracy on the guard set.
     """
     old, new = networks
-    wrong, count = own
-    part = replace(part, held_out=count, wrong_before=wrong(old), guard_before=guard(old))
+    count_wrong, count = held_out
+    part = replace(part, held_out=count, wrong_before=count_wrong(old), guard_before=guard(old))
     for share in SHARES:
-        mean = blend_weights(old, new, share)
-        part = replace(part, share=share, guard_after=guard(mean), wrong_after=wrong(mean))
+        mixed = blend_weights(old, new, share)
+        part = replace(part, share=share, guard_after=guard(mixed), wrong_after=count_wrong(mixed))
         if part.guard_before - part.guard_after > MOST_LOST:
             part = replace(part, reason="it would lose too much on the guard set")
         elif part.wrong_after < part.wrong_before:
-            return mean, replace(part, kept=True, reason="")
+            return mixed, replace(part, kept=True, reason="")
         else:
             return old, replace(part, reason="it does not improve on the held-out pictures")
     return old, part

@@ -17,9 +17,9 @@ from digitlens.training.recipe import Recipe
 
 CHUNK = 4096  # tiles at once: a larger sampling grid would not stay in the cache
 _SIDE = 28
-_NOISE = 100.0  # largest standard deviation, in gray levels
-_OUTLINED = 0.3  # fraction of filtered tiles that become outlines
-_SMALLEST = 8  # pixels; smallest side to which a tile is downsampled
+_MAX_NOISE = 100.0  # largest standard deviation, in gray levels
+_OUTLINE_SHARE = 0.3  # fraction of filtered tiles that become outlines
+_MIN_BLUR_SIDE = 8  # pixels; smallest side to which a tile is downsampled
 _KNOTS = 7  # elastic: displacements are drawn on 7 x 7 points, a stroke's width apart
 
 
@@ -114,28 +114,28 @@ def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> 
     The recipe's fields from ``erase`` to ``lines`` set the amount of each change.
     """
     changes = (
-        (recipe.filters, _filtered),
-        (recipe.blur, _blurred),
-        (recipe.contrast, _faded),
-        (0.5 if recipe.erase else 0, partial(_erased, largest=recipe.erase)),
-        (recipe.lines, _crossed),
-        (recipe.noise, _noisy),
+        (recipe.filters, _apply_filter),
+        (recipe.blur, _blur),
+        (recipe.contrast, _fade),
+        (0.5 if recipe.erase else 0, partial(_erase, largest=recipe.erase)),
+        (recipe.lines, _draw_line),
+        (recipe.noise, _add_noise),
     )
     for share, change in changes:
         if share > 0:
-            chosen = torch.rand(len(images), generator=generator) < share
-            rows = chosen.nonzero().squeeze(1).to(images.device)
+            is_chosen = torch.rand(len(images), generator=generator) < share
+            rows = is_chosen.nonzero().squeeze(1).to(images.device)
             images = images.index_copy(0, rows, change(images[rows], generator))
     return images.clamp(0, 255)
 
 
-def _drawn(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+def _draw(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Returns one uniform random number per image, float[N, 1, 1, 1]."""
-    drawn = torch.rand(len(images), 1, 1, 1, generator=generator)
-    return (low + drawn * (high - low)).to(images.device)
+    random = torch.rand(len(images), 1, 1, 1, generator=generator)
+    return (low + random * (high - low)).to(images.device)
 
 
-def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
+def _apply_filter(images: Tensor, generator: torch.Generator) -> Tensor:
     """Applies a random filter to each image and blends the response with the image.
 
     Z. Xu et al., "Robust and generalizable visual representation learning via random
@@ -144,73 +144,73 @@ def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     kernels = torch.randn(len(images), 1, 3, 3, generator=generator).to(images.device)
     # A grouped convolution over images as channels gives each image its own filter.
-    seen = functional.conv2d(images.transpose(0, 1), kernels, padding=1, groups=len(images))
-    seen = seen.transpose(0, 1)
-    seen = torch.where(_drawn(images, 0, 1, generator) < 0.5, seen.abs(), seen)
-    least, most = seen.amin((2, 3), keepdim=True), seen.amax((2, 3), keepdim=True)
-    seen = (seen - least) * (255 / (most - least).clamp(min=1))
-    seen = torch.lerp(images, seen, _drawn(images, 0, 1, generator))
-    return torch.where(_drawn(images, 0, 1, generator) < _OUTLINED, _outlined(images), seen)
+    response = functional.conv2d(images.transpose(0, 1), kernels, padding=1, groups=len(images))
+    response = response.transpose(0, 1)
+    response = torch.where(_draw(images, 0, 1, generator) < 0.5, response.abs(), response)
+    lowest, highest = response.amin((2, 3), keepdim=True), response.amax((2, 3), keepdim=True)
+    response = (response - lowest) * (255 / (highest - lowest).clamp(min=1))
+    response = torch.lerp(images, response, _draw(images, 0, 1, generator))
+    return torch.where(_draw(images, 0, 1, generator) < _OUTLINE_SHARE, _outline(images), response)
 
 
-def _outlined(images: Tensor) -> Tensor:
+def _outline(images: Tensor) -> Tensor:
     """Returns the outlines of the ink, one pixel wide, at full brightness."""
     ink = (images > 100).float()
     thick = functional.max_pool2d(ink, 3, stride=1, padding=1)
     return (thick - ink) * 255
 
 
-def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
+def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
     """Downsamples to 8 to 20 pixels, the same side for all images, and upsamples again."""
-    side = int(torch.randint(_SMALLEST, 21, (), generator=generator))
+    side = int(torch.randint(_MIN_BLUR_SIDE, 21, (), generator=generator))
     small = functional.interpolate(images, size=side, mode="area")
     return functional.interpolate(small, size=_SIDE, mode="bicubic", align_corners=False)
 
 
-def _faded(images: Tensor, generator: torch.Generator) -> Tensor:
+def _fade(images: Tensor, generator: torch.Generator) -> Tensor:
     """Fades the ink, brightens the background and adds an illumination gradient to it."""
-    ground = _drawn(images, 0, 128, generator) * (_drawn(images, 0, 1, generator) < 0.5)
-    ink = _drawn(images, 0.3, 1, generator)
+    background = _draw(images, 0, 128, generator) * (_draw(images, 0, 1, generator) < 0.5)
+    ink = _draw(images, 0.3, 1, generator)
     axis = torch.linspace(-1, 1, _SIDE, device=images.device)
-    slope = _drawn(images, -0.4, 0.4, generator) * axis
-    slope = slope + _drawn(images, -0.4, 0.4, generator) * axis.unsqueeze(1)
-    return (ground * (1 + slope)).clamp(0, 200) + images * ink * (1 - ground / 255)
+    slope = _draw(images, -0.4, 0.4, generator) * axis
+    slope = slope + _draw(images, -0.4, 0.4, generator) * axis.unsqueeze(1)
+    return (background * (1 + slope)).clamp(0, 200) + images * ink * (1 - background / 255)
 
 
-def _erased(images: Tensor, generator: torch.Generator, *, largest: float) -> Tensor:
+def _erase(images: Tensor, generator: torch.Generator, *, largest: float) -> Tensor:
     """T. DeVries and G. W. Taylor, "Improved regularization ... with cutout", 2017."""
-    half = _drawn(images, 1, max(1.0, largest), generator) / 2
-    place = torch.arange(_SIDE, device=images.device).float()
-    across = (place - _drawn(images, 0, _SIDE, generator)).abs() < half
-    down = (place.unsqueeze(1) - _drawn(images, 0, _SIDE, generator)).abs() < half
-    return images.masked_fill(across & down, 0.0)
+    half = _draw(images, 1, max(1.0, largest), generator) / 2
+    position = torch.arange(_SIDE, device=images.device).float()
+    in_columns = (position - _draw(images, 0, _SIDE, generator)).abs() < half
+    in_rows = (position.unsqueeze(1) - _draw(images, 0, _SIDE, generator)).abs() < half
+    return images.masked_fill(in_columns & in_rows, 0.0)
 
 
-def _crossed(images: Tensor, generator: torch.Generator) -> Tensor:
+def _draw_line(images: Tensor, generator: torch.Generator) -> Tensor:
     """Draws a line of two segments across each image, one to two pixels wide."""
     count = len(images)
     starts, kinks, ends = (
         torch.rand(count, 2, generator=generator).to(images.device) * _SIDE for _ in range(3)
     )
     sides = torch.randint(0, 2, (count,), generator=generator).to(images.device)
-    each = torch.arange(count, device=images.device)
-    starts[each, sides], ends[each, sides] = 0.0, float(_SIDE)
-    away = torch.minimum(_distance(starts, kinks), _distance(kinks, ends)).unsqueeze(1)
-    width = _drawn(images, 0.5, 1.0, generator)
-    line = (width + 0.5 - away).clamp(0, 1) * _drawn(images, 100, 255, generator)
+    index = torch.arange(count, device=images.device)
+    starts[index, sides], ends[index, sides] = 0.0, float(_SIDE)
+    distance = torch.minimum(_distance(starts, kinks), _distance(kinks, ends)).unsqueeze(1)
+    width = _draw(images, 0.5, 1.0, generator)
+    line = (width + 0.5 - distance).clamp(0, 1) * _draw(images, 100, 255, generator)
     return torch.maximum(images, line)
 
 
 def _distance(starts: Tensor, ends: Tensor) -> Tensor:
     """Returns the distance of each pixel to a segment, float[N, 28, 28]; ends are float[N, 2]."""
-    place = torch.arange(_SIDE, device=starts.device).float() + 0.5
-    pixels = torch.stack(torch.meshgrid(place, place, indexing="ij"), dim=-1)
-    along = (ends - starts).view(-1, 1, 1, 2)
+    position = torch.arange(_SIDE, device=starts.device).float() + 0.5
+    pixels = torch.stack(torch.meshgrid(position, position, indexing="ij"), dim=-1)
+    segment = (ends - starts).view(-1, 1, 1, 2)
     offset = pixels - starts.view(-1, 1, 1, 2)
-    share = (offset * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-6)
-    return (offset - share.clamp(0, 1).unsqueeze(-1) * along).norm(dim=-1)
+    share = (offset * segment).sum(-1) / (segment * segment).sum(-1).clamp(min=1e-6)
+    return (offset - share.clamp(0, 1).unsqueeze(-1) * segment).norm(dim=-1)
 
 
-def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+def _add_noise(images: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.randn(images.shape, generator=generator).to(images.device)
-    return images + noise * _drawn(images, 0, _NOISE, generator)
+    return images + noise * _draw(images, 0, _MAX_NOISE, generator)

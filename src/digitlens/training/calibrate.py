@@ -55,9 +55,9 @@ CLUTTER = ("clutter", "clutter", "held nothing")
 SOILED = ("soiled", "soiled", "soiled number")
 LONGEST = 2400  # pixels: longest side of photographs of a line
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines
-_FAR = 0.6  # line heights: minimum distance between a place and a digit that do not match
-_OVERLAP = 0.3  # IoU from which a place and a digit on another line match
-_SKIP = 0.55  # alignment cost of a place without a digit; a digit without a place costs 1
+_MIN_DISTANCE = 0.6  # line heights: minimum distance between a place and a digit that do not match
+_MIN_IOU = 0.3  # IoU from which a place and a digit on another line match
+_SKIP_COST = 0.55  # alignment cost of a place without a digit; a digit without a place costs 1
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int8]
@@ -74,7 +74,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Finds:
+class FoundPlaces:
     """A reader's candidate places on pictures, with their true digits."""
 
     scores: list[Scores]  # of the places of each picture
@@ -86,41 +86,41 @@ class Finds:
         """Digits on all pictures."""
         return sum(self.digits)
 
-    def part(self, first: int, step: int) -> Finds:
+    def part(self, first: int, step: int) -> FoundPlaces:
         """Every ``step``-th picture."""
-        some = slice(first, None, step)
-        return Finds(self.scores[some], self.truth[some], self.digits[some])
+        indices = slice(first, None, step)
+        return FoundPlaces(self.scores[indices], self.truth[indices], self.digits[indices])
 
 
-def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
+def find_places(reader: DigitReader, examples: Iterable[Example]) -> FoundPlaces:
     """Reads pictures and matches the places with the true digits, excluding ignored ones."""
-    finds = Finds([], [], [])
+    found_places = FoundPlaces([], [], [])
     for example in examples:
         view = reader.analyze(example.pixels)
-        truth, counts = truth_of(view, example)
-        finds.scores.append(view.scores[counts])
-        finds.truth.append(truth[counts])
-        finds.digits.append(int((example.values != IGNORED).sum()))
-    return finds
+        truth, counts = true_digits(view, example)
+        found_places.scores.append(view.scores[counts])
+        found_places.truth.append(truth[counts])
+        found_places.digits.append(int((example.values != IGNORED).sum()))
+    return found_places
 
 
-def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
+def true_digits(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
     """Returns the true digit of each place, int8[N], and which places count, bool[N]."""
-    found = view.scores
-    truth, counts = np.full(len(found), -1, np.int8), np.ones(len(found), bool)
+    scores = view.scores
+    truth, counts = np.full(len(scores), -1, np.int8), np.ones(len(scores), bool)
     if example.boxes is None:
-        middles = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
-        pairs = _aligned(found, np.argsort(middles, kind="stable"), example.values, None)
+        middles = (scores.boxes[:, 0] + scores.boxes[:, 2]) / 2
+        pairs = _align(scores, np.argsort(middles, kind="stable"), example.values, None)
     else:
-        pairs = list(_paired(view, example.values, example.boxes))
-        pairs += _overlapping(found.boxes, example.boxes, pairs)
+        pairs = list(_pair_on_lines(view, example.values, example.boxes))
+        pairs += _pair_overlapping(scores.boxes, example.boxes, pairs)
     for place, digit in pairs:
         truth[place] = example.values[digit]
         counts[place] = example.values[digit] != IGNORED
     return truth, counts
 
 
-def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, int]]:
+def _pair_on_lines(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, int]]:
     """Pairs places with the digits on their line.
 
     The CTC alignment locates a digit but not the extent of its ink, so places are matched by order
@@ -130,35 +130,35 @@ def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, in
         return
     middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float32)
     spots = [line.place(middles) for line in view.lines]
-    away = np.stack([_distances(line, spot) for line, spot in zip(view.lines, spots, strict=True)])
-    nearest = np.where(away.min(axis=0) < 1, away.argmin(axis=0), -1)
-    own = (view.scores.boxes[:, :2] + view.scores.boxes[:, 2:]) / 2
+    gaps = np.stack([_distances(line, spot) for line, spot in zip(view.lines, spots, strict=True)])
+    nearest = np.where(gaps.min(axis=0) < 1, gaps.argmin(axis=0), -1)
+    centres = (view.scores.boxes[:, :2] + view.scores.boxes[:, 2:]) / 2
     for number in np.unique(view.scores.places.line):
         places = np.flatnonzero(view.scores.places.line == number)
-        columns = view.lines[number].place(own[places].astype(np.float32))[:, 0]
+        columns = view.lines[number].place(centres[places].astype(np.float32))[:, 0]
         order = np.argsort(columns, kind="stable")
         digits = np.flatnonzero(nearest == number)
         digits = digits[np.argsort(spots[number][digits, 0], kind="stable")]
-        apart = np.abs(columns[order][:, None] - spots[number][digits, 0]) / HEIGHT
-        for place, digit in _aligned(view.scores, places[order], values[digits], apart):
+        distance = np.abs(columns[order][:, None] - spots[number][digits, 0]) / HEIGHT
+        for place, digit in _align(view.scores, places[order], values[digits], distance):
             yield place, int(digits[digit])
 
 
-def _overlapping(
+def _pair_overlapping(
     places: Floats, digits: Floats, pairs: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Pairs remaining places and digits that overlap: a digit may be on two detected lines."""
     if not len(places) or not len(digits):
         return []
-    free = np.stack([overlaps(box, digits)[0] for box in places])
-    free[[place for place, _ in pairs]] = 0
-    free[:, [digit for _, digit in pairs]] = 0
-    found: list[tuple[int, int]] = []
-    while free.max() >= _OVERLAP:
-        place, digit = np.unravel_index(int(free.argmax()), free.shape)
-        found.append((int(place), int(digit)))
-        free[place], free[:, digit] = 0, 0
-    return found
+    overlap = np.stack([overlaps(box, digits)[0] for box in places])
+    overlap[[place for place, _ in pairs]] = 0
+    overlap[:, [digit for _, digit in pairs]] = 0
+    paired: list[tuple[int, int]] = []
+    while overlap.max() >= _MIN_IOU:
+        place, digit = np.unravel_index(int(overlap.argmax()), overlap.shape)
+        paired.append((int(place), int(digit)))
+        overlap[place], overlap[:, digit] = 0, 0
+    return paired
 
 
 def _distances(line: RecognizedLine, spots: Floats) -> Floats:
@@ -168,21 +168,21 @@ def _distances(line: RecognizedLine, spots: Floats) -> Floats:
     return np.where(inside, np.abs(spots[:, 1] - HEIGHT / 2) / (HEIGHT / 2), np.inf)
 
 
-def _aligned(
-    found: Scores, at: Ints, values: Values, apart: npt.NDArray[np.floating] | None
+def _align(
+    scores: Scores, places: Ints, values: Values, distance: npt.NDArray[np.floating] | None
 ) -> list[tuple[int, int]]:
     """Pairs places int[N] with digits int8[M], both in order along a line, at minimum cost.
 
-    ``apart`` float[N, M] is their distance in line heights, if known.
+    ``distance`` float[N, M] is their distance in line heights, if known.
     """
-    doubt = np.full((len(at), len(values)), 0.3)
+    costs = np.full((len(places), len(values)), 0.3)
     known = values != IGNORED
-    doubt[:, known] = (1 - found.digits[at].max(axis=1))[:, values[known]]
-    if apart is not None:
-        doubt += np.where(apart < _FAR, apart, np.inf)
-    skips = _SKIP * np.clip(found.strength[at], 0.2, 1)
-    pairs = cheapest_pairs(doubt.T.tolist(), skips.tolist())
-    return [(int(at[place]), digit) for digit, place in pairs]
+    costs[:, known] = (1 - scores.digits[places].max(axis=1))[:, values[known]]
+    if distance is not None:
+        costs += np.where(distance < _MIN_DISTANCE, distance, np.inf)
+    skips = _SKIP_COST * np.clip(scores.strength[places], 0.2, 1)
+    pairs = cheapest_pairs(costs.T.tolist(), skips.tolist())
+    return [(int(places[row]), digit) for digit, row in pairs]
 
 
 class FusionNetwork(nn.Module):
@@ -190,74 +190,74 @@ class FusionNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        seen = len(POOL) + CONTEXT
+        inputs = len(POOL) + CONTEXT
         self.pool = nn.Parameter(torch.tensor(POOL))
-        self.first, self.second = nn.Linear(seen, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.first, self.second = nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
         self.third = nn.Linear(HIDDEN, 1)
-        self.exists, self.existing = nn.Linear(seen, HIDDEN), nn.Linear(HIDDEN, 1)
+        self.exists, self.existing = nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, 1)
 
-    def forward(self, logs: Tensor, around: Tensor) -> Tensor:
+    def forward(self, logs: Tensor, contexts: Tensor) -> Tensor:
         """Returns log probabilities float[B, 11] of the ten digits, and of no digit.
 
-        ``logs`` float[B, 10, 3] are ``reading.fusion.opinions``, ``around`` float[B, CONTEXT] is
+        ``logs`` float[B, 10, 3] are ``reading.fusion.opinions``, ``contexts`` float[B, CONTEXT] is
         ``reading.fusion.context``.
         """
-        each = torch.cat([logs / 3, around[:, None].expand(-1, len(DIGITS), -1)], dim=2)
+        each = torch.cat([logs / 3, contexts[:, None].expand(-1, len(DIGITS), -1)], dim=2)
         scores = self.third(self.second(self.first(each).relu()).relu())[:, :, 0]
         values = torch.log_softmax(scores + logs @ self.pool, dim=1)
         best = each[torch.arange(len(each)), values.argmax(dim=1)]
         exists = self.existing(self.exists(best).relu())
-        there, not_there = functional.logsigmoid(exists), functional.logsigmoid(-exists)
-        return torch.cat([values + there, not_there], dim=1)
+        digit_log, other_log = functional.logsigmoid(exists), functional.logsigmoid(-exists)
+        return torch.cat([values + digit_log, other_log], dim=1)
 
     def layers(self) -> dict[str, npt.NDArray[np.float64]]:
         """Returns the weights as in ``Fusion``, with six significant digits."""
         state = self.state_dict()
         rows = {name: (*state[f"{name}.weight"].T, state[f"{name}.bias"]) for name in LAYERS}
-        return {name: np.array([_short(row) for row in rows[name]]) for name in LAYERS}
+        return {name: np.array([_rounded(row) for row in rows[name]]) for name in LAYERS}
 
 
-def _short(weights: Tensor) -> list[float]:
+def _rounded(weights: Tensor) -> list[float]:
     return [float(f"{weight:.6g}") for weight in weights.tolist()]
 
 
-def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
+def fit_fusion(found: FoundPlaces, *, steps: int = STEPS) -> Fusion:
     """Fits the fusion by maximum likelihood of the true digits, then its calibration."""
-    scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
+    scores, truth = Scores.joined(found.scores), np.concatenate(found.truth)
     classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
-    logs, around = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
+    logs, contexts = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = FusionNetwork()
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
-            some = torch.randint(len(classes), (BATCH,))
-            loss = functional.nll_loss(network(logs[some], around[some]), classes[some])
+            batch = torch.randint(len(classes), (BATCH,))
+            loss = functional.nll_loss(network(logs[batch], contexts[batch]), classes[batch])
             descend(network, optimizer, loss)
             schedule.step()
-    fusion = Fusion(tuple(_short(network.pool)), network.layers())
-    return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
+    fusion = Fusion(tuple(_rounded(network.pool)), network.layers())
+    return replace(fusion, calibration=fit_calibration(*answers(fusion, found)))
 
 
-def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def answers(fusion: Fusion, found: FoundPlaces) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Returns the confidence of each place, calibrated if the fusion is, and which are right."""
-    said = [fusion.fuse(page) for page in finds.scores]
-    values = np.concatenate([each.probabilities for each in said]).argmax(axis=1)
-    return np.concatenate([each.confidence for each in said]), values == np.concatenate(finds.truth)
+    fused = [fusion.fuse(page) for page in found.scores]
+    values = np.concatenate([each.probabilities for each in fused]).argmax(axis=1)
+    return np.concatenate([one.confidence for one in fused]), values == np.concatenate(found.truth)
 
 
-def measure(fusion: Fusion, finds: Finds) -> dict[str, Any]:
+def measure(fusion: Fusion, found: FoundPlaces) -> dict[str, Any]:
     """Returns the metrics of a fusion on pictures that it was not fitted on."""
-    sure, right = answers(fusion, finds)
-    digits = np.concatenate(finds.truth) >= 0
-    exists = np.concatenate([fusion.fuse(page).existence for page in finds.scores])
-    stated, at_99 = exists >= THRESHOLDS["reject"], sure >= 0.99
+    confidence, right = answers(fusion, found)
+    digits = np.concatenate(found.truth) >= 0
+    exists = np.concatenate([fusion.fuse(page).existence for page in found.scores])
+    stated, at_99 = exists >= THRESHOLDS["reject"], confidence >= 0.99
     return {
-        "pictures": len(finds.scores),
-        "digits": finds.total,
-        "found": float(digits.sum() / max(1, finds.total)),
-        "recall": float((right & stated).sum() / max(1, finds.total)),
+        "pictures": len(found.scores),
+        "digits": found.total,
+        "found": float(digits.sum() / max(1, found.total)),
+        "recall": float((right & stated).sum() / max(1, found.total)),
         "precision": float(right[stated].mean()) if stated.any() else None,
         "value_accuracy": float(right[digits].mean()) if digits.any() else None,
         "stated_99": int(at_99.sum()),
@@ -272,16 +272,16 @@ def calibrate(folder: Path, number: int, seed: int) -> dict[str, Any]:
     the training of all networks. Returns the metrics on the half that was not fitted.
     """
     counts = {name: 2 * round(share * number / 2) for name, (share, _) in KINDS.items()}
-    reader, drawers = DigitReader(lines=folder), halves(seed)
-    wanted = ((name, each) for name, count in counts.items() for each in range(count))
-    examples = (drawers[each % 2].draw(name, each) for name, each in wanted)
+    reader, pair = DigitReader(lines=folder), held_out_drawers(seed)
+    tasks = ((name, each) for name, count in counts.items() for each in range(count))
+    examples = (pair[each % 2].draw(name, each) for name, each in tasks)
     with work_bar() as bar:
         total = sum(counts.values())
-        finds = find(reader, bar.track(examples, total, description="calibrating"))
-    fusion = fit_fusion(finds.part(0, 2))
-    held_out = finds.part(1, 2)
-    sure, right = answers(fusion, held_out)
-    fusion = replace(fusion, risk=risk_coverage(sure, right, held_out.total))
+        found = find_places(reader, bar.track(examples, total, description="calibrating"))
+    fusion = fit_fusion(found.part(0, 2))
+    held_out = found.part(1, 2)
+    confidence, right = answers(fusion, held_out)
+    fusion = replace(fusion, risk=risk_coverage(confidence, right, held_out.total))
     results = measure(fusion, held_out)
     card = load_line_card(folder)
     recipe = {**card.recipe, "calibration": {"seed": seed, **counts}}
@@ -323,20 +323,20 @@ class Drawers:
         margin = round(len(pixels) * float(rng.choice([0.0, 0.0, 0.3, 1.0])))
         pixels = framed(pixels, margin)
         values = np.array([int(char) for char in line.text if char in DIGITS], np.int8)
-        return Example(_specked(pixels, rng) if is_photo else pixels, values, None)
+        return Example(_add_specks(pixels, rng) if is_photo else pixels, values, None)
 
     def lone(self, number: int) -> Example:
         """Draws a handwritten digit that fills the picture, as people draw on a screen."""
         rng = np.random.default_rng([self._seed, number, 3])
-        which = int(rng.integers(len(self._tiles)))
+        index = int(rng.integers(len(self._tiles)))
         side = round(log_uniform(rng, 40, 400))
         method = Image.Resampling.BICUBIC if rng.random() < 0.7 else Image.Resampling.NEAREST
-        ink = np.asarray(Image.fromarray(self._tiles.tiles[which]).resize((side, side), method))
+        ink = np.asarray(Image.fromarray(self._tiles.tiles[index]).resize((side, side), method))
         paper, pen = (255.0, 0.0) if rng.random() < 0.5 else rng.uniform((150, 0), (256, 100))
         shade = paper + (pen - paper) * (ink / 255)
         shade = 255 - shade if rng.random() < 0.3 else shade
         pixels = np.repeat(shade.astype(np.uint8)[:, :, None], 3, axis=2)
-        return Example(pixels, self._tiles.labels[which : which + 1].astype(np.int8), None)
+        return Example(pixels, self._tiles.labels[index : index + 1].astype(np.int8), None)
 
     def page(self, number: int) -> Example:
         """Draws a page of digits of any kind, a fifth of them plain drawings."""
@@ -378,7 +378,7 @@ KINDS: dict[str, tuple[float, Callable[[Drawers, int], Example]]] = {
 }
 
 
-def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def _add_specks(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Adds a few specks of dirt, far smaller than a line, to a picture uint8[H, W, 3]."""
     picture = Image.fromarray(pixels)
     pen = ImageDraw.Draw(picture)
@@ -390,24 +390,24 @@ def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
     return np.asarray(picture)
 
 
-def halves(seed: int) -> tuple[Drawers, Drawers]:
+def held_out_drawers(seed: int) -> tuple[Drawers, Drawers]:
     """Returns two with disjoint writers, fonts and photographs, all held out from training."""
-    train, (first, second) = load_mnist().train, halves_of_writers()
-    return _drawers(train.take(first), 0, seed), _drawers(train.take(second), 1, seed)
+    train, (first, second) = load_mnist().train, writer_halves()
+    return _make_drawers(train.take(first), 0, seed), _make_drawers(train.take(second), 1, seed)
 
 
-def _drawers(tiles: Split, first: int, seed: int) -> Drawers:
-    some = slice(first, None, 2)
-    foreign = load_fonts("foreign", some=some).printed
-    fonts = replace(load_fonts("validation", photos=True, some=some), foreign=foreign)
+def _make_drawers(tiles: Split, first: int, seed: int) -> Drawers:
+    part = slice(first, None, 2)
+    foreign = load_fonts("foreign", some=part).printed
+    fonts = replace(load_fonts("validation", photos=True, some=part), foreign=foreign)
     return Drawers(tiles, fonts, seed + first)
 
 
-def halves_of_writers() -> list[npt.NDArray[np.int64]]:
+def writer_halves() -> list[npt.NDArray[np.int64]]:
     """Returns the training tiles' rows of each half of ``LineRecipe.split``'s held-out writers."""
     writers = load_writers()
-    known, shares = writers[:2], (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
-    first, both = (writer_split(*known, share, 0) for share in shares)
+    arrays, shares = writers[:2], (HELD_OUT / 2, HELD_OUT)  # nested: fewer of the same writers
+    first, both = (writer_split(*arrays, share, 0) for share in shares)
     return [np.flatnonzero(first), np.flatnonzero(both & ~first)]
 
 
@@ -417,8 +417,8 @@ def main() -> None:
     parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
     parser.add_argument("--count", type=int, default=1400, help="lines; others in proportion")
     parser.add_argument("--seed", type=int, default=55)
-    chosen = parser.parse_args()
-    results = calibrate(chosen.lines, chosen.count, chosen.seed)
+    options = parser.parse_args()
+    results = calibrate(options.lines, options.count, options.seed)
     sys.stdout.write(json.dumps(results, indent=2) + "\n")
 
 

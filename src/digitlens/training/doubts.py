@@ -50,16 +50,16 @@ SHIPPED = Path(doubt.__file__).with_name("doubt.json")
 # documents, lines and displays, whose values are unknown.
 SHARES = {"valued": 1.0, "others": 1.0, "documents": 0.3, "lines": 1.0, "displays": 0.3}
 DISPLAYS = ("seven segments", "counter", "screen", "dot matrix")
-_LOST = 2  # one of this many trailing minus signs is removed
+_DROP_EVERY = 2  # one of this many trailing minus signs is removed
 _RIDGE = 1.0  # penalty on the weights of changes
-_TAG = 2  # maximum number of values on a price tag
-_GRID = 0.5  # score above which a single digit counts as part of a grid
-_LINE = 0.3  # line heights; maximum distance of a number above or below its line
+_MAX_TAG_VALUES = 2  # maximum number of values on a price tag
+_GRID_SCORE = 0.5  # score above which a single digit counts as part of a grid
+_MAX_LINE_GAP = 0.3  # line heights; maximum distance of a number above or below its line
 
 Floats = npt.NDArray[np.float64]
 
 
-class Seen(NamedTuple):
+class Sample(NamedTuple):
     """The true text of a picture, and what was read."""
 
     kind: str
@@ -68,31 +68,31 @@ class Seen(NamedTuple):
     values: tuple[Value, ...] = ()  # of all numbers, if known: then no number is cut off
 
 
-class Mix:
+class PictureReader:
     """Draws pictures with the fonts and pens of a role, and reads them."""
 
     def __init__(self, role: Role, seed: int) -> None:
         """Loads fonts, handwriting and the reader."""
-        kept, held_out = LineRecipe().split(load_mnist().train)
-        tiles, fonts = held_out if role == "validation" else kept, load_fonts(role)
+        training, held_out = LineRecipe().split(load_mnist().train)
+        tiles, fonts = held_out if role == "validation" else training, load_fonts(role)
         self._seed, self._styles = seed, Styles(tiles, fonts)
         self._documents = DocumentMaker(tiles, fonts, seed)
         self._lines = LineMaker(tiles, fonts, seed)
         self._reader = DigitReader(threads=1)
 
-    def look(self, kind: str, number: int) -> Seen | None:
+    def look(self, kind: str, number: int) -> Sample | None:
         """Draws a picture and reads it; returns None if the reader turned it by mistake."""
         pixels, lines, values = self._draw(kind, number)
         view, turn = self._reader.upright(pixels)
         height, width = pixels.shape[:2]
         layout = arrange(view, (width, height), self._reader.thresholds)
-        return None if turn else Seen(kind, lines, layout, values)
+        return None if turn else Sample(kind, lines, layout, values)
 
     def _draw(self, kind: str, number: int) -> tuple[Page, tuple[TextRow, ...], tuple[Value, ...]]:
         if kind in {"valued", "others"}:
             kinds = OTHERS if kind == "others" else DRAWN
-            drawn = draw_valued(self._styles, number, self._seed, 0.5, kinds)
-            return drawn.pixels, drawn.lines, drawn.values
+            document = draw_valued(self._styles, number, self._seed, 0.5, kinds)
+            return document.pixels, document.lines, document.values
         if kind == "documents":
             page = self._documents.document(number)
             return page.pixels, page.lines, ()
@@ -103,52 +103,52 @@ class Mix:
         return line.pixels, (TextRow(line.text, corners),), ()
 
 
-def looked_at(role: Role, seed: int, count: int, workers: int) -> Iterator[Seen]:
+def read_pictures(role: Role, seed: int, count: int, workers: int) -> Iterator[Sample]:
     """Yields read pictures: ``count`` documents with values, other kinds as in ``SHARES``."""
     tasks = [(kind, k) for kind, share in SHARES.items() for k in range(round(share * count))]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from filter(None, pool.map(partial(_look, role, seed), tasks, chunksize=8))
+        yield from filter(None, pool.map(partial(_read_picture, role, seed), tasks, chunksize=8))
 
 
-def _look(role: Role, seed: int, task: tuple[str, int]) -> Seen | None:
+def _read_picture(role: Role, seed: int, task: tuple[str, int]) -> Sample | None:
     return _mix(role, seed).look(*task)
 
 
-_mix = cache(Mix)  # one per process
+_mix = cache(PictureReader)  # one per process
 
 
-def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
+def fit_weights(samples: Sequence[Sample]) -> dict[str, Sequence[float]]:
     """Fits all weights in turn, each given the previous ones."""
-    seen = list(losing_signs(seen))
+    samples = list(drop_signs(samples))
     weights: dict[str, Sequence[float]] = dict(doubt.shipped())
-    weights["sizes"] = _fitted(pair for each in seen for pair in _sizes(each))
-    weights["cents"] = _fitted(pair for each in seen for pair in _cents(each, weights))
-    rewritten = [part for each in seen for part in _rewritten(each, weights)]
-    weights["changes"] = fit_choices(list(_choices(rewritten)))
-    weights["signs"] = _fitted(filter(None, starmap(_signs, _without_repeats(rewritten))))
+    weights["sizes"] = _fit(pair for sample in samples for pair in _size_pairs(sample))
+    weights["cents"] = _fit(pair for sample in samples for pair in _cents_pairs(sample, weights))
+    rewritten = [number for sample in samples for number in _rewrite_numbers(sample, weights)]
+    weights["changes"] = fit_choices(list(_choice_rows(rewritten)))
+    weights["signs"] = _fit(filter(None, starmap(_sign_pair, _without_repeats(rewritten))))
     return {name: [round(weight, 4) for weight in fitted] for name, fitted in weights.items()}
 
 
 Pair = tuple[Sequence[float], bool]  # features of a number, and the label
 
 
-def _fitted(pairs: Iterable[Pair]) -> Sequence[float]:
+def _fit(pairs: Iterable[Pair]) -> Sequence[float]:
     features, right = zip(*pairs, strict=True)
     return fit_logistic(np.array(features), np.array(right))
 
 
-def losing_signs(seen: Sequence[Seen]) -> Iterator[Seen]:
+def drop_signs(samples: Sequence[Sample]) -> Iterator[Sample]:
     """Yields the pictures with some trailing minus signs removed, as if they had been missed.
 
     A missed sign is rare but the worst possible error: these are its training examples.
     """
-    lost = cycle([True, *[False] * (_LOST - 1)])
-    for each in seen:
+    dropped = cycle([True, *[False] * (_DROP_EVERY - 1)])
+    for sample in samples:
         rows = tuple(
-            tuple(spots[:-1] if spots[-1].char == "-" and next(lost) else spots for spots in row)
-            for row in each.layout.numbers
+            tuple(spots[:-1] if spots[-1].char == "-" and next(dropped) else spots for spots in row)
+            for row in sample.layout.numbers
         )
-        yield each._replace(layout=replace(each.layout, numbers=rows))
+        yield sample._replace(layout=replace(sample.layout, numbers=rows))
 
 
 def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
@@ -159,106 +159,106 @@ def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
     count = choices[0][0].shape[1]
 
     def derivatives(weights: Floats) -> tuple[Floats, Floats]:
-        slope, curve = np.zeros(count), np.zeros((count, count))
+        gradient, curvature = np.zeros(count), np.zeros((count, count))
         for features, right in choices:
             scores = features @ weights
             odds = np.exp(scores - scores.max())
-            chances = odds / odds.sum()
-            mean = chances @ features
-            slope += features[right] - mean
-            curve += (features * chances[:, None]).T @ features - np.outer(mean, mean)
-        return slope, curve
+            probabilities = odds / odds.sum()
+            mean = probabilities @ features
+            gradient += features[right] - mean
+            curvature += (features * probabilities[:, None]).T @ features - np.outer(mean, mean)
+        return gradient, curvature
 
     return most_likely(derivatives, count, _RIDGE)
 
 
-def _sizes(seen: Seen) -> Iterator[Pair]:
+def _size_pairs(sample: Sample) -> Iterator[Pair]:
     """Yields features of numbers, and whether the last two digits are cents without a mark."""
-    tag = 0 < len(seen.values) <= _TAG
-    for number in (number for row in seen.layout.numbers for number in row):
+    tag = 0 < len(sample.values) <= _MAX_TAG_VALUES
+    for number in (number for row in sample.layout.numbers for number in row):
         boxes = [spot.box for spot in number if spot.place >= 0]
-        bare = bool(doubt.unmarked(number))
-        cents = bare and _has_cents(number, seen.values, "")
+        unmarked = bool(doubt.unmarked(number))
+        cents = unmarked and _has_cents(number, sample.values, "")
         # Tags may have small raised cents after a mark too; other pages have cents only after one.
-        if len(boxes) > 2 and (tag if cents else bare or not tag):
+        if len(boxes) > 2 and (tag if cents else unmarked or not tag):
             yield doubt.sizes(boxes), cents
 
 
-def _cents(seen: Seen, weights: doubt.Weights) -> Iterator[Pair]:
+def _cents_pairs(sample: Sample, weights: doubt.Weights) -> Iterator[Pair]:
     """Yields features of numbers without a mark, and whether they have cents."""
-    for page, number, there in _numbers(seen, weights):
-        cents = _has_cents(page.numbers[number], seen.values, there)
+    for page, number, truth in _truths(sample, weights):
+        cents = _has_cents(page.numbers[number], sample.values, truth)
         signs = page.cents_signs(number)
-        if signs and (cents or page.texts[number].replace(" ", "") == there):
+        if signs and (cents or page.texts[number].replace(" ", "") == truth):
             yield signs, cents
 
 
-Rewritten = tuple[Seen, doubt.PageNumbers, int, str, list[doubt.Rewriting]]
+NumberRewritings = tuple[Sample, doubt.PageNumbers, int, str, list[doubt.Rewriting]]
 
 
-def _rewritten(seen: Seen, weights: doubt.Weights) -> Iterator[Rewritten]:
+def _rewrite_numbers(sample: Sample, weights: doubt.Weights) -> Iterator[NumberRewritings]:
     """Yields the numbers of a page with their true texts and all possible rewritings."""
-    for page, number, there in _numbers(seen, weights):
-        yield seen, page, number, there, page.rewritings(number, seen.layout.digits)
+    for page, number, truth in _truths(sample, weights):
+        yield sample, page, number, truth, page.rewritings(number, sample.layout.digits)
 
 
-def _choices(found: Sequence[Rewritten]) -> Iterator[tuple[Floats, int]]:
-    for *_, there, rewritings in found:
+def _choice_rows(rewritten: Sequence[NumberRewritings]) -> Iterator[tuple[Floats, int]]:
+    for *_, truth, rewritings in rewritten:
         texts = [each.text.replace(" ", "") for each in rewritings]
-        if len(texts) > 1 and there in texts:
-            yield np.array([each.features for each in rewritings]), texts.index(there)
+        if len(texts) > 1 and truth in texts:
+            yield np.array([each.features for each in rewritings]), texts.index(truth)
 
 
-def _without_repeats(found: Sequence[Rewritten]) -> Iterator[Rewritten]:
+def _without_repeats(rewritten: Sequence[NumberRewritings]) -> Iterator[NumberRewritings]:
     """Yields all numbers, but one fragment per page of widely spaced numbers that fell apart.
 
     Fragments in a grid are dropped, since a column of single digits looks the same.
     """
-    parted: set[int] = set()
-    for each in found:
-        seen, page, number, there, _ = each
-        if seen.kind != "others" or page.lengths[number] >= len(there):
+    split_pages: set[int] = set()
+    for each in rewritten:
+        sample, page, number, truth, _ = each
+        if sample.kind != "others" or page.lengths[number] >= len(truth):
             yield each
-        elif id(page) not in parted and page.in_grid(number) <= _GRID:
-            parted.add(id(page))
+        elif id(page) not in split_pages and page.in_grid(number) <= _GRID_SCORE:
+            split_pages.add(id(page))
             yield each
 
 
-def _signs(
-    seen: Seen,
+def _sign_pair(
+    sample: Sample,
     page: doubt.PageNumbers,
     number: int,
-    there: str,
+    truth: str,
     rewritings: Sequence[doubt.Rewriting],
 ) -> Pair | None:
     """Returns the features of a number with its best rewriting, and whether that is right."""
-    chances = page.likelihoods(rewritings)
-    best = int(chances.argmax())
+    probabilities = page.likelihoods(rewritings)
+    best = int(probabilities.argmax())
     text = rewritings[best].text.replace(" ", "")
-    if not seen.values and len(digits_of(text)) > len(digits_of(there)):
+    if not sample.values and len(digits_of(text)) > len(digits_of(truth)):
         return None  # the label of a digit cut off at the edge is uncertain
-    right = text == there
+    right = text == truth
     if not best and doubt.unmarked(page.numbers[number]):
-        cents = _has_cents(page.numbers[number], seen.values, there)
+        cents = _has_cents(page.numbers[number], sample.values, truth)
         right = (right or cents) and cents == (page.cents[number] >= doubt.CENTS_FROM)
-    return page.signs(number, rewritings[best], float(chances[best])), right
+    return page.signs(number, rewritings[best], float(probabilities[best])), right
 
 
-def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
+def _truths(sample: Sample, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
     """Yields the indices of a page's numbers with their true texts."""
-    _, pieces = pieces_of(seen.layout.numbers, fitted=weights)
+    _, pieces = pieces_of(sample.layout.numbers, fitted=weights)
     page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
-        if there := _true_number(piece, seen.lines):
-            yield page, number, there
+        if truth := _true_number(piece, sample.lines):
+            yield page, number, truth
 
 
-def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bool:
+def _has_cents(spots: Sequence[Spot], values: Sequence[Value], truth: str) -> bool:
     """Returns whether a number without a mark has cents, by the page's values or by its label."""
     digits = "".join(spot.char for spot in spots if spot.place >= 0)
-    whole = Decimal(digits)
-    by_value = whole / 100 in values and whole not in values
-    return by_value or bool(re.search(r"[.,]\d\d\D*$", there) and digits_of(there) == digits)
+    value = Decimal(digits)
+    by_value = value / 100 in values and value not in values
+    return by_value or bool(re.search(r"[.,]\d\d\D*$", truth) and digits_of(truth) == digits)
 
 
 def _true_number(piece: Piece, lines: Sequence[TextRow]) -> str:
@@ -266,45 +266,45 @@ def _true_number(piece: Piece, lines: Sequence[TextRow]) -> str:
 
     If it covers several, the one with the nearest centre is returned.
     """
-    x0, y0, x1, y1 = _around([spot.box for spot in piece.spots])
+    x0, y0, x1, y1 = _bounding_box([spot.box for spot in piece.spots])
     middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), (x1 - x0) / 2
-    best, away = "", np.inf
+    best, best_distance = "", np.inf
     for line in lines:
-        right, down = line.quad[1] - line.quad[0], line.quad[3] - line.quad[0]
-        along = float((middle - line.quad[0]) @ right / max(float(right @ right), 1e-6))
+        across, down = line.quad[1] - line.quad[0], line.quad[3] - line.quad[0]
+        along = float((middle - line.quad[0]) @ across / max(float(across @ across), 1e-6))
         below = float((middle - line.quad[0]) @ down / max(float(down @ down), 1e-6))
-        if not -_LINE < below < 1 + _LINE:
+        if not -_MAX_LINE_GAP < below < 1 + _MAX_LINE_GAP:
             continue
-        reach = half / max(float(np.hypot(*right)), 1e-3)  # of the line
+        reach = half / max(float(np.hypot(*across)), 1e-3)  # of the line
         for a, b in number_spans(line.text):
             first, last = a / len(line.text), b / len(line.text)
             if first < along + reach and last > along - reach:
-                far = abs(below - 0.5) + abs((first + last) / 2 - along) / (last - first)
-                if far < away:
-                    best, away = line.text[a:b].replace(" ", ""), far
+                distance = abs(below - 0.5) + abs((first + last) / 2 - along) / (last - first)
+                if distance < best_distance:
+                    best, best_distance = line.text[a:b].replace(" ", ""), distance
     return best
 
 
-def _around(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
+def _bounding_box(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = zip(*(box.as_list() for box in boxes), strict=True)
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[str]]:
+def count_results(samples: Sequence[Sample], weights: doubt.Weights) -> dict[str, Counter[str]]:
     """Counts, for each kind, numbers found, right, sure, and sure but wrong."""
-    found: dict[str, Counter[str]] = {}
-    for each in seen:
-        counts = found.setdefault(each.kind, Counter(numbers=0, right=0, sure=0, wrong=0))
-        _, pieces = pieces_of(each.layout.numbers, fitted=weights)
-        numbers = numbers_of(each.layout.numbers, each.layout.digits, fitted=weights)
+    results: dict[str, Counter[str]] = {}
+    for sample in samples:
+        counts = results.setdefault(sample.kind, Counter(numbers=0, right=0, sure=0, wrong=0))
+        _, pieces = pieces_of(sample.layout.numbers, fitted=weights)
+        numbers = numbers_of(sample.layout.numbers, sample.layout.digits, fitted=weights)
         for piece, number in zip(pieces, numbers, strict=True):
-            if there := _true_number(piece, each.lines):
-                right = number.text.replace(" ", "") == there
-                if doubt.unmarked(piece.spots) and _has_cents(piece.spots, each.values, there):
-                    right = number.value == Decimal(digits_of(there)) / 100
-                sure = number.status == "number"
-                counts.update(numbers=1, right=right, sure=sure, wrong=sure and not right)
-    return found
+            if truth := _true_number(piece, sample.lines):
+                right = number.text.replace(" ", "") == truth
+                if doubt.unmarked(piece.spots) and _has_cents(piece.spots, sample.values, truth):
+                    right = number.value == Decimal(digits_of(truth)) / 100
+                is_sure = number.status == "number"
+                counts.update(numbers=1, right=right, sure=is_sure, wrong=is_sure and not right)
+    return results
 
 
 def main() -> None:
@@ -314,19 +314,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--workers", type=int, default=cores(), help="reader processes")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write the weights to")
-    chosen = parser.parse_args()
-    parts: list[list[Seen]] = []
-    roles: dict[Role, int] = {"training": chosen.count, "validation": chosen.count // 4}
+    options = parser.parse_args()
+    parts: list[list[Sample]] = []
+    roles: dict[Role, int] = {"training": options.count, "validation": options.count // 4}
     for role, count in roles.items():
         with work_bar() as bar:
-            found = looked_at(role, chosen.seed, count, chosen.workers)
+            samples = read_pictures(role, options.seed, count, options.workers)
             total = sum(round(share * count) for share in SHARES.values())
-            parts.append(list(bar.track(found, total=total, description=role)))
+            parts.append(list(bar.track(samples, total=total, description=role)))
     weights = fit_weights(parts[0])
-    for kind, counts in judged(parts[1], weights).items():
-        about = ", ".join(f"{count} {name}" for name, count in counts.items())
-        sys.stdout.write(f"{kind}: {about}\n")
-    files.write_json(chosen.out, weights)
+    for kind, counts in count_results(parts[1], weights).items():
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        sys.stdout.write(f"{kind}: {text}\n")
+    files.write_json(options.out, weights)
 
 
 if __name__ == "__main__":

@@ -69,18 +69,18 @@ DRAWN = ("reconstruction", "error", "code")
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-_SMALL = 64  # elements; tensors with no more stay float32
-_ROUNDS = 3  # of balancing rows and columns; more do not improve the result
+_MAX_FLOAT32 = 64  # elements; tensors with no more stay float32
+_BALANCE_ROUNDS = 3  # of balancing rows and columns; more do not improve the result
 _TINY = 1e-9  # replaces zeros, which have no scale
-_LEAST = 4096  # elements; smaller weights are not stored as int16
-_MOST = np.iinfo(np.int16).max
+_MIN_INT16 = 4096  # elements; smaller weights are not stored as int16
+_MAX_CODE = np.iinfo(np.int16).max
 
 
 def store_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Stores large float32 weights of a graph as float16; changes and returns the graph."""
     casts: list[NodeProto] = []
     for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > _SMALL:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > _MAX_FLOAT32:
             name = tensor.name
             values = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
@@ -95,7 +95,7 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
     new: list[NodeProto] = []
     scales: list[onnx.TensorProto] = []
     for tensor in model.graph.initializer:
-        if tensor.name in weights and np.prod(tensor.dims) >= _LEAST:
+        if tensor.name in weights and np.prod(tensor.dims) >= _MIN_INT16:
             name = tensor.name
             codes, *factors = quantise(numpy_helper.to_array(tensor))
             tensor.CopyFrom(numpy_helper.from_array(codes, f"{name}.int16"))
@@ -105,20 +105,20 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
             steps = [f"{name}.cast", f"{name}.scaled", name]
             new.append(helper.make_node("Cast", [f"{name}.int16"], steps[:1], to=TensorProto.FLOAT))
             new += [
-                helper.make_node("Mul", [before, scale], [after])
-                for before, scale, after in zip(steps, names, steps[1:], strict=False)
+                helper.make_node("Mul", [source, scale], [target])
+                for source, scale, target in zip(steps, names, steps[1:], strict=False)
             ]
     model.graph.initializer.extend(scales)
     return _prepend_nodes(model, new)
 
 
-def _prepend_nodes(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelProto:
+def _prepend_nodes(model: onnx.ModelProto, added: list[NodeProto]) -> onnx.ModelProto:
     """Prepends nodes that decompress weights to a graph; changes and returns the graph."""
-    nodes = [*opening, *model.graph.node]
+    nodes = [*added, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    known = {node.output[0] for node in opening}
-    infos = [info for info in model.graph.value_info if info.name not in known]
+    produced = {node.output[0] for node in added}
+    infos = [info for info in model.graph.value_info if info.name not in produced]
     del model.graph.value_info[:]
     model.graph.value_info.extend(infos)
     onnx.checker.check_model(model)
@@ -135,16 +135,16 @@ def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     """
     rows, columns = np.ones((len(weight), 1)), np.ones((1, weight.shape[1]))
     largest = np.abs(weight.reshape(*weight.shape[:2], -1)).max(axis=2).clip(_TINY)
-    for _ in range(_ROUNDS):
+    for _ in range(_BALANCE_ROUNDS):
         balanced = largest / rows / columns
         columns *= np.sqrt(balanced.max(axis=0, keepdims=True))
         balanced = largest / rows / columns
         rows *= balanced.max(axis=1, keepdims=True)
-    columns *= (largest / rows / columns).max() / _MOST
+    columns *= (largest / rows / columns).max() / _MAX_CODE
     shape = (1,) * (weight.ndim - 2)
     first = rows.reshape(*rows.shape, *shape).astype(np.float32)
     second = columns.reshape(*columns.shape, *shape).astype(np.float32)
-    codes = np.rint(weight / first / second).clip(-_MOST, _MOST).astype(np.int16)
+    codes = np.rint(weight / first / second).clip(-_MAX_CODE, _MAX_CODE).astype(np.int16)
     return codes, first, second
 
 
@@ -174,14 +174,14 @@ class TileGraph(_GraphModule):
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """Returns all outputs for tiles uint8[N, 28, 28]."""
         if isinstance(self.network, Ensemble):
-            logits, *signs = self.network.examine(tiles)
+            logits, *others = self.network.examine(tiles)
         else:
             features = self.network.features(tiles)
             logits = self.network.logits(features)
-            signs = [-torch.logsumexp(logits[:, :CLASSES], dim=1), features]
+            others = [-torch.logsumexp(logits[:, :CLASSES], dim=1), features]
         if self.network.knows_none:
-            signs.append(1 - torch.softmax(logits, dim=1)[:, CLASSES])
-        return torch.softmax(logits[:, :CLASSES] / self.temperature, dim=1), *signs
+            others.append(1 - torch.softmax(logits, dim=1)[:, CLASSES])
+        return torch.softmax(logits[:, :CLASSES] / self.temperature, dim=1), *others
 
 
 class DetectorGraph(_GraphModule):
@@ -205,8 +205,8 @@ class DetectorGraph(_GraphModule):
         rows = (torch.arange(height) + 0.5)[:, None].expand(height, width).flatten()
         middle = torch.stack([columns[places], rows[places]], dim=1)
         values = cells.values[0].flatten(1).index_select(1, places)
-        found = cells.reach[0].flatten(1).index_select(1, places)
-        reach = torch.exp(found.clamp(max=FARTHEST)).T
+        log_reach = cells.reach[0].flatten(1).index_select(1, places)
+        reach = torch.exp(log_reach.clamp(max=FARTHEST)).T
         boxes = torch.cat([middle - reach[:, :2], middle + reach[:, 2:]], dim=1) * CELL
         return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
 
@@ -230,8 +230,8 @@ class AutoencoderGraph(_GraphModule):
         """Returns reconstructions uint8[N, 28, 28], errors float32[N] and codes float32[N, D]."""
         pixels = as_pixels(tiles)
         code = self.network.encode(pixels)
-        drawn = torch.sigmoid(self.network.decode(code))
-        return as_tiles(drawn), reconstruction_error(pixels, drawn), code
+        reconstruction = torch.sigmoid(self.network.decode(code))
+        return as_tiles(reconstruction), reconstruction_error(pixels, reconstruction), code
 
 
 def export_classifier(network: TileNetwork, card: Card, validation: Split, folder: Path) -> Card:
@@ -335,14 +335,14 @@ def autoencoder_graphs(network: Autoencoder) -> tuple[bytes, bytes]:
     network = copy.deepcopy(network).eval().float()
     tiles = torch.zeros(2, 28, 28, dtype=torch.uint8)
     model = AutoencoderGraph(network)
-    whole = trace(model, tiles, "tiles", list(DRAWN), {0: torch.export.Dim("N")})
+    complete = trace(model, tiles, "tiles", list(DRAWN), {0: torch.export.Dim("N")})
     # Extracts the part from codes to reconstructions; exporting it separately takes seconds.
-    code = next(output for output in whole.graph.output if output.name == "code")
-    whole.graph.value_info.append(code)  # where the extractor looks up the new input
-    decoder = Extractor(whole).extract_model(["code"], ["reconstruction"])
-    whole.graph.value_info.pop()
+    code = next(output for output in complete.graph.output if output.name == "code")
+    complete.graph.value_info.append(code)  # where the extractor looks up the new input
+    decoder = Extractor(complete).extract_model(["code"], ["reconstruction"])
+    complete.graph.value_info.pop()
     onnx.checker.check_model(decoder)
-    return store_float16(whole).SerializeToString(), store_float16(decoder).SerializeToString()
+    return store_float16(complete).SerializeToString(), store_float16(decoder).SerializeToString()
 
 
 def trace(
@@ -370,8 +370,8 @@ def trace(
         raise ModelError("the exporter returned no graph: update torch")
     traced = program.model_proto
     graph = traced.graph
-    ends = *graph.input, *graph.output
-    for holder in (traced, graph, *graph.node, *ends, *graph.initializer, *graph.value_info):
+    ports = *graph.input, *graph.output
+    for holder in (traced, graph, *graph.node, *ports, *graph.initializer, *graph.value_info):
         del holder.metadata_props[:]  # contains source paths of this machine
         holder.doc_string = ""
     onnx.checker.check_model(traced)
@@ -379,7 +379,7 @@ def trace(
 
 
 def check_graph(
-    model: nn.Module, graph: bytes, shown: Pixels, outputs: Sequence[str], limit: float
+    model: nn.Module, graph: bytes, inputs: Pixels, outputs: Sequence[str], limit: float
 ) -> None:
     """Raises ModelError unless a graph and its network, in evaluation mode, agree.
 
@@ -387,12 +387,12 @@ def check_graph(
     ``outputs`` are names in order; outputs with an empty name are not compared.
     """
     with torch.inference_mode():
-        expected = model(torch.from_numpy(shown))
+        expected = model(torch.from_numpy(inputs))
     session = open_session(graph, name="the exported graph")
-    found = session.run(None, {session.get_inputs()[0].name: shown})
-    for name, ours, theirs in zip(outputs, expected, found, strict=True):
+    found = session.run(None, {session.get_inputs()[0].name: inputs})
+    for name, expected_output, found_output in zip(outputs, expected, found, strict=True):
         if name:
-            _check_close(ours.numpy(), theirs, limit, f"in {name}")
+            _check_close(expected_output.numpy(), found_output, limit, f"in {name}")
 
 
 def check_lines(
@@ -415,9 +415,9 @@ def check_autoencoder(network: Autoencoder, graph: bytes, decoder: bytes, tiles:
     model = AutoencoderGraph(network.eval())
     check_graph(model, graph, tiles, DRAWN, AUTOENCODER_AGREEMENT)
     with torch.inference_mode():
-        drawn, _, code = model(torch.from_numpy(tiles))
-    again = open_session(decoder, name="the exported decoder").run(None, {"code": code.numpy()})
-    _check_close(drawn.numpy(), again[0], AUTOENCODER_AGREEMENT, "in what is decoded")
+        reconstruction, _, code = model(torch.from_numpy(tiles))
+    decoded = open_session(decoder, name="the exported decoder").run(None, {"code": code.numpy()})
+    _check_close(reconstruction.numpy(), decoded[0], AUTOENCODER_AGREEMENT, "in what is decoded")
 
 
 def _check_close(

@@ -53,20 +53,20 @@ class Device:
 def choose_device(precision: str = "auto") -> Device:
     """Returns the best device, in bfloat16 if the hardware and ``precision`` support it."""
     if torch.cuda.is_available():
-        name, what = "cuda", f"CUDA found {torch.cuda.get_device_name()}"
+        name, detail = "cuda", f"CUDA found {torch.cuda.get_device_name()}"
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     elif torch.backends.mps.is_available():
-        name, what, has_bfloat16 = "mps", "no CUDA, but MPS found an Apple GPU", False
+        name, detail, has_bfloat16 = "mps", "no CUDA, but MPS found an Apple GPU", False
     else:
         units = _cpu_bfloat16_units()
         name, has_bfloat16 = "cpu", bool(units)
-        what = f"no CUDA or MPS device; the CPU {f'has {units}' if units else 'lacks bfloat16'}"
-    wanted = has_bfloat16 if precision == "auto" else precision == "bfloat16"
-    dtype = torch.bfloat16 if wanted else torch.float32
-    asked = "" if precision == "auto" else f"; the recipe requires {precision}"
-    shown = str(dtype).removeprefix("torch.")
+        detail = f"no CUDA or MPS device; the CPU {f'has {units}' if units else 'lacks bfloat16'}"
+    use_bfloat16 = has_bfloat16 if precision == "auto" else precision == "bfloat16"
+    dtype = torch.bfloat16 if use_bfloat16 else torch.float32
+    demand = "" if precision == "auto" else f"; the recipe requires {precision}"
+    dtype_name = str(dtype).removeprefix("torch.")
     threads = f", {torch.get_num_threads()} threads" if name == "cpu" else ""
-    return Device(name, dtype, f"{name}, {shown}, channels-last{threads} ({what}{asked})")
+    return Device(name, dtype, f"{name}, {dtype_name}, channels-last{threads} ({detail}{demand})")
 
 
 def _cpu_bfloat16_units() -> str:
@@ -139,9 +139,9 @@ def load_state(
     if not same_recipe(facts["recipe"], recipe):
         raise DataError(f"{path} belongs to another recipe: resume without changing the recipe")
     for prefix, module in modules.items():
-        module.load_state_dict(_under(tensors, prefix))
-    _load_optimizer(optimizer, _under(tensors, "optimizer"))
-    return Progress(**facts, best=_under(tensors, "best"))
+        module.load_state_dict(_with_prefix(tensors, prefix))
+    _load_optimizer(optimizer, _with_prefix(tensors, "optimizer"))
+    return Progress(**facts, best=_with_prefix(tensors, "best"))
 
 
 def write_history(folder: Path, history: Sequence[Row], steps: Sequence[Row] = ()) -> None:
@@ -151,7 +151,7 @@ def write_history(folder: Path, history: Sequence[Row], steps: Sequence[Row] = (
             write_bytes(folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     start = prefix + "/"
     return {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
 
@@ -161,10 +161,10 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, slot = name.split("/")
-        slots, like = state.setdefault(int(index), {}), parameters[int(index)]
+        slots, weight = state.setdefault(int(index), {}), parameters[int(index)]
         slots[slot] = tensor
-        if tensor.shape == like.shape:  # fused steps need moments channels last like the weights
-            slots[slot] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+        if tensor.shape == weight.shape:  # fused steps need moments channels last like the weights
+            slots[slot] = torch.empty_like(weight, dtype=tensor.dtype).copy_(tensor)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
@@ -308,22 +308,22 @@ def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
 
     run = _Run(schedule, progress, time_limit)
     with work_bar("{task.fields[state]}") as bar:
-        shown = bar.add_task("training", total=schedule.steps, completed=run.step, state="")
+        bar_task = bar.add_task("training", total=schedule.steps, completed=run.step, state="")
         network.train()
-        for drawn in task.batches(run.step) if not run.over(task.patience) else ():
+        for batch in task.batches(run.step) if not run.over(task.patience) else ():
             if (seed := task.seed(run.step)) is not None:
                 torch.manual_seed(seed)
             rate = schedule.learning_rate(run.place)
             set_learning_rate(optimizer, rate)
-            losses = task.losses(network, to_device(drawn, device))
+            losses = task.losses(network, to_device(batch, device))
             descend(network, optimizer, next(iter(losses.values())), schedule.clip)
-            run.note(len(drawn[0]), losses, rate)
+            run.note(len(batch[0]), losses, rate)
             if schedule.ema_decay:
                 update_ema(averaged, network, schedule.ema_decay, run.step - 1)
             if on_step:
                 on_step(run.info(averaged))
             if run.step % 10 == 0:
-                bar.update(shown, completed=run.step, state=_state(task, run))
+                bar.update(bar_task, completed=run.step, state=_bar_text(task, run))
             if run.step % schedule.check_every and run.place < schedule.steps:
                 continue
 
@@ -342,12 +342,12 @@ def fit(  # noqa: PLR0915  (one loop, meant to be read in one piece)
                 break
             run.restart()
 
-    kept = task.network()
-    kept.load_state_dict(progress.best or averaged.state_dict())
+    kept_network = task.network()
+    kept_network.load_state_dict(progress.best or averaged.state_dict())
     seconds = sum(row["seconds"] for row in progress.history)
     best = progress.best_epoch or len(progress.history)
     scores = {k: v for k, v in progress.history[best - 1].items() if k.startswith("val_")}
-    return Trained(kept.eval(), progress.history, best, seconds, scores, progress.steps)
+    return Trained(kept_network.eval(), progress.history, best, seconds, scores, progress.steps)
 
 
 class _Run:
@@ -404,8 +404,8 @@ class _Run:
     def check(self, scores: Row) -> None:
         """Adds a row to the history, and the rows by steps since the last one."""
         seconds = time.perf_counter() - self._start
-        ends = range(self._segment, len(self._losses), self._segment)
-        for first, last in zip((0, *ends), (*ends, len(self._losses)), strict=True):
+        boundaries = range(self._segment, len(self._losses), self._segment)
+        for first, last in zip((0, *boundaries), (*boundaries, len(self._losses)), strict=True):
             step = self.step - len(self._losses) + last
             means, rate = self._means(first, last), self._rates[last - 1]
             self._progress.steps.append({"step": step, **means, "learning_rate": rate})
@@ -424,13 +424,13 @@ class _Run:
 
     def over(self, patience: int | None) -> bool:
         """Returns whether no steps are left or patience is exhausted."""
-        waited = len(self.history) - self._progress.best_epoch
-        return self.place >= self._schedule.steps or bool(patience and waited >= patience)
+        epochs_waited = len(self.history) - self._progress.best_epoch
+        return self.place >= self._schedule.steps or bool(patience and epochs_waited >= patience)
 
-    def _place(self, spent: float) -> int:
+    def _place(self, seconds: float) -> int:
         steps = self._schedule.steps
-        lost = int(steps * spent / self._limit) if self._limit else 0
-        return min(steps, max(self.step, lost))
+        due = int(steps * seconds / self._limit) if self._limit else 0
+        return min(steps, max(self.step, due))
 
     def _means(self, first: int, last: int) -> Row:
         counts = torch.tensor(self._counts[first:last], dtype=torch.float32)
@@ -443,10 +443,10 @@ class _Run:
 
 def to_device(batch: B, device: Device) -> B:
     """Returns the batch on the device, images channels last."""
-    shown, *others = (part.to(device.name) for part in batch)
-    if shown.ndim == 4:
-        shown = shown.contiguous(memory_format=torch.channels_last)
-    return type(batch)(shown, *others)
+    inputs, *targets = (part.to(device.name) for part in batch)
+    if inputs.ndim == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return type(batch)(inputs, *targets)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -458,10 +458,10 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def update_ema(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Moves the average towards the network, faster in the first steps; copies its buffers."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
-    for old, new in zip(averaged.parameters(), network.parameters(), strict=True):
-        old.lerp_(new, weight)
-    for old, new in zip(averaged.buffers(), network.buffers(), strict=True):
-        old.copy_(new)
+    for average, current in zip(averaged.parameters(), network.parameters(), strict=True):
+        average.lerp_(current, weight)
+    for average, current in zip(averaged.buffers(), network.buffers(), strict=True):
+        average.copy_(current)
 
 
 def descend(
@@ -475,7 +475,7 @@ def descend(
     optimizer.step()
 
 
-def _state(task: Task[Any, Any, Any], run: _Run) -> str:
+def _bar_text(task: Task[Any, Any, Any], run: _Run) -> str:
     validated = f"  {task.state(run.history[-1])}" if run.history else ""
     loss = next(iter(run.latest.values())).item()
     return f"loss {loss:.4f}{validated}  {run.speed:,.0f} images/s"

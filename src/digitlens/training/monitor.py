@@ -135,7 +135,7 @@ class Check:
 Tell = Callable[[Pulse | Check], None]
 
 
-class Pace:
+class Throttle:
     """Schedules recurring work at an interval, and less often if it takes too much of the time."""
 
     def __init__(self, every: float, clock: Clock) -> None:
@@ -164,7 +164,7 @@ class Watcher:
         its losses comparable with the training losses.
         """
         self._sample, self._tell, self._smoothing, self._clock = sample, tell, smoothing, clock
-        self._fetch, self._score = Pace(_FETCH_EVERY, clock), Pace(_SCORE_EVERY, clock)
+        self._fetch, self._score = Throttle(_FETCH_EVERY, clock), Throttle(_SCORE_EVERY, clock)
         self._steps: list[StepInfo] = []  # since the last pulse
         self._last: StepInfo | None = None
         self._began = (0, 0.0)  # step and time at which this model was first seen
@@ -200,9 +200,9 @@ class Watcher:
 
     def _pulse(self, info: StepInfo) -> None:
         since = self._clock()
-        place = info.model, info.models, info.epoch, info.epochs, info.step, info.steps
-        pace = info.images_per_second, self._seconds_left(info)
-        self._tell(Pulse(*place, *pace, tuple(info.history), points_of(self._steps)))
+        progress = info.model, info.models, info.epoch, info.epochs, info.step, info.steps
+        speed = info.images_per_second, self._seconds_left(info)
+        self._tell(Pulse(*progress, *speed, tuple(info.history), points_of(self._steps)))
         self._steps = []
         self._fetch.done(since)
 
@@ -244,7 +244,7 @@ class TensorBoard:
         checkpoint are purged. ``recipe`` is TOML, shown as text.
         """
         self._folder, self._recipe = folder, recipe
-        self._fetch = Pace(_WRITE_EVERY, time.perf_counter)
+        self._fetch = Throttle(_WRITE_EVERY, time.perf_counter)
         self._writer: Any = None  # a SummaryWriter while a model is followed
         self._model = 0
         self._steps: list[StepInfo] = []
@@ -278,10 +278,10 @@ class TensorBoard:
 
         self.close()
         folder = self._folder / (f"member-{info.model}" if info.models > 1 else "")
-        known = any(folder.glob("events.*"))
+        has_events = any(folder.glob("events.*"))
         self._model, self._network = info.model, info.network
-        self._writer = SummaryWriter(str(folder), purge_step=info.step if known else None)
-        if not known:
+        self._writer = SummaryWriter(str(folder), purge_step=info.step if has_events else None)
+        if not has_events:
             for row in info.history:  # the run was started without TensorBoard
                 _write_row(self._writer, row)
             self._writer.add_text("recipe", f"```toml\n{self._recipe}\n```")
@@ -310,9 +310,9 @@ def _write_weights(writer: SummaryWriter, network: nn.Module, epoch: int) -> Non
     first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
     if first is not None:  # bright for positive weights, dark for negative ones
         kernels = first.weight.detach().float().cpu()
-        shares = 0.5 + 0.5 * kernels / kernels.abs().max().clamp(min=1e-9)
-        shown = functional.interpolate(functional.pad(shares, [1] * 4, value=1.0), scale_factor=12)
-        writer.add_images("weights/filters", shown, epoch)
+        levels = 0.5 + 0.5 * kernels / kernels.abs().max().clamp(min=1e-9)
+        images = functional.interpolate(functional.pad(levels, [1] * 4, value=1.0), scale_factor=12)
+        writer.add_images("weights/filters", images, epoch)
 
 
 def _write_graph(writer: SummaryWriter, network: nn.Module) -> None:

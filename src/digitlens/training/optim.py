@@ -30,8 +30,8 @@ class Muon(torch.optim.Adam):
 
     def __init__(self, network: nn.Module, lr: float) -> None:
         weights = list(network.parameters())
-        banks = [weight for weight in weights if _is_bank(weight)]
-        others = [weight for weight in weights if not _is_bank(weight)]
+        banks = [weight for weight in weights if _is_filter_bank(weight)]
+        others = [weight for weight in weights if not _is_filter_bank(weight)]
         groups = [
             {"params": banks, "orthogonal": True, "factor": 1.0},
             {"params": others, "orthogonal": False, "factor": ADAM_SHARE},
@@ -44,8 +44,8 @@ class Muon(torch.optim.Adam):
         group = self.param_groups[0]
         banks = [weight for weight in group["params"] if weight.grad is not None]
         with _one_thread():
-            pushes = [_push(weight.grad, self.state[weight]) for weight in banks]
-            for weight, direction in zip(banks, orthogonal_all(pushes), strict=True):
+            momenta = [_momentum_step(weight.grad, self.state[weight]) for weight in banks]
+            for weight, direction in zip(banks, orthogonal_all(momenta), strict=True):
                 weight.mul_(len(weight) ** 0.5 / weight.norm())
                 weight.add_(direction.view(weight.shape), alpha=-group["lr"])
                 weight.grad = None  # Adam skips parameters without a gradient
@@ -75,8 +75,8 @@ def new_adamw(
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {(1.0, decay): [], (1.0, 0.0): []}
     for name, parameter in network.named_parameters():
-        starts = (each for start, each in (factors or {}).items() if name.startswith(start))
-        key = next(starts, 1.0), decay if parameter.ndim > 1 else 0.0
+        matches = (value for start, value in (factors or {}).items() if name.startswith(start))
+        key = next(matches, 1.0), decay if parameter.ndim > 1 else 0.0
         groups.setdefault(key, []).append(parameter)
     options = [
         {"params": parameters, "weight_decay": decay, "factor": factor}
@@ -101,13 +101,13 @@ def anchor_weights(
         if weight.requires_grad and not name.startswith("head.")
     ]
 
-    def draw(*_: object) -> None:
+    def pull(*_: object) -> None:
         share = strength * optimizer.param_groups[0]["lr"]
         with torch.no_grad():
             for weight, anchor in pairs:
                 weight.lerp_(anchor, share)
 
-    optimizer.register_step_post_hook(draw)
+    optimizer.register_step_post_hook(pull)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -116,7 +116,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("factor", 1.0)
 
 
-def _is_bank(weight: Tensor) -> bool:
+def _is_filter_bank(weight: Tensor) -> bool:
     """Returns whether these are filters over several channels, as in all but the first layer."""
     return weight.ndim == 4 and weight.shape[1] > 1
 
@@ -132,7 +132,7 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(threads)
 
 
-def _push(gradient: Tensor, state: dict[str, Any]) -> Tensor:
+def _momentum_step(gradient: Tensor, state: dict[str, Any]) -> Tensor:
     """Returns the Nesterov momentum, float[R, C], one row per filter."""
     if "momentum" not in state:
         # Adam expects a step count in every state that it loads.
@@ -152,10 +152,10 @@ def orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
     stack = matrices[0].new_zeros(len(matrices), rows, columns)
     for padded, matrix in zip(stack, matrices, strict=True):
         padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    found = orthogonal(stack)
+    directions = orthogonal(stack)
     return [
-        turned[: matrix.shape[0], : matrix.shape[1]]
-        for turned, matrix in zip(found, matrices, strict=True)
+        direction[: matrix.shape[0], : matrix.shape[1]]
+        for direction, matrix in zip(directions, matrices, strict=True)
     ]
 
 
@@ -165,10 +165,10 @@ def orthogonal(matrix: Tensor, rounds: int = 3) -> Tensor:
     Accepts float[R, C], or a batch float[M, R, C]; uses Newton-Schulz iterations.
     """
     first, second, third = _QUINTIC
-    tall = matrix.shape[-2] > matrix.shape[-1]
+    is_tall = matrix.shape[-2] > matrix.shape[-1]
     size = torch.linalg.matrix_norm(matrix, keepdim=True)
-    found = (matrix.mT if tall else matrix) / (size + 1e-7)
+    result = (matrix.mT if is_tall else matrix) / (size + 1e-7)
     for _ in range(rounds):
-        gram = found @ found.mT
-        found = first * found + (second * gram + third * gram @ gram) @ found
-    return found.mT if tall else found
+        gram = result @ result.mT
+        result = first * result + (second * gram + third * gram @ gram) @ result
+    return result.mT if is_tall else result

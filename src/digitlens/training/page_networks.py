@@ -65,14 +65,14 @@ class DetectorNetwork(nn.Module):
     def forward(self, pages: Tensor) -> Cells:
         """Accepts pages float or uint8[B, 3, H, W] in gray levels; H and W multiples of 32."""
         x = self.stem((pages.float() - MEAN) / SPREAD)
-        seen: list[Tensor] = []
+        features: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
-            seen.append(x)
-        y = self.top(seen[3])
+            features.append(x)
+        y = self.top(features[3])
         for level in (2, 1, 0):
             y = functional.interpolate(y, scale_factor=2.0, mode="nearest")
-            y = self.merges[level](self.sides[level](seen[level]) + y)
+            y = self.merges[level](self.sides[level](features[level]) + y)
             if level:
                 y = self.downs[level - 1](y)
         out = self.head(y).float()
@@ -95,7 +95,7 @@ class _Residual(nn.Module):
 
 
 def convolution(
-    before: int,
+    channels: int,
     width: int,
     kernel: int | tuple[int, int],
     stride: int = 1,
@@ -105,8 +105,8 @@ def convolution(
 ) -> nn.Sequential:
     """Returns convolution, batch normalisation and ReLU; by default padded to keep the size."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    around = (sides[0] // 2, sides[1] // 2) if padding is None else padding
-    layer = nn.Conv2d(before, width, sides, stride, around, groups=groups, bias=False)
+    pads = (sides[0] // 2, sides[1] // 2) if padding is None else padding
+    layer = nn.Conv2d(channels, width, sides, stride, pads, groups=groups, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
@@ -170,8 +170,8 @@ class Stem(nn.Module):
         padded = functional.pad(first, (0, 1, 0, 1))
         narrow = functional.pad(functional.relu(self.narrow(padded)), (0, 1, 0, 1))
         wide = functional.relu(self.widen(narrow))
-        both = torch.cat([functional.max_pool2d(padded, 2, 1), wide], dim=1)
-        return functional.relu(self.last(functional.relu(self.merge(both))))
+        stacked = torch.cat([functional.max_pool2d(padded, 2, 1), wide], dim=1)
+        return functional.relu(self.last(functional.relu(self.merge(stacked))))
 
 
 class Attention(nn.Module):
@@ -192,8 +192,8 @@ class Attention(nn.Module):
         mixed = self.mix(self.norm(steps)).view(count, length, 3, HEADS, width // HEADS)
         query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
         scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3))
-        seen = torch.matmul(torch.softmax(scores, dim=3), value)
-        steps = steps + self.project(seen.transpose(1, 2).reshape(count, length, width))
+        attended = torch.matmul(torch.softmax(scores, dim=3), value)
+        steps = steps + self.project(attended.transpose(1, 2).reshape(count, length, width))
         return steps + self.reduce(functional.silu(self.expand(self.norm_inner(steps))))
 
 
@@ -214,8 +214,8 @@ class Neck(nn.Module):
         shortcut = functional.silu(self.shortcut(pooled))
         reduced = functional.silu(self.reduce(pooled))
         local = reduced + functional.silu(self.local(reduced))
-        seen = self.norm(self.layers(local.squeeze(2).transpose(1, 2)))
-        return seen + shortcut.squeeze(2).transpose(1, 2)
+        attended = self.norm(self.layers(local.squeeze(2).transpose(1, 2)))
+        return attended + shortcut.squeeze(2).transpose(1, 2)
 
 
 class LineNetwork(nn.Module):

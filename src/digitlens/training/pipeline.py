@@ -40,7 +40,7 @@ from digitlens.training.recipe import (
     LineRecipe,
     Recipe,
 )
-from digitlens.training.run import MODEL, at_work, run_name, start_run
+from digitlens.training.run import MODEL, lock_run, run_name, start_run
 from digitlens.training.tasks.detector import DetectorTask
 from digitlens.training.tasks.line import VALIDATION_SEED, LineTask, line_graph_of, line_makers
 from digitlens.training.tasks.tile import AutoencoderTask, train_classifier
@@ -88,12 +88,12 @@ class TrainingJob:
         """The folder of the exported model."""
         return self.folder / MODEL
 
-    def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> TrainingJob:
+    def begun(self, recipe: AnyRecipe, more_data: dict[str, str] | None = None) -> TrainingJob:
         """Creates the run folder unless resuming, see ``start_run``; returns the updated job.
 
-        ``also`` is the SHA-256 of further training data, by name.
+        ``more_data`` is the SHA-256 of further training data, by name.
         """
-        job = replace(self, data=self.data | (also or {}))
+        job = replace(self, data=self.data | (more_data or {}))
         if not job.resume:
             start_run(job.folder, job.name, recipe, job.data, job.device.reason)
         return job
@@ -129,17 +129,17 @@ def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> 
 
     ``followers`` are called during the training of a classifier.
     """
-    with at_work(job.folder):
+    with lock_run(job.folder):
         if isinstance(recipe, DetectorRecipe):
-            results, found = _train_detector(recipe, job)
+            results, summary = _train_detector(recipe, job)
         elif isinstance(recipe, LineRecipe):
-            results, found = _train_lines(recipe, job)
+            results, summary = _train_lines(recipe, job)
         elif isinstance(recipe, AutoencoderRecipe):
-            results, found = _train_autoencoder(recipe, job)
+            results, summary = _train_autoencoder(recipe, job)
         else:
-            results, found = _train_classifier(recipe, job, followers)
+            results, summary = _train_classifier(recipe, job, followers)
     seconds = f"{results['training_seconds']:,.1f} s of training"
-    return Outcome({"run": str(job.folder), **results}, f"{job.folder}: {found}, {seconds}")
+    return Outcome({"run": str(job.folder), **results}, f"{job.folder}: {summary}, {seconds}")
 
 
 def page_data() -> dict[str, str]:
@@ -150,10 +150,10 @@ def page_data() -> dict[str, str]:
 def _train_classifier(
     recipe: Recipe, job: TrainingJob, followers: TrainingHooks
 ) -> tuple[dict[str, Any], str]:
-    also = {}
+    more_data = {}
     if recipe.teacher:
-        also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
-    job = job.begun(recipe, also | (page_data() if recipe.negatives else {}))
+        more_data[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
+    job = job.begun(recipe, more_data | (page_data() if recipe.negatives else {}))
     followers.begin(recipe, job.folder, job.splits)
     trained = train_classifier(
         recipe,
@@ -167,7 +167,7 @@ def _train_classifier(
     job.draw(trained, job.folder)
     followers.end(trained)
     # Without validation tiles, the export compares graph and network on training tiles.
-    compared = job.splits[1] if len(job.splits[1]) else job.splits[0]
+    checked_tiles = job.splits[1] if len(job.splits[1]) else job.splits[0]
     epochs = len(trained.history)
     results = {
         "epochs": epochs,
@@ -175,7 +175,7 @@ def _train_classifier(
         **{f"validation_{key.removeprefix('val_')}": v for key, v in trained.scores.items()},
         "training_seconds": round(trained.seconds, 2),
     }
-    export_classifier(trained.network, job.card(recipe, results), compared, job.model)
+    export_classifier(trained.network, job.card(recipe, results), checked_tiles, job.model)
     if "validation_loss" not in results:
         return results, f"trained on all tiles, {epochs} epochs"
     return results, (
@@ -193,7 +193,7 @@ def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str,
     job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} for validation, then training the detector")
     trained = job.fit(DetectorTask(recipe, *makers, job.device))
-    results = _last(trained, "found", "right", "false_finds")
+    results = _last_results(trained, "found", "right", "false_finds")
     pixels = makers[1].page(0).pixels
     export_detector(trained.network, job.card(recipe, results), pixels, job.model)
     return results, (
@@ -209,7 +209,7 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
     job = job.begun(recipe, page_data())
     note(f"lines: drawing {recipe.validation_lines:,} for validation, then training the recogniser")
     trained = job.fit(LineTask(recipe, makers[0].line, makers[1].line, job.device))
-    results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
+    results = _last_results(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
     shipped = load_line_bundle(SHIPPED_LINES)  # its spotter was fitted on the same kinds of lines
     card = LineCard(
@@ -233,15 +233,15 @@ def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], 
 def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     job = job.begun(recipe)
     trained = job.fit(AutoencoderTask(recipe, *job.splits, job.device))
-    tiles, last = job.splits[1].tiles, _last(trained)
+    tiles, last_row = job.splits[1].tiles, _last_results(trained)
     results = {
         "epochs": recipe.epochs,
-        "validation_loss": last["validation_loss"],
+        "validation_loss": last_row["validation_loss"],
         "validation_error": trained.scores["val_error"],
-        "training_seconds": last["training_seconds"],
+        "training_seconds": last_row["training_seconds"],
     }
-    usual = {QUANTILES: error_quantiles(trained.network, tiles)}
-    card = job.card(recipe, results | usual)
+    quantiles = {QUANTILES: error_quantiles(trained.network, tiles)}
+    card = job.card(recipe, results | quantiles)
     export_autoencoder(trained.network, card, tiles[:CHECKED_TILES], job.model)
     return results, (
         f"squared error on validation tiles: {results['validation_error']:.4f} per pixel, loss "
@@ -249,7 +249,7 @@ def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dic
     )
 
 
-def _last(trained: Trained[Any], *names: str) -> dict[str, Any]:
+def _last_results(trained: Trained[Any], *names: str) -> dict[str, Any]:
     row = trained.history[-1]
     return {
         "steps": row["step"],

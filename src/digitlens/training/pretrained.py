@@ -76,18 +76,18 @@ def fetch_pp_ocr(name: str = RECOGNISER) -> Path:
     path = cache_folder("pp-ocr") / name
     if not path.is_file():
         _fetch_all(path.parent)
-    _verified(path.read_bytes(), name)
+    _checked(path.read_bytes(), name)
     return path
 
 
 def load_pp_ocr(path: Path) -> PublishedRecogniser:
     """Loads the published recogniser, for RGB pixels; raises DataError for any other file."""
-    model = onnx.load_model_from_string(_verified(path.read_bytes(), RECOGNISER))
+    model = onnx.load_model_from_string(_checked(path.read_bytes(), RECOGNISER))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     # The package's list lacks the blank at its start and the space at its end.
     characters = ("", *metadata["character"].split("\n"), " ")
     network = LineNetwork(len(characters))
-    _fill(network, _weights(model))
+    _fill_layers(network, _published_layers(model))
     first = network.stem.first.weight
     first.data = first.data.flip(1)  # the graph expects BGR
     return PublishedRecogniser(network.eval(), characters)
@@ -101,13 +101,13 @@ def network_of(graph: bytes) -> LineNetwork:
     """
     try:
         network = LineNetwork(CLASSES)
-        _fill(network, _exported(onnx.load_model_from_string(graph)))
+        _fill_layers(network, _exported_layers(onnx.load_model_from_string(graph)))
     except (DecodeError, KeyError, RuntimeError, ValueError) as error:
         raise ModelError(f"the line recogniser's graph cannot be trained: {error}") from error
     return network.eval()
 
 
-def _exported(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
+def _exported_layers(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
     """Yields weight and bias of each layer of an exported graph, in torch's layout."""
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     for name in [name for name in constants if name.endswith(".int16")]:
@@ -130,17 +130,17 @@ def _fetch_all(folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             for name in SHA256:
                 content = archive.read(f"rapidocr/models/{name}")
-                files.write_bytes(folder / name, _verified(content, name))
+                files.write_bytes(folder / name, _checked(content, name))
 
 
-def _verified(content: bytes, name: str) -> bytes:
-    found = files.sha256(content)
-    if found != SHA256[name]:
-        raise DataError(f"{name}: expected SHA-256 {SHA256[name]}, found {found}")
+def _checked(content: bytes, name: str) -> bytes:
+    digest = files.sha256(content)
+    if digest != SHA256[name]:
+        raise DataError(f"{name}: expected SHA-256 {SHA256[name]}, found {digest}")
     return content
 
 
-def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
+def _fill_layers(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
     """Loads weight and bias into each layer, in the order of the graph's computation."""
     kinds = nn.Conv2d | nn.Linear | nn.LayerNorm
     layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
@@ -148,7 +148,7 @@ def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> N
         layer.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
 
 
-def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
+def _published_layers(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
     """Yields weight and bias of convolutions, linear layers and layer norms, in torch's layout."""
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     followers = {node.input[0]: node for node in model.graph.node}
@@ -157,15 +157,15 @@ def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
         values = constants.get(name)
         if values is None or values.size == 1:
             continue
-        after = followers.get(node.output[0])
-        if node.op_type == "Conv" and after and after.op_type == "BatchNormalization":
-            yield _folded(values, after, constants)
-        elif node.op_type in {"Conv", "MatMul", "Mul"} and after and after.op_type == "Add":
+        follower = followers.get(node.output[0])
+        if node.op_type == "Conv" and follower and follower.op_type == "BatchNormalization":
+            yield _fold_norm(values, follower, constants)
+        elif node.op_type in {"Conv", "MatMul", "Mul"} and follower and follower.op_type == "Add":
             weight = values.T if node.op_type == "MatMul" else values
-            yield weight, constants[after.input[1]].ravel()
+            yield weight, constants[follower.input[1]].ravel()
 
 
-def _folded(
+def _fold_norm(
     kernel: Weights, norm: NodeProto, constants: dict[str, npt.NDArray[np.float32]]
 ) -> tuple[Weights, Weights]:
     """Folds the normalisation after a convolution without bias into its weight and bias."""
@@ -200,8 +200,8 @@ def adapt_head(published: PublishedRecogniser) -> LineNetwork:
     weight, bias = network.head.weight.data, network.head.bias.data
     head = nn.Linear(WIDTH, CLASSES)
     others = [i for i, each in enumerate(published.characters) if class_of(each) == OTHER]
-    places = {each: index for index, each in enumerate(published.characters)}
-    rows = [BLANK, *(places[each] for each in ALPHABET)]
+    class_index = {each: index for index, each in enumerate(published.characters)}
+    rows = [BLANK, *(class_index[each] for each in ALPHABET)]
     head.weight.data = torch.cat([weight[rows], weight[others].mean(0, keepdim=True)])
     head.bias.data = torch.cat([bias[rows], bias[others].mean()[None] + OTHER_OFFSET])
     network.head = head

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from digitlens.datasets.mnist import Split, split_validation
 from digitlens.errors import RecipeError
-from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, built, changed, shown
+from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, build, change, format_value
 
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # architectures that select the kind
 Validation = Literal["writer", "random"]
@@ -91,8 +91,8 @@ class _StepRecipe(TrainingRecipe):
 
     def plan(self) -> Schedule:
         """Returns the schedule of the training."""
-        where = self.steps, self.check_every, self.learning_rate, self.warmup_steps
-        return Schedule(*where, clip=self.clip, ema_decay=self.ema_decay)
+        settings = self.steps, self.check_every, self.learning_rate, self.warmup_steps
+        return Schedule(*settings, clip=self.clip, ema_decay=self.ema_decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ class Recipe(_EpochRecipe, _SplitRecipe):
         checks = (
             (deep > 4, f"widths: expected at most 4 blocks (each halves 28 pixels), found {deep}"),
             (kernels > deep, f"kernels: expected at most {sizes}, found {kernels}"),
-            (some_even, f"kernels: expected odd sizes, found {shown(self.kernels)}"),
+            (some_even, f"kernels: expected odd sizes, found {format_value(self.kernels)}"),
             (self.tta_views not in {1, 5}, f"tta_views: expected 1 or 5, found {self.tta_views}"),
             (fits_none, "temperature: expected above 0, as validation=none has no tiles to fit it"),
             (mixes_up, "mixup: expected 0 together with negatives or teacher"),
@@ -220,8 +220,8 @@ class Recipe(_EpochRecipe, _SplitRecipe):
 
     def blocks(self) -> list[tuple[int, int]]:
         """Channels and kernel size of each block."""
-        more = self.kernels[-1:] * (len(self.widths) - len(self.kernels))
-        return list(zip(self.widths, self.kernels + more, strict=True))
+        repeated = self.kernels[-1:] * (len(self.widths) - len(self.kernels))
+        return list(zip(self.widths, self.kernels + repeated, strict=True))
 
     def plan(self, tiles: int) -> Schedule:
         """Returns the schedule for a number of tiles, with a validation after each epoch."""
@@ -338,27 +338,27 @@ class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
 
 AnyRecipe = Recipe | DetectorRecipe | LineRecipe | AutoencoderRecipe
 
-_RENAMED = {"committee": "ensemble"}  # recipes of version 0.1
+_RENAMED_RECIPES = {"committee": "ensemble"}  # recipes of version 0.1
 # Recipe class by architecture; all other architectures are classifiers.
-_KINDS: dict[str, type[DetectorRecipe | LineRecipe | AutoencoderRecipe]] = {
+_RECIPE_CLASSES: dict[str, type[DetectorRecipe | LineRecipe | AutoencoderRecipe]] = {
     one.architecture: one for one in (DetectorRecipe, LineRecipe, AutoencoderRecipe)
 }
 T = TypeVar("T", bound=TrainingRecipe)
 
 
-def _shipped() -> dict[str, AnyRecipe]:
+def _load_shipped() -> dict[str, AnyRecipe]:
     """Loads the recipes of ``recipes.toml``, which describes its format."""
     tables = tomllib.loads(Path(__file__).with_name("recipes.toml").read_text(encoding="utf-8"))
     for table in tables.values():
         table |= {**tables.get(table.pop("like", ""), {}), **table}
     return {
-        name: built(_KINDS.get(str(table.get("architecture")), Recipe), table, [])
+        name: build(_RECIPE_CLASSES.get(str(table.get("architecture")), Recipe), table, [])
         for name, table in tables.items()
         if not name.startswith("_")
     }
 
 
-RECIPES = _shipped()
+RECIPES = _load_shipped()
 
 
 def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
@@ -368,22 +368,22 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
     digit detector, ``lines`` for a line recogniser, ``autoencoder``, anything else a classifier.
     Raises RecipeError if the recipe is unknown, or with a list of all unknown or invalid fields.
     """
-    values = _named_values(_RENAMED.get(recipe, recipe))
-    kind = _KINDS.get(str(values.get("architecture")), Recipe)
-    return changed(kind, values, changes or [])
+    values = _named_values(_RENAMED_RECIPES.get(recipe, recipe))
+    kind = _RECIPE_CLASSES.get(str(values.get("architecture")), Recipe)
+    return change(kind, values, changes or [])
 
 
 def changed_recipe(recipe: Recipe, changes: list[str]) -> Recipe:
     """Returns a recipe with some fields changed, as in ``load_recipe``."""
-    return changed(Recipe, recipe.as_dict(), changes)
+    return change(Recipe, recipe.as_dict(), changes)
 
 
 def recipe_from(values: Mapping[str, Any], kind: type[T] = Recipe) -> T:
-    """Returns a recipe from plain values, such as those in a model's card; see ``built``.
+    """Returns a recipe from plain values, such as those in a model's card; see ``build``.
 
     Values for the second network that digit detectors had in version 0.1 are ignored.
     """
-    return built(kind, {k: v for k, v in values.items() if not k.startswith("crop_")}, [])
+    return build(kind, {k: v for k, v in values.items() if not k.startswith("crop_")}, [])
 
 
 def _named_values(recipe: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def start_run(
     and changes nothing, unless the folder is new, empty, or left by a start that was killed.
     """
     try:
-        is_free = _is_free(folder)
+        is_free = _can_start(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be listed: {error}") from error
     if not is_free:
@@ -67,7 +67,7 @@ def start_run(
         raise DataError(f"{folder} cannot be written: {error}") from error
 
 
-def _is_free(folder: Path) -> bool:
+def _can_start(folder: Path) -> bool:
     """Returns whether a run may start in a folder."""
     if files.is_unused(folder):
         return True
@@ -78,7 +78,7 @@ def _is_free(folder: Path) -> bool:
 
 
 @contextmanager
-def at_work(folder: Path) -> Generator[None]:
+def lock_run(folder: Path) -> Generator[None]:
     """Creates a folder if needed and locks it for this process within the block.
 
     Raises DataError if another process holds the lock, or the folder cannot be created.

@@ -15,15 +15,15 @@ from typing import Any, Literal
 from digitlens.errors import RecipeError
 from digitlens.tabular import csv_of
 from digitlens.training.recipe import Recipe, load_recipe, recipe_from
-from digitlens.training.settings import defaults, listed, shown
+from digitlens.training.settings import defaults, format_value, problem_list
 
 # A trial must win because of its recipe, not because of a lucky seed or easier tiles.
-_SAME_TILES = "all trials are measured on the same tiles"
-_AFTERWARDS = "it has no effect on the training of a single network"
+_SAME_TILES_REASON = "all trials are measured on the same tiles"
+_NO_EFFECT_REASON = "it has no effect on the training of a single network"
 FIXED = {
     "seed": "train each trial with more seeds instead, with --seeds",
-    **dict.fromkeys(("validation", "validation_share"), _SAME_TILES),
-    **dict.fromkeys(("models", "tta_views", "temperature"), _AFTERWARDS),
+    **dict.fromkeys(("validation", "validation_share"), _SAME_TILES_REASON),
+    **dict.fromkeys(("models", "tta_views", "temperature"), _NO_EFFECT_REASON),
 }
 MOST = 2000  # combinations of choices that are validated before the first trial
 
@@ -79,8 +79,8 @@ class Categorical:
 
     def find(self, value: Any) -> Value | None:
         """Returns the value as a trial would choose it; None if it is not among the choices."""
-        text = shown(value).lower()
-        return next((one for one in self.values if one.lower() == text), None)
+        text = format_value(value).lower()
+        return next((choice for choice in self.values if choice.lower() == text), None)
 
 
 Dimension = Numeric | Categorical
@@ -98,9 +98,9 @@ class SearchSpace:
     def recipe(self, chosen: Chosen) -> Recipe:
         """Returns the recipe of a trial; raises RecipeError if its values are incompatible."""
         values = self.base.as_dict() | dict(chosen)
-        made = load_recipe("classic", [f"{name}={shown(v)}" for name, v in values.items()])
-        assert isinstance(made, Recipe)  # other architectures cannot be among the choices
-        return made
+        recipe = load_recipe("classic", [f"{name}={format_value(v)}" for name, v in values.items()])
+        assert isinstance(recipe, Recipe)  # other architectures cannot be among the choices
+        return recipe
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the space as JSON-ready values, for ``space_from``."""
@@ -131,11 +131,11 @@ def parse_space(recipe: str, changes: Sequence[str], searches: Sequence[str]) ->
     for combination in _combinations(dimensions):
         problems += _problems(recipe, [*changes, *combination])
     if problems:
-        raise RecipeError(listed(list(dict.fromkeys(problems))))
+        raise RecipeError(problem_list(list(dict.fromkeys(problems))))
     first = [f"{one.name}={one.candidates()[0]}" for one in dimensions]
     base = load_recipe(recipe, [*changes, *first])
     assert isinstance(base, Recipe)
-    return SearchSpace(base, dimensions, _start(recipe, changes, dimensions))
+    return SearchSpace(base, dimensions, _start_values(recipe, changes, dimensions))
 
 
 def _dimensions(texts: Sequence[str], problems: list[str]) -> tuple[Dimension, ...]:
@@ -145,22 +145,22 @@ def _dimensions(texts: Sequence[str], problems: list[str]) -> tuple[Dimension, .
 def _dimension(text: str, problems: list[str]) -> Dimension | None:
     """Parses one dimension; if it is invalid, returns None and adds to ``problems``."""
     name, sign, values = (part.strip() for part in text.partition("="))
-    name, known = Recipe.renamed.get(name, name), defaults(Recipe)
+    name, fields = Recipe.renamed.get(name, name), defaults(Recipe)
     if not sign or not ("|" in values or ".." in values):
         problems.append(
             f"{text!r}: expected FIELD=LOW..HIGH, FIELD=LOW..HIGH:log, FIELD=LOW..HIGH:STEP "
             "or FIELD=A|B (in quotes)"
         )
         return None
-    if name in FIXED and name in known:
+    if name in FIXED and name in fields:
         problems.append(f"{name}: cannot be searched: {FIXED[name]}")
         return None
     if "|" in values:
         return Categorical(name, tuple(part.replace(" ", "") for part in values.split("|")))
-    if name in known and type(known[name]) not in {int, float}:
+    if name in fields and type(fields[name]) not in {int, float}:
         problems.append(f"{name}: expected values such as A|B to search, found {values!r}")
         return None
-    return _range(name, values, type(known.get(name, 0.0)), problems)
+    return _range(name, values, type(fields.get(name, 0.0)), problems)
 
 
 def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Numeric | None:
@@ -186,34 +186,34 @@ def _combinations(dimensions: Sequence[Dimension]) -> Iterator[list[str]]:
     """Yields changes to validate: all combinations of choices, then the high end of each range."""
     ends = [[f"{one.name}={text}" for text in one.candidates()] for one in dimensions]
     ranged = [isinstance(one, Numeric) for one in dimensions]
-    choices = [texts[:1] if low else texts for texts, low in zip(ends, ranged, strict=True)]
+    choices = [texts[:1] if numeric else texts for texts, numeric in zip(ends, ranged, strict=True)]
     yield from map(list, islice(product(*choices), MOST))
-    for texts, is_range in zip(ends, ranged, strict=True):
-        if is_range:
+    for texts, numeric in zip(ends, ranged, strict=True):
+        if numeric:
             yield [*(first for first, *_ in ends), texts[1]]
 
 
 def _problems(recipe: str, changes: list[str]) -> list[str]:
     try:
-        made = load_recipe(recipe, changes)
+        loaded = load_recipe(recipe, changes)
     except RecipeError as error:
-        found = str(error).split("\n  - ")[1:]
-        if not found:  # about the recipe as a whole
+        problems = str(error).split("\n  - ")[1:]
+        if not problems:  # about the recipe as a whole
             raise
-        return found
-    if not isinstance(made, Recipe):
+        return problems
+    if not isinstance(loaded, Recipe):
         raise RecipeError(f"expected a classifier's recipe to search, found {recipe!r}")
     return []
 
 
-def _start(recipe: str, changes: Sequence[str], dimensions: Sequence[Dimension]) -> Chosen:
+def _start_values(recipe: str, changes: Sequence[str], dimensions: Sequence[Dimension]) -> Chosen:
     try:
-        own = load_recipe(recipe, list(changes))
+        loaded = load_recipe(recipe, list(changes))
     except RecipeError:  # it is valid only together with values of the search
         return {}
-    found = {one.name: one.find(getattr(own, one.name)) for one in dimensions}
-    kept = {name: value for name, value in found.items() if value is not None}
-    return kept if len(kept) == len(found) else {}
+    values = {one.name: one.find(getattr(loaded, one.name)) for one in dimensions}
+    known_values = {name: value for name, value in values.items() if value is not None}
+    return known_values if len(known_values) == len(values) else {}
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class BaseRecipe:
         problems = [*mistyped.values(), *_range_problems(self, set(mistyped))]
         problems += self.structure_problems(set(mistyped))
         if problems:
-            raise RecipeError(listed(problems))
+            raise RecipeError(problem_list(problems))
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """Returns problems beyond a field's type, limits and choices, such as between fields.
@@ -103,17 +103,17 @@ class BaseRecipe:
 @cache
 def field_docs(recipe: type[BaseRecipe]) -> dict[str, str]:
     """Returns the docstring below each field of a recipe class, read from its source."""
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for base in (base for base in reversed(recipe.__mro__) if issubclass(base, BaseRecipe)):
         tree = ast.parse(inspect.getsource(base))
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
         for field, text in pairwise(body):
             match field, text:
                 case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(words))):
-                    found[name] = " ".join(words.split())
+                    docs[name] = " ".join(words.split())
                 case _:
                     continue
-    return {name: found[name] for name in defaults(recipe) if name in found}
+    return {name: docs[name] for name in defaults(recipe) if name in docs}
 
 
 @cache
@@ -122,50 +122,50 @@ def defaults(recipe: type[BaseRecipe]) -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(recipe)}
 
 
-def kind(default: Any) -> str:
+def type_words(default: Any) -> str:
     """Describes in words the values of the same type as ``default``."""
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
     return names.get(type(default), "whole numbers separated by commas")
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Formats a value as on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-def listed(problems: list[str]) -> str:
+def problem_list(problems: list[str]) -> str:
     """Returns one message that lists all problems."""
     return "the recipe cannot be used:\n  - " + "\n  - ".join(problems)
 
 
 def _type_problems(recipe: BaseRecipe) -> dict[str, str]:
-    found: dict[str, str] = {}
+    problems: dict[str, str] = {}
     for name, default in defaults(type(recipe)).items():
         value = getattr(recipe, name)
-        right = type(value) is type(default)
+        is_right = type(value) is type(default)
         if isinstance(default, tuple):
-            right = right and len(value) > 0 and all(type(item) is int for item in value)
+            is_right = is_right and len(value) > 0 and all(type(item) is int for item in value)
         if isinstance(value, float):
-            right = right and math.isfinite(value)
-        if not right:
-            found[name] = f"{name}: expected {kind(default)}, found {value!r}"
-    return found
+            is_right = is_right and math.isfinite(value)
+        if not is_right:
+            problems[name] = f"{name}: expected {type_words(default)}, found {value!r}"
+    return problems
 
 
 def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
-    found: list[str] = []
+    problems: list[str] = []
     for name in defaults(type(recipe)).keys() - mistyped:
         value = getattr(recipe, name)
         items = value if isinstance(value, tuple) else (value,)
         limits, choices = recipe.limits.get(name), recipe.choices.get(name)
         if limits and not all(limits[0] <= item <= limits[1] for item in items):
             low, high = limits
-            found.append(f"{name}: expected {low:g} to {high:g}, found {shown(value)}")
+            problems.append(f"{name}: expected {low:g} to {high:g}, found {format_value(value)}")
         if len(items) != (count := recipe.counts.get(name, len(items))):
-            found.append(f"{name}: expected {count} numbers, found {shown(value)}")
+            problems.append(f"{name}: expected {count} numbers, found {format_value(value)}")
         if choices and value not in choices:
-            found.append(f"{name}: expected {' or '.join(choices)}, found {value!r}")
-    return sorted(found)
+            problems.append(f"{name}: expected {' or '.join(choices)}, found {value!r}")
+    return sorted(problems)
 
 
 def same_recipe(text: str, recipe: BaseRecipe) -> bool:
@@ -174,8 +174,8 @@ def same_recipe(text: str, recipe: BaseRecipe) -> bool:
     return {**known, **_current(type(recipe), tomllib.loads(text))} == recipe.as_dict()
 
 
-def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
-    """Returns a recipe from plain values, with changes such as ``"epochs=3"``; see ``built``."""
+def change(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
+    """Returns a recipe of plain values and changes such as ``"epochs=3"``; see ``build``."""
     problems: list[str] = []
     values, known = _current(recipe, values), defaults(recipe)
     for change in changes:
@@ -189,11 +189,11 @@ def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
             try:
                 values[name] = _parse(text, known[name])
             except ValueError:
-                problems.append(f"{name}: expected {kind(known[name])}, found {text!r}")
-    return built(recipe, values, problems)
+                problems.append(f"{name}: expected {type_words(known[name])}, found {text!r}")
+    return build(recipe, values, problems)
 
 
-def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
+def build(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
     """Returns a recipe from plain values by field name; missing fields get their defaults.
 
     Lists become tuples, and integers floats where needed. Raises RecipeError if fields are unknown
@@ -209,13 +209,13 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
             with suppress(OverflowError):  # the range check rejects it
                 known[name] = float(value)
     try:
-        built = recipe(**known)
+        made = recipe(**known)
     except RecipeError as error:
         problems += str(error).split("\n  - ")[1:]
-        raise RecipeError(listed(problems)) from None
+        raise RecipeError(problem_list(problems)) from None
     if problems:
-        raise RecipeError(listed(problems))
-    return built
+        raise RecipeError(problem_list(problems))
+    return made
 
 
 def _current(recipe: type[BaseRecipe], values: dict[str, Any]) -> dict[str, Any]:
@@ -238,6 +238,6 @@ def _parse(text: str, default: Any) -> Any:
 
 def _unknown(recipe: type[BaseRecipe], name: str) -> str:
     names = defaults(recipe)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(names)}"
+    close_names = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close_names[0]}?" if close_names else f"known fields: {', '.join(names)}"
     return f"{name}: no such field; {hint}"

@@ -51,12 +51,12 @@ KINDS = {
 }
 CHECKED = 100  # lines on which graph and network are compared
 _BATCH = 48
-_RATE = 4e-3  # peak learning rate of AdamW
-_WARMUP = 100  # steps, at most
-_SEEN = 0.3  # probability above which a step has ...
-_WEIGHT = 4.0  # ... this weight in the loss instead of 1
-_INVERTED = 0.3  # fraction of batches whose brightness is inverted
-_COUNTED = [CLASS_OF[digit] for digit in DIGITS]
+_PEAK_RATE = 4e-3  # peak learning rate of AdamW
+_MAX_WARMUP = 100  # steps, at most
+_POSITIVE = 0.3  # probability above which a step has ...
+_POSITIVE_WEIGHT = 4.0  # ... this weight in the loss instead of 1
+_INVERTED_SHARE = 0.3  # fraction of batches whose brightness is inverted
+_DIGIT_CLASSES = [CLASS_OF[digit] for digit in DIGITS]
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -74,11 +74,11 @@ def spotted_lines(
 ) -> Iterator[Spotted]:
     """Draws lines and labels them with a recogniser."""
     rng = np.random.default_rng(seed)
-    names, shares = list(KINDS), list(KINDS.values())
+    kinds, shares = list(KINDS), list(KINDS.values())
     for number in range(count):
-        pixels = maker.line(seed * 1_000_000 + number, kind=str(rng.choice(names, p=shares))).pixels
-        said = recognizer.posteriors([pixels[None]])[0][0]
-        digit, space = said[:, _COUNTED].max(axis=1), said[:, CLASS_OF[" "]]
+        pixels = maker.line(seed * 1_000_000 + number, kind=str(rng.choice(kinds, p=shares))).pixels
+        posteriors = recognizer.posteriors([pixels[None]])[0][0]
+        digit, space = posteriors[:, _DIGIT_CLASSES].max(axis=1), posteriors[:, CLASS_OF[" "]]
         yield Spotted(pixels, np.stack([digit, space], axis=1))
 
 
@@ -87,15 +87,15 @@ def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> Spotte
     torch.manual_seed(seed)
     rng, network = np.random.default_rng(seed), SpotterNetwork()
     order = sorted(lines, key=lambda line: line.pixels.shape[1])
-    optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=1e-4)
-    schedule = Schedule(steps, steps, _RATE, min(_WARMUP, steps // 10), floor=0.0)
+    optimizer = torch.optim.AdamW(network.parameters(), _PEAK_RATE, weight_decay=1e-4)
+    schedule = Schedule(steps, steps, _PEAK_RATE, min(_MAX_WARMUP, steps // 10), floor=0.0)
     with work_bar() as bar:
         for step in bar.track(range(steps), description="spotter"):
             set_learning_rate(optimizer, schedule.learning_rate(step))
             first = int(rng.integers(0, max(1, len(order) - _BATCH)))
-            pixels, wanted, counts = _batch(order[first : first + _BATCH])
-            shown = 255 - pixels if rng.random() < _INVERTED else pixels
-            loss = _loss(network(shown), wanted, counts)
+            pixels, targets, mask = _batch(order[first : first + _BATCH])
+            inputs = 255 - pixels if rng.random() < _INVERTED_SHARE else pixels
+            loss = _loss(network(inputs), targets, mask)
             descend(network, optimizer, loss, clip=1.0)
     return network.eval()
 
@@ -104,20 +104,20 @@ def _batch(lines: Sequence[Spotted]) -> tuple[Tensor, Tensor, Tensor]:
     """Returns pixels uint8[N, 48, W, 3], targets float32[N, W / 8, 2] and a mask of the steps."""
     widest = max(line.pixels.shape[1] for line in lines)
     pixels = np.full((len(lines), HEIGHT, widest, 3), GRAY, np.uint8)
-    wanted = np.zeros((len(lines), widest // STRIDE, 2), np.float32)
-    counts = np.zeros(wanted.shape[:2], np.float32)
+    targets = np.zeros((len(lines), widest // STRIDE, 2), np.float32)
+    mask = np.zeros(targets.shape[:2], np.float32)
     for row, line in enumerate(lines):
         pixels[row, :, : line.pixels.shape[1]] = line.pixels
-        wanted[row, : len(line.steps)], counts[row, : len(line.steps)] = line.steps, 1
-    near = functional.max_pool1d(torch.from_numpy(wanted[:, :, 0])[:, None], 3, 1, 1)[:, 0]
-    both = torch.stack([near, torch.from_numpy(wanted[:, :, 1])], dim=2)
-    return torch.from_numpy(pixels), both, torch.from_numpy(counts)
+        targets[row, : len(line.steps)], mask[row, : len(line.steps)] = line.steps, 1
+    near_digit = functional.max_pool1d(torch.from_numpy(targets[:, :, 0])[:, None], 3, 1, 1)[:, 0]
+    near_and_space = torch.stack([near_digit, torch.from_numpy(targets[:, :, 1])], dim=2)
+    return torch.from_numpy(pixels), near_and_space, torch.from_numpy(mask)
 
 
-def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+def _loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy; steps with a digit or space weigh more, padding does not count."""
-    losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    weights = counts[:, :, None] * (1 + (_WEIGHT - 1) * (wanted > _SEEN))
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    weights = mask[:, :, None] * (1 + (_POSITIVE_WEIGHT - 1) * (targets > _POSITIVE))
     return (losses * weights).sum() / weights.sum()
 
 
@@ -136,16 +136,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=38_000, help="training lines")
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--seed", type=int, default=21)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     recipe = LineRecipe()
     maker, validation = line_makers(recipe, *recipe.split(load_mnist().train))
-    recognizer = LineRecognizer(load_line_bundle(chosen.lines).recognizer)
-    drawn = spotted_lines(maker, recognizer, chosen.count, chosen.seed)
+    recognizer = LineRecognizer(load_line_bundle(options.lines).recognizer)
+    drawn = spotted_lines(maker, recognizer, options.count, options.seed)
     with work_bar() as bar:
-        lines = list(bar.track(drawn, chosen.count, description="drawing"))
-    network = train_spotter(lines, chosen.steps, chosen.seed)
-    held_out = list(spotted_lines(validation, recognizer, 10 * CHECKED, chosen.seed))
-    write_spotter(chosen.lines, network, [line.pixels for line in held_out[:CHECKED]])
+        lines = list(bar.track(drawn, options.count, description="drawing"))
+    network = train_spotter(lines, options.steps, options.seed)
+    held_out = list(spotted_lines(validation, recognizer, 10 * CHECKED, options.seed))
+    write_spotter(options.lines, network, [line.pixels for line in held_out[:CHECKED]])
     for name, share in spotting_scores(network, held_out).items():
         note(f"{name}: {share:.2%}")
 
@@ -154,9 +154,9 @@ def main() -> None:
 def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[str, float]:
     """Returns the fractions of steps with and without a digit that are spotted in reading."""
     logits = [network(torch.from_numpy(line.pixels[None]))[0, :, 0] for line in lines]
-    seen = (torch.sigmoid(torch.cat(logits)) > SPOTTED).numpy()
+    hits = (torch.sigmoid(torch.cat(logits)) > SPOTTED).numpy()
     digits = np.concatenate([line.steps[:, 0] for line in lines])
-    return {"found": float(seen[digits > 0.5].mean()), "wrong": float(seen[digits < 0.05].mean())}
+    return {"found": float(hits[digits > 0.5].mean()), "wrong": float(hits[digits < 0.05].mean())}
 
 
 if __name__ == "__main__":

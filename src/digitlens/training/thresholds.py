@@ -17,7 +17,7 @@ import numpy as np
 from digitlens.alphabet import digits_of
 from digitlens.datasets.labelled import LabelledPicture
 from digitlens.errors import DataError
-from digitlens.evaluation.metrics import aligned
+from digitlens.evaluation.metrics import count_edits
 from digitlens.evaluation.risk import RiskCoverage, digits_needed, risk_coverage
 from digitlens.imaging.image import Page
 from digitlens.models.bundle import lines_of, load_line_bundle, open_roles, write_reader
@@ -89,7 +89,7 @@ def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnA
     for reading in reader.read_many(pages()):
         truth = digits_of(labels.popleft())
         confidence += [digit.confidence for digit in reading.digits]
-        right += aligned(truth, digits_of(reading.digits_only))[1]
+        right += count_edits(truth, digits_of(reading.digits_only))[1]
         total, count = total + len(truth), count + 1
     return OwnAnswers(tuple(confidence), tuple(right), total, count)
 
@@ -105,9 +105,9 @@ def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
         threshold = curve.threshold_for(target)
     except ValueError:
         return Promise(target, None, 0, 0, 0.0, needed, pictures)
-    at = curve.threshold.index(threshold)
-    coverage = float(curve.coverage[at])
-    return Promise(target, threshold, curve.stated[at], curve.wrong[at], coverage, needed, pictures)
+    i = curve.threshold.index(threshold)
+    coverage = float(curve.coverage[i])
+    return Promise(target, threshold, curve.stated[i], curve.wrong[i], coverage, needed, pictures)
 
 
 def calibrate_own(
@@ -130,10 +130,10 @@ def calibrate_own(
         answers = answer_own(reader, bar.track(pictures, total, description="reading"))
     curve = answers.curve()
     promises = [promise(answers, curve, target) for target in targets]
-    kept = next((each.threshold for each in promises if each.threshold is not None), None)
-    if kept is not None:
+    threshold = next((each.threshold for each in promises if each.threshold is not None), None)
+    if threshold is not None:
         lines = load_line_bundle(lines_of(classifier.folder))
-        thresholds = {**lines.card.thresholds, "digit": kept}
+        thresholds = {**lines.card.thresholds, "digit": threshold}
         fusion = {**lines.card.fusion, "risk": curve.as_dict()}
         card = replace(lines.card, thresholds=thresholds, fusion=fusion)
         write_reader(folder, classifier, replace(lines, card=card))

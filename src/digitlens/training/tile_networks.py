@@ -130,8 +130,8 @@ class Residual(nn.Module):
         """Returns feature maps of the same shape as ``maps``, float[N, C, H, W]."""
         if self.training and self.drop and float(torch.rand(())) < self.drop:
             return maps
-        kept = 1.0 if self.training else 1 - self.drop
-        return torch.relu(maps + kept * self.pair(maps))
+        survival = 1.0 if self.training else 1 - self.drop
+        return torch.relu(maps + survival * self.pair(maps))
 
 
 def residual(recipe: Recipe) -> nn.Sequential:
@@ -145,9 +145,9 @@ def residual(recipe: Recipe) -> nn.Sequential:
         if number:
             layers.append(nn.MaxPool2d(2))
         layers += [*_convolution(channels, width, kernel, 1 if number else 2), nn.ReLU()]
-        for place in range(number * recipe.convs, (number + 1) * recipe.convs):
+        for index in range(number * recipe.convs, (number + 1) * recipe.convs):
             # Only the first kernel, which is applied to pixels, is large.
-            layers.append(Residual(width, 3, recipe.stochastic_depth * (place + 1) / pairs))
+            layers.append(Residual(width, 3, recipe.stochastic_depth * (index + 1) / pairs))
         channels = width
     return _with_head(layers, recipe)
 
@@ -168,16 +168,16 @@ def separable(recipe: Recipe) -> nn.Sequential:
     """
     channels, layers = _pooled_stem(recipe)  # a single input channel has nothing to separate
     for width, kernel in recipe.blocks()[1:]:
-        for given in (channels, *[width] * (recipe.convs - 1)):
+        for inputs in (channels, *[width] * (recipe.convs - 1)):
             layers.append(
-                nn.Conv2d(given, given, kernel, padding=kernel // 2, groups=given, bias=False)
+                nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False)
             )
-            layers += [*_convolution(given, width, 1), nn.ReLU()]
+            layers += [*_convolution(inputs, width, 1), nn.ReLU()]
         layers.append(nn.MaxPool2d(2))
         channels = width
     side = _side(recipe) // 2 ** len(recipe.widths)
-    summed = nn.Conv2d(channels, channels, side, groups=channels, bias=False)
-    return _with_head([*layers, summed], recipe)
+    weighted_sum = nn.Conv2d(channels, channels, side, groups=channels, bias=False)
+    return _with_head([*layers, weighted_sum], recipe)
 
 
 def _pooled_stem(recipe: Recipe) -> tuple[int, list[nn.Module]]:
@@ -229,10 +229,10 @@ def _side(recipe: Recipe) -> int:
 def _body(channels: int, blocks: Sequence[tuple[int, int]], recipe: Recipe) -> list[nn.Module]:
     """Builds blocks that each halve the side."""
     layers: list[nn.Module] = []
-    strided = recipe.pool == "stride"
+    is_strided = recipe.pool == "stride"
     for block in blocks:
-        layers += _block(channels, block, recipe, stride=2 if strided else 1)
-        layers += [] if strided else [nn.MaxPool2d(2)]
+        layers += _block(channels, block, recipe, stride=2 if is_strided else 1)
+        layers += [] if is_strided else [nn.MaxPool2d(2)]
         channels = block[0]
     return layers
 
@@ -289,20 +289,20 @@ class Ensemble(nn.Module):
 
     def examine(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Returns log mean probabilities, and mean energy float[N], see ``results.Outputs``."""
-        views = [shift_tiles(tiles, *by) for by in VIEWS[: self.views]]
+        views = [shift_tiles(tiles, *shift) for shift in VIEWS[: self.views]]
         logits = torch.stack([member(view) for member in self.members for view in views])
         energy = -torch.logsumexp(logits[..., :CLASSES], dim=2).mean(0)
-        sure = functional.log_softmax(logits, dim=2)
-        return torch.logsumexp(sure, dim=0) - torch.log(torch.tensor(float(len(logits)))), energy
+        logs = functional.log_softmax(logits, dim=2)
+        return torch.logsumexp(logs, dim=0) - torch.log(torch.tensor(float(len(logits)))), energy
 
 
 def shift_tiles(tiles: Tensor, down: int, across: int) -> Tensor:
     """Shifts tiles uint8[N, 28, 28] by at most one pixel; new pixels are dark."""
     if not down and not across:
         return tiles
-    edged = functional.pad(tiles, (1, 1, 1, 1))
+    padded = functional.pad(tiles, (1, 1, 1, 1))
     side = tiles.shape[-1]
-    return edged[:, 1 - down : 1 - down + side, 1 - across : 1 - across + side]
+    return padded[:, 1 - down : 1 - down + side, 1 - across : 1 - across + side]
 
 
 SIDE = 28
@@ -324,18 +324,18 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.code = code
         outer, inner = widths
-        places = SIDE // _PATCH
+        side = SIDE // _PATCH
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(_PATCH),
             *_with_relu(_PATCH**2, outer),
             *_with_relu(outer, inner),
             nn.Flatten(),
-            nn.Linear(inner * places**2, code),
+            nn.Linear(inner * side**2, code),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(code, inner * places**2),
+            nn.Linear(code, inner * side**2),
             nn.ReLU(),
-            nn.Unflatten(1, (inner, places, places)),
+            nn.Unflatten(1, (inner, side, side)),
             *_with_relu(inner, outer),
             nn.Conv2d(outer, _PATCH**2, 3, padding=1),
             nn.PixelShuffle(_PATCH),
@@ -368,11 +368,11 @@ def as_tiles(pixels: Tensor) -> Tensor:
     return torch.round(pixels * 255).to(torch.uint8)
 
 
-def reconstruction_error(pixels: Tensor, drawn: Tensor) -> Tensor:
+def reconstruction_error(pixels: Tensor, reconstruction: Tensor) -> Tensor:
     """Returns the squared error of each reconstruction relative to the tile's ink, float[N].
 
     Without that division, bold digits, which have longer edges, would look anomalous, and nearly
     blank tiles would not, whatever the reconstruction. Pixels are float[N, 28, 28] from 0 to 1.
     """
-    squares = (pixels - drawn).square().mean(dim=(1, 2))
+    squares = (pixels - reconstruction).square().mean(dim=(1, 2))
     return squares / (pixels.mean(dim=(1, 2)) + LEAST_INK)

@@ -57,7 +57,7 @@ MIN_TRIALS = 10  # complete trials needed to compute importances
 
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 TRIALS = "trials"  # folder of the runs
-PARTS = 10  # of a training; after each, a trial is compared with the others
+REPORTS = 10  # of a training; after each, a trial is compared with the others
 DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError)
 MAX_FAILURES = 3  # the study stops if its first trials, this many, all fail
 
@@ -84,59 +84,59 @@ def search(
     """
 
     def has_enough() -> bool:
-        give_up_dead(study)
+        fail_stale_trials(study)
         return sum(trial.counts for trial in trials_of(study)) >= trials
 
-    def after(study: Study, trial: optuna.trial.FrozenTrial) -> None:
+    def after_trial(study: Study, trial: optuna.trial.FrozenTrial) -> None:
         if on_trial:
-            on_trial(_trial(trial))
+            on_trial(_to_trial(trial))
         _check_failures(study)
         if has_enough():
             study.stop()
 
     objective = _Objective(study, splits, folder, on_trial)
-    with _usable("the database of the study"), _silent_heartbeat(), _present(study, folder):
+    with _db_errors("the database of the study"), _silent_heartbeat(), _shared_lock(study, folder):
         if not has_enough():
             study.optimize(
-                objective, timeout=timeout, catch=(_UntrainableError,), callbacks=[after]
+                objective, timeout=timeout, catch=(_UntrainableError,), callbacks=[after_trial]
             )
 
 
 @contextmanager
-def _usable(shown: str) -> Generator[None]:
+def _db_errors(address: str) -> Generator[None]:
     """Converts database errors, such as a full disk, to a DataError of one line."""
     try:
         yield
     except DataError:  # already has a clear message
         raise
-    except Exception as raised:
+    except Exception as exception:
         # If the end of a trial cannot be written, Optuna raises another error while handling that.
-        causes = with_causes(raised)
+        causes = with_causes(exception)
         error = next((each for each in causes if isinstance(each, DATABASE_ERRORS)), None)
         if error is None:
             raise
-        why = _first_line(error.__cause__ or error)
-        raise DataError(f"{shown} cannot be used ({why}): fix it, then resume") from error
+        reason = _first_line(error.__cause__ or error)
+        raise DataError(f"{address} cannot be used ({reason}): fix it, then resume") from error
 
 
 @contextmanager
 def _silent_heartbeat() -> Generator[None]:
     """Suppresses database errors in the heartbeat thread, which the main thread reports as well."""
-    before = threading.excepthook
+    previous_hook = threading.excepthook
 
-    def report(raised: threading.ExceptHookArgs) -> None:
-        if not isinstance(raised.exc_value, DATABASE_ERRORS):
-            before(raised)
+    def report(details: threading.ExceptHookArgs) -> None:
+        if not isinstance(details.exc_value, DATABASE_ERRORS):
+            previous_hook(details)
 
     threading.excepthook = report
     try:
         yield
     finally:
-        threading.excepthook = before
+        threading.excepthook = previous_hook
 
 
 @contextmanager
-def _present(study: Study, folder: Path) -> Generator[None]:
+def _shared_lock(study: Study, folder: Path) -> Generator[None]:
     """Holds a shared lock on a local study's folder; the first process fails all running trials.
 
     Trials whose process was killed are thus detected at once instead of by a missing heartbeat.
@@ -154,26 +154,26 @@ def _present(study: Study, folder: Path) -> Generator[None]:
             repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
             for trial in trials:
                 is_running = trial.state == TrialState.RUNNING
-                if not is_running and _trial(trial).counts:
+                if not is_running and _to_trial(trial).counts:
                     continue
-                shutil.rmtree(_runs_of(folder, trial.number + 1), ignore_errors=True)
+                shutil.rmtree(_runs_folder(folder, trial.number + 1), ignore_errors=True)
                 if is_running:
                     study.tell(trial.number, state=TrialState.FAIL)
                 if trial.number not in repeated:
-                    _try_again(study, trial)
+                    _enqueue_again(study, trial)
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
 
 
-def _try_again(study: Study, trial: optuna.trial.FrozenTrial) -> None:
+def _enqueue_again(study: Study, trial: optuna.trial.FrozenTrial) -> None:
     """Enqueues a trial's values again, including fixed ones such as the recipe's own values."""
     parameters = trial.system_attrs.get("fixed_params", {}) | trial.params
     study.enqueue_trial(parameters, user_attrs={REPEATS: trial.number})
 
 
-def _runs_of(folder: Path, number: int) -> Path:
+def _runs_folder(folder: Path, number: int) -> Path:
     return folder / TRIALS / f"{number:04d}"
 
 
@@ -195,12 +195,12 @@ class _Objective:
 
     def __call__(self, trial: optuna.Trial) -> float:
         self.number = trial.number + 1
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             return self._accuracy(trial)
         except (OSError, KeyboardInterrupt, *DATABASE_ERRORS):  # not caused by the recipe
             trial.set_user_attr("reason", INTERRUPTED)
-            _try_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
+            _enqueue_again(self._study, self._study.get_trials(deepcopy=False)[trial.number])
             raise
         except optuna.TrialPruned as error:
             trial.set_user_attr("reason", _first_line(error))
@@ -209,17 +209,17 @@ class _Objective:
             trial.set_user_attr("reason", f"{type(error).__name__}: {_first_line(error)}")
             raise _UntrainableError from error
         finally:
-            trial.set_user_attr("seconds", time.monotonic() - begun)
+            trial.set_user_attr("seconds", time.monotonic() - started)
 
     def _twin(self, chosen: dict[str, Value]) -> Trial | None:
         """Returns a complete trial of the same recipe, whose result can be reused."""
-        others = (one for one in trials_of(self._study) if one.number != self.number)
-        same = (one for one in others if one.accuracy is not None and one.chosen == chosen)
-        return next(same, None)
+        others = (each for each in trials_of(self._study) if each.number != self.number)
+        twins = (each for each in others if each.accuracy is not None and each.chosen == chosen)
+        return next(twins, None)
 
     def _accuracy(self, trial: optuna.Trial) -> float:
         """Returns the mean accuracy of a trial's recipe over the seeds, or that of its twin."""
-        chosen = {one.name: _suggest(trial, one) for one in self._space.dimensions}
+        chosen = {dim.name: _suggest(trial, dim) for dim in self._space.dimensions}
         if self._on_trial:
             self._on_trial(Trial(self.number, "running", chosen))
         if twin := self._twin(chosen):
@@ -232,56 +232,56 @@ class _Objective:
     def _mean(self, trial: optuna.Trial, recipe: Recipe) -> float:
         rows: list[Row] = []
         for seed in range(recipe.seed, recipe.seed + self._seeds):
-            watch = _epoch_reporter(trial, recipe.epochs, judged=not rows)
-            rows.append(self._train(dataclasses.replace(recipe, seed=seed), watch))
+            on_epoch = _epoch_reporter(trial, recipe.epochs, can_prune=not rows)
+            rows.append(self._train(dataclasses.replace(recipe, seed=seed), on_epoch))
             trial.set_user_attr("accuracies", [row["val_accuracy"] for row in rows])
             trial.set_user_attr("losses", [row["val_loss"] for row in rows])
         return sum(row["val_accuracy"] for row in rows) / len(rows)
 
-    def _train(self, recipe: Recipe, watch: Callable[[Row], None]) -> Row:
+    def _train(self, recipe: Recipe, on_epoch: Callable[[Row], None]) -> Row:
         """Trains a recipe and returns the row of the kept epoch."""
-        folder = _runs_of(self._folder, self.number) / f"seed-{recipe.seed}"
+        folder = _runs_folder(self._folder, self.number) / f"seed-{recipe.seed}"
         files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
         try:
-            alone = dataclasses.replace(recipe, models=1, tta_views=1)
-            trained = train_classifier(alone, *self._splits, folder, on_epoch=watch)
+            single = dataclasses.replace(recipe, models=1, tta_views=1)
+            trained = train_classifier(single, *self._splits, folder, on_epoch=on_epoch)
         finally:
             (folder / STATE).unlink(missing_ok=True)  # many megabytes of unused weights
         return trained.history[trained.best_epoch - 1]
 
 
-def _epoch_reporter(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row], None]:
+def _epoch_reporter(trial: optuna.Trial, epochs: int, *, can_prune: bool) -> Callable[[Row], None]:
     """Returns a callback that reports epochs to Optuna and prunes hopeless trainings.
 
     Trials are compared after the same tenth of their epochs, at equal progress of their schedules:
     by epoch number, a long training would be compared with the end of a short one and pruned. Of
     several seeds, only the first can be pruned: a trial that passes it is worth finishing.
     """
-    last = 0
+    last_part = 0
 
     def report(row: Row) -> None:
-        nonlocal last
+        nonlocal last_part
         if not math.isfinite(row["val_loss"]):
             raise optuna.TrialPruned(f"diverged in epoch {row['epoch']}")
-        part = math.floor(PARTS * row["epoch"] / epochs)
-        if not judged or part == last:
+        part = math.floor(REPORTS * row["epoch"] / epochs)
+        if not can_prune or part == last_part:
             return
-        last = part
+        last_part = part
         trial.report(row["val_accuracy"], part)
-        if part < PARTS and trial.should_prune():
+        if part < REPORTS and trial.should_prune():
             raise optuna.TrialPruned(f"behind the median after epoch {row['epoch']}")
 
     return report
 
 
-def _suggest(trial: optuna.Trial, one: Dimension) -> Value:
-    if not isinstance(one, Numeric):
-        return trial.suggest_categorical(one.name, one.values)
-    if isinstance(one.low, int) and isinstance(one.high, int):
-        step = int(one.step) or 1
-        return trial.suggest_int(one.name, one.low, one.high, step=step, log=one.log)
-    step = one.step or None
-    return trial.suggest_float(one.name, one.low, one.high, step=step, log=one.log)
+def _suggest(trial: optuna.Trial, dim: Dimension) -> Value:
+    if not isinstance(dim, Numeric):
+        return trial.suggest_categorical(dim.name, dim.values)
+    if isinstance(dim.low, int) and isinstance(dim.high, int):
+        step = int(dim.step) or 1
+        return trial.suggest_int(dim.name, dim.low, dim.high, step=step, log=dim.log)
+    step = dim.step or None
+    return trial.suggest_float(dim.name, dim.low, dim.high, step=step, log=dim.log)
 
 
 def _first_line(error: BaseException) -> str:
@@ -289,11 +289,11 @@ def _first_line(error: BaseException) -> str:
 
 
 def _check_failures(study: Study) -> None:
-    counting = [trial for trial in trials_of(study) if trial.counts and trial.state != "running"]
-    if len(counting) >= MAX_FAILURES and all(trial.state == "failed" for trial in counting):
+    counted = [trial for trial in trials_of(study) if trial.counts and trial.state != "running"]
+    if len(counted) >= MAX_FAILURES and all(trial.state == "failed" for trial in counted):
         raise DataError(
-            f"the first {len(counting)} trials of {study.study_name} all failed, the last one "
-            f"with {counting[-1].reason}: fix the recipe or the search space"
+            f"the first {len(counted)} trials of {study.study_name} all failed, the last one "
+            f"with {counted[-1].reason}: fix the recipe or the search space"
         )
 
 
@@ -315,15 +315,15 @@ def open_study(
     # The steps are tenths of a training, see ``_epoch_reporter``.
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     options: dict[str, Any] = {"pruner": median if pruning else optuna.pruners.NopPruner()}
-    shown = shown_address(storage)
-    with _usable(shown):
-        is_new = plan is not None and _begin_local(storage, name, plan)
+    where = safe_address(storage)
+    with _db_errors(where):
+        is_new = plan is not None and _create_local_study(storage, name, plan)
         options["storage"] = _connect(storage)
-        if plan is not None and not is_new and (study := _begin(options, name, plan)):
+        if plan is not None and not is_new and (study := _create_study(options, name, plan)):
             return study
-        study = _join(options, name, shown, plan["recipe"]["seed"] if plan and is_new else None)
+        study = _join(options, name, where, plan["recipe"]["seed"] if plan and is_new else None)
         if plan is not None:
-            _check_same(study, plan)
+            _check_same_plan(study, plan)
         return study
 
 
@@ -339,20 +339,20 @@ def space_of(study: Study) -> SearchSpace:
 
 def trials_of(study: Study) -> tuple[Trial, ...]:
     """Returns the trials that have started, in the order of their starts."""
-    kept = [one for one in study.get_trials(deepcopy=False) if one.state.name != "WAITING"]
-    return tuple(_trial(one) for one in kept)
+    started = [each for each in study.get_trials(deepcopy=False) if each.state.name != "WAITING"]
+    return tuple(_to_trial(each) for each in started)
 
 
 def result_of(study: Study) -> StudyResult:
     """Returns the results so far."""
     plan, trials = study.user_attrs[PLAN], trials_of(study)
-    done = sum(trial.state == "complete" for trial in trials)
-    importance = _importance(study) if done >= MIN_TRIALS else {}
+    complete_count = sum(trial.state == "complete" for trial in trials)
+    importance = _importance(study) if complete_count >= MIN_TRIALS else {}
     facts = study.study_name, space_of(study), plan["seeds"], plan["tiles"]
     return StudyResult(*facts, trials, importance)
 
 
-def give_up_dead(study: Study) -> None:
+def fail_stale_trials(study: Study) -> None:
     """Marks trials without a recent heartbeat as failed; they do not count."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -361,7 +361,7 @@ def give_up_dead(study: Study) -> None:
 
 def _connect(storage: str) -> optuna.storages.RDBStorage:
     options = {"connect_args": {"timeout": WAIT}} if storage.startswith("sqlite") else {}
-    for left in reversed(range(ATTEMPTS)):
+    for attempts_left in reversed(range(ATTEMPTS)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -369,16 +369,16 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
                     storage, options, heartbeat_interval=HEARTBEAT, grace_period=GRACE
                 )
         except (ArgumentError, ImportError) as error:
-            raise DataError(_refusal(storage, error)) from error
+            raise DataError(_refusal_text(storage, error)) from error
         except (SQLAlchemyError, RuntimeError) as error:
             # If two processes create the tables at once, one may find them incomplete.
-            if not left:
-                raise DataError(_refusal(storage, error)) from error
+            if not attempts_left:
+                raise DataError(_refusal_text(storage, error)) from error
             time.sleep(PAUSE)
     raise AssertionError
 
 
-def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> Study | None:
+def _create_study(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> Study | None:
     """Creates a study; returns None if one of that name exists."""
     # Only the first process is seeded: processes with the same seed would try the same recipes.
     sampler = optuna.samplers.TPESampler(seed=plan["recipe"]["seed"], constant_liar=True)
@@ -394,7 +394,7 @@ def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> St
     return study
 
 
-def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
+def _create_local_study(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
     """Writes a new study's file atomically, since an incomplete one would block later runs.
 
     Returns False if the storage is not a file, or the file exists.
@@ -411,7 +411,7 @@ def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
                 return False
             if is_free:
                 memory = optuna.storages.RDBStorage("sqlite://", {"poolclass": StaticPool})
-                _begin({"storage": memory}, name, plan)
+                _create_study({"storage": memory}, name, plan)
                 connection = memory.engine.raw_connection().driver_connection
                 assert connection is not None
                 files.write_bytes(path, connection.serialize())
@@ -421,35 +421,35 @@ def _begin_local(storage: str, name: str, plan: Mapping[str, Any]) -> bool:
     raise DataError(f"{path.parent}: another process is creating a study there: try again later")
 
 
-def _join(options: Mapping[str, Any], name: str, shown: str, seed: int | None) -> Study:
+def _join(options: Mapping[str, Any], name: str, where: str, seed: int | None) -> Study:
     names = optuna.get_all_study_names(options["storage"])
     if name not in names and (name or len(names) != 1):
-        there = f"expected one of {', '.join(names)}" if names else "it has none"
-        raise DataError(f"no study {name!r} in {shown}: {there}; start one with --search")
+        expectation = f"expected one of {', '.join(names)}" if names else "it has none"
+        raise DataError(f"no study {name!r} in {where}: {expectation}; start one with --search")
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     study = optuna.load_study(**options, study_name=name or names[0], sampler=sampler)
     for _ in range(ATTEMPTS):  # its first process may not have written the plan yet
         if PLAN in study.user_attrs:
             return study
         time.sleep(PAUSE)
-    raise DataError(f"study {study.study_name!r} in {shown} was not created by digitlens tune")
+    raise DataError(f"study {study.study_name!r} in {where} was not created by digitlens tune")
 
 
-def _check_same(study: Study, plan: Mapping[str, Any]) -> None:
-    begun = study.user_attrs[PLAN]
+def _check_same_plan(study: Study, plan: Mapping[str, Any]) -> None:
+    existing = study.user_attrs[PLAN]
     ignored = {one.name for one in space_from(plan).dimensions}
-    there, here = (
+    existing_values, new_values = (
         {
             "search": " ".join(sorted(each["search"])),
             "seeds": each["seeds"],
             **{k: v for k, v in space_from(each).base.as_dict().items() if k not in ignored},
         }
-        for each in (begun, plan)
+        for each in (existing, plan)
     )
     differences = [
-        f"{key}: {there.get(key)!r} there, {here.get(key)!r} here"
-        for key in {**there, **here}
-        if there.get(key) != here.get(key)
+        f"{key}: {existing_values.get(key)!r} there, {new_values.get(key)!r} here"
+        for key in {**existing_values, **new_values}
+        if existing_values.get(key) != new_values.get(key)
     ]
     if differences:
         raise DataError(
@@ -458,18 +458,18 @@ def _check_same(study: Study, plan: Mapping[str, Any]) -> None:
         )
 
 
-def _trial(one: optuna.trial.FrozenTrial) -> Trial:
-    facts = one.user_attrs
+def _to_trial(raw: optuna.trial.FrozenTrial) -> Trial:
+    facts = raw.user_attrs
     return Trial(
-        number=one.number + 1,
-        state=_STATES.get(one.state.name, "running"),
-        chosen={Recipe.renamed.get(name, name): value for name, value in one.params.items()},
-        accuracy=one.value if one.state.name == "COMPLETE" else None,
+        number=raw.number + 1,
+        state=_STATES.get(raw.state.name, "running"),
+        chosen={Recipe.renamed.get(name, name): value for name, value in raw.params.items()},
+        accuracy=raw.value if raw.state.name == "COMPLETE" else None,
         accuracies=tuple(facts.get("accuracies", ())),
         losses=tuple(facts.get("losses", ())),
         seconds=facts.get("seconds", 0.0),
         reason=facts.get("reason", ""),
-        latest=one.intermediate_values.get(one.last_step) if one.last_step is not None else None,
+        latest=raw.intermediate_values.get(raw.last_step) if raw.last_step is not None else None,
     )
 
 
@@ -482,14 +482,14 @@ def _importance(study: Study) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ExperimentalWarning)
-        judge = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
         try:
-            return optuna.importance.get_param_importances(study, evaluator=judge)
+            return optuna.importance.get_param_importances(study, evaluator=evaluator)
         except (UserWarning, RuntimeError, ValueError):  # both halves are equally good
             return {}
 
 
-def shown_address(storage: str) -> str:
+def safe_address(storage: str) -> str:
     """Returns the database URL without its password."""
     try:
         return make_url(storage).render_as_string(hide_password=True)
@@ -497,9 +497,9 @@ def shown_address(storage: str) -> str:
         return "the database"
 
 
-def _refusal(storage: str, error: Exception) -> str:
-    first = _first_line(error) or type(error).__name__
+def _refusal_text(storage: str, error: Exception) -> str:
+    reason = _first_line(error) or type(error).__name__
     return (
-        f"{shown_address(storage)} cannot be used ({first}): expected the URL of a database "
+        f"{safe_address(storage)} cannot be used ({reason}): expected the URL of a database "
         "such as sqlite:///study.db, with its driver installed"
     )

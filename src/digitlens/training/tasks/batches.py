@@ -30,7 +30,7 @@ MARGIN = 16  # pixels by which a page is drawn larger than its views
 NOTHING = -1  # value of a cell without a digit
 PADDING = 127  # gray level that pads a batch on the right: a zero for the network
 MULTIPLE = 32  # pixels; batch widths of lines are rounded up to it, so that few differ
-_SEEN = 0.55  # fraction of a box that must remain in a crop for its digit to count
+_VISIBLE_SHARE = 0.55  # fraction of a box that must remain in a crop for its digit to count
 _CORE = 0.16  # fraction of a box's sides, around its centre, whose cells predict value and box
 _SPREAD = 0.11  # standard deviation of the Gaussian around a centre, relative to the box's sides
 
@@ -45,17 +45,17 @@ def _load_batches(
 
     Of ``count`` batches, the first ``skip`` are left out; sets of those alone are not generated.
     """
-    begun, used = divmod(skip, views)
+    first_set, used_views = divmod(skip, views)
     cv2.setNumThreads(0)  # a forked worker would wait for threads that exist only in its parent
     loader: DataLoader[Any] = DataLoader(
         sets,
         batch_size=None,
-        sampler=range(begun, -(-count // views)),
+        sampler=range(first_set, -(-count // views)),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_lower_priority,
     )
-    return islice(chain.from_iterable(loader), used, used + count - skip)
+    return islice(chain.from_iterable(loader), used_views, used_views + count - skip)
 
 
 def worker_count(device: str) -> int:
@@ -104,9 +104,9 @@ def targets_of(page: Page) -> Targets:
         mx, my = (x0 + x1) / 2, (y0 + y1) / 2
         sx, sy = max(0.45, _SPREAD * (x1 - x0)), max(0.45, _SPREAD * (y1 - y0))
         px, py = min(int(mx), width - 1), min(int(my), height - 1)
-        down = np.exp(-(((y - py - 0.5) / sy) ** 2) / 2)
-        across = np.exp(-(((x - px - 0.5) / sx) ** 2) / 2)
-        np.maximum(centre, down[:, None] * across, out=centre)
+        bell_y = np.exp(-(((y - py - 0.5) / sy) ** 2) / 2)
+        bell_x = np.exp(-(((x - px - 0.5) / sx) ** 2) / 2)
+        np.maximum(centre, bell_y[:, None] * bell_x, out=centre)
         cx, cy = max(0.5, _CORE * (x1 - x0)), max(0.5, _CORE * (y1 - y0))
         left, right = max(0, int(mx - cx)), min(width, max(int(np.ceil(mx + cx)), px + 1))
         top, bottom = max(0, int(my - cy)), min(height, max(int(np.ceil(my + cy)), py + 1))
@@ -138,8 +138,8 @@ class _PageSets(Dataset[list[PageBatch]]):
         self.maker, self.size, self.side, self.views = maker, size, side, views
 
     def __getitem__(self, number: int) -> list[PageBatch]:
-        drawn = map(self._views, range(number * self.size, (number + 1) * self.size))
-        return [_stacked(pages) for pages in zip(*drawn, strict=True)]
+        views = map(self._views, range(number * self.size, (number + 1) * self.size))
+        return [_stack_pages(pages) for pages in zip(*views, strict=True)]
 
     def _views(self, number: int) -> list[Page]:
         page = self.maker.page(number, side=self.side + MARGIN)
@@ -147,7 +147,7 @@ class _PageSets(Dataset[list[PageBatch]]):
         return [cut_view(page, self.side, rng) for _ in range(self.views)]
 
 
-def _stacked(pages: Sequence[Page]) -> PageBatch:
+def _stack_pages(pages: Sequence[Page]) -> PageBatch:
     rows = [(page.pixels.transpose(2, 0, 1), *targets_of(page)) for page in pages]
     return PageBatch(*(torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)))
 
@@ -156,14 +156,14 @@ def cut_view(page: Page, side: int, rng: np.random.Generator) -> Page:
     """Crops a square from a page, and sometimes inverts it or changes its colours."""
     x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
     pixels = page.pixels[y : y + side, x : x + side]
-    pixels = _recoloured(pixels, rng, (0.25, 0.25, 0.1))
+    pixels = _recolour(pixels, rng, (0.25, 0.25, 0.1))
     moved = page.boxes - np.array([x, y, x, y], np.float32)
     boxes = np.clip(moved, 0, side)
-    left = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    visible = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
-    values = np.where(left >= _SEEN * whole, page.values, IGNORED).astype(np.int8)
-    some = left > 0
-    return Page(np.ascontiguousarray(pixels), boxes[some], values[some])
+    values = np.where(visible >= _VISIBLE_SHARE * whole, page.values, IGNORED).astype(np.int8)
+    is_visible = visible > 0
+    return Page(np.ascontiguousarray(pixels), boxes[is_visible], values[is_visible])
 
 
 def page_batches(  # noqa: PLR0913  (what to draw, how much, and with which workers)
@@ -215,7 +215,7 @@ def line_batch(lines: Sequence[Line]) -> LineBatch:
 def batches_by_width(lines: Sequence[Line], size: int) -> list[LineBatch]:
     """Returns all lines in batches, from narrow to wide."""
     ordered = sorted(lines, key=lambda each: each.pixels.shape[1])
-    return [line_batch(ordered[at : at + size]) for at in range(0, len(ordered), size)]
+    return [line_batch(ordered[start : start + size]) for start in range(0, len(ordered), size)]
 
 
 LineSource = Callable[[int], Line]  # returns the line of a number, deterministically
@@ -253,12 +253,12 @@ def augment_line(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -
 
     Returns uint8[48, V, 3], V a multiple of 8.
     """
-    pixels = _stretched(pixels, 1 + rng.uniform(-recipe.stretch, recipe.stretch))
-    pixels = _recoloured(pixels, rng, (recipe.invert, recipe.recolour, recipe.grey))
-    return _patched(pixels, rng) if rng.random() < recipe.cutout else pixels
+    pixels = _stretch(pixels, 1 + rng.uniform(-recipe.stretch, recipe.stretch))
+    pixels = _recolour(pixels, rng, (recipe.invert, recipe.recolour, recipe.grey))
+    return _cover_patch(pixels, rng) if rng.random() < recipe.cutout else pixels
 
 
-def _recoloured(pixels: Pixels, rng: np.random.Generator, shares: Sequence[float]) -> Pixels:
+def _recolour(pixels: Pixels, rng: np.random.Generator, shares: Sequence[float]) -> Pixels:
     """Inverts, permutes channels, makes greyscale: each with its probability in ``shares``."""
     invert, recolour, grey = shares
     if rng.random() < invert:
@@ -271,20 +271,20 @@ def _recoloured(pixels: Pixels, rng: np.random.Generator, shares: Sequence[float
     return pixels
 
 
-def _stretched(pixels: Pixels, factor: float) -> Pixels:
+def _stretch(pixels: Pixels, factor: float) -> Pixels:
     height, width = pixels.shape[:2]
-    wanted = max(2, round(width * factor / STRIDE)) * STRIDE
-    if wanted == width:
+    target = max(2, round(width * factor / STRIDE)) * STRIDE
+    if target == width:
         return pixels
-    method = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (wanted, height), interpolation=method).astype(np.uint8, copy=False)
+    method = cv2.INTER_AREA if target < width else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (target, height), interpolation=method).astype(np.uint8, copy=False)
 
 
-def _patched(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _cover_patch(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     # Small: the network would learn to guess characters hidden by a larger patch.
     height, width = pixels.shape[:2]
-    tall, wide = (int(each) for each in rng.integers(2, 9, 2))
-    y, x = int(rng.integers(0, height - tall)), int(rng.integers(0, max(1, width - wide)))
+    rows, columns = (int(each) for each in rng.integers(2, 9, 2))
+    y, x = int(rng.integers(0, height - rows)), int(rng.integers(0, max(1, width - columns)))
     patched = pixels.copy()
-    patched[y : y + tall, x : x + wide] = rng.integers(0, 256, 3)
+    patched[y : y + rows, x : x + columns] = rng.integers(0, 256, 3)
     return patched

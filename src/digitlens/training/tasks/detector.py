@@ -62,9 +62,9 @@ class DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
         """Returns all validation pages, each once; the last batch may be smaller."""
         size, total = self.recipe.batch_size, self.recipe.validation_pages
         count = -(-total // size)
-        drawn = list(self._draw(self._validation, count))
-        left = total - (count - 1) * size
-        return [*drawn[:-1], PageBatch(*(part[:left] for part in drawn[-1]))]
+        batches = list(self._draw(self._validation, count))
+        remaining = total - (count - 1) * size
+        return [*batches[:-1], PageBatch(*(part[:remaining] for part in batches[-1]))]
 
     def losses(self, network: DetectorNetwork, batch: PageBatch) -> dict[str, Tensor]:
         with self.device.reduced():
@@ -104,28 +104,28 @@ def page_losses(
     count = peaks.sum(dim=(1, 2)).clamp(min=1).float()
     focal = _focal(cells.centre, centre.float(), weight.float(), peaks)
     centres = (focal.sum(dim=(1, 2)) / count.sqrt()).sum() / count.sqrt().sum()
-    named = value >= 0
-    if not bool(named.any()):
-        none = torch.zeros_like(centres)
-        return Losses(centres, centres.detach(), none, none)
+    has_value = value >= 0
+    if not bool(has_value.any()):
+        zero = torch.zeros_like(centres)
+        return Losses(centres, centres.detach(), zero, zero)
     # The cells around a digit's centre predict it too, but weigh less than the centre.
-    share = (torch.where(peaks, 1.0, 0.3) / count.sqrt()[:, None, None])[named]
-    logits = cells.values.permute(0, 2, 3, 1)[named]
-    names = functional.cross_entropy(logits, value[named].long(), reduction="none")
-    found = cells.reach.permute(0, 2, 3, 1)[named]
-    wanted = reach.permute(0, 2, 3, 1)[named].float()
-    sides = functional.smooth_l1_loss(found, wanted, beta=0.1, reduction="none").sum(dim=1)
-    total = centres + ((names + sides) * share).sum() / share.sum()
-    parts = [(part.detach() * share).sum() / share.sum() for part in (names, sides)]
+    weights = (torch.where(peaks, 1.0, 0.3) / count.sqrt()[:, None, None])[has_value]
+    logits = cells.values.permute(0, 2, 3, 1)[has_value]
+    value_losses = functional.cross_entropy(logits, value[has_value].long(), reduction="none")
+    predicted = cells.reach.permute(0, 2, 3, 1)[has_value]
+    target = reach.permute(0, 2, 3, 1)[has_value].float()
+    box_losses = functional.smooth_l1_loss(predicted, target, beta=0.1, reduction="none").sum(dim=1)
+    total = centres + ((value_losses + box_losses) * weights).sum() / weights.sum()
+    parts = [(part.detach() * weights).sum() / weights.sum() for part in (value_losses, box_losses)]
     return Losses(total, centres.detach(), *parts)
 
 
 def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tensor:
     """Returns the penalty-reduced focal loss of each cell (Law and Deng, *CornerNet*, 2018)."""
-    chance = torch.sigmoid(logit)
-    hit = (1 - chance) ** 2 * functional.softplus(-logit)
-    miss = chance**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
-    return torch.where(peaks, hit, miss)
+    probability = torch.sigmoid(logit)
+    positive = (1 - probability) ** 2 * functional.softplus(-logit)
+    negative = probability**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
+    return torch.where(peaks, positive, negative)
 
 
 def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str, float]:
@@ -136,34 +136,34 @@ def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str
     the number of false peaks above 0.5 per page.
     """
     network.eval()
-    losses, counts, seen = list[Tensor](), list[Tensor](), 0
+    losses, counts, page_count = list[Tensor](), list[Tensor](), 0
     with torch.no_grad():
         for batch in pages:
             cells = network(batch.pages)
             losses.append(page_losses(cells, *batch[1:]).total)
             counts.append(_counts(cells, batch))
-            seen += len(batch.pages)
+            page_count += len(batch.pages)
     digits, found, right, false = torch.stack(counts).sum(dim=0).tolist()
     return {
         "val_loss": torch.stack(losses).mean().item(),
         "found": found / max(1, digits),
         "right": right / max(1, found),
-        "false_finds": false / seen,
+        "false_finds": false / page_count,
     }
 
 
 def _counts(cells: Cells, batch: PageBatch) -> Tensor:
     """Counts digits, found digits, correctly classified ones and false finds: int64[4]."""
-    asked = batch.weight > 0
-    digits = (batch.centre > 0.999) & asked
+    is_scored = batch.weight > 0
+    digits = (batch.centre > 0.999) & is_scored
     found = digits & (cells.centre > 0)
     right = found & (cells.values.argmax(dim=1) == batch.value.long())
     # A find next to a digit's core is that digit: the core of a small digit is a single cell.
-    near = _highest_around((batch.value != NOTHING).float()) > 0
-    peaks = (cells.centre == _highest_around(cells.centre)) & (cells.centre > 0)
-    false = peaks & asked & ~near
+    near_digit = _local_maximum((batch.value != NOTHING).float()) > 0
+    peaks = (cells.centre == _local_maximum(cells.centre)) & (cells.centre > 0)
+    false = peaks & is_scored & ~near_digit
     return torch.stack([cell.sum() for cell in (digits, found, right, false)])
 
 
-def _highest_around(cells: Tensor) -> Tensor:
+def _local_maximum(cells: Tensor) -> Tensor:
     return functional.max_pool2d(cells[:, None], 3, stride=1, padding=1)[:, 0]

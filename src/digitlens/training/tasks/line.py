@@ -22,7 +22,7 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, CLASSES, DIGITS, MAR
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import TYPESET, LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
-from digitlens.evaluation.metrics import aligned
+from digitlens.evaluation.metrics import count_edits
 from digitlens.files import write_bytes
 from digitlens.progress import note
 from digitlens.training.export import export_lines
@@ -41,14 +41,14 @@ from digitlens.training.tasks.batches import (
 )
 
 SNAPSHOT = "latest.safetensors"
-KEPT = 0.25  # fraction of the published weights in the graph, see ``blend_with_published``
+PUBLISHED_SHARE = 0.25  # of the published weights in the graph, see ``blend_with_published``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
-_COUNTED = frozenset(DIGITS + MARKS)
-_CLOSED = -1e4  # logit of a class that is excluded from a comparison
+_NUMERIC = frozenset(DIGITS + MARKS)
+_EXCLUDED_LOGIT = -1e4  # logit of a class that is excluded from a comparison
 N = TypeVar("N", bound=nn.Module)
 VALIDATION_SEED = 1  # of the validation lines; fixed, so that scores of all recipes are comparable
-_CHOSEN = ("steps", "learning_rate", "check_every", "seed", "start")  # command-line options
+_OPTIONS = ("steps", "learning_rate", "check_every", "seed", "start")  # command-line options
 
 
 def line_network(recipe: LineRecipe) -> LineNetwork:
@@ -75,7 +75,7 @@ def blend_weights(first: N, last: N, share: float) -> N:
     return mean.eval()
 
 
-def blend_with_published(network: LineNetwork, share: float = KEPT) -> LineNetwork:
+def blend_with_published(network: LineNetwork, share: float = PUBLISHED_SHARE) -> LineNetwork:
     """Averages a trained network with a fraction of the published one that it started from.
 
     Preserves what the published network learned from real pictures, in spite of fine-tuning on
@@ -112,7 +112,7 @@ def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
     )
 
 
-def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tensor:
+def distillation_loss(logits: Tensor, teacher_logits: Tensor, batch: LineBatch) -> Tensor:
     """Distils a teacher's logits float[B, T, C] on the lines that it reads correctly.
 
     Z. Li and D. Hoiem, "Learning without forgetting", ECCV 2016. For each line, only the blank, the
@@ -121,22 +121,22 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
     excluded: generated ones are like real ones, and the teacher confuses their marks and spaces.
     Returns the mean over all lines of the Kullback-Leibler divergence per character, in float32.
     """
-    known = [BLANK, *(CLASS_OF[digit] for digit in DIGITS)]
-    closed = torch.ones(logits.shape[0], logits.shape[2], dtype=torch.bool, device=logits.device)
-    closed[:, known] = False
-    closed.scatter_(1, batch.targets, value=False)
-    ours, said = (
-        torch.log_softmax(scores.float().masked_fill(closed[:, None], _CLOSED), dim=2)
-        for scores in (logits, taught)
+    common = [BLANK, *(CLASS_OF[digit] for digit in DIGITS)]
+    excluded = torch.ones(logits.shape[0], logits.shape[2], dtype=torch.bool, device=logits.device)
+    excluded[:, common] = False
+    excluded.scatter_(1, batch.targets, value=False)
+    student, teacher = (
+        torch.log_softmax(scores.float().masked_fill(excluded[:, None], _EXCLUDED_LOGIT), dim=2)
+        for scores in (logits, teacher_logits)
     )
-    paths = said.argmax(dim=2).tolist()
+    paths = teacher.argmax(dim=2).tolist()
     right = [
         ORDER[kind] not in TYPESET and best_path(path) == text
         for path, text, kind in zip(paths, _texts(batch), batch.kinds.tolist(), strict=True)
     ]
-    apart = functional.kl_div(ours, said, reduction="none", log_target=True).sum((1, 2))
-    counted = torch.tensor(right, device=logits.device) * batch.lengths.clamp(min=1) ** -1.0
-    return (counted * apart).mean()
+    divergence = functional.kl_div(student, teacher, reduction="none", log_target=True).sum((1, 2))
+    weights = torch.tensor(right, device=logits.device) * batch.lengths.clamp(min=1) ** -1.0
+    return (weights * divergence).mean()
 
 
 def line_score(network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
@@ -183,8 +183,8 @@ class LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         super().__init__(recipe, recipe.plan(), device)
         self._training, self._workers = training, workers
         self._validation, self._start = validation, start
-        kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
-        self._teacher = (copy.deepcopy(start) if start else published_network()) if kept else None
+        keeps = recipe.start != "random" and (recipe.distil or recipe.anchor)
+        self._teacher = (copy.deepcopy(start) if start else published_network()) if keeps else None
 
     def network(self) -> LineNetwork:
         return copy.deepcopy(self._start) if self._start else line_network(self.recipe)
@@ -213,9 +213,9 @@ class LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         if not (self._teacher and self.recipe.distil):
             return {"train_loss": loss}
         with torch.no_grad(), self.device.reduced():
-            taught = self._teacher.read(pictures)
-        kept = distillation_loss(logits, taught, batch)
-        return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
+            teacher_logits = self._teacher.read(pictures)
+        extra = distillation_loss(logits, teacher_logits, batch)
+        return {"train_loss": loss + self.recipe.distil * extra, "distillation": extra}
 
     def score(self, network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
         return line_score(network, batches)
@@ -234,7 +234,7 @@ def best_path(classes: Sequence[int]) -> str:
 
 def numeric(text: str) -> str:
     """Returns the digits and marks of a text."""
-    return "".join(char for char in text if char in _COUNTED)
+    return "".join(char for char in text if char in _NUMERIC)
 
 
 def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
@@ -250,10 +250,10 @@ def line_scores(lines: Sequence[tuple[str, str, str]]) -> dict[str, float]:
     pairs = [(truth, read) for truth, read, _ in lines]
     numbers = [(numeric(truth), numeric(read)) for truth, read in pairs]
     scores: dict[str, float] = {}
-    for start, some in (("", pairs), ("numeric_", numbers)):
-        characters = max(1, sum(len(truth) for truth, _ in some))
-        scores[f"{start}exact"] = sum(truth == read for truth, read in some) / len(some)
-        scores[f"{start}errors"] = sum(aligned(*pair)[0] for pair in some) / characters
+    for prefix, texts in (("", pairs), ("numeric_", numbers)):
+        characters = max(1, sum(len(truth) for truth, _ in texts))
+        scores[f"{prefix}exact"] = sum(truth == read for truth, read in texts) / len(texts)
+        scores[f"{prefix}errors"] = sum(count_edits(*pair)[0] for pair in texts) / characters
     by_kind = {f"exact/{kind}": sum(right) / len(right) for kind, right in sorted(kinds.items())}
     return scores | by_kind
 
@@ -286,21 +286,21 @@ def main(arguments: list[str] | None = None) -> None:
     """Trains with MNIST and free fonts, then writes weights and graph."""
     parser = argparse.ArgumentParser(description="Train the line recogniser.")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    for name in _CHOSEN:
-        default, words = getattr(LineRecipe, name), field_docs(LineRecipe)[name]
+    for name in _OPTIONS:
+        default, description = getattr(LineRecipe, name), field_docs(LineRecipe)[name]
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=type(default), default=default, help=words)
+        parser.add_argument(option, type=type(default), default=default, help=description)
     parser.add_argument("--minutes", type=float, help="time limit; skips steps to meet it")
     parser.add_argument("--resume", action="store_true", help="resume a stopped run")
-    chosen = parser.parse_args(arguments)
-    recipe = LineRecipe(**{name: getattr(chosen, name) for name in _CHOSEN})
+    options = parser.parse_args(arguments)
+    recipe = LineRecipe(**{name: getattr(options, name) for name in _OPTIONS})
     makers = line_makers(recipe, *recipe.split(load_mnist().train))
     task = LineTask(recipe, makers[0].line, makers[1].line)
     note(task.device.reason)
-    limit = chosen.minutes and 60 * chosen.minutes
-    learned = fit(task, chosen.run, resume=chosen.resume, time_limit=limit)
-    note(str(learned.history[-1]))
-    write_bytes(chosen.run / GRAPH, line_graph_of(learned.network, recipe, makers[1], chosen.run))
+    limit = options.minutes and 60 * options.minutes
+    trained = fit(task, options.run, resume=options.resume, time_limit=limit)
+    note(str(trained.history[-1]))
+    write_bytes(options.run / GRAPH, line_graph_of(trained.network, recipe, makers[1], options.run))
 
 
 if __name__ == "__main__":

@@ -84,20 +84,20 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
     trained in, and resumed from, a subfolder ``member-1`` and so on; the run's history is the mean
     of theirs. ``on_epoch`` is called with each row of the history. See ``loop.fit``.
     """
-    alone = recipe.models == 1
+    is_single = recipe.models == 1
     models: list[Trained[DigitNetwork]] = []
     for number, model in enumerate(models_of(recipe), 1):
-        if not alone:
+        if not is_single:
             note(f"model {number} of {recipe.models}")
-        place = folder if alone else folder / f"member-{number}"
-        begun = resume and (alone or (place / STATE).is_file())
-        told = _with_model_number(on_step, number, recipe.models)
+        place = folder if is_single else folder / f"member-{number}"
+        resumes = resume and (is_single or (place / STATE).is_file())
+        numbered = _with_model_number(on_step, number, recipe.models)
         task = TileTask(model, training, validation, device)
-        models.append(fit(task, place, resume=begun, on_step=told, on_check=on_epoch))
-    done = _average(recipe, models, validation)
-    if not alone:
-        write_history(folder, done.history)
-    return done
+        models.append(fit(task, place, resume=resumes, on_step=numbered, on_check=on_epoch))
+    trained = _average(recipe, models, validation)
+    if not is_single:
+        write_history(folder, trained.history)
+    return trained
 
 
 class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
@@ -126,8 +126,8 @@ class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
 
     def seed(self, step: int) -> int | None:
         """Returns one seed per epoch."""
-        epoch, within = divmod(step, self.schedule.check_every)
-        return None if within else epoch_seed(self.recipe.seed, epoch)
+        epoch, offset = divmod(step, self.schedule.check_every)
+        return None if offset else epoch_seed(self.recipe.seed, epoch)
 
     def network(self) -> DigitNetwork:
         if self._start:
@@ -144,12 +144,12 @@ class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return optimizer
 
     def batches(self, step: int) -> Iterator[TileBatch]:
-        for epoch, chosen in _chosen(self, step, len(self._data), self._data.tiles.device):
+        for epoch, rows in _epoch_rows(self, step, len(self._data), self._data.tiles.device):
             tiles, targets = self._data.epoch(epoch)
-            yield TileBatch(tiles[chosen], targets[chosen])
+            yield TileBatch(tiles[rows], targets[rows])
 
     def held_out(self) -> list[TileBatch]:
-        return _held_out(self._validation)
+        return _split_batches(self._validation)
 
     def losses(self, network: DigitNetwork, batch: TileBatch) -> dict[str, Tensor]:
         tiles, targets = mix_up(*batch, self.recipe.mixup)
@@ -167,20 +167,20 @@ class TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return f"val accuracy {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
 
 
-def _chosen(
+def _epoch_rows(
     task: Task[Any, Any, Any], step: int, count: int, device: torch.device
 ) -> Iterator[tuple[int, Tensor]]:
     """Yields epoch and rows of each batch from a step on; each epoch has a different order."""
-    first, done = divmod(step, task.schedule.check_every)
+    first, skipped = divmod(step, task.schedule.check_every)
     for epoch in range(first, task.recipe.epochs):
         generator = torch.Generator().manual_seed(epoch_seed(task.recipe.seed, epoch) + 2)
         order = torch.randperm(count, generator=generator).to(device)
-        for chosen in order.split(task.recipe.batch_size)[done:]:
-            yield epoch, chosen
-        done = 0
+        for rows in order.split(task.recipe.batch_size)[skipped:]:
+            yield epoch, rows
+        skipped = 0
 
 
-def _held_out(split: Split) -> list[TileBatch]:
+def _split_batches(split: Split) -> list[TileBatch]:
     """Returns a split in batches; empty if the split is."""
     if not len(split):
         return []
@@ -235,14 +235,14 @@ def _average(
     ensemble = Ensemble([model.network for model in models], recipe.tta_views).eval()
     means: list[Row] = []  # of each epoch, over the models that reached it
     for rows in zip_longest(*(model.history for model in models)):
-        come = [row for row in rows if row]
-        means.append({key: fmean(row[key] for row in come) for key in come[0]})
+        reached = [row for row in rows if row]
+        means.append({key: fmean(row[key] for row in reached) for key in reached[0]})
     return Trained(
         ensemble,
         means,
         max(model.best_epoch for model in models),
         sum(model.seconds for model in models),
-        _score(ensemble, _held_out(validation), recipe.label_smoothing),
+        _score(ensemble, _split_batches(validation), recipe.label_smoothing),
         models[0].steps,
     )
 
@@ -255,9 +255,9 @@ class EpochData:
         self._recipe, self._device = recipe, device
         tiles, labels = torch.from_numpy(training.tiles), torch.from_numpy(training.labels).long()
         if recipe.negatives:
-            more = _without_digit(round(recipe.negatives * len(tiles)), training.tiles)
-            tiles = torch.cat([tiles, more])
-            labels = torch.cat([labels, torch.full((len(more),), NONE)])
+            negatives = _make_negatives(round(recipe.negatives * len(tiles)), training.tiles)
+            tiles = torch.cat([tiles, negatives])
+            labels = torch.cat([labels, torch.full((len(negatives),), NONE)])
         # uint8[N, 28, 28], before augmentation, and int64[N], 10 for tiles without a digit.
         self.tiles, self.labels = tiles.to(device), labels.to(device)
         self._teacher = Classifier(recipe.teacher) if recipe.teacher else None
@@ -273,11 +273,11 @@ class EpochData:
         The same number, from 0, always has the same tiles. Rows of targets sum to 1. The last
         ``clean_epochs`` are not augmented: Z. He et al., "Data augmentation revisited", 2019.
         """
-        clean = number >= self._recipe.epochs - self._recipe.clean_epochs
-        number = -1 if clean else number // self._recipe.repeat
+        is_clean = number >= self._recipe.epochs - self._recipe.clean_epochs
+        number = -1 if is_clean else number // self._recipe.repeat
         if self._drawn is None or self._drawn[0] != number:
             tiles = self.tiles
-            if not clean:
+            if not is_clean:
                 generator = torch.Generator().manual_seed(epoch_seed(self._recipe.seed, number) + 1)
                 tiles = augment(tiles, self._recipe, generator)
             self._drawn = number, tiles, self._targets(tiles)
@@ -295,7 +295,7 @@ def _teacher_targets(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tens
     G. Hinton et al., "Distilling the knowledge in a neural network", 2015.
     """
     outputs = teacher.outputs(tiles.cpu().numpy())
-    answers = torch.from_numpy(outputs.probabilities)
+    mixed = torch.from_numpy(outputs.probabilities)
     if recipe.negatives:
         if outputs.digit is None:
             raise ModelError(
@@ -303,11 +303,11 @@ def _teacher_targets(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tens
                 "trained with them, or set negatives=0"
             )
         digit = torch.from_numpy(outputs.digit).unsqueeze(1)
-        answers = torch.cat([answers * digit, 1 - digit], dim=1)
-    return torch.softmax(answers.clamp(min=1e-9).log() / recipe.distillation_temperature, dim=1)
+        mixed = torch.cat([mixed * digit, 1 - digit], dim=1)
+    return torch.softmax(mixed.clamp(min=1e-9).log() / recipe.distillation_temperature, dim=1)
 
 
-def _without_digit(count: int, digits: Tiles) -> Tensor:
+def _make_negatives(count: int, digits: Tiles) -> Tensor:
     """Returns tiles without a digit, some of them spoiled digits."""
     from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV and fonts)
     from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
@@ -343,8 +343,8 @@ def whiten(network: DigitNetwork, tiles: Tiles) -> None:
     side = convolution.kernel_size[0]
     half = -(-convolution.out_channels // 2)
     filters = _components(_patches(network, tiles[:SAMPLE], side))[:half]
-    both = torch.cat([filters, -filters])[: convolution.out_channels]
-    convolution.weight.data[: len(both)] = both.view(-1, 1, side, side)
+    signed = torch.cat([filters, -filters])[: convolution.out_channels]
+    convolution.weight.data[: len(signed)] = signed.view(-1, 1, side, side)
 
 
 def _patches(network: DigitNetwork, tiles: Tiles, side: int) -> Tensor:
@@ -390,18 +390,18 @@ class AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         return new_adamw(network, self.recipe.learning_rate, self.recipe.weight_decay)
 
     def batches(self, step: int) -> Iterator[Batch]:
-        for _, chosen in _chosen(self, step, len(self._training), self._training.device):
-            yield Batch(self._training[chosen])
+        for _, rows in _epoch_rows(self, step, len(self._training), self._training.device):
+            yield Batch(self._training[rows])
 
     def held_out(self) -> list[Batch]:
         return [Batch(part) for part in self._validation.split(CHUNK)]
 
     def losses(self, network: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-        shown = pixels = as_pixels(batch.tiles)
+        inputs = pixels = as_pixels(batch.tiles)
         if self.recipe.noise:
-            shown = (pixels + self.recipe.noise * torch.randn_like(pixels)).clamp(0, 1)
+            inputs = (pixels + self.recipe.noise * torch.randn_like(pixels)).clamp(0, 1)
         with self.device.reduced():
-            logits = network(shown)
+            logits = network(inputs)
         return {"train_loss": pixel_loss(logits.float(), pixels, self.recipe.loss)}
 
     def score(self, network: Autoencoder, batches: Iterable[Batch]) -> Row:

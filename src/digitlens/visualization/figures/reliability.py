@@ -199,9 +199,9 @@ def draw_corruptions(result: Robustness, path: Path) -> None:
             f"{percent(result.mean_accuracy)} under corruptions of {result.clean.score.n:,} tiles"
         )
         note = f"{percent(result.clean.score.accuracy, 2)} without"
-        if result.mean_accuracy_apart is not None:
-            apart = percent(result.mean_accuracy_apart)
-            note += f"; {apart} under the {len(result.apart)} of a kind not covered by training"
+        if result.mean_accuracy_untrained is not None:
+            apart = percent(result.mean_accuracy_untrained)
+            note += f"; {apart} under the {len(result.untrained)} of a kind not covered by training"
         headline(axes, title, note)
         axes.set_yticks(range(len(rows)), [_readable(row.name) for row in rows])
         axes.invert_yaxis()
@@ -405,7 +405,7 @@ def draw_taken(found: Rejection, path: Path) -> None:
 
     def read_as(name: str, number: int) -> str:
         """The digit and its probability, truncated so that it never becomes ``100 %``."""
-        chances = found.found[name].probabilities[number]
+        chances = found.scored[name].probabilities[number]
         return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"
 
     cells = {
@@ -425,7 +425,7 @@ def draw_taken(found: Rejection, path: Path) -> None:
 
 def _plotted_scores(found: Rejection, name: str) -> npt.NDArray[np.float64]:
     """Scores as plotted; for probabilities, log10 of their odds."""
-    scores = found.found[name].scores[found.recommended]
+    scores = found.scored[name].scores[found.recommended]
     if found.recommended not in _PROBABILITIES:
         return scores
     chance = 1 + scores if found.recommended == "maximum probability" else scores
