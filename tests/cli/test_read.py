@@ -204,13 +204,13 @@ def test_csv_has_one_row_per_digit(run, pictures):
 
 def test_notation_and_target_error_are_passed_to_the_reader(run, note):
     run("read", note)
-    assert BarReader.made == ("default", "pages", None)
+    assert BarReader.arguments == ("default", "pages", None)
     known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
     run("read", *known, note)
     assert BarReader.notation == {"decimal": ",", "grouping": ".", "locale": "de_DE"}
     for text in ("0.1%", "0.1 %", "0.001"):
         run("read", note, "--target-error", text)
-        assert BarReader.made[2] == pytest.approx(0.001)
+        assert BarReader.arguments[2] == pytest.approx(0.001)
 
 
 def test_numbers_of_a_line_are_separated(run, pictures):

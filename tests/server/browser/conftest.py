@@ -47,21 +47,21 @@ class Hand:
         self.begin(points)
         self.page.mouse.up()
 
-    def draw(self, what, x=60, y=90, height=170):
-        for stroke in STROKES[what]:
+    def draw(self, digit, x=60, y=90, height=170):
+        for stroke in STROKES[digit]:
             self.stroke([(x + across * height, y + down * height) for across, down in stroke])
 
-    def draw_unread(self, what, x=60, y=90, height=170):
+    def draw_unread(self, digit, x=60, y=90, height=170):
         """Draws it so that only the finished drawing is read, not intermediate states."""
         self.page.route("**/v1/read*", lambda _: None)  # the page aborts these itself
-        self.draw(what, x, y, height)
+        self.draw(digit, x, y, height)
         self.page.unroute("**/v1/read*")
-        end = STROKES[what][-1][-1]
+        end = STROKES[digit][-1][-1]
         self.stroke([(x + end[0] * height + step, y + end[1] * height) for step in (0, 2)])
 
     def write(self, text, x=40, y=90, height=150):
-        for place, digit in enumerate(text):
-            self.draw(digit, x + place * 0.85 * height, y, height)
+        for index, digit in enumerate(text):
+            self.draw(digit, x + index * 0.85 * height, y, height)
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +80,9 @@ def server(tmp_path_factory):
 
 def _address(log, process):
     while process.poll() is None:
-        found = re.search(r"http://[\d.:]+", log.read_text())
-        if found:
-            return found.group() + "/"
+        match = re.search(r"http://[\d.:]+", log.read_text())
+        if match:
+            return match.group() + "/"
     raise AssertionError(f"the server stopped: {log.read_text()}")
 
 
@@ -92,21 +92,21 @@ def open_page(browser, server):
 
     A test puts parts of expected console messages into ``page.expected``.
     """
-    contexts, said, asked, homes = [], [], [], ["blob:", "data:"]
+    contexts, messages, urls, origins = [], [], [], ["blob:", "data:"]
 
-    def open_page(before=None, width=1440, height=900, address=server, **options):
-        homes.append(address)
+    def open_page(prepare=None, width=1440, height=900, address=server, **options):
+        origins.append(address)
         options = {"reduced_motion": "reduce", **options}  # and less rendering
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         context.set_default_timeout(LIMIT)
         page = context.new_page()
         page.expected = []
-        page.on("console", lambda message: said.append((page, message.type, message.text)))
-        page.on("pageerror", lambda error: said.append((page, "error", str(error))))
-        page.on("request", lambda request: asked.append(request.url))
-        if before:
-            before(page)
+        page.on("console", lambda message: messages.append((page, message.type, message.text)))
+        page.on("pageerror", lambda error: messages.append((page, "error", str(error))))
+        page.on("request", lambda request: urls.append(request.url))
+        if prepare:
+            prepare(page)
         page.goto(address)
         page.hand = Hand(page)
         return page
@@ -116,12 +116,12 @@ def open_page(browser, server):
         context.close()
     odd = [
         (kind, text)
-        for page, kind, text in said
+        for page, kind, text in messages
         if kind in ("error", "warning") and not any(part in text for part in page.expected)
     ]
     assert not odd
-    assert asked
-    assert all(url.startswith(tuple(homes)) for url in asked), asked
+    assert urls
+    assert all(url.startswith(tuple(origins)) for url in urls), urls
 
 
 @pytest.fixture

@@ -16,17 +16,17 @@ def number(text, *, reason=""):
 
 def server(*contents):
     """Returns a route handler that answers requests with these results in order."""
-    left = list(contents)
+    remaining = list(contents)
 
     def answer(route):
-        said = left.pop(0)
-        if said == "broken":
+        kind = remaining.pop(0)
+        if kind == "broken":
             route.fulfill(status=422, json={"type": "urn:problem-type:digitlens:picture"})
             return
         sure, doubtful = [number("7")], [number("12"), number("34", reason="blurred")]
         size = {"width": 90, "height": 60, "page": 1, "page_count": 1, "seconds": 0.1}
-        told = {"lines": [], "numbers": doubtful if said == "doubtful" else sure, **size}
-        route.fulfill(json={"model": {}, "readings": [told]})
+        reading = {"lines": [], "numbers": doubtful if kind == "doubtful" else sure, **size}
+        route.fulfill(json={"model": {}, "readings": [reading]})
 
     return answer
 
@@ -58,8 +58,8 @@ def test_batch_is_read_despite_a_failing_picture(page):
     assert progress.evaluate("bar => bar.value / bar.max") == 1
     with page.expect_download() as download:
         page.click("#batch-csv")
-    told = list(csv.DictReader(download.value.path().read_text().splitlines()))
-    assert [(row["path"], row["text"], row["status"]) for row in told] == [
+    records = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert [(row["path"], row["text"], row["status"]) for row in records] == [
         ("sure.png", "7", "number"),
         ("doubtful.png", "12", "number"),
         ("doubtful.png", "34", "unsure"),

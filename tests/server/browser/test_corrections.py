@@ -24,14 +24,14 @@ def download(page):
 
 
 @pytest.fixture
-def drawn(page, reads):
+def drawing(page, reads):
     page.hand.write("71", height=170)
     reads(page, "71")
     return page
 
 
-def test_downloaded_corrections_can_be_evaluated(drawn, reads):
-    page = drawn
+def test_downloaded_corrections_can_be_evaluated(drawing, reads):
+    page = drawing
     page.locator("#strip .chip").first.click()
     page.click("#wrong")
     page.get_by_role("group", name="Correct value").get_by_text("2", exact=True).click()
@@ -62,8 +62,8 @@ def _tile(record):
     return base64.b64decode(record["tile"])
 
 
-def test_correction_persists_until_deleted(drawn, reads):
-    page = drawn
+def test_correction_persists_until_deleted(drawing, reads):
+    page = drawing
     page.locator("#marks .label").first.click()
     page.keyboard.press("2")
     page.hand.draw("1", x=330, height=170)
@@ -77,8 +77,8 @@ def test_correction_persists_until_deleted(drawn, reads):
     assert page.is_hidden("#kept")
 
 
-def test_correction_needs_a_selected_digit_and_can_be_undone(drawn, reads):
-    page = drawn
+def test_correction_needs_a_selected_digit_and_can_be_undone(drawing, reads):
+    page = drawing
     page.keyboard.press("5")
     reads(page, "71")
     assert kept(page) == []

@@ -166,7 +166,7 @@ ALONE = """export async function createReader(base, { onProgress }) {
 def test_browser_mode_sends_nothing(open_page, reads, examples):
     sent = []
 
-    def alone(page):
+    def fake_reader(page):
         def index(route):
             text = route.fetch().text()
             assert 'name="digitlens-mode" content="server"' in text
@@ -178,7 +178,7 @@ def test_browser_mode_sends_nothing(open_page, reads, examples):
         page.route("**/reader/index.js", lambda route: route.fulfill(**script))
         page.on("request", lambda request: sent.append(request.method))
 
-    page = open_page(before=alone)
+    page = open_page(prepare=fake_reader)
     page.hand.draw("7")
     reads(page, "3")
     page.set_input_files("#file", examples / "note.jpg")
@@ -200,9 +200,9 @@ def test_all_modules_are_preloaded(page):
     links = page.locator("link[rel=modulepreload]").all()
     folder = Path(digitlens.server.__file__).parent / "static" / "app"
     modules = {f"app/{path.name}" for path in folder.glob("*.js")}
-    asked = {link.get_attribute("href") for link in links}
+    preloaded = {link.get_attribute("href") for link in links}
     # Of the reader only the module that chooses the background of transparent pictures.
-    assert asked == modules - {"app/first.js", "app/main.js"} | {"reader/transparency.js"}
+    assert preloaded == modules - {"app/first.js", "app/main.js"} | {"reader/transparency.js"}
     for path in folder.parent.glob("app/*.js"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("// "), path

@@ -20,8 +20,8 @@ def encoded(kind="PNG", pages=1):
     draw = ImageDraw.Draw(picture)
     draw.line([(110, 40), (50, 120), (150, 120)], 0, 14, "curve")
     draw.line([(118, 80), (118, 175)], 0, 14)
-    more = [picture.copy() for _ in range(pages - 1)]
-    picture.save(stream, kind, **({"save_all": True, "append_images": more} if more else {}))
+    others = [picture.copy() for _ in range(pages - 1)]
+    picture.save(stream, kind, **({"save_all": True, "append_images": others} if others else {}))
     return stream.getvalue()
 
 
@@ -98,9 +98,9 @@ def test_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, reads,
     with page.expect_download() as download:
         page.click("#save-json")
     assert download.value.suggested_filename == "note.json"
-    told = json.loads(download.value.path().read_text())
-    assert (told["text"], told["name"]) == ("2048", "note.jpg")
-    assert "tile" not in told["lines"][0][0]
+    record = json.loads(download.value.path().read_text())
+    assert (record["text"], record["name"]) == ("2048", "note.jpg")
+    assert "tile" not in record["lines"][0][0]
     with page.expect_download() as download:
         page.click("#save-csv")
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
@@ -219,8 +219,8 @@ def test_camera_takes_a_photo(open_page):
         photo = Image.open(io.BytesIO(route.request.post_data_buffer))
         sent.append(photo.format)
         size = {"width": photo.width, "height": photo.height}
-        told = {"lines": [], "numbers": [], "page": 1, "page_count": 1, "seconds": 0.1, **size}
-        route.fulfill(json={"model": {}, "readings": [told]})
+        reading = {"lines": [], "numbers": [], "page": 1, "page_count": 1, "seconds": 0.1, **size}
+        route.fulfill(json={"model": {}, "readings": [reading]})
 
     page.route(READ, answer)
     page.click("#mode-picture")
@@ -242,7 +242,7 @@ REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMExce
     [("NotAllowedError", "Camera access was denied."), ("NotFoundError", "No camera found.")],
 )
 def test_photo_can_be_chosen_without_a_camera(open_page, error, words):
-    page = open_page(before=lambda page: page.add_init_script(REFUSE.format(error)))
+    page = open_page(prepare=lambda page: page.add_init_script(REFUSE.format(error)))
     page.click("#mode-picture")
     page.click("#photograph")
     page.get_by_text(words).wait_for()

@@ -67,11 +67,11 @@ def test_saved_template_can_be_loaded(editor, examples, tmp_path):
 def test_region_is_moved_and_resized_by_mouse(editor):
     page = editor
     drag(page, (0.2, 0.2), (0.4, 0.4))
-    before = page.locator("#marks .region").bounding_box()
+    drawn_box = page.locator("#marks .region").bounding_box()
     drag(page, (0.3, 0.3), (0.5, 0.3))
     moved = page.locator("#marks .region").bounding_box()
-    assert moved["x"] > before["x"] + 0.8 * before["width"]
-    assert moved["width"] == pytest.approx(before["width"], abs=2)
+    assert moved["x"] > drawn_box["x"] + 0.8 * drawn_box["width"]
+    assert moved["width"] == pytest.approx(drawn_box["width"], abs=2)
     drag(page, (0.6, 0.4), (0.7, 0.6))  # its corner
     sized = page.locator("#marks .region").bounding_box()
     assert sized["x"] == pytest.approx(moved["x"], abs=2)

@@ -28,23 +28,23 @@ ROWS = [
 def table(open_page, examples):
     """A page with the table view open; the server's answers are faked."""
     page = open_page()
-    asked = []
+    queries = []
 
     def answer(route):
-        asked.append(route.request.url.partition("?")[2])
-        if "rules=sudoku" in asked[-1]:
+        queries.append(route.request.url.partition("?")[2])
+        if "rules=sudoku" in queries[-1]:
             problem = {"type": "urn:problem-type:digitlens:picture", "detail": "found no table"}
             route.fulfill(status=422, json=problem)
         else:
-            broken = "rules=total" in asked[-1]
-            found = {"rows": ROWS, "kept": not broken, "rule": "total" if broken else ""}
-            route.fulfill(json={"tables": [found]})
+            broken = "rules=total" in queries[-1]
+            result = {"rows": ROWS, "kept": not broken, "rule": "total" if broken else ""}
+            route.fulfill(json={"tables": [result]})
 
     page.route(TABLE, answer)
     page.set_input_files("#file", examples / "note.jpg")
     page.click("#view-table")
     page.wait_for_selector("#cells input")
-    page.asked = asked
+    page.queries = queries
     return page
 
 
@@ -91,6 +91,6 @@ def test_violated_rules_and_missing_tables_are_reported(table):
     page.select_option("#rules", "sudoku")
     page.locator("#table-verdict.rejected").get_by_text("found no table").wait_for()
     assert page.is_hidden("#table-save")
-    assert page.asked == ["", "rules=total", "rules=sudoku"]
+    assert page.queries == ["", "rules=total", "rules=sudoku"]
     page.click("#view-numbers")
     assert page.locator("#marks .label").count() >= 4

@@ -63,12 +63,12 @@ def expect_text(page, where, text):
     page.wait_for_function(script, arg=[where, text])
 
 
-def expect_points(page, chart, look, count):
+def expect_points(page, chart, kind, count):
     """Waits until a curve has this number of points."""
     script = """([where, count]) => {
         const path = document.querySelector(where)?.getAttribute('d') ?? '';
         return (path.match(/[ML]/g) ?? []).length === count; }"""
-    page.wait_for_function(script, arg=[f"#{chart} path.{look}", count])
+    page.wait_for_function(script, arg=[f"#{chart} path.{kind}", count])
 
 
 def test_page_updates_during_training_and_reclassifies_the_drawing(open_page, training):
