@@ -19,7 +19,7 @@ from digitlens.reading.places import UNSEEN
 
 GRAPH = Path(__file__).parents[1] / "src/digitlens/server/static/reader/fusion.onnx"
 LEAST, DOUBT, USUAL = fusion._LEAST, fusion._DOUBT, fusion._USUAL
-EDGE = calibration._EDGE
+EDGE = calibration._CLIP
 
 
 @script()
