@@ -123,6 +123,34 @@ def test_adjacent_lines_form_one_number_only_at_the_same_height(view_of, down, t
 
 
 @pytest.mark.parametrize(
+    ("rows", "down", "texts"),
+    [
+        pytest.param(["####"], 40, ["4444"], id="a comb"),
+        pytest.param(["####", "####"], 80, ["4444"] * 2, id="two combs"),
+        pytest.param(["###", "###", "###"], 40, ["444"] * 3, id="wide numbers below each other"),
+        pytest.param(["##.#", "#..#", ".###", "##.."], 40, ["4"] * 10, id="a grid"),
+    ],
+)
+def test_lone_digits_form_numbers_unless_in_a_grid(view_of, rows, down, texts):
+    boxes = [
+        [40 * column, down * row, 40 * column + 15, down * row + 24]
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
+        if cell == "#"
+    ]
+    count = len(boxes)
+    lines = [view_of([box], [0.9], [chances()]).lines[0] for box in boxes]
+    view = view_of(boxes, [0.9] * count, [chances()] * count)
+    own = {"line": np.arange(count), "symbol": np.zeros(count, int)}
+    places = replace(view.scores.places, **own, lone=np.ones(count, np.float32))
+    view = replace(view, lines=lines, scores=replace(view.scores, places=places))
+
+    numbers = [number for row in arrange(view, (200, 200), THRESHOLDS).numbers for number in row]
+
+    assert ["".join(spot.char for spot in number) for number in numbers] == texts
+
+
+@pytest.mark.parametrize(
     ("box", "expected"),
     [
         ((1.4, 2.6, 8.5, 9.4), (1, 3, 8, 9)),

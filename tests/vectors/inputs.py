@@ -195,6 +195,7 @@ def number_spans() -> Iterator[Value]:
         "1...2", "x", "", "8\N{MULTIPLICATION SIGN}8", "12€ 5£", "e5", "1- 2", "1-a",
         "21.5°C", "7 °Fx", "3°C.", "$29.99 $19.99", "€59€39", "5 € 10 €", "129€50",
         "24.9917.49", "-129,0099,00 €", "1.234.56", "8:00-17:30", "1.3.24-5.3.24", "1:30-5",
+        "-52-", "- 52 -", "-52 -", "- 52-", "-5 - 3", "--1,250.00--", "€ --7",
     )  # fmt: skip
     for text in texts:
         yield {"text": text}
@@ -377,6 +378,16 @@ def layout() -> Iterator[Value]:
                                                      (80 + gap, 18 + down))]  # fmt: skip
         digits = candidates_at(random, boxes, [0.9, 0.8, 0.7, 0.6])
         yield {**base, "lines": parts, "digits": digits, "expect": ""}
+    # Lone digits in a grid.
+    corners = [(6 + 36 * column, y) for column, y in ((0, 6), (1, 6), (3, 6), (0, 42), (1, 42))]
+    cells = [
+        {"quad": [[x, y], [x + 24, y], [x + 24, y + 30], [x, y + 30]], "score": 0.9,
+         "posteriors": steps_of("4")}
+        for x, y in corners
+    ]  # fmt: skip
+    boxes = [[x + 4, y + 4, x + 20, y + 26] for x, y in corners]
+    digits = candidates_at(random, boxes, [0.9] * len(cells))
+    yield {**base, "lines": cells, "digits": digits, "expect": ""}
 
 
 SEEN = len(POOL) + CONTEXT  # number of inputs per value

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, OTHER_SIGN, SPACE
 from digitlens.imaging.ink import encloses
+from digitlens.imaging.quantile import median
 from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
@@ -60,6 +61,8 @@ _WORD = 2  # minimum characters of text
 _LEGIBLE = 0.5  # mean confidence above which characters are text
 _NEAR = 1.2  # digit heights: maximum gap inside a number found as two lines, as in comb fields
 _LEVEL = 0.4  # minimum vertical overlap of the digits next to it, as a fraction of the lower
+_SQUARE = 1.5  # cells across: less than two cells, which an empty one separates
+_EMPTY = 0.25  # fraction of neighbours in a grid with an empty cell between them
 _READ = 0.3  # minimum existence of a digit read on a line with _OTHERS clear digits
 _OTHERS = 2  # minimum number of clear digits on that line
 _MISSABLE = f"{DIGITS}.,'-()/:"  # characters that may have been missed
@@ -249,6 +252,7 @@ def _starts(
 ) -> set[int]:
     """Indices of places that begin a number; the first of each row always does."""
     starts = {_first_place(number) for number in numbers}
+    in_cells = _in_cells(rows, scores)
     for row in rows:
         apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
         lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
@@ -257,9 +261,34 @@ def _starts(
         # Digits of the line above or below are in between if two lines converge.
         level = np.minimum(boxes[1:, 3], boxes[:-1, 3]) - np.maximum(boxes[1:, 1], boxes[:-1, 1])
         level /= np.minimum(heights[1:], heights[:-1])
-        near = np.flatnonzero((lines[1:] != lines[:-1]) & (gaps < _NEAR) & (level > _LEVEL))
+        one = lines[1:] != lines[:-1]
+        if in_cells:
+            lone = scores.places.lone[list(row)] > 0
+            one &= ~(lone[1:] & lone[:-1])
+        near = np.flatnonzero(one & (gaps < _NEAR) & (level > _LEVEL))
         starts -= {row[k + 1] for k in near.tolist()} - apart | {row[0]}
     return starts
+
+
+def _in_cells(rows: Sequence[Sequence[int]], scores: Scores) -> bool:
+    """Whether lone characters stand in a grid of about square cells, some of them empty.
+
+    The fields of a comb are all filled, and those of another one are further below.
+    """
+    middles = (scores.boxes[:, :2] + scores.boxes[:, 2:]) / 2
+    lone = [middles[[place for place in row if scores.places.lone[place]]] for row in rows]
+    steps = np.concatenate([np.zeros(0), *(np.diff(row[:, 0]) for row in lone)])
+    if not len(steps):
+        return False
+    middles = np.concatenate(lone)
+    far, nearest = middles.max(), list[tuple[float, float]]()
+    for middle in middles:
+        right, down = np.abs(middles - middle).T
+        beside, below = right > down, down > right
+        nearest.append((right[beside].min(initial=far), down[below].min(initial=far)))
+    pitch, below = median(np.array(nearest).T)
+    empty = np.count_nonzero(steps > _SQUARE * pitch)
+    return bool(below < _SQUARE * pitch and empty >= _EMPTY * len(steps))
 
 
 def _first_place(number: Sequence[Spot]) -> int:

@@ -17,12 +17,13 @@ from digitlens.reading.notation import CURRENCIES, ONE_MARK, SIGNS
 from digitlens.results import Box, Character
 
 # A sign, bracket or currency before the first digit, unless attached to a word as in ``No-12``.
-_LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
+_SIGN = r"(?:[+(]|-(?!-))*"  # several hyphens are no sign: they guard an amount on a check
+_LEAD = rf"(?:(?<![^\s(]){_SIGN}(?:[{SIGNS}] ?)?{_SIGN}|(?<![^\s])\.)?"
 # Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
 _BEHIND = r"-(?![\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\)"
 # Of two adjacent prices, each has its own currency, on the same side as the first.
-_PRICED = rf"(?:(?<![^\s(])[-+(]*|(?<=\d))[{CURRENCIES}] ?[-+(]*{_BODY}(?:{_BEHIND})*"
+_PRICED = rf"(?:(?<![^\s(]){_SIGN}|(?<=\d))[{CURRENCIES}] ?{_SIGN}{_BODY}(?:{_BEHIND})*"
 _TRAIL = rf"(?:{_BEHIND}|[{CURRENCIES}]| [{CURRENCIES}](?!\d))*"
 _NUMBER = re.compile(f"{_PRICED}|{_LEAD}{_BODY}{_TRAIL}")
 # Two amounts with decimals and no space between them, as on a tag with an old and a new price.
@@ -62,10 +63,10 @@ class Spot:
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
-    """Half-open spans of the numbers of a line, without unmatched brackets."""
+    """Half-open spans of the numbers of a line, without unmatched brackets and guards."""
     spans: list[tuple[int, int]] = []
     for match in _NUMBER.finditer(text):
-        begin, end = _balanced(text, *match.span())
+        begin, end = _unguarded(text, *_balanced(text, *match.span()))
         two = _RUN_TOGETHER.fullmatch(text, begin, end)
         if two and not ONE_MARK.fullmatch(text, begin, end):
             spans.append((begin, two.end(1)))
@@ -101,11 +102,12 @@ def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> 
         apart=bool(between and re.search(r"[^\s.,'-]", between[1])),
         in_text=bool((text[:begin] + text[end:]).strip()),
     )
+    before, behind = _SIGN_BEFORE.match(text[:begin]), _SIGN_BEHIND.match(text, end)
     if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
     elif text[end:].startswith(")") and "(" not in text[:begin]:
         number[-1] = replace(number[-1], missed=("(", spots[end].confidence))
-    elif sign := _SIGN_BEFORE.match(text[:begin]) or _SIGN_BEHIND.match(text, end):
+    elif (sign := before or behind) and not (before and behind):
         number[0] = replace(number[0], missed=("-", spots[sign.start(1)].confidence))
     if _TRAILING.match(text, end):
         number[-1] = replace(number[-1], trail=spots[end])
@@ -143,4 +145,12 @@ def _balanced(text: str, begin: int, end: int) -> tuple[int, int]:
         begin, number = begin + 1, number[1:]
     while number.endswith(")") and number.count(")") > number.count("("):
         end, number = end - 1, number[:-1]
+    return begin, end
+
+
+def _unguarded(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Drops the hyphens of a number with one on either side, as around the number of a page."""
+    before, behind = text[begin] == "-", text[end - 1] == "-"
+    if (before or _SIGN_BEFORE.match(text[:begin])) and (behind or _SIGN_BEHIND.match(text, end)):
+        return begin + before, end - behind
     return begin, end

@@ -1,6 +1,6 @@
 // Layout: accepts or rejects digits, groups them into lines, finds the numbers with their marks.
 
-import { argsort, clip, grouped, mean, range, rint } from './arrays.js';
+import { argsort, clip, grouped, max, mean, middleOf, quantile, range, rint } from './arrays.js';
 import { DIGITS, OTHER_SIGN } from './decode.js';
 import { encloses } from './ink.js';
 import { charactersOf, exponentsIn, numbersOn } from './numbers.js';
@@ -10,6 +10,8 @@ import { heightOf } from './text_lines.js';
 
 const NEAR = 1.2; // digit heights: largest gap inside a number found as two lines, as in a comb
 const LEVEL = 0.4; // least vertical overlap of digits across such a gap, over the lower digit
+const SQUARE = 1.5; // cells across: less than two cells, which an empty one separates
+const EMPTY = 0.25; // fraction of neighbours in a grid with an empty cell between them
 const READ = 0.3; // least existence of a digit that is read as one on a line with ...
 const OTHERS = 2; // ... at least this many digits
 const STROKE = 64; // level of a tile from which a pixel is ink
@@ -166,11 +168,14 @@ function numbersIn(row, numbers, starts) {
 /** The digits that begin a number, except the first digit of each row. */
 function startsOf(rows, numbers, scores) {
   const starts = new Set(numbers.map(firstPlace));
+  const inCells = areInCells(rows, scores);
+  const areOne = (left, right) =>
+    !(inCells && left.lone && right.lone) && areJoined(left, right);
   for (const row of rows) {
     const parts = numbersOf(row.map((i) => scores[i].box));
     const separate = new Set(parts.map(([first]) => row[first]));
     row.forEach((index, i) => {
-      if (!i || (!separate.has(index) && areJoined(scores[row[i - 1]], scores[index]))) {
+      if (!i || (!separate.has(index) && areOne(scores[row[i - 1]], scores[index]))) {
         starts.delete(index);
       }
     });
@@ -187,6 +192,24 @@ function areJoined(left, right) {
   // Digits of the line above or below lie in between where two lines converge.
   const level = (bottom - top) / Math.min(...heights);
   return left.line !== right.line && gap < NEAR && level > LEVEL;
+}
+
+/** Whether lone characters stand in a grid of about square cells, some of them empty. */
+function areInCells(rows, scores) {
+  const lone = rows.map((row) => row.map((i) => scores[i]).filter((place) => place.lone)
+    .map(({ box }) => middleOf(box)));
+  const steps = lone.flatMap((row) => row.slice(1).map(([x], i) => x - row[i][0]));
+  if (!steps.length) return false;
+  const middles = lone.flat();
+  const far = max(middles.flat());
+  const nearest = middles.map(([x, y]) => {
+    const away = middles.map((other) => [Math.abs(other[0] - x), Math.abs(other[1] - y)]);
+    return [0, 1].map((k) => Math.min(
+      far, ...away.filter((pair) => pair[k] > pair[1 - k]).map((pair) => pair[k])));
+  });
+  const [pitch, below] = [0, 1].map((k) => quantile(nearest.map((pair) => pair[k]), 0.5));
+  const empty = steps.filter((step) => step > SQUARE * pitch);
+  return below < SQUARE * pitch && empty.length >= EMPTY * steps.length;
 }
 
 /** Inserts a rejected digit into the row at its position, or into a new row. */

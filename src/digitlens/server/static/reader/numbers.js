@@ -7,14 +7,15 @@ import { OTHER_SIGN } from './decode.js';
 import { CURRENCIES, ONE_MARK, SIGNS } from './notation.js';
 
 // A sign, bracket or currency before the first digit, unless attached to a word as in No-12.
-const LEAD = `(?:(?<![^\\s(])[-+(]*(?:[${SIGNS}] ?)?[-+(]*|(?<![^\\s])\\.)?`;
+const SIGN = '(?:[+(]|-(?!-))*'; // several hyphens are no sign: they guard an amount on a check
+const LEAD = `(?:(?<![^\\s(])${SIGN}(?:[${SIGNS}] ?)?${SIGN}|(?<![^\\s])\\.)?`;
 // Digits with marks between them; e23 only as the exponent of a number.
 const BODY =
   "\\d+(?:[.,'/:°%=+×÷*()-]{1,2}\\d+| ?[+×÷=] ?\\d+|(?<=\\d)[eE][+-]?\\d+(?![\\dA-Za-z]))*";
 const BEHIND = '-(?![\\w-])| ?%| ?°(?:[CF](?![A-Za-z]))?|\\)';
 // Consecutive prices each have their own currency, on the same side as the first one.
 const PRICED =
-  `(?:(?<![^\\s(])[-+(]*|(?<=\\d))[${CURRENCIES}] ?[-+(]*${BODY}(?:${BEHIND})*`;
+  `(?:(?<![^\\s(])${SIGN}|(?<=\\d))[${CURRENCIES}] ?${SIGN}${BODY}(?:${BEHIND})*`;
 const TRAIL = `(?:${BEHIND}|[${CURRENCIES}]| [${CURRENCIES}](?!\\d))*`;
 const NUMBER = new RegExp(`${PRICED}|${LEAD}${BODY}${TRAIL}`, 'g');
 // Two amounts with decimals and no space between, as on a tag with an old and a new price.
@@ -31,13 +32,19 @@ const POWER = /(?<![A-Za-z])[cdkm]?m([23])(?![\dA-Za-z])/g;
 export const exponentsIn = (text) =>
   [...text.matchAll(POWER)].map(({ 0: unit, index }) => index + unit.length - 1);
 
-/** Half-open spans of the numbers of a text, without unmatched brackets. */
+/** Half-open spans of the numbers of a text, without unmatched brackets and guards. */
 export function numberSpans(text) {
   const surplus = (part) => part.split('(').length - part.split(')').length;
   return [...text.matchAll(NUMBER)].flatMap(({ 0: number, index }) => {
     let [begin, end] = [0, number.length];
     while (number[begin] === '(' && surplus(number.slice(begin)) > 0) begin++;
     while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
+    // Hyphens on either side, as around the number of a page, are no sign.
+    const [before, behind] = [number[begin] === '-', number[end - 1] === '-'];
+    if ((before || /^ *- +$/.test(text.slice(0, index + begin))) &&
+        (behind || /^ +- *$/.test(text.slice(index + end)))) {
+      [begin, end] = [begin + before, end - behind];
+    }
     const trimmed = number.slice(begin, end);
     const pair = !ONE_MARK.test(trimmed) && trimmed.match(RUN_TOGETHER);
     const range = !pair && trimmed.match(RANGE);
