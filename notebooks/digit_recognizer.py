@@ -474,7 +474,7 @@ memorising = Recipe(
     batch_size=50, epochs=30, patience=0,
 )  # fmt: skip
 by_heart = train_classifier(
-    memorising, few, validation.take(np.arange(0, len(validation), 3)), FOLDER / "few"
+    memorising, few, validation.take(np.arange(0, len(validation), 9)), FOLDER / "few"
 )
 
 show(draw_curves, by_heart.history)
@@ -495,14 +495,14 @@ print(
 # What does a layer or a setting do? Change one thing and train again. Two caveats are often
 # forgotten. The result depends on chance: initial weights, order of the tiles, dropout; so each
 # variant below is trained three times, from three seeds. And a difference that is not clearly
-# larger than the spread over seeds is no difference. To save time, all variants use only 1,500
+# larger than the spread over seeds is no difference. To save time, all variants use only 1,000
 # tiles, for six epochs.
 
 # %%
 from dataclasses import replace
 
-some = training.take(np.arange(0, len(training), len(training) // 1500)[:1500])
-checked = validation.take(np.arange(0, len(validation), 4))
+some = training.take(np.arange(0, len(training), len(training) // 1000)[:1000])
+checked = validation.take(np.arange(0, len(validation), 6))
 usual = replace(recipe, epochs=6, patience=0)
 variants = {
     "as above": usual,

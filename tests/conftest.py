@@ -3,9 +3,12 @@
 import contextlib
 import csv
 import functools
+import gc
+import importlib
 import importlib.util
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer.main
+import typer.testing
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
@@ -27,11 +32,33 @@ with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hy
     settings.register_profile("digitlens", settings.get_profile("ci"), max_examples=30)
     settings.load_profile("digitlens")
 
-# torch rereads its 500 ONNX functions in each of sixty exports: 1.1 of 2.6 s each without a cache.
-with contextlib.suppress(ImportError, AttributeError):
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
+# The command line is converted to commands in each of hundreds of calls: 25 to 45 ms each.
+typer.main.get_command = typer.testing._get_command = functools.cache(typer.main.get_command)
 
-    ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collects without the garbage collector, which takes a quarter of the time and finds nothing.
+
+    What has been collected is then exempt from it.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_collection_finish():
+    """Lets torch keep its 500 ONNX functions, which it rereads in each of sixty exports: 1 s each.
+
+    Processes that only distribute tests have not loaded torch, and need not.
+    """
+    if "torch" in sys.modules:
+        with contextlib.suppress(ImportError, AttributeError):
+            registration = importlib.import_module("torch.onnx._internal.exporter._registration")
+            registry = registration.ONNXRegistry
+            registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+
 
 # Seven-segment digits on a 28 x 28 tile: rows and columns of each segment, and segments by digit.
 SEGMENTS = {
@@ -207,7 +234,7 @@ def _line_of(boxes, chances):
 
 @pytest.fixture(scope="session")
 def shallow():
-    """The line recogniser with one block of each kind: tracing all thirteen takes seconds."""
+    """The line recogniser with one block and layer of each kind: tracing all takes seconds."""
     from torch import nn  # noqa: PLC0415  (not in the core environment)
 
     from digitlens.training.page_networks import Block, LineNetwork  # noqa: PLC0415
@@ -216,6 +243,7 @@ def shallow():
         def __init__(self, classes):
             super().__init__(classes)
             self.body = nn.Sequential(Block(96, 96, excite=True), Block(96, 192), Block(192, 384))
+            self.neck.layers = self.neck.layers[:1]
 
     return Shallow
 
@@ -233,13 +261,15 @@ def browser():
     """A real browser, per module: no other event loop may run while it is open."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  (not in the core environment)
 
-    path = shutil.which("/usr/bin/chromium") or shutil.which("chromium")
+    # The shell has no windows and opens a page in a third of the time.
+    names = ("chromium-headless-shell", "/usr/bin/chromium", "chromium")
+    path = next(filter(None, map(shutil.which, names)), None)
     if not path:
         pytest.skip("no Chromium: these tests need a real browser")
-    # With a fake camera that shows a test picture.
-    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+    # With a fake camera that shows a test picture; the shell cannot ask for permission.
+    fake = [f"--use-fake-{part}-for-media-stream" for part in ("device", "ui")]
     with sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=path, args=arguments)
+        chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox", *fake])
         yield chromium
         chromium.close()
 

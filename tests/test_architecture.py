@@ -75,22 +75,23 @@ NO_TORCH = (
 )
 
 
-def _modules() -> dict[str, ast.Module]:
-    found: dict[str, ast.Module] = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-        name = name.removesuffix(".__init__") if name != "__init__" else ""
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
+def _name(path: Path) -> str:
+    name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    return name.removesuffix(".__init__") if name != "__init__" else ""
 
 
-MODULES = _modules()
+MODULES = {_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+@cache
+def _tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
 @cache
 def _imports(name: str) -> set[str]:
     """Full names of all imports in a module, except those for type checkers only."""
-    tree = MODULES[name]
+    tree = _tree(name)
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -168,15 +169,14 @@ def test_heavy_libraries_are_imported_only_in_their_homes(library):
 
 def test_sub_package_inits_hold_only_a_docstring():
     for path in SOURCE.glob("*/__init__.py"):
-        body = ast.parse(path.read_text(encoding="utf-8")).body
+        body = _tree(_name(path)).body
         assert len(body) == 1, path
         assert isinstance(body[0], ast.Expr), path
 
 
 def test_every_module_has_a_docstring_and_at_most_600_lines():
-    for name, tree in MODULES.items():
-        assert ast.get_docstring(tree), f"{name} has no purpose line"
-    for path in SOURCE.rglob("*.py"):
+    for name, path in MODULES.items():
+        assert ast.get_docstring(_tree(name)), f"{name} has no purpose line"
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
 
 
@@ -184,8 +184,8 @@ def test_module_names_and_public_class_names_are_unique():
     homes = [(name.rpartition(".")[2], name) for name in MODULES]
     homes += [
         (node.name, name)
-        for name, tree in MODULES.items()
-        for node in tree.body
+        for name in MODULES
+        for node in _tree(name).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     found: dict[str, list[str]] = {}

@@ -96,7 +96,7 @@ def test_bound_holds_on_new_answers_where_the_measured_risk_does_not():
 
 
 def test_fifty_points_approximate_the_full_curve():
-    confidence, right = drawn(3000)
+    confidence, right = drawn(2000)
     few = risk_coverage(confidence, right, len(right))
     every = risk_coverage(confidence, right, len(right), points=2 * len(right))
     assert 40 <= len(few.threshold) <= 50 < len(every.threshold)

@@ -93,36 +93,65 @@ def test_network_with_negatives_has_a_digit_output(tiny, more_bars, tmp_path):
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
 
 
-def test_ensemble_with_five_views_is_one_graph(tiny, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, models=2, tta_views=5, temperature=1.0)
+@pytest.fixture(scope="module")
+def ensemble(tiny):
+    """Two networks that see five views each."""
     torch.manual_seed(0)
-    ensemble = new_network(recipe).eval()
+    recipe = dataclasses.replace(tiny, models=2, tta_views=5, temperature=1.0)
+    return recipe, new_network(recipe).eval()
+
+
+@pytest.fixture(scope="module")
+def both(ensemble, more_bars, tmp_path_factory):
+    """The folder of the exported ensemble."""
+    recipe, networks = ensemble
+    folder = tmp_path_factory.mktemp("both")
     card = Card(name="many", version="0", sha256="", recipe=recipe.as_dict())
-    export_classifier(ensemble, card, more_bars, tmp_path)
+    export_classifier(networks, card, more_bars, folder)
+    return folder
+
+
+def test_ensemble_with_five_views_is_one_graph(ensemble, both, more_bars):
+    _, networks = ensemble
     tiles = torch.from_numpy(more_bars.tiles[:50])
     moves = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]
     padded = torch.nn.functional.pad(tiles, (1, 1, 1, 1))
     answers = [
         torch.softmax(predict_logits(one, padded[:, 1 + y : 29 + y, 1 + x : 29 + x]), 1)
-        for one in ensemble.members
+        for one in networks.members
         for y, x in moves
     ]
-    found = Classifier(tmp_path).predict_proba(more_bars.tiles[:50])
+    found = Classifier(both).predict_proba(more_bars.tiles[:50])
     np.testing.assert_allclose(found, torch.stack(answers).mean(0).numpy(), atol=1e-4)
-    again = load_network(tmp_path)
-    assert torch.equal(predict_logits(again, tiles), predict_logits(ensemble, tiles))
+    again = load_network(both)
+    assert torch.equal(predict_logits(again, tiles), predict_logits(networks, tiles))
+
+
+def test_normalisation_is_folded_into_kernels_without_changing_outputs(
+    network, folder, ensemble, both, more_bars
+):
+    tiles = more_bars.tiles[:9].copy()
+    tiles[0], tiles[1] = 0, 255  # at the border, padding must still equal the mean
+    for one, place, kernels in ((network, folder, 1), (ensemble[1], both, 2 * 5)):
+        graph = (place / "model.onnx").read_bytes()
+        temperature = Classifier(place).card.temperature
+        model = TileGraph(one, temperature).eval()
+        check_graph(model, graph, tiles, model.outputs, 1e-5)
+        nodes = onnx.load_from_string(graph).graph.node
+        before = {node.output[0]: node.op_type for node in nodes}
+        first = [node for node in nodes if node.op_type == "Conv" and "body.0." in node.input[1]]
+        assert [before[node.input[0]] for node in first] == ["Sub"] * kernels
+        assert [*before.values()].count("Div") == (temperature != 1)
 
 
 def test_graph_that_differs_from_the_network_is_not_written(
-    network, card, more_bars, tmp_path, monkeypatch
+    tiny, folder, card, more_bars, tmp_path, monkeypatch
 ):
+    graph = (folder / "model.onnx").read_bytes()
+    monkeypatch.setattr(export_module, "tile_graph", lambda _: graph)
     torch.manual_seed(1)
-    other = export_module.tile_graph(
-        export_module.TileGraph(new_network(export_module.recipe_from(card.recipe)), 0.1).eval()
-    )
-    monkeypatch.setattr(export_module, "tile_graph", lambda _: other)
     with pytest.raises(ModelError, match="differs from the network by"):
-        export_classifier(network, card, more_bars, tmp_path / "model")
+        export_classifier(new_network(tiny).eval(), card, more_bars, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
@@ -270,21 +299,6 @@ def test_int16_graph_is_half_the_size_and_close_to_the_network(
     torch.manual_seed(1)
     with pytest.raises(ModelError, match="differs from the network"):
         check_lines(LineGraph(shallow(CLASSES).eval()), small, lines)
-
-
-@pytest.mark.parametrize("views", [1, 5])
-def test_normalisation_is_folded_into_kernels_without_changing_outputs(views, tiny, more_bars):
-    torch.manual_seed(0)
-    model = TileGraph(new_network(dataclasses.replace(tiny, tta_views=views)), 1.0).eval()
-    tiles = more_bars.tiles[:9].copy()
-    tiles[0], tiles[1] = 0, 255  # at the border, padding must still equal the mean
-    graph = export_module.tile_graph(model)
-    check_graph(model, graph, tiles, model.outputs, 1e-5)
-    nodes = onnx.load_from_string(graph).graph.node
-    before = {node.output[0]: node.op_type for node in nodes}
-    kernels = [node for node in nodes if node.op_type == "Conv" and "body.0." in node.input[1]]
-    assert [before[node.input[0]] for node in kernels] == ["Sub"] * views
-    assert "Div" not in before.values()
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])

@@ -82,7 +82,7 @@ def test_page_is_determined_by_seed_and_number_even_after_pickling(
 ):
     sent = pickle.loads(pickle.dumps(page_maker))
     again, other = PageMaker(small_split, fonts, seed=5), PageMaker(small_split, fonts, seed=6)
-    for number in range(4):
+    for number in range(2):
         page = page_maker.page(number, side=96, kind=kind)
         assert same(page, again.page(number, side=96, kind=kind))
         assert same(page, sent.page(number, side=96, kind=kind))
@@ -91,7 +91,7 @@ def test_page_is_determined_by_seed_and_number_even_after_pickling(
 
 
 def test_boxes_are_finite_and_on_the_page(page_maker):
-    for number in range(120):
+    for number in range(60):
         side = SIDES[number % 3]
         page = page_maker.page(number, side=side)
         assert page.pixels.shape == (side, side, 3)
