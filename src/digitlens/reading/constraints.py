@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from digitlens.alphabet import DIGITS, SPACE
 from digitlens.alphabet import MARKS as ALL_MARKS
 from digitlens.reading import check_digits
-from digitlens.reading.check_digits import LETTERS, LONGEST
+from digitlens.reading.check_digits import LETTERS, MAX_LENGTH
 from digitlens.reading.decode import Automaton
 
 ALLOWED = (
@@ -317,7 +317,7 @@ class _Range:
         """Whether the number can be continued to a value in the range."""
         low, high = _bounds(self.low, self.high, amount.negative, max(0, amount.decimals))
         first, end = amount.digits, amount.digits + 1  # half-open range with more digits appended
-        more = 0 if amount.decimals >= 0 else LONGEST - amount.length
+        more = 0 if amount.decimals >= 0 else MAX_LENGTH - amount.length
         while end <= low and more:
             first, end, more = 10 * first, 10 * end, more - 1
         return first <= high and end > low
@@ -359,7 +359,7 @@ class _Amount(NamedTuple):
             else:
                 more = self._replace(group=self.group + (self.group >= 0))
             digits, length = 10 * self.digits + int(char), self.length + 1
-            kept = more.group <= 3 and length < LONGEST
+            kept = more.group <= 3 and length < MAX_LENGTH
             return more._replace(digits=digits, length=length) if kept else None
         if self.decimals >= 0:
             return None
