@@ -68,7 +68,7 @@ class Watch:
                 self._known |= _pairs(row)
             else:
                 self._refused |= _pairs(row)
-            self._deliveries.begin(last, row)
+            self._deliveries.replay(last, row)
             when, value = _time(row.time, last), _decimal(row.value)
             if value is not None and (history := self._histories.get(row.region)):
                 history.remember(when, value)
@@ -79,7 +79,7 @@ class Watch:
             # A power cut left only some rows of the last picture: read it again for the others.
             self._known -= {pair for row in newest for pair in _pairs(row)}
             self._torn = {(row.sha256, row.region) for row in newest}
-        self._deliveries.begun(last)
+        self._deliveries.start(last)
 
     def _relearn(self) -> None:
         """Relearns the look of the counters' digits from pictures of the log."""
