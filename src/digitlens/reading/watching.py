@@ -71,7 +71,7 @@ class Watch:
             self._deliveries.replay(last, row)
             when, value = _time(row.time, last), _decimal(row.value)
             if value is not None and (history := self._histories.get(row.region)):
-                history.remember(when, value)
+                history.restore(when, value)
                 for digit in set(row.text):
                     self._shown.setdefault((row.region, digit), deque(maxlen=_SHOWN)).append(row)
         regions = {row.region for row in newest}
@@ -90,7 +90,7 @@ class Watch:
             with suppress(OSError, DigitlensError):  # the file is gone or was replaced
                 content = (self._folder / row.picture).read_bytes()
                 if sha256(content) == row.sha256:
-                    self._histories[row.region].recall(
+                    self._histories[row.region].relearn(
                         self._reader.looks(content)[row.region], row.text
                     )
 
@@ -119,7 +119,7 @@ class Watch:
         while self._held:
             held = self._held[0]
             for found in held.found[len(held.rows) :]:
-                verdict = self._histories[found.region.name].settle(last=last)
+                verdict = self._histories[found.region.name].decide(last=last)
                 if verdict is None:
                     return
                 held.rows.append(_row(held.told, found, verdict))
@@ -202,7 +202,7 @@ class Watch:
             return
         new = [each for each in found.values() if (digest, each.region.name) not in self._torn]
         for each in new:
-            self._histories[each.region.name].see(each, when)
+            self._histories[each.region.name].observe(each, when)
         self._held.append(_Held((*told, digest), new, []))
 
 
