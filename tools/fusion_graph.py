@@ -18,7 +18,7 @@ from digitlens.reading import fusion
 from digitlens.reading.places import UNSEEN
 
 GRAPH = Path(__file__).parents[1] / "src/digitlens/server/static/reader/fusion.onnx"
-LEAST, DOUBT, USUAL = fusion._LEAST, fusion._DOUBT, fusion._USUAL
+LEAST, DOUBT, USUAL = fusion._MIN_CHANCE, fusion._MIN_DIGIT, fusion._MEDIUM_HEIGHT
 EDGE = calibration._CLIP
 
 

@@ -46,7 +46,7 @@ def at_once(monkeypatch):
         pools.append(pool)
         start_pool(pool)
         end = time.monotonic() + WAIT
-        while not all(worker.ready() for worker in pool._workers):
+        while not all(worker.is_ready() for worker in pool._workers):
             assert time.monotonic() < end
             time.sleep(0.01)
 

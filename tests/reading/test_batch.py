@@ -10,7 +10,7 @@ import pytest
 
 from digitlens.errors import ModelError
 from digitlens.reading import batch
-from digitlens.reading.batch import AHEAD, ProcessPool, WorkerError, ordered_map
+from digitlens.reading.batch import PREFETCH, ProcessPool, WorkerError, ordered_map
 
 WAIT = 30  # seconds at most
 
@@ -49,9 +49,9 @@ def test_unbounded_stream_is_read_only_a_few_items_ahead(workers):
     done = ordered_map(lambda thing: thing, things, workers)
     for asked in range(50):
         next(done)
-        assert asked < len(taken) <= asked + AHEAD * workers
+        assert asked < len(taken) <= asked + PREFETCH * workers
     done.close()
-    assert len(taken) < 50 + AHEAD * workers
+    assert len(taken) < 50 + PREFETCH * workers
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -143,7 +143,7 @@ def started(pool):
     """Starts a pool and waits until its processes are ready."""
     pool.start()
     end = time.monotonic() + WAIT
-    while not all(worker.ready() for worker in pool._workers):
+    while not all(worker.is_ready() for worker in pool._workers):
         assert time.monotonic() < end
         time.sleep(0.01)
     return pool

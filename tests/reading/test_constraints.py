@@ -1,6 +1,6 @@
 import pytest
 
-from digitlens.reading.constraints import ANY, Expectation, Pattern, keeps, parse
+from digitlens.reading.constraints import ANY, Expectation, Pattern, parse, satisfies
 
 KEPT = {
     "4": ["4075", "40-75"],
@@ -46,12 +46,12 @@ BROKEN = {
 
 @pytest.mark.parametrize(("text", "number"), [(t, n) for t, all_ in KEPT.items() for n in all_])
 def test_number_satisfies_the_constraint(text, number):
-    assert keeps(parse(text), number)
+    assert satisfies(parse(text), number)
 
 
 @pytest.mark.parametrize(("text", "number"), [(t, n) for t, all_ in BROKEN.items() for n in all_])
 def test_number_violates_the_constraint(text, number):
-    assert not keeps(parse(text), number)
+    assert not satisfies(parse(text), number)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.errors import ModelError
-from digitlens.reading.fusion import CONTEXT, LAYERS, NETWORKS, Fusion, Scores, context, opinions
+from digitlens.reading.fusion import CONTEXT, LAYERS, NETWORKS, Fusion, Scores, context, log_probs
 
 SEEN = len(NETWORKS) + CONTEXT
 EMPTY = {name: np.zeros((1 + (SEEN if name in ("first", "exists") else 1), 1)) for name in LAYERS}
@@ -34,7 +34,7 @@ def test_inputs_are_finite_when_networks_are_certain(scores):
     )
     assert context(certain).shape == (3, CONTEXT)
     assert np.isfinite(context(certain)).all()
-    assert np.isfinite(opinions(certain)).all()
+    assert np.isfinite(log_probs(certain)).all()
 
 
 def test_fitted_layers_can_follow_the_classifier_alone(scores):

@@ -184,18 +184,18 @@ def clock(monkeypatch):
     return now
 
 
-def begun(path, post, rows=0):
+def start(path, post, rows=0):
     """The deliveries after a log of ``rows`` rows was read."""
     deliveries = Deliveries(path, [Delivery("there", post)])
     for number in range(1, rows + 1):
-        deliveries.begin(number, ROW)
-    deliveries.begun(rows)
+        deliveries.replay(number, ROW)
+    deliveries.start(rows)
     return deliveries
 
 
 def test_undeliverable_readings_wait_in_order(tmp_path, clock, capsys):
     post = Post()
-    deliveries = begun(tmp_path / "log.csv", post)
+    deliveries = start(tmp_path / "log.csv", post)
     post.there = False
     deliveries.add(1, [ROW])
     deliveries.add(3, [ROW, ROW])
@@ -212,7 +212,7 @@ def test_undeliverable_readings_wait_in_order(tmp_path, clock, capsys):
 
 def test_pauses_between_retries_grow(tmp_path, clock):
     post, tries = Post(), []
-    deliveries = begun(tmp_path / "log.csv", post)
+    deliveries = start(tmp_path / "log.csv", post)
     deliveries.receivers[0].post = lambda _: (tries.append(clock[0]), post({"id": 1}))
     post.there = False
     deliveries.add(1, [ROW])
@@ -224,13 +224,13 @@ def test_pauses_between_retries_grow(tmp_path, clock):
 
 def test_next_run_delivers_what_the_last_did_not(tmp_path):
     post = Post()
-    deliveries = begun(tmp_path / "log.csv", post, rows=2)
+    deliveries = start(tmp_path / "log.csv", post, rows=2)
     assert deliveries.flush() == 0  # nothing old is posted to a new receiver
     post.there = False
     deliveries.add(3, [ROW])
     deliveries.flush()
     again = Post()
-    deliveries = begun(tmp_path / "log.csv", again, rows=3)
+    deliveries = start(tmp_path / "log.csv", again, rows=3)
     assert deliveries.flush() == 0
     assert again.got == [3]
 
@@ -238,14 +238,14 @@ def test_next_run_delivers_what_the_last_did_not(tmp_path):
 def test_damaged_delivery_state_is_reported(tmp_path):
     (tmp_path / "log.csv.sent.json").write_text("{")
     with pytest.raises(DataError, match=r"sent\.json: cannot be read"):
-        begun(tmp_path / "log.csv", Post())
+        start(tmp_path / "log.csv", Post())
 
 
 def test_recreated_log_is_delivered_from_its_start(tmp_path):
-    begun(tmp_path / "log.csv", Post(), rows=9)
+    start(tmp_path / "log.csv", Post(), rows=9)
     post = Post()
-    begun(tmp_path / "log.csv", post, rows=0)  # the log was removed
-    deliveries = begun(tmp_path / "log.csv", post, rows=2)
+    start(tmp_path / "log.csv", post, rows=0)  # the log was removed
+    deliveries = start(tmp_path / "log.csv", post, rows=2)
     assert deliveries.flush() == 0
     assert post.got == [1, 2]
 
@@ -303,7 +303,7 @@ def test_webhook_receives_the_password_of_its_address():
 def test_receivers_that_differ_in_their_query_are_distinguished(tmp_path):
     addresses = [f"http://host/x?token={name}" for name in ("secret", "other")]
     receivers = [webhook(each) for each in addresses]
-    Deliveries(tmp_path / "log.csv", receivers[:1]).begun(3)
+    Deliveries(tmp_path / "log.csv", receivers[:1]).start(3)
     kept = (tmp_path / "log.csv.sent.json").read_text()
     assert "secret" not in kept
     assert "secret" not in receivers[0].name

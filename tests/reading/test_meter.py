@@ -45,11 +45,11 @@ def decided(*pictures, wait=0):
     """Status and value of each picture; a picture is given as its reading and its minute."""
     history, verdicts = History(region(), wait), []
     for found, minute in pictures:
-        history.see(found, BEGAN + timedelta(minutes=minute))
-        while len(verdicts) < len(pictures) and history.waiting and (one := history.settle()):
+        history.observe(found, BEGAN + timedelta(minutes=minute))
+        while len(verdicts) < len(pictures) and history.waiting and (one := history.decide()):
             verdicts.append(one)
     while history.waiting:
-        verdicts.append(history.settle(last=True))
+        verdicts.append(history.decide(last=True))
     return [(each.status, each.value) for each in verdicts]
 
 
@@ -72,8 +72,8 @@ def test_a_clear_counter_has_one_likely_candidate():
 def test_wheel_between_digits_is_read_from_crops_above_and_below(above, below, text):
     clear = digit(0, 0), digit(4, 1)
     half = digit(4, 2, 0.6, 2)
-    beside = reading(*clear, above), reading(*clear, below)
-    assert interpret(region(), reading(*clear, half), beside).candidates[0].text == text
+    shifted = reading(*clear, above), reading(*clear, below)
+    assert interpret(region(), reading(*clear, half), shifted).candidates[0].text == text
 
 
 def test_wheel_turns_while_its_right_neighbour_goes_from_nine_to_zero():
@@ -110,8 +110,8 @@ def test_a_code_has_no_value():
     found = interpret(region("code"), reading(digit(0, 0), digit(7, 1)))
     assert (found.candidates[0].text, found.candidates[0].value) == ("07", None)
     history = History(region("code"))
-    history.see(found, BEGAN)
-    assert history.settle().status == "value"
+    history.observe(found, BEGAN)
+    assert history.decide().status == "value"
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_last_value_and_elapsed_time_decide(found, minute, wanted):
 
 def test_reason_names_the_previous_value():
     history = History(region(), wait=0)
-    history.remember(BEGAN, Decimal(10))
-    history.see(read("950"), BEGAN + timedelta(minutes=30))
-    assert history.settle().reason == "950 is 95 kWh, which cannot follow 10 within 0.50 h"
+    history.restore(BEGAN, Decimal(10))
+    history.observe(read("950"), BEGAN + timedelta(minutes=30))
+    assert history.decide().reason == "950 is 95 kWh, which cannot follow 10 within 0.50 h"
 
 
 def test_the_first_value_waits_for_a_second_picture():
@@ -163,12 +163,12 @@ def test_doubtful_picture_waits_for_a_limited_number_of_pictures_and_time():
     half, other = read("103", ("106", 0.5)), read("103", ("106", 0.49))
     for wait, minutes, left in ((2, (10, 11, 12), 2), (9, (10, 80), 1)):
         history = History(region(), wait)
-        history.remember(BEGAN, Decimal(10))
+        history.restore(BEGAN, Decimal(10))
         for minute in minutes[:-1]:
-            history.see(half, BEGAN + timedelta(minutes=minute))
-            assert history.settle() is None
-        history.see(other, BEGAN + timedelta(minutes=minutes[-1]))
-        assert history.settle().status == "doubtful"
+            history.observe(half, BEGAN + timedelta(minutes=minute))
+            assert history.decide() is None
+        history.observe(other, BEGAN + timedelta(minutes=minutes[-1]))
+        assert history.decide().status == "doubtful"
         assert history.waiting == left
 
 
@@ -178,10 +178,10 @@ def test_similar_pictures_suggest_a_meter_at_rest():
     chances = []
     for before in (look, 255 - look):
         history = History(region(), wait=0)
-        history.see(replace(read("100"), look=before), BEGAN)
-        assert history.settle().value == 10
-        history.see(unclear, BEGAN + timedelta(minutes=10))
-        verdict = history.settle()
+        history.observe(replace(read("100"), look=before), BEGAN)
+        assert history.decide().value == 10
+        history.observe(unclear, BEGAN + timedelta(minutes=10))
+        verdict = history.decide()
         chances.append(verdict.read.value)
     assert chances == [Decimal("10.0"), Decimal("10.4")]
 
@@ -192,15 +192,15 @@ def test_misread_half_digit_is_corrected_from_earlier_pictures(wheels):
     verdicts = []
     for shown in (False, True):
         history = History(meter, wait=0)
-        history.remember(BEGAN, Decimal(12345))
+        history.restore(BEGAN, Decimal(12345))
         for hour, (text, last) in enumerate([*stored, ("78924", 2.5)], 1):
             sure = 0.999 if last == int(text[-1]) else 0.6
             places = [digit(int(each), k) for k, each in enumerate(text[:-1])]
             seen = reading(*places, digit(int(text[-1]), 4, sure))
             found = interpret(meter, seen, (seen, seen))
             look = wheels(*map(int, text[:-1]), last, noise=4, seed=hour) if shown else None
-            history.see(replace(found, look=look), BEGAN + timedelta(hours=hour))
-            verdicts.append(history.settle())
+            history.observe(replace(found, look=look), BEGAN + timedelta(hours=hour))
+            verdicts.append(history.decide())
     statuses = [each.status for each in verdicts]
     assert statuses == ["value"] * 4 + ["doubtful"] + ["value"] * 5
     assert verdicts[-1].value in (78922, 78923)
@@ -211,8 +211,8 @@ def test_without_history_each_picture_stands_alone():
     less = RegionReading(region("number"), (Candidate("2", Decimal(2), 0.9),))
     history = History(region("number"))
     for found, wanted in ((sure, ("value", 5)), (less, ("doubtful", None))):
-        history.see(found, BEGAN)
-        verdict = history.settle()
+        history.observe(found, BEGAN)
+        verdict = history.decide()
         assert (verdict.status, verdict.value) == wanted
 
 

@@ -172,7 +172,9 @@ def test_processes_give_the_same_readings_as_threads(reader, page, monkeypatch):
         for on in (False, True)
     ]
     assert readings[0] == readings[1]
-    assert all(worker._begun and not worker._process.is_alive() for worker in pools[0]._workers)
+    assert all(
+        worker._is_prepared and not worker._process.is_alive() for worker in pools[0]._workers
+    )
     assert list(reader.read_many([page], workers=1, processes=True)) == [reader.read(page)]
     assert len(pools) == 1
 

@@ -14,7 +14,7 @@ from digitlens.reading.recognize import (
     near_digits,
     parts_with_digits,
     recognize,
-    respaced,
+    respace,
 )
 from digitlens.reading.text_lines import TextLine
 
@@ -168,7 +168,7 @@ def test_space_takes_no_ink_from_its_neighbours():
 
 def test_space_is_removed_where_digits_are_as_close_as_on_other_lines():
     others = [printed("".join(map(str, np.arange(8) * k % 10)), ()) for k in (1, 3, 7, 9)]
-    *same, found = respaced([*others, printed("0087", {2})])
+    *same, found = respace([*others, printed("0087", {2})])
     assert found.symbols.text == "0087"
     assert all(one is other for one, other in zip(same, others, strict=True))
     assert found.posteriors.sum(axis=1) == pytest.approx(1)
@@ -176,7 +176,7 @@ def test_space_is_removed_where_digits_are_as_close_as_on_other_lines():
 
 def test_space_after_a_mark_is_removed_when_dates_on_the_page_have_none():
     dates = [printed(text, ()) for text in ("11.04.2021", "30.12.1987", "25.06.1834")]
-    assert respaced([*dates, printed("455.50", {4})])[-1].symbols.text == "455.50"
+    assert respace([*dates, printed("455.50", {4})])[-1].symbols.text == "455.50"
 
 
 def test_missed_space_is_inserted_at_a_wide_gap():
@@ -188,7 +188,7 @@ def test_missed_space_is_inserted_at_a_wide_gap():
     rows[9:12, [0, CLASS_OF[" "]]] = 0.8, 0.2
     missed = RecognizedLine(wide.line, crop, rows, decode(rows))
     assert missed.symbols.text == "123567"
-    assert respaced([*others, missed])[-1].symbols.text == "123 567"
+    assert respace([*others, missed])[-1].symbols.text == "123 567"
 
 
 def test_boxes_of_a_squeezed_line_match_its_ink():

@@ -68,7 +68,7 @@ def job(fake, bucket):  # noqa: ARG001
     for number in range(40):
         bucket.things[f"in/{number:02}.png"] = str(number).encode(), 0.0
     made = BatchJob(SOURCE, DEST, shard=10)
-    made.agree()
+    made.open_destination()
     return made
 
 
@@ -197,7 +197,7 @@ def test_lease_is_renewed_during_the_work_and_released_after_it(job, bucket):
     lease = listed(job).claim()
     name = f"out/{lease.name}"
     before = bucket.things[name][1]
-    with lease.kept(patience=0.06):
+    with lease.renewed(patience=0.06):
         end = time.monotonic() + 5
         while bucket.things[name][1] == before and time.monotonic() < end:
             time.sleep(0.01)
@@ -288,23 +288,23 @@ def test_missing_picture_is_an_error_row_but_a_store_failure_is_raised(job, buck
     ],
 )
 def test_a_run_with_other_options_is_refused(job, other, said):
-    replace(job, shard=5, patience=9.0).agree()  # may differ
+    replace(job, shard=5, patience=9.0).open_destination()  # may differ
     with pytest.raises(DataError, match=f"s3://bucket/out has the results of another run .{said}"):
-        replace(job, options=other).agree()
+        replace(job, options=other).open_destination()
 
 
 def test_another_source_or_version_is_refused(job, bucket, monkeypatch):
     bucket.things["in/more/1.png"] = b"", 0.0
     with pytest.raises(DataError, match="source: 's3://bucket/in', now 's3://bucket/in/more'"):
-        replace(job, source="s3://bucket/in/more").agree()
+        replace(job, source="s3://bucket/in/more").open_destination()
     monkeypatch.setattr(shards, "__version__", "99")
     with pytest.raises(DataError, match="now '99'"):
-        job.agree()
+        job.open_destination()
 
 
 def test_source_without_pictures_is_refused(bucket):
     with pytest.raises(DataError, match="s3://bucket/in: no pictures found"):
-        BatchJob(SOURCE, DEST).agree()
+        BatchJob(SOURCE, DEST).open_destination()
     assert not bucket.things
 
 

@@ -152,7 +152,7 @@ def drum(wheels, *texts, **more):
     known = Drum()
     for text in texts:
         known.learn(wheels(*map(int, text), **more), text)
-        known.see(wheels(*map(int, text), **more))
+        known.observe(wheels(*map(int, text), **more))
     return known
 
 
@@ -165,17 +165,17 @@ def test_wheel_between_digits_is_read_after_clear_pictures_of_the_meter(wheels, 
     known = drum(wheels, *ALL, apart=apart, noise=4)
     for digit in range(10):
         half = wheels(1, digit + 0.5, apart=apart, dark=dark, noise=12, seed=digit)
-        both = np.stack(known.see(half // 2 + 50))[:, 1]
+        both = np.stack(known.observe(half // 2 + 50))[:, 1]
         assert both.argmax() == 10 + digit
         assert both[1, digit] > 10 * np.delete(both.ravel(), 10 + digit).max()
 
 
 def test_a_digit_that_was_never_seen_clearly_is_not_ruled_out(wheels):
-    assert all((each == 1).all() for each in Drum().see(wheels(1, 4.5)))
-    between = drum(wheels, "1234561", "2345611").see(wheels(1, 8.5, noise=12))[1][1]
+    assert all((each == 1).all() for each in Drum().observe(wheels(1, 4.5)))
+    between = drum(wheels, "1234561", "2345611").observe(wheels(1, 8.5, noise=12))[1][1]
     assert between[8] >= between[1:6].max()
     unlearnt = drum(wheels, "9009999")  # these may be between digits
-    assert (unlearnt.see(wheels(1, 4.5))[1] == 1).all()
+    assert (unlearnt.observe(wheels(1, 4.5))[1] == 1).all()
 
 
 def test_wheels_are_cropped_at_their_positions():

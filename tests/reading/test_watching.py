@@ -51,29 +51,29 @@ def place(tmp_path):
                 ledger,
             )
 
-    def look(name="log.csv", reader=None, patient=False):
+    def poll(name="log.csv", reader=None, patient=False):
         reader = reader or Reader()
         with watched(name, reader) as (watch, _):
-            return list(watch.look(paths(), patient=patient)), reader
+            return list(watch.poll(paths(), patient=patient)), reader
 
     def paths():
         return list(map(str, sorted(folder.iterdir())))
 
-    return SimpleNamespace(folder=folder, put=put, look=look, watched=watched, paths=paths)
+    return SimpleNamespace(folder=folder, put=put, poll=poll, watched=watched, paths=paths)
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
 def test_each_picture_is_read_once_in_order_of_time(place, name):
     place.put("b.jpg", "10", 0)
     place.put("a.jpg", "11", 1)
-    rows, reader = place.look(name)
+    rows, reader = place.poll(name)
     assert reader.read_files == ["10", "11"]
     assert [(row.picture, row.value, row.status) for row in rows] == [
         ("b.jpg", "10", "value"),
         ("a.jpg", "11", "value"),
     ]
     place.put("c.jpg", "9", 2)
-    rows, reader = place.look(name)
+    rows, reader = place.poll(name)
     assert reader.read_files == ["9"]
     assert [(row.status, row.reason) for row in rows] == [
         ("rejected", "9 is 9 m³, which cannot follow 11 within 0.02 h")
@@ -82,32 +82,32 @@ def test_each_picture_is_read_once_in_order_of_time(place, name):
 
 def test_times_rewritten_by_a_spreadsheet_are_understood_or_refused(place, tmp_path):
     place.put("a.jpg", "11", 1)
-    place.look()
+    place.poll()
     log = tmp_path / "log.csv"
     text = log.read_text()
     log.write_text(text.replace("2023-11-14T22:14:20+00:00", "2023-11-14 22:14"))
     place.put("b.jpg", "12", 99)
-    assert [row.value for row in place.look()[0]] == ["12"]
+    assert [row.value for row in place.poll()[0]] == ["12"]
     log.write_text(text.replace("2023-11-14T22:14:20+00:00", "14.11.2023 22:14"))
     with pytest.raises(DataError, match=r"row 1 of the log: expected a time as in .* 22:14'"):
-        place.look()
+        place.poll()
 
 
 def test_a_picture_that_was_only_touched_is_not_read_again(place):
     place.put("a.jpg", "11", 1)
-    place.look()
+    place.poll()
     os.utime(place.folder / "a.jpg", (1_800_000_000, 1_800_000_000))
-    rows, reader = place.look()
+    rows, reader = place.poll()
     assert rows == []
     assert reader.read_files == []
     place.put("a.jpg", "12", 3)  # another picture of the same name
-    assert [row.value for row in place.look()[0]] == ["12"]
+    assert [row.value for row in place.poll()[0]] == ["12"]
 
 
 def test_unreadable_picture_becomes_a_row_and_the_others_follow(place):
     for minute, text in enumerate("?!7"):
         place.put(f"{minute}.jpg", text, minute)
-    rows, _ = place.look()
+    rows, _ = place.poll()
     assert [(row.status, row.reason, row.value) for row in rows] == [
         ("error", "is not a picture", ""),
         ("rejected", "does not show", ""),
@@ -123,18 +123,18 @@ def test_file_without_read_permission_becomes_a_row_and_is_retried(place, monkey
 
     with monkeypatch.context() as patch, place.watched() as (watch, _):
         patch.setattr("pathlib.Path.read_bytes", refuse)
-        (row,) = watch.look(place.paths(), patient=False)
+        (row,) = watch.poll(place.paths(), patient=False)
         assert row.status == "error"
         assert row.reason == "cannot be read (Permission denied); will be retried"
-        assert list(watch.look(place.paths(), patient=False)) == []
+        assert list(watch.poll(place.paths(), patient=False)) == []
         assert watch.unread == {"a.jpg"}
     with monkeypatch.context() as patch, place.watched() as (watch, _):
         patch.setattr("pathlib.Path.read_bytes", refuse)
-        assert list(watch.look(place.paths(), patient=False)) == []  # nor after a restart
+        assert list(watch.poll(place.paths(), patient=False)) == []  # nor after a restart
         patch.undo()
-        assert [row.value for row in watch.look(place.paths(), patient=False)] == ["5"]
+        assert [row.value for row in watch.poll(place.paths(), patient=False)] == ["5"]
         assert watch.unread == set()
-        assert list(watch.look(place.paths(), patient=False)) == []
+        assert list(watch.poll(place.paths(), patient=False)) == []
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
@@ -142,10 +142,10 @@ def test_killed_watcher_resumes_with_the_pictures_not_in_the_log(place, name):
     for minute in range(3):
         place.put(f"{minute}.jpg", str(minute), minute)
     with place.watched(name) as (watch, _):
-        looked = watch.look(place.paths(), patient=False)
+        looked = watch.poll(place.paths(), patient=False)
         assert next(looked).picture == "0.jpg"  # then the process is killed
         looked.close()
-    _, reader = place.look(name)
+    _, reader = place.poll(name)
     assert reader.read_files == ["1", "2"]
     with open_ledger(place.folder.parent / name) as ledger:
         assert [row.picture for _, row in ledger.rows()] == ["0.jpg", "1.jpg", "2.jpg"]
@@ -156,13 +156,13 @@ def test_power_cut_neither_loses_nor_duplicates_rows(place, tmp_path):
     reader = Reader(regions=regions)
     place.put("0.jpg", "5", 0)
     place.put("1.jpg", "6", 1)
-    place.look(reader=reader)
+    place.poll(reader=reader)
     log = tmp_path / "log.csv"
     whole = log.read_text()
     lines = whole.splitlines(keepends=True)
     for torn in ("".join(lines[:-1]), whole[:-30], "".join(lines[:-2]), whole):
         log.write_text(torn)
-        place.look(reader=reader)
+        place.poll(reader=reader)
         assert log.read_text() == whole
 
 
@@ -175,7 +175,7 @@ def test_locked_log_neither_blocks_nor_loses_rows(place, capsys):
 
     with place.watched() as (watch, ledger):
         append, ledger.append = ledger.append, locked
-        assert len(list(watch.look(place.paths(), patient=False))) == 2
+        assert len(list(watch.poll(place.paths(), patient=False))) == 2
         assert watch.write() == 2
         assert capsys.readouterr().err.count("locked") == 1
         ledger.append = append
@@ -185,15 +185,15 @@ def test_locked_log_neither_blocks_nor_loses_rows(place, capsys):
 
 def test_a_file_that_is_being_written_is_left_for_later(place):
     (place.folder / "a.jpg").write_text("5")
-    rows, _ = place.look(patient=True)
+    rows, _ = place.poll(patient=True)
     assert rows == []
-    assert len(place.look()[0]) == 1
+    assert len(place.poll()[0]) == 1
 
 
 def test_time_of_a_picture_can_come_from_its_name(place):
     place.put("2026-03-01_1200.jpg", "5", 0)
     place.put("other.jpg", "6", 1)
-    rows, _ = place.look(reader=Reader("%Y-%m-%d_%H%M"))
+    rows, _ = place.poll(reader=Reader("%Y-%m-%d_%H%M"))
     assert sorted(row.time[:4] for row in rows) == ["2023", "2026"]
 
 
@@ -205,18 +205,18 @@ def test_restarted_watcher_relearns_the_digits_of_a_counter_from_old_pictures(pl
             self.looked_at.append(content.decode())
             return {"main": np.zeros((2, 32, 24), np.uint8)}
 
-    def look():
+    def poll():
         reader = Looking(regions=(counter,))
         reader.looked_at = []
-        rows, _ = place.look(reader=reader)
+        rows, _ = place.poll(reader=reader)
         return [row.value for row in rows], reader.looked_at
 
     for minute, text in enumerate(["11", "12", "13", "14", "25", "26"]):
         place.put(f"{minute}.jpg", text, minute)
-    assert look() == (["11", "12", "13", "14", "25", "26"], [])
-    assert look() == ([], [])  # nothing new, so no old picture is opened
+    assert poll() == (["11", "12", "13", "14", "25", "26"], [])
+    assert poll() == ([], [])  # nothing new, so no old picture is opened
     (place.folder / "5.jpg").unlink()
     place.put("6.jpg", "27", 6)
-    read, looked_at = look()
+    read, looked_at = poll()
     assert read == ["27"]
     assert looked_at == ["12", "13", "14", "25"]  # the newest three of each digit that still exist

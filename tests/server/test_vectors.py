@@ -42,7 +42,7 @@ NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MIN_WORK", "MNIST_DEVIATION", "MNIST_MEAN", "SUM_SLACK", "TOLERANCE"},
     "models/networks": {"AUTOENCODER", "BATCH", "QUANTILES", "SPOTS"},
-    "reading/constraints": {"BOUNDS", "TRIED"},
+    "reading/constraints": {"CACHE_SIZE", "MAX_TRIED"},
     "reading/decode": {"EMPTY", "NEVER", "POSSIBLE"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},

@@ -170,7 +170,7 @@ def watch(
         watching = Watch(folder, reader, log, deliveries, wait)
         try:
             while True:
-                for row in watching.look(find_pictures([str(folder)])[0], patient=not once):
+                for row in watching.poll(find_pictures([str(folder)])[0], patient=not once):
                     typer.echo(json.dumps(asdict(row)) if as_json else _row_text(row))
                 unwritten, undelivered = watching.write(), deliveries.flush()
                 if once:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 # Items taken from the stream per worker: the one in progress, and others whose results wait for a
 # slower one. With 2, a 12-megapixel photo among drawings stalls the other worker.
-AHEAD = 4
+PREFETCH = 4
 _EXIT_TIMEOUT = 1.0  # seconds to wait for the exit of a worker process
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -47,17 +47,17 @@ class Done(Generic[Result]):
 
 
 def ordered_map(
-    work: Callable[[Thing], Result], things: Iterable[Thing], workers: int | None = None
-) -> Generator[tuple[Thing, Done[Result]]]:
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
+) -> Generator[tuple[Item, Done[Result]]]:
     """Applies a function to each item of a stream, several at once; yields results in order.
 
-    Items are taken and results yielded in the caller's thread, with at most ``AHEAD`` items per
+    Items are taken and results yielded in the caller's thread, with at most ``PREFETCH`` items per
     worker in flight, however long the stream. With one worker there are no threads: each item is
     processed when its result is requested.
 
     Args:
         work: The function; called from several threads at once.
-        things: The items; any number.
+        items: The items; any number.
         workers: Number of threads; None uses one per core.
 
     Yields:
@@ -70,43 +70,43 @@ def ordered_map(
     count = cores() if workers is None else workers
     if count < 1:
         raise ValueError(f"expected at least one worker, found {workers}")
-    return _alone(work, things) if count == 1 else _together(work, things, count)
+    return _map_serially(work, items) if count == 1 else _map_in_threads(work, items, count)
 
 
-def _alone(
-    work: Callable[[Thing], Result], things: Iterable[Thing]
-) -> Generator[tuple[Thing, Done[Result]]]:
-    for thing in things:
-        done = _attempt(partial(work, thing))
-        yield thing, done
-        del thing, done  # freed before the next item is taken
+def _map_serially(
+    work: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[tuple[Item, Done[Result]]]:
+    for item in items:
+        done = _attempt(partial(work, item))
+        yield item, done
+        del item, done  # freed before the next item is taken
 
 
-def _together(
-    work: Callable[[Thing], Result], things: Iterable[Thing], workers: int
-) -> Generator[tuple[Thing, Done[Result]]]:
-    coming = iter(things)
-    first = list(islice(coming, 2))
-    if len(first) < 2:  # a single item needs no threads, whose modules take 20 ms to load
-        yield from _alone(work, first)
+def _map_in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[tuple[Item, Done[Result]]]:
+    stream = iter(items)
+    first_items = list(islice(stream, 2))
+    if len(first_items) < 2:  # a single item needs no threads, whose modules take 20 ms to load
+        yield from _map_serially(work, first_items)
         return
-    coming = chain(first, coming)
-    del first
+    stream = chain(first_items, stream)
+    del first_items
     from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="digitlens-read")
-    begun: deque[tuple[Thing, Future[Result]]] = deque()
+    pending: deque[tuple[Item, Future[Result]]] = deque()
     try:
         while True:
-            free = AHEAD * workers - len(begun)
-            begun.extend((thing, pool.submit(work, thing)) for thing in islice(coming, free))
-            if not begun:
+            free = PREFETCH * workers - len(pending)
+            pending.extend((item, pool.submit(work, item)) for item in islice(stream, free))
+            if not pending:
                 return
-            wait([begun[0][1]])
-            thing, future = begun.popleft()
+            wait([pending[0][1]])
+            item, future = pending.popleft()
             error = future.exception()
-            yield thing, Done(error=error) if error else Done(future.result())
-            del thing, future, error
+            yield item, Done(error=error) if error else Done(future.result())
+            del item, future, error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -122,7 +122,7 @@ class WorkerError(DigitlensError):
     """A worker process died during its work."""
 
 
-class ProcessPool(Generic[Thing, Result]):
+class ProcessPool(Generic[Item, Result]):
     """Runs a function in worker processes, as soon as they are ready.
 
     Until a process is ready, and for items that cannot be pickled, the function runs in this
@@ -135,8 +135,8 @@ class ProcessPool(Generic[Thing, Result]):
 
     def __init__(
         self,
-        work: Callable[[Thing], Result],
-        prepare: Callable[[], Callable[[Thing], Result]],
+        work: Callable[[Item], Result],
+        prepare: Callable[[], Callable[[Item], Result]],
         size: int,
     ) -> None:
         """Starts no process yet; see ``start``.
@@ -160,23 +160,23 @@ class ProcessPool(Generic[Thing, Result]):
             self._workers = [_Worker(self._prepare) for _ in range(self.size)]
             self._idle = self._workers.copy()
 
-    def __call__(self, thing: Thing) -> Result:
+    def __call__(self, item: Item) -> Result:
         """Returns the result for an item.
 
         Raises:
             WorkerError: The process working on it died; later items do without that process.
             Exception: Whatever the function raised, in this or a worker process.
         """
-        worker = self._free()
+        worker = self._take_idle()
         if worker is None:
-            return self._work(thing)
+            return self._work(item)
         try:
-            if not worker.send(thing):
+            if not worker.send(item):
                 self._give_back(worker)
-                return self._work(thing)
+                return self._work(item)
             done = worker.receive()
         except (EOFError, OSError) as error:
-            raise WorkerError(worker.end()) from error
+            raise WorkerError(worker.exit_message()) from error
         self._give_back(worker)
         return done.result()
 
@@ -187,10 +187,10 @@ class ProcessPool(Generic[Thing, Result]):
         for worker in self._workers:
             worker.join()
 
-    def _free(self) -> _Worker | None:
+    def _take_idle(self) -> _Worker | None:
         with self._lock:
             for worker in self._idle:
-                if worker.ready():
+                if worker.is_ready():
                     self._idle.remove(worker)
                     return worker
         return None
@@ -205,25 +205,25 @@ class _Worker:
 
     def __init__(self, prepare: Callable[[], Callable[[Any], object]]) -> None:
         self._connection, self._process = start_process(_serve, prepare)
-        self._ready = self._begun = False
+        self._is_ready = self._is_prepared = False
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it has started waiting for items, or exited."""
-        self._ready = self._ready or self._connection.poll()
-        return self._ready
+        self._is_ready = self._is_ready or self._connection.poll()
+        return self._is_ready
 
-    def send(self, thing: object) -> bool:
+    def send(self, item: object) -> bool:
         """Sends it an item; returns False if the item cannot be pickled.
 
         Raises:
             Exception: The error with which its preparation failed.
             EOFError, OSError: It has exited.
         """
-        if not self._begun:
+        if not self._is_prepared:
             self.receive().result()
-            self._begun = True
+            self._is_prepared = True
         try:
-            self._connection.send(thing)
+            self._connection.send(item)
         except (AttributeError, TypeError, PicklingError):  # an open file, for example
             return False
         return True
@@ -232,7 +232,7 @@ class _Worker:
         """Waits for the outcome of the last item."""
         return self._connection.recv()
 
-    def end(self) -> str:
+    def exit_message(self) -> str:
         """Waits for its exit; returns the error message about it."""
         self.join()
         code = self._process.exitcode
@@ -256,41 +256,41 @@ def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and kills it
     with suppress(EOFError, OSError):  # the parent is gone
-        prepared = _attempt(prepare)
-        _send(connection, Done(error=prepared.error))
-        while not prepared.error:
-            _send(connection, _attempt(partial(prepared.result(), connection.recv())))
+        preparation = _attempt(prepare)
+        _send(connection, Done(error=preparation.error))
+        while not preparation.error:
+            _send(connection, _attempt(partial(preparation.result(), connection.recv())))
 
 
 def _send(connection: Connection, done: Done[object]) -> None:
     try:
         connection.send(done)
     except (AttributeError, TypeError, PicklingError):
-        what = done.error or done.value
-        connection.send(Done(error=RuntimeError(f"{type(what).__name__}: {what}")))
+        outcome = done.error or done.value
+        connection.send(Done(error=RuntimeError(f"{type(outcome).__name__}: {outcome}")))
 
 
 def start_process(
-    serve: Callable[[Connection, Any], None], what: object
+    serve: Callable[[Connection, Any], None], argument: object
 ) -> tuple[Connection, SpawnProcess]:
     """Starts a process that ignores Ctrl-C; returns the parent's end of a connection, and it.
 
-    The process calls ``serve`` with the other end of the connection and ``what``.
+    The process calls ``serve`` with the other end of the connection and ``argument``.
     """
     import multiprocessing  # noqa: PLC0415  (not needed for few pictures)
 
     # A forked process would inherit locks held by threads of this one.
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, what), daemon=True)
-    with _uninterrupted():
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=serve, args=(child_end, argument), daemon=True)
+    with _delayed_interrupts():
         process.start()
-    theirs.close()  # so that the connection closes when the process exits
-    return ours, process
+    child_end.close()  # so that the connection closes when the process exits
+    return parent_end, process
 
 
 @contextmanager
-def _uninterrupted() -> Generator[None]:
+def _delayed_interrupts() -> Generator[None]:
     """Delays Ctrl-C until the end of the block, and blocks it in processes started in it."""
     import signal  # noqa: PLC0415
 
@@ -300,8 +300,8 @@ def _uninterrupted() -> Generator[None]:
     from multiprocessing import resource_tracker  # noqa: PLC0415
 
     resource_tracker.ensure_running()  # started before, as it unblocks SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)

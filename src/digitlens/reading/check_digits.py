@@ -14,7 +14,7 @@ from functools import cache
 from digitlens.alphabet import DIGITS
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LONGEST = 24  # maximum characters of a number of unknown length
+MAX_LENGTH = 24  # maximum characters of a number of unknown length
 
 # Structures of the national part of an IBAN: digits (n), letters (a) or both (c).
 _IBANS: dict[str, str] = dict(
@@ -40,7 +40,7 @@ class _Weighted:
 
     text: str
     # The weighted value of each digit at every second position, starting with the last but one.
-    weighed: tuple[int, ...]
+    weighted_values: tuple[int, ...]
     lengths: tuple[int, ...] = ()  # allowed numbers of digits; empty for two or more
     prefixes: tuple[str, ...] = ()  # allowed beginnings; empty for any
 
@@ -48,18 +48,18 @@ class _Weighted:
     start = (0, 0, 0, "")  # digits, sum, sum if one more digit follows, prefix
 
     def step(self, state: tuple[int, int, int, str], char: str) -> State | None:
-        count, last, inner, prefix = state
-        count, longest = count + 1, max(self.lengths, default=LONGEST)
+        count, total, inner_total, prefix = state
+        count, max_length = count + 1, max(self.lengths, default=MAX_LENGTH)
         if self.prefixes and count <= len(self.prefixes[0]):
             prefix += char
             if not any(each.startswith(prefix) for each in self.prefixes):
                 return None
-        sums = (inner + int(char)) % 10, (last + self.weighed[int(char)]) % 10
-        return (count, *sums, prefix) if count <= longest else None
+        sums = (inner_total + int(char)) % 10, (total + self.weighted_values[int(char)]) % 10
+        return (count, *sums, prefix) if count <= max_length else None
 
     def accepts(self, state: tuple[int, int, int, str]) -> bool:
-        count, last, *_ = state
-        return last == 0 and (count in self.lengths if self.lengths else count > 1)
+        count, total, *_ = state
+        return total == 0 and (count in self.lengths if self.lengths else count > 1)
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class _Modular:
         return self.signs[10:]
 
     def step(self, state: tuple[int, int, bool], char: str) -> State | None:
-        count, rest, ended = state
-        if ended or count == LONGEST:
+        count, remainder, ended = state
+        if ended or count == MAX_LENGTH:
             return None
-        rest = (rest * self.radix + self.signs.index(char)) % self.modulus
-        return count + 1, rest, char == self.extra
+        remainder = (remainder * self.radix + self.signs.index(char)) % self.modulus
+        return count + 1, remainder, char == self.extra
 
     def accepts(self, state: tuple[int, int, bool]) -> bool:
         return state[0] > len(str(self.modulus)) - 1 and state[1] == 1
@@ -118,31 +118,31 @@ class _Iban:
     start = ("", 0, 0)  # country and check digits, characters after them, their remainder
 
     def step(self, state: tuple[str, int, int], char: str) -> State | None:
-        head, count, rest = state
+        head, count, remainder = state
         if len(head) < 4:
             head += char
-            known = head[:2] in _IBANS or any(each.startswith(head) for each in _IBANS)
-            return (head, 0, 0) if known and (len(head) < 3) == (char not in DIGITS) else None
-        kinds = _national(head[:2])
+            is_known = head[:2] in _IBANS or any(each.startswith(head) for each in _IBANS)
+            return (head, 0, 0) if is_known and (len(head) < 3) == (char not in DIGITS) else None
+        kinds = _national_kinds(head[:2])
         if count == len(kinds) or kinds[count] == ("n" if char not in DIGITS else "a"):
             return None
-        rest = int(f"{rest}{int(char, 36)}") % 97
+        remainder = int(f"{remainder}{int(char, 36)}") % 97
         done = count + 1 == len(kinds)
-        return (head, count + 1, rest) if not done or _is_checked(rest, head) else None
+        return (head, count + 1, remainder) if not done or _is_valid(remainder, head) else None
 
     def accepts(self, state: tuple[str, int, int]) -> bool:
-        return len(state[0]) == 4 and state[1] == len(_national(state[0][:2]))
+        return len(state[0]) == 4 and state[1] == len(_national_kinds(state[0][:2]))
 
 
 @cache
-def _national(country: str) -> str:
+def _national_kinds(country: str) -> str:
     """The kind of each character after the check digits: ``n``, ``a`` or ``c``."""
     parts = re.findall(r"(\d+)([nac])", _IBANS[country])
     return "".join(kind * int(count) for count, kind in parts)
 
 
-def _is_checked(rest: int, head: str) -> bool:
-    return int(str(rest) + "".join(str(int(char, 36)) for char in head)) % 97 == 1
+def _is_valid(remainder: int, head: str) -> bool:
+    return int(str(remainder) + "".join(str(int(char, 36)) for char in head)) % 97 == 1
 
 
 _DOUBLED = tuple(sum(divmod(2 * digit, 10)) for digit in range(10))  # the sum of its digits

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from digitlens.alphabet import DIGITS, SPACE
 from digitlens.alphabet import MARKS as ALL_MARKS
 from digitlens.reading import check_digits
-from digitlens.reading.check_digits import LETTERS, LONGEST
+from digitlens.reading.check_digits import LETTERS, MAX_LENGTH
 from digitlens.reading.decode import Automaton
 
 ALLOWED = (
@@ -28,16 +28,16 @@ ALLOWED = (
 )
 
 _INFINITE = Decimal("Infinity")
-_TRIED = 200_000  # maximum steps of the search for a contradiction; none found means none
-_BOUNDS = 4096  # size of the cache of bounds
+_MAX_TRIED = 200_000  # maximum steps of the search for a contradiction; none found means none
+_CACHE_SIZE = 4096  # size of the cache of bounds
 ANY = tuple(range(10))
-_PATTERNS = (
+_PATTERN_HELP = (
     "expected a number of digits from 1 to 99, or a pattern: # is any digit, 7 is that digit, "
     "[0-3] or [159] is one of these, and other signs are printed but not read, "
     "as in ####-##, 20## or [0-2]#:[0-5]#"
 )
 
-_MOST = 99  # maximum digits of a pattern
+_MAX_DIGITS = 99  # maximum digits of a pattern
 _PIECE = re.compile(r"\[([^\[\]]*)\]|([0-9])|(#)|([^\[\]])")
 _SET = re.compile(r"(?:[0-9](?:-[0-9])?)+")
 State = Hashable
@@ -81,11 +81,11 @@ class Pattern:
         text = text.strip()
         if re.fullmatch("[0-9]+", text):
             if text[0] == "0" or len(text) > 2:
-                raise _refused(text, "it is not a number of digits")
+                raise _malformed(text, "it is not a number of digits")
             return cls((ANY,) * int(text), text)
-        places = tuple(filter(None, _pieces(text)))
-        if not 1 <= len(places) <= _MOST:
-            raise _refused(text, f"it has {len(places)} places for digits")
+        places = tuple(filter(None, _parse_pieces(text)))
+        if not 1 <= len(places) <= _MAX_DIGITS:
+            raise _malformed(text, f"it has {len(places)} places for digits")
         return cls(places, text)
 
     @property
@@ -104,31 +104,31 @@ class Pattern:
         return state == len(self.places)
 
 
-def _pieces(text: str) -> Iterable[tuple[int, ...]]:
+def _parse_pieces(text: str) -> Iterable[tuple[int, ...]]:
     """Yields the digits allowed at each position, and an empty tuple for each printed sign."""
     position = 0
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None or not piece[0].isprintable():
-            raise _refused(text, f"{text[position]!r} is not allowed at position {position + 1}")
+            raise _malformed(text, f"{text[position]!r} is not allowed at position {position + 1}")
         position = piece.end()
         if piece[1] is not None:
-            yield _set(text, piece[1])
+            yield _parse_set(text, piece[1])
         elif piece[4] is not None:
             yield ()
         else:
             yield ANY if piece[3] else (int(piece[2]),)
 
 
-def _set(text: str, inside: str) -> tuple[int, ...]:
+def _parse_set(text: str, inside: str) -> tuple[int, ...]:
     ranges = [(int(part[0]), int(part[-1])) for part in re.findall("[0-9](?:-[0-9])?", inside)]
     if not _SET.fullmatch(inside) or any(first > last for first, last in ranges):
-        raise _refused(text, f"[{inside}] is not a set of digits")
+        raise _malformed(text, f"[{inside}] is not a set of digits")
     return tuple(sorted({value for first, last in ranges for value in range(first, last + 1)}))
 
 
-def _refused(text: str, reason: str) -> ValueError:
-    return ValueError(f"{_PATTERNS}; found {text!r}: {reason}")
+def _malformed(text: str, reason: str) -> ValueError:
+    return ValueError(f"{_PATTERN_HELP}; found {text!r}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,10 @@ class Expectation:
         """
         if expect is None or isinstance(expect, Expectation):
             return expect
-        several = (
+        options = (
             [expect] if isinstance(expect, str) or not isinstance(expect, Sequence) else expect
         )
-        parts = (parse_all(each) if isinstance(each, str) else (each,) for each in several)
+        parts = (parse_all(each) if isinstance(each, str) else (each,) for each in options)
         return cls(tuple(constraint for part in parts for constraint in part))
 
     @property
@@ -211,16 +211,16 @@ class Expectation:
     def step(self, state: tuple[State, ...], char: str) -> tuple[State, ...] | None:
         """The state after one more character; None if no valid number continues with it."""
         states: list[State] = []
-        for each, here in zip(self._automata, state, strict=True):
-            after = each.step(here, char) if char in DIGITS or char in each.marks else here
-            if after is None:
+        for each, part in zip(self._automata, state, strict=True):
+            longer = each.step(part, char) if char in DIGITS or char in each.marks else part
+            if longer is None:
                 return None
-            states.append(after)
+            states.append(longer)
         return tuple(states)
 
     def accepts(self, state: tuple[State, ...]) -> bool:
         """Whether a number may end here."""
-        return all(each.accepts(here) for each, here in zip(self._automata, state, strict=True))
+        return all(each.accepts(part) for each, part in zip(self._automata, state, strict=True))
 
     def written_with(self, mark: str) -> Expectation:
         """The same constraints for a known decimal mark; unchanged if ``mark`` is empty.
@@ -237,7 +237,7 @@ class Expectation:
 
     def broken(self, text: str) -> tuple[Constraint, ...]:
         """The constraints that a number does not satisfy."""
-        return tuple(each for each in self.constraints if not keeps(each, text))
+        return tuple(each for each in self.constraints if not satisfies(each, text))
 
     def written(self, text: str) -> str:
         """A number as written in a list of allowed values, or unchanged without one."""
@@ -248,7 +248,7 @@ class Expectation:
 Expect = str | Constraint | Expectation | Sequence[str | Constraint] | None
 
 
-def keeps(constraint: Constraint, text: str) -> bool:
+def satisfies(constraint: Constraint, text: str) -> bool:
     """Whether a number, as written, satisfies a constraint."""
     state: State | None = constraint.start
     for char in text:
@@ -264,17 +264,17 @@ def _is_possible(automaton: Expectation) -> bool:
     stack: list[tuple[State, ...]] = [automaton.start]
     seen = set(stack)
     alphabet = (automaton.marks + DIGITS)[::-1]
-    left = _TRIED
-    while stack and left > 0:
-        left -= len(alphabet) * len(automaton.constraints)
+    steps_left = _MAX_TRIED
+    while stack and steps_left > 0:
+        steps_left -= len(alphabet) * len(automaton.constraints)
         state = stack.pop()
         if automaton.accepts(state):
             return True
         for char in alphabet:
-            after = automaton.step(state, char)
-            if after is not None and after not in seen:
-                seen.add(after)
-                stack.append(after)
+            longer = automaton.step(state, char)
+            if longer is not None and longer not in seen:
+                seen.add(longer)
+                stack.append(longer)
     return bool(stack)
 
 
@@ -303,27 +303,27 @@ class _Range:
         return tuple(_Amount(mark) for mark in self.decimal)
 
     def step(self, state: tuple[_Amount, ...], char: str) -> State | None:
-        after = (amount.step(char) for amount in state)
-        return tuple(each for each in after if each and self._may_become(each)) or None
+        longer = (amount.step(char) for amount in state)
+        return tuple(each for each in longer if each and self._can_reach(each)) or None
 
     def accepts(self, state: tuple[_Amount, ...]) -> bool:
-        return any(each.is_whole and self._holds(each) for each in state)
+        return any(each.is_whole and self._contains(each) for each in state)
 
-    def _holds(self, amount: _Amount) -> bool:
+    def _contains(self, amount: _Amount) -> bool:
         low, high = _bounds(self.low, self.high, amount.negative)
         return low <= Decimal(amount.digits).scaleb(-max(0, amount.decimals)) <= high
 
-    def _may_become(self, amount: _Amount) -> bool:
+    def _can_reach(self, amount: _Amount) -> bool:
         """Whether the number can be continued to a value in the range."""
         low, high = _bounds(self.low, self.high, amount.negative, max(0, amount.decimals))
         first, end = amount.digits, amount.digits + 1  # half-open range with more digits appended
-        more = 0 if amount.decimals >= 0 else LONGEST - amount.length
-        while end <= low and more:
-            first, end, more = 10 * first, 10 * end, more - 1
+        digits_left = 0 if amount.decimals >= 0 else MAX_LENGTH - amount.length
+        while end <= low and digits_left:
+            first, end, digits_left = 10 * first, 10 * end, digits_left - 1
         return first <= high and end > low
 
 
-@lru_cache(_BOUNDS)
+@lru_cache(_CACHE_SIZE)
 def _bounds(
     low: Decimal | None, high: Decimal | None, negative: bool, decimals: int | None = None
 ) -> tuple[Any, Any]:
@@ -355,21 +355,21 @@ class _Amount(NamedTuple):
         """The number with one more character; None if that is not a number."""
         if char in DIGITS:
             if self.decimals >= 0:
-                more = self._replace(decimals=self.decimals + 1)
+                longer = self._replace(decimals=self.decimals + 1)
             else:
-                more = self._replace(group=self.group + (self.group >= 0))
+                longer = self._replace(group=self.group + (self.group >= 0))
             digits, length = 10 * self.digits + int(char), self.length + 1
-            kept = more.group <= 3 and length < LONGEST
-            return more._replace(digits=digits, length=length) if kept else None
+            is_valid = longer.group <= 3 and length < MAX_LENGTH
+            return longer._replace(digits=digits, length=length) if is_valid else None
         if self.decimals >= 0:
             return None
         if char == "-":
-            begins = not self.length and not self.negative
-            return self._replace(negative=True) if begins else None
+            is_first = not self.length and not self.negative
+            return self._replace(negative=True) if is_first else None
         if char == self.mark:
             return self._replace(decimals=0) if self.group in {-1, 3} else None
-        fits = self.group == 3 or (self.group < 0 and 0 < self.length <= 3)
-        return self._replace(group=0) if fits else None
+        may_group = self.group == 3 or (self.group < 0 and 0 < self.length <= 3)
+        return self._replace(group=0) if may_group else None
 
 
 @dataclass(frozen=True)
@@ -384,9 +384,9 @@ class _OneOf:
 
     def __post_init__(self) -> None:
         """Checks that there are values and that the recogniser's alphabet covers them."""
-        known = DIGITS + LETTERS + ALL_MARKS
-        wrong = {sign for value in self.values for sign in value if sign not in known}
-        if wrong or not self.values or not all(any(map(str.isalnum, v)) for v in self.values):
+        alphabet = DIGITS + LETTERS + ALL_MARKS
+        unknown = {sign for value in self.values for sign in value if sign not in alphabet}
+        if unknown or not self.values or not all(any(map(str.isalnum, v)) for v in self.values):
             raise ValueError(
                 f"{self.text!r}: expected values of digits, letters A to Z and marks {ALL_MARKS}"
             )
@@ -394,11 +394,11 @@ class _OneOf:
     @cached_property
     def _keys(self) -> dict[str, str]:
         """Maps the characters that must be read to the value."""
-        bare = {"".join(filter(str.isalnum, value)): value for value in self.values}
-        return bare if len(bare) == len(self.values) else {each: each for each in self.values}
+        by_key = {"".join(filter(str.isalnum, value)): value for value in self.values}
+        return by_key if len(by_key) == len(self.values) else {each: each for each in self.values}
 
     @cached_property
-    def _beginnings(self) -> frozenset[str]:
+    def _prefixes(self) -> frozenset[str]:
         return frozenset(key[:end] for key in self._keys for end in range(len(key) + 1))
 
     @property
@@ -414,7 +414,7 @@ class _OneOf:
     start = ""
 
     def step(self, state: str, char: str) -> State | None:
-        return state + char if state + char in self._beginnings else None
+        return state + char if state + char in self._prefixes else None
 
     def accepts(self, state: str) -> bool:
         return state in self._keys
@@ -430,26 +430,26 @@ class _AnyOf:
     """A number that satisfies at least one of several constraints."""
 
     text: str
-    several: tuple[Constraint, ...]
+    options: tuple[Constraint, ...]
 
     @property
     def marks(self) -> str:
-        return "".join(each.marks for each in self.several)
+        return "".join(each.marks for each in self.options)
 
     @property
     def start(self) -> State:
-        return tuple(each.start for each in self.several)
+        return tuple(each.start for each in self.options)
 
     def step(self, state: tuple[State | None, ...], char: str) -> State | None:
-        after = tuple(
-            None if here is None or char not in DIGITS + each.marks else each.step(here, char)
-            for each, here in zip(self.several, state, strict=True)
+        longer = tuple(
+            None if part is None or char not in DIGITS + each.marks else each.step(part, char)
+            for each, part in zip(self.options, state, strict=True)
         )
-        return None if all(each is None for each in after) else after
+        return None if all(each is None for each in longer) else longer
 
     def accepts(self, state: tuple[State | None, ...]) -> bool:
-        pairs = zip(self.several, state, strict=True)
-        return any(here is not None and each.accepts(here) for each, here in pairs)
+        pairs = zip(self.options, state, strict=True)
+        return any(part is not None and each.accepts(part) for each, part in pairs)
 
 
 _NAMED: dict[str, Constraint] = {
@@ -459,9 +459,9 @@ _NAMED: dict[str, Constraint] = {
 _VALUE = r"([+-]?\d+(?:\.\d+)?)"
 
 
-def _range(text: str, low: str | None, high: str | None, more: str | None = None) -> Constraint:
+def _range(text: str, low: str | None, high: str | None, increase: str | None = None) -> Constraint:
     least, most = (Decimal(each) if each else None for each in (low, high))
-    return _Range(least, most if least is None or not more else least + Decimal(more), text)
+    return _Range(least, most if least is None or not increase else least + Decimal(increase), text)
 
 
 def _one_of(text: str, values: str) -> Constraint:
@@ -476,7 +476,7 @@ _FORMS: tuple[tuple[str, Callable[..., Constraint]], ...] = (
     (rf"after +{_VALUE}()(?: +by +{_VALUE})?", _range),
     (r"one of +(.+)", _one_of),
 )
-_WORDS = re.compile(r"(?:range|after|one of|mod|iso ?7064|luhn|ean|isbn|iban|>=|<=)(?![a-z])")
+_KEYWORDS = re.compile(r"(?:range|after|one of|mod|iso ?7064|luhn|ean|isbn|iban|>=|<=)(?![a-z])")
 
 
 def parse(text: str) -> Constraint:
@@ -493,10 +493,10 @@ def parse(text: str) -> Constraint:
         ValueError: The text is not a constraint; the message lists what is allowed.
     """
     text = " ".join(text.split(SPACE)).strip()
-    plain = text.lower().replace("iso 7064", "").replace("iso7064", "").strip()
-    if plain in _NAMED:
-        return _NAMED[plain]
-    if not _WORDS.match(text.lower()):
+    name = text.lower().replace("iso 7064", "").replace("iso7064", "").strip()
+    if name in _NAMED:
+        return _NAMED[name]
+    if not _KEYWORDS.match(text.lower()):
         return Pattern.parse(text)
     for form, make in _FORMS:
         if found := re.fullmatch(form, text, re.IGNORECASE):
@@ -511,6 +511,6 @@ def parse_all(text: str) -> tuple[Constraint, ...]:
         ValueError: See ``parse``.
     """
     parts = [part for part in text.split(";") if part.strip()]
-    if len(parts) > 1 and any(_WORDS.match(part.strip().lower()) for part in parts):
+    if len(parts) > 1 and any(_KEYWORDS.match(part.strip().lower()) for part in parts):
         return tuple(map(parse, parts))
     return (parse(text),)

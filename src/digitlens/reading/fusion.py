@@ -21,9 +21,9 @@ POOL = (0.3, 1.0, 0.3)  # weights of the networks' log probabilities before fitt
 CONTEXT = 20  # columns of ``context``
 _VALUE, _EXISTENCE = ("first", "second", "third"), ("exists", "existing")  # layers by output
 LAYERS = (*_VALUE, *_EXISTENCE)
-_LEAST = 1e-4  # minimum probability, so that no network alone can rule a digit out
-_DOUBT = 0.02  # minimum of the classifier's digit probability, as a tile may be cut wrongly
-_USUAL = 28.0  # pixels: height of a medium-sized digit
+_MIN_CHANCE = 1e-4  # minimum probability, so that no network alone can rule a digit out
+_MIN_DIGIT = 0.02  # minimum of the classifier's digit probability, as a tile may be cut wrongly
+_MEDIUM_HEIGHT = 28.0  # pixels: height of a medium-sized digit
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,10 +37,10 @@ class Scores(Columns):
     is_digit: Floats  # float32[N]; probability that it is a digit, by the tile classifier
 
     @classmethod
-    def of(cls, places: Places, said: Outputs) -> Scores:
+    def of(cls, places: Places, outputs: Outputs) -> Scores:
         """Combines places with the classifier's outputs for their tiles."""
-        probabilities = np.asarray(said.probabilities, np.float32)
-        digit = np.ones(len(places), np.float32) if said.digit is None else said.digit
+        probabilities = np.asarray(outputs.probabilities, np.float32)
+        digit = np.ones(len(places), np.float32) if outputs.digit is None else outputs.digit
         return cls(places, probabilities, np.asarray(digit, np.float32))
 
     @property
@@ -96,11 +96,11 @@ class Fusion:
         try:
             pool = tuple(float(weight) for weight in values.get("pool", POOL))
             layers = values.get("layers", {})
-            given = {name: np.array(layers[name], float) for name in LAYERS} if layers else {}
-            _check(pool, given)
+            arrays = {name: np.array(layers[name], float) for name in LAYERS} if layers else {}
+            _check(pool, arrays)
             return cls(
                 pool,
-                given,
+                arrays,
                 Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
                 RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
             )
@@ -110,20 +110,20 @@ class Fusion:
     def as_dict(self) -> dict[str, Any]:
         """The fitted values in JSON-ready form."""
         layers = {name: layer.tolist() for name, layer in self.layers.items()}
-        more = {"calibration": self.calibration, "risk": self.risk}
-        fitted = {name: each.as_dict() for name, each in more.items() if each}
+        optional = {"calibration": self.calibration, "risk": self.risk}
+        fitted = {name: each.as_dict() for name, each in optional.items() if each}
         return {"pool": list(self.pool), "layers": layers, **fitted}
 
     def fuse(self, scores: Scores) -> Fused:
         """Fuses the scores of all places."""
-        logs = opinions(scores)
+        logs = log_probs(scores)
         sums, existence = logs @ np.array(self.pool), scores.strength
         if self.layers and len(scores):
-            around = context(scores)
-            sums = sums + self._layers(_VALUE, inputs(logs, around[:, None]))[..., 0]
+            features = context(scores)
+            sums = sums + self._layers(_VALUE, inputs(logs, features[:, None]))[..., 0]
             best = logs[np.arange(len(logs)), sums.argmax(axis=1)]
-            exists = self._layers(_EXISTENCE, inputs(best, around))[:, 0]
-            existence = (1 / (1 + np.exp(-np.clip(exists, -40, 40)))).astype(np.float32)
+            logit = self._layers(_EXISTENCE, inputs(best, features))[:, 0]
+            existence = (1 / (1 + np.exp(-np.clip(logit, -40, 40)))).astype(np.float32)
         chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities = (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
         confidence = existence * probabilities.max(axis=1, initial=0)
@@ -135,13 +135,13 @@ class Fusion:
         self, names: Sequence[str], values: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Applies layers of the network, with ReLU between them."""
-        for number, name in enumerate(names):
+        for k, name in enumerate(names):
             layer = self.layers[name]
-            values = (np.maximum(values, 0) if number else values) @ layer[:-1] + layer[-1]
+            values = (np.maximum(values, 0) if k else values) @ layer[:-1] + layer[-1]
         return values
 
 
-def opinions(scores: Scores) -> Floats:
+def log_probs(scores: Scores) -> Floats:
     """float32[N, 10, 3]: log probability of each value by each network."""
     return _log(scores.digits).transpose(0, 2, 1)
 
@@ -149,30 +149,30 @@ def opinions(scores: Scores) -> Floats:
 def context(scores: Scores) -> Floats:
     """float32[N, CONTEXT]: features of each place as a whole, scaled to about 1."""
     places = scores.places
-    seen = places.objectness > UNSEEN
-    highest = np.sort(_log(scores.digits), axis=2)[:, :, -2:]
+    is_detected = places.objectness > UNSEEN
+    top_two = np.sort(_log(scores.digits), axis=2)[:, :, -2:]
     columns = [
-        seen * 3,
-        seen * _logit(places.objectness),
+        is_detected * 3,
+        is_detected * _logit(places.objectness),
         _logit(places.mass),
         _logit(places.given),
         _logit(places.numeric),
         _logit(places.fluency),
         places.letters * 4,
-        _logit(scores.is_digit, _DOUBT),
+        _logit(scores.is_digit, _MIN_DIGIT),
         places.lone * 3,
         places.text * 3,
-        _size(scores) * 3,
+        _relative_height(scores) * 3,
         *(3 * np.eye(3)[places.reads].T),
-        *highest.reshape(len(scores), 6).T,
+        *top_two.reshape(len(scores), 6).T,
     ]
     return (np.stack(columns, axis=1) / 3).astype(np.float32)
 
 
-def inputs(logs: Floats, around: Floats) -> npt.NDArray[np.float64]:
-    """Inputs of the network, float64[..., 3 + CONTEXT]: ``opinions`` on values, and ``context``."""
-    around = np.broadcast_to(around, (*logs.shape[:-1], CONTEXT))
-    return np.concatenate([logs / 3, around], axis=-1, dtype=np.float64)
+def inputs(logs: Floats, features: Floats) -> npt.NDArray[np.float64]:
+    """Inputs of the network, float64[..., 3 + CONTEXT]: ``log_probs`` of values and ``context``."""
+    features = np.broadcast_to(features, (*logs.shape[:-1], CONTEXT))
+    return np.concatenate([logs / 3, features], axis=-1, dtype=np.float64)
 
 
 def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]]) -> None:
@@ -180,25 +180,25 @@ def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]])
     if len(pool) != len(NETWORKS):
         raise ValueError(f"expected a pool of {len(NETWORKS)} numbers, found {len(pool)}")
     for names in (_VALUE, _EXISTENCE) if layers else ():
-        before = len(NETWORKS) + CONTEXT
+        width = len(NETWORKS) + CONTEXT
         for name in names:
             layer = layers[name]
-            if layer.ndim != 2 or len(layer) != before + 1 or not np.isfinite(layer).all():
+            if layer.ndim != 2 or len(layer) != width + 1 or not np.isfinite(layer).all():
                 sides = " x ".join(map(str, layer.shape))
-                raise ValueError(f"expected {before + 1} rows of numbers in {name}, found {sides}")
-            before = layer.shape[1]
+                raise ValueError(f"expected {width + 1} rows of numbers in {name}, found {sides}")
+            width = layer.shape[1]
 
 
-def _size(scores: Scores) -> Floats:
+def _relative_height(scores: Scores) -> Floats:
     """0 for a digit of 28 pixels, 1 for one four times as high, -1 for a quarter; at most 1.5."""
     height = scores.boxes[:, 3] - scores.boxes[:, 1]
-    return np.clip(np.log2(np.maximum(height, 1) / _USUAL) / 2, -1, 1.5).astype(np.float32)
+    return np.clip(np.log2(np.maximum(height, 1) / _MEDIUM_HEIGHT) / 2, -1, 1.5).astype(np.float32)
 
 
 def _log(chances: Floats) -> Floats:
-    return np.log(np.maximum(chances, _LEAST))
+    return np.log(np.maximum(chances, _MIN_CHANCE))
 
 
-def _logit(chances: Floats, least: float = _LEAST) -> Floats:
-    inside = np.clip(chances, least, 1 - least)
-    return np.log(inside / (1 - inside))
+def _logit(chances: Floats, min_chance: float = _MIN_CHANCE) -> Floats:
+    clipped = np.clip(chances, min_chance, 1 - min_chance)
+    return np.log(clipped / (1 - clipped))

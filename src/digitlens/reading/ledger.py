@@ -36,7 +36,7 @@ DATABASES = (".sqlite", ".sqlite3", ".db")
 LOCKED_PATIENCE = 5.0  # seconds to wait for a database that another program has locked
 PATIENCE = 10.0  # seconds: timeout for the delivery of one reading
 _PAUSES = (5.0, 300.0)  # seconds before a retry: the first, doubled each time, and the longest
-_AT_ONCE = 50  # maximum readings delivered before the folder is checked again
+_MAX_POSTS = 50  # maximum readings delivered before the folder is checked again
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 Post = Callable[[Mapping[str, Any]], None]
@@ -81,11 +81,11 @@ def open_ledger(path: Path) -> Generator[Ledger]:
     suffix = path.suffix.lower()
     if suffix not in (".csv", *DATABASES):
         raise DataError(f"{path}: expected a name that ends in .csv or {', '.join(DATABASES)}")
-    with ExitStack() as opened:
+    with ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            mark = opened.enter_context(path.with_name(f"{path.name}.lock").open("w"))
-            if not lock(mark.fileno()):
+            lock_file = stack.enter_context(path.with_name(f"{path.name}.lock").open("w"))
+            if not lock(lock_file.fileno()):
                 raise DataError(
                     f"{path}: another digitlens watch writes to this log: stop it, or give another "
                     "file to --out"
@@ -93,8 +93,8 @@ def open_ledger(path: Path) -> Generator[Ledger]:
             if suffix == ".csv":
                 ledger: Ledger = CsvLedger(path)
             else:
-                base = opened.enter_context(closing(sqlite3.connect(path, timeout=LOCKED_PATIENCE)))
-                ledger = _SqliteLedger(path, base)
+                db = stack.enter_context(closing(sqlite3.connect(path, timeout=LOCKED_PATIENCE)))
+                ledger = _SqliteLedger(path, db)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be opened as a log of readings ({error})") from error
         yield ledger
@@ -106,21 +106,21 @@ class CsvLedger:
     def __init__(self, path: Path) -> None:
         """Opens or creates the file, without lines torn by a power cut; see ``open_ledger``."""
         self._path = path
-        self._torn: int | None = None  # length of the file before a write that failed
+        self._intact_size: int | None = None  # length of the file before a write that failed
         header = csv_of([COLUMNS]).encode()
-        start = b""
+        beginning = b""
         with suppress(FileNotFoundError), path.open("rb") as file:
-            start = file.read(len(header)).rstrip(b"\0")
-        if start != header and header.startswith(start):
+            beginning = file.read(len(header)).rstrip(b"\0")
+        if beginning != header and header.startswith(beginning):
             write_bytes(path, header)
         with path.open("r+b") as file:
-            found = file.readline(4096).decode("utf-8-sig").strip()
-            if found != ",".join(COLUMNS):
+            first_line = file.readline(4096).decode("utf-8-sig").strip()
+            if first_line != ",".join(COLUMNS):
                 raise DataError(
                     f"{path}: expected a log of readings, whose first line is "
-                    f"{','.join(COLUMNS)}; found {found[:80]!r}: give another file to --out"
+                    f"{','.join(COLUMNS)}; found {first_line[:80]!r}: give another file to --out"
                 )
-            file.truncate(file.tell() + _whole(file))
+            file.truncate(file.tell() + _complete_size(file))
         self._count = sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[tuple[int, Row]]:
@@ -147,55 +147,55 @@ class CsvLedger:
     def _write(self, content: bytes) -> None:
         # Unbuffered: a buffer would write the rest again when the file is truncated or closed.
         with self._path.open("ab", buffering=0) as file:
-            if self._torn is not None:
-                file.truncate(self._torn)
-            self._torn = file.seek(0, os.SEEK_END)
+            if self._intact_size is not None:
+                file.truncate(self._intact_size)
+            self._intact_size = file.seek(0, os.SEEK_END)
             try:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                remaining = memoryview(content)
+                while remaining:
+                    remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())
             except OSError:  # a full disk: keep no part of a picture
-                file.truncate(self._torn)
+                file.truncate(self._intact_size)
                 raise
-            self._torn = None
+            self._intact_size = None
 
 
-def _whole(file: BinaryIO) -> int:
+def _complete_size(file: BinaryIO) -> int:
     """Bytes up to the end of the last complete line without zero bytes left by a power cut."""
-    whole = end = 0
+    complete = end = 0
     for line in file:
         end += len(line)
         if line.endswith(b"\n") and b"\0" not in line:
-            whole = end
-    return whole
+            complete = end
+    return complete
 
 
 class _SqliteLedger:
     """A log as the table ``readings`` of an SQLite database, which is created if missing."""
 
-    def __init__(self, path: Path, base: sqlite3.Connection) -> None:
-        self._path, self._base = path, base
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path, self._db = path, db
         columns = ", ".join(f"{name} TEXT NOT NULL" for name in COLUMNS)
-        with self._base:
-            self._base.execute(
+        with self._db:
+            self._db.execute(
                 f"CREATE TABLE IF NOT EXISTS readings (id INTEGER PRIMARY KEY, {columns}, "
                 "UNIQUE (picture, modified, sha256, region))"
             )
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         query = f"SELECT id, {', '.join(COLUMNS)} FROM readings ORDER BY id"  # noqa: S608
-        with closing(self._base.execute(query)) as found:
-            for number, *values in found:
+        with closing(self._db.execute(query)) as cursor:
+            for number, *values in cursor:
                 yield number, Row(*values)
 
     def append(self, rows: Sequence[Row]) -> int:
-        places = ", ".join("?" * len(COLUMNS))
-        insert = f"INSERT OR IGNORE INTO readings ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608
+        placeholders = ", ".join("?" * len(COLUMNS))
+        insert = f"INSERT OR IGNORE INTO readings ({', '.join(COLUMNS)}) VALUES ({placeholders})"  # noqa: S608
         try:
-            with self._base:
-                self._base.executemany(insert, [astuple(row) for row in rows])
-            return int(self._base.execute("SELECT MAX(id) FROM readings").fetchone()[0])
+            with self._db:
+                self._db.executemany(insert, [astuple(row) for row in rows])
+            return int(self._db.execute("SELECT MAX(id) FROM readings").fetchone()[0])
         except sqlite3.OperationalError as error:  # locked, or the disk is full
             raise LockedError(f"{self._path}: {error}") from error
 
@@ -212,36 +212,36 @@ class Delivery:
     sent: int | None = None  # number of the last row delivered
     waiting: deque[tuple[int, Row]] = field(default_factory=deque)  # rows with their numbers
     _pause: float = _PAUSES[0]
-    _next: float = 0.0
-    _failing: bool = False
+    _retry_at: float = 0.0
+    _is_failing: bool = False
 
     def flush(self) -> bool:
         """Delivers queued readings until one fails; returns whether any was delivered."""
-        if time.monotonic() < self._next:
+        if time.monotonic() < self._retry_at:
             return False
-        for count in range(_AT_ONCE):
+        for count in range(_MAX_POSTS):
             if not self.waiting:
                 return count > 0
             number, row = self.waiting[0]
             try:
                 self.post(message(number, row))
             except (OSError, HTTPException, ValueError) as error:
-                self._wait(error)
+                self._schedule_retry(error)
                 return count > 0
             self.sent, self._pause = number, _PAUSES[0]
             self.waiting.popleft()
-            if self._failing:
-                self._failing = False
+            if self._is_failing:
+                self._is_failing = False
                 note(f"digitlens: {self.name}: can be reached again")
         return True
 
-    def _wait(self, error: Exception) -> None:
-        if not self._failing:  # reported once
+    def _schedule_retry(self, error: Exception) -> None:
+        if not self._is_failing:  # reported once
             count = len(self.waiting)
             waits = "1 reading waits" if count == 1 else f"{count} readings wait"
             note(f"digitlens: {self.name}: cannot be reached ({error}): {waits} to be posted later")
-        self._failing = True
-        self._next = time.monotonic() + self._pause
+        self._is_failing = True
+        self._retry_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _PAUSES[1])
 
 
@@ -253,26 +253,26 @@ class Deliveries:
         self._path = log.with_name(f"{log.name}.sent.json")
         self.receivers = receivers
         try:
-            known = json.loads(self._path.read_text(encoding="utf-8")) if receivers else {}
+            sent_numbers = json.loads(self._path.read_text(encoding="utf-8")) if receivers else {}
         except FileNotFoundError:
-            known = {}
+            sent_numbers = {}
         except (OSError, ValueError) as error:
             raise DataError(f"{self._path}: cannot be read ({error}): remove it") from error
         for each in receivers:
             # Names written by earlier versions lack the hash of the query.
-            each.sent = known.get(each.name, known.get(each.name.partition("?")[0]))
+            each.sent = sent_numbers.get(each.name, sent_numbers.get(each.name.partition("?")[0]))
 
-    def begin(self, number: int, row: Row) -> None:
+    def replay(self, number: int, row: Row) -> None:
         """Queues a row written to the log by an earlier run, unless it was delivered."""
         for each in self.receivers:
             if each.sent is not None and number > each.sent:
                 each.waiting.append((number, row))
 
-    def begun(self, last: int) -> None:
+    def start(self, last: int) -> None:
         """Ends the replay of the log; ``last`` is the number of its last row."""
         for each in self.receivers:
             each.sent = last if each.sent is None else min(last, each.sent)  # the log may be new
-        self._keep()
+        self._save()
 
     def add(self, last: int, rows: list[Row]) -> None:
         """Queues rows that were written; ``last`` is the number of the last one."""
@@ -283,10 +283,10 @@ class Deliveries:
         """Delivers what can be delivered; returns the number of readings still queued."""
         delivered = [each.flush() for each in self.receivers]
         if any(delivered):
-            self._keep()
+            self._save()
         return sum(len(each.waiting) for each in self.receivers)
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         if self.receivers:
             write_json(self._path, {each.name: each.sent for each in self.receivers})
 
@@ -306,23 +306,23 @@ def webhook(url: str) -> Delivery:
     Raises:
         ValueError: The address has another form.
     """
-    parts = _parts(url, ("http", "https"))
+    parts = _parse_url(url, ("http", "https"))
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     headers = {"Content-Type": "application/json"}
     if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    opener = build_opener(_Refused)
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+    opener = build_opener(_RefuseRedirects)
 
     def post(reading: Mapping[str, Any]) -> None:
         body = json.dumps(reading).encode()
         with opener.open(Request(address, body, headers), timeout=PATIENCE):
             pass
 
-    return Delivery(_shown(parts), post)
+    return Delivery(_public_address(parts), post)
 
 
-class _Refused(HTTPRedirectHandler):
+class _RefuseRedirects(HTTPRedirectHandler):
     """Makes redirects an error, as the redirected request would not contain the reading."""
 
     def redirect_request(
@@ -341,7 +341,7 @@ def mqtt(url: str) -> Delivery:
         ValueError: The address has another form.
         MissingExtraError: The extra ``mqtt`` is not installed.
     """
-    parts = _parts(url, tuple(_PORTS))
+    parts = _parse_url(url, tuple(_PORTS))
     topic = unquote(parts.path).strip("/")
     if not topic or "+" in topic or "#" in url:
         raise ValueError(f"expected a topic after the host, as in mqtt://host/meter; found {url!r}")
@@ -359,10 +359,10 @@ def mqtt(url: str) -> Delivery:
         client.connect(str(parts.hostname), parts.port or _PORTS[parts.scheme])
         client.loop_start()
         try:
-            place = f"{topic}/{reading['region']}".rstrip("/")
-            sent = client.publish(place, json.dumps(reading), qos=1)
-            sent.wait_for_publish(PATIENCE)
-            if not sent.is_published():
+            subtopic = f"{topic}/{reading['region']}".rstrip("/")
+            publication = client.publish(subtopic, json.dumps(reading), qos=1)
+            publication.wait_for_publish(PATIENCE)
+            if not publication.is_published():
                 raise TimeoutError("the broker did not acknowledge the message")
         except RuntimeError as error:
             raise OSError(str(error)) from error
@@ -370,10 +370,10 @@ def mqtt(url: str) -> Delivery:
             client.disconnect()
             client.loop_stop()
 
-    return Delivery(_shown(parts), post)
+    return Delivery(_public_address(parts), post)
 
 
-def _parts(url: str, schemes: tuple[str, ...]) -> SplitResult:
+def _parse_url(url: str, schemes: tuple[str, ...]) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(f"expected an address that begins with {schemes[0]}://, found {url!r}")
@@ -381,7 +381,7 @@ def _parts(url: str, schemes: tuple[str, ...]) -> SplitResult:
     return parts
 
 
-def _shown(parts: SplitResult) -> str:
+def _public_address(parts: SplitResult) -> str:
     """The address without a password; a hash replaces the query, which may contain one too."""
-    mark = sha256(parts.query.encode())[:8] if parts.query else ""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=mark).geturl()
+    query_hash = sha256(parts.query.encode())[:8] if parts.query else ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query_hash).geturl()

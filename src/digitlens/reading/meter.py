@@ -26,14 +26,14 @@ from digitlens.imaging.framing import WIDEST, crop_line
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.template import (
-    ALIKE,
+    SIMILAR,
     Box,
     Drum,
     Reference,
     Region,
     Registration,
     Template,
-    alike,
+    cell_correlation,
 )
 from digitlens.results import Alternative, Digit, Reading
 
@@ -44,12 +44,12 @@ Floats = npt.NDArray[np.float64]
 WAIT = 15  # maximum later pictures a doubtful one waits for; 8 do nearly as well, 30 no better
 LIKELY = 0.99  # minimum probability of a value, given all pictures
 CLEAR = 0.95  # the same for a region without history, which one picture decides
-_PATIENCE = 1.0  # hours: longest wait of a doubtful picture
-_KEPT = 24  # maximum candidates of a picture
+_MAX_WAIT = 1.0  # hours: longest wait of a doubtful picture
+_MAX_CANDIDATES = 24  # maximum candidates of a picture
 _SURE = 0.998  # confidence of all digits of a counter from which one crop is enough
-_MOVED = 1 / 3  # region heights: shift of the crops above and below
-_OUTSIDE = 0.3  # crop heights: digits this close to the far edge belong to other lines
-_HEIGHTS = 96, 960  # pixels: minimum and maximum height of a region's crop
+_SHIFT = 1 / 3  # region heights: shift of the crops above and below
+_EDGE = 0.3  # crop heights: digits this close to the far edge belong to other lines
+_CROP_HEIGHTS = 96, 960  # pixels: minimum and maximum height of a region's crop
 
 # Likelihood of a wheel. The confidence p in a whole digit has a density proportional to
 # p^(SHARP - 1): 0.98 is already rare, and between two digits any digit may be read in all crops.
@@ -67,7 +67,7 @@ _BETWEEN = 0.4  # probability that the last wheel is between digits after a jump
 _STRAY = 0.02  # probability that a picture is uninformative or wrong
 _FLOOR = 1e-3  # likelihood of every value on such a picture
 _SUPPORT = 0.01  # minimum likelihood of the chosen value, relative to the picture's likeliest
-_STEEP, _EVEN = 14.0, 0.75  # a similarity x of pictures favours rest by exp(14 (x - 0.75))
+_SLOPE, _OFFSET = 14.0, 0.75  # a similarity x of pictures favours rest by exp(14 (x - 0.75))
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class TemplateReader:
         self.template = template
         self._reference = Reference(template.page)
         self._reader = reader or DigitReader()
-        self._wheels: dict[str, Box] = {}
+        self._wheel_boxes: dict[str, Box] = {}
 
     def read(self, image: Source) -> dict[str, RegionReading]:
         """Straightens and reads every region of a picture; returns readings by region name.
@@ -136,31 +136,31 @@ class TemplateReader:
             ImageError: The picture cannot be decoded.
             TemplateError: It does not show the same object as the reference.
         """
-        page, found = self._registered(image)
-        return {region.name: self._region(page, region, found) for region in self.template.regions}
+        page, pose = self._registered(image)
+        return {region.name: self._read_one(page, region, pose) for region in self.template.regions}
 
     def looks(self, image: Source) -> dict[str, Page]:
         """Pictures of every counter's wheels by name, uint8[N, 32, 24], not read; see ``read``."""
-        page, found = self._registered(image)
+        page, pose = self._registered(image)
         counters = (region for region in self.template.regions if region.kind == "counter")
-        return {region.name: self._look(page, region, found) for region in counters}
+        return {region.name: self._cells(page, region, pose) for region in counters}
 
     def _registered(self, image: Source) -> tuple[Page, Registration]:
         page = load_image(image, copy=False)
-        found = self._reference.register(page)
-        if not found.matches:
+        pose = self._reference.register(page)
+        if not pose.matches:
             raise TemplateError(
                 "does not show what the template's picture shows: expected a similarity of "
-                f"{ALIKE} or more, found {max(0.0, found.similarity):.2f}"
+                f"{SIMILAR} or more, found {max(0.0, pose.similarity):.2f}"
             )
-        return page, found
+        return page, pose
 
-    def _look(self, page: Page, region: Region, found: Registration) -> Page:
-        if region.name not in self._wheels:
-            self._wheels[region.name] = self._found_wheels(region)
-        return found.cells(page, self._wheels[region.name], region.digits)
+    def _cells(self, page: Page, region: Region, pose: Registration) -> Page:
+        if region.name not in self._wheel_boxes:
+            self._wheel_boxes[region.name] = self._locate_wheels(region)
+        return pose.cells(page, self._wheel_boxes[region.name], region.digits)
 
-    def _found_wheels(self, region: Region) -> Box:
+    def _locate_wheels(self, region: Region) -> Box:
         """The box of a counter, with the width of its wheels measured on the reference."""
         page = self.template.page
         x0, y0, x1, y1 = region.pixels(page)
@@ -174,38 +174,38 @@ class TemplateReader:
             x0, x1 = (x0 + scale * (first + pitch * k) for k in (-0.5, region.digits - 0.5))
         return x0, y0, x1, y1
 
-    def _region(self, page: Page, region: Region, found: Registration) -> RegionReading:
+    def _read_one(self, page: Page, region: Region, pose: Registration) -> RegionReading:
         expect = region.expect or (str(region.digits) if region.digits else None)
-        crop = self._crop(page, region, found)
+        crop = self._crop(page, region, pose)
         reading = self._reader.read(crop, expect=expect)
         if region.kind != "counter":
             return interpret(region, reading)
-        sure = min((digit.confidence for digit in reading.digits), default=0.0)
-        beside = None
-        if sure < _SURE and len(reading.digits) == region.digits:
+        lowest = min((digit.confidence for digit in reading.digits), default=0.0)
+        shifted = None
+        if lowest < _SURE and len(reading.digits) == region.digits:
             # If a wheel is between two digits, the crops above and below show one whole digit each.
             above, below = (
-                self._reader.read(self._crop(page, region, found, moved))
-                for moved in (-_MOVED, _MOVED)
+                self._reader.read(self._crop(page, region, pose, shift))
+                for shift in (-_SHIFT, _SHIFT)
             )
-            beside = above, below
-        return replace(interpret(region, reading, beside), look=self._look(page, region, found))
+            shifted = above, below
+        return replace(interpret(region, reading, shifted), look=self._cells(page, region, pose))
 
-    def _crop(self, page: Page, region: Region, found: Registration, moved: float = 0) -> Page:
-        """A straightened region, shifted down by ``moved`` of its heights."""
+    def _crop(self, page: Page, region: Region, pose: Registration, shift: float = 0) -> Page:
+        """A straightened region, shifted down by ``shift`` of its heights."""
         x0, y0, x1, y1 = region.pixels(self.template.page)
-        down = moved * (y1 - y0)
-        least, most = _HEIGHTS
-        height = min(max(least, round(y1 - y0)), most, int(WIDEST * (y1 - y0) / (x1 - x0)))
-        return crop_line(page, found.quad((x0, y0 + down, x1, y1 + down)), height=max(16, height))
+        dy = shift * (y1 - y0)
+        low, high = _CROP_HEIGHTS
+        height = min(max(low, round(y1 - y0)), high, int(WIDEST * (y1 - y0) / (x1 - x0)))
+        return crop_line(page, pose.quad((x0, y0 + dy, x1, y1 + dy)), height=max(16, height))
 
 
 def interpret(
-    region: Region, reading: Reading, beside: tuple[Reading, Reading] | None = None
+    region: Region, reading: Reading, shifted: tuple[Reading, Reading] | None = None
 ) -> RegionReading:
     """The possible readings of a region, from a reading of its crop.
 
-    ``beside``: readings of crops a little above and below, for wheels between two digits.
+    ``shifted``: readings of crops a little above and below, for wheels between two digits.
     """
     digits = reading.digits
     if region.digits and len(digits) != region.digits:
@@ -218,22 +218,22 @@ def interpret(
     wheels = [SeenWheel(each, np.zeros(10)) for each in chances]
     if region.kind == "counter":
         above, below = chances, chances
-        if beside:
-            above = [_near(digit, beside[0], above=True) for digit in digits]
-            below = [_near(digit, beside[1]) for digit in digits]
-        wheels = [SeenWheel.seen(*looks) for looks in zip(chances, above, below, strict=True)]
-    found = _candidates(region, wheels)
+        if shifted:
+            above = [_chances_in_crop(digit, shifted[0], above=True) for digit in digits]
+            below = [_chances_in_crop(digit, shifted[1]) for digit in digits]
+        wheels = [SeenWheel.seen(*crops) for crops in zip(chances, above, below, strict=True)]
+    candidates = _candidates(region, wheels)
     if region.kind == "code":
-        code = Candidate(reading.text or found[0].text, None, found[0].probability)
+        code = Candidate(reading.text or candidates[0].text, None, candidates[0].probability)
         return RegionReading(region, (code,))
-    return RegionReading(region, found, wheels=tuple(wheels))
+    return RegionReading(region, candidates, wheels=tuple(wheels))
 
 
 def _number(region: Region, reading: Reading) -> RegionReading:
     """The candidates of a region that shows one number."""
     if len(reading.numbers) != 1:
-        told = f"expected one number, found {len(reading.numbers)}: {reading.text!r}"
-        return RegionReading(region, (), told)
+        reason = f"expected one number, found {len(reading.numbers)}: {reading.text!r}"
+        return RegionReading(region, (), reason)
     number = reading.numbers[0]
     shift = Decimal(1).scaleb(-region.decimals)
     first = Alternative(number.text, number.value, number.confidence)
@@ -254,12 +254,12 @@ def _chances(digit: Digit) -> Floats:
     return chances / chances.sum()
 
 
-def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
+def _chances_in_crop(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
     """float64[10]: probabilities of a digit's values in the crop above or below.
 
     Ignores other lines in the upper part of the crop above, and the lower part of the one below.
     """
-    middle, edge = (digit.box.x0 + digit.box.x1) / 2, _OUTSIDE * reading.height
+    middle, edge = (digit.box.x0 + digit.box.x1) / 2, _EDGE * reading.height
     for other in (each for line in reading.lines for each in line):
         y = (other.box.y0 + other.box.y1) / 2
         if other.box.x0 < middle < other.box.x1 and (
@@ -276,19 +276,19 @@ class SeenWheel(NamedTuple):
     between: Floats  # float64[10]; if it shows half of a digit and half of the next one
 
     @classmethod
-    def seen(cls, here: Floats, above: Floats, below: Floats) -> SeenWheel:
+    def seen(cls, middle: Floats, above: Floats, below: Floats) -> SeenWheel:
         """Likelihoods from the probabilities, float64[10], of the three crops."""
-        whole = (1 - _GLARE) * _SHARP * here ** (_SHARP - 1) + _GLARE * here
-        either = (here + np.roll(here, -1)) / 2
-        upper, lower = _blurred(above, _MISREAD), np.roll(_blurred(below, _MISREAD), -1)
-        between = 1000 * upper * lower * _blurred(either, _MISTAKEN)
+        whole = (1 - _GLARE) * _SHARP * middle ** (_SHARP - 1) + _GLARE * middle
+        either = (middle + np.roll(middle, -1)) / 2
+        upper, lower = _smooth(above, _MISREAD), np.roll(_smooth(below, _MISREAD), -1)
+        between = 1000 * upper * lower * _smooth(either, _MISTAKEN)
         if between.sum() > whole.sum():
             tempered = between**_TEMPER
             between = tempered * (between.sum() / tempered.sum())
         return cls(whole, between)
 
 
-def _blurred(chances: Floats, share: float) -> Floats:
+def _smooth(chances: Floats, share: float) -> Floats:
     return (1 - share) * chances + share / 10
 
 
@@ -299,26 +299,26 @@ def _candidates(region: Region, wheels: Sequence[SeenWheel]) -> tuple[Candidate,
     """
     # From the right: text, likelihood, whether the last wheel turns, whether the newest carries.
     texts = [("", 1.0, False, False)]
-    for place, (whole, between) in enumerate(reversed(wheels)):
+    for k, (whole, between) in enumerate(reversed(wheels)):
         longer = (
-            (f"{value}{text}", sure * float(chances[value]), last if place else turns, carries)
-            for text, sure, last, carried in texts
+            (f"{value}{text}", weight * float(chances[value]), last if k else turns, carries)
+            for text, weight, last, carried in texts
             for turns, chances in ((False, whole), (True, between))
-            if turns == carried or not place
+            if turns == carried or not k
             for value in range(10)
             for carries in (turns and value == 9,)
         )
-        texts = nlargest(_KEPT, longer, key=lambda each: each[1])
-    found: dict[str, Floats] = {}
-    for text, sure, last, _ in texts:
-        found[text] = found.get(text, np.zeros(2)) + ((0.0, sure) if last else (sure, 0.0))
-    both = np.array([*found.values()])
-    both /= max(both.sum(), 1e-300)
-    both[both < _RARE * both.max()] = 0
+        texts = nlargest(_MAX_CANDIDATES, longer, key=lambda each: each[1])
+    by_text: dict[str, Floats] = {}
+    for text, weight, last, _ in texts:
+        by_text[text] = by_text.get(text, np.zeros(2)) + ((0.0, weight) if last else (weight, 0.0))
+    shares = np.array([*by_text.values()])
+    shares /= max(shares.sum(), 1e-300)
+    shares[shares < _RARE * shares.max()] = 0
     shift = Decimal(1).scaleb(-region.decimals)
-    chances = zip(found, both.sum(axis=1).tolist(), both[:, 1].tolist(), strict=True)
-    said = (Candidate(text, Decimal(text) * shift, *chance) for text, *chance in chances)
-    return tuple(sorted(said, key=lambda each: -each.probability))
+    chances = zip(by_text, shares.sum(axis=1).tolist(), shares[:, 1].tolist(), strict=True)
+    candidates = (Candidate(text, Decimal(text) * shift, *chance) for text, *chance in chances)
+    return tuple(sorted(candidates, key=lambda each: -each.probability))
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ class _Picture(NamedTuple):
     """A picture that is not decided yet."""
 
     when: datetime  # when it was taken
-    found: RegionReading
+    reading: RegionReading
     rest: float  # likelihood ratio of this look, after the picture before, for a meter at rest
 
 
@@ -351,82 +351,82 @@ class History:
         self._region, self._wait = region, wait
         self._stray = _STRAY if wait else _STRAY / 4
         self._pictures: deque[_Picture] = deque()
-        self._look: Page | None = None
+        self._last_look: Page | None = None
         self._drum = Drum()
-        self._start: tuple[datetime, dict[Decimal, Floats]] | None = None
+        self._belief: tuple[datetime, dict[Decimal, Floats]] | None = None
 
     @property
     def waiting(self) -> int:
         """Number of pictures that are not decided."""
         return len(self._pictures)
 
-    def remember(self, when: datetime, value: Decimal) -> None:
+    def restore(self, when: datetime, value: Decimal) -> None:
         """Restores a value accepted by an earlier run."""
         if self.last is None or when >= self.last[0]:
             self.last = when, value
-            self._start = when, {value: np.array([1 - _BETWEEN, _BETWEEN])}
+            self._belief = when, {value: np.array([1 - _BETWEEN, _BETWEEN])}
 
-    def recall(self, look: Page, text: str) -> None:
+    def relearn(self, look: Page, text: str) -> None:
         """Relearns the look of wheels from a picture read by an earlier run, and its text."""
         self._drum.learn(look, text)
-        self._drum.see(look)
+        self._drum.observe(look)
 
-    def see(self, found: RegionReading, when: datetime) -> None:
+    def observe(self, reading: RegionReading, when: datetime) -> None:
         """Adds the next picture to be decided."""
         rest = 1.0
-        if self._look is not None and found.look is not None and not self._drum.is_known:
-            likeness = alike(self._look[-1], found.look[-1])
-            rest = max(exp(_STEEP * (likeness - _EVEN)), 1 / 10)
-        self._look = found.look
-        if found.look is not None and found.wheels:
-            seen = zip(found.wheels, *self._drum.see(found.look), strict=True)
-            wheels = [SeenWheel(one.whole * whole, one.between * half) for one, whole, half in seen]
-            found = replace(found, candidates=_candidates(found.region, wheels))
-        self._pictures.append(_Picture(when, found, rest))
+        if self._last_look is not None and reading.look is not None and not self._drum.is_known:
+            correlation = cell_correlation(self._last_look[-1], reading.look[-1])
+            rest = max(exp(_SLOPE * (correlation - _OFFSET)), 1 / 10)
+        self._last_look = reading.look
+        if reading.look is not None and reading.wheels:
+            rows = zip(reading.wheels, *self._drum.observe(reading.look), strict=True)
+            wheels = [SeenWheel(one.whole * whole, one.between * half) for one, whole, half in rows]
+            reading = replace(reading, candidates=_candidates(reading.region, wheels))
+        self._pictures.append(_Picture(when, reading, rest))
 
-    def settle(self, *, last: bool = False) -> Verdict | None:
+    def decide(self, *, last: bool = False) -> Verdict | None:
         """Decides the oldest picture; returns None if it should wait for later ones.
 
         ``last`` is whether no more pictures will follow.
         """
         head = self._pictures[0]
-        if not head.found.candidates or not self._region.has_history:
+        if not head.reading.candidates or not self._region.has_history:
             self._pictures.popleft()
-            return _alone(head.found)
-        late = self._start is not None and head.when < self._start[0]
-        pictures = [head] if late else [*self._pictures]
-        start = self._start[1] if self._start else {}
-        values = sorted({*start, *_values(pictures)})
-        belief = self._begin(head, values, start)
-        seen = [self._seen(each.found, values) for each in pictures]
-        messages = belief * (seen[0] * (1 - self._stray) + self._stray * _FLOOR)
-        after = np.ones(2 * len(values))
-        for before, here, one in zip(pictures[-2::-1], pictures[:0:-1], seen[:0:-1], strict=True):
-            after = self._step(before.when, here, values) @ (
-                after * (one * (1 - self._stray) + self._stray * _FLOOR)
+            return _decide_alone(head.reading)
+        is_late = self._belief is not None and head.when < self._belief[0]
+        pictures = [head] if is_late else [*self._pictures]
+        states = self._belief[1] if self._belief else {}
+        values = sorted({*states, *_possible_values(pictures)})
+        prior = self._prior(head, values, states)
+        fits = [self._likelihoods(each.reading, values) for each in pictures]
+        forward = prior * (fits[0] * (1 - self._stray) + self._stray * _FLOOR)
+        backward = np.ones(2 * len(values))
+        for before, after, fit in zip(pictures[-2::-1], pictures[:0:-1], fits[:0:-1], strict=True):
+            backward = self._transition(before.when, after, values) @ (
+                backward * (fit * (1 - self._stray) + self._stray * _FLOOR)
             )
-            after /= after.sum()
-        both = (messages * after).reshape(2, -1)
-        whole, between = both / both.sum()
+            backward /= backward.sum()
+        posterior = (forward * backward).reshape(2, -1)
+        whole, between = posterior / posterior.sum()
         # A wheel halfway to a value counts for that value too.
-        chances = whole + between + np.append(0.0, between[:-1]) * self._follow(values)
-        if not self._start:
+        chances = whole + between + np.append(0.0, between[:-1]) * self._is_successor(values)
+        if not self._belief:
             chances = chances * (1 - self._stray ** len(pictures))
-        verdict = self._verdict(head, values, chances, seen[0])
-        waits = len(self._pictures) <= self._wait and not last and not late
+        verdict = self._verdict(head, values, chances, fits[0])
+        waits = len(self._pictures) <= self._wait and not last and not is_late
         newest = self._pictures[-1].when
-        if verdict.status == "doubtful" and waits and _hours(head.when, newest) < _PATIENCE:
+        if verdict.status == "doubtful" and waits and _hours(head.when, newest) < _MAX_WAIT:
             return None
         self._pictures.popleft()
-        if not late:
-            pairs = zip(values, (messages / messages.sum()).reshape(2, -1).T, strict=True)
-            self._start = head.when, {value: kept for value, kept in pairs if kept.sum() > 1e-12}
+        if not is_late:
+            pairs = zip(values, (forward / forward.sum()).reshape(2, -1).T, strict=True)
+            self._belief = head.when, {value: mass for value, mass in pairs if mass.sum() > 1e-12}
             if verdict.value is not None:
                 self.last = head.when, verdict.value
-                best = head.found.candidates[0]
+                best = head.reading.candidates[0]
                 is_clear = best.value == verdict.value and best.probability >= CLEAR
-                if is_clear and head.found.look is not None:
-                    self._drum.learn(head.found.look, best.text)
+                if is_clear and head.reading.look is not None:
+                    self._drum.learn(head.reading.look, best.text)
         return verdict
 
     def _unit(self, values: Sequence[Decimal]) -> Decimal:
@@ -440,82 +440,83 @@ class History:
         unit = self._unit(values)
         return np.array([float((each - values[0]) / unit) for each in values])
 
-    def _follow(self, values: Sequence[Decimal]) -> Floats:
+    def _is_successor(self, values: Sequence[Decimal]) -> Floats:
         """float64[N]: 1 if a value is one unit above the one before it, else 0."""
         return np.append(0.0, np.diff(self._counts(values)) == 1)
 
-    def _begin(
-        self, head: _Picture, values: Sequence[Decimal], start: dict[Decimal, Floats]
+    def _prior(
+        self, head: _Picture, values: Sequence[Decimal], states: dict[Decimal, Floats]
     ) -> Floats:
         """float64[2 N]: probability of each state before a picture is seen."""
-        if not self._start:
+        if not self._belief:
             return np.repeat([1 - _BETWEEN, _BETWEEN], len(values)) / len(values)
-        known = np.array([start.get(value, np.zeros(2)) for value in values]).T.ravel()
-        if head.when < self._start[0]:
-            return self._step(head.when, head._replace(when=self._start[0]), values) @ known
-        return known @ self._step(self._start[0], head, values)
+        known = np.array([states.get(value, np.zeros(2)) for value in values]).T.ravel()
+        if head.when < self._belief[0]:
+            return self._transition(head.when, head._replace(when=self._belief[0]), values) @ known
+        return known @ self._transition(self._belief[0], head, values)
 
-    def _seen(self, found: RegionReading, values: Sequence[Decimal]) -> Floats:
+    def _likelihoods(self, reading: RegionReading, values: Sequence[Decimal]) -> Floats:
         """float64[2 N]: likelihood of a picture with the last wheel whole, then between digits."""
         known = {
-            each.value: (each.probability - each.between, each.between) for each in found.candidates
+            each.value: (each.probability - each.between, each.between)
+            for each in reading.candidates
         }
         return np.array([known.get(value, (0.0, 0.0)) for value in values]).T.ravel()
 
-    def _step(self, before: datetime, here: _Picture, values: Sequence[Decimal]) -> Floats:
+    def _transition(self, before: datetime, after: _Picture, values: Sequence[Decimal]) -> Floats:
         """float64[2 N, 2 N]: transition weights from each state to each other."""
-        hours, counts = _hours(before, here.when), self._counts(values)
-        moved = counts[None] - counts[:, None]
-        most = np.inf
+        hours, counts = _hours(before, after.when), self._counts(values)
+        steps = counts[None] - counts[:, None]
+        upper = np.inf
         if self._region.most_per_hour is not None:
-            most = self._region.most_per_hour * hours / float(self._unit(values)) + 1
-        least = 0 if self._region.monotone else -most
-        jumps = ((moved >= least) & (moved <= most)) / min(most - least + 1, 1 / _FLOOR)
-        stays, turns = np.eye(len(values)), (moved == 1).astype(float)
-        quiet = np.block(
+            upper = self._region.most_per_hour * hours / float(self._unit(values)) + 1
+        lower = 0 if self._region.monotone else -upper
+        jumps = ((steps >= lower) & (steps <= upper)) / min(upper - lower + 1, 1 / _FLOOR)
+        stays, turns = np.eye(len(values)), (steps == 1).astype(float)
+        resting = np.block(
             [[(1 - _TURNS) * stays, _TURNS * stays], [_TURNS * turns, (1 - _TURNS) * stays]]
         )
-        flows = np.kron([[1 - _BETWEEN, _BETWEEN]] * 2, jumps)
-        return _RESTS * here.rest * quiet + (1 - _RESTS) * flows
+        moving = np.kron([[1 - _BETWEEN, _BETWEEN]] * 2, jumps)
+        return _RESTS * after.rest * resting + (1 - _RESTS) * moving
 
     def _verdict(
-        self, head: _Picture, values: Sequence[Decimal], chances: Floats, seen: Floats
+        self, head: _Picture, values: Sequence[Decimal], chances: Floats, likelihoods: Floats
     ) -> Verdict:
         """Decides a picture from the probability of each value and its own likelihoods."""
         is_likely = bool(chances.max() >= LIKELY)
-        place = int((chances >= LIKELY).argmax() if is_likely else chances.argmax())
-        whole, between = seen.reshape(2, -1)
-        lower = between[place - 1] if place and self._follow(values)[place] else 0.0
-        seen_so = max(whole[place], between[place], lower)
-        if seen_so < max(self._stray * _FLOOR, _SUPPORT * float(seen.max())):
-            best = head.found.candidates[0]
-            return Verdict("rejected", best, reason=self._against(best, head.when))
-        value = values[place]
-        read = Candidate(self._text(head.found, value), value, float(chances[place]))
-        back = self._goes_back(head, value)
-        if is_likely and back <= 1:  # 1: a wheel between two digits
-            return Verdict("value", read, self.last[1] if back and self.last else value)
+        index = int((chances >= LIKELY).argmax() if is_likely else chances.argmax())
+        whole, between = likelihoods.reshape(2, -1)
+        lower = between[index - 1] if index and self._is_successor(values)[index] else 0.0
+        support = max(whole[index], between[index], lower)
+        if support < max(self._stray * _FLOOR, _SUPPORT * float(likelihoods.max())):
+            best = head.reading.candidates[0]
+            return Verdict("rejected", best, reason=self._rejection(best, head.when))
+        value = values[index]
+        read = Candidate(self._text(head.reading, value), value, float(chances[index]))
+        decrease = self._decrease(head, value)
+        if is_likely and decrease <= 1:  # 1: a wheel between two digits
+            return Verdict("value", read, self.last[1] if decrease and self.last else value)
         if is_likely and self.last:
-            told = f"{read.text} is less than the previous value {self.last[1]}"
-            return Verdict("doubtful", read, reason=told)
+            message = f"{read.text} is less than the previous value {self.last[1]}"
+            return Verdict("doubtful", read, reason=message)
         second = chances.copy()
-        second[place] = 0
-        other = self._text(head.found, values[int(second.argmax())])
-        told = f"may be {read.text} or {other}" if second.any() else f"{chances[place]:.0%} sure"
-        return Verdict("doubtful", read, reason=told)
+        second[index] = 0
+        other = self._text(head.reading, values[int(second.argmax())])
+        message = f"may be {read.text} or {other}" if second.any() else f"{chances[index]:.0%} sure"
+        return Verdict("doubtful", read, reason=message)
 
-    def _goes_back(self, head: _Picture, value: Decimal) -> int:
+    def _decrease(self, head: _Picture, value: Decimal) -> int:
         """Units by which a value is below the last one of a monotone region; else 0."""
         if not self.last or not self._region.monotone or head.when < self.last[0]:
             return 0
         return max(0, int((self.last[1] - value) / self._unit([value])))
 
-    def _text(self, found: RegionReading, value: Decimal) -> str:
-        texts = {each.value: each.text for each in found.candidates}
+    def _text(self, reading: RegionReading, value: Decimal) -> str:
+        texts = {each.value: each.text for each in reading.candidates}
         count = value.scaleb(self._region.decimals)
         return texts.get(value) or f"{count:f}".zfill(self._region.digits)
 
-    def _against(self, candidate: Candidate, when: datetime) -> str:
+    def _rejection(self, candidate: Candidate, when: datetime) -> str:
         if self.last is None:
             return f"{candidate.text} is on one picture only"
         before, value = self.last
@@ -525,7 +526,7 @@ class History:
         )
 
 
-def _alone(found: RegionReading) -> Verdict:
+def _decide_alone(found: RegionReading) -> Verdict:
     """Decides a picture without the evidence of others."""
     if not found.candidates:
         return Verdict("doubtful", None, reason=found.reason)
@@ -533,19 +534,19 @@ def _alone(found: RegionReading) -> Verdict:
     if best.probability >= CLEAR:
         return Verdict("value", best, best.value)
     others = [each.text for each in found.candidates[1:]]
-    told = f"may be {best.text} or {others[0]}" if others else f"{best.probability:.0%} sure"
-    return Verdict("doubtful", best, reason=told)
+    message = f"may be {best.text} or {others[0]}" if others else f"{best.probability:.0%} sure"
+    return Verdict("doubtful", best, reason=message)
 
 
-def _values(pictures: Sequence[_Picture]) -> set[Decimal]:
+def _possible_values(pictures: Sequence[_Picture]) -> set[Decimal]:
     """The possible values of pictures, without those that are improbable on all of them."""
     return {
         each.value
         for picture in pictures
-        for each in picture.found.candidates
+        for each in picture.reading.candidates
         if each.value is not None and each.probability >= 1e-4
     }
 
 
-def _hours(one: datetime, other: datetime) -> float:
-    return abs((other - one).total_seconds()) / 3600
+def _hours(start: datetime, end: datetime) -> float:
+    return abs((end - start).total_seconds()) / 3600

@@ -33,7 +33,7 @@ class Columns:
     def joined(cls, parts: Iterable[Self]) -> Self:
         """Concatenates the rows of several instances."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
-        return cls(*map(_joined, columns))
+        return cls(*map(_concatenate, columns))
 
 
 @dataclass(frozen=True)
@@ -46,34 +46,34 @@ class Candidates(Columns):
     seen: Floats  # float32[N]; height in pixels of the copy that showed it best
 
 
-def _joined(parts: tuple[Any, ...]) -> Any:
+def _concatenate(parts: tuple[Any, ...]) -> Any:
     is_nested = isinstance(parts[0], Columns)
     return type(parts[0]).joined(parts) if is_nested else np.concatenate(parts)
 
 
-def fuse_boxes(found: Candidates) -> Candidates:
+def fuse_boxes(candidates: Candidates) -> Candidates:
     """Keeps one candidate per position, from its best scale, with probabilities of all scales.
 
     The remaining candidates hardly overlap and are sorted by descending score.
     """
-    weight = found.score * scale_weight(found.seen)
-    order = np.argsort(-weight, kind="stable")
-    found, weight = found[order], weight[order]
-    free = np.ones(len(found), bool)
-    keep: list[int] = []
+    weights = candidates.score * scale_weight(candidates.seen)
+    order = np.argsort(-weights, kind="stable")
+    candidates, weights = candidates[order], weights[order]
+    free = np.ones(len(candidates), bool)
+    kept_indices: list[int] = []
     probabilities: list[Floats] = []
-    for index in range(len(found)):
+    for index in range(len(candidates)):
         if not free[index]:
             continue
-        union, part = overlaps(found.boxes[index], found.boxes)
+        union, containment = overlaps(candidates.boxes[index], candidates.boxes)
         same = free & (union > _SAME)
         same[index] = True
-        keep.append(index)
-        probabilities.append(_agreed(found.probabilities[same], weight[same]))
-        free &= ~(same | (part > _WITHIN))
-    kept = found[np.array(keep, np.intp)]
-    agreed = np.stack(probabilities) if probabilities else kept.probabilities
-    return Candidates(weight[keep], agreed, kept.boxes, kept.seen)
+        kept_indices.append(index)
+        probabilities.append(_geometric_mean(candidates.probabilities[same], weights[same]))
+        free &= ~(same | (containment > _WITHIN))
+    kept = candidates[np.array(kept_indices, np.intp)]
+    fused = np.stack(probabilities) if probabilities else kept.probabilities
+    return Candidates(weights[kept_indices], fused, kept.boxes, kept.seen)
 
 
 def scale_weight(seen: Floats) -> Floats:
@@ -82,10 +82,10 @@ def scale_weight(seen: Floats) -> Floats:
     return np.clip(np.minimum(small, large), _LEAST_WEIGHT, 1).astype(np.float32)
 
 
-def _agreed(probabilities: Floats, weight: Floats) -> Floats:
+def _geometric_mean(probabilities: Floats, weights: Floats) -> Floats:
     """The geometric mean of probabilities, weighted by scale."""
-    logs = (weight[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
-    chances = np.exp((logs - logs.max()) / max(float(weight.sum()), 1e-6))
+    logs = (weights[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
+    chances = np.exp((logs - logs.max()) / max(float(weights.sum()), 1e-6))
     return (chances / chances.sum()).astype(np.float32)
 
 
@@ -93,9 +93,9 @@ def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
     """Intersection of a box with each of float32[N, 4], over their union and over the smaller."""
     # Per coordinate: reducing along rows of two takes five times as long.
     (left, top, right, bottom), (x0, y0, x1, y1) = box, boxes.T
-    wide = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
-    common = wide * np.maximum(np.minimum(bottom, y1) - np.maximum(top, y0), 0)
+    width = np.maximum(np.minimum(right, x1) - np.maximum(left, x0), 0)
+    intersection = width * np.maximum(np.minimum(bottom, y1) - np.maximum(top, y0), 0)
     areas = (x1 - x0) * (y1 - y0)
     area = float((right - left) * (bottom - top))
-    union = np.maximum(areas + area - common, 1e-6)  # boxes may be empty
-    return common / union, common / np.maximum(np.minimum(areas, area), 1e-6)
+    union = np.maximum(areas + area - intersection, 1e-6)  # boxes may be empty
+    return intersection / union, intersection / np.maximum(np.minimum(areas, area), 1e-6)

@@ -46,13 +46,13 @@ def best_turn(
         1 to 3, or 0 if no turn is clearly better than the page as it was read.
     """
     found = [each for each in read if each.line.score] or list(read)
-    some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
+    some = sorted(found, key=lambda each: -_area(_unpadded(each.line)))[:_LINES]
     if not some or _fluency(some) > _FLUENT or _is_one_digit(some, digits):
         return 0
-    lines = [_as_found(each.line) for each in some]
+    lines = [_unpadded(each.line) for each in some]
     tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
     turns = (1, 3) if 2 * tall > sum(map(_area, lines)) else (2,)
-    whole = _around(lines)
+    whole = _bounding_line(lines)
     if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
         # Text on its side may have been found as single characters, one above the other.
         lines, turns = [whole], (1, 3)
@@ -63,7 +63,7 @@ def best_turn(
         turn: recognize(page, [_turned(line, turn) for line in lines], recognizer) for turn in turns
     }
     best = max(turned, key=lambda turn: evidence(turned[turn]))
-    better = _is_upside_down if best == 2 else _reads_better
+    better = _is_upside_down if best == 2 else _is_clearer
     return best if better(turned[best], some) else 0
 
 
@@ -75,7 +75,7 @@ def clearest_turn(views: Sequence[Sequence[RecognizedLine]]) -> int:
     """
     best = max(range(1, len(views)), key=lambda turn: evidence(views[turn]))
     is_read = coherence(views[best]) > _COHERENT
-    return best if is_read and _reads_better(views[best], views[0]) else 0
+    return best if is_read and _is_clearer(views[best], views[0]) else 0
 
 
 def coherence(read: Sequence[RecognizedLine]) -> float:
@@ -83,7 +83,7 @@ def coherence(read: Sequence[RecognizedLine]) -> float:
     return evidence(read) / max(sum(max(len(each.symbols), 1) for each in read), 1)
 
 
-def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
+def _is_clearer(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
     return evidence(turned) > max(_LEAST, _BETTER * evidence(upright))
 
 
@@ -109,7 +109,7 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
     """Mean confidence of all characters; a tall or empty line counts as one character of 0."""
     zero = np.zeros(1, np.float32)
     confidences = [
-        each.symbols.confidence if len(each.symbols) and not _as_found(each.line).is_tall else zero
+        each.symbols.confidence if len(each.symbols) and not _unpadded(each.line).is_tall else zero
         for each in read
     ]
     return float(np.concatenate(confidences).mean())
@@ -125,14 +125,14 @@ def _area(line: TextLine) -> float:
     return line.width * line.height
 
 
-def _around(lines: Sequence[TextLine]) -> TextLine:
+def _bounding_line(lines: Sequence[TextLine]) -> TextLine:
     """The upright box around all lines, as one line."""
     points = np.concatenate([line.quad for line in lines])
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return TextLine(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32), 0.0)
 
 
-def _as_found(line: TextLine) -> TextLine:
+def _unpadded(line: TextLine) -> TextLine:
     """A line without the paper added around a narrow one."""
     return line if line.found is None else TextLine(line.found, line.score)
 
@@ -165,19 +165,19 @@ def turned_back(
     if not turn:
         return lines
     return tuple(
-        tuple(replace(each, box=_box_back(each.box, turn, width, height)) for each in line)
+        tuple(replace(each, box=_turn_box_back(each.box, turn, width, height)) for each in line)
         for line in lines
     )
 
 
-def _box_back(box: Box, turn: int, width: int, height: int) -> Box:
+def _turn_box_back(box: Box, turn: int, width: int, height: int) -> Box:
     corners = np.array([[box.x0, box.y0], [box.x1, box.y1]])
-    back = points_back(corners, turn, width, height)
-    return Box(*back.min(axis=0).tolist(), *back.max(axis=0).tolist())
+    mapped = points_back(corners, turn, width, height)
+    return Box(*mapped.min(axis=0).tolist(), *mapped.max(axis=0).tolist())
 
 
 def points_back(points: Points, turn: int, width: int, height: int) -> Points:
     """Maps points, float64 or int[..., 2], to the original page; see ``turned_back``."""
     x, y = points[..., 0], points[..., 1]
-    back = [(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turn]
-    return np.stack(back, axis=-1)
+    mapped = [(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turn]
+    return np.stack(mapped, axis=-1)

@@ -52,7 +52,7 @@ class Places(Columns):
 
 def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
     """All places with a detected or recognised digit; those with both appear once."""
-    rows = [row for number, line in enumerate(lines) for row in _on_one(number, line, digits)]
+    rows = [row for number, line in enumerate(lines) for row in _line_rows(number, line, digits)]
     columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
     places = Places(
         *(
@@ -61,7 +61,7 @@ def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
         )
     )
     strength = np.maximum(places.objectness, 1e-3) * places.mass + 0.1 * places.mass
-    return places[_apart(places, strength)]
+    return places[_without_overlaps(places, strength)]
 
 
 # Types of the columns of ``Places``, and the second dimension of those that have one.
@@ -73,46 +73,46 @@ _COLUMNS: tuple[tuple[Any, ...], ...] = (
 )
 
 
-def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> list[tuple[Any, ...]]:
+def _line_rows(number: int, read: RecognizedLine, digits: Candidates) -> list[tuple[Any, ...]]:
     """The rows of ``Places`` for one line."""
     symbols = read.symbols
-    here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
-    spans = _spans(read, here.boxes)
-    single = _characters_in(read, spans) < 2
-    here, spans = here[single], spans[single]
-    partner = _partners(spans, here, read)
+    detected = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
+    spans = _spans(read, detected.boxes)
+    is_single = _count_characters(read, spans) < 2
+    detected, spans = detected[is_single], spans[is_single]
+    partner = _partners(spans, detected, read)
     found: list[tuple[Any, ...]] = []  # the columns from ``boxes`` to ``recognizer``
-    where: list[int] = []
-    even = np.full(len(DIGITS), 0.1, np.float32)
-    rest = _without_symbols(read)
-    alone = (partner < 0) & (here.score > _ALONE)
-    for index in np.flatnonzero((partner >= 0) | alone):
+    matched: list[int] = []
+    uniform = np.full(len(DIGITS), 0.1, np.float32)
+    masked = _mask_symbols(read)
+    is_alone = (partner < 0) & (detected.score > _ALONE)
+    for index in np.flatnonzero((partner >= 0) | is_alone):
         symbol = int(partner[index])
         evidence = (
-            _of_symbol(symbols.posteriors[symbol])
+            _symbol_evidence(symbols.posteriors[symbol])
             if symbol >= 0
-            else digit_evidence(rest, *spans[index])
+            else digit_evidence(masked, *spans[index])
         )
-        seen = float(here.score[index]), here.probabilities[index]
-        doubtful = symbol >= 0 and here.score[index] < _SURE
-        box = read.boxes[symbol] if doubtful else here.boxes[index]
-        found.append((box, *seen, *evidence))
-        where.append(symbol)
-    maybe = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MAY_BE).tolist()
-    for symbol in sorted(set(maybe) - set(partner.tolist())):
-        evidence = _of_symbol(symbols.posteriors[symbol])
-        found.append((read.boxes[symbol], UNSEEN, even, *evidence))
-        where.append(symbol)
-    letters = _letters_around(symbols.text)
+        detection = float(detected.score[index]), detected.probabilities[index]
+        doubtful = symbol >= 0 and detected.score[index] < _SURE
+        box = read.boxes[symbol] if doubtful else detected.boxes[index]
+        found.append((box, *detection, *evidence))
+        matched.append(symbol)
+    likely = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MAY_BE).tolist()
+    for symbol in sorted(set(likely) - set(partner.tolist())):
+        evidence = _symbol_evidence(symbols.posteriors[symbol])
+        found.append((read.boxes[symbol], UNSEEN, uniform, *evidence))
+        matched.append(symbol)
+    letters = _letter_fractions(symbols.text)
     fluency = float(symbols.confidence.mean()) if len(symbols) else 0.0
-    all_alike = max(len(symbols), len(found)) == 1, read.line.score
+    shared = max(len(symbols), len(found)) == 1, read.line.score
     return [
-        (*row, number, symbol, _reads(read, symbol), fluency, letters[symbol], *all_alike)
-        for row, symbol in zip(found, where, strict=True)
+        (*row, number, symbol, _symbol_kind(read, symbol), fluency, letters[symbol], *shared)
+        for row, symbol in zip(found, matched, strict=True)
     ]
 
 
-def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
+def _count_characters(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
     """int[N]: number of confident characters centred well inside each span."""
     centres = read.symbols.centres[read.symbols.confidence > _SURE]
     margin = 0.15 * (spans[:, 1:] - spans[:, :1])
@@ -128,7 +128,7 @@ def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
     return np.stack([column - half, column + half], axis=1).astype(np.float32)
 
 
-def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDArray[np.intp]:
+def _partners(spans: Floats, detected: Candidates, read: RecognizedLine) -> npt.NDArray[np.intp]:
     """int[N]: the character matched to each digit, highest score first; -1 for none.
 
     A digit is matched to the free character with the highest sum of overlap in columns and
@@ -136,16 +136,16 @@ def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDAr
     """
     partner = np.full(len(spans), -1, np.intp)
     free = np.ones(len(read.symbols), bool)
-    if not len(free) or not len(here):
+    if not len(free) or not len(detected):
         return partner
     first, last = read.spans.T
     values = read.symbols.posteriors[:, DIGIT_CLASSES]
-    for index in np.argsort(-here.score, kind="stable"):
+    for index in np.argsort(-detected.score, kind="stable"):
         low, high = spans[index]
         common = np.minimum(last, high) - np.maximum(first, low)
         union = np.maximum(last, high) - np.minimum(first, low)
         fit = np.clip(common / np.maximum(union, 1e-3), 0, 1)
-        fit = np.where(free & (fit > _SHARED), fit + values @ here.probabilities[index], 0)
+        fit = np.where(free & (fit > _SHARED), fit + values @ detected.probabilities[index], 0)
         best = int(fit.argmax())
         if fit[best] > 0:
             partner[index] = best
@@ -153,52 +153,52 @@ def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDAr
     return partner
 
 
-def _without_symbols(read: RecognizedLine) -> Floats:
+def _mask_symbols(read: RecognizedLine) -> Floats:
     """The posteriors of a line, set to 0 around its characters."""
-    rest = read.posteriors.copy()
+    masked = read.posteriors.copy()
     steps = np.rint(read.symbols.centres / STRIDE - 0.5).astype(int)
     for step in (steps - 1, steps, steps + 1):
-        rest[np.clip(step, 0, len(rest) - 1)] = 0
-    return rest
+        masked[np.clip(step, 0, len(masked) - 1)] = 0
+    return masked
 
 
-def _of_symbol(posterior: Floats) -> DigitEvidence:
+def _symbol_evidence(posterior: Floats) -> DigitEvidence:
     return digit_evidence(posterior[None], 0, STRIDE)
 
 
-def _reads(read: RecognizedLine, symbol: int) -> int:
+def _symbol_kind(read: RecognizedLine, symbol: int) -> int:
     if symbol < 0:
         return NOTHING
     return DIGIT if read.symbols.text[symbol].isdigit() else MARK
 
 
-def _letters_around(text: str) -> list[float]:
+def _letter_fractions(text: str) -> list[float]:
     """Fraction of letters in the word of each character; the last entry is for no character."""
-    shares: list[float] = []
+    fractions: list[float] = []
     for word in text.split(" "):
-        shares += [sum(map(str.isalpha, word)) / max(1, len(word))] * len(word) + [0.0]
-    return shares
+        fractions += [sum(map(str.isalpha, word)) / max(1, len(word))] * len(word) + [0.0]
+    return fractions
 
 
-def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+def _without_overlaps(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
     """Indices of the places left after dropping those that overlap a stronger one.
 
     Two characters of one line are kept however much their boxes overlap. A place with several
     confident digits inside is dropped itself.
     """
-    left = np.ones(len(places), bool)
+    keep = np.ones(len(places), bool)
     # A box around digits hides them from the detector, so digits read on detected text count too.
-    seen = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
-    sure = seen & (places.mass > _SURE)
+    is_reliable = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
+    is_sure = is_reliable & (places.mass > _SURE)
     areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)
     for index in np.argsort(-strength, kind="stable"):
-        if left[index]:
-            union, part = overlaps(places.boxes[index], places.boxes)
-            both = (places.line == places.line[index]) & (places.symbol >= 0)
-            both &= bool(places.symbol[index] >= 0)
-            under = ~both & ((union > _DOUBLE) | (part > _WITHIN))
-            inside = places.boxes[left & sure & under & (areas < areas[index])]
+        if keep[index]:
+            union, containment = overlaps(places.boxes[index], places.boxes)
+            both_read = (places.line == places.line[index]) & (places.symbol >= 0)
+            both_read &= bool(places.symbol[index] >= 0)
+            is_covered = ~both_read & ((union > _DOUBLE) | (containment > _WITHIN))
+            inside = places.boxes[keep & is_sure & is_covered & (areas < areas[index])]
             is_one = len({*map(tuple, inside.tolist())}) < _SEVERAL  # a digit may be on two lines
-            left &= ~under | (not is_one)
-            left[index] = is_one
-    return np.flatnonzero(left)
+            keep &= ~is_covered | (not is_one)
+            keep[index] = is_one
+    return np.flatnonzero(keep)

@@ -211,11 +211,11 @@ class DigitReader:
         expected, known = _expectation(expect), Notation.of(**notation)
         if expected:
             expected = expected.written_with(known.decimal)
-        there = partial(_in_worker, self._models, self._folder, self.thresholds, expected, notation)
-        here = partial(self.read, expect=expected, **notation)
-        pool = ProcessPool(here, there, workers or cores())
+        load = partial(_load_read, self._models, self._folder, self.thresholds, expected, notation)
+        work = partial(self.read, expect=expected, **notation)
+        pool = ProcessPool(work, load, workers or cores())
         done = ordered_map(pool, images, workers)
-        return _readings(pool, done, processes and pool.size > 1, on_error)
+        return _drain(pool, done, processes and pool.size > 1, on_error)
 
     def examine(
         self,
@@ -240,18 +240,18 @@ class DigitReader:
         decided = constrained is not None and constrained.fulfilled
         numbers = numbers_of(layout.numbers, layout.digits, known, as_read=decided)
         if expected and decided:
-            numbers = tuple(_within(number, expected) for number in numbers)
-        back = turn, width, height
-        digits = turned_back(tuple(each.digits for each in numbers), *back)
-        pairs = zip(*turned_back((numbers,), *back), digits, strict=True)
+            numbers = tuple(_satisfying(number, expected) for number in numbers)
+        turn_back = turn, width, height
+        digits = turned_back(tuple(each.digits for each in numbers), *turn_back)
+        pairs = zip(*turned_back((numbers,), *turn_back), digits, strict=True)
         reading = Reading(
-            turned_back(layout.lines, *back),
+            turned_back(layout.lines, *turn_back),
             width,
             height,
             self.classifier.name,
             self.classifier.sha256,
-            turned_back(layout.characters, *back),
-            tuple(replace(each, digits=own) for each, own in pairs),
+            turned_back(layout.characters, *turn_back),
+            tuple(replace(each, digits=moved) for each, moved in pairs),
             constrained,
         )
         return ReadResult(page, turn, view, reading, layout.places)
@@ -294,7 +294,7 @@ class DigitReader:
         """Finds digits and lines; on first use, opens the recogniser in a thread meanwhile."""
         if self.recognizer.is_open:
             return detect(page, self.finder, self.detector)
-        opening = Thread(target=_quietly, args=(self.recognizer.open,))
+        opening = Thread(target=_ignore_model_error, args=(self.recognizer.open,))
         opening.start()
         try:
             return detect(page, self.finder, self.detector)
@@ -304,12 +304,12 @@ class DigitReader:
     def analyze(self, page: Page, where: Sequence[TextLine] | None = None) -> View:
         """Detects and reads a page without turning it; ``where``: all its lines, if known."""
         if where is None:
-            found = self._detect(page)
-            lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)
+            detections = self._detect(page)
+            lines = recognize(page, line_proposals(detections), self.recognizer, self.spotter)
         else:
-            found = Detections(list(where), find_digits(page, self.finder)[0], [])
+            detections = Detections(list(where), find_digits(page, self.finder)[0], [])
             lines = recognize(page, where, self.recognizer)
-        return self.judge(page, found, lines)
+        return self.judge(page, detections, lines)
 
     def judge(self, page: Page, found: Detections, lines: list[RecognizedLine]) -> View:
         """Matches detections with recognised lines, classifies and fuses; see ``analyze``."""
@@ -327,18 +327,18 @@ def _expectation(expect: Expect) -> Expectation | None:
     return Expectation.of(expect)
 
 
-def _within(number: Number, expected: Expectation) -> Number:
+def _satisfying(number: Number, expected: Expectation) -> Number:
     """A number with only those alternatives that satisfy the constraints."""
     kept = (each for each in number.alternatives if not expected.broken(each.text))
     return replace(number, alternatives=tuple(kept))
 
 
-def _quietly(work: Callable[[], None]) -> None:
+def _ignore_model_error(work: Callable[[], None]) -> None:
     with suppress(ModelError):  # raised again at the next use of the graph
         work()
 
 
-def _in_worker(
+def _load_read(
     models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],
@@ -351,7 +351,7 @@ def _in_worker(
     return partial(reader.read, expect=expected, **notation)
 
 
-def _readings(
+def _drain(
     pool: ProcessPool[Source, Reading],
     readings: Generator[tuple[Source, Done[Reading]]],
     processes: bool,

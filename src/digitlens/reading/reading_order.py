@@ -55,16 +55,16 @@ def lines_of(boxes: Boxes) -> list[list[int]]:
     x, y = x - x[0], y - y[0]
     y = y - _slope(x, y, heights) * x
     lines: list[list[int]] = []
-    ends = np.empty((len(x), 5))  # the end of each line, see ``_end``
+    ends = np.empty((len(x), 5))  # the end of each line, see ``_extrapolate``
     for index in np.lexsort((y, x)).tolist():
-        shares = _shares(ends[: len(lines)], x[index], y[index], heights[index])
-        best = int(np.argmax(shares)) if lines else 0
-        if not lines or not shares[best] > _OVERLAP:
+        overlaps = _line_overlaps(ends[: len(lines)], x[index], y[index], heights[index])
+        best = int(np.argmax(overlaps)) if lines else 0
+        if not lines or not overlaps[best] > _OVERLAP:
             best = len(lines)
             lines.append([])
         lines[best].append(index)
         last = lines[best][-_MEMORY:]
-        ends[best] = _end(x[last], y[last], heights[last])
+        ends[best] = _extrapolate(x[last], y[last], heights[last])
     return sorted(lines, key=lambda line: float(y[line].mean()))
 
 
@@ -91,7 +91,7 @@ def numbers_of(boxes: Boxes) -> list[list[int]]:
     x0, y0, x1, y1 = boxes.astype(np.float64).T
     heights = y1 - y0
     gaps = (x0[1:] - x1[:-1]) / float(median(heights))
-    starts = np.flatnonzero(gaps > _widest_inside(gaps)) + 1
+    starts = np.flatnonzero(gaps > _max_inside_gap(gaps)) + 1
     return [part.tolist() for part in np.split(np.arange(len(heights)), starts)]
 
 
@@ -114,27 +114,27 @@ def _slope(x: _Floats, y: _Floats, heights: _Floats) -> float:
 def _votes(right: _Floats, down: _Floats, angles: _Floats) -> _Floats:
     slopes = np.tan(np.radians(angles))[:, None]
     votes = np.zeros(len(angles))
-    for some in np.array_split(np.arange(len(right)), 1 + len(right) // 4096):  # limits memory
-        missed = (down[some] - right[some] * slopes) / _SPREAD
-        votes += (np.exp(-(missed**2) / 2) / (1 + right[some] ** 2)).sum(axis=1)
+    for chunk in np.array_split(np.arange(len(right)), 1 + len(right) // 4096):  # limits memory
+        missed = (down[chunk] - right[chunk] * slopes) / _SPREAD
+        votes += (np.exp(-(missed**2) / 2) / (1 + right[chunk] ** 2)).sum(axis=1)
     return votes
 
 
-def _shares(ends: _Floats, x: float, y: float, own: float) -> _Floats:
+def _line_overlaps(ends: _Floats, x: float, y: float, digit_height: float) -> _Floats:
     """Vertical overlap of a digit with each line, as a fraction of the lower of both heights.
 
-    Lines are given by their ends, see ``_end``, the digit by its centre and height.
+    Lines are given by their ends, see ``_extrapolate``, the digit by its centre and height.
     """
     end, level, slope, reach, height = ends.T
-    lower, higher = np.minimum(height, own), np.maximum(height, own)
-    away = np.abs(level + slope * np.minimum(x - end, reach) - y)
-    common = np.minimum(lower, (height + own) / 2 - away)
+    lower, higher = np.minimum(height, digit_height), np.maximum(height, digit_height)
+    offset = np.abs(level + slope * np.minimum(x - end, reach) - y)
+    common = np.minimum(lower, (height + digit_height) / 2 - offset)
     # Among lines that contain the whole digit, prefer the one with the nearest middle.
-    share = common / lower - 0.1 * away / higher
-    return np.where(lower < _SMALLER * higher, 0.0, share)
+    overlap = common / lower - 0.1 * offset / higher
+    return np.where(lower < _SMALLER * higher, 0.0, overlap)
 
 
-def _end(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
+def _extrapolate(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
     """Extrapolates a line from its last digits, of which tall ones count more.
 
     Returns:
@@ -150,17 +150,17 @@ def _end(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
     return end, level + slope * (end - middle), slope, _REACH * height, float(heights.max())
 
 
-def _widest_inside(gaps: _Floats) -> float:
+def _max_inside_gap(gaps: _Floats) -> float:
     """The widest gap that is still inside a number, in digit heights.
 
     Starts with the gap at the lower third as inside, and repeatedly adds all gaps within its limit.
     """
     inside, widest = np.sort(gaps)[len(gaps) // 3 :][:1], -np.inf
-    while len(inside) and _limit(inside) > widest:
-        widest = _limit(inside)
+    while len(inside) and _gap_limit(inside) > widest:
+        widest = _gap_limit(inside)
         inside = gaps[gaps <= widest]
     return min(widest, _WIDEST)
 
 
-def _limit(inside: _Floats) -> float:
+def _gap_limit(inside: _Floats) -> float:
     return _SPACE + _LOOSE * max(_TIGHT, float(inside.mean()))

@@ -77,7 +77,7 @@ class RecognizedLine:
         first, last = self.spans.astype(int).T
         first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
         sums = np.pad(np.cumsum(self.ink, axis=1), ((0, 0), (1, 0)))
-        rows = _rows(sums[:, last] > sums[:, first])
+        rows = _row_spans(sums[:, last] > sums[:, first])
         partial = rows[:, 1] - rows[:, 0] < _LOWEST * HEIGHT
         rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _USUAL
         return rows
@@ -87,17 +87,17 @@ class RecognizedLine:
         """float32[K, 4]: the box around each character's ink on the page."""
         across, down = _axes(self.line)
         x, y = self.spans[:, [0, 0, 1, 1], None], self.rows[:, [0, 1, 0, 1], None]
-        wide, high = self.scale
-        corners = self.line.quad[0] + x * across / wide + y * down / high
+        x_scale, y_scale = self.scale
+        corners = self.line.quad[0] + x * across / x_scale + y * down / y_scale
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1, dtype=np.float32)
 
     @cached_property
     def ink(self) -> npt.NDArray[np.bool_]:
         """bool[48, W]: pixels of the crop that differ from its paper."""
         red, green, blue = np.abs(self.crop - self.paper).transpose(2, 0, 1)
-        away = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
-        strongest = float(quantile(away, 0.98))
-        return np.asarray(away > max(12.0, _INK * strongest))
+        delta = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
+        strongest = float(quantile(delta, 0.98))
+        return np.asarray(delta > max(12.0, _INK * strongest))
 
     @cached_property
     def paper(self) -> Floats:
@@ -110,8 +110,8 @@ class RecognizedLine:
         colours = median(pixels), median(np.concatenate([pixels[:, :ends], pixels[:, -ends:]], 1))
         if np.abs(colours[1] - colours[0]).max() < _ALIKE:
             return np.asarray(colours[0])
-        away = [np.abs(pixels - colour[:, None]).max(axis=0) for colour in colours]
-        usual, edges = (int(np.count_nonzero(each < _ALIKE)) for each in away)
+        differences = [np.abs(pixels - colour[:, None]).max(axis=0) for colour in colours]
+        usual, edges = (int(np.count_nonzero(each < _ALIKE)) for each in differences)
         return np.asarray(colours[int(edges > usual)])
 
     @cached_property
@@ -137,30 +137,30 @@ def recognize(
     spotter: DigitSpotter | None = None,
 ) -> list[RecognizedLine]:
     """Reads lines; of much text, only the parts in which the spotter finds digits."""
-    shown = [LineCrop(line, crop_line(page, line.quad), columns_of(line)) for line in lines]
-    if spotter and sum(each.crop.shape[1] for each in shown) > _MUCH:
-        spots = _rows_of([each.crop for each in shown], spotter.spots)
-        shown = parts_with_digits(shown, spots)
-    posteriors = _rows_of([each.crop for each in shown], recognizer.posteriors)
-    found = list(map(_decoded, shown, posteriors))
-    crowded = [number for number, read in enumerate(found) if _is_crowded(read)]
-    wider = [_stretched(page, found[number]) for number in crowded]
-    posteriors = _rows_of([each.crop for each in wider], recognizer.posteriors)
-    for number, read in zip(crowded, map(_decoded, wider, posteriors), strict=True):
-        if len(digits_of(read.symbols.text)) > len(digits_of(found[number].symbols.text)):
-            found[number] = read
-    return respaced(found)
+    line_crops = [LineCrop(line, crop_line(page, line.quad), columns_of(line)) for line in lines]
+    if spotter and sum(each.crop.shape[1] for each in line_crops) > _MUCH:
+        spots = _network_rows([each.crop for each in line_crops], spotter.spots)
+        line_crops = parts_with_digits(line_crops, spots)
+    posteriors = _network_rows([each.crop for each in line_crops], recognizer.posteriors)
+    recognized = list(map(_decode_line, line_crops, posteriors))
+    crowded = [index for index, read in enumerate(recognized) if _is_crowded(read)]
+    stretched = [_stretch(page, recognized[index]) for index in crowded]
+    posteriors = _network_rows([each.crop for each in stretched], recognizer.posteriors)
+    for index, read in zip(crowded, map(_decode_line, stretched, posteriors), strict=True):
+        if len(digits_of(read.symbols.text)) > len(digits_of(recognized[index].symbols.text)):
+            recognized[index] = read
+    return respace(recognized)
 
 
 def _is_crowded(read: RecognizedLine) -> bool:
     """Whether a line with a doubtful digit has too few steps per character to separate digits."""
-    text, sure = read.symbols.text, read.symbols.confidence
-    dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
-    pairs = zip(text, sure.tolist(), strict=True)
-    return dense and any(char in DIGITS and chance < _DOUBTED for char, chance in pairs)
+    text, confidences = read.symbols.text, read.symbols.confidence
+    is_dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
+    pairs = zip(text, confidences.tolist(), strict=True)
+    return is_dense and any(char in DIGITS and chance < _DOUBTED for char, chance in pairs)
 
 
-def _stretched(page: Page, read: RecognizedLine) -> LineCrop:
+def _stretch(page: Page, read: RecognizedLine) -> LineCrop:
     crop = crop_line(page, read.line.quad, stretch=_STRETCH)
     return LineCrop(read.line, crop, columns_of(read.line, _STRETCH))
 
@@ -173,11 +173,11 @@ class LineCrop(NamedTuple):
     columns: float  # number of columns that show the line; the rest is gray
 
 
-def _decoded(shown: LineCrop, posteriors: Floats) -> RecognizedLine:
+def _decode_line(line_crop: LineCrop, posteriors: Floats) -> RecognizedLine:
     symbols = decode(posteriors)
     rows = with_numerals(posteriors, symbols)
     symbols = symbols if rows is posteriors else decode(rows)
-    return RecognizedLine(shown.line, shown.crop, rows, symbols, shown.columns)
+    return RecognizedLine(line_crop.line, line_crop.crop, rows, symbols, line_crop.columns)
 
 
 def columns_of(line: TextLine, stretch: float = 1.0) -> float:
@@ -185,19 +185,19 @@ def columns_of(line: TextLine, stretch: float = 1.0) -> float:
     return min(WIDEST, stretch * line.width * HEIGHT / max(line.height, 1e-3))
 
 
-def respaced(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
+def respace(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
     """Adds and removes spaces in and between the numbers of a page, based on its print."""
-    found = list(lines)
-    pairs = [(number, pair) for number, line in enumerate(found) for pair in _pairs(line)]
+    respaced = list(lines)
+    pairs = [(index, pair) for index, line in enumerate(respaced) for pair in _find_pairs(line)]
     if not pairs:
-        return found
-    gaps, sides, said = (np.array([pair[k] for _, pair in pairs]) for k in range(3))
-    chances = space_chances(gaps, sides.T, said).tolist()
-    for (number, pair), chance in zip(pairs, chances, strict=True):
+        return respaced
+    gaps, sides, read_spaces = (np.array([pair[k] for _, pair in pairs]) for k in range(3))
+    chances = space_chances(gaps, sides.T, read_spaces).tolist()
+    for (index, pair), chance in zip(pairs, chances, strict=True):
         if (chance > 0.5) != pair.is_parted:
-            rows = _with_space(found[number].posteriors, pair.between, chance)
-            found[number] = replace(found[number], posteriors=rows, symbols=decode(rows))
-    return found
+            rows = _with_space(respaced[index].posteriors, pair.between, chance)
+            respaced[index] = replace(respaced[index], posteriors=rows, symbols=decode(rows))
+    return respaced
 
 
 class _Pair(NamedTuple):
@@ -210,21 +210,21 @@ class _Pair(NamedTuple):
     between: tuple[int, int]  # half-open range of steps between their centres
 
 
-def _pairs(read: RecognizedLine) -> Iterator[_Pair]:
+def _find_pairs(read: RecognizedLine) -> Iterator[_Pair]:
     text = read.symbols.text
     digits = [char in DIGITS for char in text]
     places = [k for k, char in enumerate(text) if char in SPACED]
-    near = [(i, j) for i, j in pairwise(places) if not text[i + 1 : j].strip()]
-    near = [(i, j) for i, j in near if digits[i] or digits[j]]
-    if not near:
+    pairs = [(i, j) for i, j in pairwise(places) if not text[i + 1 : j].strip()]
+    pairs = [(i, j) for i, j in pairs if digits[i] or digits[j]]
+    if not pairs:
         return
     height = float(median(np.diff(read.rows[digits]).ravel()))
     steps = (read.symbols.centres / STRIDE).astype(int).tolist()
-    wide, high = read.scale
-    for i, j in near:
+    x_scale, y_scale = read.scale
+    for i, j in pairs:
         between = steps[i] + 1, steps[j]
         space = read.posteriors[slice(*between), CLASS_OF[SPACE]].max(initial=0)
-        gap = float(read.spans[j, 0] - read.spans[i, 1]) * high / wide / height
+        gap = float(read.spans[j, 0] - read.spans[i, 1]) * y_scale / x_scale / height
         sides = SPACED.index(text[i]), SPACED.index(text[j])
         yield _Pair(gap, sides, float(space), j - i > 1, between)
 
@@ -243,14 +243,14 @@ def _with_space(posteriors: Floats, between: tuple[int, int], chance: float) -> 
     return changed
 
 
-def _rows_of(
+def _network_rows(
     crops: Sequence[Pixels], network: Callable[[Sequence[Pixels]], list[Floats]]
 ) -> list[Floats]:
     """The output of a network for the steps of each crop, float32[W / 8, C] each."""
     rows: dict[int, Floats] = {}
     batches = batch_lines(crops)
-    said = network([batch for _, batch in batches])
-    for (indices, _), batch in zip(batches, said, strict=True):
+    outputs = network([batch for _, batch in batches])
+    for (indices, _), batch in zip(batches, outputs, strict=True):
         for index, steps in zip(indices, batch, strict=True):
             rows[index] = steps[: crops[index].shape[1] // STEP]
     return [rows[index] for index in range(len(crops))]
@@ -263,17 +263,17 @@ def parts_with_digits(lines: Sequence[LineCrop], spots: Sequence[Floats]) -> lis
     output of ``DigitSpotter.spots`` for each line.
     """
     areas = [line.width * line.height for line, *_ in lines]
-    whole = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE]
+    largest = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE]
     parts: list[LineCrop] = []
-    for index, one in enumerate(lines):
-        near = near_digits(spots[index])
-        parts += [one] if index in whole else [_part(one, *steps) for steps in near]
+    for index, line_crop in enumerate(lines):
+        ranges = near_digits(spots[index])
+        parts += [line_crop] if index in largest else [_part(line_crop, *steps) for steps in ranges]
     return parts
 
 
-def _part(whole: LineCrop, first: int, last: int) -> LineCrop:
+def _part(line_crop: LineCrop, first: int, last: int) -> LineCrop:
     """The part of a line from one step up to, but not including, another."""
-    line, crop, columns = whole
+    line, crop, columns = line_crop
     ends = np.minimum([STEP * first, STEP * last], columns)
     left, right = line.quad[[0, 3]], line.quad[[1, 2]]
     (top_left, bottom_left), (top_right, bottom_right) = (
@@ -303,10 +303,10 @@ def near_digits(spots: Floats) -> list[tuple[int, int]]:
 def line_proposals(found: Detections) -> list[TextLine]:
     """The lines to read: detected ones, and one for each group of digits outside of them."""
     digits = found.digits[found.digits.score > LIKELY]
-    digits = digits[_held(digits.boxes, found.lines) <= _STROKES]
+    digits = digits[_line_counts(digits.boxes, found.lines) <= _STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
-    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) < 2)]
-    lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
+    lone = digits[~_are_on_lines(digits.boxes, lines) & (_line_counts(digits.boxes, lines) < 2)]
+    lines += [_line_around(lone.boxes[group]) for group in _group_digits(lone.boxes)]
     return [with_paper(line) for line in lines]
 
 
@@ -323,7 +323,7 @@ def with_paper(line: TextLine) -> TextLine:
     return TextLine(grown, line.score, line.quad)
 
 
-def _held(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.intp]:
+def _line_counts(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.intp]:
     """int[N]: number of lines whose centre is in each box; several mean paper between lines."""
     middles = np.array([line.quad.mean(axis=0) for line in lines]).reshape(-1, 2)
     inside = (middles > boxes[:, None, :2]) & (middles < boxes[:, None, 2:])
@@ -338,19 +338,19 @@ def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
     return inside & (heights > _LOWER * line.height) & (heights < _HIGHER * line.height)
 
 
-def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
+def _are_on_lines(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
     """bool[N]: which boxes lie partly on lines, where their content is read."""
     covered = np.zeros(len(boxes))
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     for line in lines:
         across, down = _axes(line)
-        away = middle - line.quad[0]
-        common = np.ones(len(boxes))
+        offset = middle - line.quad[0]
+        share = np.ones(len(boxes))
         for axis, length in ((across, line.width), (down, line.height)):
-            place, reach = away @ axis, np.maximum(half @ np.abs(axis), 1e-3)
-            inside = np.minimum(place + reach, length) - np.maximum(place - reach, 0)
-            common *= np.clip(inside / (2 * reach), 0, 1)
-        covered += common
+            position, extent = offset @ axis, np.maximum(half @ np.abs(axis), 1e-3)
+            inside = np.minimum(position + extent, length) - np.maximum(position - extent, 0)
+            share *= np.clip(inside / (2 * extent), 0, 1)
+        covered += share
     return np.asarray(covered > _SHARED)
 
 
@@ -359,32 +359,32 @@ def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
     x0, y0 = line.quad.min(axis=0)
     x1, y1 = line.quad.max(axis=0)
     area = max(1e-3, (x1 - x0) * (y1 - y0))
-    sure = digits.boxes[digits.score > 0.5]
-    wide = np.minimum(sure[:, 2], x1) - np.maximum(sure[:, 0], x0)
-    high = np.minimum(sure[:, 3], y1) - np.maximum(sure[:, 1], y0)
-    inside = np.clip(wide, 0, None) * np.clip(high, 0, None) / area
-    larger = (sure[:, 3] - sure[:, 1]) > _HIGHER * (y1 - y0)
+    confident = digits.boxes[digits.score > 0.5]
+    width = np.minimum(confident[:, 2], x1) - np.maximum(confident[:, 0], x0)
+    height = np.minimum(confident[:, 3], y1) - np.maximum(confident[:, 1], y0)
+    inside = np.clip(width, 0, None) * np.clip(height, 0, None) / area
+    larger = (confident[:, 3] - confident[:, 1]) > _HIGHER * (y1 - y0)
     return bool(((inside > 0.6) & larger).any())
 
 
-def _groups(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
+def _group_digits(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
     """Splits digits into groups that stand together on a line."""
     for line in lines_of(boxes):
         x0, y0, x1, y1 = boxes[line].T
         pairs = np.stack([(y1 - y0)[1:], (y1 - y0)[:-1]])
         lower, higher = pairs.min(axis=0), pairs.max(axis=0)
-        apart = (x0[1:] - x1[:-1] > _APART * higher) | (lower < 0.5 * higher)
-        yield from np.split(np.array(line), np.flatnonzero(apart) + 1)
+        is_gap = (x0[1:] - x1[:-1] > _APART * higher) | (lower < 0.5 * higher)
+        yield from np.split(np.array(line), np.flatnonzero(is_gap) + 1)
 
 
-def _line_of(boxes: Floats) -> TextLine:
+def _line_around(boxes: Floats) -> TextLine:
     """A line around boxes ordered from left to right, in the direction from first to last."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     across = np.array([1.0, 0.0])
     if len(boxes) > 1:
-        way = middle[-1] - middle[0]
-        if abs(way[1]) < abs(way[0]):
-            across = way / np.hypot(*way)
+        direction = middle[-1] - middle[0]
+        if abs(direction[1]) < abs(direction[0]):
+            across = direction / np.hypot(*direction)
     down = np.array([-across[1], across[0]])
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
     if abs(across[1]) > 0.02:  # the corners of upright boxes extend beyond a slanted line
@@ -412,8 +412,8 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
 
 def _along(line: TextLine, points: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], ...]:
     """Distances of points, float32[N, 2], from a line's top left, along it and across it."""
-    away = points - line.quad[0]
-    return tuple(away @ axis for axis in _axes(line))
+    offsets = points - line.quad[0]
+    return tuple(offsets @ axis for axis in _axes(line))
 
 
 def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
@@ -430,28 +430,28 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
     if not len(begins) or not len(centres):
         return spans.astype(np.float32)
     # The index of each character's run: the one that it lies in, else the nearest.
-    away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
-    owner = away.argmin(axis=1)
-    beside = away.min(axis=0) <= reach
-    beside[owner] = False
-    free = np.flatnonzero(beside)
+    distances = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
+    owner = distances.argmin(axis=1)
+    is_near = distances.min(axis=0) <= reach
+    is_near[owner] = False
+    free = np.flatnonzero(is_near)
     for run in free.tolist():
-        nearest = int(away[:, run].argmin())
+        nearest = int(distances[:, run].argmin())
         if np.count_nonzero(owner == owner[nearest]) > 1:
             owner[nearest] = run
     first, last = begins[owner], ends[owner]
     if len(centres) == 1 and len(free):
         first, last = begins[[min(owner[0], free[0])]], ends[[max(owner[0], free[-1])]]
-    mates = np.flatnonzero(owner[1:] == owner[:-1])
-    cuts = (centres[mates] + centres[mates + 1]) / 2
-    first[mates + 1] = np.maximum(first[mates + 1], cuts)
-    last[mates] = np.minimum(last[mates], cuts)
-    near = away[np.arange(len(owner)), owner] <= reach
-    spans[near] = np.stack([first, np.maximum(last, first + 1)], axis=1)[near]
+    shared = np.flatnonzero(owner[1:] == owner[:-1])
+    cuts = (centres[shared] + centres[shared + 1]) / 2
+    first[shared + 1] = np.maximum(first[shared + 1], cuts)
+    last[shared] = np.minimum(last[shared], cuts)
+    is_within = distances[np.arange(len(owner)), owner] <= reach
+    spans[is_within] = np.stack([first, np.maximum(last, first + 1)], axis=1)[is_within]
     return spans.astype(np.float32)
 
 
-def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _row_spans(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """float64[K, 2]: first and last row of each character's ink, from bool[48, K]: rows with ink.
 
     Ignores the ink of lines above and below.

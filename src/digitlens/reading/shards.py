@@ -55,11 +55,11 @@ LISTING = "listing"  # task of the lease for listing the source
 FORMAT = 1
 
 SHARD = 1000  # pictures: 10 to 25 s of drawings, some minutes of photos of 12 megapixels
-SPLITS, LEAST = 64, 16  # maximum shards of a small source, and minimum pictures of each
+SPLITS, MIN_SHARD = 64, 16  # maximum shards of a small source, and minimum pictures of each
 PATIENCE = 60.0  # seconds after which a lease that was not renewed expires
 _RENEWALS = 3  # renewals of a lease within that time
-_FETCHING = 8  # threads that fetch pictures: 160 a second at 50 ms each
-_MISSES = 32  # claims in a row lost to others after which free shards are listed again
+_FETCHERS = 8  # threads that fetch pictures: 160 a second at 50 ms each
+_MAX_MISSES = 32  # claims in a row lost to others after which free shards are listed again
 _PAUSES = 0.1, 5.0  # seconds: first and longest pause while there is nothing to do
 _RECORD_FROM = 3  # from this lease of a shard on, the picture being read is recorded
 _REPORT_INTERVAL = 0.5  # seconds between progress reports of a process
@@ -104,11 +104,11 @@ class RowReader:
             ValueError: ``expect`` is not a constraint.
         """
         self._options = options or RowOptions()
-        asked = self._options
-        self._expected = Expectation.of(asked.expect or None)
+        chosen = self._options
+        self._expected = Expectation.of(chosen.expect or None)
         try:
             self._reader = DigitReader(
-                asked.model, pages=asked.pages, target_error=asked.target_error, threads=1
+                chosen.model, pages=chosen.pages, target_error=chosen.target_error, threads=1
             )
         except ValueError as error:
             raise ModelError(f"the target error cannot be kept: {error}") from error
@@ -146,9 +146,9 @@ class RowReader:
 
 def error_row(path: str, error: Exception, page: int = 1) -> Row:
     """The row of a page that could not be read, with the error."""
-    known = _NAMELESS.sub("", str(error))
-    said = known if isinstance(error, DigitlensError) else f"{type(error).__name__}: {known}"
-    return {"path": _utf8(path), "page": page, "status": "error", "error": _utf8(said)}
+    message = _NAMELESS.sub("", str(error))
+    text = message if isinstance(error, DigitlensError) else f"{type(error).__name__}: {message}"
+    return {"path": _utf8(path), "page": page, "status": "error", "error": _utf8(text)}
 
 
 def _utf8(text: str) -> str:
@@ -194,7 +194,7 @@ class BatchJob:
     shard: int = SHARD  # maximum pictures per shard
     patience: float = PATIENCE  # seconds after which a lease that was not renewed is taken over
 
-    def agree(self) -> Store:
+    def open_destination(self) -> Store:
         """Opens the destination and checks that it is for this job.
 
         Raises:
@@ -208,10 +208,10 @@ class BatchJob:
                 raise DataError(f"{self.source}: no pictures found, judging by file names")
             store.create(RUN, json.dumps(ours, indent=1).encode())
         theirs = json.loads(store.get(RUN))
-        if others := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
-            said = "; ".join(f"{key}: {theirs.get(key)!r}, now {ours.get(key)!r}" for key in others)
+        if keys := [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]:
+            diff = "; ".join(f"{key}: {theirs.get(key)!r}, now {ours.get(key)!r}" for key in keys)
             raise DataError(
-                f"{self.destination} has the results of another run ({said}): resume with the same "
+                f"{self.destination} has the results of another run ({diff}): resume with the same "
                 "options and version, or name another --out"
             )
         return store
@@ -232,7 +232,7 @@ class Lease:
     number: int  # 1 for the first lease of the shard, and so on
     lost: Sequence[int] = ()  # indices of pictures on which processes died
     at: int | None = None  # index of the picture being read, if recorded
-    _over: Event = field(default_factory=Event)
+    _released: Event = field(default_factory=Event)
 
     @property
     def name(self) -> str:
@@ -242,27 +242,27 @@ class Lease:
     @property
     def content(self) -> bytes:
         """Owner and progress as JSON."""
-        who = f"{socket.gethostname()}:{os.getpid()}"
-        return json.dumps({"who": who, "at": self.at, "lost": self.lost}).encode()
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        return json.dumps({"who": owner, "at": self.at, "lost": self.lost}).encode()
 
     def renew(self) -> None:
         """Rewrites the lease, so that it does not expire."""
         self.store.put(self.name, self.content)
 
     @contextmanager
-    def kept(self, patience: float) -> Generator[None]:
+    def renewed(self, patience: float) -> Generator[None]:
         """Renews the lease during the block, and releases it afterwards."""
-        renewing = Thread(target=self._renew, args=(patience / _RENEWALS,), daemon=True)
-        renewing.start()
+        thread = Thread(target=self._renew, args=(patience / _RENEWALS,), daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            self._over.set()
-            renewing.join()  # otherwise it might rewrite the lease
+            self._released.set()
+            thread.join()  # otherwise it might rewrite the lease
             self.store.delete(self.name)
 
     def _renew(self, seconds: float) -> None:
-        while not self._over.wait(seconds):
+        while not self._released.wait(seconds):
             with suppress(DataError):  # if it keeps failing, others take over
                 self.renew()
 
@@ -286,7 +286,7 @@ class ShardQueue:
         """Whether all shards were read."""
         return self.total is not None and len(self.done) >= self.total
 
-    def look(self) -> list[str]:
+    def refresh(self) -> list[str]:
         """Updates which shards are done; returns all others."""
         if self.total is None and self.store.has(LISTED):
             self.total = json.loads(self.store.get(LISTED))["shards"]
@@ -301,22 +301,22 @@ class ShardQueue:
     def claim(self) -> Lease | None:
         """Claims a shard that is free or whose lease expired; None if there is none now."""
         if not self._free:
-            left, held = self.look(), self._leases()
-            self._free = [task for task in left if task not in held]
+            undone, leases = self.refresh(), self._leases()
+            self._free = [task for task in undone if task not in leases]
             random.shuffle(self._free)  # so that machines do not compete for the same shard
-            if self.total is None and LISTING not in held:
+            if self.total is None and LISTING not in leases:
                 self._free.append(LISTING)  # claimed first, as ``pop`` takes the last
-            now = self._now() if held else 0.0
-            for task, (number, written) in held.items():
-                if now - written > self.patience and (lease := self._succeed(task, number)):
+            now = self._store_time() if leases else 0.0
+            for task, (number, written) in leases.items():
+                if now - written > self.patience and (lease := self._take_over(task, number)):
                     return lease
-        for _ in range(min(_MISSES, len(self._free))):
-            if lease := self._take(self._free.pop(), 1):
+        for _ in range(min(_MAX_MISSES, len(self._free))):
+            if lease := self._create_lease(self._free.pop(), 1):
                 return lease
         self._free.clear()
         return None
 
-    def _take(self, task: str, number: int, lost: Sequence[int] = ()) -> Lease | None:
+    def _create_lease(self, task: str, number: int, lost: Sequence[int] = ()) -> Lease | None:
         lease = Lease(self.store, task, number, lost)
         if not self.store.create(lease.name, lease.content):
             return None
@@ -326,24 +326,24 @@ class ShardQueue:
             return None
         return lease
 
-    def _succeed(self, task: str, number: int) -> Lease | None:
+    def _take_over(self, task: str, number: int) -> Lease | None:
         """Takes over an expired lease, recording the picture its owner was reading, if known."""
         try:
-            said = json.loads(self.store.get(Lease(self.store, task, number).name))
+            state = json.loads(self.store.get(Lease(self.store, task, number).name))
         except UnreadableError:  # released in the meantime
             return None
-        lost = [*said["lost"], *([] if said["at"] is None else [said["at"]])]
-        return self._take(task, number + 1, lost)
+        lost = [*state["lost"], *([] if state["at"] is None else [state["at"]])]
+        return self._create_lease(task, number + 1, lost)
 
     def _leases(self) -> dict[str, tuple[int, float]]:
         """Number and time of writing of the latest lease of each shard that has one."""
-        found: dict[str, tuple[int, float]] = {}
+        latest: dict[str, tuple[int, float]] = {}
         for name, written in self.store.written(LEASES).items():
             task, _, number = name.rpartition(".")
-            found[task] = max((int(number), written), found.get(task, (0, 0.0)))
-        return found
+            latest[task] = max((int(number), written), latest.get(task, (0, 0.0)))
+        return latest
 
-    def _now(self) -> float:
+    def _store_time(self) -> float:
         """The store's time; the clocks of machines may differ."""
         self.store.put(CLOCK, b"")
         return self.store.written(STATE)[CLOCK.rpartition("/")[2]]
@@ -355,16 +355,16 @@ def _shard_id(number: int) -> str:
 
 def list_source(store: Store, source: Store, size: int, stopped: Callable[[], bool]) -> None:
     """Lists the pictures of a source in shards, continuing from where another process stopped."""
-    made = sorted(store.written(SHARDS))
-    last = json.loads(store.get(f"{SHARDS}/{made[-1]}"))[-1] if made else ""
-    names, number = picture_names(source, last), len(made)
-    first = list(islice(names, SPLITS * size))
-    if len(first) < SPLITS * size:
-        size = min(size, max(LEAST, -(-len(first) // SPLITS)))
-    names = chain(first, names)
+    listed = sorted(store.written(SHARDS))
+    last = json.loads(store.get(f"{SHARDS}/{listed[-1]}"))[-1] if listed else ""
+    names, number = picture_names(source, last), len(listed)
+    first_names = list(islice(names, SPLITS * size))
+    if len(first_names) < SPLITS * size:
+        size = min(size, max(MIN_SHARD, -(-len(first_names) // SPLITS)))
+    names = chain(first_names, names)
     while content := list(islice(names, size)):
-        new = store.create(f"{SHARDS}/{_shard_id(number)}.json", json.dumps(content).encode())
-        if stopped() or not new:  # another process is listing
+        is_new = store.create(f"{SHARDS}/{_shard_id(number)}.json", json.dumps(content).encode())
+        if stopped() or not is_new:  # another process is listing
             return
         number += 1
     store.create(LISTED, json.dumps({"shards": number}).encode())
@@ -400,7 +400,7 @@ class ShardWorker:
         while not self._stopped(0):
             lease = self._queue.claim()
             if lease:
-                with lease.kept(self._job.patience):
+                with lease.renewed(self._job.patience):
                     self._work(lease)
                 pause = _PAUSES[0]
             elif self._queue.finished or self._stopped(pause):
@@ -415,21 +415,21 @@ class ShardWorker:
             return
         names: list[str] = json.loads(self._store.get(f"{SHARDS}/{lease.task}.json"))
         rows: list[Row] = []
-        with closing(ordered_map(self._source.get, names, _FETCHING)) as contents:
+        with closing(ordered_map(self._source.get, names, _FETCHERS)) as contents:
             for k, (name, done) in enumerate(contents):
                 if self._stopped(0):
                     return
                 if isinstance(done.error, UnreadableError):
-                    found = [error_row(name, done.error)]
+                    new_rows = [error_row(name, done.error)]
                 elif k in lease.lost:
-                    found = [error_row(name, WorkerError("a worker process died reading it"))]
+                    new_rows = [error_row(name, WorkerError("a worker process died reading it"))]
                 else:
                     if lease.number >= _RECORD_FROM:
                         lease.at = k
                         lease.renew()
-                    found = self._reader.rows(name, done.result())
-                rows += found
-                self._report(Tally(1, sum(row["status"] == "error" for row in found)))
+                    new_rows = self._reader.rows(name, done.result())
+                rows += new_rows
+                self._report(Tally(1, sum(row["status"] == "error" for row in new_rows)))
         if self._store.create(_part_name(lease.task), _parquet(rows)):
             self._report(Tally(shards=1))
         self._queue.done.add(lease.task)
@@ -470,20 +470,20 @@ def run_batch(
         WorkerError: Processes keep dying.
         ModelError: See ``RowReader``.
     """
-    queue, status, due = ShardQueue(job.agree()), BatchStatus(), time.monotonic()
-    queue.look()
+    queue, status, next_check = ShardQueue(job.open_destination()), BatchStatus(), time.monotonic()
+    queue.refresh()
     with _Processes(job, 0 if queue.finished else workers) as processes:
         while processes.running:
             for tally in processes.tallies():
                 status.pictures += tally.pictures
                 status.errors += tally.errors
             start = time.monotonic()
-            if start >= due:
-                queue.look()
-                due = start + max(_CHECK_INTERVAL, 20 * (time.monotonic() - start))
+            if start >= next_check:
+                queue.refresh()
+                next_check = start + max(_CHECK_INTERVAL, 20 * (time.monotonic() - start))
             status.done, status.total = len(queue.done), queue.total
             tell(status)
-    queue.look()
+    queue.refresh()
     status.done, status.total = len(queue.done), queue.total
     return status
 
@@ -492,7 +492,7 @@ class _Processes:
     """The worker processes of a machine; they are asked to stop at the end of the block."""
 
     def __init__(self, job: BatchJob, number: int) -> None:
-        self._job, self._number, self._ends = job, number, 0
+        self._job, self._number, self._deaths = job, number, 0
         self.running: dict[Connection, SpawnProcess] = {}
 
     def start(self) -> None:
@@ -504,21 +504,21 @@ class _Processes:
         for connection in wait(list(self.running), _REPORT_INTERVAL):
             assert isinstance(connection, Connection)
             try:
-                said = connection.recv()
+                report = connection.recv()
             except (EOFError, OSError):
                 process = self.running.pop(connection)
                 process.join()
                 if process.exitcode:
                     self._replace()
             else:
-                if isinstance(said, Exception):
-                    raise said
-                self._ends = 0 if said.shards else self._ends
-                yield said
+                if isinstance(report, Exception):
+                    raise report
+                self._deaths = 0 if report.shards else self._deaths
+                yield report
 
     def _replace(self) -> None:
-        self._ends += 1
-        if self._ends > self._number + _SPARE:
+        self._deaths += 1
+        if self._deaths > self._number + _SPARE:
             raise WorkerError(
                 "worker processes keep dying: if memory runs out, use fewer --workers"
             )
@@ -541,20 +541,20 @@ class _Processes:
 
 def _serve(connection: Connection, job: BatchJob) -> None:
     """The main function of a process: works until it is told to stop or its parent is gone."""
-    ending = Event()
+    stopping = Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and passes it on
 
-    def end(_number: int, _frame: object) -> None:
-        ending.set()
+    def request_stop(_number: int, _frame: object) -> None:
+        stopping.set()
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, request_stop)
 
     def stopped(seconds: float) -> bool:
-        return ending.is_set() or connection.poll(seconds)
+        return stopping.is_set() or connection.poll(seconds)
 
-    def tell(what: Tally | Exception) -> None:
+    def tell(report: Tally | Exception) -> None:
         with suppress(OSError):  # the parent is gone
-            connection.send(what)
+            connection.send(report)
 
     try:
         ShardWorker(job, stopped, tell).run()

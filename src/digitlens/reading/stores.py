@@ -31,18 +31,18 @@ class UnreadableError(DigitlensError):
     """A single object is missing or access to it is denied."""
 
 
-def open_store(place: str) -> Store:
+def open_store(address: str) -> Store:
     """Opens the store at the path of a folder, which need not exist, or at an address.
 
     Raises:
         MissingExtraError: It is an address, and the extra ``cloud`` is not installed.
         DataError: Addresses of this kind are not supported.
     """
-    if "://" not in place:
-        return FolderStore(Path(place))
-    if not _CLOUD.fullmatch(place):
-        raise DataError(f"expected a folder, s3://, gs:// or az://, found {place}")
-    return _CloudStore(place)
+    if "://" not in address:
+        return FolderStore(Path(address))
+    if not _CLOUD.fullmatch(address):
+        raise DataError(f"expected a folder, s3://, gs:// or az://, found {address}")
+    return _CloudStore(address)
 
 
 class FolderStore:
@@ -106,20 +106,20 @@ class FolderStore:
 
     def written(self, folder: str = "") -> dict[str, float]:
         """The names directly in a folder, with the time of writing in the store's seconds."""
-        found: dict[str, float] = {}
+        times: dict[str, float] = {}
         with suppress(FileNotFoundError), os.scandir(self._folder / folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # deleted in the meantime
                     if entry.is_file() and not entry.name.startswith("."):
-                        found[entry.name] = entry.stat().st_mtime
-        return found
+                        times[entry.name] = entry.stat().st_mtime
+        return times
 
     def names(self, after: str = "") -> Iterator[str]:
         """All names after a given one in ascending order, recursively; links are not followed."""
         found: list[str] = []
-        for place, _, names in os.walk(self._folder):
-            below = Path(place).relative_to(self._folder)
-            found += ((below / name).as_posix() for name in names)
+        for folder, _, names in os.walk(self._folder):
+            relative = Path(folder).relative_to(self._folder)
+            found += ((relative / name).as_posix() for name in names)
         return iter(sorted(name for name in found if name > after))
 
 
@@ -159,7 +159,7 @@ class _CloudStore:
             try:
                 return bytes(self._api.get(self._store, name).bytes())
             except (FileNotFoundError, denied) as error:
-                raise UnreadableError(_line(error)) from error
+                raise UnreadableError(_first_line(error)) from error
 
     def has(self, name: str) -> bool:
         with self._translated_errors(name), suppress(FileNotFoundError):
@@ -186,11 +186,11 @@ class _CloudStore:
         try:
             yield
         except (self._api.exceptions.BaseError, FileNotFoundError, ValueError) as error:
-            place = "/".join(filter(None, (self._address.rstrip("/"), name)))
-            raise DataError(f"{place}: {_line(error)}") from error
+            address = "/".join(filter(None, (self._address.rstrip("/"), name)))
+            raise DataError(f"{address}: {_first_line(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 

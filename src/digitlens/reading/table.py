@@ -44,25 +44,25 @@ from digitlens.tabular import Cell, Table
 if TYPE_CHECKING:
     from digitlens.reading.reader import DigitReader
 
-MOST = 250  # maximum rows or columns
-_LOW = 0.25  # cell heights: minimum height or width of a component in a cell with content
+MAX_SIDE = 250  # maximum rows or columns
+_MIN_SIZE = 0.25  # cell heights: minimum height or width of a component in a cell with content
 _SHARE, _TINY = 0.5, 0.1  # for small print: relative to its components; at least, in cell heights
 _SPECK = 0.002  # squared cell heights: components with a smaller area are dust
-_FINE = 48  # pixels: height of cells down to which a picture is reduced to find ink
+_CELL_PIXELS = 48  # pixels: height of cells down to which a picture is reduced to find ink
 _AT_EDGE = 0.12  # fraction of a cell: components wholly this close to an edge are rule remains
 _FLAT, _LONG = 0.15, 0.6  # fractions of a cell: flatter and longer components are rule remains
 _INSIDE = 0.6  # a component with this fraction in one cell belongs wholly to it
-_PART = 0.2  # minimum fraction of a component that counts as part of a cell
+_MIN_PART = 0.2  # minimum fraction of a component that counts as part of a cell
 _PAPER = 0.15  # line heights: paper added around a line
-_LOWEST = 1.2  # minimum height of a line, relative to the minimum size of its components
-_SEEN = 0.9  # score given to a line, as the line detector gives clear ones
+_MIN_LINE = 1.2  # minimum height of a line, relative to the minimum size of its components
+_SCORE = 0.9  # score given to a line, as the line detector gives clear ones
 _LEVEL = 0.3  # minimum vertical overlap of a component with its line, as a fraction of its height
 _SMALL = 0.5  # components lower than this fraction of a cell's highest get no line of their own
-_WHOLE = 1.2  # components up to this multiple of the table's median height are one character
-_APART = 0.6  # text heights: gap that, like a space, separates texts of a table without rules
-_DECISIVE = 12  # number of cells with most ink that decide the orientation of a table
+_ONE_CHAR = 1.2  # components up to this multiple of the table's median height are one character
+_TEXT_GAP = 0.6  # text heights: gap that, like a space, separates texts of a table without rules
+_DECISIVE_CELLS = 12  # number of cells with most ink that decide the orientation of a table
 _CLEAR = 0.85  # coherence above which text is upright
-_BLANK = 0.999  # confidence that a cell without ink is empty
+_EMPTY = 0.999  # confidence that a cell without ink is empty
 _MOSTLY = 0.5  # fraction of numbers above which a column is numeric
 _NUMERIC = re.compile(r"[^A-Za-z]*\d[^A-Za-z]*")  # a text with digits and without letters
 _FAINT = 1e-3  # probability of digits from which a letter in a numeric column may be one
@@ -73,7 +73,7 @@ _UNKNOWN = Notation()
 Doubles = npt.NDArray[np.float64]
 Place = tuple[int, int]  # row and column
 Contents = dict[Place, list[list[Spot]]]  # the lines of each cell with ink
-_NONE = "there is ink, but nothing could be read"
+_NOTHING_READ = "there is ink, but nothing could be read"
 _PILED = "the characters stand one above the other: turn the picture if it lies on its side"
 
 
@@ -88,9 +88,9 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         sides = [*(self.grid or ()), *([] if self.columns is None else [self.columns])]
-        if any(not 1 <= side <= MOST for side in sides):
+        if any(not 1 <= side <= MAX_SIDE for side in sides):
             found = " by ".join(map(str, sides))
-            raise ValueError(f"expected from 1 to {MOST} rows and columns, found {found}")
+            raise ValueError(f"expected from 1 to {MAX_SIDE} rows and columns, found {found}")
         if self.grid and self.columns not in {None, self.grid[1]}:
             raise ValueError(f"a grid of {self.grid[1]} columns cannot have {self.columns}")
         if self.expect not in {None, "sudoku", "total"}:
@@ -105,7 +105,7 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class _SeenTable:
+class _RawTable:
     """The cells of a table and their characters, before values are decided."""
 
     quads: Doubles  # float64[R, C, 4, 2]; the cells on the page, clockwise from the top left
@@ -126,33 +126,33 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     grid = find_grid(page, options.shape)
     ruled = grid is not None and options.columns in {None, grid.shape[1]}
     if grid is None or not ruled:
-        grid = _aligned(reader, page, options)
-    seen = _see(reader, page, grid, ruled=ruled)
-    cells = _cells(seen, options.notation)
+        grid = _align_texts(reader, page, options)
+    raw = _read_raw(reader, page, grid, ruled=ruled)
+    cells = _cells(raw, options.notation)
     height, width = page.shape[:2]
-    made = reader.classifier.name, reader.classifier.sha256
-    rows = tuple(tuple(cells[r, c] for c in range(seen.shape[1])) for r in range(seen.shape[0]))
+    model = reader.classifier.name, reader.classifier.sha256
+    rows = tuple(tuple(cells[r, c] for c in range(raw.shape[1])) for r in range(raw.shape[0]))
     if not ruled and options.shape is None:  # a row without content was found by mistake
         rows = tuple(row for row in rows if any(cell.status != "empty" for cell in row))
     if not rows:
         raise ImageError(_no_table(page, options))
-    table = Table(rows, width, height, *made)
+    table = Table(rows, width, height, *model)
     if options.expect == "sudoku":
-        return apply_sudoku(table, _chances(seen), reader.thresholds["digit"])
+        return apply_sudoku(table, _chances(raw), reader.thresholds["digit"])
     if options.expect == "total":
         return apply_total(table, reader.thresholds["digit"])
     return table
 
 
-def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
+def _read_raw(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _RawTable:
     """Straightens a table, turns it as it reads best, and reads each line of ink in each cell."""
     picture, upright = straighten(page, grid)
     if ruled:
         picture = without_rules(picture, upright)
     turn = _turn_of(picture, upright, reader.recognizer)
     picture, upright = _turned(picture, upright, turn)
-    found, cells = lines_in_cells(picture, upright)
-    view = reader.analyze(picture, found)
+    text_lines, cells = lines_in_cells(picture, upright)
+    view = reader.analyze(picture, text_lines)
     lines, letters = _without_letters(view.lines, cells)
     if letters:
         view = reader.judge(picture, view.detections, lines)
@@ -160,9 +160,9 @@ def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTa
     contents, places = Contents(), dict[Place, list[int]]()
     for cell, line in zip(cells, spots, strict=True):
         contents.setdefault(cell, []).append(line)
-    for number, line in enumerate(view.scores.places.line.tolist()):
-        places.setdefault(cells[line], []).append(number)
-    return _SeenTable(grid.turned(turn).quads(), contents, digits, places, view, letters)
+    for index, line in enumerate(view.scores.places.line.tolist()):
+        places.setdefault(cells[line], []).append(index)
+    return _RawTable(grid.turned(turn).quads(), contents, digits, places, view, letters)
 
 
 def _without_letters(
@@ -174,52 +174,52 @@ def _without_letters(
         is_number = bool(_NUMERIC.fullmatch(line.symbols.text))
         full[column] += is_number or row > 0
         numeric[column] += is_number
-    found, letters = list(lines), dict[Place, str]()
+    replaced, letters = list(lines), dict[Place, str]()
     for k, place in enumerate(cells):
         text, column = lines[k].symbols.text, place[1]
         if place[0] and re.search("[A-Za-z]", text) and numeric[column] > _MOSTLY * full[column]:
             digits = _digits_in(lines[k])
             if digits:
-                found[k], letters[place] = digits, text
-    return found, letters
+                replaced[k], letters[place] = digits, text
+    return replaced, letters
 
 
 def _digits_in(line: RecognizedLine) -> RecognizedLine | None:
     """A line decoded without letters; None if some of them can hardly be digits."""
     mass = line.symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1)
     is_letter = line.symbols.posteriors.argmax(axis=1) >= LETTER_CLASSES.start
-    rest = line.posteriors.copy()
-    rest[:, LETTER_CLASSES] = 0
-    rest /= np.maximum(rest.sum(axis=1, keepdims=True), _FAINT * _FAINT)
-    symbols = decode(rest)
+    masked = line.posteriors.copy()
+    masked[:, LETTER_CLASSES] = 0
+    masked /= np.maximum(masked.sum(axis=1, keepdims=True), _FAINT * _FAINT)
+    symbols = decode(masked)
     if len(symbols) != len(line.symbols) or mass[is_letter].min() < _FAINT:
         return None
-    return replace(line, posteriors=rest, symbols=symbols)
+    return replace(line, posteriors=masked, symbols=symbols)
 
 
 def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
     """Number of counter-clockwise quarter turns after which the cells with most ink read best."""
-    looks: list[list[RecognizedLine]] = []
+    views: list[list[RecognizedLine]] = []
     chosen: set[int] = set()
     for turn in range(4):
         turned, cells = _turned(picture, grid, turn)
         numbers = np.rot90(np.arange(prod(grid.shape)).reshape(grid.shape), turn)
-        found = [
-            (int(numbers[at]), line)
-            for line, at in zip(*lines_in_cells(turned, cells), strict=True)
+        numbered = [
+            (int(numbers[place]), line)
+            for line, place in zip(*lines_in_cells(turned, cells), strict=True)
         ]
         if not turn:
             ink = Counter[int]()
-            for number, line in found:
+            for number, line in numbered:
                 ink[number] += int(line.width * line.height)
-            chosen = {number for number, _ in ink.most_common(_DECISIVE)}
-        lines = [line for number, line in found if number in chosen]
-        looks.append(recognize(turned, lines, recognizer))
-        is_lone = [bool(re.fullmatch(r"\d", each.symbols.text)) for each in looks[0]]
+            chosen = {number for number, _ in ink.most_common(_DECISIVE_CELLS)}
+        lines = [line for number, line in numbered if number in chosen]
+        views.append(recognize(turned, lines, recognizer))
+        is_lone = [bool(re.fullmatch(r"\d", each.symbols.text)) for each in views[0]]
         has_lone_digits = len(lines) == len(chosen) and all(is_lone)
-        if not turn and (has_lone_digits or coherence(looks[0]) > _CLEAR):
+        if not turn and (has_lone_digits or coherence(views[0]) > _CLEAR):
             return 0
-    return clearest_turn(looks)
+    return clearest_turn(views)
 
 
 def _turned(picture: Page, grid: Grid, turn: int) -> tuple[Page, Grid]:
@@ -232,36 +232,36 @@ def _turned(picture: Page, grid: Grid, turn: int) -> tuple[Page, Grid]:
 def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]:
     """The lines of ink in upright cells of a page without rules, with the cell of each line."""
     columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
-    usual = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
+    size = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
     # Reducing the picture keeps grainy strokes connected.
-    factor = max(1, int(usual / _FINE))
+    factor = max(1, int(size / _CELL_PIXELS))
     gray = np.asarray(Image.fromarray(with_dark_ink(page, grid.ink)).reduce(factor))
-    parts = connected_components(ink_mask(gray))
-    large = parts.areas * factor**2 >= _SPECK * usual**2
-    drawings: dict[Place, list[list[float]]] = {}
-    for box in (parts.boxes[large] * float(factor)).tolist():
-        for r, top, bottom in _shared(box[1], box[3], rows):
-            for c, left, right in _shared(box[0], box[2], columns):
+    components = connected_components(ink_mask(gray))
+    large = components.areas * factor**2 >= _SPECK * size**2
+    by_cell: dict[Place, list[list[float]]] = {}
+    for box in (components.boxes[large] * float(factor)).tolist():
+        for r, top, bottom in _cell_spans(box[1], box[3], rows):
+            for c, left, right in _cell_spans(box[0], box[2], columns):
                 cell = (columns[c], rows[r], columns[c + 1], rows[r + 1])
                 if not _is_left_over((left, top, right, bottom), cell):
-                    drawings.setdefault((r, c), []).append([left, top, right, bottom])
-    found: list[TextLine] = []
+                    by_cell.setdefault((r, c), []).append([left, top, right, bottom])
+    lines: list[TextLine] = []
     places: list[Place] = []
-    low = _least(drawings.values(), usual)
-    tall = [max(box[3] - box[1] for box in boxes) for boxes in drawings.values()]
-    high = _WHOLE * float(median(np.array(tall))) if tall else 0.0
-    for place, boxes in sorted(drawings.items()):
-        for line in _lines(np.array(boxes), low, high):
-            found.append(with_paper(line))
+    low = _min_size(by_cell.values(), size)
+    heights = [max(box[3] - box[1] for box in boxes) for boxes in by_cell.values()]
+    high = _ONE_CHAR * float(median(np.array(heights))) if heights else 0.0
+    for place, boxes in sorted(by_cell.items()):
+        for line in _group_lines(np.array(boxes), low, high):
+            lines.append(with_paper(line))
             places.append(place)
-    return found, places
+    return lines, places
 
 
-def _least(cells: Iterable[list[list[float]]], usual: float) -> float:
+def _min_size(cells: Iterable[list[list[float]]], size: float) -> float:
     """Minimum height or width, in pixels, of a component in a cell that is not empty."""
     sizes = [max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes) for boxes in cells]
-    print_ = float(np.percentile(sizes, 90)) if sizes else 0.0
-    return min(_LOW * usual, max(_TINY * usual, _SHARE * print_))
+    print_size = float(np.percentile(sizes, 90)) if sizes else 0.0
+    return min(_MIN_SIZE * size, max(_TINY * size, _SHARE * print_size))
 
 
 def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
@@ -272,11 +272,11 @@ def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
     flat = high < _FLAT * height and wide > _LONG * width
     thin = wide < _FLAT * min(width, height) and high > 0.9 * height
     inner = (cell[0] + edge, cell[1] + edge, cell[2] - edge, cell[3] - edge)
-    apart = box[2] < inner[0] or box[3] < inner[1] or box[0] > inner[2] or box[1] > inner[3]
-    return flat or thin or apart
+    at_edge = box[2] < inner[0] or box[3] < inner[1] or box[0] > inner[2] or box[1] > inner[3]
+    return flat or thin or at_edge
 
 
-def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, float, float]]:
+def _cell_spans(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, float, float]]:
     """The cells that a component extends over along one side: index, begin and end in each."""
     spans = [
         (k, max(first, float(edges[k])), min(last, float(edges[k + 1])))
@@ -288,10 +288,10 @@ def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, fl
         if end - begin >= _INSIDE * length:
             yield k, first, last
             return
-    yield from (span for span in spans if span[2] - span[1] >= _PART * length)
+    yield from (span for span in spans if span[2] - span[1] >= _MIN_PART * length)
 
 
-def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
+def _group_lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
     """Groups the components of one cell, float64[N, 4], into lines from top to bottom.
 
     A cell without a component of at least ``low`` pixels in height or width has only dust. Up to a
@@ -303,24 +303,24 @@ def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
     lines: list[Doubles] = []
     for k in np.argsort(-heights):
         x0, y0, x1, y1 = boxes[k]
-        common = [min(y1, line[3]) - max(y0, line[1]) for line in lines]
-        best = int(np.argmax(common)) if common else -1
-        joined = max(y1, lines[best][3]) - min(y0, lines[best][1]) if lines else 0
-        apart = joined > high and common[best] < _LEVEL * heights[k]
-        if best < 0 or (apart and heights[k] > _SMALL * heights.max()):
+        overlaps = [min(y1, line[3]) - max(y0, line[1]) for line in lines]
+        best = int(np.argmax(overlaps)) if overlaps else -1
+        joint = max(y1, lines[best][3]) - min(y0, lines[best][1]) if lines else 0
+        is_apart = joint > high and overlaps[best] < _LEVEL * heights[k]
+        if best < 0 or (is_apart and heights[k] > _SMALL * heights.max()):
             lines.append(boxes[k].copy())
         else:
             line = lines[best]
             line[:2], line[2:] = np.minimum(line[:2], (x0, y0)), np.maximum(line[2:], (x1, y1))
     for x0, y0, x1, y1 in sorted(lines, key=lambda line: float(line[1])):
-        more = max(0.0, _LOWEST * low - (y1 - y0)) / 2
+        more = max(0.0, _MIN_LINE * low - (y1 - y0)) / 2
         paper = _PAPER * (y1 - y0 + 2 * more)
         left, top, right, bottom = x0 - paper, y0 - more - paper, x1 + paper, y1 + more + paper
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        yield TextLine(np.array(corners, np.float32), _SEEN)
+        yield TextLine(np.array(corners, np.float32), _SCORE)
 
 
-def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
+def _align_texts(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
     """The cells of a table without rules, from texts aligned in rows and columns."""
     view, turn = _upright(reader, page)
     boxes = [box for line in view.lines for box in _texts(line)]
@@ -351,8 +351,8 @@ def _no_table(page: Page, options: TableOptions) -> str:
     wanted = f" of {options.columns} columns" if options.columns else ""
     if options.shape:
         wanted = " of {} rows and {} columns".format(*options.shape)
-    there = find_grid(page) if wanted else None
-    found = "one of {} rows and {} columns".format(*there.shape) if there else "none"
+    grid = find_grid(page) if wanted else None
+    found = "one of {} rows and {} columns".format(*grid.shape) if grid else "none"
     return (
         f"expected a table{wanted}, found {found}: its rules must be visible from edge to edge, or "
         "its numbers aligned in rows and columns; show only the table, or give its size"
@@ -365,8 +365,8 @@ def _texts(line: RecognizedLine) -> Iterator[Doubles]:
     text: Doubles | None = None
     for char, box in zip(line.symbols.text, boxes, strict=True):
         if text is not None:
-            high = max(text[3] - text[1], box[3] - box[1])
-            if char == " " or box[0] - text[2] > _APART * high:
+            height = max(text[3] - text[1], box[3] - box[1])
+            if char == " " or box[0] - text[2] > _TEXT_GAP * height:
                 yield text
                 text = None
         if char != " " and text is not None:
@@ -377,32 +377,32 @@ def _texts(line: RecognizedLine) -> Iterator[Doubles]:
         yield text
 
 
-def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
+def _cells(raw: _RawTable, notation: Notation) -> dict[Place, Cell]:
     """The value of each cell, in the notation of the table."""
-    rows = [(place, numbers_on(line)) for place, lines in seen.contents.items() for line in lines]
+    rows = [(place, numbers_on(line)) for place, lines in raw.contents.items() for line in lines]
     owners = {
-        seen.digits[spot.place].box: place
+        raw.digits[spot.place].box: place
         for place, numbers in rows
         for number in numbers
         for spot in number
         if spot.place >= 0
     }
     numbers: dict[Place, list[Number]] = {}
-    found = numbers_of([row for _, row in rows], dict(enumerate(seen.digits)), notation)
+    found = numbers_of([row for _, row in rows], dict(enumerate(raw.digits)), notation)
     for number in found:
         place = next(owners[digit.box] for digit in number.digits if digit.box in owners)
         numbers.setdefault(place, []).append(number)
-    places = ((r, c) for r, c in np.ndindex(*seen.shape))
-    cells = {place: _cell(seen, place, numbers.get(place, ())) for place in places}
-    return _checked(cells, seen.shape)
+    places = ((r, c) for r, c in np.ndindex(*raw.shape))
+    cells = {place: _cell(raw, place, numbers.get(place, ())) for place in places}
+    return _flag_words(cells, raw.shape)
 
 
-def _cell(seen: _SeenTable, place: Place, numbers: Sequence[Number]) -> Cell:
-    top_left, top_right, bottom_right, bottom_left = ((x, y) for x, y in seen.quads[place].tolist())
-    blank = Cell("", None, None, (top_left, top_right, bottom_right, bottom_left), _BLANK, "empty")
-    if place not in seen.contents:
-        return blank
-    lines = seen.contents[place]
+def _cell(raw: _RawTable, place: Place, numbers: Sequence[Number]) -> Cell:
+    top_left, top_right, bottom_right, bottom_left = ((x, y) for x, y in raw.quads[place].tolist())
+    empty = Cell("", None, None, (top_left, top_right, bottom_right, bottom_left), _EMPTY, "empty")
+    if place not in raw.contents:
+        return empty
+    lines = raw.contents[place]
     spots = [spot for line in lines for spot in line if spot.char != " "]
     text = " ".join("".join(spot.char for spot in line).strip() for line in lines).strip()
     unread = OTHER_SIGN in text
@@ -410,12 +410,12 @@ def _cell(seen: _SeenTable, place: Place, numbers: Sequence[Number]) -> Cell:
         first = numbers[0]
         doubts = [number.reason for number in numbers if number.status == "unsure"]
         reason = doubts[0] if doubts else "a character could not be read" if unread else ""
-        if place in seen.letters:
-            reason = f"read as {seen.letters[place]}, in a column of numbers"
+        if place in raw.letters:
+            reason = f"read as {raw.letters[place]}, in a column of numbers"
         if not reason and len(lines) > 2 and len(spots) == len(lines):
             reason = _PILED
         cell = replace(
-            blank,
+            empty,
             text=" ".join(number.text for number in numbers),
             confidence=prod(number.confidence for number in numbers),
             status="unsure" if reason else "number",
@@ -426,40 +426,40 @@ def _cell(seen: _SeenTable, place: Place, numbers: Sequence[Number]) -> Cell:
         return replace(cell, value=first.value, kind=first.kind, alternatives=first.alternatives)
     text = text.replace(OTHER_SIGN, "").strip()
     if not text:
-        return replace(blank, confidence=0.5, status="unsure", reason=_NONE)
+        return replace(empty, confidence=0.5, status="unsure", reason=_NOTHING_READ)
     sure = prod(spot.confidence for spot in spots)
     doubtful = unread or min(spot.confidence for spot in spots) < _SURE
     reason = "these words are doubtful" if doubtful else ""
     status = "unsure" if doubtful else "words"
-    return replace(blank, text=text, confidence=sure, status=status, reason=reason)
+    return replace(empty, text=text, confidence=sure, status=status, reason=reason)
 
 
-def _checked(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Cell]:
+def _flag_words(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Cell]:
     """Marks words below the first row of a numeric column as unsure: an O may be a 0."""
     for c in range(shape[1]):
-        head = cells[0, c].kind is None  # the first cell is a heading or empty
-        full = [(r, c) for r in range(head, shape[0]) if cells[r, c].text]
-        numeric = sum(cells[place].kind is not None for place in full)
-        if numeric <= _MOSTLY * len(full):
+        has_heading = cells[0, c].kind is None  # the first cell is a heading or empty
+        filled = [(r, c) for r in range(has_heading, shape[0]) if cells[r, c].text]
+        numeric = sum(cells[place].kind is not None for place in filled)
+        if numeric <= _MOSTLY * len(filled):
             continue
-        for place in full:
+        for place in filled:
             if place[0] and cells[place].status == "words":
                 reason = "words in a column of numbers"
                 cells[place] = replace(cells[place], status="unsure", reason=reason)
     return cells
 
 
-def _chances(seen: _SeenTable) -> Doubles:
+def _chances(raw: _RawTable) -> Doubles:
     """float64[R, C, 10]: for each cell the probability that it is empty, then of 1 to 9."""
-    chances = np.full((*seen.shape, 10), (1 - _BLANK) / 9)
-    chances[..., 0] = _BLANK
-    for place in seen.contents:
+    chances = np.full((*raw.shape, 10), (1 - _EMPTY) / 9)
+    chances[..., 0] = _EMPTY
+    for place in raw.contents:
         chances[place] = [0.5] + [0.5 / 9] * 9
-    view, best = seen.view, np.zeros(seen.shape)
-    for place, numbers in seen.places.items():
+    view, best = raw.view, np.zeros(raw.shape)
+    for place, numbers in raw.places.items():
         for k in numbers:
-            exists = float(view.existence[k])
-            if exists > best[place]:
-                best[place] = exists
-                chances[place] = [1 - exists, *(exists * view.probabilities[k, 1:])]
+            objectness = float(view.existence[k])
+            if objectness > best[place]:
+                best[place] = objectness
+                chances[place] = [1 - objectness, *(objectness * view.probabilities[k, 1:])]
     return chances

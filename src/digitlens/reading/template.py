@@ -30,30 +30,30 @@ from digitlens.reading.constraints import Expectation
 Kind = Literal["counter", "number", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_MOST_DIGITS = 18  # maximum digits of a region
+_MAX_DIGITS = 18  # maximum digits of a region
 _KEYS = ("picture", "time", "regions")
 EXTRA = "template"
-ALIKE = 0.5  # minimum similarity: the same object has seldom less than 0.75, others up to 0.3
+SIMILAR = 0.5  # minimum similarity: the same object has seldom less than 0.75, others up to 0.3
 _SIDE = 1280  # pixels: longest side of the copy searched for keypoints
-_POINTS = 2000  # maximum number of keypoints
-_DISTINCT = 0.8  # D. Lowe's ratio test: maximum ratio of the best and second-best distance
-_OFF = 3.0  # pixels of the copy: reprojection error up to which a match is an inlier
-_FEW = 8  # minimum number of keypoints, and of matches
-_COARSE = 160  # pixels: longest side of the copies that are compared
+_MAX_KEYPOINTS = 2000  # maximum number of keypoints
+_MAX_RATIO = 0.8  # D. Lowe's ratio test: maximum ratio of the best and second-best distance
+_MAX_ERROR = 3.0  # pixels of the copy: reprojection error up to which a match is an inlier
+_MIN_POINTS = 8  # minimum number of keypoints, and of matches
+_COARSE_SIDE = 160  # pixels: longest side of the copies that are compared
 _BLUR = 6.0  # pixels: sigma of the blur that normalises their light
-_FAINT = 4.0  # squared gray levels: variance added to it, so that noise is not amplified
+_NOISE = 4.0  # squared gray levels: variance added to it, so that noise is not amplified
 CELL = 32, 24  # pixels: height and width of a cell
-_SHAKE = 2  # pixels of a cell: maximum movement of the camera
-_SEEN = 0.25  # minimum fraction of the reference that must be on the picture
+_MAX_SHAKE = 2  # pixels of a cell: maximum movement of the camera
+_MIN_OVERLAP = 0.25  # minimum fraction of the reference that must be on the picture
 
 # Appearance of wheels, learnt from clear pictures of the same meter.
 _PITCHES = np.arange(22, 50, 2.0)  # rows: possible distances from one digit to the next
-_STEPS, _NEAR = 12, 3  # steps from one digit to the next; how many around a digit show it whole
+_STEPS, _WHOLE = 12, 3  # steps from one digit to the next; how many around a digit show it whole
 _SHIFTS = 0, -1, 1, -2, 2, -3, 3  # columns: possible offsets of a wheel from the centre of its cell
 _PICTURES = 24  # approximate number of the latest pictures averaged for each digit
 _INDEPENDENT = 10.0  # half the number of pixels with independent errors
 _UNKNOWN = 0.9  # correlation assumed for a digit not seen yet
-_BLIND = 1e-3  # fraction of pictures of a wheel that carry no information
+_STRAY = 1e-3  # fraction of pictures of a wheel that carry no information
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Matrix = npt.NDArray[np.float64]
@@ -104,9 +104,9 @@ class Region:
     def pixels(self, page: Page) -> Box:
         """The box in pixels of the reference, uint8[H, W] or uint8[H, W, 3]."""
         height, width = page.shape[:2]
-        across, down = (width, height) if max(self.box) <= 1 else (1, 1)
+        scale_x, scale_y = (width, height) if max(self.box) <= 1 else (1, 1)
         x0, y0, x1, y1 = self.box
-        return x0 * across, y0 * down, x1 * across, y1 * down
+        return x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +157,14 @@ def parse_template(content: Mapping[str, Any], path: Path) -> Template:
         problems.append(f"regions: expected at least one table [regions.NAME], found {tables!r}")
         tables = {}
 
-    def made(make: Callable[..., Any], *values: Any) -> Any:
+    def tried(make: Callable[..., Any], *values: Any) -> Any:
         try:
             return make(*values)
         except TemplateError as error:
             problems.append(str(error))
 
-    page, time = made(_page, content.get("picture"), path), made(_time, content.get("time", ""))
-    regions = [made(make_region, str(name), table) for name, table in tables.items()]
+    page, time = tried(_page, content.get("picture"), path), tried(_time, content.get("time", ""))
+    regions = [tried(make_region, str(name), table) for name, table in tables.items()]
     for region in filter(None, regions) if isinstance(page, np.ndarray) else ():
         x1, y1 = region.pixels(page)[2:]
         if x1 > page.shape[1] or y1 > page.shape[0]:
@@ -189,17 +189,17 @@ def write_template(picture: str, regions: Sequence[Region], time: str = "") -> s
         TemplateError: Two regions have the same name.
     """
     names = [region.name for region in regions]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise TemplateError(f"regions.{twice[0]}: named twice; give each region a unique name")
-    lines = [f"picture = {_toml(picture)}"]
-    lines += [f"time = {_toml(time)}"] if time else []
+    if duplicates := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise TemplateError(f"regions.{duplicates[0]}: named twice; give each region a unique name")
+    lines = [f"picture = {_to_toml(picture)}"]
+    lines += [f"time = {_to_toml(time)}"] if time else []
     for region in regions:
         lines += ["", f"[regions.{region.name}]"]
         for field in fields(Region)[1:]:
             value = getattr(region, field.name)
-            usual = region.kind == "counter" if field.name == "monotone" else field.default
-            if usual is MISSING or value != usual:
-                lines.append(f"{field.name} = {_toml(value)}")
+            default_value = region.kind == "counter" if field.name == "monotone" else field.default
+            if default_value is MISSING or value != default_value:
+                lines.append(f"{field.name} = {_to_toml(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -217,11 +217,11 @@ def make_region(name: str, values: Any) -> Region:
     defaults: dict[str, Any] = {field.name: field.default for field in fields(Region)[1:]}
     defaults |= {"box": (), "monotone": values.get("kind") == "counter"}
     problems = [f"{k}: unknown; expected {_list([*defaults])}" for k in values.keys() - defaults]
-    known: dict[str, Any] = {each: values.get(each, usual) for each, usual in defaults.items()}
-    if problems := problems + _wrong(known):
+    full: dict[str, Any] = {each: values.get(each, usual) for each, usual in defaults.items()}
+    if problems := problems + _problems_of(full):
         raise TemplateError("; ".join(f"{key}.{problem}" for problem in problems))
-    known["box"] = tuple(known["box"])
-    return Region(name, **known)
+    full["box"] = tuple(full["box"])
+    return Region(name, **full)
 
 
 def _page(name: Any, path: Path) -> Page:
@@ -243,38 +243,38 @@ def _time(text: Any) -> str:
     return text
 
 
-def _wrong(values: Mapping[str, Any]) -> list[str]:
+def _problems_of(values: Mapping[str, Any]) -> list[str]:
     """The problems with the values of a region, each beginning with its key."""
-    digits, most = values["digits"], values["most_per_hour"]
-    least = 1 if values["kind"] == "counter" else 0
-    many = digits if _is_count(digits, 1, _MOST_DIGITS) else _MOST_DIGITS
+    digits, limit = values["digits"], values["most_per_hour"]
+    low = 1 if values["kind"] == "counter" else 0
+    high = digits if _is_count(digits, 1, _MAX_DIGITS) else _MAX_DIGITS
     checks = {
         "box": (_is_box(values["box"]), "x0, y0, x1, y1 with x0 < x1 and y0 < y1"),
         "kind": (values["kind"] in KINDS, _list(KINDS)),
         "expect": (isinstance(values["expect"], str), "a text"),
-        "digits": (_is_count(digits, least, _MOST_DIGITS), f"{least} to {_MOST_DIGITS}"),
-        "decimals": (_is_count(values["decimals"], 0, many), f"0 to {many}, of the digits"),
+        "digits": (_is_count(digits, low, _MAX_DIGITS), f"{low} to {_MAX_DIGITS}"),
+        "decimals": (_is_count(values["decimals"], 0, high), f"0 to {high}, of the digits"),
         "unit": (isinstance(values["unit"], str), "a text"),
         "monotone": (isinstance(values["monotone"], bool), "true or false"),
         "most_per_hour": (
-            most is None or (isinstance(most, int | float) and 0 < most < inf),
+            limit is None or (isinstance(limit, int | float) and 0 < limit < inf),
             "a number above 0",
         ),
     }
-    wrong = [
+    problems = [
         f"{key}: expected {expected}, found {values[key]!r}"
-        for key, (right, expected) in checks.items()
-        if not right
+        for key, (is_valid, expected) in checks.items()
+        if not is_valid
     ]
     try:
         Expectation.of(str(values["expect"]) or None)
     except ValueError as error:
-        wrong.append(f"expect: {error}")
-    return wrong
+        problems.append(f"expect: {error}")
+    return problems
 
 
-def _is_count(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_count(value: Any, minimum: int, maximum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
 def _is_box(box: Any) -> bool:
@@ -287,7 +287,7 @@ def _list(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _toml(value: Any) -> str:
+def _to_toml(value: Any) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
@@ -303,7 +303,7 @@ class Registration:
     @property
     def matches(self) -> bool:
         """Whether the picture shows the same object as the reference."""
-        return self.similarity >= ALIKE
+        return self.similarity >= SIMILAR
 
     def quad(self, box: Box) -> Floats:
         """float32[4, 2]: the corners on the picture of a box of the reference, x0, y0, x1, y1."""
@@ -318,10 +318,10 @@ class Registration:
 
         x0, y0, x1, y1 = box
         height, width = 3 * CELL[0], 3 * CELL[1] * count
-        place = np.array([[(x1 - x0) / width, 0, x0], [0, (y1 - y0) / height, y0], [0, 0, 1]])
-        back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-        line = cv2.warpPerspective(_gray(page), self.matrix @ place, (width, height), flags=back)
-        small = cv2.resize(line, (CELL[1] * count, CELL[0]), interpolation=cv2.INTER_AREA)
+        to_box = np.array([[(x1 - x0) / width, 0, x0], [0, (y1 - y0) / height, y0], [0, 0, 1]])
+        warp = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        strip = cv2.warpPerspective(_gray(page), self.matrix @ to_box, (width, height), flags=warp)
+        small = cv2.resize(strip, (CELL[1] * count, CELL[0]), interpolation=cv2.INTER_AREA)
         return np.stack(np.hsplit(np.asarray(small, np.uint8), count))
 
 
@@ -331,12 +331,12 @@ class Reference:
     def __init__(self, page: Page) -> None:
         """Finds its keypoints; raises TemplateError if there are too few."""
         self._gray = _gray(page)
-        self._points, self._marks = _points(self._gray)
-        if len(self._points) < _FEW:
+        self._keypoints, self._descriptors = _keypoints(self._gray)
+        if len(self._keypoints) < _MIN_POINTS:
             raise TemplateError(
-                f"the reference picture has too few features: expected at least {_FEW} distinct "
-                f"points, found {len(self._points)}: take a sharp picture that shows more of the "
-                "surroundings of the digits"
+                f"the reference picture has too few features: expected at least {_MIN_POINTS} "
+                f"distinct points, found {len(self._keypoints)}: take a sharp picture that shows "
+                "more of the surroundings of the digits"
             )
 
     def register(self, page: Page) -> Registration:
@@ -344,21 +344,21 @@ class Reference:
         import cv2  # noqa: PLC0415  (an extra)
 
         gray = _gray(page)
-        points, marks = _points(gray)
-        nowhere = Registration(np.eye(3), -1.0)
-        if len(points) < _FEW:
-            return nowhere
-        nearest = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(self._marks, marks, k=2)
-        near = [one for one, second in nearest if one.distance < _DISTINCT * second.distance]
-        if len(near) < _FEW:
-            return nowhere
-        ours = self._points[[one.queryIdx for one in near]]
-        theirs = points[[one.trainIdx for one in near]]
-        off = _OFF * max(1.0, max(gray.shape) / _SIDE)
-        found: Any = cv2.findHomography(ours, theirs, cv2.USAC_MAGSAC, off)[0]
-        if found is None or not _is_seen_from_the_front(found, self._gray):
-            return nowhere
-        return Registration(found, _similarity(self._gray, gray, found))
+        points, descriptors = _keypoints(gray)
+        not_found = Registration(np.eye(3), -1.0)
+        if len(points) < _MIN_POINTS:
+            return not_found
+        nearest = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(self._descriptors, descriptors, k=2)
+        matches = [m for m, second in nearest if m.distance < _MAX_RATIO * second.distance]
+        if len(matches) < _MIN_POINTS:
+            return not_found
+        source = self._keypoints[[m.queryIdx for m in matches]]
+        target = points[[m.trainIdx for m in matches]]
+        max_error = _MAX_ERROR * max(1.0, max(gray.shape) / _SIDE)
+        matrix: Any = cv2.findHomography(source, target, cv2.USAC_MAGSAC, max_error)[0]
+        if matrix is None or not _is_front_view(matrix, self._gray):
+            return not_found
+        return Registration(matrix, _similarity(self._gray, gray, matrix))
 
 
 class Drum:
@@ -370,7 +370,7 @@ class Drum:
     def __init__(self) -> None:
         self._digits = np.zeros((10, *CELL), np.float32)
         self._counts = np.zeros(10)
-        self._fits = np.zeros(len(_PITCHES))
+        self._pitch_fits = np.zeros(len(_PITCHES))
         self._views: Floats | None = None
 
     @property
@@ -381,15 +381,15 @@ class Drum:
     def learn(self, look: Pixels, text: str) -> None:
         """Learns from a picture with a known text: its wheels, except those that may be turning."""
         self._views = None
-        for cell, digit, right in zip(look[:-1], map(int, text), text[1:], strict=False):
-            if right not in "09":
-                shifted = _flat(_shifted(cell[None]))
-                best = int((shifted @ _flat(self._digits[digit][None]).T).argmax())
+        for cell, digit, next_digit in zip(look[:-1], map(int, text), text[1:], strict=False):
+            if next_digit not in "09":
+                shifted = _normalise(_shift(cell[None]))
+                best = int((shifted @ _normalise(self._digits[digit][None]).T).argmax())
                 self._counts[digit] = count = min(self._counts[digit] + 1, _PICTURES)
                 new = shifted[best].reshape(CELL)
                 self._digits[digit] += (new - self._digits[digit]) / count
 
-    def see(self, look: Pixels) -> tuple[Matrix, Matrix]:
+    def observe(self, look: Pixels) -> tuple[Matrix, Matrix]:
         """Relative likelihoods of wheels if they show a digit, and if they are between two.
 
         Args:
@@ -402,61 +402,61 @@ class Drum:
         if not known.any():
             return np.ones((len(look), 10)), np.ones((len(look), 10))
         if self._views is None:
-            self._views = np.stack([_flat(_turned(self._digits, apart)) for apart in _PITCHES])
-        shifted = _flat(_shifted(look)).reshape(-1, len(look), look[0].size)
-        fits = _likely(np.abs(self._views @ shifted[:, -1].T).max(axis=2), known)  # [T, P]
-        self._fits += np.log(np.exp(fits - fits.max()).mean(axis=1))
-        view = self._views[self._fits.argmax()]
-        likely = _likely(np.abs(shifted @ view.T).max(axis=0), known)  # [N, P]
-        chances = np.exp(likely - likely.max(axis=1, keepdims=True))
-        chances = (1 - _BLIND) * chances / chances.mean(axis=1, keepdims=True) + _BLIND
-        chances = np.roll(chances, _NEAR, axis=1).reshape(-1, 10, _STEPS)
-        whole, between = np.split(chances, [2 * _NEAR + 1], axis=2)
+            self._views = np.stack([_normalise(_turn(self._digits, pitch)) for pitch in _PITCHES])
+        shifted = _normalise(_shift(look)).reshape(-1, len(look), look[0].size)
+        fits = _log_fits(np.abs(self._views @ shifted[:, -1].T).max(axis=2), known)  # [T, P]
+        self._pitch_fits += np.log(np.exp(fits - fits.max()).mean(axis=1))
+        view = self._views[self._pitch_fits.argmax()]
+        scores = _log_fits(np.abs(shifted @ view.T).max(axis=0), known)  # [N, P]
+        chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances = (1 - _STRAY) * chances / chances.mean(axis=1, keepdims=True) + _STRAY
+        chances = np.roll(chances, _WHOLE, axis=1).reshape(-1, 10, _STEPS)
+        whole, between = np.split(chances, [2 * _WHOLE + 1], axis=2)
         return whole.mean(axis=2), between.mean(axis=2)
 
 
-def _likely(alike: Floats, known: npt.NDArray[np.bool_]) -> Matrix:
+def _log_fits(correlations: Floats, known: npt.NDArray[np.bool_]) -> Matrix:
     """float64[N, P]: log-likelihoods of wheel positions, from correlations with their appearance.
 
     Light, contrast and noise are unknown. Positions not learnt are at most as likely as the best.
     """
-    likely = -_INDEPENDENT * np.log(1 - np.minimum(alike, 0.999) ** 2)
-    best = likely[:, known].max(axis=1, keepdims=True)
-    likely[:, ~known] = np.minimum(best, -_INDEPENDENT * np.log(1 - _UNKNOWN**2))
-    return likely
+    scores = -_INDEPENDENT * np.log(1 - np.minimum(correlations, 0.999) ** 2)
+    best = scores[:, known].max(axis=1, keepdims=True)
+    scores[:, ~known] = np.minimum(best, -_INDEPENDENT * np.log(1 - _UNKNOWN**2))
+    return scores
 
 
-def _shifted(look: Pixels) -> Pixels:
+def _shift(look: Pixels) -> Pixels:
     """uint8[S N, H, W]: wheels shifted to both sides, one block of N per shift."""
-    return np.concatenate([np.roll(look, aside, axis=2) for aside in _SHIFTS])
+    return np.concatenate([np.roll(look, shift, axis=2) for shift in _SHIFTS])
 
 
-def _flat(cells: Floats | Pixels) -> Floats:
+def _normalise(cells: Floats | Pixels) -> Floats:
     """float32[N, H W]: cells without smooth changes of light, of length 1, with positive digits."""
-    flat = cells.reshape(len(cells), -1).astype(np.float32)
-    flat = flat - flat @ _LIGHT @ _LIGHT.T
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
-    return flat * np.where((flat**3).sum(axis=1, keepdims=True) < 0, -1, 1)
+    vectors = cells.reshape(len(cells), -1).astype(np.float32)
+    vectors = vectors - vectors @ _LIGHT @ _LIGHT.T
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return vectors * np.where((vectors**3).sum(axis=1, keepdims=True) < 0, -1, 1)
 
 
-def _turned(digits: Floats, apart: float) -> Floats:
+def _turn(digits: Floats, pitch: float) -> Floats:
     """float32[10 S, H, W]: appearance of a wheel at each step from a digit to the next one."""
     rows, middle = np.arange(CELL[0]), (CELL[0] - 1) / 2
-    here = rows + np.arange(_STEPS)[:, None] / _STEPS * apart  # rows of this digit
-    after = here - apart  # rows of the next digit
-    is_next = np.abs(after - middle) < np.abs(here - middle)
-    row = np.where(is_next, after, here).clip(0, CELL[0] - 1).round().astype(int)
+    current = rows + np.arange(_STEPS)[:, None] / _STEPS * pitch  # rows of this digit
+    following = current - pitch  # rows of the next digit
+    is_next = np.abs(following - middle) < np.abs(current - middle)
+    row = np.where(is_next, following, current).clip(0, CELL[0] - 1).round().astype(int)
     views = np.where(is_next[..., None], np.roll(digits, -1, axis=0)[:, row], digits[:, row])
     return views.reshape(-1, *CELL)
 
 
-def alike(one: Pixels, other: Pixels) -> float:
+def cell_correlation(one: Pixels, other: Pixels) -> float:
     """Correlation of two cells, -1 to 1, at the best shift within the shake of the camera."""
     import cv2  # noqa: PLC0415  (an extra)
 
-    middle = one[_SHAKE:-_SHAKE, _SHAKE:-_SHAKE]
-    found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
-    return float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
+    core = one[_MAX_SHAKE:-_MAX_SHAKE, _MAX_SHAKE:-_MAX_SHAKE]
+    scores = cv2.matchTemplate(other, core, cv2.TM_CCOEFF_NORMED)
+    return float(np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0).max())
 
 
 def _gray(page: Page) -> Pixels:
@@ -465,7 +465,7 @@ def _gray(page: Page) -> Pixels:
     return page if page.ndim == 2 else np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _points(gray: Pixels) -> tuple[Floats, Pixels]:
+def _keypoints(gray: Pixels) -> tuple[Floats, Pixels]:
     """Keypoints, float32[N, 2], and their descriptors, uint8[N, 32]."""
     import cv2  # noqa: PLC0415  (an extra)
 
@@ -473,14 +473,14 @@ def _points(gray: Pixels) -> tuple[Floats, Pixels]:
     small = gray
     if scale < 1:
         small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    evened = cv2.createCLAHE(3, (8, 8)).apply(small)
-    points, marks = cv2.ORB_create(_POINTS).detectAndCompute(evened, None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
-    if marks is None:
+    equalised = cv2.createCLAHE(3, (8, 8)).apply(small)
+    points, descriptors = cv2.ORB_create(_MAX_KEYPOINTS).detectAndCompute(equalised, None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+    if descriptors is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8)
-    return np.array([point.pt for point in points], np.float32) / np.float32(scale), marks
+    return np.array([point.pt for point in points], np.float32) / np.float32(scale), descriptors
 
 
-def _is_seen_from_the_front(matrix: Matrix, gray: Pixels) -> bool:
+def _is_front_view(matrix: Matrix, gray: Pixels) -> bool:
     """Whether the reference maps to a convex quad that is neither mirrored nor degenerate."""
     height, width = gray.shape
     x, y, w = matrix @ np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])
@@ -489,39 +489,39 @@ def _is_seen_from_the_front(matrix: Matrix, gray: Pixels) -> bool:
     corners = np.stack([x / w, y / w], axis=1)
     (ax, ay), (bx, by) = (np.roll(corners, -k, axis=0).T for k in (1, 2))
     (ox, oy) = corners.T
-    turns = (ax - ox) * (by - ay) - (ay - oy) * (bx - ax)
-    return bool((turns > 1e-3 * width * height).all())
+    crosses = (ax - ox) * (by - ay) - (ay - oy) * (bx - ax)
+    return bool((crosses > 1e-3 * width * height).all())
 
 
-def _similarity(ours: Pixels, theirs: Pixels, matrix: Matrix) -> float:
+def _similarity(reference: Pixels, picture: Pixels, matrix: Matrix) -> float:
     """Correlation of small copies with normalised light; see ``Registration``."""
     import cv2  # noqa: PLC0415  (an extra)
 
-    height, width = ours.shape
-    scale = min(1.0, _COARSE / max(ours.shape))
+    height, width = reference.shape
+    scale = min(1.0, _COARSE_SIDE / max(reference.shape))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    laid = cv2.warpPerspective(theirs, matrix, (width, height), flags=back)
-    there = cv2.warpPerspective(np.full_like(theirs, 255), matrix, (width, height), flags=back)
-    one, other, seen = (
+    warp = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    registered = cv2.warpPerspective(picture, matrix, (width, height), flags=warp)
+    coverage = cv2.warpPerspective(np.full_like(picture, 255), matrix, (width, height), flags=warp)
+    one, other, covered = (
         np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
-        for plane in (ours, laid, there)
+        for plane in (reference, registered, coverage)
     )
-    inside = seen > 250
-    if inside.mean() < _SEEN:
+    inside = covered > 250
+    if inside.mean() < _MIN_OVERLAP:
         return -1.0
-    pairs = np.stack([_evened(one)[inside], _evened(other)[inside]])
+    pairs = np.stack([_local_contrast(one)[inside], _local_contrast(other)[inside]])
     if not (pairs.std(axis=1) > 0).all():
         return -1.0
     return float(np.asarray(np.corrcoef(pairs))[0, 1])
 
 
-def _evened(gray: Pixels) -> Floats:
+def _local_contrast(gray: Pixels) -> Floats:
     """Local contrast in standard deviations: uint8[H, W] → float32[H, W]."""
     import cv2  # noqa: PLC0415  (an extra)
 
     plane = gray.astype(np.float32)
-    away = plane - cv2.GaussianBlur(plane, (0, 0), _BLUR)
-    return (away / np.sqrt(cv2.GaussianBlur(away * away, (0, 0), _BLUR) + _FAINT)).astype(
+    delta = plane - cv2.GaussianBlur(plane, (0, 0), _BLUR)
+    return (delta / np.sqrt(cv2.GaussianBlur(delta * delta, (0, 0), _BLUR) + _NOISE)).astype(
         np.float32
     )

@@ -135,12 +135,12 @@ def upright_where_near(rectangles: Rectangles, boxes: Doubles) -> Rectangles:
     The outline of a short line, such as a lone digit, does not determine a direction.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
-    near = sides.prod(axis=1) <= UPRIGHT_SLACK * rectangles.size.prod(axis=1)
-    near = near[:, None]
+    is_near = sides.prod(axis=1) <= UPRIGHT_SLACK * rectangles.size.prod(axis=1)
+    is_near = is_near[:, None]
     return Rectangles(
-        np.where(near, (boxes[:, :2] + boxes[:, 2:]) / 2, rectangles.centre),
-        np.where(near, [1.0, 0.0], rectangles.axis),
-        np.where(near, sides, rectangles.size),
+        np.where(is_near, (boxes[:, :2] + boxes[:, 2:]) / 2, rectangles.centre),
+        np.where(is_near, [1.0, 0.0], rectangles.axis),
+        np.where(is_near, sides, rectangles.size),
     )
 
 
@@ -151,18 +151,18 @@ def _outlines(
     starts, ends = runs(mask)
     stride = mask.shape[1] + 1
     rows, columns = np.divmod(starts, stride)
-    number = np.full(len(boxes) + 1, -1, np.intp)
-    number[kept + 1] = np.arange(len(kept))
-    part = number[labels[rows, columns]]
+    index_of = np.full(len(boxes) + 1, -1, np.intp)
+    index_of[kept + 1] = np.arange(len(kept))
+    part = index_of[labels[rows, columns]]
     heights = boxes[kept, 3] - boxes[kept, 1]
     offsets = np.concatenate([[0], np.cumsum(heights)])
-    wanted = part >= 0
-    part, rows = part[wanted], rows[wanted]
-    place = offsets[part] + rows - boxes[kept, 1][part]
+    is_kept = part >= 0
+    part, rows = part[is_kept], rows[is_kept]
+    slots = offsets[part] + rows - boxes[kept, 1][part]
     left = np.full(offsets[-1], np.iinfo(np.intp).max)
     right = np.zeros(offsets[-1], np.intp)
-    np.minimum.at(left, place, columns[wanted])
-    np.maximum.at(right, place, (ends - starts + columns)[wanted])
+    np.minimum.at(left, slots, columns[is_kept])
+    np.maximum.at(right, slots, (ends - starts + columns)[is_kept])
     return left, right, np.stack([offsets, np.append(boxes[kept, 1], 0)], axis=1)
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 from digitlens.evaluation.risk import parse_target
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.notation import LOCALES, Notation, NotationOptions
-from digitlens.reading.table import MOST, TableOptions
+from digitlens.reading.table import MAX_SIDE, TableOptions
 from digitlens.results import Kind
 from digitlens.server.limits import PICTURES, TILES
 
@@ -162,7 +162,7 @@ class TableQuery(BaseModel):
         examples=["9x9"],
     )
     columns: int | None = Field(
-        None, ge=1, le=MOST, description="Number of columns, if only that is known."
+        None, ge=1, le=MAX_SIDE, description="Number of columns, if only that is known."
     )
     rules: Literal["sudoku", "total"] | None = Field(
         None,

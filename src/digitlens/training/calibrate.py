@@ -36,7 +36,7 @@ from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
-from digitlens.reading.fusion import CONTEXT, LAYERS, POOL, Fusion, Scores, context, opinions
+from digitlens.reading.fusion import CONTEXT, LAYERS, POOL, Fusion, Scores, context, log_probs
 from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
@@ -199,7 +199,7 @@ class FusionNetwork(nn.Module):
     def forward(self, logs: Tensor, contexts: Tensor) -> Tensor:
         """Returns log probabilities float[B, 11] of the ten digits, and of no digit.
 
-        ``logs`` float[B, 10, 3] are ``reading.fusion.opinions``, ``contexts`` float[B, CONTEXT] is
+        ``logs`` float[B, 10, 3] are ``reading.fusion.log_probs``, ``contexts`` float[B, CONTEXT] is
         ``reading.fusion.context``.
         """
         each = torch.cat([logs / 3, contexts[:, None].expand(-1, len(DIGITS), -1)], dim=2)
@@ -225,7 +225,7 @@ def fit_fusion(found: FoundPlaces, *, steps: int = STEPS) -> Fusion:
     """Fits the fusion by maximum likelihood of the true digits, then its calibration."""
     scores, truth = Scores.joined(found.scores), np.concatenate(found.truth)
     classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
-    logs, contexts = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
+    logs, contexts = torch.from_numpy(log_probs(scores)), torch.from_numpy(context(scores))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = FusionNetwork()

@@ -9,11 +9,11 @@ import { BLANK, DIGITS, STRIDE, digitsOf, search } from './decode.js';
 import { pageBox, percent } from './layout.js';
 import { axesOf, heightOf } from './text_lines.js';
 
-const LEAST = 1e-6; // least probability of a digit considered at a step
+const MIN_CHANCE = 1e-6; // least probability of a digit considered at a step
 const FAINT = 1e-3; // least probability of a digit at a step between characters
-const BELIEVED = 1e-6; // least odds, relative to the best path, at which a pattern is applied
-const MISTAKEN = 0.02; // fraction of pictures assumed to violate their pattern
-const HALF = 0.25; // line heights: half the width of a digit without a box
+const MIN_ODDS = 1e-6; // least odds, relative to the best path, at which a pattern is applied
+const PRIOR_MISTAKEN = 0.02; // fraction of pictures assumed to violate their pattern
+const HALF_WIDTH = 0.25; // line heights: half the width of a digit without a box
 
 /**
  * Chooses the most probable number that a pattern allows.
@@ -29,12 +29,12 @@ export function constrain(view, layout, size, thresholds, { text, places }) {
   const total = sum(hypotheses.map(({ odds }) => odds));
   const written = layout.characters.map((line) => line.map(({ char }) => char).join(''));
   const facts = { expected: [text], unconstrained: written.filter(Boolean).join('\n') };
-  if (total < BELIEVED) {
+  if (total < MIN_ODDS) {
     const constrained = { ...facts, decided_by: [], fulfilled: false };
     return { lines: markUnsure(layout.lines, text), characters: layout.characters, constrained };
   }
   const [best] = hypotheses;
-  const mistrust = MISTAKEN / (total + MISTAKEN);
+  const mistrust = PRIOR_MISTAKEN / (total + PRIOR_MISTAKEN);
   const isSame = best.text === unconstrainedText(steps, layout);
   const chosen = new Map(best.steps.map((step, i) => {
     const char = best.text[i];
@@ -70,7 +70,7 @@ function pageSteps(view, layout) {
 
 function makeStep(chances, place, line, column, joined = false) {
   const chars = Array.from(chances, (chance, i) => [DIGITS[i], chance])
-    .filter(([, chance]) => chance >= LEAST);
+    .filter(([, chance]) => chance >= MIN_CHANCE);
   const blank = Math.max(0, 1 - sum(chars.map(([, chance]) => chance)));
   return { chars, blank, joined, place, line, column };
 }
@@ -79,7 +79,7 @@ function makeStep(chances, place, line, column, joined = false) {
 function placeStep(view, place) {
   const { line, symbol, box } = view.scores[place];
   const chances = Array.from(view.probabilities[place]);
-  const objectness = Math.min(1, view.confidence[place] / Math.max(max(chances), LEAST));
+  const objectness = Math.min(1, view.confidence[place] / Math.max(max(chances), MIN_CHANCE));
   const column = view.lines[line].symbols[symbol]?.centre ?? view.lines[line].columnOf(box);
   return makeStep(chances.map((chance) => objectness * chance), place, line, column);
 }
@@ -187,11 +187,11 @@ function judgeDigit(digit, answer, thresholds, text) {
 /** A new digit for a step without a place: its box spans the line around the step's column. */
 function newDigit(view, size, step) {
   const chances = new Map(step.chars);
-  const shares = Array.from(DIGITS, (char) => chances.get(char) ?? LEAST);
+  const shares = Array.from(DIGITS, (char) => chances.get(char) ?? MIN_CHANCE);
   const probabilities = shares.map((share) => share / sum(shares));
   const { line, scale } = view.lines[step.line];
   const [across] = axesOf(line);
-  const half = HALF * heightOf(line);
+  const half = HALF_WIDTH * heightOf(line);
   const corners = [line.quad[0], line.quad[3]].flatMap((corner) => [-half, half].map((offset) =>
     [0, 1].map((k) => corner[k] + across[k] * (step.column / scale[0] + offset))));
   return {

@@ -8,7 +8,7 @@ const ALLOWED =
   '[0-3] or [159] is one of these, and other signs are printed but not read, ' +
   'as in ####-##, 20## or [0-2]#:[0-5]#';
 
-const MOST = 99; // digits
+const MAX_DIGITS = 99; // digits
 const PIECE = /\[([^[\]]*)\]|([0-9])|(#)|([^[\]])/uy;
 const SET = /^(?:[0-9](?:-[0-9])?)+$/;
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
@@ -26,7 +26,7 @@ export function parsePattern(written) {
     return range(Number(text)).map(() => ANY);
   }
   const places = [...parsePieces(text)].filter((place) => place.length);
-  if (places.length < 1 || places.length > MOST) {
+  if (places.length < 1 || places.length > MAX_DIGITS) {
     throw malformed(text, `it has ${places.length} places for digits`);
   }
   return places;
