@@ -100,7 +100,7 @@ def _small(monkeypatch, small_split):
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _: mnist)
     monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTION_TILES", 5)
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 30)
-    for name in ("KNOWN", "CHOOSING", "CHOSEN_NEGATIVES", "DRAWN"):
+    for name in ("KNOWN", "CHOOSING", "CHOSEN_NEGATIVES", "DRAWN_NEGATIVES"):
         monkeypatch.setattr(trained_model, name, 20)
 
 

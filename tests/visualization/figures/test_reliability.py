@@ -167,7 +167,7 @@ def rejection(score, sets):
         chosen_by={},
         scaling={},
         negatives={name: tiles[: len(scored[name].probabilities)] for name in names[1:]},
-        found=scored,
+        scored=scored,
     )
 
 
