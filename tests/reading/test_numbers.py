@@ -126,7 +126,7 @@ def test_trailing_mark_is_recorded(text, trail):
 )
 def test_number_after_more_than_a_space_is_marked_as_apart(text, apart):
     first, second = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
-    assert (first[0].apart, second[0].apart) == (False, apart)
+    assert (first[0].is_separate, second[0].is_separate) == (False, apart)
 
 
 def test_numbers_of_a_line_are_separated_by_a_space():

@@ -375,7 +375,7 @@ def test_widely_spaced_digits_are_not_sure_to_be_separate_numbers():
             [page_spots("27", digits, 40 * y, x, pitch) for x in xs] for y, xs in enumerate(starts)
         ]
         for row in rows:
-            row[1][0] = replace(row[1][0], apart=True)
+            row[1][0] = replace(row[1][0], is_separate=True)
         assert {number.status for number in numbers_of(rows, digits)} == {status}, pitch
 
 

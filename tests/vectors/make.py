@@ -212,8 +212,8 @@ class Written(SimpleNamespace):
 
 def run_values(given: Value) -> list[Value]:
     pieces: Any = [Written(text=text) for text in given["texts"]]
-    known = values._settled(notation.Notation(given["decimal"]), pieces)
-    chosen = [values._chosen(piece.text, piece.meanings(), known) for piece in pieces]
+    known = values._settle_notation(notation.Notation(given["decimal"]), pieces)
+    chosen = [values._choose_meanings(piece.text, piece.meanings(), known) for piece in pieces]
     return [{"meant": list(map(told_meaning, meant)), "doubt": doubt} for meant, doubt in chosen]
 
 

@@ -40,10 +40,10 @@ class View:
         places = self.scores.places
         isolated = (places.lone > 0) & (places.objectness <= UNSEEN)
         if isolated.any():
-            words = np.array([read.line.height for read in self.lines if _is_word(read)])
+            word_heights = np.array([read.line.height for read in self.lines if _is_word(read)])
             heights = np.array([read.line.height for read in self.lines])[places.line]
-            shares = words / np.maximum(heights, 1e-3)[:, None]
-            isolated &= ~((shares > 1 / _SIZES) & (shares < _SIZES)).any(axis=1)
+            ratios = word_heights / np.maximum(heights, 1e-3)[:, None]
+            isolated &= ~((ratios > 1 / _SIZES) & (ratios < _SIZES)).any(axis=1)
         return isolated
 
     @cached_property
@@ -66,9 +66,9 @@ _EMPTY = 0.25  # fraction of neighbours in a grid with an empty cell between the
 _READ = 0.3  # minimum existence of a digit read on a line with _OTHERS clear digits
 _OTHERS = 2  # minimum number of clear digits on that line
 _MISSABLE = f"{DIGITS}.,'-()/:"  # characters that may have been missed
-_WATCHED = [CLASS_OF[char] for char in _MISSABLE]
-_NONE = ("", 0.0)
-_NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
+_MISSABLE_CLASSES = [CLASS_OF[char] for char in _MISSABLE]
+_NOT_MISSED = ("", 0.0)
+_UNREACHABLE = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 
 
 @dataclass(frozen=True)
@@ -92,20 +92,20 @@ class Layout:
 def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
     """Judges and orders places; ``size``: width and height; ``thresholds``: see ``judge``."""
     scores = view.scores
-    digits = _judged(view, size, thresholds)
+    digits = _judge_places(view, size, thresholds)
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
-    rows = _rows([[kept[i] for i in line] for line in lines_of(scores.boxes[kept])], scores)
+    rows = _rows_of([[kept[i] for i in line] for line in lines_of(scores.boxes[kept])], scores)
     spots = {
-        number: _spots(number, view, digits, size)
-        for number in {int(scores.places.line[i]) for i in kept}
+        index: _spots_of(index, view, digits, size)
+        for index in {int(scores.places.line[i]) for i in kept}
     }
     numbers = [number for line in spots.values() for number in numbers_on(line)]
-    starts = _starts(rows, numbers, scores)
+    starts = _starts_of(rows, numbers, scores)
     written = [_numbers_in(row, numbers, starts) for row in rows]
     for place in starts:
         digits[place] = replace(digits[place], starts_number=True)
     for index in (i for i in range(len(digits)) if i not in kept):
-        _insert(rows, written, index, digits)
+        _insert_rejected(rows, written, index, digits)
     return Layout(
         tuple(tuple(digits[i] for i in row) for row in rows),
         tuple(characters_of(line) for line in written),
@@ -118,11 +118,11 @@ def read_spots(
     view: View, size: tuple[int, int], thresholds: dict[str, float]
 ) -> tuple[list[Digit], list[list[Spot]]]:
     """All digits of a view as judged by ``arrange``, and all characters of each line."""
-    digits = _judged(view, size, thresholds)
-    return digits, [_spots(number, view, digits, size) for number in range(len(view.lines))]
+    digits = _judge_places(view, size, thresholds)
+    return digits, [_spots_of(index, view, digits, size) for index in range(len(view.lines))]
 
 
-def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> list[Digit]:
+def _judge_places(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> list[Digit]:
     """Judges all places: rejected if there hardly is a digit, else sure or unsure by confidence.
 
     A digit with an unclear value is kept, as dropping it would make a number ten times smaller.
@@ -130,95 +130,95 @@ def _judged(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
     digits without letters. An isolated character may be dust, so it is at most unsure; the same
     holds for a ring. The exponent of a unit, as in m³, is rejected.
     """
-    places, least = view.scores.places, thresholds["reject"]
-    others = np.bincount(places.line[view.confidence >= least], minlength=len(view.lines))
-    others = others[places.line]
-    is_read = (places.reads == DIGIT) & (places.letters == 0) & (others >= _OTHERS)
-    limits = np.where((others > 0) & ~view.isolated, least, thresholds["digit"])
-    is_digit = view.existence >= np.where(is_read, _READ, limits)
+    places, reject = view.scores.places, thresholds["reject"]
+    clear_digits = np.bincount(places.line[view.confidence >= reject], minlength=len(view.lines))
+    clear_digits = clear_digits[places.line]
+    is_read = (places.reads == DIGIT) & (places.letters == 0) & (clear_digits >= _OTHERS)
+    min_existence = np.where((clear_digits > 0) & ~view.isolated, reject, thresholds["digit"])
+    is_digit = view.existence >= np.where(is_read, _READ, min_existence)
     usual = {"digit": thresholds["digit"], "reject": 0.0}
-    unsure = {**usual, "digit": _NEVER["digit"]}
-    judged = [unsure if alone else usual for alone in (view.isolated | view.rings).tolist()]
+    unsure = {**usual, "digit": _UNREACHABLE["digit"]}
+    criteria = [unsure if doubtful else usual for doubtful in (view.isolated | view.rings).tolist()]
     digits = [
         judge(
             float(view.existence[place]),
             view.probabilities[place],
             float(view.confidence[place]),
             page_box(view.scores.boxes[place], *size),
-            judged[place] if is_digit[place] else _NEVER,
+            criteria[place] if is_digit[place] else _UNREACHABLE,
             view.tiles[place],
         )
         for place in range(len(places))
     ]
-    texts = [set(exponents_in(read.symbols.text)) for read in view.lines]
+    exponents = [set(exponents_in(read.symbols.text)) for read in view.lines]
     for place, (line, symbol) in enumerate(zip(places.line, places.symbol, strict=True)):
-        if int(symbol) in texts[line]:
+        if int(symbol) in exponents[line]:
             digits[place] = replace(digits[place], status="rejected", reason="exponent of a unit")
     return digits
 
 
-def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:
+def _rows_of(rows: list[list[int]], scores: Scores) -> list[list[int]]:
     """Rows of digits from left to right; rows that share a text line are merged."""
-    found: list[list[int]] = []
+    merged: list[list[int]] = []
     for row in rows:
         lines = set(scores.places.line[row].tolist())
-        joined = [other for other in found if lines & set(scores.places.line[other].tolist())]
-        if joined:
-            joined[0] += row
-            for other in joined[1:]:
-                joined[0] += other
-                found.remove(other)
+        matching = [other for other in merged if lines & set(scores.places.line[other].tolist())]
+        if matching:
+            matching[0] += row
+            for other in matching[1:]:
+                matching[0] += other
+                merged.remove(other)
         else:
-            found.append(list(row))
+            merged.append(list(row))
     middles = scores.boxes[:, 0] + scores.boxes[:, 2]
-    return [sorted(row, key=lambda place: float(middles[place])) for row in found]
+    return [sorted(row, key=lambda place: float(middles[place])) for row in merged]
 
 
-def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, int]) -> list[Spot]:
-    """The characters of a line: digits as judged, others as read."""
-    read, places = view.lines[number], view.scores.places
-    here = np.flatnonzero(places.line == number)
-    known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
-    found: list[tuple[float, Spot]] = []
-    missed, centres = _missed(read), read.symbols.centres
-    parts = np.split(
+def _spots_of(index: int, view: View, digits: Sequence[Digit], size: tuple[int, int]) -> list[Spot]:
+    """The characters of line ``index``: digits as judged, others as read."""
+    read, places = view.lines[index], view.scores.places
+    line_places = np.flatnonzero(places.line == index)
+    place_of = {int(places.symbol[i]): int(i) for i in line_places if places.symbol[i] >= 0}
+    positioned: list[tuple[float, Spot]] = []
+    missed, centres = _missed_characters(read), read.symbols.centres
+    symbol_steps = np.split(
         read.posteriors, ((centres[1:] + centres[:-1]) / 2 / STRIDE).round().astype(int)
     )
     for symbol, char in enumerate(read.symbols.text):
-        place = known.get(symbol, -1)
+        place = place_of.get(symbol, -1)
         if place >= 0 and digits[place].status != "rejected":
             digit = digits[place]
-            shown, sure, box = str(digit.value), digit.confidence, digit.box
+            label, chance, box = str(digit.value), digit.confidence, digit.box
         else:
-            place, shown = -1, OTHER_SIGN if char.isdigit() else char
-            sure = float(read.symbols.posteriors[symbol].max())
+            place, label = -1, OTHER_SIGN if char.isdigit() else char
+            chance = float(read.symbols.posteriors[symbol].max())
             box = page_box(read.boxes[symbol], *size)
-        spot = Spot(shown, sure, box, place, missed=missed[symbol], steps=parts[symbol])
-        found.append((float(centres[symbol]), spot))
-    for place in (int(i) for i in here if places.symbol[i] < 0):
+        spot = Spot(label, chance, box, place, missed=missed[symbol], steps=symbol_steps[symbol])
+        positioned.append((float(centres[symbol]), spot))
+    for place in (int(i) for i in line_places if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
             middle = np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]], np.float32)
-            found.append((float(read.place(middle)[0, 0]), _digit_spot(place, digits[place])))
-    return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
+            positioned.append((float(read.place(middle)[0, 0]), _digit_spot(place, digits[place])))
+    return [spot for _, spot in sorted(positioned, key=lambda pair: pair[0])]
 
 
-def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
+def _missed_characters(read: RecognizedLine) -> list[tuple[str, float]]:
     """The strongest digit or mark next to each symbol, at steps read as blank or space."""
     best = read.posteriors.argmax(axis=1)
-    quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
-    mass = read.posteriors[:, _WATCHED] * quiet[:, None]
+    is_empty = (best == BLANK) | (best == CLASS_OF[SPACE])
+    empty_posteriors = read.posteriors[:, _MISSABLE_CLASSES] * is_empty[:, None]
     steps = (read.symbols.centres / STRIDE).astype(int)
-    before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
-    found, text = list[tuple[str, float]](), read.symbols.text
+    begins, ends = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
+    missed, text = list[tuple[str, float]](), read.symbols.text
     for k, char in enumerate(text):
-        near = mass[before[k] : behind[k]].max(axis=0, initial=0)
-        for beside in text[max(0, k - 1) : k + 2]:
-            if (watched := _MISSABLE.find(beside)) >= 0:
-                near[watched] = 0
-        best = int(near.argmax())
-        found.append((_MISSABLE[best], float(near[best])) if char != SPACE else _NONE)
-    return found
+        chances = empty_posteriors[begins[k] : ends[k]].max(axis=0, initial=0)
+        for neighbour in text[max(0, k - 1) : k + 2]:
+            if (index := _MISSABLE.find(neighbour)) >= 0:
+                chances[index] = 0
+        best = int(chances.argmax())
+        missed.append((_MISSABLE[best], float(chances[best])) if char != SPACE else _NOT_MISSED)
+    return missed
 
 
 def _is_word(read: RecognizedLine) -> bool:
@@ -237,78 +237,78 @@ def _numbers_in(
 
     Joins the parts of a number that was found as several lines, as in comb fields.
     """
-    first = {_first_place(number): number for number in numbers}
-    found: list[list[Spot]] = []
+    starting_at = {_first_place(number): number for number in numbers}
+    joined: list[list[Spot]] = []
     for place in row:
-        if place in first and found and place not in starts:
-            found[-1] = found[-1] + first[place]
-        elif place in first:
-            found.append(first[place])
-    return found
+        if place in starting_at and joined and place not in starts:
+            joined[-1] = joined[-1] + starting_at[place]
+        elif place in starting_at:
+            joined.append(starting_at[place])
+    return joined
 
 
-def _starts(
+def _starts_of(
     rows: Sequence[Sequence[int]], numbers: Sequence[list[Spot]], scores: Scores
 ) -> set[int]:
     """Indices of places that begin a number; the first of each row always does."""
     starts = {_first_place(number) for number in numbers}
-    in_cells = _in_cells(rows, scores)
+    in_cells = _are_in_cells(rows, scores)
     for row in rows:
-        apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
+        gap_starts = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
         lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
         heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
         gaps = (boxes[1:, 0] - boxes[:-1, 2]) / np.minimum(heights[1:], heights[:-1])
         # Digits of the line above or below are in between if two lines converge.
-        level = np.minimum(boxes[1:, 3], boxes[:-1, 3]) - np.maximum(boxes[1:, 1], boxes[:-1, 1])
-        level /= np.minimum(heights[1:], heights[:-1])
-        one = lines[1:] != lines[:-1]
+        overlaps = np.minimum(boxes[1:, 3], boxes[:-1, 3]) - np.maximum(boxes[1:, 1], boxes[:-1, 1])
+        overlaps /= np.minimum(heights[1:], heights[:-1])
+        may_be_joined = lines[1:] != lines[:-1]
         if in_cells:
             lone = scores.places.lone[list(row)] > 0
-            one &= ~(lone[1:] & lone[:-1])
-        near = np.flatnonzero(one & (gaps < _NEAR) & (level > _LEVEL))
-        starts -= {row[k + 1] for k in near.tolist()} - apart | {row[0]}
+            may_be_joined &= ~(lone[1:] & lone[:-1])
+        continued = np.flatnonzero(may_be_joined & (gaps < _NEAR) & (overlaps > _LEVEL))
+        starts -= {row[k + 1] for k in continued.tolist()} - gap_starts | {row[0]}
     return starts
 
 
-def _in_cells(rows: Sequence[Sequence[int]], scores: Scores) -> bool:
+def _are_in_cells(rows: Sequence[Sequence[int]], scores: Scores) -> bool:
     """Whether lone characters stand in a grid of about square cells, some of them empty.
 
     The fields of a comb are all filled, and those of another one are further below.
     """
     middles = (scores.boxes[:, :2] + scores.boxes[:, 2:]) / 2
-    lone = [middles[[place for place in row if scores.places.lone[place]]] for row in rows]
-    steps = np.concatenate([np.zeros(0), *(np.diff(row[:, 0]) for row in lone)])
-    if not len(steps):
+    lone_middles = [middles[[place for place in row if scores.places.lone[place]]] for row in rows]
+    spacings = np.concatenate([np.zeros(0), *(np.diff(row[:, 0]) for row in lone_middles)])
+    if not len(spacings):
         return False
-    middles = np.concatenate(lone)
-    far, nearest = middles.max(), list[tuple[float, float]]()
+    middles = np.concatenate(lone_middles)
+    max_distance, nearest = middles.max(), list[tuple[float, float]]()
     for middle in middles:
-        right, down = np.abs(middles - middle).T
-        beside, below = right > down, down > right
-        nearest.append((right[beside].min(initial=far), down[below].min(initial=far)))
+        dx, dy = np.abs(middles - middle).T
+        beside, below = dx > dy, dy > dx
+        nearest.append((dx[beside].min(initial=max_distance), dy[below].min(initial=max_distance)))
     pitch, below = median(np.array(nearest).T)
-    empty = np.count_nonzero(steps > _SQUARE * pitch)
-    return bool(below < _SQUARE * pitch and empty >= _EMPTY * len(steps))
+    empty_count = np.count_nonzero(spacings > _SQUARE * pitch)
+    return bool(below < _SQUARE * pitch and empty_count >= _EMPTY * len(spacings))
 
 
 def _first_place(number: Sequence[Spot]) -> int:
     return next(spot.place for spot in number if spot.place >= 0)
 
 
-def _insert(
-    rows: list[list[int]], written: list[list[list[Spot]]], index: int, digits: Sequence[Digit]
+def _insert_rejected(
+    rows: list[list[int]], written: list[list[list[Spot]]], place: int, digits: Sequence[Digit]
 ) -> None:
     """Inserts a rejected digit into its row, or into a new one."""
-    box = digits[index].box
+    box = digits[place].box
     middle = (box.y0 + box.y1) / 2
     for row in rows:
-        near = min((digits[i].box for i in row), key=lambda other: abs(other.x0 - box.x0))
-        if near.y0 <= middle <= near.y1:
-            row.insert(sum(digits[i].box.x0 <= box.x0 for i in row), index)
+        nearest = min((digits[i].box for i in row), key=lambda other: abs(other.x0 - box.x0))
+        if nearest.y0 <= middle <= nearest.y1:
+            row.insert(sum(digits[i].box.x0 <= box.x0 for i in row), place)
             return
-    above = sum(min(digits[i].box.y0 for i in row) <= box.y0 for row in rows)
-    rows.insert(above, [index])
-    written.insert(above, [])
+    row_index = sum(min(digits[i].box.y0 for i in row) <= box.y0 for row in rows)
+    rows.insert(row_index, [place])
+    written.insert(row_index, [])
 
 
 Floats = npt.NDArray[np.float32]
@@ -332,30 +332,30 @@ def judge(
         thresholds: Confidence below which it is unsure (``digit``) or rejected (``reject``).
         tile: uint8[28, 28]; the classifier's input.
     """
-    second, first = np.argsort(probabilities)[-2:].tolist()
+    runner_up, best = np.argsort(probabilities)[-2:].tolist()
     chances = tuple(probabilities.tolist())
     status, reason = "digit", ""
     if confidence < thresholds["reject"]:
         status = "rejected"
-        reason = f"hardly a digit, closest to {first} ({100 * confidence:.0f} %)"
+        reason = f"hardly a digit, closest to {best} ({100 * confidence:.0f} %)"
     elif confidence < thresholds["digit"]:
-        status, reason = "unsure", _doubt(existence, chances, second, confidence)
-    return Digit(first, confidence, chances, box, status, reason, tile=tile)
+        status, reason = "unsure", _doubt(existence, chances, runner_up, confidence)
+    return Digit(best, confidence, chances, box, status, reason, tile=tile)
 
 
 def page_box(box: Floats, width: int, height: int) -> Box:
     """Rounds a box, float32[4], to whole pixels and clips it to a page."""
     left, top, right, bottom = (round(side) for side in box.tolist())
-    x0, y0 = _within(left, 0, width - 1), _within(top, 0, height - 1)
-    return Box(x0, y0, _within(right, x0 + 1, width), _within(bottom, y0 + 1, height))
+    x0, y0 = _clip(left, 0, width - 1), _clip(top, 0, height - 1)
+    return Box(x0, y0, _clip(right, x0 + 1, width), _clip(bottom, y0 + 1, height))
 
 
-def _within(place: int, least: int, most: int) -> int:
-    return min(max(place, least), most)
+def _clip(value: int, low: int, high: int) -> int:
+    return min(max(value, low), high)
 
 
-def _doubt(existence: float, chances: tuple[float, ...], second: int, confidence: float) -> str:
-    sure = f"{100 * confidence:.0f} % sure"
-    if 1 - existence > chances[second]:
-        return f"{sure}, may be no digit"
-    return f"{sure}, could be {second} ({100 * chances[second]:.0f} %)"
+def _doubt(existence: float, chances: tuple[float, ...], runner_up: int, confidence: float) -> str:
+    certainty = f"{100 * confidence:.0f} % sure"
+    if 1 - existence > chances[runner_up]:
+        return f"{certainty}, may be no digit"
+    return f"{certainty}, could be {runner_up} ({100 * chances[runner_up]:.0f} %)"

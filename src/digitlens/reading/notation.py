@@ -22,7 +22,7 @@ LONG = 10  # digits: this many or more without marks are a code, such as a phone
 _PIVOT = 69  # two-digit years below this are 20xx, others 19xx, as in POSIX
 
 # Locales by decimal mark, grouping mark and order of dates (Unicode CLDR).
-_COUNTRIES = {
+_LOCALE_NAMES = {
     ".,MDY": "en_US en_PH",
     ".,DMY": "en_GB en_AU en_IE en_IN en_NZ en_SG es_MX he_IL hi_IN ms_MY th_TH",
     ".,YMD": "ja_JP en_CA ko_KR zh_CN zh_TW",
@@ -32,7 +32,9 @@ _COUNTRIES = {
     ", DMY": "fr_FR bg_BG cs_CZ fi_FI fr_BE nb_NO pl_PL pt_PT ru_RU sk_SK uk_UA",
     ", YMD": "sv_SE fr_CA hu_HU lt_LT",
 }
-LOCALES = {name: habits for habits, names in _COUNTRIES.items() for name in names.split()}
+LOCALES = {
+    name: conventions for conventions, names in _LOCALE_NAMES.items() for name in names.split()
+}
 
 
 class NotationOptions(TypedDict, total=False):
@@ -67,8 +69,8 @@ class Notation:
         Raises:
             ValueError: A mark is none of these, both are the same, or the locale is unknown.
         """
-        habits = _habits(locale) if locale else ("", "", "")
-        grouping = _plain(grouping)
+        conventions = _conventions(locale) if locale else ("", "", "")
+        grouping = _normalized_mark(grouping)
         if decimal not in {None, ".", ","}:
             raise ValueError(f"decimal: expected . or , found {decimal!r}")
         if grouping not in {None, ".", ",", "'", " "}:
@@ -77,31 +79,31 @@ class Notation:
             raise ValueError(f"decimal, grouping: expected two marks, found {decimal!r} for both")
         other = {".": ",", ",": "."}
         # A given mark that the locale uses in the other role swaps the two.
-        point = decimal or (other[grouping] if grouping in other else habits[0])
-        group = grouping or (other[point] if point and habits[1] == point else habits[1])
-        return cls(point, group, habits[2])
+        point = decimal or (other[grouping] if grouping in other else conventions[0])
+        group = grouping or (other[point] if point and conventions[1] == point else conventions[1])
+        return cls(point, group, conventions[2])
 
 
 UNKNOWN = Notation()
 
 
-def _plain(mark: str | None) -> str | None:
+def _normalized_mark(mark: str | None) -> str | None:
     return re.sub("[\u2019`]", "'", re.sub("[\u00a0\u2009\u202f]", " ", mark)) if mark else None
 
 
-def _habits(locale: str) -> tuple[str, str, str]:
+def _conventions(locale: str) -> tuple[str, str, str]:
     """Decimal mark, grouping mark and order of dates of a locale or a language."""
     name = locale.split(".", maxsplit=1)[0].replace("-", "_")
     language, _, country = name.partition("_")
     name = f"{language.lower()}_{country.upper()}" if country else language.lower()
-    habits = LOCALES.get(name) or LOCALES.get(f"{name}_{name.upper()}")
-    same = [LOCALES[each] for each in LOCALES if each.split("_")[0] == name]
-    if not habits and not same:
+    conventions = LOCALES.get(name) or LOCALES.get(f"{name}_{name.upper()}")
+    same_language = [LOCALES[each] for each in LOCALES if each.split("_")[0] == name]
+    if not conventions and not same_language:
         known = ", ".join(sorted(LOCALES))
         raise ValueError(f"locale: expected a language or one of {known}; found {locale!r}")
     if name == "en":  # dates are written in three orders
         return ".", ",", ""
-    decimal, grouping, *order = habits or same[0]
+    decimal, grouping, *order = conventions or same_language[0]
     return decimal, grouping, "".join(order)
 
 
@@ -138,36 +140,36 @@ _ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", 
 def meanings(text: str) -> tuple[Meaning, ...]:
     """All meanings of a text of ``number_spans``, the likeliest first; a code if it has none."""
     parts = _PARTS.fullmatch(text)
-    sign = _sign(parts["lead"], parts["trail"]) if parts else None
+    sign = _sign_of(parts["lead"], parts["trail"]) if parts else None
     if parts is None or sign is None:
         return (Meaning(None, "code"),)
-    core, around = parts["core"], parts["lead"] + parts["trail"]
-    bare = not around.strip()
-    if _DATE.fullmatch(core) and bare and (dates := tuple(_dates(core))):
+    core, affixes = parts["core"], parts["lead"] + parts["trail"]
+    is_bare = not affixes.strip()
+    if _DATE.fullmatch(core) and is_bare and (dates := tuple(_dates_of(core))):
         return dates
-    if (clock := _TIME.fullmatch(core)) and bare:
-        return (_time(clock),)
-    found = list(_quantities(core))
-    if not found:
+    if (clock := _TIME.fullmatch(core)) and is_bare:
+        return (_time_of(clock),)
+    quantities = list(_quantities(core))
+    if not quantities:
         return (Meaning(None, "code"),)
-    unit = "".join(char for char in around if char not in "+-() ")
+    unit = "".join(char for char in affixes if char not in "+-() ")
     if unit and unit in CURRENCIES:  # money seldom has three decimals
-        found.sort(key=lambda each: each.kind == "decimal")
-    return tuple(_signed(each, sign, unit) for each in found)
+        quantities.sort(key=lambda each: each.kind == "decimal")
+    return tuple(_with_sign(each, sign, unit) for each in quantities)
 
 
-def _sign(lead: str, trail: str) -> int | None:
+def _sign_of(lead: str, trail: str) -> int | None:
     """The sign of a number, 1 or -1; None if it has too many signs, brackets or units."""
-    around = lead + trail
+    affixes = lead + trail
     brackets = (lead.count("("), trail.count(")"))
-    signs = [char for char in around if char in "+-"]
-    units = re.findall(rf"[%{_SIGNS}]|°[CF]?", around)
+    signs = [char for char in affixes if char in "+-"]
+    units = re.findall(rf"[%{_SIGNS}]|°[CF]?", affixes)
     if brackets not in {(0, 0), (1, 1)} or len(signs) + brackets[0] > 1 or len(units) > 1:
         return None
     return -1 if "-" in signs or brackets[0] else 1
 
 
-def _signed(meaning: Meaning, sign: int, unit: str) -> Meaning:
+def _with_sign(meaning: Meaning, sign: int, unit: str) -> Meaning:
     is_money = unit and unit in CURRENCIES
     kind: Kind = "percent" if unit == "%" else "currency" if is_money else meaning.kind
     value = meaning.value
@@ -181,65 +183,65 @@ def _quantities(core: str) -> Iterator[Meaning]:
     if core.isdecimal():
         is_code = len(core) >= LONG or (len(core) > 1 and core[0] == "0")
         yield Meaning(Decimal(core), "code" if is_code else "integer")
-    elif found := _FRACTION.fullmatch(core):
-        yield Meaning(Decimal(found[1]) / Decimal(found[2]), "fraction")
-    elif found := _SCIENTIFIC.fullmatch(core):
-        yield Meaning(Decimal(f"{found[1].replace(',', '.')}E{found[2]}"), "decimal")
+    elif match := _FRACTION.fullmatch(core):
+        yield Meaning(Decimal(match[1]) / Decimal(match[2]), "fraction")
+    elif match := _SCIENTIFIC.fullmatch(core):
+        yield Meaning(Decimal(f"{match[1].replace(',', '.')}E{match[2]}"), "decimal")
     elif ONE_MARK.fullmatch(core):
         yield Meaning(Decimal(re.sub(r"[.,](?=.*[.,])", "", core).replace(",", ".")), "decimal")
     else:
         for decimal in ".,":
-            yield from _marked(core, decimal)
+            yield from _marked_values(core, decimal)
 
 
-def _marked(core: str, decimal: str) -> Iterator[Meaning]:
+def _marked_values(core: str, decimal: str) -> Iterator[Meaning]:
     """The meaning of digits with grouping and decimal marks, for one decimal mark."""
-    whole, mark, rest = core.partition(decimal)
-    other = "," if decimal == "." else "."
-    group = next((char for char in f"{other}' " if char in whole), "")
-    groups = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+"
+    whole, mark, decimals = core.partition(decimal)
+    other_mark = "," if decimal == "." else "."
+    group = next((char for char in f"{other_mark}' " if char in whole), "")
+    group_pattern = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+"
     if group == ",":  # also Indian ones, as in 12,34,567
-        groups += r"|[1-9]\d?(?:,\d\d)+,\d{3}"
-    if group and not re.fullmatch(groups, whole):
+        group_pattern += r"|[1-9]\d?(?:,\d\d)+,\d{3}"
+    if group and not re.fullmatch(group_pattern, whole):
         return
-    if (mark and not rest.isdecimal()) or (whole and not group and not whole.isdecimal()):
+    if (mark and not decimals.isdecimal()) or (whole and not group and not whole.isdecimal()):
         return
     if not mark and group in {"'", " "}:  # the same for both decimal marks: yield it once
         if decimal == ".":
             yield Meaning(Decimal(re.sub(r"\D", "", whole)), "integer", "", Notation("", group))
         return
-    value = Decimal(re.sub(r"\D", "", whole) + (f".{rest}" if mark else ""))
+    value = Decimal(re.sub(r"\D", "", whole) + (f".{decimals}" if mark else ""))
     kind: Kind = "decimal" if mark else "integer"
     yield Meaning(value, kind, "", Notation(decimal, group))
 
 
-def _time(found: re.Match[str]) -> Meaning:
+def _time_of(match: re.Match[str]) -> Meaning:
     try:
-        hour, minute, second = (int(part or 0) for part in found.groups())
+        hour, minute, second = (int(part or 0) for part in match.groups())
         return Meaning(time(hour, minute, second), "time")
     except ValueError:
         return Meaning(None, "code")
 
 
-def _dates(core: str) -> Iterator[Meaning]:
+def _dates_of(core: str) -> Iterator[Meaning]:
     """Yields each possible date of a text once."""
-    parts, seen = re.split("[-/.]", core), dict[date, str]()
+    parts, orders = re.split("[-/.]", core), dict[date, str]()
     mark = core[len(parts[0])]
     for order in _ORDERS[mark]:
-        written = dict(zip(order, parts, strict=True))
-        long = [len(part) == 4 for part in parts]
-        if any(long) and len(written["Y"]) != 4:
+        fields = dict(zip(order, parts, strict=True))
+        is_long = [len(part) == 4 for part in parts]
+        if any(is_long) and len(fields["Y"]) != 4:
             continue
-        if not any(long) and (len(written["Y"]) != 2 or (order == "YMD" and mark != "-")):
+        if not any(is_long) and (len(fields["Y"]) != 2 or (order == "YMD" and mark != "-")):
             continue
         try:
-            day = date(_year(written["Y"]), int(written["M"]), int(written["D"]))
+            day = date(_full_year(fields["Y"]), int(fields["M"]), int(fields["D"]))
         except ValueError:
             continue
-        seen[day] = "" if day in seen else order
-    yield from (Meaning(day, "date", "", Notation(order=order)) for day, order in seen.items())
+        orders[day] = "" if day in orders else order
+    yield from (Meaning(day, "date", "", Notation(order=order)) for day, order in orders.items())
 
 
-def _year(text: str) -> int:
+def _full_year(text: str) -> int:
     year = int(text)
     return year if len(text) == 4 else year + (2000 if year < _PIVOT else 1900)

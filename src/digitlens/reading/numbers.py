@@ -35,7 +35,7 @@ _RANGE = re.compile(
 )
 # Units with a digit as exponent, which is not a number.
 _POWER = re.compile(r"(?<![A-Za-z])[cdkm]?m[23](?![\dA-Za-z])")
-_TRAILING = re.compile(r"[.,/:-] *(?=\d|$)")
+_TRAILING_MARK = re.compile(r"[.,/:-] *(?=\d|$)")
 # A minus and a space before or behind a number, at the start or end of the line.
 _SIGN_BEFORE = re.compile(r" *(-) +$")
 _SIGN_BEHIND = re.compile(r" +(-) *$")
@@ -55,7 +55,7 @@ class Spot:
     missed: tuple[str, float] = ("", 0.0)
     in_text: bool = False  # on a number's first: whether its line has anything else
     # On a number's first: whether more than spaces and .,'- separate it from the number before.
-    apart: bool = False
+    is_separate: bool = False
     # A mark behind it, followed by nothing but spaces up to the next number or the line's end.
     trail: Spot | None = field(default=None, compare=False)
     # float32[T, C]; posteriors of its part of the line, if it has one.
@@ -66,14 +66,14 @@ def number_spans(text: str) -> list[tuple[int, int]]:
     """Half-open spans of the numbers of a line, without unmatched brackets and guards."""
     spans: list[tuple[int, int]] = []
     for match in _NUMBER.finditer(text):
-        begin, end = _unguarded(text, *_balanced(text, *match.span()))
-        two = _RUN_TOGETHER.fullmatch(text, begin, end)
-        if two and not ONE_MARK.fullmatch(text, begin, end):
-            spans.append((begin, two.end(1)))
-            begin = two.end(1)
-        elif first := _RANGE.match(text, begin, end):
-            spans.append((begin, first.end()))
-            begin = first.end() + 1
+        begin, end = _without_guards(text, *_without_brackets(text, *match.span()))
+        run_together = _RUN_TOGETHER.fullmatch(text, begin, end)
+        if run_together and not ONE_MARK.fullmatch(text, begin, end):
+            spans.append((begin, run_together.end(1)))
+            begin = run_together.end(1)
+        elif first_of_range := _RANGE.match(text, begin, end):
+            spans.append((begin, first_of_range.end()))
+            begin = first_of_range.end() + 1
         spans.append((begin, end))
     return spans
 
@@ -88,18 +88,18 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )
-    return [_with_neighbours(spots, text, *span) for span in number_spans(text)]
+    return [_with_context(spots, text, *span) for span in number_spans(text)]
 
 
-def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
+def _with_context(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
     """The characters of a number; the first and last record what is next to them."""
     number = list(spots[begin:end])
-    number[0] = _reaching(number[0], spots[max(0, begin - 1) : begin], before=True)
-    number[-1] = _reaching(number[-1], spots[end : end + 1], before=False)
-    between = re.fullmatch(r".*\d(\D*)", text[:begin])
+    number[0] = _with_adjacent_steps(number[0], spots[max(0, begin - 1) : begin], before=True)
+    number[-1] = _with_adjacent_steps(number[-1], spots[end : end + 1], before=False)
+    separator = re.fullmatch(r".*\d(\D*)", text[:begin])
     number[0] = replace(
         number[0],
-        apart=bool(between and re.search(r"[^\s.,'-]", between[1])),
+        is_separate=bool(separator and re.search(r"[^\s.,'-]", separator[1])),
         in_text=bool((text[:begin] + text[end:]).strip()),
     )
     before, behind = _SIGN_BEFORE.match(text[:begin]), _SIGN_BEHIND.match(text, end)
@@ -109,17 +109,17 @@ def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> 
         number[-1] = replace(number[-1], missed=("(", spots[end].confidence))
     elif (sign := before or behind) and not (before and behind):
         number[0] = replace(number[0], missed=("-", spots[sign.start(1)].confidence))
-    if _TRAILING.match(text, end):
+    if _TRAILING_MARK.match(text, end):
         number[-1] = replace(number[-1], trail=spots[end])
     return number
 
 
-def _reaching(spot: Spot, beside: Sequence[Spot], *, before: bool) -> Spot:
+def _with_adjacent_steps(spot: Spot, neighbours: Sequence[Spot], *, before: bool) -> Spot:
     """The first or last character of a number, with the steps of a letter or space next to it."""
-    near = [each.steps for each in beside if not (each.place >= 0 or each.char in MARKS)]
-    if not near or near[0] is None or spot.steps is None:
+    adjacent = [each.steps for each in neighbours if not (each.place >= 0 or each.char in MARKS)]
+    if not adjacent or adjacent[0] is None or spot.steps is None:
         return spot
-    return replace(spot, steps=np.concatenate([near[0], spot.steps][:: 1 if before else -1]))
+    return replace(spot, steps=np.concatenate([adjacent[0], spot.steps][:: 1 if before else -1]))
 
 
 def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:
@@ -127,18 +127,18 @@ def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:
     characters: list[Character] = []
     for number in numbers:
         if characters:
-            characters.append(Character(" ", 1.0, _between(characters[-1].box, number[0].box)))
+            characters.append(Character(" ", 1.0, _box_between(characters[-1].box, number[0].box)))
         characters += [Character(spot.char, spot.confidence, spot.box) for spot in number]
     return tuple(characters)
 
 
-def _between(left: Box, right: Box) -> Box:
+def _box_between(left: Box, right: Box) -> Box:
     x0, x1 = sorted((left.x1, right.x0))
     y0, y1 = min(left.y0, right.y0), max(left.y1, right.y1)
     return Box(x0, y0, max(x0 + 1, x1), y1)
 
 
-def _balanced(text: str, begin: int, end: int) -> tuple[int, int]:
+def _without_brackets(text: str, begin: int, end: int) -> tuple[int, int]:
     """Drops unmatched brackets at the ends of a number."""
     number = text[begin:end]
     while number.startswith("(") and number.count("(") > number.count(")"):
@@ -148,7 +148,7 @@ def _balanced(text: str, begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
-def _unguarded(text: str, begin: int, end: int) -> tuple[int, int]:
+def _without_guards(text: str, begin: int, end: int) -> tuple[int, int]:
     """Drops the hyphens of a number with one on either side, as around the number of a page."""
     before, behind = text[begin] == "-", text[end - 1] == "-"
     if (before or _SIGN_BEFORE.match(text[:begin])) and (behind or _SIGN_BEHIND.match(text, end)):
