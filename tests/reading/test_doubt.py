@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.alphabet import BLANK, CLASS_OF, CLASSES
-from digitlens.reading.doubt import COSTS, SIGNS, PageNumbers, form, raised_chance, unmarked
+from digitlens.reading.doubt import COSTS, SIGNS, PageNumbers, form_of, raised_chance, unmarked
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
@@ -70,11 +70,11 @@ def digits_of(*numbers):
     ],
 )
 def test_numbers_in_the_same_notation_have_one_form(text, way):
-    assert form(text) == way
+    assert form_of(text) == way
 
 
 def test_number_contradicting_the_known_notation_has_no_form():
-    assert form("12.50", Notation.of(decimal=",")) == "none"
+    assert form_of("12.50", Notation.of(decimal=",")) == "none"
 
 
 def test_slightly_smaller_digits_are_cents_only_among_prices():
@@ -141,16 +141,16 @@ def test_form_of_other_numbers_is_tried_without_support_of_the_recogniser():
 
 
 @pytest.mark.parametrize(
-    ("ends", "short"),
+    ("ends", "short_of_edge"),
     [((100, 100, 100, 92), 1), ((100, 100, 100, 100), 0.0), ((90, 70, 110, 92), 0)],
 )
 @pytest.mark.parametrize("tilt", [-3, 0, 3])
-def test_number_short_of_the_edge_of_its_column_may_have_lost_its_end(ends, short, tilt):
+def test_number_short_of_the_edge_of_its_column_may_have_lost_its_end(ends, short_of_edge, tilt):
     numbers = [
         spots(text, 40 * y, end - 10 * len(text) + tilt * y)
         for y, (end, text) in enumerate(zip(ends, ("1.50", "12.50", "3.75", "14.20"), strict=True))
     ]
-    assert PageNumbers(numbers).short(3) == pytest.approx(short, abs=0.02)
+    assert PageNumbers(numbers).short_of_edge(3) == pytest.approx(short_of_edge, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,6 @@ def test_a_number_without_a_mark_may_have_cents(text, count):
 
 def test_distant_neighbour_is_not_part_of_a_number():
     page = PageNumbers([spots("27"), spots("35", x=35), spots("48", x=400)])
-    assert page.near(0) < 1 < page.near(2)
-    assert page.with_next(0) == "2735"
-    assert page.with_next(2) == ""
+    assert page.side_gap(0) < 1 < page.side_gap(2)
+    assert page.joint_text(0) == "2735"
+    assert page.joint_text(2) == ""

@@ -54,13 +54,13 @@ _DIGIT_LIKE = {
     char: (digit, chars) for digit, chars in (("0", "Oo"), ("1", "Il")) for char in chars
 }
 # Alphabet of ``likely_texts`` and ``text_odds``.
-_WRITTEN = DIGITS + MARKS + SPACE + "eECF"  # characters that numbers are written with
-_CLASSES = [CLASS_OF[char] for char in _WRITTEN]
-_PLACE = {char: k for k, char in enumerate(_WRITTEN)}
-_SIGNS = slice(0, len(DIGITS + MARKS))  # the part of it that also counts outside a number
+_ALPHABET = DIGITS + MARKS + SPACE + "eECF"  # characters that numbers are written with
+_CLASSES = [CLASS_OF[char] for char in _ALPHABET]
+_INDEX_OF = {char: k for k, char in enumerate(_ALPHABET)}
+_DIGITS_MARKS = slice(0, len(DIGITS + MARKS))  # the part that also counts outside a number
 _POSSIBLE = 1e-3  # probability above which a character is considered
-_EMPTY = 0.999  # probability of a blank above which a step carries no information
-_NEVER = 1e-6  # minimum probability of a character
+_SURE_BLANK = 0.999  # probability of a blank above which a step carries no information
+_MIN_CHANCE = 1e-6  # minimum probability of a character
 
 Floats = npt.NDArray[np.float32]
 
@@ -84,18 +84,18 @@ class Symbols:
 
 def decode(posteriors: Floats) -> Symbols:
     """The most probable path through posteriors, float32[T, C]; class 0 is the blank."""
-    best = posteriors.argmax(axis=1)
-    begins = np.flatnonzero((best != BLANK) & (best != np.r_[BLANK, best[:-1]]))
-    ends = np.flatnonzero((best != BLANK) & (best != np.r_[best[1:], BLANK])) + 1
+    path = posteriors.argmax(axis=1)
+    begins = np.flatnonzero((path != BLANK) & (path != np.r_[BLANK, path[:-1]]))
+    ends = np.flatnonzero((path != BLANK) & (path != np.r_[path[1:], BLANK])) + 1
     if not len(begins):
         empty = np.zeros((0, posteriors.shape[1]), np.float32)
         return Symbols("", empty, np.zeros(0, np.float32))
-    strength = posteriors[np.arange(len(best)), best].tolist()
+    confidence = posteriors[np.arange(len(path)), path].tolist()
     spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
-    surest = [max(range(begin, end), key=strength.__getitem__) for begin, end in spans]
-    centres = [_middle(strength[begin:end], begin) for begin, end in spans]
-    text = "".join(CHARACTERS[best[begin]] for begin in begins)
-    return Symbols(text, posteriors[surest], STRIDE * np.asarray(centres, np.float32))
+    peaks = [max(range(begin, end), key=confidence.__getitem__) for begin, end in spans]
+    centres = [_weighted_centre(confidence[begin:end], begin) for begin, end in spans]
+    text = "".join(CHARACTERS[path[begin]] for begin in begins)
+    return Symbols(text, posteriors[peaks], STRIDE * np.asarray(centres, np.float32))
 
 
 def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
@@ -105,41 +105,41 @@ def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
     with letters than real pictures do.
     """
     changed = posteriors
-    for place in _digit_like(symbols.text):
-        char, digits = symbols.text[place], symbols.posteriors[place, DIGIT_CLASSES]
-        digit, letters = _DIGIT_LIKE.get(char, (DIGITS[int(digits.argmax())], char))
-        own, others = CLASS_OF[digit], [CLASS_OF[char] for char in letters]
-        odds = _RARE * symbols.posteriors[place, own] / symbols.posteriors[place, others].sum()
+    for index in _letters_in_numbers(symbols.text):
+        char, chances = symbols.text[index], symbols.posteriors[index, DIGIT_CLASSES]
+        digit, letters = _DIGIT_LIKE.get(char, (DIGITS[int(chances.argmax())], char))
+        target, sources = CLASS_OF[digit], [CLASS_OF[char] for char in letters]
+        odds = _RARE * symbols.posteriors[index, target] / symbols.posteriors[index, sources].sum()
         if odds > 1:
             changed = posteriors.copy() if changed is posteriors else changed
-            part = changed[_run(posteriors, int(symbols.centres[place] / STRIDE))]
-            part[:, own] += part[:, others].sum(axis=1) * odds / (1 + odds)
-            part[:, others] /= 1 + odds
+            run = changed[_run_around(posteriors, int(symbols.centres[index] / STRIDE))]
+            run[:, target] += run[:, sources].sum(axis=1) * odds / (1 + odds)
+            run[:, sources] /= 1 + odds
     return changed
 
 
-def _digit_like(text: str) -> Iterator[int]:
+def _letters_in_numbers(text: str) -> Iterator[int]:
     """Indices of letters in numbers that look like digits, and of single letters in numbers."""
     for word in _NUMERIC.finditer(text):
-        yield from (word.start() + found.start() for found in _LETTER.finditer(word[0]))
+        yield from (word.start() + match.start() for match in _LETTER.finditer(word[0]))
     for word in _LONE.finditer(text):
         letters = [k for k in range(*word.span()) if text[k].isalpha()]
         if _DIGITS_EACH * len(letters) <= sum(map(str.isdigit, word[0])):
             yield from (k for k in letters if text[k] not in _DIGIT_LIKE)
 
 
-def _run(posteriors: Floats, step: int) -> slice:
+def _run_around(posteriors: Floats, step: int) -> slice:
     """The run of steps around one with the same most probable class."""
-    best = posteriors.argmax(axis=1)
-    others = np.flatnonzero(best != best[step])
-    after = int(np.searchsorted(others, step))
-    before, end = np.r_[-1, others, len(best)][after : after + 2].tolist()
-    return slice(before + 1, end)
+    path = posteriors.argmax(axis=1)
+    breaks = np.flatnonzero(path != path[step])
+    index = int(np.searchsorted(breaks, step))
+    last_break, next_break = np.r_[-1, breaks, len(path)][index : index + 2].tolist()
+    return slice(last_break + 1, next_break)
 
 
-def _middle(strength: Sequence[float], begin: int) -> float:
-    """The centre of steps from ``begin`` on, weighted by their strength, in steps."""
-    return sum((begin + 0.5 + k) * each for k, each in enumerate(strength)) / sum(strength)
+def _weighted_centre(weights: Sequence[float], begin: int) -> float:
+    """The weighted centre of steps from ``begin`` on, in steps."""
+    return sum((begin + 0.5 + k) * weight for k, weight in enumerate(weights)) / sum(weights)
 
 
 class DigitEvidence(NamedTuple):
@@ -156,11 +156,11 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
     first = min(max(0, int(begin / STRIDE)), len(posteriors) - 1)
     last = min(max(first + 1, int(np.ceil(end / STRIDE))), len(posteriors))
     digits = posteriors[first:last, DIGIT_CLASSES]
-    surest = int(digits.sum(axis=1).argmax())
-    step, mass = digits[surest], float(digits[surest].sum())
-    blank = float(posteriors[first + surest, BLANK])
-    letters = float(posteriors[first + surest, LETTER_CLASSES].sum())
-    values = (step + 1e-5) / (mass + 1e-4)
+    best = int(digits.sum(axis=1).argmax())
+    chances, mass = digits[best], float(digits[best].sum())
+    blank = float(posteriors[first + best, BLANK])
+    letters = float(posteriors[first + best, LETTER_CLASSES].sum())
+    values = (chances + 1e-5) / (mass + 1e-4)
     return DigitEvidence(
         mass,
         mass / max(1 - blank, mass, 1e-6),
@@ -170,7 +170,7 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
 
 
 def space_chances(
-    gaps: npt.NDArray[np.floating], sides: npt.NDArray[np.integer], said: npt.NDArray[np.floating]
+    gaps: npt.NDArray[np.floating], sides: npt.NDArray[np.integer], priors: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     """Probabilities of a space between two characters, for all pairs of neighbours on a page.
 
@@ -182,31 +182,31 @@ def space_chances(
     Args:
         gaps: float[N]; between the ink of both characters, in digit heights.
         sides: int[2, N]; indices in ``SPACED`` of the left and the right character.
-        said: float[N]; probability of a space by the recogniser.
+        priors: float[N]; probability of a space by the recogniser.
     """
-    odds = np.log(np.maximum(said, 1e-9) / np.maximum(1 - said, 1e-9)).clip(-_SEEN, _SEEN)
+    log_odds = np.log(np.maximum(priors, 1e-9) / np.maximum(1 - priors, 1e-9)).clip(-_SEEN, _SEEN)
     left, right = sides
-    behind, before = np.zeros((2, len(SPACED)))  # what each character adds to the usual gap
-    usual = float(median(gaps))
-    spaces = (gaps > usual + _WIDE).astype(float)
+    by_left, by_right = np.zeros((2, len(SPACED)))  # what each character adds to the typical gap
+    typical = float(median(gaps))
+    spaces = (gaps > typical + _WIDE).astype(float)
     for _ in range(_ROUNDS):
-        inside = 1 - spaces
-        total = inside @ (gaps - behind[left] - before[right])
-        usual = (total + _GAPS * _GAP) / (inside.sum() + _GAPS)
-        before = _mean_by(right, inside, gaps - usual - behind[left])
-        behind = _mean_by(left, inside, gaps - usual - before[right])
-        more = gaps - usual - behind[left] - before[right]
-        total = spaces @ np.minimum(more, _FARTHEST)
+        in_number = 1 - spaces
+        total = in_number @ (gaps - by_left[left] - by_right[right])
+        typical = (total + _GAPS * _GAP) / (in_number.sum() + _GAPS)
+        by_right = _mean_offsets(right, in_number, gaps - typical - by_left[left])
+        by_left = _mean_offsets(left, in_number, gaps - typical - by_right[right])
+        excess = gaps - typical - by_left[left] - by_right[right]
+        total = spaces @ np.minimum(excess, _FARTHEST)
         width = (total + _BLANKS * _ADDED) / (spaces.sum() + _BLANKS)
-        total = inside @ np.minimum(more**2, _STRAY)
-        spread = (total + _SPREADS * _SPREAD**2) / (inside.sum() + _SPREADS)
-        apart = _log_density(np.minimum(more - width, 0), spread + _UNEVEN**2)
-        spaces = 1 / (1 + np.exp(_log_density(more, spread) - apart - odds))
-        spaces[said < _HEARD] = 0
+        total = in_number @ np.minimum(excess**2, _STRAY)
+        spread = (total + _SPREADS * _SPREAD**2) / (in_number.sum() + _SPREADS)
+        if_space = _log_density(np.minimum(excess - width, 0), spread + _UNEVEN**2)
+        spaces = 1 / (1 + np.exp(_log_density(excess, spread) - if_space - log_odds))
+        spaces[priors < _HEARD] = 0
     return spaces
 
 
-def _mean_by(
+def _mean_offsets(
     sides: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], values: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
     """float64[S]: the weighted mean of values for each of ``SPACED``, shrunk towards 0."""
@@ -214,9 +214,9 @@ def _mean_by(
     return total / (count + _SIDES)
 
 
-def _log_density(away: npt.NDArray[np.floating], spread: float) -> npt.NDArray[np.float64]:
+def _log_density(deviation: npt.NDArray[np.floating], spread: float) -> npt.NDArray[np.float64]:
     """Log density of Student's t with squared scale ``spread``, up to a constant."""
-    return -np.log(spread) / 2 - (_TAILS + 1) / 2 * np.log1p(away**2 / (_TAILS * spread))
+    return -np.log(spread) / 2 - (_TAILS + 1) / 2 * np.log1p(deviation**2 / (_TAILS * spread))
 
 
 class Automaton(Protocol):
@@ -257,18 +257,18 @@ class Hypothesis:
 class _Prefix:
     """A prefix of a number: the state of its automaton and its probabilities by how it ends."""
 
-    __slots__ = ("after", "blank", "last", "state", "steps", "top")
+    __slots__ = ("blank", "ended", "last", "state", "steps", "top")
 
     def __init__(self, state: Any) -> None:
         self.state = state
-        self.blank = self.last = self.after = 0.0  # on a blank, on its last character, past its end
+        self.blank = self.last = self.ended = 0.0  # on a blank, on its last character, past its end
         self.steps: tuple[int, ...] = ()
         self.top = 0.0  # the highest probability offered for these steps
 
     @property
     def mass(self) -> float:
-        whole = self.blank + self.last
-        return whole if whole > self.after else self.after  # max() takes twice as long
+        total = self.blank + self.last
+        return total if total > self.ended else self.ended  # max() takes twice as long
 
     def offer(self, chance: float, steps: tuple[int, ...]) -> None:
         """Replaces the steps if the new ones are more probable."""
@@ -292,85 +292,85 @@ def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> l
     Returns:
         Accepted numbers, the most probable one first.
     """
-    first = _Prefix(automaton.start)
-    first.blank = 1.0
-    beam = {"": first}
+    root = _Prefix(automaton.start)
+    root.blank = 1.0
+    beam = {"": root}
     states: dict[str, Any] = {}
-    for place, step in enumerate(map(_scaled, steps)):
-        beam = _pruned(_extended(beam, step, place, automaton, states), width)
-    found = [
+    for index, step in enumerate(map(_scale_step, steps)):
+        beam = _prune_beam(_extend_beam(beam, step, index, automaton, states), width)
+    hypotheses = [
         Hypothesis(text, prefix.mass, prefix.steps)
         for text, prefix in beam.items()
         if text and prefix.mass and automaton.accepts(prefix.state)
     ]
-    return sorted(found, key=lambda each: -each.odds)
+    return sorted(hypotheses, key=lambda each: -each.odds)
 
 
-def _scaled(step: Step) -> Step:
+def _scale_step(step: Step) -> Step:
     """Scales the highest probability of a step to 1, so that long numbers do not underflow."""
     top = max([step.outside, *[chance for _, chance in step.chars]])
     chars = tuple([(char, chance / top) for char, chance in step.chars])
     return Step(chars, step.blank / top, step.outside / top, step.joined)
 
 
-def _extended(
+def _extend_beam(
     beam: dict[str, _Prefix],
     step: Step,
-    place: int,
+    index: int,
     automaton: Automaton,
     states: dict[str, Any],
 ) -> dict[str, _Prefix]:
     """All prefixes after one more step; ``states`` caches the automaton's state of each."""
-    found: dict[str, _Prefix] = {}
+    prefixes: dict[str, _Prefix] = {}
     chars, blank, outside, joined = step
     for text, old in beam.items():
         if not joined:
             old.blank, old.last = old.blank + old.last, 0.0
-        whole = old.blank + old.last
-        kept = found.get(text)
-        if kept is None:
-            kept = found[text] = _Prefix(old.state)
-        stays = kept.blank = whole * (blank if text else outside)
+        total = old.blank + old.last
+        same = prefixes.get(text)
+        if same is None:
+            same = prefixes[text] = _Prefix(old.state)
+        unchanged = same.blank = total * (blank if text else outside)
         if text and automaton.accepts(old.state):
-            kept.after = (old.after if old.after > whole else whole) * outside
-            stays = max(stays, kept.after)
+            same.ended = (old.ended if old.ended > total else total) * outside
+            unchanged = max(unchanged, same.ended)
         for char, chance in chars:
-            again = joined and text.endswith(char)
-            if again:
-                kept.last += old.last * chance
-                stays += old.last * chance
-            likely = (old.blank if again else whole) * chance
-            if likely < _SLIGHT:
+            is_repeat = joined and text.endswith(char)
+            if is_repeat:
+                same.last += old.last * chance
+                unchanged += old.last * chance
+            new_chance = (old.blank if is_repeat else total) * chance
+            if new_chance < _SLIGHT:
                 continue
-            more = text + char
-            if more not in states:
-                states[more] = automaton.step(old.state, char)
-            if states[more] is not None:
-                longer = found.get(more)
+            new_text = text + char
+            if new_text not in states:
+                states[new_text] = automaton.step(old.state, char)
+            if states[new_text] is not None:
+                longer = prefixes.get(new_text)
                 if longer is None:
-                    longer = found[more] = _Prefix(states[more])
-                longer.last += likely
-                longer.offer(likely, (*old.steps, place))
-        kept.offer(stays, old.steps)
-    return found
+                    longer = prefixes[new_text] = _Prefix(states[new_text])
+                longer.last += new_chance
+                longer.offer(new_chance, (*old.steps, index))
+        same.offer(unchanged, old.steps)
+    return prefixes
 
 
-def _pruned(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
+def _prune_beam(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
     """The most probable prefixes, and the best of those in up to 2 x width of other states."""
     if len(beam) <= width:
         return beam
-    likely = [(prefix.mass, text, prefix) for text, prefix in beam.items()]
-    likely = sorted((each for each in likely if each[0] >= _SLIGHT), key=lambda each: -each[0])
-    kept = {text: prefix for _, text, prefix in likely[:width]}
+    ranked = [(prefix.mass, text, prefix) for text, prefix in beam.items()]
+    ranked = sorted((each for each in ranked if each[0] >= _SLIGHT), key=lambda each: -each[0])
+    kept = {text: prefix for _, text, prefix in ranked[:width]}
     states = {prefix.state for prefix in kept.values()}
-    for _, text, prefix in likely[width : 3 * width]:
+    for _, text, prefix in ranked[width : 3 * width]:
         if prefix.state not in states:
             states.add(prefix.state)
             kept[text] = prefix
     return kept
 
 
-class _Anything:
+class _AnyText:
     """Accepts every text."""
 
     start = 0
@@ -389,17 +389,17 @@ def likely_texts(posteriors: Floats, width: int) -> list[Hypothesis]:
         posteriors: float32[T, C]; skipping letters and spaces around the number costs nothing.
         width: Beam width, which is also the maximum number of texts.
     """
-    said, outside = posteriors[:, _CLASSES].astype(float), _outside(posteriors).tolist()
+    chances, outside = posteriors[:, _CLASSES].astype(float), _outside_chances(posteriors).tolist()
     blank = posteriors[:, BLANK].tolist()
-    likely: list[list[tuple[str, float]]] = [[] for _ in blank]
-    rows, columns = np.nonzero(said > _POSSIBLE)
-    entries = zip(rows.tolist(), columns.tolist(), said[rows, columns].tolist(), strict=True)
+    chars: list[list[tuple[str, float]]] = [[] for _ in blank]
+    rows, columns = np.nonzero(chances > _POSSIBLE)
+    entries = zip(rows.tolist(), columns.tolist(), chances[rows, columns].tolist(), strict=True)
     for row, column, chance in entries:
-        likely[row].append((_WRITTEN[column], chance))
-    where = np.flatnonzero(_telling(posteriors)).tolist()
-    steps = [Step(tuple(likely[k]), max(blank[k], _NEVER), outside[k], True) for k in where]
-    found = search(steps, _Anything(), width)
-    return [Hypothesis(each.text, each.odds, tuple(where[k] for k in each.steps)) for each in found]
+        chars[row].append((_ALPHABET[column], chance))
+    kept = np.flatnonzero(_is_informative(posteriors)).tolist()
+    steps = [Step(tuple(chars[k]), max(blank[k], _MIN_CHANCE), outside[k], True) for k in kept]
+    texts = search(steps, _AnyText(), width)
+    return [Hypothesis(each.text, each.odds, tuple(kept[k] for k in each.steps)) for each in texts]
 
 
 def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -407,37 +407,37 @@ def text_odds(posteriors: Floats, texts: Sequence[str]) -> npt.NDArray[np.float6
 
     The CTC forward algorithm; for ``posteriors`` see ``likely_texts``.
     """
-    count = max(map(len, texts))
-    inner, outer = len(_WRITTEN), len(_WRITTEN) + 1  # blanks inside a number and around it
-    labels = np.full((len(texts), 2 * count + 1), inner)
+    max_length = max(map(len, texts))
+    inner, outer = len(_ALPHABET), len(_ALPHABET) + 1  # blanks inside a number and around it
+    labels = np.full((len(texts), 2 * max_length + 1), inner)
     labels[:, 0] = outer
     for row, text in zip(labels, texts, strict=True):
-        row[1 : 2 * len(text) : 2] = [_PLACE[char] for char in text]
+        row[1 : 2 * len(text) : 2] = [_INDEX_OF[char] for char in text]
         row[2 * len(text)] = outer
-    skips = np.zeros(labels.shape)  # where the blank between two characters may be skipped
-    skips[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
-    blanks = np.stack([posteriors[:, BLANK], _outside(posteriors)], axis=1)
-    said = np.concatenate([posteriors[:, _CLASSES], blanks], axis=1)
-    said = np.maximum(said, _NEVER).astype(float)
-    said /= said.max(axis=1, keepdims=True)
-    first, *others = said[_telling(posteriors)][:, labels]
-    framed = np.zeros((len(texts), 2 * count + 3))  # two more on the left, which stay 0
-    before, beside, paths = framed[:, :-2], framed[:, 1:-1], framed[:, 2:]
-    paths[:, :2] = first[:, :2]
-    for chances in others:
-        paths[:] = (paths + beside + skips * before) * chances
+    can_skip = np.zeros(labels.shape)  # where the blank between two characters may be skipped
+    can_skip[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
+    blanks = np.stack([posteriors[:, BLANK], _outside_chances(posteriors)], axis=1)
+    chances = np.concatenate([posteriors[:, _CLASSES], blanks], axis=1)
+    chances = np.maximum(chances, _MIN_CHANCE).astype(float)
+    chances /= chances.max(axis=1, keepdims=True)
+    first_step, *later_steps = chances[_is_informative(posteriors)][:, labels]
+    padded = np.zeros((len(texts), 2 * max_length + 3))  # two more on the left, which stay 0
+    two_back, one_back, paths = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    paths[:, :2] = first_step[:, :2]
+    for emissions in later_steps:
+        paths[:] = (paths + one_back + can_skip * two_back) * emissions
     ends = 2 * np.array([len(text) for text in texts])
     rows = np.arange(len(texts))
     return np.asarray(paths[rows, ends] + paths[rows, ends - 1])
 
 
-def _telling(posteriors: Floats) -> npt.NDArray[np.bool_]:
+def _is_informative(posteriors: Floats) -> npt.NDArray[np.bool_]:
     """bool[T]: all steps but the repeated ones in runs of certain blanks."""
-    blank, telling = posteriors[:, BLANK], np.ones(len(posteriors), bool)
-    telling[1:] = np.minimum(blank[1:], blank[:-1]) <= _EMPTY
-    return telling
+    blank, informative = posteriors[:, BLANK], np.ones(len(posteriors), bool)
+    informative[1:] = np.minimum(blank[1:], blank[:-1]) <= _SURE_BLANK
+    return informative
 
 
-def _outside(posteriors: Floats) -> Floats:
+def _outside_chances(posteriors: Floats) -> Floats:
     """float32[T]: probability that a step is neither a digit nor a mark."""
-    return np.maximum(1 - posteriors[:, _CLASSES[_SIGNS]].sum(axis=1), _NEVER)
+    return np.maximum(1 - posteriors[:, _CLASSES[_DIGITS_MARKS]].sum(axis=1), _MIN_CHANCE)

@@ -19,9 +19,9 @@ from digitlens.reading.doubt import (
     PageNumbers,
     Rewriting,
     Weights,
-    own_digit,
     raised_chance,
     read_chance,
+    rewritten_digit,
     say_why,
 )
 from digitlens.reading.notation import (
@@ -254,7 +254,7 @@ def _number(
         pairs = zip(rewritings, chances.tolist(), strict=True)
         rewritten = [(each.text, scale * odds) for each, odds in pairs if each is not best]
         if p_right < SURE and not joined:
-            joined = page.with_next(index)
+            joined = page.joint_text(index)
         if not page.has_usual_mark(best.text) and not page.known.decimal:
             doubt = doubt or _OTHER_MARK
     found, ambiguity = _choose_meanings(best.text, piece.meanings(best.text), known)
@@ -308,7 +308,7 @@ def _number_digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -
     """The digits of the most likely text; those without a place are unsure."""
     all_digits: list[Digit] = []
     for spot, chars in zip(piece.spots, best.chars, strict=True):
-        own_char = own_digit(spot, chars) if spot.place >= 0 else ""
+        own_char = rewritten_digit(spot, chars) if spot.place >= 0 else ""
         before, own_char, after = chars.partition(own_char) if own_char else (chars, "", "")
         added = [
             [Digit(int(char), 0.0, _EVEN, spot.box, "unsure", "not read at first") for char in part]

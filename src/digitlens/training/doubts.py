@@ -181,7 +181,7 @@ def _size_pairs(sample: Sample) -> Iterator[Pair]:
         cents = unmarked and _has_cents(number, sample.values, "")
         # Tags may have small raised cents after a mark too; other pages have cents only after one.
         if len(boxes) > 2 and (tag if cents else unmarked or not tag):
-            yield doubt.sizes(boxes), cents
+            yield doubt.size_features(boxes), cents
 
 
 def _cents_pairs(sample: Sample, weights: doubt.Weights) -> Iterator[Pair]:
@@ -219,7 +219,7 @@ def _without_repeats(rewritten: Sequence[NumberRewritings]) -> Iterator[NumberRe
         sample, page, number, truth, _ = each
         if sample.kind != "others" or page.lengths[number] >= len(truth):
             yield each
-        elif id(page) not in split_pages and page.in_grid(number) <= _GRID_SCORE:
+        elif id(page) not in split_pages and page.grid_score(number) <= _GRID_SCORE:
             split_pages.add(id(page))
             yield each
 
