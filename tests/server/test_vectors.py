@@ -46,7 +46,7 @@ NOT_NEEDED = {
     "reading/decode": {"MIN_CHANCE", "POSSIBLE", "SURE_BLANK"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
-    "reading/orientation": {"COHERENT"},
+    "reading/orientation": {"MIN_COHERENCE"},
 }
 
 
