@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, SPACE, digits_of
-from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
+from digitlens.imaging.framing import HEIGHT, MAX_WIDTH, STEP, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.networks import DigitSpotter, LineRecognizer
@@ -155,7 +155,7 @@ def recognize(
 def _is_crowded(read: RecognizedLine) -> bool:
     """Whether a line with a doubtful digit has too few steps per character to separate digits."""
     text, confidences = read.symbols.text, read.symbols.confidence
-    is_dense = read.shown < _MIN_PITCH * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
+    is_dense = read.shown < _MIN_PITCH * STRIDE * len(text) and _STRETCH * read.shown < MAX_WIDTH
     pairs = zip(text, confidences.tolist(), strict=True)
     return is_dense and any(char in DIGITS and chance < _CONFIDENT for char, chance in pairs)
 
@@ -182,7 +182,7 @@ def _decode_line(line_crop: LineCrop, posteriors: Floats) -> RecognizedLine:
 
 def columns_of(line: TextLine, stretch: float = 1.0) -> float:
     """Number of columns of its crop that show a line."""
-    return min(WIDEST, stretch * line.width * HEIGHT / max(line.height, 1e-3))
+    return min(MAX_WIDTH, stretch * line.width * HEIGHT / max(line.height, 1e-3))
 
 
 def respace(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:

@@ -7,7 +7,7 @@ import {
 import {
   BLANK, CHARACTERS, DIGITS, SPACED, STRIDE, decode, spaceChances, withNumerals,
 } from './decode.js';
-import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
+import { HEIGHT, MAX_WIDTH, STEP, batchLines, cropLine } from './framing.js';
 import { runsOf } from './ink.js';
 import { readLines } from './models.js';
 import { MIN_LINE_SCORE } from './multiscale.js';
@@ -66,7 +66,7 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
 
 /** Whether a line with an uncertain digit may have more characters than its crop can resolve. */
 function isCrowded({ symbols, columns }) {
-  const dense = columns < MIN_PITCH * STRIDE * symbols.length && STRETCH * columns < WIDEST;
+  const dense = columns < MIN_PITCH * STRIDE * symbols.length && STRETCH * columns < MAX_WIDTH;
   return dense
     && symbols.some(({ char, confidence }) => DIGITS.includes(char) && confidence < CONFIDENT);
 }
@@ -78,7 +78,7 @@ const widenLine = (page, { line }) =>
 
 /** Number of columns of its crop that a line covers; the rest is padding. */
 export const columnsOf = (line, stretch = 1) =>
-  Math.min(WIDEST, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
+  Math.min(MAX_WIDTH, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
 /** The lines of a page, with spaces around digits revised by the spacing of its print. */
 export function reviseSpaces(lines) {
