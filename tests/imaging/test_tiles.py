@@ -63,8 +63,8 @@ def as_drawn(monkeypatch):
 
     def frame(ink):
         with monkeypatch.context() as patch:
-            patch.setattr(tiles, "THINNEST", 0)
-            patch.setattr(tiles, "FATTEST", np.inf)
+            patch.setattr(tiles, "MIN_STROKE", 0)
+            patch.setattr(tiles, "MAX_STROKE", np.inf)
             return to_tile(ink)
 
     return frame

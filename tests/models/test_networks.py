@@ -13,8 +13,8 @@ from digitlens.errors import ModelError
 from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, find_bundle, write_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import (
-    FAINTEST,
-    LEAST,
+    MIN_SCORE,
+    MIN_SIDE,
     PAGES,
     STEP,
     DigitDetector,
@@ -65,7 +65,7 @@ def test_pictures_are_padded_at_the_right_and_bottom(shipped, recorder, height, 
     shipped.predict(before)
     [page] = recorder.given
     assert page.dtype == np.uint8
-    fitting = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
+    fitting = [max(MIN_SIDE, -(-side // STEP) * STEP) for side in (height, width)]
     assert page.shape == (*fitting, 3)
     assert np.array_equal(page[:height, :width], before)
     assert (page[height:, :width] == before[-1:]).all()
@@ -95,7 +95,7 @@ def test_shipped_digit_detector_accepts_any_size(shipped, height, width):
     for values in (look.score, look.probabilities, look.boxes, look.heat):
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
-    assert ((look.score > FAINTEST) & (look.score <= 1)).all()
+    assert ((look.score > MIN_SCORE) & (look.score <= 1)).all()
     assert (np.diff(look.score) <= 0).all()
     assert look.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
     assert (look.boxes[:, :2] < look.boxes[:, 2:]).all()

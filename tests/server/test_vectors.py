@@ -43,10 +43,10 @@ NOT_NEEDED = {
     "models/classifier": {"MIN_WORK", "MNIST_DEVIATION", "MNIST_MEAN", "SUM_SLACK", "TOLERANCE"},
     "models/networks": {"AUTOENCODER", "BATCH", "QUANTILES", "SPOTS"},
     "reading/constraints": {"CACHE_SIZE", "MAX_TRIED"},
-    "reading/decode": {"MIN_CHANCE", "POSSIBLE", "SURE_BLANK"},
+    "reading/decode": {"MIN_CANDIDATE", "MIN_CHANCE", "SURE_BLANK"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
-    "reading/orientation": {"COHERENT"},
+    "reading/orientation": {"MIN_COHERENCE"},
 }
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from digitlens.alphabet import CLASSES
 from digitlens.imaging import image, ink, tiles
 from digitlens.imaging.framing import crop_line
-from digitlens.models.networks import LEAST, DigitPredictions, padded
+from digitlens.models.networks import MIN_SIDE, DigitPredictions, padded
 from digitlens.reading import (
     constrained,
     constraints,
@@ -279,7 +279,7 @@ class Script:
         self.answers, self.shown = iter(answers), list[Value]()
 
     def predict(self, seen: np.ndarray) -> DigitPredictions:
-        framed = padded(seen, LEAST)
+        framed = padded(seen, MIN_SIDE)
         digest = hashlib.sha256(framed.tobytes()).hexdigest()
         self.shown.append({"width": framed.shape[1], "height": framed.shape[0], "sha256": digest})
         found = next(self.answers, [])

@@ -31,7 +31,7 @@ from digitlens.models.classifier import Classifier
 from digitlens.progress import work_bar
 from digitlens.reading.places import UNSEEN
 from digitlens.reading.reader import DigitReader, ReadResult
-from digitlens.reading.recognize import LIKELY
+from digitlens.reading.recognize import MIN_LINE_SCORE
 from digitlens.results import Digit, Reading, plain_fields
 
 Tile = npt.NDArray[np.uint8]
@@ -232,7 +232,7 @@ def explain(
         tuple((view.predictions.size[1], view.predictions.size[0]) for view in views),
         tuple(line.symbols.text for line in result.view.lines),
         max((float(view.predictions.heat.max(initial=0)) for view in views), default=0.0),
-        LIKELY,
+        MIN_LINE_SCORE,
         reader.thresholds["digit"],
         tuple(shown[: len(chosen)]),
         tuple(shown[len(chosen) :]),

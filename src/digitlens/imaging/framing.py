@@ -18,13 +18,13 @@ Doubles = npt.NDArray[np.float64]
 
 HEIGHT = 48  # pixels; of a line crop
 STEP = 8  # columns; crop widths are multiples of it, as the recogniser halves them three times
-NARROWEST, WIDEST = 16, 1280  # columns of a crop
+MIN_WIDTH, MAX_WIDTH = 16, 1280  # columns of a crop
 GRAY = 127  # gray level that pads crops
-_REACH = 2  # pixels; support of bicubic interpolation on each side of a point
-_SPARE = 4 / 3  # crop heights; minimum height of a line after it is reduced
-_LEVEL = 0.01  # pixels; maximum deviation of the corners of an upright quad
-_MOST = 16  # maximum number of crops in a batch
-_COLUMNS = 4096  # maximum columns of a batch, unless a single crop has more
+_SUPPORT = 2  # pixels; support of bicubic interpolation on each side of a point
+_MIN_REDUCED_HEIGHT = 4 / 3  # crop heights; minimum height of a line after it is reduced
+_UPRIGHT_TOLERANCE = 0.01  # pixels; maximum deviation of the corners of an upright quad
+_BATCH_CROPS = 16  # maximum number of crops in a batch
+_BATCH_COLUMNS = 4096  # maximum columns of a batch, unless a single crop has more
 
 
 def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: float = 1.0) -> Pixels:
@@ -45,11 +45,11 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, stretch: floa
     """
     corners = np.asarray(quad, np.float64)
     quad_width, quad_height = _mean_sides(corners)
-    columns = max(1, min(WIDEST, round(stretch * height * quad_width / quad_height)))
+    columns = max(1, min(MAX_WIDTH, round(stretch * height * quad_width / quad_height)))
     surroundings, corners = _crop_surroundings(page, corners)
     image = Image.fromarray(surroundings)
     line = _straighten(image, corners, (columns, height))
-    crop = np.full((height, max(NARROWEST, -(-columns // STEP) * STEP), 3), GRAY, np.uint8)
+    crop = np.full((height, max(MIN_WIDTH, -(-columns // STEP) * STEP), 3), GRAY, np.uint8)
     crop[:, :columns] = line if line.ndim == 3 else line[..., None]
     return crop
 
@@ -74,7 +74,7 @@ def batch_lines(crops: Sequence[Pixels]) -> list[tuple[list[int], Pixels]]:
 def _fits_batch(group: list[int], widths: list[int], index: int) -> bool:
     widest, count = widths[group[0]], len(group) + 1
     is_similar = widths[index] >= 0.8 * widest - 2 * STEP
-    return is_similar and count <= _MOST and count * widest <= _COLUMNS
+    return is_similar and count <= _BATCH_CROPS and count * widest <= _BATCH_COLUMNS
 
 
 def _stack_padded(crops: list[Pixels]) -> Pixels:
@@ -95,8 +95,8 @@ def _crop_surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]
     """Returns the part of a page around a quad, and the quad in it; repeats edge pixels."""
     page_size = np.array(page.shape[1::-1])
     # Contains at least one pixel of the page, however far outside the quad is.
-    low = np.minimum(np.floor(corners.min(axis=0)).astype(int) - _REACH, page_size - 1)
-    high = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + _REACH, 1)
+    low = np.minimum(np.floor(corners.min(axis=0)).astype(int) - _SUPPORT, page_size - 1)
+    high = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + _SUPPORT, 1)
     first, last = np.maximum(low, 0), np.minimum(high, page_size)
     surroundings = page[first[1] : last[1], first[0] : last[0]]
     pad_before, pad_after = first - low, high - last
@@ -115,12 +115,12 @@ def _straighten(image: Image.Image, corners: Doubles, size: tuple[int, int]) -> 
     the error against averages of 64 points per pixel from 7..10 gray levels to 2..5.
     """
     quad_width, quad_height = _mean_sides(corners)
-    factor = max(1, int(quad_height / (_SPARE * size[1])))
+    factor = max(1, int(quad_height / (_MIN_REDUCED_HEIGHT * size[1])))
     if factor > 1:
         image, corners = image.reduce(factor), corners / factor
     (left, top), (right, bottom) = corners[0], corners[2]
     upright = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    if right > left and bottom > top and np.abs(corners - upright).max() < _LEVEL:
+    if right > left and bottom > top and np.abs(corners - upright).max() < _UPRIGHT_TOLERANCE:
         box = (float(left), float(top), float(right), float(bottom))
         return np.asarray(image.resize(size, Image.Resampling.BICUBIC, box))
     full = max(1, round(quad_width / factor)), max(1, round(quad_height / factor))
@@ -133,7 +133,7 @@ def _transform(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform
     """Returns Pillow's transform from points of a rectangle to points of the quad."""
     columns, rows = size
     column_step, row_step = (corners[1] - corners[0]) / columns, (corners[3] - corners[0]) / rows
-    if np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max() < 2 * _LEVEL:
+    if np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max() < 2 * _UPRIGHT_TOLERANCE:
         (x, y), (a, d), (b, e) = corners[0], column_step, row_step
         return Image.Transform.AFFINE, [float(value) for value in (a, b, x, d, e, y)]
     return Image.Transform.PERSPECTIVE, perspective(corners, size).tolist()

@@ -12,10 +12,10 @@ from digitlens.imaging.quantile import median, quantile
 from digitlens.imaging.tiles import to_tiles
 
 _MARGIN = 0.12  # of the longer side: rim of paper around the box
-_LONGEST = 64  # pixels; longest side of the ink, more than twice the tile's resolution
-_ENOUGH = 512  # pixels of the rim used to estimate the paper
-_FAINT = 0.25  # of full ink: less is paper
-_FOREIGN = 0.5  # fraction of a stroke outside the box above which it belongs to a neighbour
+_MAX_SIDE = 64  # pixels; longest side of the ink, more than twice the tile's resolution
+_RIM_SAMPLES = 512  # pixels of the rim used to estimate the paper
+_PAPER_LEVEL = 0.25  # of full ink: less is paper
+_MAX_OUTSIDE = 0.5  # fraction of a stroke outside the box above which it belongs to a neighbour
 
 Ink = npt.NDArray[np.uint8]
 _Plane = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
     full_ink = _full_ink_level(strength[in_box])
     if full_ink < 4:
         return np.zeros(crop.shape[:2], np.uint8)
-    level = np.clip((strength / full_ink - _FAINT) / (0.85 - _FAINT), 0, 1)
+    level = np.clip((strength / full_ink - _PAPER_LEVEL) / (0.85 - _PAPER_LEVEL), 0, 1)
     level[_foreign(level > 0.3, in_box)] = 0
     return np.rint(level * 255).astype(np.uint8)
 
@@ -52,8 +52,8 @@ def _crop_box(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDAr
     bottom = min(height, max(top + 1, int(np.ceil(y1 + margin))))
     left, top = min(left, right - 1), min(top, bottom - 1)
     # Two source pixels per output pixel are enough for averaging, and fast to read.
-    step = max(1, max(bottom - top, right - left) // (2 * _LONGEST))
-    crop = shrink(np.ascontiguousarray(page[top:bottom:step, left:right:step]), _LONGEST)
+    step = max(1, max(bottom - top, right - left) // (2 * _MAX_SIDE))
+    crop = shrink(np.ascontiguousarray(page[top:bottom:step, left:right:step]), _MAX_SIDE)
     scale_x, scale_y = crop.shape[1] / (right - left), crop.shape[0] / (bottom - top)
     x = (np.arange(crop.shape[1]) + 0.5) / scale_x + left
     y = (np.arange(crop.shape[0]) + 0.5) / scale_y + top
@@ -69,7 +69,7 @@ def _fit_paper(planes: _Plane, in_box: npt.NDArray[np.bool_]) -> _Plane:
     outside = np.flatnonzero(~in_box)
     if len(outside) <= 16:
         outside = np.arange(in_box.size)
-    outside = outside[:: max(1, len(outside) // _ENOUGH)]
+    outside = outside[:: max(1, len(outside) // _RIM_SAMPLES)]
     rim = planes.reshape(len(planes), -1)[:, outside]
     rim_colour = median(rim)[:, None]
     deviation = np.abs(rim - rim_colour).max(axis=0)
@@ -116,7 +116,7 @@ def _foreign(mask: npt.NDArray[np.bool_], in_box: npt.NDArray[np.bool_]) -> npt.
     count = len(components.areas) + 1
     outside = np.bincount(labels[~in_box], minlength=count)
     total = np.maximum(1, np.bincount(labels.ravel(), minlength=count))
-    foreign = outside > _FOREIGN * total
+    foreign = outside > _MAX_OUTSIDE * total
     foreign[0] = False
     return foreign[labels]
 

@@ -16,9 +16,9 @@ FRAME = 20  # longest side of the digit in it
 # Stroke widths in tile pixels. 98 % of MNIST lies between 1.5 and 4.8; thinner and thicker strokes
 # are moved towards MNIST's median of 2.7. On 1,000 held-out MNIST digits redrawn with pens of 0.3
 # and 8 tile pixels: 98.0 -> 99.3 % and 97.0 -> 98.9 % right, without training for it.
-THINNEST, THICKENED = 1.5, 2.2
-FATTEST, THINNED = 5.0, 4.0
-_FINE = 80  # longest side at which strokes are measured and changed: four steps per tile pixel
+MIN_STROKE, THICKENED_STROKE = 1.5, 2.2
+MAX_STROKE, THINNED_STROKE = 5.0, 4.0
+_FINE_SIDE = 80  # longest side at which strokes are measured and changed: four steps per tile pixel
 
 Ink = npt.NDArray[np.uint8]
 Tile = npt.NDArray[np.uint8]
@@ -65,15 +65,15 @@ def edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _normalise_strokes(digit: _Plane) -> _Plane:
-    fine = _scale(digit, _FINE)
-    step = _FINE / FRAME
+    fine = _scale(digit, _FINE_SIDE)
+    step = _FINE_SIDE / FRAME
     width = stroke_width(fine > fine.max() / 2) / step
-    if width < THINNEST:
+    if width < MIN_STROKE:
         # Area averaging makes a thin stroke faint: restore full ink.
         full_ink = quantile(fine[fine > fine.max() / 2], 0.5)
-        return _crop(_widen(np.minimum(fine / full_ink, 1), (THICKENED - width) / 2 * step))
-    if width > FATTEST:
-        thinned = _crop(_thin(fine, (width - THINNED) / 2 * step))
+        return _crop(_widen(np.minimum(fine / full_ink, 1), (THICKENED_STROKE - width) / 2 * step))
+    if width > MAX_STROKE:
+        thinned = _crop(_thin(fine, (width - THINNED_STROKE) / 2 * step))
         return thinned if thinned.any() else digit
     return digit
 

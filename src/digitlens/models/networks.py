@@ -31,8 +31,8 @@ from digitlens.models.classifier import TILES, Tiles, check_tiles
 from digitlens.models.session import Lazy, Port, cores, is_even, map_threads, open_graph, run_graph
 
 STEP = 32  # pixels; sides of the detectors' inputs are multiples of it
-LEAST = 128  # pixels; minimum side of the digit detector's input
-FAINTEST = 0.03  # score below which no digit is reported
+MIN_SIDE = 128  # pixels; minimum side of the digit detector's input
+MIN_SCORE = 0.03  # score below which no digit is reported
 CELL = 2  # pixels of the page per side of a text map's cell
 SPOTS = 2  # outputs of the digit spotter for each step: a digit, a space
 AUTOENCODER = "autoencoder"  # name of the shipped autoencoder
@@ -91,10 +91,10 @@ class DigitDetector:
         Raises ModelError if the graph is opened only now and cannot be loaded.
         """
         height, width = picture.shape[:2]
-        feed = {"page": padded(picture, LEAST)}
+        feed = {"page": padded(picture, MIN_SIDE)}
         shapes = (None,), (None, 10), (None, 4), [side // 4 for side in feed["page"].shape[:2]]
         score, probabilities, boxes, heat = run_graph(self._session(), None, feed, *shapes)
-        count = int(np.searchsorted(-score, -FAINTEST))
+        count = int(np.searchsorted(-score, -MIN_SCORE))
         cells = heat[: -(-height // 4), : -(-width // 4)]
         size = (height, width)
         return DigitPredictions(score[:count], probabilities[:count], boxes[:count], cells, size)

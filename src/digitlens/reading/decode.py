@@ -20,27 +20,27 @@ from digitlens.imaging.quantile import median
 
 STRIDE = 8  # columns of a line crop covered by one step of the posteriors
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
-WIDTH = 32  # beam width: prefixes kept by a search
-_SLIGHT = 1e-6  # minimum odds of a prefix kept
+BEAM_WIDTH = 32  # prefixes kept by a search
+_MIN_PREFIX = 1e-6  # minimum odds of a prefix kept
 SPACED = f"{DIGITS}.,:/%$€£"  # characters next to which a space may be misread
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # letters and ``OTHER``
 # Priors of the spacing model in digit heights, and their weights in pairs of characters.
-_GAP = 0.13  # digit heights: prior gap between two digits of a number
-_GAPS = 2.0  # pairs: weight of _GAP
-_SIDES = 1.0  # pairs: weight of the prior of 0 for what each character adds to the gap
-_ADDED = 0.44  # digit heights: prior width of a space; 0.23 in narrow print, 0.9 in monospaced
-_BLANKS = 20.0  # pairs: weight of _ADDED
-_SPREAD = 0.15  # digit heights: prior spread of gaps inside numbers
-_SPREADS = 5.0  # pairs: weight of _SPREAD
-_UNEVEN = 0.06  # digit heights: additional spread of spaces
-_TAILS = 4.0  # degrees of freedom of Student's t: whole pixels make some gaps far wider
-_WIDE = 0.35  # digit heights above the median: gaps initially taken for spaces
-_FARTHEST = 1.2  # digit heights: cap on gaps when estimating the width of spaces
-_STRAY = 0.1  # digit heights squared: cap on deviations when estimating the spread
-_SEEN = 7.0  # logits: cap on the recogniser's evidence for or against a space
-_HEARD = 0.05  # minimum probability of a space by the recogniser: of 11 below, 10 were none
-_ROUNDS = 5  # iterations of expectation maximisation
-_RARE = 100.0  # how many times rarer letters are in numbers than in the training data
+_PRIOR_GAP = 0.13  # digit heights: prior gap between two digits of a number
+_GAP_WEIGHT = 2.0  # pairs: weight of _PRIOR_GAP
+_SIDE_WEIGHT = 1.0  # pairs: weight of the prior of 0 for what each character adds to the gap
+_PRIOR_SPACE = 0.44  # digit heights: prior width of a space, 0.23 in narrow print, 0.9 in mono
+_SPACE_WEIGHT = 20.0  # pairs: weight of _PRIOR_SPACE
+_PRIOR_SPREAD = 0.15  # digit heights: prior spread of gaps inside numbers
+_SPREAD_WEIGHT = 5.0  # pairs: weight of _PRIOR_SPREAD
+_EXTRA_SPREAD = 0.06  # digit heights: additional spread of spaces
+_DOF = 4.0  # degrees of freedom of Student's t: whole pixels make some gaps far wider
+_INITIAL_GAP = 0.35  # digit heights above the median: gaps initially taken for spaces
+_MAX_GAP = 1.2  # digit heights: cap on gaps when estimating the width of spaces
+_MAX_SQUARE = 0.1  # digit heights squared: cap on deviations when estimating the spread
+_CLIP = 7.0  # logits: cap on the recogniser's evidence for or against a space
+_MIN_SPACE = 0.05  # minimum probability of a space by the recogniser: of 11 below, 10 were none
+_EM_ITERATIONS = 5  # iterations of expectation maximisation
+_BOOST = 100.0  # how many times rarer letters are in numbers than in the training data
 # Words of digits, marks and letters that look like digits; one or two capitals may end longer ones.
 _LIKE_NUMBER = rf"[\dOoIl{re.escape(MARKS)}]+"
 _NUMERIC = re.compile(
@@ -49,7 +49,7 @@ _NUMERIC = re.compile(
 _LETTER = re.compile(r"[Oo]|[Il](?=\W?[\dOo])")  # after a number, l means litre
 # Words of digits and marks, one of .,:/'- among them, with single letters before some of these.
 _LONE = re.compile(r"(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)")
-_DIGITS_EACH = 2  # minimum digits of such a word per letter
+_DIGITS_PER_LETTER = 2  # minimum digits of such a word per letter
 _DIGIT_LIKE = {
     char: (digit, chars) for digit, chars in (("0", "Oo"), ("1", "Il")) for char in chars
 }
@@ -58,7 +58,7 @@ _ALPHABET = DIGITS + MARKS + SPACE + "eECF"  # characters that numbers are writt
 _CLASSES = [CLASS_OF[char] for char in _ALPHABET]
 _INDEX_OF = {char: k for k, char in enumerate(_ALPHABET)}
 _DIGITS_MARKS = slice(0, len(DIGITS + MARKS))  # the part that also counts outside a number
-_POSSIBLE = 1e-3  # probability above which a character is considered
+_MIN_CANDIDATE = 1e-3  # probability above which a character is considered
 _SURE_BLANK = 0.999  # probability of a blank above which a step carries no information
 _MIN_CHANCE = 1e-6  # minimum probability of a character
 
@@ -101,7 +101,7 @@ def decode(posteriors: Floats) -> Symbols:
 def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
     """Posteriors, float32[T, C], with digits instead of similar letters inside numbers.
 
-    There the digit's probability counts ``_RARE`` times as much: the training data has more codes
+    There the digit's probability counts ``_BOOST`` times as much: the training data has more codes
     with letters than real pictures do.
     """
     changed = posteriors
@@ -109,7 +109,7 @@ def with_numerals(posteriors: Floats, symbols: Symbols) -> Floats:
         char, chances = symbols.text[index], symbols.posteriors[index, DIGIT_CLASSES]
         digit, letters = _DIGIT_LIKE.get(char, (DIGITS[int(chances.argmax())], char))
         target, sources = CLASS_OF[digit], [CLASS_OF[char] for char in letters]
-        odds = _RARE * symbols.posteriors[index, target] / symbols.posteriors[index, sources].sum()
+        odds = _BOOST * symbols.posteriors[index, target] / symbols.posteriors[index, sources].sum()
         if odds > 1:
             changed = posteriors.copy() if changed is posteriors else changed
             run = changed[_run_around(posteriors, int(symbols.centres[index] / STRIDE))]
@@ -124,7 +124,7 @@ def _letters_in_numbers(text: str) -> Iterator[int]:
         yield from (word.start() + match.start() for match in _LETTER.finditer(word[0]))
     for word in _LONE.finditer(text):
         letters = [k for k in range(*word.span()) if text[k].isalpha()]
-        if _DIGITS_EACH * len(letters) <= sum(map(str.isdigit, word[0])):
+        if _DIGITS_PER_LETTER * len(letters) <= sum(map(str.isdigit, word[0])):
             yield from (k for k in letters if text[k] not in _DIGIT_LIKE)
 
 
@@ -184,25 +184,25 @@ def space_chances(
         sides: int[2, N]; indices in ``SPACED`` of the left and the right character.
         priors: float[N]; probability of a space by the recogniser.
     """
-    log_odds = np.log(np.maximum(priors, 1e-9) / np.maximum(1 - priors, 1e-9)).clip(-_SEEN, _SEEN)
+    log_odds = np.log(np.maximum(priors, 1e-9) / np.maximum(1 - priors, 1e-9)).clip(-_CLIP, _CLIP)
     left, right = sides
     by_left, by_right = np.zeros((2, len(SPACED)))  # what each character adds to the typical gap
     typical = float(median(gaps))
-    spaces = (gaps > typical + _WIDE).astype(float)
-    for _ in range(_ROUNDS):
+    spaces = (gaps > typical + _INITIAL_GAP).astype(float)
+    for _ in range(_EM_ITERATIONS):
         in_number = 1 - spaces
         total = in_number @ (gaps - by_left[left] - by_right[right])
-        typical = (total + _GAPS * _GAP) / (in_number.sum() + _GAPS)
+        typical = (total + _GAP_WEIGHT * _PRIOR_GAP) / (in_number.sum() + _GAP_WEIGHT)
         by_right = _mean_offsets(right, in_number, gaps - typical - by_left[left])
         by_left = _mean_offsets(left, in_number, gaps - typical - by_right[right])
         excess = gaps - typical - by_left[left] - by_right[right]
-        total = spaces @ np.minimum(excess, _FARTHEST)
-        width = (total + _BLANKS * _ADDED) / (spaces.sum() + _BLANKS)
-        total = in_number @ np.minimum(excess**2, _STRAY)
-        spread = (total + _SPREADS * _SPREAD**2) / (in_number.sum() + _SPREADS)
-        if_space = _log_density(np.minimum(excess - width, 0), spread + _UNEVEN**2)
+        total = spaces @ np.minimum(excess, _MAX_GAP)
+        width = (total + _SPACE_WEIGHT * _PRIOR_SPACE) / (spaces.sum() + _SPACE_WEIGHT)
+        total = in_number @ np.minimum(excess**2, _MAX_SQUARE)
+        spread = (total + _SPREAD_WEIGHT * _PRIOR_SPREAD**2) / (in_number.sum() + _SPREAD_WEIGHT)
+        if_space = _log_density(np.minimum(excess - width, 0), spread + _EXTRA_SPREAD**2)
         spaces = 1 / (1 + np.exp(_log_density(excess, spread) - if_space - log_odds))
-        spaces[priors < _HEARD] = 0
+        spaces[priors < _MIN_SPACE] = 0
     return spaces
 
 
@@ -211,12 +211,12 @@ def _mean_offsets(
 ) -> npt.NDArray[np.float64]:
     """float64[S]: the weighted mean of values for each of ``SPACED``, shrunk towards 0."""
     total, count = (np.bincount(sides, each, len(SPACED)) for each in (weights * values, weights))
-    return total / (count + _SIDES)
+    return total / (count + _SIDE_WEIGHT)
 
 
 def _log_density(deviation: npt.NDArray[np.floating], spread: float) -> npt.NDArray[np.float64]:
     """Log density of Student's t with squared scale ``spread``, up to a constant."""
-    return -np.log(spread) / 2 - (_TAILS + 1) / 2 * np.log1p(deviation**2 / (_TAILS * spread))
+    return -np.log(spread) / 2 - (_DOF + 1) / 2 * np.log1p(deviation**2 / (_DOF * spread))
 
 
 class Automaton(Protocol):
@@ -276,7 +276,9 @@ class _Prefix:
             self.top, self.steps = chance, steps
 
 
-def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> list[Hypothesis]:
+def search(
+    steps: Sequence[Step], automaton: Automaton, width: int = BEAM_WIDTH
+) -> list[Hypothesis]:
     """The numbers of a line that an automaton accepts, by CTC prefix beam search.
 
     The algorithm is that of A. Hannun et al., "First-pass large vocabulary continuous speech
@@ -340,7 +342,7 @@ def _extend_beam(
                 same.last += old.last * chance
                 unchanged += old.last * chance
             new_chance = (old.blank if is_repeat else total) * chance
-            if new_chance < _SLIGHT:
+            if new_chance < _MIN_PREFIX:
                 continue
             new_text = text + char
             if new_text not in states:
@@ -360,7 +362,7 @@ def _prune_beam(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
     if len(beam) <= width:
         return beam
     ranked = [(prefix.mass, text, prefix) for text, prefix in beam.items()]
-    ranked = sorted((each for each in ranked if each[0] >= _SLIGHT), key=lambda each: -each[0])
+    ranked = sorted((each for each in ranked if each[0] >= _MIN_PREFIX), key=lambda each: -each[0])
     kept = {text: prefix for _, text, prefix in ranked[:width]}
     states = {prefix.state for prefix in kept.values()}
     for _, text, prefix in ranked[width : 3 * width]:
@@ -392,7 +394,7 @@ def likely_texts(posteriors: Floats, width: int) -> list[Hypothesis]:
     chances, outside = posteriors[:, _CLASSES].astype(float), _outside_chances(posteriors).tolist()
     blank = posteriors[:, BLANK].tolist()
     chars: list[list[tuple[str, float]]] = [[] for _ in blank]
-    rows, columns = np.nonzero(chances > _POSSIBLE)
+    rows, columns = np.nonzero(chances > _MIN_CANDIDATE)
     entries = zip(rows.tolist(), columns.tolist(), chances[rows, columns].tolist(), strict=True)
     for row, column, chance in entries:
         chars[row].append((_ALPHABET[column], chance))

@@ -43,7 +43,7 @@ class View:
             word_heights = np.array([read.line.height for read in self.lines if _is_word(read)])
             heights = np.array([read.line.height for read in self.lines])[places.line]
             ratios = word_heights / np.maximum(heights, 1e-3)[:, None]
-            isolated &= ~((ratios > 1 / _SIZES) & (ratios < _SIZES)).any(axis=1)
+            isolated &= ~((ratios > 1 / _MAX_SIZE_RATIO) & (ratios < _MAX_SIZE_RATIO)).any(axis=1)
         return isolated
 
     @cached_property
@@ -51,20 +51,20 @@ class View:
         """bool[N]: lone zeros that may be rings, as they enclose other ink, such as a face."""
         rings = (self.scores.places.lone > 0) & (self.probabilities.argmax(axis=1) == 0)
         for place in np.flatnonzero(rings):
-            rings[place] = encloses(self.tiles[place] >= _STROKE)
+            rings[place] = encloses(self.tiles[place] >= _INK_LEVEL)
         return rings
 
 
-_STROKE = 64  # level of a tile from which a pixel is ink
-_SIZES = 2  # maximum ratio of line heights at which text has the size of a lone character
-_WORD = 2  # minimum characters of text
-_LEGIBLE = 0.5  # mean confidence above which characters are text
-_NEAR = 1.2  # digit heights: maximum gap inside a number found as two lines, as in comb fields
-_LEVEL = 0.4  # minimum vertical overlap of the digits next to it, as a fraction of the lower
-_SQUARE = 1.5  # cells across: less than two cells, which an empty one separates
-_EMPTY = 0.25  # fraction of neighbours in a grid with an empty cell between them
-_READ = 0.3  # minimum existence of a digit read on a line with _OTHERS clear digits
-_OTHERS = 2  # minimum number of clear digits on that line
+_INK_LEVEL = 64  # level of a tile from which a pixel is ink
+_MAX_SIZE_RATIO = 2  # maximum ratio of line heights at which text has the size of a lone character
+_MIN_CHARACTERS = 2  # minimum characters of text
+_MIN_LEGIBILITY = 0.5  # mean confidence above which characters are text
+_MAX_GAP = 1.2  # digit heights: maximum gap inside a number found as two lines, as in comb fields
+_MIN_OVERLAP = 0.4  # minimum vertical overlap of the digits next to it, as a fraction of the lower
+_MAX_CELL_STEP = 1.5  # cells across: less than two cells, which an empty one separates
+_MIN_EMPTY = 0.25  # fraction of neighbours in a grid with an empty cell between them
+_MIN_READ_EXISTENCE = 0.3  # minimum existence of a digit read on a line with clear ones
+_MIN_CLEAR = 2  # minimum number of clear digits on that line
 _MISSABLE = f"{DIGITS}.,'-()/:"  # characters that may have been missed
 _MISSABLE_CLASSES = [CLASS_OF[char] for char in _MISSABLE]
 _NOT_MISSED = ("", 0.0)
@@ -133,9 +133,9 @@ def _judge_places(view: View, size: tuple[int, int], thresholds: dict[str, float
     places, reject = view.scores.places, thresholds["reject"]
     clear_digits = np.bincount(places.line[view.confidence >= reject], minlength=len(view.lines))
     clear_digits = clear_digits[places.line]
-    is_read = (places.reads == DIGIT) & (places.letters == 0) & (clear_digits >= _OTHERS)
+    is_read = (places.reads == DIGIT) & (places.letters == 0) & (clear_digits >= _MIN_CLEAR)
     min_existence = np.where((clear_digits > 0) & ~view.isolated, reject, thresholds["digit"])
-    is_digit = view.existence >= np.where(is_read, _READ, min_existence)
+    is_digit = view.existence >= np.where(is_read, _MIN_READ_EXISTENCE, min_existence)
     usual = {"digit": thresholds["digit"], "reject": 0.0}
     unsure = {**usual, "digit": _UNREACHABLE["digit"]}
     criteria = [unsure if doubtful else usual for doubtful in (view.isolated | view.rings).tolist()]
@@ -223,7 +223,7 @@ def _missed_characters(read: RecognizedLine) -> list[tuple[str, float]]:
 
 def _is_word(read: RecognizedLine) -> bool:
     characters = len(read.symbols.text.replace(SPACE, ""))
-    return characters >= _WORD and bool(read.symbols.confidence.mean() > _LEGIBLE)
+    return characters >= _MIN_CHARACTERS and bool(read.symbols.confidence.mean() > _MIN_LEGIBILITY)
 
 
 def _digit_spot(place: int, digit: Digit) -> Spot:
@@ -265,7 +265,7 @@ def _starts_of(
         if in_cells:
             lone = scores.places.lone[list(row)] > 0
             may_be_joined &= ~(lone[1:] & lone[:-1])
-        continued = np.flatnonzero(may_be_joined & (gaps < _NEAR) & (overlaps > _LEVEL))
+        continued = np.flatnonzero(may_be_joined & (gaps < _MAX_GAP) & (overlaps > _MIN_OVERLAP))
         starts -= {row[k + 1] for k in continued.tolist()} - gap_starts | {row[0]}
     return starts
 
@@ -287,8 +287,8 @@ def _are_in_cells(rows: Sequence[Sequence[int]], scores: Scores) -> bool:
         beside, below = dx > dy, dy > dx
         nearest.append((dx[beside].min(initial=max_distance), dy[below].min(initial=max_distance)))
     pitch, below = median(np.array(nearest).T)
-    empty_count = np.count_nonzero(spacings > _SQUARE * pitch)
-    return bool(below < _SQUARE * pitch and empty_count >= _EMPTY * len(spacings))
+    empty_count = np.count_nonzero(spacings > _MAX_CELL_STEP * pitch)
+    return bool(below < _MAX_CELL_STEP * pitch and empty_count >= _MIN_EMPTY * len(spacings))
 
 
 def _first_place(number: Sequence[Spot]) -> int:

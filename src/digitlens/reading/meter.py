@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import TemplateError
-from digitlens.imaging.framing import WIDEST, crop_line
+from digitlens.imaging.framing import MAX_WIDTH, crop_line
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.template import (
@@ -196,7 +196,7 @@ class TemplateReader:
         x0, y0, x1, y1 = region.pixels(self.template.page)
         dy = shift * (y1 - y0)
         low, high = _CROP_HEIGHTS
-        height = min(max(low, round(y1 - y0)), high, int(WIDEST * (y1 - y0) / (x1 - x0)))
+        height = min(max(low, round(y1 - y0)), high, int(MAX_WIDTH * (y1 - y0) / (x1 - x0)))
         return crop_line(page, pose.quad((x0, y0 + dy, x1, y1 + dy)), height=max(16, height))
 
 

@@ -22,25 +22,25 @@ from digitlens.reading.text_lines import TextLine, find_lines
 
 DIGIT_SCALES = (96, 192)  # pixels: longest side of the copies for the digit detector
 LINE_SCALES = (640, 2560)  # pixels: longest side of the first and the largest copy for lines
-LIKELY = 0.15  # minimum score for a digit to get a line of its own
-LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to about this
-_SURE = 0.5  # minimum score for a digit to explain the ink in its box
-_ONLY = 0.4  # the same for the highest-scoring digit if none reaches _SURE
-_AROUND = 0.1  # digit heights: how far ink may extend beyond its box
-_INNER = 6  # a 0 with text within 1/6 of its sides from its centre is a ring
-_FAINT = 0.2  # fraction of the strongest contrast above which a pixel is ink
-_HIGH = 48.0  # pixels: digit height at which the line detector works well
-_COARSEST = 192  # pixels: smaller copies locate the corners of lines too coarsely
-_DETAIL = 320  # pixels: longest side of the copy searched for fine detail
-_BESIDE = 0.5  # digit heights: detail this close to the left or right belongs to its line
-_ABOVE = 0.25  # digit heights: detail this close above or below belongs to its line
-_ENLARGED = 2.0  # maximum enlargement: larger copies show no more
-_LEAST = 64  # pixels: a page is enlarged to find lines only if a side is shorter than this
-_SMALL = 18.0  # pixels: lines lower than this are searched again on a larger copy
-_WANTED = 26.0  # pixels: line height aimed at there; heights are known to a few pixels
-_TILE = 1024  # pixels: side of the parts into which a large copy is split
+MIN_LINE_SCORE = 0.15  # minimum score for a digit to get a line of its own
+MAX_PAGE_SIDE = 1024  # pixels: longer pages are first reduced by a whole factor to about this
+_SURE_SCORE = 0.5  # minimum score for a digit to explain the ink in its box
+_FALLBACK_SCORE = 0.4  # the same for the highest-scoring digit if none reaches _SURE_SCORE
+_INK_MARGIN = 0.1  # digit heights: how far ink may extend beyond its box
+_RING_PART = 6  # a 0 with text within 1/6 of its sides from its centre is a ring
+_MIN_CONTRAST = 0.2  # fraction of the strongest contrast above which a pixel is ink
+_DIGIT_HEIGHT = 48.0  # pixels: digit height at which the line detector works well
+_MIN_LINE_SCALE = 192  # pixels: smaller copies locate the corners of lines too coarsely
+_DETAIL_SCALE = 320  # pixels: longest side of the copy searched for fine detail
+_MARGIN_X = 0.5  # digit heights: detail this close to the left or right belongs to its line
+_MARGIN_Y = 0.25  # digit heights: detail this close above or below belongs to its line
+_MAX_SCALE = 2.0  # maximum enlargement: larger copies show no more
+_MIN_SIDE = 64  # pixels: a page is enlarged to find lines only if a side is shorter than this
+_MIN_HEIGHT = 18.0  # pixels: lines lower than this are searched again on a larger copy
+_TARGET_HEIGHT = 26.0  # pixels: line height aimed at there; heights are known to a few pixels
+_PART_SIDE = 1024  # pixels: side of the parts into which a large copy is split
 _OVERLAP = 96  # pixels shared by neighbouring parts; each is used for half of them
-_MARGIN = 16  # pixels of paper added around a copy, as text at the edge has none
+_PAPER_MARGIN = 16  # pixels of paper added around a copy, as text at the edge has none
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
     """
     reduced = reduced_page(page)
     found, views, explained = find_digits(page, digits, reduced)
-    if explained and np.count_nonzero(found.score > LIKELY) == 1:
+    if explained and np.count_nonzero(found.score > MIN_LINE_SCORE) == 1:
         return Detections([], found, views)
     height, width = page.shape[:2]
     first = first_size(reduced, (width, height), found)
@@ -105,7 +105,7 @@ def find_digits(
     longest = max(height, width)
     reduced, views, explained = reduced or reduced_page(page), list[ScaleView](), False
     for size in DIGIT_SCALES:
-        if views and (explained or size >= _ENLARGED * longest):
+        if views and (explained or size >= _MAX_SCALE * longest):
             break
         copy = _resized(reduced, size / longest, (width, height))
         found = detector.predict(copy)
@@ -121,14 +121,14 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
     sure = _confident(found.score)
     zeros = sure & (found.probabilities.argmax(axis=1) == 0)
     has_ring = any(_is_ring(contrast, box) for box in found.boxes[zeros])
-    return not has_ring and _boxes_cover_ink(contrast, found.boxes[sure], _AROUND, _AROUND)
+    return not has_ring and _boxes_cover_ink(contrast, found.boxes[sure], _INK_MARGIN, _INK_MARGIN)
 
 
 def _confident(scores: Floats) -> npt.NDArray[np.bool_]:
     """bool[N]: which digits, by scores float32[N] in descending order, explain ink."""
-    confident = scores >= _SURE
+    confident = scores >= _SURE_SCORE
     if not confident.any():
-        confident[:1] = scores[:1] >= _ONLY
+        confident[:1] = scores[:1] >= _FALLBACK_SCORE
     return confident
 
 
@@ -146,7 +146,7 @@ def _without_rings(digits: Candidates, lines: Sequence[TextLine]) -> Candidates:
     heights = np.array([line.height for line in lines])
     starts, ends = digits.boxes[:, None, :2], digits.boxes[:, None, 2:]
     distances, sides = np.abs(middles - (starts + ends) / 2), ends - starts
-    has_text = (distances < sides / _INNER).all(axis=2) & (heights < sides[..., 1])
+    has_text = (distances < sides / _RING_PART).all(axis=2) & (heights < sides[..., 1])
     return digits[(digits.probabilities.argmax(axis=1) != 0) | ~has_text.any(axis=1)]
 
 
@@ -161,7 +161,7 @@ def _boxes_cover_ink(contrast: Pixels, boxes: Floats, beside: float, above: floa
 
 
 def _ink_mask(contrast: Pixels) -> npt.NDArray[np.bool_]:
-    return np.asarray(contrast > max(12.0, _FAINT * int(contrast.max())))
+    return np.asarray(contrast > max(12.0, _MIN_CONTRAST * int(contrast.max())))
 
 
 def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -> int:
@@ -178,12 +178,12 @@ def first_size(reduced: Image.Image, size: tuple[int, int], found: Candidates) -
     longest, usual = max(size), LINE_SCALES[0]
     boxes = found.boxes[_confident(found.score)]
     lowest = float((boxes[:, 3] - boxes[:, 1]).min(initial=longest))
-    wanted = max(_COARSEST, round(_HIGH * longest / max(lowest, 1.0)))
-    if not len(boxes) or wanted >= min(usual, _ENLARGED * longest):
+    wanted = max(_MIN_LINE_SCALE, round(_DIGIT_HEIGHT * longest / max(lowest, 1.0)))
+    if not len(boxes) or wanted >= min(usual, _MAX_SCALE * longest):
         return usual
-    scale = min(1.0, _DETAIL / longest)
+    scale = min(1.0, _DETAIL_SCALE / longest)
     gradients = _gradients(_resized(reduced, scale, size))
-    return wanted if _boxes_cover_ink(gradients, boxes * scale, _BESIDE, _ABOVE) else usual
+    return wanted if _boxes_cover_ink(gradients, boxes * scale, _MARGIN_X, _MARGIN_Y) else usual
 
 
 def _gradients(picture: Pixels) -> Pixels:
@@ -213,7 +213,7 @@ def find_text(page: Page, detector: LineDetector, first: int = LINE_SCALES[0]) -
     """
     longest, shortest = max(page.shape[:2]), min(page.shape[:2])
     size, (usual, most) = first, LINE_SCALES
-    largest = min(max(1.0, min(_ENLARGED, _LEAST / shortest)), most / longest)
+    largest = min(max(1.0, min(_MAX_SCALE, _MIN_SIDE / shortest)), most / longest)
     while True:
         scale = min(size / longest, largest)
         found = _lines_at(page, scale, detector)
@@ -221,16 +221,16 @@ def find_text(page: Page, detector: LineDetector, first: int = LINE_SCALES[0]) -
             size = usual
             continue
         heights = sorted(min(line.height, line.width) * scale for line in found)
-        low = heights[len(heights) // 4] if heights else _WANTED / 2
-        if scale == largest or low >= _SMALL or not (found or size == usual):
+        low = heights[len(heights) // 4] if heights else _TARGET_HEIGHT / 2
+        if scale == largest or low >= _MIN_HEIGHT or not (found or size == usual):
             return found
-        size = round(size * _WANTED / low)
+        size = round(size * _TARGET_HEIGHT / low)
 
 
 def _lines_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine]:
     copy = framed(scaled(page, scale))
     return [
-        TextLine(((line.quad - _MARGIN) / scale).astype(np.float32), line.score)
+        TextLine(((line.quad - _PAPER_MARGIN) / scale).astype(np.float32), line.score)
         for line in find_lines(_text_map(copy, detector), CELL)
     ]
 
@@ -253,9 +253,9 @@ def _split_side(length: int) -> list[tuple[tuple[int, int], int]]:
     Returns:
         Start and end of each part, and how many of its first cells the part before it provides.
     """
-    if length <= _TILE * 1.25:
+    if length <= _PART_SIDE * 1.25:
         return [((0, length), 0)]
-    count = -(-(length - _OVERLAP) // (_TILE - _OVERLAP))
+    count = -(-(length - _OVERLAP) // (_PART_SIDE - _OVERLAP))
     step = (length - _OVERLAP) / count
     starts = [CELL * round(i * step / CELL) for i in range(count)]
     ends = [start + _OVERLAP for start in starts[1:]] + [length]
@@ -263,7 +263,7 @@ def _split_side(length: int) -> list[tuple[tuple[int, int], int]]:
     return list(zip(zip(starts, ends, strict=True), known, strict=True))
 
 
-def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
+def framed(picture: Pixels, margin: int = _PAPER_MARGIN) -> Pixels:
     """A picture, uint8[H, W, 3], with a margin in the median colour of its edge."""
     height, width = picture.shape[:2]
     out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
@@ -290,7 +290,7 @@ def scaled(page: Page, scale: float) -> Pixels:
 
 def reduced_page(page: Page) -> Image.Image:
     """A smaller copy of a page that keeps all the detail of the copies for digits."""
-    factor = max(page.shape[:2]) // LARGEST
+    factor = max(page.shape[:2]) // MAX_PAGE_SIDE
     if factor > 1:
         # In bands of about 64 rows, which reuse their memory: saves 20 ms for 12 megapixels.
         rows = factor * max(1, 64 // factor)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-_SAME = 0.4  # IoU above which two boxes are the same digit
-_WITHIN = 0.75  # fraction of the smaller box inside the larger above which it is a part of it
-_SMALL, _LARGE = 24.0, 120.0  # pixels in a copy: best range of digit heights for the detector
-_LEAST_WEIGHT = 0.3  # minimum of scale_weight
+_MAX_IOU = 0.4  # IoU above which two boxes are the same digit
+_MAX_CONTAINMENT = 0.75  # fraction of the smaller box inside the larger above which it is its part
+_MIN_HEIGHT, _MAX_HEIGHT = 24.0, 120.0  # pixels in a copy: best range of digit heights
+_MIN_WEIGHT = 0.3  # minimum of scale_weight
 
 
 class Columns:
@@ -66,11 +66,11 @@ def fuse_boxes(candidates: Candidates) -> Candidates:
         if not free[index]:
             continue
         union, containment = overlaps(candidates.boxes[index], candidates.boxes)
-        same = free & (union > _SAME)
+        same = free & (union > _MAX_IOU)
         same[index] = True
         kept_indices.append(index)
         probabilities.append(_geometric_mean(candidates.probabilities[same], weights[same]))
-        free &= ~(same | (containment > _WITHIN))
+        free &= ~(same | (containment > _MAX_CONTAINMENT))
     kept = candidates[np.array(kept_indices, np.intp)]
     fused = np.stack(probabilities) if probabilities else kept.probabilities
     return Candidates(weights[kept_indices], fused, kept.boxes, kept.seen)
@@ -78,8 +78,8 @@ def fuse_boxes(candidates: Candidates) -> Candidates:
 
 def scale_weight(seen: Floats) -> Floats:
     """Weight, 0.3 to 1, of detections with these heights in pixels of the copy."""
-    small, large = seen / _SMALL, _LARGE / np.maximum(seen, 1)
-    return np.clip(np.minimum(small, large), _LEAST_WEIGHT, 1).astype(np.float32)
+    small, large = seen / _MIN_HEIGHT, _MAX_HEIGHT / np.maximum(seen, 1)
+    return np.clip(np.minimum(small, large), _MIN_WEIGHT, 1).astype(np.float32)
 
 
 def _geometric_mean(probabilities: Floats, weights: Floats) -> Floats:

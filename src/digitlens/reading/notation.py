@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CURRENCIES = "$€£¥"
 SIGNS = f"{CURRENCIES}§#"  # signs before a number
-LONG = 10  # digits: this many or more without marks are a code, such as a phone number or bar code
+MIN_CODE_DIGITS = 10  # without marks this many are a code, such as a phone number
 _PIVOT = 69  # two-digit years below this are 20xx, others 19xx, as in POSIX
 
 # Locales by decimal mark, grouping mark and order of dates (Unicode CLDR).
@@ -181,7 +181,7 @@ def _with_sign(meaning: Meaning, sign: int, unit: str) -> Meaning:
 def _quantities(core: str) -> Iterator[Meaning]:
     """The meanings of a text of digits and marks."""
     if core.isdecimal():
-        is_code = len(core) >= LONG or (len(core) > 1 and core[0] == "0")
+        is_code = len(core) >= MIN_CODE_DIGITS or (len(core) > 1 and core[0] == "0")
         yield Meaning(Decimal(core), "code" if is_code else "integer")
     elif match := _FRACTION.fullmatch(core):
         yield Meaning(Decimal(match[1]) / Decimal(match[2]), "fraction")

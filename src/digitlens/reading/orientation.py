@@ -15,17 +15,17 @@ from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine
 from digitlens.results import Box, Character, Digit, Number
 
-_FLUENT = 0.97  # mean confidence of characters above which a page is upright
-_BETTER = 1.3  # evidence after a quarter turn must exceed this multiple of that as found
-_CERTAIN = 0.98  # minimum mean confidence of text read upside down
-_SURER = 0.03  # minimum gain in mean confidence from turning a page upside down
-_FEW = 4  # minimum characters to turn a page upside down, as turned digits resemble digits (1609)
-_BOTH = set("01689.,:-+%() ")  # characters that also read upside down: alone they turn no page
-_COHERENT = 0.5  # coherence above which lines are text
-_LEAST = 1.5  # minimum evidence, about two characters: one alone turns no page
-_LINES = 6  # how many of the largest lines are read in other orientations
-_STACKED = 1.5  # height over width above which stacked lines may be one line on its side
-_LONG = 2.0  # ratio of sides above which a line is text, not a lone character
+_UPRIGHT_FLUENCY = 0.97  # mean confidence of characters above which a page is upright
+_EVIDENCE_RATIO = 1.3  # evidence after a quarter turn must exceed this multiple of that before
+_MIN_FLUENCY = 0.98  # minimum mean confidence of text read upside down
+_FLUENCY_GAIN = 0.03  # minimum gain in mean confidence from turning a page upside down
+_MIN_TEXT = 4  # characters to turn a page upside down, as turned digits resemble digits (1609)
+_AMBIGUOUS = set("01689.,:-+%() ")  # characters that also read upside down: alone they turn no page
+_MIN_COHERENCE = 0.5  # coherence above which lines are text
+_MIN_EVIDENCE = 1.5  # minimum evidence, about two characters: one alone turns no page
+_MAX_LINES = 6  # how many of the largest lines are read in other orientations
+_STACK_ASPECT = 1.5  # height over width above which stacked lines may be one line on its side
+_TEXT_ASPECT = 2.0  # ratio of sides above which a line is text, not a lone character
 
 
 def best_turn(
@@ -46,17 +46,17 @@ def best_turn(
         1 to 3, or 0 if no turn is clearly better than the page as it was read.
     """
     found = [each for each in read if each.line.score] or list(read)
-    some = sorted(found, key=lambda each: -_area(_unpadded(each.line)))[:_LINES]
-    if not some or _fluency(some) > _FLUENT or _is_one_digit(some, digits):
+    some = sorted(found, key=lambda each: -_area(_unpadded(each.line)))[:_MAX_LINES]
+    if not some or _fluency(some) > _UPRIGHT_FLUENCY or _is_one_digit(some, digits):
         return 0
     lines = [_unpadded(each.line) for each in some]
-    tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
+    tall = sum(_area(line) for line in lines if line.height > _TEXT_ASPECT * line.width)
     turns = (1, 3) if 2 * tall > sum(map(_area, lines)) else (2,)
     whole = _bounding_line(lines)
-    if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
+    if turns == (2,) and len(lines) > 1 and whole.height > _STACK_ASPECT * whole.width:
         # Text on its side may have been found as single characters, one above the other.
         lines, turns = [whole], (1, 3)
-    is_narrow = lines[0].width < _LONG * lines[0].height
+    is_narrow = lines[0].width < _TEXT_ASPECT * lines[0].height
     if turns == (2,) and is_narrow and len(some) == 1 and len(some[0].symbols) == 1:
         return 0  # a lone character
     turned = {
@@ -74,7 +74,7 @@ def clearest_turn(views: Sequence[Sequence[RecognizedLine]]) -> int:
     time, as text on its side falls apart into lone characters.
     """
     best = max(range(1, len(views)), key=lambda turn: evidence(views[turn]))
-    is_read = coherence(views[best]) > _COHERENT
+    is_read = coherence(views[best]) > _MIN_COHERENCE
     return best if is_read and _is_clearer(views[best], views[0]) else 0
 
 
@@ -84,16 +84,18 @@ def coherence(read: Sequence[RecognizedLine]) -> float:
 
 
 def _is_clearer(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
-    return evidence(turned) > max(_LEAST, _BETTER * evidence(upright))
+    return evidence(turned) > max(_MIN_EVIDENCE, _EVIDENCE_RATIO * evidence(upright))
 
 
 def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
     """Whether numbers or words read confidently upside down, and clearly better than upright."""
     fluency, text = _fluency(turned), "".join(each.symbols.text for each in turned)
     letters = sum(char.isalpha() for char in text)
-    natural = letters >= _FEW or (not letters and not _BOTH.issuperset(text))
-    surer = fluency > _CERTAIN and fluency > _fluency(upright) + _SURER
-    return surer and natural and len(text) >= _FEW and evidence(turned) > 0.85 * evidence(upright)
+    natural = letters >= _MIN_TEXT or (not letters and not _AMBIGUOUS.issuperset(text))
+    surer = fluency > _MIN_FLUENCY and fluency > _fluency(upright) + _FLUENCY_GAIN
+    return (
+        surer and natural and len(text) >= _MIN_TEXT and evidence(turned) > 0.85 * evidence(upright)
+    )
 
 
 def evidence(read: Sequence[RecognizedLine]) -> float:
@@ -118,7 +120,7 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
 def _is_one_digit(read: Sequence[RecognizedLine], digits: npt.NDArray[np.float32]) -> bool:
     """Whether there is one confident digit and nothing else: a 1 is not a line on its side."""
     characters = sum(len(each.symbols) for each in read)
-    return characters <= 1 and len(digits) == 1 and bool(digits[0] > _FLUENT)
+    return characters <= 1 and len(digits) == 1 and bool(digits[0] > _UPRIGHT_FLUENCY)
 
 
 def _area(line: TextLine) -> float:

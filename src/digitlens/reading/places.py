@@ -16,13 +16,13 @@ from digitlens.reading.recognize import RecognizedLine, on_line
 
 NOTHING, DIGIT, MARK = range(3)  # what the recogniser reads at a place
 UNSEEN = 1e-4  # objectness of places that the digit detector did not find
-_ALONE = 0.15  # score above which a detected digit without a recognised character is kept
-_SHARED = 0.2  # minimum IoU, along columns, of a digit and its character
-_SURE = 0.5  # confidence of characters, and score of digits, above which they are trusted
-_MAY_BE = 0.05  # probability of a digit above which a character is a place
-_DOUBLE = 0.45  # IoU above which two boxes are one place
-_WITHIN = 0.7  # fraction of the smaller box inside the larger above which it is part of it
-_SEVERAL = 3  # a box around this many confident digits is not a digit
+_MIN_LONE_SCORE = 0.15  # score above which a detected digit without a recognised character is kept
+_MIN_IOU = 0.2  # minimum IoU, along columns, of a digit and its character
+_CONFIDENT = 0.5  # confidence of characters, and score of digits, above which they are trusted
+_MIN_MASS = 0.05  # probability of a digit above which a character is a place
+_MAX_IOU = 0.45  # IoU above which two boxes are one place
+_MAX_CONTAINMENT = 0.7  # fraction of the smaller box inside the larger above which it is part of it
+_MIN_ENCLOSED = 3  # a box around this many confident digits is not a digit
 
 Floats = npt.NDArray[np.float32]
 
@@ -85,7 +85,7 @@ def _line_rows(number: int, read: RecognizedLine, digits: Candidates) -> list[tu
     matched: list[int] = []
     uniform = np.full(len(DIGITS), 0.1, np.float32)
     masked = _mask_symbols(read)
-    is_alone = (partner < 0) & (detected.score > _ALONE)
+    is_alone = (partner < 0) & (detected.score > _MIN_LONE_SCORE)
     for index in np.flatnonzero((partner >= 0) | is_alone):
         symbol = int(partner[index])
         evidence = (
@@ -94,11 +94,11 @@ def _line_rows(number: int, read: RecognizedLine, digits: Candidates) -> list[tu
             else digit_evidence(masked, *spans[index])
         )
         detection = float(detected.score[index]), detected.probabilities[index]
-        doubtful = symbol >= 0 and detected.score[index] < _SURE
+        doubtful = symbol >= 0 and detected.score[index] < _CONFIDENT
         box = read.boxes[symbol] if doubtful else detected.boxes[index]
         found.append((box, *detection, *evidence))
         matched.append(symbol)
-    likely = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MAY_BE).tolist()
+    likely = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MIN_MASS).tolist()
     for symbol in sorted(set(likely) - set(partner.tolist())):
         evidence = _symbol_evidence(symbols.posteriors[symbol])
         found.append((read.boxes[symbol], UNSEEN, uniform, *evidence))
@@ -114,7 +114,7 @@ def _line_rows(number: int, read: RecognizedLine, digits: Candidates) -> list[tu
 
 def _count_characters(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
     """int[N]: number of confident characters centred well inside each span."""
-    centres = read.symbols.centres[read.symbols.confidence > _SURE]
+    centres = read.symbols.centres[read.symbols.confidence > _CONFIDENT]
     margin = 0.15 * (spans[:, 1:] - spans[:, :1])
     inside = (centres > spans[:, :1] + margin) & (centres < spans[:, 1:] - margin)
     return np.count_nonzero(inside, axis=1)
@@ -145,7 +145,7 @@ def _partners(spans: Floats, detected: Candidates, read: RecognizedLine) -> npt.
         common = np.minimum(last, high) - np.maximum(first, low)
         union = np.maximum(last, high) - np.minimum(first, low)
         fit = np.clip(common / np.maximum(union, 1e-3), 0, 1)
-        fit = np.where(free & (fit > _SHARED), fit + values @ detected.probabilities[index], 0)
+        fit = np.where(free & (fit > _MIN_IOU), fit + values @ detected.probabilities[index], 0)
         best = int(fit.argmax())
         if fit[best] > 0:
             partner[index] = best
@@ -188,17 +188,17 @@ def _without_overlaps(places: Places, strength: npt.NDArray[np.floating]) -> npt
     """
     keep = np.ones(len(places), bool)
     # A box around digits hides them from the detector, so digits read on detected text count too.
-    is_reliable = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
-    is_sure = is_reliable & (places.mass > _SURE)
+    is_reliable = (places.objectness > _CONFIDENT) | ((places.text > 0) & (places.lone == 0))
+    is_sure = is_reliable & (places.mass > _CONFIDENT)
     areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)
     for index in np.argsort(-strength, kind="stable"):
         if keep[index]:
             union, containment = overlaps(places.boxes[index], places.boxes)
             both_read = (places.line == places.line[index]) & (places.symbol >= 0)
             both_read &= bool(places.symbol[index] >= 0)
-            is_covered = ~both_read & ((union > _DOUBLE) | (containment > _WITHIN))
+            is_covered = ~both_read & ((union > _MAX_IOU) | (containment > _MAX_CONTAINMENT))
             inside = places.boxes[keep & is_sure & is_covered & (areas < areas[index])]
-            is_one = len({*map(tuple, inside.tolist())}) < _SEVERAL  # a digit may be on two lines
+            is_one = len({*map(tuple, inside.tolist())}) < _MIN_ENCLOSED  # one may be on two lines
             keep &= ~is_covered | (not is_one)
             keep[index] = is_one
     return np.flatnonzero(keep)

@@ -15,24 +15,24 @@ Boxes = npt.NDArray[np.floating]
 _Floats = npt.NDArray[np.float64]
 
 # Slant of the page
-_STEEPEST = 30.0  # degrees: largest slant tried; covers uneven lines on a page turned by 25
-_STEP = 0.5  # degrees: step of the slants tried
+_MAX_SLANT = 30.0  # degrees: largest slant tried; covers uneven lines on a page turned by 25
+_SLANT_STEP = 0.5  # degrees: step of the slants tried
 _SPREAD = 0.2  # digit heights: spread of the digits of one line around its slope
-_LEVEL = 0.5  # pairs of neighbours: weight of a level page, so two or three digits do not tilt it
-_FAR = 12.0  # digit heights: pairs further apart are ignored for the slant
+_LEVEL_WEIGHT = 0.5  # pairs: weight of a level page, so two or three digits do not tilt it
+_MAX_DX = 12.0  # digit heights: pairs further apart are ignored for the slant
 
 # Lines
-_MEMORY = 8  # last digits of a line from which its direction is estimated
-_STIFF = 4.0  # digit heights: how strongly a line keeps to the slant of the page
+_FIT_DIGITS = 8  # last digits of a line from which its direction is estimated
+_STIFFNESS = 4.0  # digit heights: how strongly a line keeps to the slant of the page
 _REACH = 2.0  # digit heights: how far a line continues along its bend before it follows the page
-_OVERLAP = 0.3  # minimum vertical overlap of a digit and its line, as a fraction of the lower
-_SMALLER = 0.25  # minimum ratio of the heights of a digit and its line
+_MIN_OVERLAP = 0.3  # minimum vertical overlap of a digit and its line, as a fraction of the lower
+_MIN_HEIGHT_RATIO = 0.25  # minimum ratio of the heights of a digit and its line
 
 # Numbers
-_SPACE = 0.25  # digit heights: a gap splits if it exceeds the scaled typical gap by this
-_LOOSE = 1.3  # factor that scales the typical gap
-_TIGHT = 0.1  # digit heights: minimum typical gap, as digits may touch by chance
-_WIDEST = 2.2  # digit heights: a larger gap always splits, even among equal ones
+_GAP_OFFSET = 0.25  # digit heights: a gap splits if it exceeds the scaled typical gap by this
+_GAP_FACTOR = 1.3  # factor that scales the typical gap
+_MIN_GAP = 0.1  # digit heights: minimum typical gap, as digits may touch by chance
+_MAX_GAP = 2.2  # digit heights: a larger gap always splits, even among equal ones
 
 
 def lines_of(boxes: Boxes) -> list[list[int]]:
@@ -59,11 +59,11 @@ def lines_of(boxes: Boxes) -> list[list[int]]:
     for index in np.lexsort((y, x)).tolist():
         overlaps = _line_overlaps(ends[: len(lines)], x[index], y[index], heights[index])
         best = int(np.argmax(overlaps)) if lines else 0
-        if not lines or not overlaps[best] > _OVERLAP:
+        if not lines or not overlaps[best] > _MIN_OVERLAP:
             best = len(lines)
             lines.append([])
         lines[best].append(index)
-        last = lines[best][-_MEMORY:]
+        last = lines[best][-_FIT_DIGITS:]
         ends[best] = _extrapolate(x[last], y[last], heights[last])
     return sorted(lines, key=lambda line: float(y[line].mean()))
 
@@ -104,10 +104,10 @@ def _slope(x: _Floats, y: _Floats, heights: _Floats) -> float:
     first, second = order[first], order[second]
     unit = (heights[first] + heights[second]) / 2
     right, down = (x[second] - x[first]) / unit, (y[second] - y[first]) / unit
-    near = (right < _FAR) & (np.abs(down) < right * np.tan(np.radians(_STEEPEST)) + 2 * _SPREAD)
+    near = (right < _MAX_DX) & (np.abs(down) < right * np.tan(np.radians(_MAX_SLANT)) + 2 * _SPREAD)
     right, down = right[near], down[near]
-    angles = np.arange(-_STEEPEST, _STEEPEST + _STEP, _STEP)
-    votes = _votes(right, down, angles) + _LEVEL / (1 + (angles / 10) ** 2)
+    angles = np.arange(-_MAX_SLANT, _MAX_SLANT + _SLANT_STEP, _SLANT_STEP)
+    votes = _votes(right, down, angles) + _LEVEL_WEIGHT / (1 + (angles / 10) ** 2)
     return float(np.tan(np.radians(angles[np.argmax(votes)])))
 
 
@@ -131,7 +131,7 @@ def _line_overlaps(ends: _Floats, x: float, y: float, digit_height: float) -> _F
     common = np.minimum(lower, (height + digit_height) / 2 - offset)
     # Among lines that contain the whole digit, prefer the one with the nearest middle.
     overlap = common / lower - 0.1 * offset / higher
-    return np.where(lower < _SMALLER * higher, 0.0, overlap)
+    return np.where(lower < _MIN_HEIGHT_RATIO * higher, 0.0, overlap)
 
 
 def _extrapolate(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
@@ -144,7 +144,7 @@ def _extrapolate(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
     weights = heights**2 / np.sum(heights**2)
     middle, level = float(weights @ x), float(weights @ y)
     height = float(weights @ heights)
-    spread = float(weights @ (x - middle) ** 2) + (_STIFF * height) ** 2 / len(x)
+    spread = float(weights @ (x - middle) ** 2) + (_STIFFNESS * height) ** 2 / len(x)
     slope = float(weights @ ((x - middle) * (y - level))) / spread
     end = float(x[-1])
     return end, level + slope * (end - middle), slope, _REACH * height, float(heights.max())
@@ -159,8 +159,8 @@ def _max_inside_gap(gaps: _Floats) -> float:
     while len(inside) and _gap_limit(inside) > widest:
         widest = _gap_limit(inside)
         inside = gaps[gaps <= widest]
-    return min(widest, _WIDEST)
+    return min(widest, _MAX_GAP)
 
 
 def _gap_limit(inside: _Floats) -> float:
-    return _SPACE + _LOOSE * max(_TIGHT, float(inside.mean()))
+    return _GAP_OFFSET + _GAP_FACTOR * max(_MIN_GAP, float(inside.mean()))

@@ -12,39 +12,39 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, SPACE, digits_of
-from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
+from digitlens.imaging.framing import HEIGHT, MAX_WIDTH, STEP, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.networks import DigitSpotter, LineRecognizer
 from digitlens.reading.decode import SPACED, STRIDE, Symbols, decode, space_chances, with_numerals
-from digitlens.reading.multiscale import LIKELY, Detections
+from digitlens.reading.multiscale import MIN_LINE_SCORE, Detections
 from digitlens.reading.nms import Candidates
 from digitlens.reading.reading_order import lines_of
 from digitlens.reading.text_lines import TextLine
 
 _MARGIN = 0.12  # line heights: paper added around a line formed from digits
-_APART = 2.0  # digit heights: a wider gap between digits begins a new line
-_LOWER, _HIGHER = 0.4, 1.4  # line heights: range of heights of the digits on a line
-_USUAL = 0.1 * HEIGHT, 0.9 * HEIGHT  # rows: extent of a character whose ink is not found
-_BAND = slice(6, 42)  # rows with a line's own ink, without that of lines above and below
-_NARROW = 0.7  # line heights: narrower lines get paper around them, up to this width
-_GROWN = 1.25  # growth factor of the sides of a narrow line
-_SHARED = 0.3  # a digit with more than this fraction of its box on lines gets no line of its own
-_STROKES = 3  # maximum number of lines in one digit that may be its strokes
-_MUCH = 8192  # columns of all lines above which only parts with digits are read
-_WHOLE = 3  # how many of the largest lines are read whole even then
-SPOTTED = 0.1  # probability of a digit above which its part of a line is read
-_SPACE = 0.3  # probability of a space above which a part may end there
+_MAX_GAP = 2.0  # digit heights: a wider gap between digits begins a new line
+_MIN_HEIGHT, _MAX_HEIGHT = 0.4, 1.4  # line heights: range of heights of the digits on a line
+_DEFAULT_ROWS = 0.1 * HEIGHT, 0.9 * HEIGHT  # rows: extent of a character whose ink is not found
+_LINE_ROWS = slice(6, 42)  # rows with a line's own ink, without that of lines above and below
+_MIN_ASPECT = 0.7  # line heights: narrower lines get paper around them, up to this width
+_GROWTH = 1.25  # growth factor of the sides of a narrow line
+_MAX_COVERED = 0.3  # a digit with more of its box than this on lines gets no line of its own
+_MAX_STROKES = 3  # maximum number of lines in one digit that may be its strokes
+_MAX_COLUMNS = 8192  # columns of all lines above which only parts with digits are read
+_WHOLE_LINES = 3  # how many of the largest lines are read whole even then
+DIGIT_THRESHOLD = 0.1  # probability of a digit above which its part of a line is read
+_SPACE_THRESHOLD = 0.3  # probability of a space above which a part may end there
 _CONTEXT = 4  # steps: minimum distance between a digit and such a space
 # CTC separates equal characters by a blank, so it loses one if a step is as wide as both. A crowded
 # line is read again, stretched, and that reading is used only if it has more digits.
-_DENSE = 2.5  # steps per character below which a line is crowded
+_MIN_PITCH = 2.5  # steps per character below which a line is crowded
 _STRETCH = 1.5  # factor by which it is stretched
-_DOUBTED = 0.9  # a line is stretched only if the confidence of some digit is below this
-_LOWEST = 0.3  # line heights: if the ink found for a digit is lower, some of it was missed
-_EDGE = 3  # rows at the top and at the bottom edge of a crop
-_ALIKE = 16  # levels of each channel: colours that differ by less are the same
-_INK = 0.35  # fraction of the strongest contrast in a line above which a pixel is ink
+_CONFIDENT = 0.9  # a line is stretched only if the confidence of some digit is below this
+_MIN_INK_HEIGHT = 0.3  # line heights: if the ink found for a digit is lower, some of it was missed
+_EDGE_ROWS = 3  # rows at the top and at the bottom edge of a crop
+_COLOUR_TOLERANCE = 16  # levels of each channel: colours that differ by less are the same
+_MIN_CONTRAST = 0.35  # fraction of the strongest contrast in a line above which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -63,7 +63,7 @@ class RecognizedLine:
     @cached_property
     def spans(self) -> Floats:
         """float32[K, 2]: first and last column of each character's ink; spaces have one column."""
-        inked: npt.NDArray[np.bool_] = self.ink[_BAND].max(axis=0)
+        inked: npt.NDArray[np.bool_] = self.ink[_LINE_ROWS].max(axis=0)
         inked[int(np.ceil(self.shown)) :] = False
         centres = self.symbols.centres
         spans = np.stack([centres, centres + 1], axis=1)
@@ -78,8 +78,8 @@ class RecognizedLine:
         first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
         sums = np.pad(np.cumsum(self.ink, axis=1), ((0, 0), (1, 0)))
         rows = _row_spans(sums[:, last] > sums[:, first])
-        partial = rows[:, 1] - rows[:, 0] < _LOWEST * HEIGHT
-        rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _USUAL
+        partial = rows[:, 1] - rows[:, 0] < _MIN_INK_HEIGHT * HEIGHT
+        rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _DEFAULT_ROWS
         return rows
 
     @cached_property
@@ -97,7 +97,7 @@ class RecognizedLine:
         red, green, blue = np.abs(self.crop - self.paper).transpose(2, 0, 1)
         delta = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
         strongest = float(quantile(delta, 0.98))
-        return np.asarray(delta > max(12.0, _INK * strongest))
+        return np.asarray(delta > max(12.0, _MIN_CONTRAST * strongest))
 
     @cached_property
     def paper(self) -> Floats:
@@ -106,12 +106,12 @@ class RecognizedLine:
         Bold, blurred ink and its halo may cover more of a crop than paper does.
         """
         pixels = np.ascontiguousarray(self.crop.reshape(-1, 3).T, np.float32)
-        ends = _EDGE * self.crop.shape[1]
+        ends = _EDGE_ROWS * self.crop.shape[1]
         colours = median(pixels), median(np.concatenate([pixels[:, :ends], pixels[:, -ends:]], 1))
-        if np.abs(colours[1] - colours[0]).max() < _ALIKE:
+        if np.abs(colours[1] - colours[0]).max() < _COLOUR_TOLERANCE:
             return np.asarray(colours[0])
         differences = [np.abs(pixels - colour[:, None]).max(axis=0) for colour in colours]
-        usual, edges = (int(np.count_nonzero(each < _ALIKE)) for each in differences)
+        usual, edges = (int(np.count_nonzero(each < _COLOUR_TOLERANCE)) for each in differences)
         return np.asarray(colours[int(edges > usual)])
 
     @cached_property
@@ -138,7 +138,7 @@ def recognize(
 ) -> list[RecognizedLine]:
     """Reads lines; of much text, only the parts in which the spotter finds digits."""
     line_crops = [LineCrop(line, crop_line(page, line.quad), columns_of(line)) for line in lines]
-    if spotter and sum(each.crop.shape[1] for each in line_crops) > _MUCH:
+    if spotter and sum(each.crop.shape[1] for each in line_crops) > _MAX_COLUMNS:
         spots = _network_rows([each.crop for each in line_crops], spotter.spots)
         line_crops = parts_with_digits(line_crops, spots)
     posteriors = _network_rows([each.crop for each in line_crops], recognizer.posteriors)
@@ -155,9 +155,9 @@ def recognize(
 def _is_crowded(read: RecognizedLine) -> bool:
     """Whether a line with a doubtful digit has too few steps per character to separate digits."""
     text, confidences = read.symbols.text, read.symbols.confidence
-    is_dense = read.shown < _DENSE * STRIDE * len(text) and _STRETCH * read.shown < WIDEST
+    is_dense = read.shown < _MIN_PITCH * STRIDE * len(text) and _STRETCH * read.shown < MAX_WIDTH
     pairs = zip(text, confidences.tolist(), strict=True)
-    return is_dense and any(char in DIGITS and chance < _DOUBTED for char, chance in pairs)
+    return is_dense and any(char in DIGITS and chance < _CONFIDENT for char, chance in pairs)
 
 
 def _stretch(page: Page, read: RecognizedLine) -> LineCrop:
@@ -182,7 +182,7 @@ def _decode_line(line_crop: LineCrop, posteriors: Floats) -> RecognizedLine:
 
 def columns_of(line: TextLine, stretch: float = 1.0) -> float:
     """Number of columns of its crop that show a line."""
-    return min(WIDEST, stretch * line.width * HEIGHT / max(line.height, 1e-3))
+    return min(MAX_WIDTH, stretch * line.width * HEIGHT / max(line.height, 1e-3))
 
 
 def respace(lines: Iterable[RecognizedLine]) -> list[RecognizedLine]:
@@ -263,7 +263,7 @@ def parts_with_digits(lines: Sequence[LineCrop], spots: Sequence[Floats]) -> lis
     output of ``DigitSpotter.spots`` for each line.
     """
     areas = [line.width * line.height for line, *_ in lines]
-    largest = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE]
+    largest = sorted(range(len(lines)), key=lambda index: -areas[index])[:_WHOLE_LINES]
     parts: list[LineCrop] = []
     for index, line_crop in enumerate(lines):
         ranges = near_digits(spots[index])
@@ -290,7 +290,8 @@ def near_digits(spots: Floats) -> list[tuple[int, int]]:
     Returns half-open ranges of steps, given a line's spots, float32[T, 2]; see
     ``DigitSpotter.spots``.
     """
-    digits, spaces = np.flatnonzero(spots[:, 0] > SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
+    digits = np.flatnonzero(spots[:, 0] > DIGIT_THRESHOLD)
+    spaces = np.flatnonzero(spots[:, 1] > _SPACE_THRESHOLD)
     before = np.searchsorted(spaces, digits - _CONTEXT, "right")
     after = np.searchsorted(spaces, digits + _CONTEXT, "left")
     starts, ends = np.r_[0, spaces][before], np.r_[spaces + 1, len(spots)][after]
@@ -302,8 +303,8 @@ def near_digits(spots: Floats) -> list[tuple[int, int]]:
 
 def line_proposals(found: Detections) -> list[TextLine]:
     """The lines to read: detected ones, and one for each group of digits outside of them."""
-    digits = found.digits[found.digits.score > LIKELY]
-    digits = digits[_line_counts(digits.boxes, found.lines) <= _STROKES]
+    digits = found.digits[found.digits.score > MIN_LINE_SCORE]
+    digits = digits[_line_counts(digits.boxes, found.lines) <= _MAX_STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
     lone = digits[~_are_on_lines(digits.boxes, lines) & (_line_counts(digits.boxes, lines) < 2)]
     lines += [_line_around(lone.boxes[group]) for group in _group_digits(lone.boxes)]
@@ -312,12 +313,12 @@ def line_proposals(found: Detections) -> list[TextLine]:
 
 def with_paper(line: TextLine) -> TextLine:
     """Adds paper around a line as narrow as a stroke, which else would be an edge of its crop."""
-    if line.width > _NARROW * line.height:
+    if line.width > _MIN_ASPECT * line.height:
         return line
     across, down = _axes(line)
     middle = line.quad.astype(np.float64).mean(axis=0)
-    half = _GROWN * line.height / 2
-    right, below = max(_NARROW * half, _GROWN * line.width / 2) * across, half * down
+    half = _GROWTH * line.height / 2
+    right, below = max(_MIN_ASPECT * half, _GROWTH * line.width / 2) * across, half * down
     quad = [middle - right - below, middle + right - below, middle + right + below]
     grown = np.array([*quad, middle - right + below], np.float32)
     return TextLine(grown, line.score, line.quad)
@@ -335,7 +336,7 @@ def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
     x, y = _along(line, (boxes[:, :2] + boxes[:, 2:]) / 2)
     heights = boxes[:, 3] - boxes[:, 1]
     inside = (x > 0) & (x < line.width) & (y > 0) & (y < line.height)
-    return inside & (heights > _LOWER * line.height) & (heights < _HIGHER * line.height)
+    return inside & (heights > _MIN_HEIGHT * line.height) & (heights < _MAX_HEIGHT * line.height)
 
 
 def _are_on_lines(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
@@ -351,7 +352,7 @@ def _are_on_lines(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bo
             inside = np.minimum(position + extent, length) - np.maximum(position - extent, 0)
             share *= np.clip(inside / (2 * extent), 0, 1)
         covered += share
-    return np.asarray(covered > _SHARED)
+    return np.asarray(covered > _MAX_COVERED)
 
 
 def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
@@ -363,7 +364,7 @@ def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
     width = np.minimum(confident[:, 2], x1) - np.maximum(confident[:, 0], x0)
     height = np.minimum(confident[:, 3], y1) - np.maximum(confident[:, 1], y0)
     inside = np.clip(width, 0, None) * np.clip(height, 0, None) / area
-    larger = (confident[:, 3] - confident[:, 1]) > _HIGHER * (y1 - y0)
+    larger = (confident[:, 3] - confident[:, 1]) > _MAX_HEIGHT * (y1 - y0)
     return bool(((inside > 0.6) & larger).any())
 
 
@@ -373,7 +374,7 @@ def _group_digits(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
         x0, y0, x1, y1 = boxes[line].T
         pairs = np.stack([(y1 - y0)[1:], (y1 - y0)[:-1]])
         lower, higher = pairs.min(axis=0), pairs.max(axis=0)
-        is_gap = (x0[1:] - x1[:-1] > _APART * higher) | (lower < 0.5 * higher)
+        is_gap = (x0[1:] - x1[:-1] > _MAX_GAP * higher) | (lower < 0.5 * higher)
         yield from np.split(np.array(line), np.flatnonzero(is_gap) + 1)
 
 
@@ -461,7 +462,7 @@ def _row_spans(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     owner, begins, ends = steps[::2] // (HEIGHT + 1), steps[::2], steps[1::2]
     begins, ends = begins % (HEIGHT + 1), ends % (HEIGHT + 1)
     inner = ((begins > 0) & (ends < HEIGHT)) | (np.bincount(owner)[owner] == 1)
-    rows = np.tile(_USUAL, (len(framed), 1))
+    rows = np.tile(_DEFAULT_ROWS, (len(framed), 1))
     rows[owner[inner][::-1], 0] = begins[inner][::-1]  # of several, the first one stays
     rows[owner[inner], 1] = ends[inner]
     return rows

@@ -19,13 +19,13 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-TALL = 1.5  # height over width above which a line may be a lone character or turned text
-MOST = 3000  # maximum lines of one map; the largest are kept
-LEAST_SIDE = 1.5  # cells: thinner components are noise
+TALL_ASPECT = 1.5  # height over width above which a line may be a lone character or turned text
+MAX_LINES = 3000  # maximum lines of one map; the largest are kept
+MIN_SIDE = 1.5  # cells: thinner components are noise
 UPRIGHT_SLACK = 1.1  # an upright box is used if its area is at most this times the smallest
-_ACROSS, _ALONG = 6, 32  # sample points across and along a line for its score
+_SAMPLE_ROWS, _SAMPLE_COLUMNS = 6, 32  # sample points across and along a line for its score
 _THRESHOLD = 0.3  # probability above which a cell belongs to a line's core
-_LEAST_SCORE = 0.5  # lines with a lower mean probability are dropped
+_MIN_SCORE = 0.5  # lines with a lower mean probability are dropped
 _UNCLIP = 1.6  # a core's sides move out by this times its area over its perimeter
 
 
@@ -53,7 +53,7 @@ class TextLine:
     @property
     def is_tall(self) -> bool:
         """Whether it may be a lone character or text turned by a right angle."""
-        return self.height > TALL * self.width
+        return self.height > TALL_ASPECT * self.width
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def find_lines(text_map: Floats, scale: float) -> list[TextLine]:
     quads = (quads * scale).astype(np.float32)
     return [
         TextLine(quads[index], float(scores[index]))
-        for index in np.flatnonzero(scores >= _LEAST_SCORE)
+        for index in np.flatnonzero(scores >= _MIN_SCORE)
     ]
 
 
@@ -96,13 +96,13 @@ def core_rectangles(mask: npt.NDArray[np.bool_]) -> Rectangles:
     """The smallest rectangles around the connected components of bool[h, w], without noise."""
     components = connected_components(mask)
     sides = components.boxes[:, 2:] - components.boxes[:, :2]
-    kept = np.flatnonzero(sides.min(axis=1) >= LEAST_SIDE)
-    if len(kept) > MOST:
-        kept = np.sort(kept[np.argsort(-components.areas[kept], kind="stable")[:MOST]])
+    kept = np.flatnonzero(sides.min(axis=1) >= MIN_SIDE)
+    if len(kept) > MAX_LINES:
+        kept = np.sort(kept[np.argsort(-components.areas[kept], kind="stable")[:MAX_LINES]])
     left, right, tops = _outlines(mask, components.labels, components.boxes, kept)
     boxes = components.boxes[kept].astype(np.float64)
     rectangles = upright_where_near(smallest_rectangles(left, right, tops), boxes)
-    thick = rectangles.size.min(axis=1) >= LEAST_SIDE
+    thick = rectangles.size.min(axis=1) >= MIN_SIDE
     return rectangles[thick]
 
 
@@ -242,9 +242,9 @@ def _rectangles(directions: Doubles, low: Doubles, high: Doubles) -> Rectangles:
 
 def _scores(text_map: Floats, rectangles: Rectangles) -> Doubles:
     """The mean of the map in each rectangle, sampled on a grid."""
-    along = (np.arange(_ALONG) + 0.5) / _ALONG - 0.5
-    across = (np.arange(_ACROSS) + 0.5) / _ACROSS - 0.5
-    points = rectangles.points(np.tile(along, _ACROSS), np.repeat(across, _ALONG))
+    along = (np.arange(_SAMPLE_COLUMNS) + 0.5) / _SAMPLE_COLUMNS - 0.5
+    across = (np.arange(_SAMPLE_ROWS) + 0.5) / _SAMPLE_ROWS - 0.5
+    points = rectangles.points(np.tile(along, _SAMPLE_ROWS), np.repeat(across, _SAMPLE_COLUMNS))
     height, width = text_map.shape
     cells = np.clip(points.astype(np.intp), 0, [width - 1, height - 1])
     return text_map[cells[..., 1], cells[..., 0]].mean(axis=1, dtype=np.float64)

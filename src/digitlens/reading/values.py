@@ -43,8 +43,8 @@ _MAX_ALTERNATIVES = 5  # maximum alternatives of a number
 _EVEN = (0.1,) * 10  # probabilities of a digit without a place
 SURE_MARK = 0.8  # confidence from which a mark is trusted
 SURE = 0.9  # confidence from which a number may be sure
-_NARROW = 0.9  # digit heights: maximum gap between parts that may be one number
-_WIDE = 1.5  # digit heights: the same after a currency sign, or with a mark between the parts
+_GAP = 0.9  # digit heights: maximum gap between parts that may be one number
+_MARK_GAP = 1.5  # digit heights: the same after a currency sign, or with a mark between the parts
 _CENTS_HEIGHT = 0.85  # maximum height of cents after a mark, relative to the whole part
 _SAME_SIZE = 0.01  # probability of cents, by size, below which all digits are of one size
 _DOUBTFUL_CENTS = 0.05  # cents without a mark are doubtful between this probability and 1 minus it
@@ -158,10 +158,10 @@ def _join_parts(row: Sequence[Piece], known: Notation, fitted: Weights | None) -
         left = joined[-1]
         gap = _gap(left.spots, piece.spots)
         mark = left.spots[-1].trail or Spot(known.decimal, SURE_MARK, left.spots[-1].box)
-        if gap <= _WIDE and (marked := _join_at_mark(left, mark, piece, fitted)):
+        if gap <= _MARK_GAP and (marked := _join_at_mark(left, mark, piece, fitted)):
             joined[-1] = marked
             continue
-        if piece.spots[0].is_separate or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
+        if piece.spots[0].is_separate or gap > (_MARK_GAP if left.text[0] in CURRENCIES else _GAP):
             joined.append(piece)
             continue
         both = Piece.of((*left.spots, *piece.spots), fitted)

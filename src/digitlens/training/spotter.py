@@ -27,7 +27,7 @@ from digitlens.imaging.framing import GRAY
 from digitlens.models.bundle import SPOTTER, load_line_bundle, load_line_card, write_line_card
 from digitlens.models.networks import LineRecognizer
 from digitlens.progress import note, work_bar
-from digitlens.reading.recognize import SPOTTED
+from digitlens.reading.recognize import DIGIT_THRESHOLD
 from digitlens.training.export import export_spotter
 from digitlens.training.loop import descend
 from digitlens.training.optim import set_learning_rate
@@ -154,7 +154,7 @@ def main() -> None:
 def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[str, float]:
     """Returns the fractions of steps with and without a digit that are spotted in reading."""
     logits = [network(torch.from_numpy(line.pixels[None]))[0, :, 0] for line in lines]
-    hits = (torch.sigmoid(torch.cat(logits)) > SPOTTED).numpy()
+    hits = (torch.sigmoid(torch.cat(logits)) > DIGIT_THRESHOLD).numpy()
     digits = np.concatenate([line.steps[:, 0] for line in lines])
     return {"found": float(hits[digits > 0.5].mean()), "wrong": float(hits[digits < 0.05].mean())}
 

@@ -16,27 +16,27 @@ export const BLANK = 0; // class of the CTC blank
 export const CHARACTERS = `\0${DIGITS}${MARKS} ${LATIN}${OTHER_SIGN}`; // by class
 
 const LETTERS = CHARACTERS.indexOf(LATIN); // first class of letters; the last class is OTHER_SIGN
-const WIDTH = 32; // beam width: prefixes that a search follows
-const SLIGHT = 1e-6; // odds below which a prefix is dropped
+const BEAM_WIDTH = 32; // prefixes that a search follows
+const MIN_PREFIX = 1e-6; // odds below which a prefix is dropped
 export const STRIDE = 8; // columns of a line crop per step of the posteriors
 export const SPACED = `${DIGITS}.,:/%$€£`; // characters next to which a space may be misread
 // Priors on the spacing of print, in digit heights, each with its weight in pairs of characters.
-const GAP = 0.13; // gap between two digits of a number
-const GAPS = 2.0;
-const SIDES = 1.0; // weight of the prior on the offset of each character
-const ADDED = 0.44; // what a space adds: 0.23 in narrow print, 0.9 in monospaced print
-const BLANKS = 20.0;
-const SPREAD = 0.15; // standard deviation of gaps in numbers
-const SPREADS = 5.0;
-const UNEVEN = 0.06; // additional standard deviation of spaces
-const TAILS = 4.0; // degrees of freedom: rounding to pixels makes some gaps far wider than others
-const WIDE = 0.35; // heights above the median gap that count as a space initially
-const FARTHEST = 1.2; // heights: cap of a gap in the estimate of the width of spaces
-const STRAY = 0.1; // squared heights: cap of a deviation in the estimate of the spread
-const SEEN = 7.0; // logits: cap of the recogniser's evidence
-const HEARD = 0.05; // probability of a space below which there is none
-const ROUNDS = 5;
-const RARE = 100; // how many times rarer letters are in numbers than in the training lines
+const PRIOR_GAP = 0.13; // gap between two digits of a number
+const GAP_WEIGHT = 2.0;
+const SIDE_WEIGHT = 1.0; // weight of the prior on the offset of each character
+const PRIOR_SPACE = 0.44; // what a space adds: 0.23 in narrow print, 0.9 in monospaced print
+const SPACE_WEIGHT = 20.0;
+const PRIOR_SPREAD = 0.15; // standard deviation of gaps in numbers
+const SPREAD_WEIGHT = 5.0;
+const EXTRA_SPREAD = 0.06; // additional standard deviation of spaces
+const DOF = 4.0; // degrees of freedom: rounding to pixels makes some gaps far wider than others
+const INITIAL_GAP = 0.35; // heights above the median gap that count as a space initially
+const MAX_GAP = 1.2; // heights: cap of a gap in the estimate of the width of spaces
+const MAX_SQUARE = 0.1; // squared heights: cap of a deviation in the estimate of the spread
+const CLIP = 7.0; // logits: cap of the recogniser's evidence
+const MIN_SPACE = 0.05; // probability of a space below which there is none
+const EM_ITERATIONS = 5;
+const BOOST = 100; // how many times rarer letters are in numbers than in the training lines
 // Words of digits, marks and letters that look like digits, with at most two capitals after them.
 const LIKE_NUMBER = `[\\dOoIl${MARKS.replace(/[-*+.()$]/g, '\\$&')}]+`;
 const NUMERIC = new RegExp(`(?<!\\S)(?=\\S*\\d)(?:${LIKE_NUMBER}(?!\\S)`
@@ -45,7 +45,7 @@ const LETTER = /[Oo]|[Il](?=\W?[\dOo])/g; // after a number, l is a litre
 // Words of digits and marks with a mark as in numbers, and lone letters before some of these.
 const LONE =
   /(?<!\S)(?=\S*[.,:/'-])(?:[^\sA-Za-z]|[A-DF-Za-df-z](?=[^\sA-Za-z]))+(?!\S)/g;
-const DIGITS_EACH = 2; // least digits per such letter
+const DIGITS_PER_LETTER = 2; // least digits per such letter
 const DIGIT_LIKE = { O: '0Oo', o: '0Oo', I: '1Il', l: '1Il' };
 
 /** The probabilities of the ten digits at a step. */
@@ -83,7 +83,7 @@ export function withNumerals(posteriors) {
     [...word[0].matchAll(LETTER)].map(({ index }) => word.index + index));
   const loneLetters = [...text.matchAll(LONE)].flatMap((word) => {
     const letters = [...word[0].matchAll(/[A-Za-z]/g)].map(({ index }) => word.index + index);
-    const isNumber = DIGITS_EACH * letters.length <= word[0].replace(/[^0-9]/g, '').length;
+    const isNumber = DIGITS_PER_LETTER * letters.length <= word[0].replace(/[^0-9]/g, '').length;
     return isNumber ? letters.filter((k) => !(text[k] in DIGIT_LIKE)) : [];
   });
   const letters = [...likeDigits, ...loneLetters];
@@ -92,7 +92,7 @@ export function withNumerals(posteriors) {
   for (const { char, posterior, centre } of letters.map((index) => symbols[index])) {
     const candidates = DIGIT_LIKE[char] ?? `${DIGITS[argmax([...digitsOf(posterior)])]}${char}`;
     const [old, ...others] = [...candidates].map((each) => CHARACTERS.indexOf(each));
-    const odds = (RARE * posterior[old]) / sum(others.map((other) => posterior[other]));
+    const odds = (BOOST * posterior[old]) / sum(others.map((other) => posterior[other]));
     if (odds <= 1) continue;
     for (const row of runAround(changed, posteriors, Math.trunc(centre / STRIDE))) {
       row[old] += (sum(others.map((other) => row[other])) * odds) / (1 + odds);
@@ -142,29 +142,30 @@ export function spaceChances(pairs) {
   const zeros = Array(SPACED.length).fill(0);
   let [byLeft, byRight] = [zeros, zeros];
   let typical = quantile(gaps, 0.5);
-  let spaces = gaps.map((gap) => Number(gap > typical + WIDE));
+  let spaces = gaps.map((gap) => Number(gap > typical + INITIAL_GAP));
   const residual = (left, right) => pairs.map(({ gap, sides: [a, b] }) => gap - left[a] - right[b]);
   const dot = (weights, values) => sum(values.map((value, i) => weights[i] * value));
   const meanOffsets = (side, weights, values) => zeros.map((_, char) => {
     const matches = pairs.map(({ sides }, i) => (sides[side] === char ? weights[i] : 0));
-    return (dot(matches, values) - typical * sum(matches)) / (sum(matches) + SIDES);
+    return (dot(matches, values) - typical * sum(matches)) / (sum(matches) + SIDE_WEIGHT);
   });
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < EM_ITERATIONS; round++) {
     const inNumber = spaces.map((space) => 1 - space);
-    typical = (dot(inNumber, residual(byLeft, byRight)) + GAPS * GAP) / (sum(inNumber) + GAPS);
+    typical = (dot(inNumber, residual(byLeft, byRight)) + GAP_WEIGHT * PRIOR_GAP)
+      / (sum(inNumber) + GAP_WEIGHT);
     byRight = meanOffsets(1, inNumber, residual(byLeft, zeros));
     byLeft = meanOffsets(0, inNumber, residual(zeros, byRight));
     const excess = residual(byLeft, byRight).map((gap) => gap - typical);
-    const width = (dot(spaces, excess.map((gap) => Math.min(gap, FARTHEST)))
-      + BLANKS * ADDED) / (sum(spaces) + BLANKS);
-    const spread = (dot(inNumber, excess.map((gap) => Math.min(gap ** 2, STRAY)))
-      + SPREADS * SPREAD ** 2) / (sum(inNumber) + SPREADS);
+    const width = (dot(spaces, excess.map((gap) => Math.min(gap, MAX_GAP)))
+      + SPACE_WEIGHT * PRIOR_SPACE) / (sum(spaces) + SPACE_WEIGHT);
+    const spread = (dot(inNumber, excess.map((gap) => Math.min(gap ** 2, MAX_SQUARE)))
+      + SPREAD_WEIGHT * PRIOR_SPREAD ** 2) / (sum(inNumber) + SPREAD_WEIGHT);
     spaces = excess.map((gap, i) => {
       const { space } = pairs[i];
-      if (space < HEARD) return 0;
+      if (space < MIN_SPACE) return 0;
       const odds = Math.log(Math.max(space, 1e-9) / Math.max(1 - space, 1e-9));
-      const ifSpace = logDensity(Math.min(gap - width, 0), spread + UNEVEN ** 2);
-      return 1 / (1 + Math.exp(logDensity(gap, spread) - ifSpace - clip(odds, -SEEN, SEEN)));
+      const ifSpace = logDensity(Math.min(gap - width, 0), spread + EXTRA_SPREAD ** 2);
+      return 1 / (1 + Math.exp(logDensity(gap, spread) - ifSpace - clip(odds, -CLIP, CLIP)));
     });
   }
   return spaces;
@@ -172,7 +173,7 @@ export function spaceChances(pairs) {
 
 /** Log density of Student's t up to a constant; `spread` is the squared scale. */
 function logDensity(deviation, spread) {
-  return -Math.log(spread) / 2 - (TAILS + 1) / 2 * Math.log1p(deviation ** 2 / (TAILS * spread));
+  return -Math.log(spread) / 2 - (DOF + 1) / 2 * Math.log1p(deviation ** 2 / (DOF * spread));
 }
 
 /**
@@ -222,7 +223,7 @@ function extendBeam(beam, { chars, blank, joined }, index, places) {
         reached += old.last * chance;
       }
       const likely = (isRepeat ? old.blank : total) * chance;
-      if (likely < SLIGHT || !places[text.length]?.includes(Number(char))) continue;
+      if (likely < MIN_PREFIX || !places[text.length]?.includes(Number(char))) continue;
       const longer = prefixOf(text + char);
       longer.last += likely;
       offer(longer, likely, [...old.steps, index]);
@@ -234,12 +235,12 @@ function extendBeam(beam, { chars, blank, joined }, index, places) {
 
 /** The most probable prefixes, and the most probable one of each further length. */
 function pruneBeam(beam) {
-  if (beam.size <= WIDTH) return beam;
-  const ranked = [...beam].filter(([, prefix]) => mass(prefix) >= SLIGHT)
+  if (beam.size <= BEAM_WIDTH) return beam;
+  const ranked = [...beam].filter(([, prefix]) => mass(prefix) >= MIN_PREFIX)
     .sort(([, a], [, b]) => mass(b) - mass(a));
-  const kept = ranked.slice(0, WIDTH);
+  const kept = ranked.slice(0, BEAM_WIDTH);
   const lengths = new Set(kept.map(([text]) => text.length));
-  for (const entry of ranked.slice(WIDTH, 3 * WIDTH)) {
+  for (const entry of ranked.slice(BEAM_WIDTH, 3 * BEAM_WIDTH)) {
     if (!lengths.has(entry[0].length)) kept.push(entry);
     lengths.add(entry[0].length);
   }

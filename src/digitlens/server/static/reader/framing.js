@@ -8,14 +8,14 @@ import { BICUBIC, emptyPicture, part, paste, reduce, resize, transform } from '.
 
 export const HEIGHT = 48; // pixels; of a line crop
 export const STEP = 8; // columns; widths of crops are multiples of it
-const NARROWEST = 16; // columns of a crop
-export const WIDEST = 1280;
+const MIN_WIDTH = 16; // columns of a crop
+export const MAX_WIDTH = 1280;
 const GRAY = 127; // padding of a crop
-const REACH = 2; // pixels: support of bicubic interpolation around a point
-const SPARE = 4 / 3; // crop heights: least height of a line after reduction
-const LEVEL = 0.01; // pixels: tolerance within which a quad counts as upright
-const MOST = 16; // crops per batch
-const COLUMNS = 4096; // per batch, unless a single crop has more
+const SUPPORT = 2; // pixels: support of bicubic interpolation around a point
+const MIN_REDUCED_HEIGHT = 4 / 3; // crop heights: least height of a line after reduction
+const UPRIGHT_TOLERANCE = 0.01; // pixels: tolerance within which a quad counts as upright
+const BATCH_CROPS = 16; // crops per batch
+const BATCH_COLUMNS = 4096; // per batch, unless a single crop has more
 
 /**
  * Crops one text line, straightened, to HEIGHT rows, padded with gray; `stretch` scales its width
@@ -23,8 +23,8 @@ const COLUMNS = 4096; // per batch, unless a single crop has more
  */
 export function cropLine(page, quad, stretch = 1) {
   const [across, down] = meanSides(quad);
-  const columns = clip(rint((stretch * HEIGHT * across) / down), 1, WIDEST);
-  const width = Math.max(NARROWEST, Math.ceil(columns / STEP) * STEP);
+  const columns = clip(rint((stretch * HEIGHT * across) / down), 1, MAX_WIDTH);
+  const width = Math.max(MIN_WIDTH, Math.ceil(columns / STEP) * STEP);
   return stackPadded([straighten(...cropSurroundings(page, quad), columns)], width);
 }
 
@@ -45,7 +45,8 @@ export function batchLines(crops) {
 }
 
 function fitsBatch(widest, count, width) {
-  return width >= 0.8 * widest - 2 * STEP && count <= MOST && count * widest <= COLUMNS;
+  return width >= 0.8 * widest - 2 * STEP
+    && count <= BATCH_CROPS && count * widest <= BATCH_COLUMNS;
 }
 
 /** Stacks crops vertically, padded with gray. */
@@ -68,22 +69,22 @@ function meanSides(quad) {
 /** The part of a page around a quad, and the quad in it; edge pixels are repeated off the page. */
 function cropSurroundings(page, quad) {
   const [x0, y0, x1, y1] = boundsOf(quad);
-  const left = Math.min(Math.floor(x0) - REACH, page.width - 1);
-  const top = Math.min(Math.floor(y0) - REACH, page.height - 1);
-  const [right, bottom] = [x1, y1].map((side) => Math.max(Math.ceil(side) + REACH, 1));
+  const left = Math.min(Math.floor(x0) - SUPPORT, page.width - 1);
+  const top = Math.min(Math.floor(y0) - SUPPORT, page.height - 1);
+  const [right, bottom] = [x1, y1].map((side) => Math.max(Math.ceil(side) + SUPPORT, 1));
   return [part(page, [left, top, right, bottom]), quad.map(([x, y]) => [x - left, y - top])];
 }
 
 /** Maps a quad to the given number of columns; affine, since lines are rectangles. */
 function straighten(surroundings, quad, columns) {
   const [across, down] = meanSides(quad);
-  const shrink = Math.max(1, Math.trunc(down / (SPARE * HEIGHT)));
+  const shrink = Math.max(1, Math.trunc(down / (MIN_REDUCED_HEIGHT * HEIGHT)));
   const picture = shrink > 1 ? reduce(surroundings, shrink) : surroundings;
   const corners = quad.map((point) => point.map((place) => place / shrink));
   const [[left, top], , [right, bottom]] = corners;
   const upright = cornersOf([left, top, right, bottom]).flat();
   const deviation = max(corners.flat().map((place, i) => Math.abs(place - upright[i])));
-  if (right > left && bottom > top && deviation < LEVEL) {
+  if (right > left && bottom > top && deviation < UPRIGHT_TOLERANCE) {
     return resize(picture, columns, HEIGHT, BICUBIC, [left, top, right, bottom]);
   }
   const size = down <= HEIGHT

@@ -6,11 +6,11 @@ import { emptyPicture, part, shrink } from './pictures.js';
 const { fround } = Math;
 
 const MARGIN = 0.12; // of the longer side: paper included around the box
-const LONGEST = 64; // pixels; more than twice the resolution of a tile
-const ENOUGH = 512; // rim pixels sampled to estimate the paper
-const FAINT = 0.25; // fraction of full ink below which a pixel is paper
-const FOREIGN = 0.5; // fraction of a stroke outside the box above which it belongs to a neighbour
-const RANGE = fround(0.85 - FAINT); // from paper to full ink
+const MAX_SIDE = 64; // pixels; more than twice the resolution of a tile
+const RIM_SAMPLES = 512; // rim pixels sampled to estimate the paper
+const PAPER_LEVEL = 0.25; // fraction of full ink below which a pixel is paper
+const MAX_OUTSIDE = 0.5; // fraction of a stroke outside the box above which it is of a neighbour
+const RANGE = fround(0.85 - PAPER_LEVEL); // from paper to full ink
 const STROKE = fround(0.3); // level above which a pixel belongs to a stroke
 const COLOURS = [0, 1, 2];
 
@@ -30,12 +30,13 @@ export function inkIn(page, box) {
     red * contrast[3 * i] + green * contrast[3 * i + 1] + blue * contrast[3 * i + 2]);
   const full = fround(fullInkLevel(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
-  const levels = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
+  const levels = strength.map((value) =>
+    clip(fround(fround(value / full) - PAPER_LEVEL) / RANGE, 0, 1));
   const { labels, areas } =
     connectedComponents(levels.map((value) => value > STROKE), crop.width, crop.height);
   const outside = new Uint32Array(areas.length + 1);
   labels.forEach((label, i) => (outside[label] += !inner[i]));
-  const isForeign = (label) => label && outside[label] > FOREIGN * areas[label - 1];
+  const isForeign = (label) => label && outside[label] > MAX_OUTSIDE * areas[label - 1];
   ink.data.set(levels.map((value, i) => (isForeign(labels[i]) ? 0 : rint(fround(value * 255)))));
   return ink;
 }
@@ -47,8 +48,8 @@ function cropBox(page, [x0, y0, x1, y1]) {
   const [top, bottom] = spanOf(y0 - margin, y1 + margin, page.height);
   // Sampling two pixels per output pixel is enough for averaging, and fast.
   const longest = Math.max(bottom - top, right - left);
-  const step = Math.max(1, Math.floor(longest / (2 * LONGEST)));
-  const crop = shrink(part(page, [left, top, right, bottom], step), LONGEST);
+  const step = Math.max(1, Math.floor(longest / (2 * MAX_SIDE)));
+  const crop = shrink(part(page, [left, top, right, bottom], step), MAX_SIDE);
   const columns = maskBetween(crop.width, left, right, x0, x1);
   const rows = maskBetween(crop.height, top, bottom, y0, y1);
   const inner = new Uint8Array(crop.width * crop.height);
@@ -96,7 +97,7 @@ function subtractPaper({ data, width, height }, inner) {
 function rimOf(inner) {
   const outside = range(inner.length).filter((i) => !inner[i]);
   const rim = outside.length > 16 ? outside : range(inner.length);
-  const step = Math.max(1, Math.floor(rim.length / ENOUGH));
+  const step = Math.max(1, Math.floor(rim.length / RIM_SAMPLES));
   return rim.filter((_, i) => i % step === 0);
 }
 

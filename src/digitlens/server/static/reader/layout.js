@@ -8,16 +8,16 @@ import { DIGIT, UNSEEN } from './places.js';
 import { linesOf, numbersOf } from './reading_order.js';
 import { heightOf } from './text_lines.js';
 
-const NEAR = 1.2; // digit heights: largest gap inside a number found as two lines, as in a comb
-const LEVEL = 0.4; // least vertical overlap of digits across such a gap, over the lower digit
-const SQUARE = 1.5; // cells across: less than two cells, which an empty one separates
-const EMPTY = 0.25; // fraction of neighbours in a grid with an empty cell between them
-const READ = 0.3; // least existence of a digit that is read as one on a line with ...
-const OTHERS = 2; // ... at least this many digits
-const STROKE = 64; // level of a tile from which a pixel is ink
-const SIZES = 2; // largest ratio of line heights at which text counts as of a mark's size
-const WORD = 2; // least number of characters of a text, ...
-const LEGIBLE = 0.5; // ... and their least mean confidence
+const MAX_GAP = 1.2; // digit heights: largest gap inside a number found as two lines, as in a comb
+const MIN_OVERLAP = 0.4; // least vertical overlap of digits across such a gap, over the lower digit
+const MAX_CELL_STEP = 1.5; // cells across: less than two cells, which an empty one separates
+const MIN_EMPTY = 0.25; // fraction of neighbours in a grid with an empty cell between them
+const MIN_READ_EXISTENCE = 0.3; // least existence of a digit that is read as one on a line with ...
+const MIN_CLEAR = 2; // ... at least this many digits
+const INK_LEVEL = 64; // level of a tile from which a pixel is ink
+const MAX_SIZE_RATIO = 2; // largest ratio of line heights at which text counts as of a mark's size
+const MIN_CHARACTERS = 2; // least number of characters of a text, ...
+const MIN_LEGIBILITY = 0.5; // ... and their least mean confidence
 
 /**
  * Assigns a status to each place and puts the digits in reading order.
@@ -74,9 +74,9 @@ function judgeDigit(view, place, size, { digit: threshold, reject }) {
   const percentSure = percent(confidence);
   const others = view.scores
     .filter((one, i) => one.line === line && view.confidence[i] >= reject).length;
-  const isRead = reads === DIGIT && letters === 0 && others >= OTHERS;
+  const isRead = reads === DIGIT && letters === 0 && others >= MIN_CLEAR;
   const isolated = isIsolated(view, place);
-  if (existence < (isRead ? READ : others && !isolated ? reject : threshold)) {
+  if (existence < (isRead ? MIN_READ_EXISTENCE : others && !isolated ? reject : threshold)) {
     const reason = `hardly a digit, closest to ${value} (${percentSure} %)`;
     return { ...digit, status: 'rejected', reason };
   }
@@ -93,7 +93,7 @@ function isIsolated({ scores, lines }, place) {
   const height = Math.max(heightOf(lines[line].line), 1e-3);
   return !lines.some((read) => {
     const share = heightOf(read.line) / height;
-    return share > 1 / SIZES && share < SIZES && isWord(read);
+    return share > 1 / MAX_SIZE_RATIO && share < MAX_SIZE_RATIO && isWord(read);
   });
 }
 
@@ -102,12 +102,12 @@ function isRing({ scores, tiles }, place, value) {
   if (value !== 0 || !scores[place].lone) return false;
   const tile = tiles[place];
   const side = Math.sqrt(tile.length);
-  return encloses(tile.map((level) => level >= STROKE), side, side);
+  return encloses(tile.map((level) => level >= INK_LEVEL), side, side);
 }
 
 function isWord({ symbols }) {
-  return symbols.filter(({ char }) => char !== ' ').length >= WORD
-    && mean(symbols.map(({ confidence }) => confidence)) > LEGIBLE;
+  return symbols.filter(({ char }) => char !== ' ').length >= MIN_CHARACTERS
+    && mean(symbols.map(({ confidence }) => confidence)) > MIN_LEGIBILITY;
 }
 
 /** Merges rows that share a text line; each row from left to right. */
@@ -191,7 +191,7 @@ function areJoined(left, right) {
     Math.max(left.box[1], right.box[1]), Math.min(left.box[3], right.box[3])];
   // Digits of the line above or below lie in between where two lines converge.
   const level = (bottom - top) / Math.min(...heights);
-  return left.line !== right.line && gap < NEAR && level > LEVEL;
+  return left.line !== right.line && gap < MAX_GAP && level > MIN_OVERLAP;
 }
 
 /** Whether lone characters stand in a grid of about square cells, some of them empty. */
@@ -208,8 +208,8 @@ function areInCells(rows, scores) {
       far, ...away.filter((pair) => pair[k] > pair[1 - k]).map((pair) => pair[k])));
   });
   const [pitch, below] = [0, 1].map((k) => quantile(nearest.map((pair) => pair[k]), 0.5));
-  const empty = steps.filter((step) => step > SQUARE * pitch);
-  return below < SQUARE * pitch && empty.length >= EMPTY * steps.length;
+  const empty = steps.filter((step) => step > MAX_CELL_STEP * pitch);
+  return below < MAX_CELL_STEP * pitch && empty.length >= MIN_EMPTY * steps.length;
 }
 
 /** Inserts a rejected digit into the row at its position, or into a new row. */

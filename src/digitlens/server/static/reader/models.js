@@ -8,8 +8,8 @@ import { part } from './pictures.js';
 import { SIDE } from './tiles.js';
 
 const STEP = 32; // pixels; the graphs require page sides that are multiples of it
-const LEAST = 128; // pixels: least side of a page for the digit detector
-const FAINTEST = 0.03; // score below which detections are dropped
+const MIN_SIDE = 128; // pixels: least side of a page for the digit detector
+const MIN_SCORE = 0.03; // score below which detections are dropped
 export const CELL = 2; // page pixels per side of each cell of a text map
 const BATCH = 128; // tiles per call
 
@@ -24,8 +24,8 @@ export async function openGraph(ort, bytes) {
 
 /** Detects digits on a picture: {score, probabilities, box} of each. */
 export async function findDigitsAt(graph, picture) {
-  const { score, probabilities, box } = await graph({ page: pad(picture, LEAST) });
-  const count = score.data.findIndex((each) => each < FAINTEST);
+  const { score, probabilities, box } = await graph({ page: pad(picture, MIN_SIDE) });
+  const count = score.data.findIndex((each) => each < MIN_SCORE);
   return range(count < 0 ? score.data.length : count).map((i) => ({
     score: score.data[i],
     probabilities: probabilities.data.slice(10 * i, 10 * i + 10),

@@ -13,31 +13,31 @@ const { fround } = Math;
 
 const DIGIT_SCALES = [96, 192]; // longest side, in pixels, of the copies for digits
 const LINE_SCALES = [640, 2560]; // longest side of the first and the largest copy for lines
-export const LIKELY = 0.15; // score of a digit above which it gets a line of its own
-const LARGEST = 1024; // pixels: longer pages are first reduced by an integer factor to about this
-const SURE = 0.5; // score from which a digit explains the ink in its box
-const ONLY = 0.4; // the same for the likeliest digit if none is sure
-const AROUND = 0.1; // digit heights: how far ink may extend beyond its box
-const INNER = 6; // text within 1/6 of the sides of the centre of a 0 makes it a ring
-const FAINT = 0.2; // fraction of the strongest contrast from which a pixel is ink
-const HIGH = 48.0; // pixels: digit height at which the line detector works well
-const COARSEST = 192; // pixels: on smaller copies the corners of lines are too inaccurate
-const DETAIL = 320; // pixels: longest side of the copy searched for fine detail
-const BESIDE = 0.5; // digit heights to the side of a digit that belong to its line ...
-const ABOVE = 0.25; // ... and above and below it
-const ENLARGED = 2.0; // largest enlargement: more adds no detail
-const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
-const SMALL = 18.0; // pixels: lines lower than this are detected again on a larger copy ...
-const WANTED = 26.0; // ... at this height; heights are accurate to a few pixels
-const TILE = 1024; // pixels: sides of the parts into which a large copy is split
+export const MIN_LINE_SCORE = 0.15; // score of a digit above which it gets a line of its own
+const MAX_PAGE_SIDE = 1024; // pixels: longer pages are first reduced by a whole factor
+const SURE_SCORE = 0.5; // score from which a digit explains the ink in its box
+const FALLBACK_SCORE = 0.4; // the same for the likeliest digit if none is sure
+const INK_MARGIN = 0.1; // digit heights: how far ink may extend beyond its box
+const RING_PART = 6; // text within 1/6 of the sides of the centre of a 0 makes it a ring
+const MIN_CONTRAST = 0.2; // fraction of the strongest contrast from which a pixel is ink
+const DIGIT_HEIGHT = 48.0; // pixels: digit height at which the line detector works well
+const MIN_LINE_SCALE = 192; // pixels: on smaller copies the corners of lines are too inaccurate
+const DETAIL_SCALE = 320; // pixels: longest side of the copy searched for fine detail
+const MARGIN_X = 0.5; // digit heights to the side of a digit that belong to its line ...
+const MARGIN_Y = 0.25; // ... and above and below it
+const MAX_SCALE = 2.0; // largest enlargement: more adds no detail
+const MIN_SIDE = 64; // pixels: shorter side from which a copy need not be enlarged
+const MIN_HEIGHT = 18.0; // pixels: lines lower than this are detected again on a larger copy ...
+const TARGET_HEIGHT = 26.0; // ... at this height; heights are accurate to a few pixels
+const PART_SIDE = 1024; // pixels: sides of the parts into which a large copy is split
 const OVERLAP = 96; // pixels: a line at the border of two parts is whole in one of them
-const MARGIN = 16; // pixels of paper added around a copy, for text at the edge of a picture
+const PAPER_MARGIN = 16; // pixels of paper added around a copy, for text at the edge of a picture
 
 /** Text lines and digits of a page. On a page that shows only one digit, lines are skipped. */
 export async function detect(page, graphs) {
   const reduced = reducedPage(page);
   const { digits, explained } = await findDigits(page, graphs.finder, reduced);
-  const isOneDigit = explained && digits.filter(({ score }) => score > LIKELY).length === 1;
+  const isOneDigit = explained && digits.filter(({ score }) => score > MIN_LINE_SCORE).length === 1;
   if (isOneDigit) return { lines: [], digits };
   const lines = await findText(page, graphs.detector, firstSize(reduced, page, digits));
   return { lines, digits: digits.filter((digit) => !isRing(digit, lines)) };
@@ -58,7 +58,7 @@ export async function findDigits(page, graph, reduced = reducedPage(page)) {
   const candidates = [];
   let explained = false;
   for (const size of DIGIT_SCALES) {
-    if (candidates.length && (explained || size >= ENLARGED * longest)) break;
+    if (candidates.length && (explained || size >= MAX_SCALE * longest)) break;
     const copy = resized(reduced, size / longest, page);
     const digits = await findDigitsAt(graph, copy);
     explained = size <= longest && explainsInk(copy, digits);
@@ -91,19 +91,20 @@ function explainsInk(copy, found) {
   const digits = confidentOf(found);
   const plane = { ...copy, data: contrast };
   const hasRing = digits.some((digit) => isZero(digit) && enclosesInk(plane, digit));
-  return !hasRing && isWithin(contrast, width, digits.map(({ box }) => box), AROUND, AROUND);
+  const boxes = digits.map(({ box }) => box);
+  return !hasRing && isWithin(contrast, width, boxes, INK_MARGIN, INK_MARGIN);
 }
 
 /** The digits, by falling score, that explain ink. */
 function confidentOf(digits) {
-  const sure = digits.filter(({ score }) => score >= SURE);
-  return sure.length ? sure : digits.slice(0, 1).filter(({ score }) => score >= ONLY);
+  const sure = digits.filter(({ score }) => score >= SURE_SCORE);
+  return sure.length ? sure : digits.slice(0, 1).filter(({ score }) => score >= FALLBACK_SCORE);
 }
 
 const isZero = ({ probabilities }) => argmax(probabilities) === 0;
 
 /** Contrast above which a pixel of a plane is ink. */
-const inkThreshold = (contrast) => Math.max(12, FAINT * max(contrast));
+const inkThreshold = (contrast) => Math.max(12, MIN_CONTRAST * max(contrast));
 
 /** Whether a 0 encloses other ink, and so is a ring. */
 function enclosesInk({ data, width, height }, { box }) {
@@ -122,7 +123,8 @@ function isRing(digit, lines) {
   const [x, y] = middleOf(digit.box);
   return isZero(digit) && lines.some((line) => {
     const [across, down] = centreOf(line);
-    return Math.abs(across - x) < (x1 - x0) / INNER && Math.abs(down - y) < (y1 - y0) / INNER
+    return Math.abs(across - x) < (x1 - x0) / RING_PART
+      && Math.abs(down - y) < (y1 - y0) / RING_PART
       && heightOf(line) < y1 - y0;
   });
 }
@@ -154,12 +156,12 @@ export function firstSize(reduced, page, digits) {
   const [longest, [usual]] = [Math.max(page.width, page.height), LINE_SCALES];
   const boxes = confidentOf(digits).map(({ box }) => box);
   const lowest = Math.min(longest, ...boxes.map(([, y0, , y1]) => fround(y1 - y0)));
-  const wanted = Math.max(COARSEST, rint((HIGH * longest) / Math.max(lowest, 1)));
-  if (!boxes.length || wanted >= Math.min(usual, ENLARGED * longest)) return usual;
-  const scale = Math.min(1, DETAIL / longest);
+  const wanted = Math.max(MIN_LINE_SCALE, rint((DIGIT_HEIGHT * longest) / Math.max(lowest, 1)));
+  if (!boxes.length || wanted >= Math.min(usual, MAX_SCALE * longest)) return usual;
+  const scale = Math.min(1, DETAIL_SCALE / longest);
   const copy = resized(reduced, scale, page);
   const copyBoxes = boxes.map((box) => [...box].map((side) => fround(side * fround(scale))));
-  return isWithin(gradientOf(copy), copy.width, copyBoxes, BESIDE, ABOVE) ? wanted : usual;
+  return isWithin(gradientOf(copy), copy.width, copyBoxes, MARGIN_X, MARGIN_Y) ? wanted : usual;
 }
 
 /** The largest difference, over channels, of each pixel to its left and upper neighbours. */
@@ -187,7 +189,9 @@ async function findText(page, graph, first) {
   const longest = Math.max(page.width, page.height);
   const shortest = Math.min(page.width, page.height);
   const [usual, maxSize] = LINE_SCALES;
-  const largest = Math.min(Math.max(1, Math.min(ENLARGED, LEAST / shortest)), maxSize / longest);
+  const largest = Math.min(
+    Math.max(1, Math.min(MAX_SCALE, MIN_SIDE / shortest)), maxSize / longest,
+  );
   for (let size = first; ;) {
     const scale = Math.min(size / longest, largest);
     const found = await linesAt(page, scale, graph);
@@ -196,15 +200,15 @@ async function findText(page, graph, first) {
       continue;
     }
     const heights = found.map((line) => Math.min(heightOf(line), widthOf(line)) * scale);
-    const low = heights.sort((a, b) => a - b)[Math.trunc(heights.length / 4)] ?? WANTED / 2;
-    if (scale === largest || low >= SMALL || (!found.length && size > usual)) return found;
-    size = rint((size * WANTED) / low);
+    const low = heights.sort((a, b) => a - b)[Math.trunc(heights.length / 4)] ?? TARGET_HEIGHT / 2;
+    if (scale === largest || low >= MIN_HEIGHT || (!found.length && size > usual)) return found;
+    size = rint((size * TARGET_HEIGHT) / low);
   }
 }
 
 async function linesAt(page, scale, graph) {
   const map = await textMapOf(addMargin(resized(page, scale, page)), graph);
-  const toPage = (value) => fround(fround(value - MARGIN) / fround(scale));
+  const toPage = (value) => fround(fround(value - PAPER_MARGIN) / fround(scale));
   return findLines(map, CELL).map(({ quad, score }) => ({
     quad: quad.map((corner) => corner.map(toPage)), score,
   }));
@@ -229,8 +233,8 @@ async function textMapOf(copy, graph) {
  * cells to take from the previous part.
  */
 function parts(length) {
-  if (length <= TILE * 1.25) return [[0, length, 0]];
-  const count = Math.ceil((length - OVERLAP) / (TILE - OVERLAP));
+  if (length <= PART_SIDE * 1.25) return [[0, length, 0]];
+  const count = Math.ceil((length - OVERLAP) / (PART_SIDE - OVERLAP));
   const step = (length - OVERLAP) / count;
   const starts = range(count).map((i) => CELL * rint((i * step) / CELL));
   return starts.map((start, i) => [
@@ -240,10 +244,10 @@ function parts(length) {
 
 /** A picture with a margin in the median colour of its edge. */
 function addMargin(copy) {
-  const canvas = emptyPicture(copy.width + 2 * MARGIN, copy.height + 2 * MARGIN, 3);
+  const canvas = emptyPicture(copy.width + 2 * PAPER_MARGIN, copy.height + 2 * PAPER_MARGIN, 3);
   const colour = paperOf(copy);
   for (let i = 0; i < canvas.data.length; i++) canvas.data[i] = colour[i % 3];
-  return paste(canvas, copy, MARGIN, MARGIN);
+  return paste(canvas, copy, PAPER_MARGIN, PAPER_MARGIN);
 }
 
 /** The median colour of the edge of a picture. */
@@ -258,7 +262,7 @@ function paperOf(copy) {
 
 /** The page reduced for the copies for digits, without loss for them. */
 export function reducedPage(page) {
-  const factor = Math.floor(Math.max(page.width, page.height) / LARGEST);
+  const factor = Math.floor(Math.max(page.width, page.height) / MAX_PAGE_SIDE);
   return factor > 1 ? reduce(page, factor) : page;
 }
 

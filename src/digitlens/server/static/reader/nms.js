@@ -8,11 +8,11 @@ import { argsortDown, clip, max, range, sum } from './arrays.js';
 
 const { fround } = Math;
 
-const SAME = 0.4; // IoU above which two boxes are the same digit
-const WITHIN = 0.75; // fraction of the smaller box in the larger above which it is a part of it
-const SMALL = 24.0; // pixels in a copy: range of heights that are detected best
-const LARGE = 120.0;
-const LEAST_WEIGHT = 0.3;
+const MAX_IOU = 0.4; // IoU above which two boxes are the same digit
+const MAX_CONTAINMENT = 0.75; // fraction of the smaller box in the larger above which it is part
+const MIN_HEIGHT = 24.0; // pixels in a copy: range of heights that are detected best
+const MAX_HEIGHT = 120.0;
+const MIN_WEIGHT = 0.3;
 
 /** One candidate per digit, from the scale that shows it best, by descending score. */
 export function fuseBoxes(found) {
@@ -22,8 +22,8 @@ export function fuseBoxes(found) {
   while (free.length) {
     const [best] = free;
     const overlaps = new Map(free.map((i) => [i, overlap(found[best].box, found[i].box)]));
-    const group = free.filter((i) => i === best || overlaps.get(i)[0] > SAME);
-    free = free.filter((i) => !group.includes(i) && overlaps.get(i)[1] <= WITHIN);
+    const group = free.filter((i) => i === best || overlaps.get(i)[0] > MAX_IOU);
+    free = free.filter((i) => !group.includes(i) && overlaps.get(i)[1] <= MAX_CONTAINMENT);
     const chances = geoMean(group.map((i) => found[i].probabilities), group.map((i) => weights[i]));
     fused.push({ ...found[best], score: weights[best], probabilities: chances });
   }
@@ -32,7 +32,7 @@ export function fuseBoxes(found) {
 
 /** Weight of a scale for digits of this height in pixels, 0.3 to 1. */
 function scaleWeight(seen) {
-  return fround(clip(Math.min(seen / SMALL, LARGE / Math.max(seen, 1)), LEAST_WEIGHT, 1));
+  return fround(clip(Math.min(seen / MIN_HEIGHT, MAX_HEIGHT / Math.max(seen, 1)), MIN_WEIGHT, 1));
 }
 
 /** The weighted geometric mean of probabilities, normalised. */

@@ -5,7 +5,7 @@
 
 export const CURRENCIES = '$€£¥';
 export const SIGNS = `${CURRENCIES}§#`; // may precede a number
-const LONG = 10; // digits: a plain run of at least this many is a code, such as a phone number
+const MIN_CODE_DIGITS = 10; // without marks this many are a code, such as a phone number
 const PIVOT = 69; // two-digit years below are 20xx, as in POSIX
 const PRECISION = 10n ** 27n; // of quotients: 28 digits, as in Python
 
@@ -70,7 +70,7 @@ function signOf(lead, trail) {
 /** The quantities that a text of digits and marks may denote. */
 function* quantities(core) {
   if (isDecimal(core)) {
-    const isCode = core.length >= LONG || (core.length > 1 && core[0] === '0');
+    const isCode = core.length >= MIN_CODE_DIGITS || (core.length > 1 && core[0] === '0');
     yield { ...CODE, value: shiftPoint(core, 0), kind: isCode ? 'code' : 'integer' };
   } else if (FRACTION.test(core)) {
     const [, top, bottom] = FRACTION.exec(core);

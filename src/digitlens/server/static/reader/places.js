@@ -19,14 +19,14 @@ const NOTHING = 0; // kinds of character that the recogniser reads at a place
 export const DIGIT = 1;
 const MARK = 2;
 export const UNSEEN = 1e-4; // objectness of places that the digit detector did not find
-const ALONE = 0.15; // score above which a digit without a character counts
-const SHARED = 0.2; // least IoU, in columns, of a digit and its character
-const SURE = 0.5; // confidence of characters, and score of digits, that counts as sure
-const MAY_BE = 0.05; // the recogniser's probability of a digit above which a character is a place
-const DOUBLE = 0.45; // IoU above which two boxes are one place
-const WITHIN = 0.7; // fraction of the smaller box in the larger above which it is a part of it
-const SEVERAL = 3; // sure digits inside a box from which it is a column of digits, and no digit
-const EVEN = new Float32Array(DIGITS.length).fill(0.1);
+const MIN_LONE_SCORE = 0.15; // score above which a digit without a character counts
+const MIN_IOU = 0.2; // least IoU, in columns, of a digit and its character
+const CONFIDENT = 0.5; // confidence of characters, and score of digits, that counts as sure
+const MIN_MASS = 0.05; // the recogniser's probability of a digit above which a character is a place
+const MAX_IOU = 0.45; // IoU above which two boxes are one place
+const MAX_CONTAINMENT = 0.7; // fraction of the smaller box in the larger above which it is its part
+const MIN_ENCLOSED = 3; // sure digits inside a box from which it is a column, and no digit
+const UNIFORM = new Float32Array(DIGITS.length).fill(0.1);
 
 /** All places where the detector or the recogniser sees a digit, without duplicates. */
 export function gather(digits, lines) {
@@ -45,14 +45,14 @@ function placesOn(read, number, digits) {
     ({ box, objectness, detector, ...facts, recognizer, symbol });
   const detected = candidates.flatMap(({ box, score, probabilities, span }, i) => {
     const symbol = symbolOf[i];
-    if (symbol < 0 && score <= ALONE) return [];
+    if (symbol < 0 && score <= MIN_LONE_SCORE) return [];
     const facts = evidence[symbol] ?? digitEvidence(remaining, ...span);
-    const isDoubtful = symbol >= 0 && score < SURE;
+    const isDoubtful = symbol >= 0 && score < CONFIDENT;
     return makePlace(symbol, isDoubtful ? read.boxes[symbol] : box, score, probabilities, facts);
   });
   const others = evidence.flatMap((facts, symbol) => {
-    if (facts.mass <= MAY_BE || symbolOf.includes(symbol)) return [];
-    return makePlace(symbol, read.boxes[symbol], UNSEEN, EVEN, facts);
+    if (facts.mass <= MIN_MASS || symbolOf.includes(symbol)) return [];
+    return makePlace(symbol, read.boxes[symbol], UNSEEN, UNIFORM, facts);
   });
   const places = [...detected, ...others];
   const letters = lettersAround(symbols);
@@ -76,7 +76,7 @@ function readAs(symbol) {
 function charactersIn({ symbols }, [first, last]) {
   const margin = 0.15 * (last - first);
   return symbols.filter(({ centre, confidence }) =>
-    confidence > SURE && centre > first + margin && centre < last - margin).length;
+    confidence > CONFIDENT && centre > first + margin && centre < last - margin).length;
 }
 
 /** First and last column of a box in a line crop. */
@@ -96,7 +96,7 @@ function matchSymbols(candidates, { spans, symbols }) {
   for (const index of argsortDown(candidates.map(({ score }) => score))) {
     const scores = symbols.map(({ posterior }, symbol) => {
       const shared = spanIou(spans[symbol], candidates[index].span);
-      if (symbolOf.includes(symbol) || shared <= SHARED) return 0;
+      if (symbolOf.includes(symbol) || shared <= MIN_IOU) return 0;
       const values = digitsOf(posterior);
       return shared + sum(candidates[index].probabilities.map((chance, k) => chance * values[k]));
     });
@@ -145,13 +145,14 @@ function dropDuplicates(places) {
       const areDistinct = other.line === place.line && other.symbol >= 0 && place.symbol >= 0;
       if (other === place || areDistinct) return false;
       const [union, fraction] = overlap(place.box, other.box);
-      return union > DOUBLE || fraction > WITHIN;
+      return union > MAX_IOU || fraction > MAX_CONTAINMENT;
     });
     // A box around digits hides them from the detector, so digits read on text lines count too.
     const inside = overlapped.filter(({ box, mass, objectness, text, lone }) =>
-      (objectness > SURE || (text > 0 && !lone)) && mass > SURE && sizeOf(box) < sizeOf(place.box));
+      (objectness > CONFIDENT || (text > 0 && !lone)) && mass > CONFIDENT
+      && sizeOf(box) < sizeOf(place.box));
     // The same digit may be on two lines.
-    const isSingle = new Set(inside.map(({ box }) => box.join())).size < SEVERAL;
+    const isSingle = new Set(inside.map(({ box }) => box.join())).size < MIN_ENCLOSED;
     for (const other of isSingle ? overlapped : [place]) kept.delete(other);
   }
   return [...kept];

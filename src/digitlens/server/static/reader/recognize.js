@@ -7,10 +7,10 @@ import {
 import {
   BLANK, CHARACTERS, DIGITS, SPACED, STRIDE, decode, spaceChances, withNumerals,
 } from './decode.js';
-import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
+import { HEIGHT, MAX_WIDTH, STEP, batchLines, cropLine } from './framing.js';
 import { runsOf } from './ink.js';
 import { readLines } from './models.js';
-import { LIKELY } from './multiscale.js';
+import { MIN_LINE_SCORE } from './multiscale.js';
 import { part } from './pictures.js';
 import { linesOf } from './reading_order.js';
 import { alongLine, areaOf, axesOf, centreOf, heightOf, widthOf } from './text_lines.js';
@@ -18,28 +18,28 @@ import { alongLine, areaOf, axesOf, centreOf, heightOf, widthOf } from './text_l
 const { fround } = Math;
 
 const MARGIN = 0.12; // heights: paper around a line made up of digits
-const APART = 2.0; // heights: a wider gap between digits begins a new line
-const LOWER = 0.4; // least and largest height of a digit on a line, in line heights
-const HIGHER = 1.4;
-const BAND = [6, 42]; // rows of a crop without ink of the lines above and below
-const NARROW = 0.7; // heights: least width of a line ...
-const GROWN = 1.25; // ... after a narrower one was grown by this factor
-const SHARED = 0.3; // fraction of a digit's box on lines up to which it gets a line of its own
-const STROKES = 3; // most lines within one digit that may be its strokes
-const MUCH = 8192; // columns of all lines above which only parts with digits are read
-const WHOLE = 3; // number of largest lines that are read whole even then
-const SPOTTED = 0.1; // probability of a digit above which its part of a line is read
-const SPACE = 0.3; // probability of a space above which a part may end there
+const MAX_GAP = 2.0; // heights: a wider gap between digits begins a new line
+const MIN_HEIGHT = 0.4; // least and largest height of a digit on a line, in line heights
+const MAX_HEIGHT = 1.4;
+const LINE_ROWS = [6, 42]; // rows of a crop without ink of the lines above and below
+const MIN_ASPECT = 0.7; // heights: least width of a line ...
+const GROWTH = 1.25; // ... after a narrower one was grown by this factor
+const MAX_COVERED = 0.3; // fraction of a digit's box on lines up to which it gets a line of its own
+const MAX_STROKES = 3; // most lines within one digit that may be its strokes
+const MAX_COLUMNS = 8192; // columns of all lines above which only parts with digits are read
+const WHOLE_LINES = 3; // number of largest lines that are read whole even then
+const DIGIT_THRESHOLD = 0.1; // probability of a digit above which its part of a line is read
+const SPACE_THRESHOLD = 0.3; // probability of a space above which a part may end there
 const CONTEXT = 4; // least steps between a digit and such a space
 // CTC separates equal characters by a blank; crowded ones share a step, which leaves none.
-const DENSE = 2.5; // steps per character read, below which a line is crowded
+const MIN_PITCH = 2.5; // steps per character read, below which a line is crowded
 const STRETCH = 1.5; // factor by which it is widened and read again ...
-const DOUBTED = 0.9; // ... if some digit has a lower confidence than this
-const LOWEST = 0.3; // line heights: lower ink of a digit is considered incomplete
-const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
-const EDGE = 3; // rows at the upper and lower edge of a crop
-const ALIKE = 16; // levels per channel below which colours count as equal
-const INK = 0.35; // fraction of the strongest contrast in a line above which a pixel is ink
+const CONFIDENT = 0.9; // ... if some digit has a lower confidence than this
+const MIN_INK_HEIGHT = 0.3; // line heights: lower ink of a digit is considered incomplete
+const DEFAULT_ROWS = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
+const EDGE_ROWS = 3; // rows at the upper and lower edge of a crop
+const COLOUR_TOLERANCE = 16; // levels per channel below which colours count as equal
+const MIN_CONTRAST = 0.35; // fraction of the strongest contrast above which a pixel is ink
 
 const SPACE_CLASS = CHARACTERS.indexOf(' ');
 
@@ -47,7 +47,7 @@ const SPACE_CLASS = CHARACTERS.indexOf(' ');
 export async function recognize(page, lines, { recognizer, spotter = null }) {
   let found = lines.map((line) =>
     ({ line, crop: cropLine(page, line.quad), columns: columnsOf(line) }));
-  if (spotter && sum(found.map(({ crop }) => crop.width)) > MUCH) {
+  if (spotter && sum(found.map(({ crop }) => crop.width)) > MAX_COLUMNS) {
     found = partsWithDigits(found, await outputsOf(found, spotter));
   }
   const makeLine = ({ line, crop, columns }, rows) =>
@@ -66,9 +66,9 @@ export async function recognize(page, lines, { recognizer, spotter = null }) {
 
 /** Whether a line with an uncertain digit may have more characters than its crop can resolve. */
 function isCrowded({ symbols, columns }) {
-  const dense = columns < DENSE * STRIDE * symbols.length && STRETCH * columns < WIDEST;
+  const dense = columns < MIN_PITCH * STRIDE * symbols.length && STRETCH * columns < MAX_WIDTH;
   return dense
-    && symbols.some(({ char, confidence }) => DIGITS.includes(char) && confidence < DOUBTED);
+    && symbols.some(({ char, confidence }) => DIGITS.includes(char) && confidence < CONFIDENT);
 }
 
 const countDigits = ({ symbols }) => symbols.filter(({ char }) => DIGITS.includes(char)).length;
@@ -78,7 +78,7 @@ const widenLine = (page, { line }) =>
 
 /** Number of columns of its crop that a line covers; the rest is padding. */
 export const columnsOf = (line, stretch = 1) =>
-  Math.min(WIDEST, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
+  Math.min(MAX_WIDTH, (stretch * widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
 
 /** The lines of a page, with spaces around digits revised by the spacing of its print. */
 export function reviseSpaces(lines) {
@@ -192,7 +192,7 @@ export class RecognizedLine {
 /** Splits lines into parts around words with digits; the largest lines stay whole. */
 export function partsWithDigits(found, spots) {
   const largest = range(found.length)
-    .sort((a, b) => areaOf(found[b].line) - areaOf(found[a].line)).slice(0, WHOLE);
+    .sort((a, b) => areaOf(found[b].line) - areaOf(found[a].line)).slice(0, WHOLE_LINES);
   return found.flatMap((entry, index) => (largest.includes(index) ? [entry]
     : digitRanges(spots[index]).map(([first, last]) => partOf(entry, first, last))));
 }
@@ -214,9 +214,9 @@ function partOf({ line, crop, columns }, first, last) {
 /** Ranges of steps [first, end] with digits, each from a space before to a space after them. */
 function digitRanges(spots) {
   const steps = range(spots.length);
-  const spaces = steps.filter((step) => spots[step][1] > fround(SPACE));
+  const spaces = steps.filter((step) => spots[step][1] > fround(SPACE_THRESHOLD));
   const parts = [];
-  for (const step of steps.filter((each) => spots[each][0] > fround(SPOTTED))) {
+  for (const step of steps.filter((each) => spots[each][0] > fround(DIGIT_THRESHOLD))) {
     const first = spaces.findLast((space) => space <= step - CONTEXT) ?? 0;
     const end = (spaces.find((space) => space >= step + CONTEXT) ?? spots.length - 1) + 1;
     const last = parts.at(-1);
@@ -228,21 +228,22 @@ function digitRanges(spots) {
 
 /** The lines to read: detected lines, and one for each group of digits outside them. */
 export function lineProposals({ lines: found, digits: all }) {
-  const digits = all.filter(({ score, box }) => score > LIKELY && linesIn(box, found) <= STROKES);
+  const digits = all.filter(({ score, box }) =>
+    score > MIN_LINE_SCORE && linesIn(box, found) <= MAX_STROKES);
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
   const outside = digits.map(({ box }) => box).filter((box) =>
-    linesIn(box, lines) < 2 && sum(lines.map((line) => shareOnLine(line, box))) <= SHARED);
+    linesIn(box, lines) < 2 && sum(lines.map((line) => shareOnLine(line, box))) <= MAX_COVERED);
   return [...lines, ...groupDigits(outside).map(lineOf)].map(addPaper);
 }
 
 /** Adds paper around a line as narrow as a stroke, which would otherwise look like an edge. */
 function addPaper(line) {
   const [width, height] = [widthOf(line), heightOf(line)];
-  if (width > NARROW * height) return line;
+  if (width > MIN_ASPECT * height) return line;
   const [[across, down], centre] = [axesOf(line), centreOf(line)];
-  const half = (GROWN * height) / 2;
-  const reach = Math.max(NARROW * half, (GROWN * width) / 2);
+  const half = (GROWTH * height) / 2;
+  const reach = Math.max(MIN_ASPECT * half, (GROWTH * width) / 2);
   const quad = cornersOf([-reach, -half, reach, half]).map(([right, below]) => [0, 1].map((k) =>
     fround(centre[k] + right * across[k] + below * down[k])));
   return { quad, score: line.score, found: line.quad };
@@ -272,7 +273,7 @@ export function onLine(box, line) {
   const [x, y] = alongLine(line, middleOf(box));
   const [width, height, boxHeight] = [widthOf(line), heightOf(line), box[3] - box[1]];
   const isInside = x > 0 && x < width && y > 0 && y < height;
-  return isInside && boxHeight > LOWER * height && boxHeight < HIGHER * height;
+  return isInside && boxHeight > MIN_HEIGHT * height && boxHeight < MAX_HEIGHT * height;
 }
 
 /** Whether a line is only a stroke of a larger digit. */
@@ -282,7 +283,7 @@ function isPartOfDigit({ quad }, boxes) {
   return boxes.some(([x0, y0, x1, y1]) => {
     const wide = Math.max(0, Math.min(x1, right) - Math.max(x0, left));
     const high = Math.max(0, Math.min(y1, bottom) - Math.max(y0, top));
-    return (wide * high) / area > 0.6 && y1 - y0 > HIGHER * (bottom - top);
+    return (wide * high) / area > 0.6 && y1 - y0 > MAX_HEIGHT * (bottom - top);
   });
 }
 
@@ -295,7 +296,7 @@ function groupDigits(boxes) {
 function isApart(last, box) {
   const heights = [last[3] - last[1], box[3] - box[1]];
   const height = Math.max(...heights);
-  return box[0] - last[2] > APART * height || Math.min(...heights) < 0.5 * height;
+  return box[0] - last[2] > MAX_GAP * height || Math.min(...heights) < 0.5 * height;
 }
 
 /** A line around boxes, from left to right, along the direction from the first to the last. */
@@ -336,7 +337,7 @@ function boxOf({ line, scale: [wide, high] }, [first, last], [top, bottom]) {
  */
 function spansOf({ ink, crop: { width }, symbols, columns }) {
   const inked = new Uint8Array(width);
-  for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
+  for (let i = LINE_ROWS[0] * width; i < LINE_ROWS[1] * width; i++) inked[i % width] |= ink[i];
   const [runs, reach] = [runsOf(inked.fill(0, Math.ceil(columns))), 0.3 * HEIGHT];
   const distance = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
   const centres = symbols.filter(({ char }) => char !== ' ').map(({ centre }) => centre);
@@ -370,9 +371,9 @@ function rowsWithInk({ ink, spans, symbols, crop: { width } }, i) {
     .includes(1)));
   const runs = runsOf(inked);
   const inner = runs.filter((run) => runs.length === 1 || (run.start > 0 && run.end < HEIGHT));
-  const [top, bottom] = inner.length ? [inner[0].start, inner.at(-1).end] : USUAL;
-  const isPartial = bottom - top < LOWEST * HEIGHT && DIGITS.includes(symbols[i].char);
-  return isPartial ? USUAL : [top, bottom];
+  const [top, bottom] = inner.length ? [inner[0].start, inner.at(-1).end] : DEFAULT_ROWS;
+  const isPartial = bottom - top < MIN_INK_HEIGHT * HEIGHT && DIGITS.includes(symbols[i].char);
+  return isPartial ? DEFAULT_ROWS : [top, bottom];
 }
 
 function inkOf({ data, width }) {
@@ -382,17 +383,18 @@ function inkOf({ data, width }) {
     const [pixel, distance] = [Math.floor(i / 3), 2 * Math.abs(data[i] - paper[i % 3])];
     if (distance > contrast[pixel]) contrast[pixel] = distance;
   }
-  const threshold = 2 * Math.max(12, (INK * quantileOf(histogram(contrast, 512), 0.98)) / 2);
+  const strongest = quantileOf(histogram(contrast, 512), 0.98);
+  const threshold = 2 * Math.max(12, (MIN_CONTRAST * strongest) / 2);
   return contrast.map((distance) => (distance > threshold ? 1 : 0));
 }
 
 /** The median colour of a crop, or of its edges if more pixels match that. */
 function paperOf(data, width) {
-  const ends = 3 * EDGE * width;
+  const ends = 3 * EDGE_ROWS * width;
   const edge = [...data.subarray(0, ends), ...data.subarray(-ends)];
   const [inner, outer] = [data, edge].map(medianColour);
-  if (inner.every((value, c) => Math.abs(value - outer[c]) < ALIKE)) return inner;
+  if (inner.every((value, c) => Math.abs(value - outer[c]) < COLOUR_TOLERANCE)) return inner;
   const countAlike = (paper) => range(data.length / 3).filter((i) =>
-    paper.every((value, c) => Math.abs(data[3 * i + c] - value) < ALIKE)).length;
+    paper.every((value, c) => Math.abs(data[3 * i + c] - value) < COLOUR_TOLERANCE)).length;
   return countAlike(outer) > countAlike(inner) ? outer : inner;
 }

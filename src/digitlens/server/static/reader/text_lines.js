@@ -8,21 +8,21 @@ import { connectedComponents } from './ink.js';
 
 const { fround, hypot } = Math;
 
-const TALL = 1.5; // height over width above which a line may be a lone character or turned text
-const MOST = 3000; // lines per map, the largest first
-const LEAST_SIDE = 1.5; // cells; thinner components are noise
+const TALL_ASPECT = 1.5; // height over width above which a line may be one character or turned text
+const MAX_LINES = 3000; // lines per map, the largest first
+const MIN_SIDE = 1.5; // cells; thinner components are noise
 const UPRIGHT_SLACK = 1.1; // an upright box is used up to this multiple of the smallest area
-const ACROSS = 6; // grid of points at which the map is sampled for the score of a line
-const ALONG = 32;
+const SAMPLE_ROWS = 6; // grid of points at which the map is sampled for the score of a line
+const SAMPLE_COLUMNS = 32;
 const THRESHOLD = 0.3; // probability above which a cell belongs to a line's core
-const LEAST_SCORE = 0.5; // lines with a lower mean probability are dropped
+const MIN_SCORE = 0.5; // lines with a lower mean probability are dropped
 const UNCLIP = 1.6; // a core's sides move out by this multiple of its area over its perimeter
 
 /** The text lines of a map {data, width, height}, with `scale` page pixels per cell. */
 export function findLines(map, scale) {
   return coreRectangles(map).flatMap((rectangle) => {
     const score = scoreOf(map, rectangle);
-    if (score < LEAST_SCORE) return [];
+    if (score < MIN_SCORE) return [];
     const [width, height] = rectangle.size;
     const margin = (width * height * UNCLIP) / Math.max(2 * (width + height), 1e-9);
     const grown = { ...rectangle, size: [width + 2 * margin, height + 2 * margin] };
@@ -46,7 +46,7 @@ export const areaOf = (line) => widthOf(line) * heightOf(line);
 const stepOf = (start, end) => [fround(end[0] - start[0]), fround(end[1] - start[1])];
 
 /** Whether a line may be a lone character or text turned by a right angle. */
-export const isTall = (line) => heightOf(line) > TALL * widthOf(line);
+export const isTall = (line) => heightOf(line) > TALL_ASPECT * widthOf(line);
 
 /** Unit vectors along a line and across it. */
 export function axesOf({ quad: [origin, end, , below] }) {
@@ -66,14 +66,14 @@ export function alongLine(line, point) {
 function coreRectangles({ data, width, height }) {
   const isCore = data.map((value) => value > THRESHOLD);
   const { labels, boxes, areas } = connectedComponents(isCore, width, height);
-  const large = range(boxes.length).filter((k) => leastSide(boxes[k]) >= LEAST_SIDE);
-  const kept = argsortDown(large.map((k) => areas[k])).slice(0, MOST).map((i) => large[i]);
+  const large = range(boxes.length).filter((k) => leastSide(boxes[k]) >= MIN_SIDE);
+  const kept = argsortDown(large.map((k) => areas[k])).slice(0, MAX_LINES).map((i) => large[i]);
   return kept.sort((a, b) => a - b)
     .map((k) => {
       const hull = hullOf(labels, width, k + 1, boxes[k]);
       return preferUpright(smallestRectangle(hull), boxes[k]);
     })
-    .filter(({ size }) => Math.min(...size) >= LEAST_SIDE);
+    .filter(({ size }) => Math.min(...size) >= MIN_SIDE);
 }
 
 const leastSide = ([x0, y0, x1, y1]) => Math.min(x1 - x0, y1 - y0);
@@ -144,10 +144,11 @@ function pointOf({ centre, axis: [x, y], size: [width, height] }, along, across)
 
 /** The mean of the map in a rectangle, sampled on a grid. */
 function scoreOf({ data, width, height }, rectangle) {
-  return sum(range(ACROSS * ALONG).map((i) => {
-    const along = ((i % ALONG) + 0.5) / ALONG - 0.5;
-    const [x, y] = pointOf(rectangle, along, (Math.floor(i / ALONG) + 0.5) / ACROSS - 0.5);
+  return sum(range(SAMPLE_ROWS * SAMPLE_COLUMNS).map((i) => {
+    const along = ((i % SAMPLE_COLUMNS) + 0.5) / SAMPLE_COLUMNS - 0.5;
+    const across = (Math.floor(i / SAMPLE_COLUMNS) + 0.5) / SAMPLE_ROWS - 0.5;
+    const [x, y] = pointOf(rectangle, along, across);
     const row = clip(Math.trunc(y), 0, height - 1);
     return data[row * width + clip(Math.trunc(x), 0, width - 1)];
-  })) / (ACROSS * ALONG);
+  })) / (SAMPLE_ROWS * SAMPLE_COLUMNS);
 }

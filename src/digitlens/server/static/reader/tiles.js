@@ -10,11 +10,11 @@ export const SIDE = 28; // of a tile
 const FRAME = 20; // longest side of the digit in it
 
 // Stroke widths in tile pixels: widths outside the range are moved towards MNIST's median.
-const THINNEST = 1.5;
-const THICKENED = 2.2;
-const FATTEST = 5.0;
-const THINNED = 4.0;
-const FINE = 80; // longest side at which strokes are measured and changed
+const MIN_STROKE = 1.5;
+const THICKENED_STROKE = 2.2;
+const MAX_STROKE = 5.0;
+const THINNED_STROKE = 4.0;
+const FINE_SIDE = 80; // longest side at which strokes are measured and changed
 
 /**
  * Frames one digit as MNIST does, with stroke widths as in MNIST.
@@ -55,17 +55,18 @@ function strokeWidth(mask, width) {
 }
 
 function normaliseStrokes(digit) {
-  const fine = scaleTo(digit, FINE);
-  const step = FINE / FRAME;
+  const fine = scaleTo(digit, FINE_SIDE);
+  const step = FINE_SIDE / FRAME;
   const half = max(fine.data) / 2;
   const width = strokeWidth(fine.data.map((value) => value > half), fine.width) / step;
-  if (width < THINNEST) {
+  if (width < MIN_STROKE) {
     // Area averaging leaves a thin stroke faint; this restores full black.
     const full = quantile(fine.data.filter((value) => value > half), 0.5);
     const black = { ...fine, data: fine.data.map((value) => Math.min(value / full, 1)) };
-    return crop(dilate(black, ((THICKENED - width) / 2) * step));
+    return crop(dilate(black, ((THICKENED_STROKE - width) / 2) * step));
   }
-  return width > FATTEST ? crop(erode(fine, ((width - THINNED) / 2) * step)) ?? digit : digit;
+  if (width <= MAX_STROKE) return digit;
+  return crop(erode(fine, ((width - THINNED_STROKE) / 2) * step)) ?? digit;
 }
 
 /** Dilates bright strokes by a disc; the plane grows by its radius on every side. */
