@@ -18,8 +18,8 @@ from digitlens.reading import fusion
 from digitlens.reading.places import UNSEEN
 
 GRAPH = Path(__file__).parents[1] / "src/digitlens/server/static/reader/fusion.onnx"
-LEAST, DOUBT, USUAL = fusion._MIN_CHANCE, fusion._MIN_DIGIT, fusion._MEDIUM_HEIGHT
-EDGE = calibration._CLIP
+MIN_CHANCE, MIN_DIGIT, MEDIUM_HEIGHT = fusion._MIN_CHANCE, fusion._MIN_DIGIT, fusion._MEDIUM_HEIGHT
+CLIP = calibration._CLIP
 
 
 @script()
@@ -70,14 +70,15 @@ def fuse(  # noqa: PLR0913, PLR0917  (a graph has as many inputs as it needs)
         op.Unsqueeze(detector, [2]), op.Unsqueeze(recognizer, [2]), op.Unsqueeze(classifier, [2]),
         axis=2,
     )  # fmt: skip
-    logs = op.Log(op.Max(said, LEAST))
+    logs = op.Log(op.Max(said, MIN_CHANCE))
     highest, _ = op.TopK(logs, [2], axis=1)
     seen = op.CastLike(objectness > UNSEEN, box)
     height = op.Max(op.Slice(box, [3], [4], [1]) - op.Slice(box, [1], [2], [1]), 1.0)
-    size = op.Clip(op.Log(height / USUAL) / op.Log(2.0) / 2.0, -1.0, 1.5)
+    size = op.Clip(op.Log(height / MEDIUM_HEIGHT) / op.Log(2.0) / 2.0, -1.0, 1.5)
     context = op.Concat(
-        seen * 3.0, seen * logit(objectness, LEAST), logit(mass, LEAST), logit(given, LEAST),
-        logit(numeric, LEAST), logit(fluency, LEAST), letters * 4.0, logit(isDigit, DOUBT),
+        seen * 3.0, seen * logit(objectness, MIN_CHANCE), logit(mass, MIN_CHANCE),
+        logit(given, MIN_CHANCE), logit(numeric, MIN_CHANCE), logit(fluency, MIN_CHANCE),
+        letters * 4.0, logit(isDigit, MIN_DIGIT),
         lone * 3.0, text * 3.0, size * 3.0,
         op.CastLike(op.Equal(reads, op.Constant(value_floats=[0.0, 1.0, 2.0])), box) * 3.0,
         op.Reshape(op.Transpose(op.Gather(highest, [1, 0], axis=1), perm=[0, 2, 1]), [-1, 6]),
@@ -93,8 +94,8 @@ def fuse(  # noqa: PLR0913, PLR0917  (a graph has as many inputs as it needs)
     existence = op.Cast(logistic(op.Clip(found, -40.0, 40.0)), to=1)
     probabilities = op.Cast(op.Softmax(sums, axis=1), to=1)
     raw = existence * op.ReduceMax(probabilities, [1], keepdims=1)
-    table = logit(calibration, EDGE)
-    levels = logit(op.Cast(raw, to=11), EDGE)
+    table = logit(calibration, CLIP)
+    levels = logit(op.Cast(raw, to=11), CLIP)
     right = logistic(interpolate(levels, table[0], table[1]))
     confidence = op.Cast(right, to=1)
     return probabilities, confidence, existence

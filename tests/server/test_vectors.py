@@ -45,7 +45,6 @@ NOT_NEEDED = {
     "reading/constraints": {"CACHE_SIZE", "MAX_TRIED"},
     "reading/decode": {"MIN_CANDIDATE", "MIN_CHANCE", "SURE_BLANK"},
     "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
-    "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"MIN_COHERENCE"},
 }
 
