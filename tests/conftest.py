@@ -267,7 +267,7 @@ def browser():
     if not path:
         pytest.skip("no Chromium: these tests need a real browser")
     # With a fake camera that shows a test picture; the shell cannot ask for permission.
-    fake = [f"--use-fake-{part}-for-media-stream" for part in ("device", "ui")]
+    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as engine:
         chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox", *fake])
         yield chromium

@@ -286,9 +286,10 @@ def _are_in_cells(rows: Sequence[Sequence[int]], scores: Scores) -> bool:
         dx, dy = np.abs(middles - middle).T
         beside, below = dx > dy, dy > dx
         nearest.append((dx[beside].min(initial=max_distance), dy[below].min(initial=max_distance)))
-    pitch, below = median(np.array(nearest).T)
-    empty_count = np.count_nonzero(spacings > _MAX_CELL_STEP * pitch)
-    return bool(below < _MAX_CELL_STEP * pitch and empty_count >= _MIN_EMPTY * len(spacings))
+    column_pitch, row_pitch = median(np.array(nearest).T)
+    empty_count = np.count_nonzero(spacings > _MAX_CELL_STEP * column_pitch)
+    is_square = row_pitch < _MAX_CELL_STEP * column_pitch
+    return bool(is_square and empty_count >= _MIN_EMPTY * len(spacings))
 
 
 def _first_place(number: Sequence[Spot]) -> int:

@@ -198,18 +198,18 @@ function areJoined(left, right) {
 function areInCells(rows, scores) {
   const lone = rows.map((row) => row.map((i) => scores[i]).filter((place) => place.lone)
     .map(({ box }) => middleOf(box)));
-  const steps = lone.flatMap((row) => row.slice(1).map(([x], i) => x - row[i][0]));
-  if (!steps.length) return false;
+  const spacings = lone.flatMap((row) => row.slice(1).map(([x], i) => x - row[i][0]));
+  if (!spacings.length) return false;
   const middles = lone.flat();
-  const far = max(middles.flat());
+  const maxDistance = max(middles.flat());
   const nearest = middles.map(([x, y]) => {
-    const away = middles.map((other) => [Math.abs(other[0] - x), Math.abs(other[1] - y)]);
+    const offsets = middles.map((other) => [Math.abs(other[0] - x), Math.abs(other[1] - y)]);
     return [0, 1].map((k) => Math.min(
-      far, ...away.filter((pair) => pair[k] > pair[1 - k]).map((pair) => pair[k])));
+      maxDistance, ...offsets.filter((pair) => pair[k] > pair[1 - k]).map((pair) => pair[k])));
   });
-  const [pitch, below] = [0, 1].map((k) => quantile(nearest.map((pair) => pair[k]), 0.5));
-  const empty = steps.filter((step) => step > MAX_CELL_STEP * pitch);
-  return below < MAX_CELL_STEP * pitch && empty.length >= MIN_EMPTY * steps.length;
+  const [columnPitch, rowPitch] = [0, 1].map((k) => quantile(nearest.map((pair) => pair[k]), 0.5));
+  const empty = spacings.filter((spacing) => spacing > MAX_CELL_STEP * columnPitch);
+  return rowPitch < MAX_CELL_STEP * columnPitch && empty.length >= MIN_EMPTY * spacings.length;
 }
 
 /** Inserts a rejected digit into the row at its position, or into a new row. */

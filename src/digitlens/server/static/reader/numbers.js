@@ -18,6 +18,8 @@ const PRICED =
   `(?:(?<![^\\s(])${SIGN}|(?<=\\d))[${CURRENCIES}] ?${SIGN}${BODY}(?:${BEHIND})*`;
 const TRAIL = `(?:${BEHIND}|[${CURRENCIES}]| [${CURRENCIES}](?!\\d))*`;
 const NUMBER = new RegExp(`${PRICED}|${LEAD}${BODY}${TRAIL}`, 'g');
+const SIGN_BEFORE = /^ *- +$/; // all that is before a number
+const SIGN_BEHIND = /^ +- *$/; // all that is behind it
 // Two amounts with decimals and no space between, as on a tag with an old and a new price.
 const RUN_TOGETHER = /^(\D*\d+([.,])\d\d)\d+\2\d\d\D*$/;
 // The first of two times or dates that a hyphen joins, as in opening hours.
@@ -39,12 +41,7 @@ export function numberSpans(text) {
     let [begin, end] = [0, number.length];
     while (number[begin] === '(' && surplus(number.slice(begin)) > 0) begin++;
     while (number[end - 1] === ')' && surplus(number.slice(begin, end)) < 0) end--;
-    // Hyphens on either side, as around the number of a page, are no sign.
-    const [before, behind] = [number[begin] === '-', number[end - 1] === '-'];
-    if ((before || /^ *- +$/.test(text.slice(0, index + begin))) &&
-        (behind || /^ +- *$/.test(text.slice(index + end)))) {
-      [begin, end] = [begin + before, end - behind];
-    }
+    [begin, end] = withoutGuards(text, index + begin, index + end).map((place) => place - index);
     const trimmed = number.slice(begin, end);
     const pair = !ONE_MARK.test(trimmed) && trimmed.match(RUN_TOGETHER);
     const range = !pair && trimmed.match(RANGE);
@@ -52,6 +49,14 @@ export function numberSpans(text) {
     const spans = cut < end ? [[begin, cut], [range ? cut + 1 : cut, end]] : [[begin, end]];
     return spans.map((span) => span.map((place) => index + place));
   });
+}
+
+/** A span without the hyphens of a number with one on either side, as around that of a page. */
+function withoutGuards(text, begin, end) {
+  const [before, behind] = [text[begin] === '-', text[end - 1] === '-'];
+  const isGuarded = (before || SIGN_BEFORE.test(text.slice(0, begin)))
+    && (behind || SIGN_BEHIND.test(text.slice(end)));
+  return isGuarded ? [begin + Number(before), end - Number(behind)] : [begin, end];
 }
 
 /** The spots of each number on a line; the first one has `missed`, the missing bracket, and
