@@ -1,6 +1,6 @@
 """The training benchmark: its processes on small data, and the summary of their rows."""
 
-import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,18 +116,25 @@ def test_peer_stops_at_the_target_accuracy_or_after_its_epochs(data, epochs, unt
     assert memory.keys() == {"memory_mb"}
 
 
-def test_failed_process_reports_its_reason(monkeypatch, tmp_path):
+@pytest.fixture
+def options(tmp_path):
+    return SimpleNamespace(
+        **{"peers": True, "peer_epochs": None, "threads": 1, "device": "cpu", "changes": []},
+        environments=tmp_path,
+    )
+
+
+def test_failed_process_reports_its_reason(monkeypatch, tmp_path, options):
     failing = tmp_path / "worker.py"
     failing.write_text("import sys; sys.exit('no such thing')")
     monkeypatch.setattr(harness, "WORKER", failing)
-    monkeypatch.setattr(sys, "argv", ["training.py"])
     monkeypatch.setattr(training, "PEERS", {})
     missing = {}
-    assert training.rows_of("keras", [], training.parse_options(), missing) == []
+    assert training.rows_of("keras", [], options, missing) == []
     assert missing == {"keras": "no such thing"}
 
 
-def test_seeds_run_before_between_and_after_the_peers(monkeypatch):
+def test_seeds_run_before_between_and_after_the_peers(monkeypatch, options):
     asked = []
 
     def attempt(who, wanted, _options, _missing):
@@ -136,8 +143,7 @@ def test_seeds_run_before_between_and_after_the_peers(monkeypatch):
 
     monkeypatch.setattr(training, "rows_of", attempt)
     monkeypatch.setattr(harness, "save_tiles", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7"])
-    training.measure(training.parse_options())
+    training.measure(options, training.AIM, "fast", 7)
     ours = [("digitlens", part) for part in ((0, 3), (3, 5), (5, 7))]
     assert asked == [ours[0], ("pytorch", ()), ours[1], ("keras", ()), ours[2]]
 
