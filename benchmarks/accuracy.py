@@ -172,12 +172,10 @@ def combine(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> P
         networks: list[Any] = []
         for network in map(load_network, models):
             networks += network.members if isinstance(network, Ensemble) else [network]
-        is_single = len(networks) == recipe.tta_views == 1
-        network = networks[0] if is_single else Ensemble(networks, recipe.tta_views)
         seconds = sum(Classifier(model).card.results["training_seconds"] for model in models)
         results = {"training_seconds": seconds}
         card = Card(to.parent.name, __version__, "", recipe=recipe.as_dict(), results=results)
-        export_classifier(network.eval(), card, mnist.train, to)
+        export_classifier(Ensemble(networks, recipe.tta_views).eval(), card, mnist.train, to)
     return to
 
 
@@ -186,7 +184,6 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
     report = evaluate(classifier.predict_proba, mnist.test)
     without = report.without_label_errors or report.score
     note(f"{model.parent.name}: {report.accuracy:.4f}")
-    answers = report.predicted
     return {
         "seed": seed,
         "test_accuracy": report.accuracy,
@@ -197,7 +194,7 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
         # Wrong tiles with their predictions, on one line.
-        "wrong": " ".join(f"{tile}:{answers[tile]}" for tile in report.wrong),
+        "wrong": " ".join(f"{tile}:{report.predicted[tile]}" for tile in report.wrong),
     }
 
 

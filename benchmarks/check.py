@@ -82,8 +82,7 @@ def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
     """Compares the figures of both records, in the order of the old; a new unit is a new figure."""
     befores = {(name, figure.unit): figure for name, figure in old.items()}
     afters = {(name, figure.unit): figure for name, figure in new.items()}
-    keys = dict.fromkeys((*befores, *afters))
-    return [judge(befores.get(key), afters.get(key)) for key in keys]
+    return [judge(befores.get(key), afters.get(key)) for key in befores | afters]
 
 
 def judge(old: Figure | None, new: Figure | None) -> Row:

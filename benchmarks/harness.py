@@ -281,14 +281,12 @@ class Worker:
         errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._errors = stack.enter_context(errors)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        stack.enter_context(suppress(BrokenPipeError))  # a request may still be in the pipe
-        process = subprocess.Popen(command, **pipes, text=True, env=os.environ | variables)
-        self.process = stack.enter_context(process)
-        stack.callback(self.process.terminate)
+        self.process = subprocess.Popen(command, **pipes, text=True, env=os.environ | variables)
+        stack.callback(self.process.communicate)  # closes the pipes, even with a request in one
+        stack.callback(self.process.terminate)  # comes first
 
     def reply(self) -> Row:
         """The next line; raises UnavailableError if the process ends instead."""
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise UnavailableError(self.last_error())
@@ -388,6 +386,7 @@ class Result(NamedTuple):
 
 
 Read = Callable[[Page], Output]
+Results = dict[str, dict[str, list[Result]]]  # by group and reader
 FAILED = Output("?", "?", 0.0)  # never right, not even on a picture without digits
 
 
@@ -472,13 +471,10 @@ def study(
 
 def read_all(
     options: Any, cases: Iterable[Case], total: int, summary: Callable[[list[Result]], Row]
-) -> tuple[dict[str, dict[str, list[Result]]], Scores, Row]:
-    """Runs each reader on each picture, one at a time.
-
-    Returns results and summaries, both by group and reader, and facts.
-    """
+) -> tuple[Results, Scores, Row]:
+    """Runs each reader on each picture, one at a time; returns results, summaries and facts."""
     facts = provenance() | {"threads": options.threads, "pictures": []}
-    results: dict[str, dict[str, list[Result]]] = {}
+    results: Results = {}
     with ExitStack() as stack, work_bar() as bar:
         readers, facts["readers"] = load_readers(stack, options)
         for case in bar.track(cases, total=total, description="reading"):

@@ -42,7 +42,6 @@ EXAMPLES = harness.ROOT / "examples"
 NOTE = "2048"  # the number on the note
 ROUNDS = {"pages": 30, "starts": 11, "folder": 1, "cores": 3}
 WARM_UPS = 3
-COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # per hundred pictures; the rest has 12 megapixels
 PAGES = (
     "picture | ms | ms, 90 % | read right",
@@ -88,7 +87,7 @@ def main() -> None:
     harness.add_options(cli)
     cli.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
     cli.add_argument("--rounds", type=int, help="rounds of each part")
-    cli.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
+    cli.add_argument("--count", type=int, default=1000, help="pictures in the folder")
     python = CORE if CORE.exists() else Path(sys.executable)
     cli.add_argument("--python", type=Path, default=python, help="interpreter with digitlens")
     options = cli.parse_args()
@@ -209,10 +208,7 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
 
 
 def cost(command: Sequence[str], number: int = 0, expected: str = "") -> Row:
-    """The cost of a program on ``number`` cores, or on all for 0; see ``MEASURE``.
-
-    Ends this process if the program fails or its output does not end as ``expected``.
-    """
+    """The cost of a program on ``number`` cores (0: all), see ``MEASURE``; exits if it fails."""
     measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(number), *command]
     # With this variable, modules that no installer compiled would be recompiled at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -349,8 +349,8 @@ def run_phase(server: Row, shots: Sequence[Shot], phase: LoadPhase, rate: float)
     late = at > at[-1] / 2
     slope = None if phase.told or sum(late) < 3 else 3600 * np.polyfit(at[late], held[late], 1)[0]
     row = outcome.summary()
-    wrong = sum(count for name, count in row["errors"].items() if name not in {FULL, GONE})
-    full, gone = (row["errors"].get(name, 0) for name in (FULL, GONE))
+    full, gone = outcome.errors[FULL], outcome.errors[GONE]
+    wrong = outcome.errors.total() - full - gone
     row |= {"first": held[0], "last": held[-1], "slope": slope}
     return row | {"rate": rate or row["per_second"], "full": full, "gone": gone, "wrong": wrong}
 

@@ -61,7 +61,7 @@ def main() -> None:
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options of all training benchmarks."""
     cli = harness.parser(doc)
-    cli.set_defaults(changes=[])
+    cli.set_defaults(changes=[])  # of the recipe
     cli.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     cli.add_argument("--peer-epochs", type=int, help="limit on the peers' epochs")
     cli.add_argument("--threads", type=int, default=os.cpu_count())
@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace, aim: float, recipe: str, seeds: int) ->
     """The rows of all processes, the reasons for missing ones, and a summary.
 
     The seeds run in parts before, between and after the peers, so that a machine that slows down
-    affects all alike.
+    affects all alike. The peers' examples are measured only with their aim, ``AIM``.
     """
     rows: Row = {"aim": aim, "recipe": recipe, "parts": [], "peers": {}, "missing": {}}
     peers = list(PEERS) if options.peers and aim == AIM else []

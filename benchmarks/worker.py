@@ -147,8 +147,7 @@ class Contender(NamedTuple):
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
     """Yields facts and accuracy; then, per request ``{"tiles": T, "calls": C}``, C call times."""
     if hasattr(os, "sched_setaffinity"):
-        usable = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, usable[: int(cores)])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
     arrays = load_tiles(path)
     contender = CONTENDERS[name](model, arrays)
     prepared = contender.prepare(arrays["tiles"])
