@@ -90,7 +90,7 @@ def machine(record: Mapping[str, Any], cores: str = "cores") -> str:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
-    cli = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    cli = argparse.ArgumentParser(description=doc and doc.splitlines()[0])
     cli.add_argument("--out", type=Path, help="folder for the record")
     cli.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder for peers")
     return cli

@@ -1,7 +1,5 @@
 """The training benchmark: its processes on small data, and the summary of their rows."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -116,25 +114,17 @@ def test_peer_stops_at_the_target_accuracy_or_after_its_epochs(data, epochs, unt
     assert memory.keys() == {"memory_mb"}
 
 
-@pytest.fixture
-def options(tmp_path):
-    return SimpleNamespace(
-        **{"peers": True, "peer_epochs": None, "threads": 1, "device": "cpu", "changes": []},
-        environments=tmp_path,
-    )
-
-
-def test_failed_process_reports_its_reason(monkeypatch, tmp_path, options):
+def test_failed_process_reports_its_reason(monkeypatch, tmp_path):
     failing = tmp_path / "worker.py"
     failing.write_text("import sys; sys.exit('no such thing')")
     monkeypatch.setattr(harness, "WORKER", failing)
     monkeypatch.setattr(training, "PEERS", {})
-    missing = {}
+    missing, options = {}, training.parser(training.__doc__).parse_args([])
     assert training.rows_of("keras", [], options, missing) == []
     assert missing == {"keras": "no such thing"}
 
 
-def test_seeds_run_before_between_and_after_the_peers(monkeypatch, options):
+def test_seeds_run_before_between_and_after_the_peers(monkeypatch):
     asked = []
 
     def attempt(who, wanted, _options, _missing):
@@ -143,6 +133,7 @@ def test_seeds_run_before_between_and_after_the_peers(monkeypatch, options):
 
     monkeypatch.setattr(training, "rows_of", attempt)
     monkeypatch.setattr(harness, "save_tiles", lambda *_: None)
+    options = training.parser(training.__doc__).parse_args([])
     training.measure(options, training.AIM, "fast", 7)
     ours = [("digitlens", part) for part in ((0, 3), (3, 5), (5, 7))]
     assert asked == [ours[0], ("pytorch", ()), ours[1], ("keras", ()), ours[2]]
