@@ -118,18 +118,14 @@ def server(port, monkeypatch):
     return {"port": port, "process": os.getpid()}
 
 
-def shots(*bodies):
-    return [serving.Shot("a", body, "/", "text/plain") for body in bodies]
-
-
 def test_load_distinguishes_proper_refusals_from_errors(server):
-    asked = shots(b"200", b"429 later", b"429", b"500")
+    asked = [shot(body) for body in (b"200", b"429 later", b"429", b"500")]
     row = serving.run_phase(server, asked, serving.LoadPhase(1, 0.2), 20)
     assert (row["answered"], row["full"], row["gone"], row["wrong"]) == (1, 1, 0, 2)
     assert row["errors"]["picture: 429 without Retry-After"] == 1
     assert row["first"] > 0
     assert row["slope"] is None  # too short a run
-    row = serving.run_phase(server, shots(b"200"), serving.LoadPhase(0, 0.1), 0)
+    row = serving.run_phase(server, [shot(b"200")], serving.LoadPhase(0, 0.1), 0)
     assert row["rate"] == row["per_second"] > 0
 
 
@@ -137,7 +133,7 @@ def test_signal_is_sent_during_the_load_and_closed_ports_are_no_errors(monkeypat
     told = []
     monkeypatch.setattr(os, "kill", lambda *both: told.append(both))
     spell = serving.LoadPhase(1, 0.1, signal.SIGTERM)
-    row = serving.run_phase(server | {"port": 1}, shots(b"200"), spell, 50)
+    row = serving.run_phase(server | {"port": 1}, [shot(b"200")], spell, 50)
     assert told == [(os.getpid(), signal.SIGTERM)]
     assert (row["gone"], row["wrong"]) == (5, 0)
 
