@@ -14,10 +14,8 @@ of all errors; ``--card`` writes the numbers into its ``model.json``.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,9 +59,6 @@ ENSEMBLE, ENSEMBLE_RECIPE, ENSEMBLE_TARGET = "committee", "best", 0.9984
 TEMPERATURE = 1.1  # fitted by a run of `best` with validation tiles; does not affect accuracy
 RECORD = harness.RECORDS / "accuracy"
 PAGE = harness.ROOT / "docs" / "accuracy.md"
-TABLE = re.compile(
-    r"(?<=<!-- table: benchmarks/records/accuracy/recipes\.md -->\n).*?(?=<!-- end -->)", re.DOTALL
-)
 RECIPES = (
     "recipe | parameters | seeds | test | 95 % interval | without label errors | aim | reached"
     " | seconds | machine",
@@ -88,11 +83,10 @@ def main() -> None:
         wanted = options.run or [f"{name}:{seeds}" for name, (seeds, _) in RUNS.items()]
         run_jobs(queue(wanted), options.runs, options.out or RECORD, mnist)
     if options.only != "recipes":
-        folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_accuracy"
-        results, tables = examine_model(options, mnist, folder)
-        for name, text in tables.items():
-            files.write_bytes(folder / f"{name}.md", text.encode())
-        files.write_json(folder / "accuracy.json", harness.provenance() | {"model": results})
+        facts = harness.provenance()
+        folder = options.out or harness.RECORDS / f"{facts['date']}_accuracy"
+        results = examine_model(options, mnist, folder)
+        files.write_json(folder / "accuracy.json", facts | {"model": results})
         if options.card:
             write_card(options.model, results)
 
@@ -146,8 +140,7 @@ def save_run(path: Path, recipe: Recipe, mnist: Mnist, make: Callable[[], Path])
     text = harness.table(RECIPES, summaries(path.parent))
     files.write_bytes(path.parent / "recipes.md", text.encode())
     if path.parent == RECORD:
-        page = TABLE.sub(lambda _: text, PAGE.read_text(encoding="utf-8"))
-        files.write_bytes(PAGE, page.encode())
+        harness.update_page(PAGE, "accuracy/recipes.md", text)
 
 
 def summaries(record: Path) -> Iterator[Row]:
@@ -179,12 +172,10 @@ def combine(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> P
         networks: list[Any] = []
         for network in map(load_network, models):
             networks += network.members if isinstance(network, Ensemble) else [network]
-        is_single = len(networks) == recipe.tta_views == 1
-        network = networks[0] if is_single else Ensemble(networks, recipe.tta_views)
         seconds = sum(Classifier(model).card.results["training_seconds"] for model in models)
         results = {"training_seconds": seconds}
         card = Card(to.parent.name, __version__, "", recipe=recipe.as_dict(), results=results)
-        export_classifier(network.eval(), card, mnist.train, to)
+        export_classifier(Ensemble(networks, recipe.tta_views).eval(), card, mnist.train, to)
     return to
 
 
@@ -193,7 +184,6 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
     report = evaluate(classifier.predict_proba, mnist.test)
     without = report.without_label_errors or report.score
     note(f"{model.parent.name}: {report.accuracy:.4f}")
-    answers = report.predicted
     return {
         "seed": seed,
         "test_accuracy": report.accuracy,
@@ -204,7 +194,7 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
         # Wrong tiles with their predictions, on one line.
-        "wrong": " ".join(f"{tile}:{answers[tile]}" for tile in report.wrong),
+        "wrong": " ".join(f"{tile}:{report.predicted[tile]}" for tile in report.wrong),
     }
 
 
@@ -226,8 +216,8 @@ def summary(name: str, rows: Sequence[Row]) -> Row:
     }
 
 
-def examine_model(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[str, str]]:
-    """All results of one model, JSON-ready, and its tables by name; writes the pictures."""
+def examine_model(options: Any, mnist: Mnist, folder: Path) -> Row:
+    """All results of one model, JSON-ready; writes the tables and pictures."""
     classifier = Classifier(options.model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
@@ -239,10 +229,11 @@ def examine_model(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[s
     }
     draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
     results: Row = {"test": report.as_dict()}
-    for part in parts.values():
+    for name, part in parts.items():
         part.write(folder)
+        files.write_bytes(folder / f"{name}.md", markdown(part.display).encode())
         results |= part.values
-    return results, {name: markdown(part.display) for name, part in parts.items()}
+    return results
 
 
 def write_card(model: str, results: Row) -> None:

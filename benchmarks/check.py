@@ -48,18 +48,15 @@ def main() -> int:
     try:
         (old_facts, old), (new_facts, new) = load_record(options.old), load_record(options.new)
     except RecordError as error:
-        print(error, file=sys.stderr)
-        return 2
+        parser.error(str(error))
     mismatches = differences(old_facts, new_facts, MACHINE)
     for line in [*mismatches, *warnings(old_facts, new_facts)]:
         print(line, file=sys.stderr)
     if mismatches and not options.anyway:
-        print("not compared: measure both on one machine, or add --anyway", file=sys.stderr)
-        return 2
+        parser.error("not compared: measure both on one machine, or add --anyway")
     changes = compare(old, new)
-    worse = sum(map(counts, changes))
     print(table(changes), end="")
-    return int(worse > 0)
+    return int(any(map(counts, changes)))
 
 
 def differences(old: Row, new: Row, keys: Iterable[str]) -> list[str]:
@@ -85,8 +82,7 @@ def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
     """Compares the figures of both records, in the order of the old; a new unit is a new figure."""
     befores = {(name, figure.unit): figure for name, figure in old.items()}
     afters = {(name, figure.unit): figure for name, figure in new.items()}
-    keys = dict.fromkeys((*befores, *afters))
-    return [judge(befores.get(key), afters.get(key)) for key in keys]
+    return [judge(befores.get(key), afters.get(key)) for key in befores | afters]
 
 
 def judge(old: Figure | None, new: Figure | None) -> Row:
@@ -109,10 +105,9 @@ def judge(old: Figure | None, new: Figure | None) -> Row:
 
 def noise_of(old: Figure, new: Figure) -> float:
     """The limit above which a change counts, in the unit of the figure."""
-    before, after = old.standard_error, new.standard_error
-    if before is None or after is None:
+    if any(one.spread is None or one.n < 2 for one in (old, new)):
         return MIN_CHANGE_SINGLE * abs(old.value)
-    chance = STANDARD_ERRORS * math.hypot(before, after)
+    chance = STANDARD_ERRORS * math.hypot(*(one.spread / math.sqrt(one.n) for one in (old, new)))
     return chance if new.unit == "%" else max(chance, MIN_CHANGE * abs(old.value))
 
 

@@ -69,8 +69,7 @@ def main() -> None:
     record["results"] = {
         name: contenders[name]._asdict() | workers[name][1] | summary(turns[name]) for name in turns
     }
-    results = figures(record["results"])
-    harness.publish(options.out, "classifying", record, report(record), results)
+    harness.publish(options.out, "classifying", record, report(record), figures(record["results"]))
 
 
 def entries(extra: list[str]) -> dict[str, Entry]:

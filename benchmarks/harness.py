@@ -7,7 +7,6 @@ their marks but without letters: ``numbers`` normalises the label and the readin
 import argparse
 import csv
 import json
-import math
 import os
 import platform
 import re
@@ -24,7 +23,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,8 +31,6 @@ import numpy.typing as npt
 
 from digitlens import DigitReader, __version__, files
 from digitlens.datasets.mnist import Mnist, load_mnist, split_validation
-from digitlens.datasets.synthetic.document_layouts import Desk
-from digitlens.datasets.synthetic.documents import render_page
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.evaluation.metrics import processor
 from digitlens.progress import note, work_bar
@@ -73,7 +69,7 @@ PERCENTILES = {"l": 25, "m": 50, "u": 75, "h": 90}  # percentiles by conversion,
 
 def provenance() -> dict[str, Any]:
     """Date, commit, machine and versions, JSON-ready; ``load`` is the one-minute load average."""
-    packages = ("numpy", "onnxruntime", "pillow")
+    packages = ("numpy", "onnxruntime", "pillow", "torch")
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": source_commit(),
@@ -94,7 +90,7 @@ def machine(record: Mapping[str, Any], cores: str = "cores") -> str:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
-    cli = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    cli = argparse.ArgumentParser(description=doc and doc.splitlines()[0])
     cli.add_argument("--out", type=Path, help="folder for the record")
     cli.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="folder for peers")
     return cli
@@ -109,6 +105,14 @@ def publish(
         rows = by_name(figures)
         files.write_json(folder / f"{name}.json", {**record, **({"figures": rows} if rows else {})})
         files.write_bytes(folder / f"{name}.md", text.encode())
+
+
+def update_page(page: Path, source: str, text: str) -> None:
+    """Replaces a table in a page; ``source`` is its file in ``RECORDS``, perhaps of a later day."""
+    undated = re.escape(re.sub(r"^[\d-]+_", "", source))
+    old = rf"(?<=<!-- table: benchmarks/records/)(?:[\d-]+_)?{undated} -->\n.*?(?=<!-- end -->)"
+    new, before = f"{source} -->\n{text}", page.read_text(encoding="utf-8")
+    files.write_bytes(page, re.sub(old, lambda _: new, before, flags=re.DOTALL).encode())
 
 
 class _Cells(string.Formatter):
@@ -136,18 +140,12 @@ def show(template: str, row: Any) -> str:
     return _Cells().vformat(template, (row,), row if isinstance(row, Mapping) else {})
 
 
-def table(columns: Columns, rows: Iterable[Any]) -> str:
-    """A Markdown table of the rows, see ``show``."""
-    head, template = columns
+def table(columns: Columns, rows: Iterable[Any], *more: Columns) -> str:
+    """A Markdown table of the rows, see ``show``; ``more`` columns are appended on the right."""
+    head, template = map(" | ".join, zip(columns, *more, strict=True))
     parted = " | ".join(["---"] * len(head.split(" | ")))
     lines = (head, parted, *(show(template, row) for row in rows))
     return "".join(f"| {line} |\n" for line in lines)
-
-
-def merge(*columns: Columns) -> Columns:
-    """Joins columns side by side."""
-    heads, cells = zip(*columns, strict=True)
-    return " | ".join(heads), " | ".join(cells)
 
 
 def document(
@@ -191,15 +189,13 @@ def run_available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) 
     return results
 
 
-def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int, warm: int = 0) -> dict[K, list[T]]:
-    """The results of each job in each round, jobs taking turns; warm-up rounds are dropped."""
+def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
+    """The results of each job in each round, jobs taking turns."""
     results: dict[K, list[T]] = {name: [] for name in jobs}
     with work_bar() as bar:
-        for round_ in bar.track(range(rounds + warm), description="measuring"):
+        for _ in bar.track(range(rounds), description="measuring"):
             for name, job in jobs.items():
-                result = job()
-                if round_ >= warm:
-                    results[name].append(result)
+                results[name].append(job())
     return results
 
 
@@ -233,18 +229,10 @@ class Figure:
         """The ratio of a peer's time to that of digitlens."""
         return cls(f"{name}.ratio", value, None, 1, "x", "higher")
 
-    @property
-    def standard_error(self) -> float | None:
-        """``spread / sqrt(n)``; None if measured once."""
-        if self.spread is None or self.n < 2:
-            return None
-        return self.spread / math.sqrt(self.n)
-
 
 def by_name(figures: Iterable[Figure]) -> dict[str, Row]:
     """Figures as stored in records."""
-    rows = [asdict(figure) for figure in figures]
-    return {row.pop("name"): row for row in rows}
+    return {row.pop("name"): row for row in map(asdict, figures)}
 
 
 def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
@@ -256,15 +244,12 @@ def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
     path = path / RECORD if path.is_dir() else path
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path.name} cannot be read: {error}") from error
-    figures = facts.pop("figures", None) if isinstance(facts, dict) else None
-    if not isinstance(figures, dict) or not figures:
-        raise RecordError(f"{path} is not a speed record: expected figures by name")
-    try:
-        return facts, {name: Figure(name, **row) for name, row in figures.items()}
-    except TypeError as error:
-        raise RecordError(f"{path} has an invalid figure: {error}") from error
+        figures = {name: Figure(name, **row) for name, row in facts.pop("figures").items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise RecordError(f"{path.name} cannot be read as a speed record: {error}") from error
+    if not figures:
+        raise RecordError(f"{path} has no figures")
+    return facts, figures
 
 
 class UnavailableError(Exception):
@@ -279,16 +264,13 @@ def environment(packages: Sequence[str], folder: Path) -> str:
     python, stamp = target / "bin" / "python", target / ".installed"
     if not stamp.exists():
         note(f"installing {' '.join(packages)} into {target}")
-        _run(sys.executable, "-m", "venv", "--clear", str(target))
-        _run(str(python), *PIP, *packages)
+        create = [sys.executable, "-m", "venv", "--clear", target]
+        for command in (create, [python, *PIP, *packages]):
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
+            if process.returncode:
+                raise UnavailableError(last_line(process.stderr or process.stdout))
         files.write_bytes(stamp, b"")
     return str(python)
-
-
-def _run(*command: str) -> None:
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    if process.returncode:
-        raise UnavailableError(last_line(process.stderr or process.stdout))
 
 
 class Worker:
@@ -296,14 +278,15 @@ class Worker:
 
     def __init__(self, command: Sequence[str], stack: ExitStack, **variables: str) -> None:
         """Starts it; it is stopped when ``stack`` is closed."""
-        self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        self._errors = stack.enter_context(errors)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        self.process = subprocess.Popen(command, **pipes, env={**os.environ, **variables})
-        stack.callback(self._stop)
+        self.process = subprocess.Popen(command, **pipes, text=True, env=os.environ | variables)
+        stack.callback(self.process.communicate)  # closes the pipes, even with a request in one
+        stack.callback(self.process.terminate)  # comes first
 
     def reply(self) -> Row:
         """The next line; raises UnavailableError if the process ends instead."""
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise UnavailableError(self.last_error())
@@ -311,10 +294,8 @@ class Worker:
 
     def ask(self, question: Mapping[str, Any]) -> Row:
         """The reply to a line of JSON."""
-        assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # the process has ended; ``reply`` raises
-            self.process.stdin.write(json.dumps(question).encode() + b"\n")
-            self.process.stdin.flush()
+            print(json.dumps(question), file=self.process.stdin, flush=True)
         return self.reply()
 
     def rows(self) -> list[Row]:
@@ -328,13 +309,7 @@ class Worker:
         """The last line of stderr, once the process has ended."""
         code = self.process.wait()
         self._errors.seek(0)
-        output = self._errors.read().decode(errors="replace")
-        return last_line(output) or f"ended with exit code {code}"
-
-    def _stop(self) -> None:
-        self.process.terminate()
-        with suppress(BrokenPipeError), self.process:  # a request may still be in the pipe
-            pass
+        return last_line(self._errors.read()) or f"ended with exit code {code}"
 
 
 def start_worker(
@@ -358,8 +333,7 @@ def numbers(text: str) -> list[str]:
 
 def digits_only(text: str) -> str:
     """The digits of a text, line by line; lines without digits are dropped."""
-    lines = (re.sub(r"[^0-9]", "", line) for line in text.splitlines())
-    return "\n".join(filter(None, lines))
+    return "\n".join(re.sub(r"[^0-9\n]", "", text).split())
 
 
 def full_text(note: str | None) -> str | None:
@@ -373,21 +347,6 @@ def held_out_styles() -> Styles:
     """Fonts, pens and handwritten digits held out from all training."""
     tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)[1]
     return Styles(tiles, load_fonts("validation"))
-
-
-def draw_photo(lay_out: Callable[[Desk], str], *seed: int) -> Page:
-    """A page in held-out styles, uint8[H, W, 3], with every digit in the camera's view.
-
-    ``lay_out`` draws the page and returns its text; it may be called several times.
-    """
-    for attempt in count():
-        desk = Desk(held_out_styles(), np.random.default_rng([*seed, attempt]))
-        desk.look = "photo"
-        text = lay_out(desk)
-        page = render_page(desk, "")
-        if int((page.values >= 0).sum()) == len(digits_only(text)):
-            return page.pixels
-    raise AssertionError
 
 
 class Case(NamedTuple):
@@ -420,14 +379,14 @@ class Output:
 
 
 class Result(NamedTuple):
-    """The output of one reader for one picture."""
+    """The output of a reader for a picture."""
 
     case: Case
-    reader: str
     output: Output
 
 
 Read = Callable[[Page], Output]
+Results = dict[str, dict[str, list[Result]]]  # by group and reader
 FAILED = Output("?", "?", 0.0)  # never right, not even on a picture without digits
 
 
@@ -512,10 +471,10 @@ def study(
 
 def read_all(
     options: Any, cases: Iterable[Case], total: int, summary: Callable[[list[Result]], Row]
-) -> tuple[list[Result], Scores, Row]:
+) -> tuple[Results, Scores, Row]:
     """Runs each reader on each picture, one at a time; returns results, summaries and facts."""
     facts = provenance() | {"threads": options.threads, "pictures": []}
-    results, grouped = list[Result](), dict[str, dict[str, list[Result]]]()
+    results: Results = {}
     with ExitStack() as stack, work_bar() as bar:
         readers, facts["readers"] = load_readers(stack, options)
         for case in bar.track(cases, total=total, description="reading"):
@@ -524,13 +483,13 @@ def read_all(
             for name, read in readers.items():
                 output = FAILED if case.page is None else read(case.page)
                 output = replace(output, milliseconds=case.milliseconds + output.milliseconds)
-                results.append(Result(case._replace(page=None), name, output))
-                grouped.setdefault(case.group, {}).setdefault(name, []).append(results[-1])
+                of_reader = results.setdefault(case.group, {}).setdefault(name, [])
+                of_reader.append(Result(case._replace(page=None), output))
                 row["read"][name] = {"text": output.text, "digits": output.digits}
                 row["read"][name]["milliseconds"] = round(output.milliseconds, 1)
     scores = {
         group: {name: summary(answers) for name, answers in readers.items()}
-        for group, readers in grouped.items()
+        for group, readers in results.items()
     }
     return results, scores, facts
 
@@ -542,14 +501,10 @@ def compared(columns: Columns, peers: Columns, scores: Scores, *by: str) -> str:
     """
     rows: list[Row] = []
     for group, readers in scores.items():
-        modes = [mode for mode in MODES if mode in readers]
-        rows.append({"group": group, **readers[OURS], "best": None})
-        if modes:
-            best = max(modes, key=lambda mode: [readers[mode][measure] or 0 for measure in by])
-            rows[-1]["best"] = {**readers[best], "mode": MODES[best]}
-    if any(row["best"] for row in rows):
-        columns = merge(columns, peers)
-    return table(columns, rows)
+        modes = [{**row, "mode": MODES[name]} for name, row in readers.items() if name != OURS]
+        best = max(modes, key=lambda row: [row[measure] or 0 for measure in by], default=None)
+        rows.append({"group": group, **readers[OURS], "best": best})
+    return table(columns, rows, *([peers] if any(row["best"] for row in rows) else []))
 
 
 def origin(record: Row) -> str:

@@ -29,22 +29,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 import drawn
 import harness
 from digitlens.models.session import cores
-from harness import Case, Figure, Row, take_turns
+from harness import Case, Figure, Page, Row, take_turns
 
-Page = npt.NDArray[np.uint8]
 Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
 CORE = harness.ROOT / ".venv-core" / "bin" / "python"
 EXAMPLES = harness.ROOT / "examples"
 NOTE = "2048"  # the number on the note
 ROUNDS = {"pages": 30, "starts": 11, "folder": 1, "cores": 3}
 WARM_UPS = 3
-COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # per hundred pictures; the rest has 12 megapixels
 PAGES = (
     "picture | ms | ms, 90 % | read right",
@@ -90,7 +87,7 @@ def main() -> None:
     harness.add_options(cli)
     cli.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS)[:3])
     cli.add_argument("--rounds", type=int, help="rounds of each part")
-    cli.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
+    cli.add_argument("--count", type=int, default=1000, help="pictures in the folder")
     python = CORE if CORE.exists() else Path(sys.executable)
     cli.add_argument("--python", type=Path, default=python, help="interpreter with digitlens")
     options = cli.parse_args()
@@ -157,7 +154,7 @@ def measure_pages(options: Any, pictures: list[Case], rounds: int, folder: Path)
     """Times of each picture, and the memory of reading the last from a file in a new process."""
 
     def summary(results: list[harness.Result]) -> Row:
-        case, _, output = results[0]
+        case, output = results[0]
         # Only numbers are compared, since a page may have words.
         right = harness.numbers(output.text) == harness.numbers(case.text)
         times = [result.output.milliseconds for result in results[WARM_UPS:]]
@@ -194,15 +191,10 @@ def programs(folder: Path) -> dict[str, Program]:
 
 def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) -> list[Row]:
     """The cost of each program; the first round is not counted."""
-
-    def start(name: str) -> Row:
-        arguments, expected, _ = started[name]
-        run = cost([str(python), *arguments])
-        if run["failed"] or not run["said"].endswith(expected):
-            sys.exit(f"{name}: expected {expected!r}, found {run}")
-        return run
-
-    runs = take_turns({name: partial(start, name) for name in started}, rounds, 1)
+    jobs = {
+        name: partial(cost, [str(python), *arguments], expected=end)
+        for name, (arguments, end, _) in started.items()
+    }
     return [
         {
             "name": name,
@@ -211,17 +203,20 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
             "cpu_milliseconds": statistics.median(run["cpu"] for run in costs),
             "megabytes": max(run["megabytes"] for run in costs),
         }
-        for name, costs in runs.items()
+        for name, (_, *costs) in take_turns(jobs, rounds + 1).items()
     ]
 
 
-def cost(command: Sequence[str], number: int = 0) -> Row:
-    """The cost of a program on ``number`` cores, or on all for 0; see ``MEASURE``."""
+def cost(command: Sequence[str], number: int = 0, expected: str = "") -> Row:
+    """The cost of a program on ``number`` cores (0: all), see ``MEASURE``; exits if it fails."""
     measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(number), *command]
     # With this variable, modules that no installer compiled would be recompiled at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
-    return json.loads(process.stdout)
+    run = json.loads(process.stdout)
+    if run["failed"] or not run["said"].endswith(expected):
+        sys.exit(f"{command}: expected {expected!r}, found {run}")
+    return run
 
 
 def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
@@ -229,11 +224,11 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
     if not hasattr(os, "sched_setaffinity"):
         sys.exit("this system cannot limit a process to a subset of the cores")
     pictures, most = write_pictures(folder / "all", count), len(os.sched_getaffinity(0))
-    numbers = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
+    numbers = sorted({2**power for power in range(most.bit_length())} | {most})
     command = [sys.executable, "-m", "digitlens", "read", str(folder / "all")]
-    runs = take_turns({str(number): partial(cost, command, number) for number in numbers}, rounds)
+    runs = take_turns({number: partial(cost, command, number) for number in numbers}, rounds)
     rows: list[Row] = []
-    for number, costs in zip(numbers, runs.values(), strict=True):
+    for number, costs in runs.items():
         texts = [line.partition("\t")[2] for line in costs[0]["said"].splitlines()]
         right = [found == text for found, (_, text) in zip(texts, pictures, strict=True)]
         rows.append({"pictures": len(pictures), "cores": number, "right": sum(right) / len(right)})
@@ -275,8 +270,8 @@ def measure_cores(folder: Path, drawings: int, rounds: int) -> list[Row]:
 def cpu_seconds(target: Path, command: str, *options: str, number: int = 0) -> float:
     """Processor seconds of a command on ``number`` cores, or all for 0."""
     out = ("--out", tempfile.mkdtemp(dir=target)) if command == "batch" else ()
-    result = cost([sys.executable, "-m", "digitlens", command, str(target), *options, *out], number)
-    return result["cpu"] / 1000 if not result["failed"] else sys.exit(f"{command}: {result}")
+    program = [sys.executable, "-m", "digitlens", command, str(target), *options, *out]
+    return cost(program, number)["cpu"] / 1000
 
 
 def write_pictures(folder: Path, count: int) -> list[tuple[Path, str]]:
@@ -285,7 +280,8 @@ def write_pictures(folder: Path, count: int) -> list[tuple[Path, str]]:
     notes = [drawn.encoded(photo(*size), quality=90) for size in ((640, 480), (4000, 3000))]
     drawings = [drawn.encoded(drawing(digit), "PNG") for digit in "0123456789"]
     written: list[tuple[Path, str]] = []
-    for number, kind in enumerate(np.random.default_rng(0).permutation(np.arange(count) % 100)):
+    kinds = np.random.default_rng(0).permutation(np.arange(count) % 100).tolist()
+    for number, kind in enumerate(kinds):
         if kind < DRAWINGS:
             path, text, content = f"{number:04}.png", str(number % 10), drawings[number % 10]
         else:
@@ -324,13 +320,11 @@ def figures(record: Row) -> list[Figure]:
 def report(record: Row) -> str:
     blocks: list[str] = []
     if pages := record.get("pages"):
-        columns = harness.merge(PAGES, PEERS) if any(row["peers"] for row in pages) else PAGES
+        peers = [PEERS] if any(row["peers"] for row in pages) else []
         file = f"{pages[-1]['name']}, from a JPEG file in a fresh process"
-        blocks.append(harness.table(columns, pages))
+        blocks.append(harness.table(PAGES, pages, *peers))
         blocks.append(f"Reading {file}: {pages[-1]['megabytes']:.0f} MB in memory.\n")
-    if starts := record.get("starts"):
-        blocks.append(harness.table(STARTS, starts))
-    for part, columns in (("folder", FOLDER), ("cores_each", CORES)):
+    for part, columns in (("starts", STARTS), ("folder", FOLDER), ("cores_each", CORES)):
         if part in record:
             blocks.append(harness.table(columns, record[part]))
     return harness.document(f"Reading on {harness.machine(record)}.", *blocks)

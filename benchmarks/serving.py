@@ -40,7 +40,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,7 +52,6 @@ from typing import NamedTuple
 from urllib.request import urlopen
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 import drawn
@@ -60,7 +59,7 @@ import harness
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.models.session import cores
 from digitlens.progress import note
-from harness import OURS, WORKER, Row, UnavailableError
+from harness import OURS, WORKER, Page, Row, UnavailableError
 from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
@@ -68,12 +67,12 @@ TIMEOUT = 60.0  # seconds for one response
 KEEP_ALIVE = 1.0  # seconds that an idle connection is kept open
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
-Tile = npt.NDArray[np.uint8]
 PIXELS, JSON = "application/octet-stream", "application/json"
 PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
-# Server, kind of requests, and rate relative to the server's maximum; 0: as fast as possible.
+FULL_LOAD = "`digitlens serve`"
+# Server, kind of requests, and rate relative to that of the full load; 0: as fast as possible.
 LOADS = {
-    "`digitlens serve`": (OURS, "drawings", 0.0),
+    FULL_LOAD: (OURS, "drawings", 0.0),
     "the same, a third bad": (OURS, "a third bad", 0.0),
     "the same, half load": (OURS, "drawings", 0.5),
     "the same, tiles": (OURS, "tiles", 0.0),
@@ -196,7 +195,7 @@ def main() -> None:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
         record["servers"] = harness.run_available(starts, record["missing"])
         outcomes = measure(record["servers"], requests(pictures, test.tiles), options.seconds)
-    answers = outcomes[next(iter(LOADS))].bodies.items()
+    answers = outcomes[FULL_LOAD].bodies.items()
     texts = {int(name): json.loads(body)["readings"][0]["text"] for name, body in answers}
     right = sum(text == str(test.labels[k]) for k, text in texts.items())
     record["right"] = f"{right} of {len(texts)}"
@@ -210,13 +209,13 @@ def drawings(folder: Path | None) -> tuple[Split, list[bytes]]:
     return test, [png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
 
 
-def png(tile: Tile, *, dark: bool) -> bytes:
+def png(tile: Page, *, dark: bool) -> bytes:
     picture = Image.fromarray(255 - tile if dark else tile)
     large = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return drawn.encoded(np.asarray(large), "PNG")
 
 
-def requests(pictures: Sequence[bytes], tiles: Iterable[Tile] = ()) -> dict[str, list[Shot]]:
+def requests(pictures: Sequence[bytes], tiles: Iterable[Page] = ()) -> dict[str, list[Shot]]:
     """Requests by kind: drawings, every third bad, in the tutorials' form, and single tiles."""
     ours = [Shot(str(k), one) for k, one in enumerate(pictures)]
     bad = bad_shots(pictures[0])
@@ -233,22 +232,18 @@ def requests(pictures: Sequence[bytes], tiles: Iterable[Tile] = ()) -> dict[str,
 
 
 def bad_shots(picture: bytes) -> list[Shot]:
+    """Requests that must be refused; the bomb's header claims 50,000 x 50,000 pixels."""
+    head = b"IHDR" + struct.pack(">II", 50_000, 50_000) + picture[24:29]
     bodies = {
         "empty": b"",
         "cut off": picture[: len(picture) // 2],
         "no picture": b"not a picture" * 100,
-        "bomb": bomb(picture),
+        "bomb": picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:],
         "bad JSON": b'{"image": {',
         "bad base64": b'{"image": {"data": "eHh4!"}}',
     }
     kinds = {name: JSON for name in bodies if name.startswith("bad")}
     return [Shot(key, one, kind=kinds.get(key, PIXELS), bad=True) for key, one in bodies.items()]
-
-
-def bomb(picture: bytes) -> bytes:
-    """A PNG whose header claims 50,000 x 50,000 pixels."""
-    head = b"IHDR" + struct.pack(">II", 50_000, 50_000) + picture[24:29]
-    return picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:]
 
 
 def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
@@ -268,8 +263,8 @@ def start(name: str, environments: Path, stack: ExitStack, *more: str) -> Row:
             time.sleep(0.1)
         else:
             versions = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"
-            about = {"port": int(port), "process": server.process.pid, "memory_mb": []}
-            return about | {"versions": versions}
+            facts = {"process": server.process.pid, "memory_mb": [], "versions": versions}
+            return {"port": int(port), **facts}
     timed_out = server.process.poll() is None
     raise UnavailableError("did not start in time" if timed_out else server.last_error())
 
@@ -288,14 +283,14 @@ def measure(
         load(Outcome(), server["port"], shots[kind], 2, 1.0)
     measure_memory()
     outcomes = {name: Outcome() for name, (who, *_) in LOADS.items() if who in servers}
-    full_rate = {who: name for name, (who, _, share) in reversed(LOADS.items()) if not share}
-    for number in range(ROUNDS):
-        note(f"round {number + 1} of {ROUNDS}")
-        for name, outcome in outcomes.items():
-            who, kind, share = LOADS[name]
-            rate = share * outcomes[full_rate[who]].summary()["per_second"] if share else 0
-            clients = 2 * CLIENTS if rate else CLIENTS
-            load(outcome, servers[who]["port"], shots[kind], clients, seconds, rate)
+
+    def send(name: str) -> None:
+        who, kind, share = LOADS[name]
+        rate = share * outcomes[FULL_LOAD].summary()["per_second"] if share else 0
+        clients = 2 * CLIENTS if rate else CLIENTS
+        load(outcomes[name], servers[who]["port"], shots[kind], clients, seconds, rate)
+
+    harness.take_turns({name: partial(send, name) for name in outcomes}, ROUNDS)
     measure_memory()
     return outcomes
 
@@ -339,28 +334,23 @@ def run_phase(server: Row, shots: Sequence[Shot], phase: LoadPhase, rate: float)
     """The outcome of a load at a rate, JSON-ready; rate 0 sends as fast as possible."""
     note(f"{phase.seconds:.0f} s at {rate:.1f} per second")
     outcome, process = Outcome(), server["process"]
-    start, samples, ended = time.monotonic(), list[tuple[float, float]](), threading.Event()
-
-    def watch() -> None:
-        while not ended.is_set():
-            with suppress(OSError):  # the process has ended
-                samples.append((time.monotonic() - start, memory_held(process)))
-            ended.wait(PAUSE)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    start, samples = time.monotonic(), list[tuple[float, float]]()
     if phase.told:
         threading.Timer(phase.seconds / 4, os.kill, (process, phase.told)).start()
     clients = 4 * QUEUE if rate else QUEUE // 2
-    load(outcome, server["port"], shots, clients, phase.seconds, rate)
-    ended.set()
-    watcher.join()
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(load, outcome, server["port"], shots, clients, phase.seconds, rate)
+        while not job.done():
+            with suppress(OSError):  # the process has ended
+                samples.append((time.monotonic() - start, memory_held(process)))
+            wait([job], PAUSE)
+    job.result()  # raises the error of a load that failed
     at, held = np.array(samples).T
     late = at > at[-1] / 2
     slope = None if phase.told or sum(late) < 3 else 3600 * np.polyfit(at[late], held[late], 1)[0]
     row = outcome.summary()
-    wrong = sum(count for name, count in row["errors"].items() if name not in {FULL, GONE})
-    full, gone = (row["errors"].get(name, 0) for name in (FULL, GONE))
+    full, gone = outcome.errors[FULL], outcome.errors[GONE]
+    wrong = outcome.errors.total() - full - gone
     row |= {"first": held[0], "last": held[-1], "slope": slope}
     return row | {"rate": rate or row["per_second"], "full": full, "gone": gone, "wrong": wrong}
 
@@ -398,9 +388,8 @@ def report(record: Row) -> str:
     notes = [f"Drawings read right by digitlens: {record['right']}"]
     notes += [f"{name}: {one['versions']}" for name, one in servers.items()]
     head = f"{record['clients']} clients on {machine(record)}."
-    return harness.document(
-        head, harness.table(COLUMNS, rows), notes=notes, missing=record["missing"]
-    )
+    table = harness.table(COLUMNS, rows)
+    return harness.document(head, table, notes=notes, missing=record["missing"])
 
 
 if __name__ == "__main__":

@@ -9,13 +9,10 @@ docs/results.md is updated with the new table. The machine should be idle.
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import harness
@@ -26,9 +23,6 @@ HERE = Path(__file__).parent
 RESULTS = harness.ROOT / "docs" / "results.md"
 BENCHMARKS = ("training", "classifying", "reading")
 PATIENCE = 1800.0  # seconds for one benchmark
-TABLE = re.compile(
-    r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
-)
 COLUMNS = ("measurement | digitlens | relative time", "{0[0]} | {0[1]} | {0[2]}")
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
 PEERS = {"Keras `predict`": "keras", "PyTorch": "torch", "scikit-learn's SVC": "svc"}
@@ -53,15 +47,14 @@ def main() -> int:
     cli.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run only these")
     options = cli.parse_args()
     facts = harness.provenance() | {"threads": os.cpu_count()}
-    facts["versions"]["torch"] = version("torch")
-    folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
+    folder = options.out or harness.RECORDS / f"{facts['date']}_speed"
     facts, figures = run_all(options.only or BENCHMARKS, folder, facts)
     files.write_json(folder / harness.RECORD, {**facts, "figures": harness.by_name(figures)})
     text = summary(facts, figures)
     files.write_bytes(folder / "summary.md", text.encode())
     print(f"\n{text}\nwritten to {folder}")
     if not options.out and not options.only:
-        update_results(RESULTS, folder.name, text)
+        harness.update_page(RESULTS, f"{folder.name}/summary.md", text)
     return int(bool(facts["failed"]))
 
 
@@ -71,7 +64,7 @@ def run_all(names: Sequence[str], folder: Path, facts: Row) -> tuple[Row, list[F
     failed: dict[str, str] = {}
     figures: list[Figure] = []
     for name in names:
-        print(f"\n== {name}, since {datetime.now(UTC):%H:%M:%S}", flush=True)
+        print(f"\n== {name}, since {time.strftime('%H:%M:%S', time.gmtime())}", flush=True)
         start, record = time.perf_counter(), folder / f"{name}.json"
         # Otherwise a failing benchmark would report the results of an earlier run.
         record.unlink(missing_ok=True)
@@ -84,13 +77,6 @@ def run_all(names: Sequence[str], folder: Path, facts: Row) -> tuple[Row, list[F
         durations[name] = round(time.perf_counter() - start, 1)
         print(f"== {name}: {failed.get(name, 'done')}, {durations[name]:.0f} s", flush=True)
     return {**facts, "seconds": durations, "failed": failed}, figures
-
-
-def update_results(page: Path, record: str, table: str) -> None:
-    """Replaces the summary of an older record in a page, if there is one."""
-    new = f"<!-- table: benchmarks/records/{record}/summary.md -->\n{table}<!-- end -->"
-    before = page.read_text(encoding="utf-8")
-    files.write_bytes(page, TABLE.sub(lambda _: new, before).encode())
 
 
 def summary(facts: Row, figures: Sequence[Figure]) -> str:

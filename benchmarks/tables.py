@@ -13,8 +13,7 @@ not their columns. They are also read with the Sudoku rules.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import chain, product, repeat
+from itertools import chain, count, product, repeat
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 
 import harness
 from digitlens.datasets.synthetic.document_layouts import Desk
+from digitlens.datasets.synthetic.documents import SyntheticDocument, render_page
 from digitlens.errors import DigitlensError
 from digitlens.evaluation.metrics import count_edits
 from digitlens.imaging.image import load_image
@@ -41,8 +41,10 @@ def cases(options: Any) -> Iterator[Case]:
     for (number, kind), seed in product(enumerate(KINDS), range(options.count)):
         rng = np.random.default_rng([options.seed + seed, number])
         cells = _puzzle(rng) if kind == "sudoku" else _texts(kind, rng)
-        page = harness.draw_photo(partial(_lay_out, kind, cells), options.seed + seed, number)
-        yield Case(kind, str(seed), page, cells)
+        tries = (_draw(kind, cells, [options.seed + seed, number, attempt]) for attempt in count())
+        digits = len(harness.digits_only("".join(chain(*cells))))  # all in the camera's view
+        page = next(page for page in tries if int((page.values >= 0).sum()) == digits)
+        yield Case(kind, str(seed), page.pixels, cells)
     for row in harness.labelled_rows(options.real) if options.real else ():
         if "sudoku" in (row["note"] or ""):
             digits = [list(line) for line in row["label"].split("\n")]
@@ -118,8 +120,10 @@ def _texts(kind: str, rng: np.random.Generator) -> list[list[str]]:
     return [[text() for _ in range(columns)] for _ in range(rows)]
 
 
-def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
-    """Draws a table on a page; numbers are right-aligned, the digits of Sudokus centred."""
+def _draw(kind: str, cells: list[list[str]], seed: list[int]) -> SyntheticDocument:
+    """A photo of a table in held-out styles; numbers are right-aligned, Sudokus' digits centred."""
+    desk = Desk(harness.held_out_styles(), np.random.default_rng(seed))
+    desk.look = "photo"
     rng, digit = desk.rng, desk.size(16, 30)
     desk.colours["rule"] = (desk.colours["paper"] + desk.colours["ink"]) / 2
     face = desk.pen(digit) if kind == "handwritten" else desk.type(digit)
@@ -143,7 +147,7 @@ def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
         canvas.rule(xs[0], y, xs[-1], y, 3 if sudoku and k % 3 == 0 else 1)
     for k, x in enumerate(() if kind == "plain" else xs):
         canvas.rule(x, ys[0], x, ys[-1], 3 if sudoku and k % 3 == 0 else 1)
-    return "".join("".join(row) for row in cells)
+    return render_page(desk, "")
 
 
 if __name__ == "__main__":

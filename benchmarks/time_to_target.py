@@ -9,9 +9,6 @@ the time is that of the whole training; a target is reached if the mean over all
 For 99.0 % the examples of PyTorch and Keras are trained in the same run.
 """
 
-import argparse
-from typing import Any
-
 import harness
 import training
 from harness import OURS, Row
@@ -25,36 +22,22 @@ COLUMNS = (
 
 
 def main() -> None:
-    options = parse_options()
+    cli = training.parser(__doc__)
+    cli.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="per target; 0 for none")
+    options = cli.parse_args()
     record = harness.provenance() | {"threads": options.threads, "targets": [], "missing": {}}
     for (aim, recipe), seeds in zip(TARGETS, options.seeds, strict=False):
         if seeds:
-            record["targets"].append(measure(aim, recipe, seeds, options))
+            record["targets"].append(training.measure(options, aim, recipe, seeds))
             record["missing"] |= record["targets"][-1]["missing"]
     harness.publish(options.out, "time_to_target", record, report(record))
 
 
-def parse_options() -> argparse.Namespace:
-    cli = training.parser(__doc__)
-    cli.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="per target; 0 for none")
-    return cli.parse_args()
-
-
-def measure(aim: float, recipe: str, seeds: int, options: Any) -> Row:
-    """Measures one target; the peers are measured with the first."""
-    asked = vars(options) | {"recipe": recipe, "changes": [], "seeds": seeds}
-    asked["peers"] = options.peers and aim == TARGETS[0][0]
-    result = {"aim": aim, "recipe": recipe} | training.measure(argparse.Namespace(**asked))
-    return result | {"summary": training.summary(result)}
-
-
 def report(record: Row) -> str:
     rows = [
-        row
-        | {"aim": target["aim"], "title": training.title(name, target["recipe"])}
-        | {"reached": row["test_accuracy"]["mean"] >= target["aim"]}
-        for target in record["targets"]
-        for name, row in target["summary"].items()
+        row | {"aim": aim, "reached": row["test_accuracy"]["mean"] >= aim}
+        for target, aim in ((each, each["aim"]) for each in record["targets"])
+        for row in training.titled(target)
     ]
     ours = [row for row in rows if row["title"].startswith(OURS)]
     notes = [harness.show(training.NOTE, row) for row in ours[:1]]

@@ -24,7 +24,8 @@ def main() -> None:
     path = Path((*sys.argv[1:], DRAWING)[0])
     digitlens.read(path)  # loads models
     files = called_files(lambda: digitlens.read(path), PACKAGE)
-    print(f"modules: {len(set(files))}\nchanges of folder: {changes_of_folder(files)}")
+    changes = sum(a.parent != b.parent for a, b in pairwise(files))
+    print(f"modules: {len(set(files))}\nchanges of folder: {changes}")
 
 
 def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
@@ -41,11 +42,6 @@ def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
     finally:
         sys.setprofile(None)
     return list(map(Path, names))
-
-
-def changes_of_folder(files: list[Path]) -> int:
-    """Counts the files in another folder than the one before."""
-    return sum(a.parent != b.parent for a, b in pairwise(files))
 
 
 if __name__ == "__main__":

@@ -48,26 +48,20 @@ NOTE = "{title}: {parameters:,} parameters; {versions}"
 
 
 def main() -> None:
-    options = parse_options()
-    record = harness.provenance() | {"threads": options.threads, "aim": AIM}
-    record |= {key: getattr(options, key) for key in ("recipe", "changes", "device")}
-    record |= measure(options)
-    record["summary"] = summary(record)
-    results = figures(record["summary"])
-    harness.publish(options.out, "training", record, report(record), results)
-
-
-def parse_options() -> argparse.Namespace:
     cli = parser(__doc__)
     cli.add_argument("--seeds", type=int, default=30, help="digitlens's seeds")
     cli.add_argument("--recipe", default="fast", help="digitlens's recipe")
-    cli.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
-    return cli.parse_args()
+    cli.add_argument("--set", action="append", dest="changes", help="FIELD=VALUE")
+    options = cli.parse_args()
+    facts = {key: getattr(options, key) for key in ("threads", "changes", "device")}
+    record = harness.provenance() | facts | measure(options, AIM, options.recipe, options.seeds)
+    harness.publish(options.out, "training", record, report(record), figures(record["summary"]))
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options of all training benchmarks."""
     cli = harness.parser(doc)
+    cli.set_defaults(changes=[])  # of the recipe
     cli.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     cli.add_argument("--peer-epochs", type=int, help="limit on the peers' epochs")
     cli.add_argument("--threads", type=int, default=os.cpu_count())
@@ -75,25 +69,25 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return cli
 
 
-def measure(options: argparse.Namespace) -> Row:
-    """The rows of all processes, and the reasons for missing ones.
+def measure(options: argparse.Namespace, aim: float, recipe: str, seeds: int) -> Row:
+    """The rows of all processes, the reasons for missing ones, and a summary.
 
     The seeds run in parts before, between and after the peers, so that a machine that slows down
-    affects all alike.
+    affects all alike. The peers' examples are measured only with their aim, ``AIM``.
     """
-    rows: Row = {"parts": [], "peers": {}, "missing": {}}
-    peers = list(PEERS) if options.peers else []
-    seeds = np.array_split(np.arange(options.seeds), len(peers) + 1)
+    rows: Row = {"aim": aim, "recipe": recipe, "parts": [], "peers": {}, "missing": {}}
+    peers = list(PEERS) if options.peers and aim == AIM else []
+    parts = np.array_split(np.arange(seeds), len(peers) + 1)
     with tempfile.TemporaryDirectory() as folder:
         tiles = harness.save_tiles(Path(folder), load_mnist())
-        for part, peer in zip_longest(seeds, peers):
+        for part, peer in zip_longest(parts, peers):
             if len(part):
-                wanted = (options.recipe, part[0], part[-1] + 1, *options.changes)
+                wanted = (recipe, part[0], part[-1] + 1, *options.changes)
                 rows["parts"].append(rows_of(OURS, wanted, options, rows["missing"]))
             if peer:
-                wanted = (tiles, options.peer_epochs or PEERS[peer][1], AIM)
+                wanted = (tiles, options.peer_epochs or PEERS[peer][1], aim)
                 rows["peers"][peer] = rows_of(peer, wanted, options, rows["missing"])
-    return rows
+    return rows | {"summary": summary(rows)}
 
 
 def rows_of(name: str, wanted: Sequence[Any], options: Any, missing: dict[str, str]) -> list[Row]:
@@ -158,13 +152,15 @@ def figures(found: dict[str, Row]) -> list[Figure]:
     return rows
 
 
-def title(name: str, recipe: str) -> str:
-    return PEERS[name][0] if name in PEERS else f"{name}, `{recipe}`"
+def titled(record: Row) -> list[Row]:
+    """The summaries of a record, each with the title of its network."""
+    titles = {name: title for name, (title, *_) in PEERS.items()}
+    titles[OURS] = f"{OURS}, `{record['recipe']}`"
+    return [row | {"title": titles[name]} for name, row in record["summary"].items()]
 
 
 def report(record: Row) -> str:
-    found = record["summary"].items()
-    rows = [row | {"title": title(name, record["recipe"])} for name, row in found]
+    rows = titled(record)
     notes = [harness.show(NOTE, row) for row in rows]
     changes = "".join(f", {change}" for change in record["changes"])
     head = f"Training on {harness.machine(record, 'threads')}{changes}."

@@ -42,6 +42,7 @@ MEAN, SD = 0.1307, 0.3081  # of MNIST, in PyTorch's example
 
 
 def main() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Stdout carries only the replies; anything libraries print is redirected to stderr.
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -146,8 +147,7 @@ class Contender(NamedTuple):
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
     """Yields facts and accuracy; then, per request ``{"tiles": T, "calls": C}``, C call times."""
     if hasattr(os, "sched_setaffinity"):
-        usable = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, usable[: int(cores)])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
     arrays = load_tiles(path)
     contender = CONTENDERS[name](model, arrays)
     prepared = contender.prepare(arrays["tiles"])
@@ -225,14 +225,11 @@ def svc(_: str, material: Arrays) -> Contender:
     return Contender(lambda tiles: np.eye(10)[classifier.predict(tiles)], unit, about)
 
 
-CONTENDERS: dict[str, Callable[[str, Arrays], Contender]] = {
-    each.__name__: each for each in (digitlens, torch, keras, svc)
-}
+CONTENDERS = {contender.__name__: contender for contender in (digitlens, torch, keras, svc)}
 
 
 def keras_network() -> Any:
     """The network of Keras's example ``mnist_convnet``, from its documentation."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     layers = keras.layers
@@ -370,7 +367,6 @@ def train_keras(material: Arrays, threads: int) -> Trainee:
 
     The time includes building the graph.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras as library
     import tensorflow as tf
 
@@ -428,9 +424,7 @@ def serve(kind: str, port: str) -> Iterator[Row]:
     yield from ()
 
 
-TASKS: dict[str, Callable[..., Iterator[Row]]] = {
-    each.__name__: each for each in (rapidocr, classify, train, train_seeds, serve)
-}
+TASKS = {task.__name__: task for task in (rapidocr, classify, train, train_seeds, serve)}
 
 if __name__ == "__main__":
     main()

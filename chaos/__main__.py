@@ -374,9 +374,8 @@ OUTCOMES = ("unharmed", "resumed", "refused", "failed")
 
 def count_outcomes(rows: Sequence[Row], by: str) -> list[Row]:
     """Counts the outcomes of each command or kind."""
-    names = [*dict.fromkeys(row[by] for row in rows), "all"]
     found: list[Row] = []
-    for name in names:
+    for name in (*dict.fromkeys(row[by] for row in rows), "all"):
         tally = Counter(row["outcome"] for row in rows if name in (row[by], "all"))
         found.append({by: name, "cases": tally.total(), **{each: tally[each] for each in OUTCOMES}})
     return found
@@ -384,7 +383,13 @@ def count_outcomes(rows: Sequence[Row], by: str) -> list[Row]:
 
 def main() -> None:
     """Runs the cases, prints the tables, and writes the record."""
-    parser = _parser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", type=int, default=600)
+    parser.add_argument("--minutes", type=float, default=inf, help="start no case after this time")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="part of a command's name")
+    parser.add_argument("--kind", default="", help="part of a disturbance's name")
+    parser.add_argument("--out", type=Path, help="folder for the record")
     options = parser.parse_args()
     if not hasattr(ctypes.CDLL(None), "chaos_arm"):
         parser.error("build/faults.so is not preloaded: run  make chaos")
@@ -405,18 +410,13 @@ def main() -> None:
         "unharmed: it ended as usual. resumed: it was killed, and the same command, or the one "
         "with --resume, ended as if undisturbed. refused: it ended with a one-line reason, and "
         "resumed once the disturbance was over. All results are compared bit for bit.",
-        *(
-            [f"{len(rows)} of {len(plans)} cases in the time given"]
-            if len(rows) < len(plans)
-            else []
-        ),
-        *([] if is_root else ["small and read-only disks need root to mount: left out"]),
-        *(
-            f"failed: {row['command']}, {row['kind']} at {row['place']}: {row['why']}"
-            for row in rows
-            if row["outcome"] == "failed"
-        ),
     ]
+    if len(rows) < len(plans):
+        notes.append(f"{len(rows)} of {len(plans)} cases in the time given")
+    if not is_root:
+        notes.append("small and read-only disks need root to mount: left out")
+    failed = [row for row in rows if row["outcome"] == "failed"]
+    notes += [f"failed: {r['command']}, {r['kind']} at {r['place']}: {r['why']}" for r in failed]
     columns = "cases | unharmed | resumed | refused with a message | failures"
     cells = " | ".join(f"{{{name}}}" for name in ("cases", *OUTCOMES))
     tables = [
@@ -426,18 +426,7 @@ def main() -> None:
     record = {**about, "seed": options.seed, "minutes": round((time.monotonic() - start) / 60, 1)}
     text = document(f"{machine(about)}, seed {options.seed}", *tables, notes=notes)
     publish(options.out, "chaos", {**record, "cases": rows}, text)
-    sys.exit(any(row["outcome"] == "failed" for row in rows))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", type=int, default=600)
-    parser.add_argument("--minutes", type=float, default=inf, help="start no case after this time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="part of a command's name")
-    parser.add_argument("--kind", default="", help="part of a disturbance's name")
-    parser.add_argument("--out", type=Path, help="folder for the record")
-    return parser
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

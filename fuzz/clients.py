@@ -120,9 +120,10 @@ class Server:
 
 def summarise(kind: str, statuses: list[list[int]], finds: list[str]) -> dict[str, Any]:
     by_class = Counter(status // 100 for each in statuses for status in each)
-    row = {"kind": kind, "sent": len(statuses), "answers": sum(by_class.values()), "none": 0}
+    none = sum(not each for each in statuses)
+    row = {"kind": kind, "sent": len(statuses), "answers": by_class.total(), "none": none}
     row |= {"good": by_class[2] + by_class[3], "refused": by_class[4], "bad": by_class[5]}
-    return row | {"none": sum(not each for each in statuses), "finds": len(finds), "told": finds}
+    return row | {"finds": len(finds), "told": finds}
 
 
 def send_mutated(server: Server, count: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -255,12 +255,9 @@ def _zipped(members: dict[str, Any], packing: int) -> bytes:
     return out.getvalue()
 
 
-KINDS = (pictures, documents, bundles, requests, archives, templates, recipes)
-
-
 def main() -> None:
     """Writes all seeds."""
-    for kind in KINDS:
+    for kind in (pictures, documents, bundles, requests, archives, templates, recipes):
         folder = FOLDER / kind.__name__
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in kind():

@@ -73,8 +73,9 @@ class Process:
         if guided:
             guided_corpus.mkdir(parents=True, exist_ok=True)
             command.append(f"--guided={guided_corpus}")
+        settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=settings)
 
     def wait(self) -> str:
         """Waits until it ends or has to be killed; returns the problem, or an empty text."""
@@ -133,10 +134,6 @@ def _save_find(name: str, data: bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return str(path.relative_to(ROOT))
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
 def _processor_time(pid: int) -> float:

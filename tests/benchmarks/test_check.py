@@ -31,7 +31,10 @@ def run(tmp_path, monkeypatch):
     def compare(old, new, *options, about=None):
         paths = [write(tmp_path / "old", old), write(tmp_path / "new", new, **(about or {}))]
         monkeypatch.setattr(sys, "argv", ["check.py", *paths, *options])
-        return check.main()
+        try:
+            return check.main()
+        except SystemExit as error:
+            return error.code
 
     return compare
 
@@ -126,7 +129,10 @@ def test_other_versions_and_a_busy_machine_are_reported(run, capsys):
 
 @pytest.mark.parametrize(
     ("figures", "said"),
-    [([], "not a speed record"), ({"a": {"value": 1}}, "missing 4 required positional arguments")],
+    [
+        *(([], "cannot be read as a speed record"), ({}, "has no figures")),
+        ({"a": {"value": 1}}, "missing 4 required positional arguments"),
+    ],
 )
 def test_malformed_record_is_reported(run, capsys, figures, said):
     assert run({"a": seconds(1)}, figures) == 2
@@ -135,5 +141,6 @@ def test_malformed_record_is_reported(run, capsys, figures, said):
 
 def test_missing_record_is_reported(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["check.py", str(tmp_path), str(tmp_path)])
-    assert check.main() == 2
+    with pytest.raises(SystemExit, match="2"):
+        check.main()
     assert "speed.json cannot be read" in capsys.readouterr().err

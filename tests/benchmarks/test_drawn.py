@@ -20,7 +20,7 @@ def own_font(monkeypatch):
 
 def result(there, text):
     said = harness.Output(text, harness.digits_only(text), 2.0)
-    return harness.Result(harness.Case("", "", None, there), "digitlens", said)
+    return harness.Result(harness.Case("", "", None, there), said)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def result(label, text, *confidences, full=None, marked="", ms=5):
     said = harness.Output(marked or text, text, ms, confidences)
-    return harness.Result(harness.Case("multi", "file", None, label, full), "digitlens", said)
+    return harness.Result(harness.Case("multi", "file", None, label, full), said)
 
 
 def test_promises_table_has_the_error_rate_of_stated_digits():

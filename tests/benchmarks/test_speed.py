@@ -96,6 +96,6 @@ def test_results_page_gets_the_table_of_the_newest_record(tmp_path):
     old = "a\n<!-- table: benchmarks/records/2026-11-21_speed/summary.md -->\n| old |\n<!-- end -->"
     other = "\n<!-- table: benchmarks/records/2026-11-21_peers/peers.md -->\n| b |\n<!-- end -->\n"
     readme.write_text(old + other)
-    speed.update_results(readme, "2026-12-24_speed", "| new \\1 |\n")
+    harness.update_page(readme, "2026-12-24_speed/summary.md", "| new \\1 |\n")
     new = "<!-- table: benchmarks/records/2026-12-24_speed/summary.md -->\n| new \\1 |\n"
     assert readme.read_text() == f"a\n{new}<!-- end -->{other}"

@@ -1,7 +1,5 @@
 """The training benchmark: its processes on small data, and the summary of their rows."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -120,10 +118,9 @@ def test_failed_process_reports_its_reason(monkeypatch, tmp_path):
     failing = tmp_path / "worker.py"
     failing.write_text("import sys; sys.exit('no such thing')")
     monkeypatch.setattr(harness, "WORKER", failing)
-    monkeypatch.setattr(sys, "argv", ["training.py"])
     monkeypatch.setattr(training, "PEERS", {})
-    missing = {}
-    assert training.rows_of("keras", [], training.parse_options(), missing) == []
+    missing, options = {}, training.parser(training.__doc__).parse_args([])
+    assert training.rows_of("keras", [], options, missing) == []
     assert missing == {"keras": "no such thing"}
 
 
@@ -136,8 +133,8 @@ def test_seeds_run_before_between_and_after_the_peers(monkeypatch):
 
     monkeypatch.setattr(training, "rows_of", attempt)
     monkeypatch.setattr(harness, "save_tiles", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7"])
-    training.measure(training.parse_options())
+    options = training.parser(training.__doc__).parse_args([])
+    training.measure(options, training.AIM, "fast", 7)
     ours = [("digitlens", part) for part in ((0, 3), (3, 5), (5, 7))]
     assert asked == [ours[0], ("pytorch", ()), ours[1], ("keras", ()), ours[2]]
 

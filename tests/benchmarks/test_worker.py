@@ -56,9 +56,10 @@ def test_environment_is_created_once_and_only_for_packages(tmp_path, monkeypatch
     (tmp_path / "thing==1" / ".installed").touch()
     python = harness.environment(("thing==1",), tmp_path)
     assert Path(python).parent.parent == tmp_path / "thing==1"
-    code = "import sys; print('no such package', file=sys.stderr); sys.exit(1)"
-    run = harness._run
-    monkeypatch.setattr(harness, "_run", lambda *_: run(sys.executable, "-c", code))
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho no such package >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
     with pytest.raises(harness.UnavailableError, match="no such package"):
         harness.environment(("thing==2",), tmp_path)
     assert not (tmp_path / "thing==2" / ".installed").exists()
