@@ -317,6 +317,31 @@ def words(rng: Rng) -> str:
     return text + pick(rng, ["", "", "", ".", ",", ":", "!", "?", ";", "-", ")"])
 
 
+def joined(rng: Rng) -> str:
+    """Words, initials or numbers joined by an ampersand or another sign outside the alphabet."""
+    kind, gap = rng.random(), pick(rng, [" ", " ", " ", ""])
+    sign = "&" if rng.random() < 0.7 else pick(rng, "@@_~<>^")
+    if kind < 0.55:
+        text = word(rng) + gap + sign + gap + word(rng)
+        return text if rng.random() < 0.7 else f"{text} {natural(rng, 1, 4)}"
+    if kind < 0.75:
+        return pick(rng, UPPER) + gap + sign + gap + pick(rng, UPPER)
+    if kind < 0.9:
+        text = natural(rng, 1, 4) + gap + sign + gap + natural(rng, 1, 4)
+        return text if rng.random() < 0.5 else f"{pick(rng, WORDS['labels'])} {text}"
+    return pick(rng, [f"{word(rng)} {sign}", f"{sign} {word(rng)}", f'"{word(rng)}"', sign])
+
+
+def leader(rng: Rng) -> str:
+    """A line of contents: words or a label, a row of dots, and a number."""
+    dots = pick(rng, [".", ".", ". ", " ."]) * int(rng.integers(4, 22))
+    start = pick(rng, ["", "", f"{natural(rng, 1, 2)} ", f"{digit(rng)}.{digit(rng)} "])
+    name = " ".join(word(rng) for _ in range(int(rng.integers(1, 3))))
+    end = natural(rng, 1, 3)
+    end += f".{digits(rng, 2)}" if rng.random() < 0.2 else ""
+    return f"{start}{name}{pick(rng, ['', ' '])}{dots}{pick(rng, ['', ' '])}{end}"
+
+
 def shapes(rng: Rng) -> str:
     """A word without digits, of letters that look like digits."""
     text = "".join(pick(rng, "OISZBGloiszgqb") for _ in range(int(rng.integers(2, 6))))
@@ -324,8 +349,8 @@ def shapes(rng: Rng) -> str:
 
 
 def letter(rng: Rng) -> str:
-    """One letter; those that look like a digit are more frequent."""
-    return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER)
+    """One letter or sign; letters that look like a digit are more frequent."""
+    return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER + "&@?")
 
 
 def pointed(rng: Rng) -> str:
@@ -389,9 +414,9 @@ def lone_letters(rng: Rng) -> str:
 
 _GRAMMARS: tuple[Grammar, ...] = (
     *(date, decimal, dimension, enumerated, equation, exponent, foreign, fraction, grouped),
-    *(integer, isbn, labelled, letter, marked, measured, money, percent, phone, phrase, pointed),
-    *(raised_price, receipt, serial, shapes, signed, span, table_row, temperature, thousands),
-    *(time, word, words),
+    *(integer, isbn, joined, labelled, leader, letter, marked, measured, money, percent, phone),
+    *(phrase, pointed, raised_price, receipt, serial, shapes, signed, span, table_row),
+    *(temperature, thousands, time, word, words),
 )
 _BY_NAME = {grammar.__name__: grammar for grammar in _GRAMMARS}
 
