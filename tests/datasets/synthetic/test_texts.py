@@ -15,7 +15,7 @@ NUMBERS = [
     *(texts.measured, texts.table_row, texts.receipt, texts.phrase, texts.hand_number),
     *(texts.amount, texts.plate, texts.comb),
 ]
-LETTERS = [texts.word, texts.words, texts.shapes, texts.letter, texts.only_words]
+LETTERS = [texts.word, texts.words, texts.joined, texts.shapes, texts.letter, texts.only_words]
 
 
 def drawn(grammar: Callable[[np.random.Generator], str], count: int = 60) -> list[str]:
@@ -53,6 +53,11 @@ def test_numbers_have_no_leading_zero(rng):
     found = [texts.natural(rng, 1, 3) for _ in range(200)]
     assert all(text == "0" or text[0] != "0" for text in found)
     assert {len(text) for text in found} == {1, 2, 3}
+
+
+def test_signs_join_words_and_dots_lead_to_a_number():
+    assert sum("&" in text for text in drawn(texts.joined, 200)) > 100
+    assert all(re.search(r"(\. ?){4} ?\d+(\.\d\d)?$", text) for text in drawn(texts.leader))
 
 
 def test_pointed_text_has_one_kind_of_icon_and_sometimes_a_number():

@@ -197,8 +197,8 @@ def dimension(rng: Rng) -> str:
 
 
 def span(rng: Rng) -> str:
-    """A range or ratio of two numbers."""
-    separator = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
+    """Two numbers as a range, ratio or list."""
+    separator = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : ", " & ", " & "])  # noqa: RUF001
     return natural(rng, 1, 4) + separator + natural(rng, 1, 4)
 
 
@@ -290,7 +290,8 @@ def labelled(rng: Rng) -> str:
 def phrase(rng: Rng) -> str:
     """Words with a number among them."""
     words = [word(rng) for _ in range(int(rng.integers(1, 4)))]
-    words.insert(int(rng.integers(len(words) + 1)), plain(rng))
+    for inserted in ("&",) * (rng.random() < 0.2) + (plain(rng),):
+        words.insert(int(rng.integers(len(words) + 1)), inserted)
     return " ".join(words)
 
 
@@ -318,17 +319,13 @@ def words(rng: Rng) -> str:
 
 
 def joined(rng: Rng) -> str:
-    """Words, initials or numbers joined by an ampersand or another sign outside the alphabet."""
-    kind, gap = rng.random(), pick(rng, [" ", " ", " ", ""])
-    sign = "&" if rng.random() < 0.7 else pick(rng, "@@_~<>^")
-    if kind < 0.55:
-        text = word(rng) + gap + sign + gap + word(rng)
-        return text if rng.random() < 0.7 else f"{text} {natural(rng, 1, 4)}"
-    if kind < 0.75:
+    """Words or initials joined by an ampersand or another sign outside the alphabet."""
+    gap, sign = pick(rng, [" ", " ", " ", ""]), "&" if rng.random() < 0.7 else pick(rng, "@_~<>^")
+    kind = rng.random()
+    if kind < 0.6:
+        return word(rng) + gap + sign + gap + word(rng)
+    if kind < 0.85:
         return pick(rng, UPPER) + gap + sign + gap + pick(rng, UPPER)
-    if kind < 0.9:
-        text = natural(rng, 1, 4) + gap + sign + gap + natural(rng, 1, 4)
-        return text if rng.random() < 0.5 else f"{pick(rng, WORDS['labels'])} {text}"
     return pick(rng, [f"{word(rng)} {sign}", f"{sign} {word(rng)}", f'"{word(rng)}"', sign])
 
 
