@@ -28,6 +28,7 @@ UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOWER = UPPER.lower()
 _CURRENCIES = "$€£¥"
 _CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
+_CODE_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"  # no O, I, S: too similar to 0, 1, 5
 _SHAPES = "OIlSZBgqoisz"
 
 
@@ -183,7 +184,7 @@ def serial(rng: Rng) -> str:
     if kind < 0.65:
         name = "".join(pick(rng, UPPER) for _ in range(2))
         return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
-    signs = "ABCDEFGHJKLMNPQRTUVWXYZ" + "0123456789" * 3  # no O, I, S: too similar to 0, 1, 5
+    signs = _CODE_LETTERS + "0123456789" * 3
     text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
     cut = int(rng.integers(1, len(text)))
     return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]
@@ -212,9 +213,28 @@ def exponent(rng: Rng) -> str:
     """A number with a power of ten."""
     start = digit(rng) + "." + digits(rng, int(rng.integers(1, 5)))
     power = pick(rng, ["e", "E", "e-", "e+", "E-", "E+"])
+    if rng.random() < 0.2:
+        return f"{pick(rng, ['10', digit(rng)])}^{natural(rng, 1, 2)}"
     if rng.random() < 0.7:
         return start + power + natural(rng, 1, 2)
     return f"{start}{pick(rng, ['×', ' × ', ' x '])}10"  # noqa: RUF001
+
+
+def ordinal(rng: Rng) -> str:
+    """An ordinal number, alone or with a word."""
+    number = natural(rng, 1, 2)
+    teens = len(number) == 2 and number[0] == "1"
+    ending = "th" if teens else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    text = number + pick(rng, [ending, ending, ending, ending.upper(), "."])
+    return pick(rng, [text, f"{text} {word(rng)}", f"{word(rng)} {text}"])
+
+
+def formula(rng: Rng) -> str:
+    """Digits among letters: a chemical formula, or the name of a product."""
+    if rng.random() < 0.4:
+        return pick(rng, WORDS["formulas"])
+    start = pick(rng, [*_CODE_LETTERS, "MP", "PS", *WORDS["words"][:20]])
+    return start + pick(rng, ["", "", "-", " "]) + digit(rng)
 
 
 def isbn(rng: Rng) -> str:
@@ -410,9 +430,22 @@ def lone_letters(rng: Rng) -> str:
 
 
 _GRAMMARS: tuple[Grammar, ...] = (
-    *(date, decimal, dimension, enumerated, equation, exponent, foreign, fraction, grouped),
-    *(integer, isbn, joined, labelled, leader, letter, marked, measured, money, percent, phone),
-    *(phrase, pointed, raised_price, receipt, serial, shapes, signed, span, table_row),
+    *(date, decimal, dimension, enumerated, equation, exponent, foreign, formula, fraction),
+    *(
+        grouped,
+        integer,
+        isbn,
+        joined,
+        labelled,
+        leader,
+        letter,
+        marked,
+        measured,
+        money,
+        percent,
+        phone,
+    ),
+    *(ordinal, phrase, pointed, raised_price, receipt, serial, shapes, signed, span, table_row),
     *(temperature, thousands, time, word, words),
 )
 _BY_NAME = {grammar.__name__: grammar for grammar in _GRAMMARS}
