@@ -227,6 +227,7 @@ def test_options_are_checked_before_a_picture_is_opened(reader):
         ({"pages": "none"}, "no model"),
         ({"pages": "default"}, "is not a digit detector"),
         ({"lines": Path()}, r"model\.json cannot be read"),
+        ({"lines": "none"}, r"none.model\.json cannot be read"),
     ],
 )
 def test_missing_or_wrong_models_are_refused(tmp_path, monkeypatch, options, told):

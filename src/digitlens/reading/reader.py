@@ -68,7 +68,7 @@ class DigitReader:
         model: Model = DEFAULT,
         *,
         pages: Model = PAGES,
-        lines: Path | None = None,
+        lines: str | Path | None = None,
         target_error: float | None = None,
         threads: int = 0,
     ) -> None:
@@ -91,7 +91,7 @@ class DigitReader:
         """
         tiles, finder = open_roles(model, pages)
         self._models = (tiles.folder, finder.folder)
-        self._folder = lines or lines_of(tiles.folder)
+        self._folder = Path(lines) if lines else lines_of(tiles.folder)
         self.classifier = Classifier(tiles, threads=threads)
         self.finder = DigitDetector(finder, threads=threads, lazy=True)
         bundle = load_line_bundle(self._folder)

@@ -236,6 +236,11 @@ def test_labels_are_normalised_and_lower_case_kept_if_available(font_glyphs):
     assert cased("Abc", font_glyphs) == "Abc"
 
 
+def test_label_has_a_space_for_a_row_of_dots():
+    assert as_label("Index . . . . . 12") == as_label("Index.......12") == "Index 12"
+    assert as_label("No... 1.50") == "No... 1.50"
+
+
 def test_icons_are_drawn_in_any_font_and_labelled_other(font_glyphs, rng):
     written = lay_out("▶ 7 ★", Style(font_glyphs), rng)
     drawn = [glyph for glyph in written.glyphs if glyph.ink is not None]

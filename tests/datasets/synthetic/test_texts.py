@@ -13,9 +13,9 @@ NUMBERS = [
     *(texts.grouped, texts.serial, texts.dimension, texts.span, texts.fraction),
     *(texts.exponent, texts.isbn, texts.enumerated, texts.marked, texts.equation),
     *(texts.measured, texts.table_row, texts.receipt, texts.phrase, texts.hand_number),
-    *(texts.amount, texts.plate, texts.comb),
+    *(texts.amount, texts.plate, texts.comb, texts.ordinal, texts.leader),
 ]
-LETTERS = [texts.word, texts.words, texts.shapes, texts.letter, texts.only_words]
+LETTERS = [texts.word, texts.words, texts.joined, texts.shapes, texts.letter, texts.only_words]
 
 
 def drawn(grammar: Callable[[np.random.Generator], str], count: int = 60) -> list[str]:
@@ -53,6 +53,23 @@ def test_numbers_have_no_leading_zero(rng):
     found = [texts.natural(rng, 1, 3) for _ in range(200)]
     assert all(text == "0" or text[0] != "0" for text in found)
     assert {len(text) for text in found} == {1, 2, 3}
+
+
+def test_signs_join_words_and_dots_lead_to_a_number():
+    assert sum("&" in text for text in drawn(texts.joined, 200)) > 100
+    assert all(re.search(r"(\. ?){4} ?\d+(\.\d\d)?$", text) for text in drawn(texts.leader))
+
+
+def test_ordinals_have_their_ending():
+    found = {text.split()[-1] for text in drawn(texts.ordinal, 900) if text[-2:] in ("st", "th")}
+    assert {"1st", "21st", "11th", "4th"} <= found
+    assert not found & {"11st", "1th"}
+
+
+def test_formulas_have_digits_and_are_no_numbers_if_letters_are_taken_for_digits():
+    for text in drawn(texts.formula):
+        assert re.search(r"\d", text)
+        assert re.search("[A-Za-z]", text.lstrip("OIl"))
 
 
 def test_pointed_text_has_one_kind_of_icon_and_sometimes_a_number():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -282,6 +283,7 @@ def _distort(ink: Ink, bend: float, rng: Rng) -> Ink:
 
 MAX_LENGTH = 19.0  # length of a line in digit heights; no character starts beyond it
 _ASCII_MARKS = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
+_LEADER = re.compile(r"(?:\. ?){4,}")
 _EMPTY_EXTENT: Extent = (0.0, -1.0, 0.6, 0.0)
 
 
@@ -336,8 +338,11 @@ def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
 
 
 def as_label(text: str) -> str:
-    """The text as a label: single spaces, none at the ends, ASCII dashes and apostrophes."""
-    plain = text.replace(RAISE, "").translate(_ASCII_MARKS)
+    """The text as a label: single spaces, none at the ends, ASCII dashes and apostrophes.
+
+    A row of dots that leads to a number is a space: recognisers have no step for each dot.
+    """
+    plain = _LEADER.sub(" ", text.replace(RAISE, "").translate(_ASCII_MARKS))
     return " ".join(plain.split())
 
 

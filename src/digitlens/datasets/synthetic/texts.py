@@ -28,6 +28,7 @@ UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOWER = UPPER.lower()
 _CURRENCIES = "$€£¥"
 _CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
+_CODE_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"  # no O, I, S: too similar to 0, 1, 5
 _SHAPES = "OIlSZBgqoisz"
 
 
@@ -183,7 +184,7 @@ def serial(rng: Rng) -> str:
     if kind < 0.65:
         name = "".join(pick(rng, UPPER) for _ in range(2))
         return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
-    signs = "ABCDEFGHJKLMNPQRTUVWXYZ" + "0123456789" * 3  # no O, I, S: too similar to 0, 1, 5
+    signs = _CODE_LETTERS + "0123456789" * 3
     text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
     cut = int(rng.integers(1, len(text)))
     return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]
@@ -197,8 +198,8 @@ def dimension(rng: Rng) -> str:
 
 
 def span(rng: Rng) -> str:
-    """A range or ratio of two numbers."""
-    separator = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
+    """Two numbers as a range, ratio or list."""
+    separator = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : ", " & ", " & "])  # noqa: RUF001
     return natural(rng, 1, 4) + separator + natural(rng, 1, 4)
 
 
@@ -212,9 +213,28 @@ def exponent(rng: Rng) -> str:
     """A number with a power of ten."""
     start = digit(rng) + "." + digits(rng, int(rng.integers(1, 5)))
     power = pick(rng, ["e", "E", "e-", "e+", "E-", "E+"])
+    if rng.random() < 0.2:
+        return f"{pick(rng, ['10', digit(rng)])}^{natural(rng, 1, 2)}"
     if rng.random() < 0.7:
         return start + power + natural(rng, 1, 2)
     return f"{start}{pick(rng, ['×', ' × ', ' x '])}10"  # noqa: RUF001
+
+
+def ordinal(rng: Rng) -> str:
+    """An ordinal number, alone or with a word."""
+    number = natural(rng, 1, 2)
+    teens = len(number) == 2 and number[0] == "1"
+    ending = "th" if teens else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    text = number + pick(rng, [ending, ending, ending, ending.upper(), "."])
+    return pick(rng, [text, f"{text} {word(rng)}", f"{word(rng)} {text}"])
+
+
+def formula(rng: Rng) -> str:
+    """Digits among letters: a chemical formula, or the name of a product."""
+    if rng.random() < 0.4:
+        return pick(rng, WORDS["formulas"])
+    start = pick(rng, [*_CODE_LETTERS, "MP", "PS", *WORDS["words"][:20]])
+    return start + pick(rng, ["", "", "-", " "]) + digit(rng)
 
 
 def isbn(rng: Rng) -> str:
@@ -290,7 +310,8 @@ def labelled(rng: Rng) -> str:
 def phrase(rng: Rng) -> str:
     """Words with a number among them."""
     words = [word(rng) for _ in range(int(rng.integers(1, 4)))]
-    words.insert(int(rng.integers(len(words) + 1)), plain(rng))
+    for inserted in ("&",) * (rng.random() < 0.2) + (plain(rng),):
+        words.insert(int(rng.integers(len(words) + 1)), inserted)
     return " ".join(words)
 
 
@@ -317,6 +338,27 @@ def words(rng: Rng) -> str:
     return text + pick(rng, ["", "", "", ".", ",", ":", "!", "?", ";", "-", ")"])
 
 
+def joined(rng: Rng) -> str:
+    """Words or initials joined by an ampersand or another sign outside the alphabet."""
+    gap, sign = pick(rng, [" ", " ", " ", ""]), "&" if rng.random() < 0.7 else pick(rng, "@_~<>^")
+    kind = rng.random()
+    if kind < 0.6:
+        return word(rng) + gap + sign + gap + word(rng)
+    if kind < 0.85:
+        return pick(rng, UPPER) + gap + sign + gap + pick(rng, UPPER)
+    return pick(rng, [f"{word(rng)} {sign}", f"{sign} {word(rng)}", f'"{word(rng)}"', sign])
+
+
+def leader(rng: Rng) -> str:
+    """A line of contents: words or a label, a row of dots, and a number."""
+    dots = pick(rng, [".", ".", ". ", " ."]) * int(rng.integers(4, 22))
+    start = pick(rng, ["", "", f"{natural(rng, 1, 2)} ", f"{digit(rng)}.{digit(rng)} "])
+    name = " ".join(word(rng) for _ in range(int(rng.integers(1, 3))))
+    end = natural(rng, 1, 3)
+    end += f".{digits(rng, 2)}" if rng.random() < 0.2 else ""
+    return f"{start}{name}{pick(rng, ['', ' '])}{dots}{pick(rng, ['', ' '])}{end}"
+
+
 def shapes(rng: Rng) -> str:
     """A word without digits, of letters that look like digits."""
     text = "".join(pick(rng, "OISZBGloiszgqb") for _ in range(int(rng.integers(2, 6))))
@@ -324,8 +366,8 @@ def shapes(rng: Rng) -> str:
 
 
 def letter(rng: Rng) -> str:
-    """One letter; those that look like a digit are more frequent."""
-    return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER)
+    """One letter or sign; letters that look like a digit are more frequent."""
+    return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER + "&@?")
 
 
 def pointed(rng: Rng) -> str:
@@ -388,10 +430,23 @@ def lone_letters(rng: Rng) -> str:
 
 
 _GRAMMARS: tuple[Grammar, ...] = (
-    *(date, decimal, dimension, enumerated, equation, exponent, foreign, fraction, grouped),
-    *(integer, isbn, labelled, letter, marked, measured, money, percent, phone, phrase, pointed),
-    *(raised_price, receipt, serial, shapes, signed, span, table_row, temperature, thousands),
-    *(time, word, words),
+    *(date, decimal, dimension, enumerated, equation, exponent, foreign, formula, fraction),
+    *(
+        grouped,
+        integer,
+        isbn,
+        joined,
+        labelled,
+        leader,
+        letter,
+        marked,
+        measured,
+        money,
+        percent,
+        phone,
+    ),
+    *(ordinal, phrase, pointed, raised_price, receipt, serial, shapes, signed, span, table_row),
+    *(temperature, thousands, time, word, words),
 )
 _BY_NAME = {grammar.__name__: grammar for grammar in _GRAMMARS}
 
