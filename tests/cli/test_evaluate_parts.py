@@ -73,15 +73,6 @@ def test_json_and_one_picture_per_data_set_are_written(measured, tmp_path):
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_unwritable_folder_and_unknown_data_set_are_named(measured, classifier, few, tmp_path):
-    (tmp_path / "file").touch()
-    for part in (external_part(measured), ood_part(measure_ood(Foreign(), few))):
-        with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
-            part.write(tmp_path / "file")
-    with pytest.raises(DataError, match="unknown data set 'mnst'"):
-        measure_external(classifier, ["mnst"])
-
-
 class Foreign:
     """A foreign model that returns only probabilities."""
 

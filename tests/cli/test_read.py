@@ -306,17 +306,6 @@ def test_results_are_in_the_order_of_the_files(run, pictures, scan, bad_files, m
     assert len(parallel.stdout.splitlines()) == 18
 
 
-def test_folders_and_glob_patterns_are_read(run, tmp_path, note):
-    for name in ("scan 10.png", "scan 9.png", "more/scan 1.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(note.read_bytes())
-    (tmp_path / "list.txt").write_text("no picture")
-    names = ("more/scan 1.png", "scan 9.png", "scan 10.png")
-    lines = [f"{tmp_path / name}\t2048" for name in names]
-    assert run("read", tmp_path).stdout.splitlines() == lines
-    assert run("read", f"{tmp_path}/*.png").stdout.splitlines() == lines[1:]
-
-
 def test_each_page_has_an_annotated_copy(run, scan, tmp_path):
     out = tmp_path / "out"
     run("read", *scan, "--annotate", out)

@@ -205,16 +205,9 @@ def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_p
 
 
 def test_recipe_errors_come_first_and_resume_keeps_the_recipe(run, tmp_path):
-    run.fails(
-        RecipeError,
-        ("did you mean epochs?", "dropout: expected 0 to 0.95"),
-        "--set",
-        "epoch=3",
-        "--set",
-        "dropout=7",
-        "--out",
-        tmp_path / "run",
-    )
+    told = ("did you mean epochs?", "dropout: expected 0 to 0.95")
+    wrong = changed("fast", "epoch=3", "dropout=7")
+    run.fails(RecipeError, told, *wrong, "--out", tmp_path / "run")
     for recipe in ("pages", "lines"):  # these are trained on generated pictures
         run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run", code=2)
     assert not (tmp_path / "run").exists()

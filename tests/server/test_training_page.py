@@ -126,7 +126,7 @@ def asked():
 
 
 @pytest.fixture
-def show(asked):
+def show(asked, history):
     def answers(tiles):
         asked.append(tiles)
         rows = np.full((len(tiles), 10), 0.01, np.float32)
@@ -134,9 +134,7 @@ def show(asked):
         return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
 
     tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-    return PageData(
-        LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers
-    )
+    return PageData(history, tiles, answers)
 
 
 @pytest.fixture
@@ -148,8 +146,8 @@ def test_page_describes_the_training_and_its_sample(client, show):
     assert client.get("/subject").json() == {
         "name": "fast-1",
         "recipe": {"epochs": 3},
-        "sample": "2 digits",
-        "count": 2,
+        "sample": "9 digits",
+        "count": 9,
     }
     assert client.get("/tiles").content == show.tiles.tobytes()
 

@@ -112,9 +112,7 @@ def test_saliency_is_centred_on_zero_with_the_ink_outlined(tile, tmp_path, drawn
     labels = [label.get_text() for label in bars.get_yticklabels()]
     assert labels[:4] == ["4", "9", "1", "0"]
     assert texts(bars)[:4] == ["60.0 %", "38.0 %", "2.0 %", "< 0.1 %"]
-    assert bars.patches[0].get_facecolor()[:3] == pytest.approx(
-        tuple(int(colours.blue[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    )
+    assert bars.patches[0].get_facecolor()[:3] == pytest.approx(to_rgb(colours.blue))
     title = drawn[0].get_suptitle()
     assert title == "Why a 4 instead of the true 9?  60.0 % sure"
 
