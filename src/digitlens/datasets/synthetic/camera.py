@@ -110,7 +110,7 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
         return plane
     for _ in range(int(rng.integers(1, 3))):
         angle, centre = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
-        half = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
+        half = unit_circle(angle) * mm * rng.uniform(4, 6.5)
         ends = np.rint([centre - half, centre + half])
         thick = max(1, round(mm * rng.uniform(0.5, 1)))
         if rng.random() < 0.3:

@@ -19,6 +19,7 @@ from digitlens.datasets.synthetic.drawing import (
     extent_of,
     rectangle,
     rotation,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
@@ -209,11 +210,11 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
             value = int(char) if char in DIGITS else (IGNORED if is_lone else None)
             canvas.put(ink, matrix, value)
             angle += line.curve * step / line.height
-            position = position + step * _direction(angle)
+            position = position + step * unit_circle(angle)
             length += step
         if number < len(words) - 1:
             step = line.height * (0.45 + 0.35 * rng.random() + max(0.0, style.gap))
-            position = position + step * _direction(angle)
+            position = position + step * unit_circle(angle)
             length += step
     return length
 
@@ -251,10 +252,6 @@ def _place(
     offset = np.array([along * cos - down * sin, along * sin + down * cos])
     matrix[:, 2] = start + offset - foot
     return ink, matrix, max(advance, 0.08 * height)
-
-
-def _direction(angle: float) -> Points:
-    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _change_weight(ink: Ink, weight: int) -> Ink:

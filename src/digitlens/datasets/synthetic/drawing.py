@@ -85,9 +85,9 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
-def unit_circle(angles: npt.NDArray[np.float64]) -> Points:
-    """Points of the unit circle at angles in radians; float64[n, 2]."""
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+def unit_circle(angles: npt.NDArray[np.float64] | float) -> Points:
+    """Points of the unit circle at angles in radians; float64[n, 2], or [2] for a single angle."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
 def curve(
