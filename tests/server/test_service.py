@@ -23,7 +23,6 @@ from digitlens.server.service import Metrics, Pool, UploadedPicture
     ("reason", "label"),
     [
         ("hardly a digit, closest to 3 (12 %)", "unlike a digit"),
-        ("hardly a digit, closest to 8 (39 %)", "unlike a digit"),
         ("more than the digits that were expected", "not expected"),
         ("because a client could make this up", "other"),
     ],

