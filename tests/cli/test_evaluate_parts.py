@@ -103,20 +103,17 @@ def few(small_split):
 def test_model_with_only_probabilities_is_measured_and_reported(few, tmp_path):
     path = tmp_path / "images-idx3-ubyte"
     path.write_bytes(encode_idx(np.full((7, 28, 28), 9, np.uint8)))
-    found = measure_ood(Foreign(), few, negatives=[f"clothes={path}"])
-    text = shown(ood_part(found).display)
-    for expected in (
-        *("corrupted", "letters, 36", "blank", "clothes, 7"),
-        *("maximum probability *", "reconstruction"),
-    ):
+    part = ood_part(measure_ood(Foreign(), few, negatives=[f"clothes={path}"]))
+    text = shown(part.display)
+    sets = ("corrupted", "letters, 36", "blank", "clothes, 7")
+    for expected in (*sets, "maximum probability *", "reconstruction"):
         assert expected in text
     assert "cross-fitted" not in text
-    names = ood_part(found).write(tmp_path / "out")
+    names = part.write(tmp_path / "out")
     assert names[0] == "rejection.json"
     assert all((tmp_path / "out" / name).is_file() for name in names)
-    assert (
-        json.loads((tmp_path / "out" / names[0]).read_text()) == ood_part(found).values["rejection"]
-    )
+    written = json.loads((tmp_path / "out" / names[0]).read_text())
+    assert written == part.values["rejection"]
 
 
 @pytest.mark.parametrize("recipe", [{}, {"validation": "none", "temperature": 1.0}])

@@ -198,9 +198,8 @@ def test_invalid_drawings_are_refused(client, asked, query, content, headers, st
 def test_foreign_hosts_and_origins_are_refused(client):
     for path in ("/", "/news", "/tiles", "/subject"):
         assert client.get(path, headers={"Host": "rebound.example"}).status_code == 421
-    answer = client.get(
-        "/subject", headers={"Host": "localhost:8", "Origin": "http://evil.example"}
-    )
+    headers = {"Host": "localhost:8", "Origin": "http://evil.example"}
+    answer = client.get("/subject", headers=headers)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -216,15 +215,8 @@ def test_only_the_files_of_the_page_are_served(client):
     assert {"main.js", "style.css", "app/canvas.js"} <= names
     for name in names:
         assert client.get(f"/{name}").status_code == 200, name
-    for name in (
-        "app",
-        "app/",
-        "reader/index.js",
-        "../app.py",
-        "app/../index.html",
-        "docs",
-        "v1/read",
-    ):
+    folders, upwards = ("app", "app/"), ("../app.py", "app/../index.html")
+    for name in (*folders, *upwards, "reader/index.js", "docs", "v1/read"):
         answer = client.get(f"/{name}")
         assert answer.status_code == 404 or answer.content == page.content, name
 
