@@ -49,15 +49,10 @@ def how(explanation: Explanation) -> list[str]:
         texts.append(f"It reads best turned by {degrees}° anticlockwise and was read that way.")
     if not explanation.digits:
         texts.append(_why_nothing(explanation))
-    left_out = zip(
-        explanation.left_out,
-        ("more digit", "more candidate"),
-        ("not explained here.", "rejected and not shown."),
-        strict=True,
-    )
-    texts += [
-        f"{_count(n, noun)} {'is' if n == 1 else 'are'} {end}" for n, noun, end in left_out if n
-    ]
+    ends = ("more digit", "not explained here."), ("more candidate", "rejected and not shown.")
+    for number, (noun, end) in zip(explanation.left_out, ends, strict=True):
+        if number:
+            texts.append(f"{_count(number, noun)} {'is' if number == 1 else 'are'} {end}")
     return [*texts, explanation.note] if explanation.note else texts
 
 
