@@ -350,7 +350,14 @@ def table(
         raise ImageError(f"{picture}: {error}") from error
     if out:
         write_table(out, result)
-    _print_table(result, as_json, is_written=out is not None)
+    if as_json:
+        print_json(result.as_dict())
+    elif out:
+        note(f"{result.shape[0]} rows and {result.shape[1]} columns written")
+    elif sys.stdout.isatty():
+        _print_cells(result)
+    else:
+        sys.stdout.write(result.to_csv())
     _note_doubts(result, picture)
     if not result.kept:
         raise typer.Exit(1)
@@ -364,18 +371,6 @@ def _grid_shape(grid: str | None) -> tuple[int, int] | None:
         expected = f"expected ROWSxCOLUMNS, such as 9x9, found {grid!r}"
         raise typer.BadParameter(expected, param_hint="--grid")
     return int(match[1]), int(match[2])
-
-
-def _print_table(table: Table, as_json: bool, *, is_written: bool) -> None:
-    if as_json:
-        print_json(table.as_dict())
-    elif is_written:
-        rows, columns = table.shape
-        note(f"{rows} rows and {columns} columns written")
-    elif sys.stdout.isatty():
-        _print_cells(table)
-    else:
-        sys.stdout.write(table.to_csv())
 
 
 def _print_cells(table: Table) -> None:

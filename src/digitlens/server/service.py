@@ -137,7 +137,7 @@ class Job(Generic[T]):
         started: Time of submission, on the clock ``time.perf_counter``.
         steps: The remaining work; set to None once nobody waits, which also frees the body.
         result: The future of the result; set in the event loop.
-        shares: Whether the job can be batched with others.
+        can_batch: Whether the job can be batched with others.
     """
 
     def __init__(
@@ -242,17 +242,17 @@ class Pool:
         """
         job = Job(work, self._time_limit, can_batch=can_batch)
         self._submit(job)
-        on_change = asyncio.ensure_future(disconnection())
-        tasks: set[asyncio.Future[Any]] = {job.result, on_change}
+        disconnected = asyncio.ensure_future(disconnection())
+        tasks: set[asyncio.Future[Any]] = {job.result, disconnected}
         try:
             await asyncio.wait(tasks, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
             if job.result.done():
                 return job.result.result()
-            if on_change.done():
+            if disconnected.done():
                 raise Refusal("gone", "the client closed the connection")
             raise job.timeout_refusal()
         finally:
-            on_change.cancel()
+            disconnected.cancel()
             if not job.result.done():
                 self._drop_job(job)
 

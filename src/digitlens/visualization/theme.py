@@ -245,10 +245,10 @@ def _make_inline(element: ElementTree.Element, prefix: str) -> None:
     for key, text in attributes.items():
         if key == "id":
             attributes[key] = prefix + text
+        elif key == "href":
+            attributes[key] = f"#{prefix}{text[1:]}"
         else:
             attributes[key] = text.replace("url(#", f"url(#{prefix}")
-            if key == "href":
-                attributes[key] = f"#{prefix}{text[1:]}"
     element.attrib = attributes
 
 

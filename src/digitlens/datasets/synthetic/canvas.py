@@ -46,13 +46,12 @@ class Canvas:
     view: Matrix  # float64[3, 3]; the homography from the plane of the paper to the canvas
     ink: Ink = field(init=False)  # uint8[height, width]; 255 for ink
     # x0, y0, x1, y1 of the visible ink of each mark, in pixels, half-open.
-    boxes: list[tuple[float, float, float, float]] = field(init=False)
+    boxes: list[tuple[float, float, float, float]] = field(init=False, default_factory=list)
     # 0 to 9 for each mark, or ``IGNORED``.
-    values: list[int] = field(init=False)
+    values: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.ink = np.zeros((self.height, self.width), np.uint8)
-        self.boxes, self.values = [], []
         self._is_identity = bool((self.view == np.eye(3)).all())
 
     def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:

@@ -150,8 +150,7 @@ def draw_receipt(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
 def draw_tag(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
     """A price, sometimes with raised cents, and a price per kilogram."""
     rng = desk.rng
-    digit = desk.size(30, 90)
-    big = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, big = _draw_face(desk, by_hand, (30, 90), (30, 90))
     small = desk.type(max(10, 0.22 * digit))
     text, value = _money(rng, locale, 0.3, 900)
     if rng.random() < 0.5 and "," not in text[:-3]:
