@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from digitlens.reading.shards import BatchStatus
     from digitlens.tabular import Table
 
-Paths = Annotated[
-    list[str] | None,
-    Argument(
-        help="Pictures, PDFs, folders or patterns such as 'scans/*.png'; - reads one file from "
-        "standard input."
-    ),
-]
-Images = Annotated[list[str] | None, Option("--image", hidden=True, help="Same as a path.")]
-AsJsonLines = Annotated[bool, Option("--json", help="Print one line of JSON per page.")]
-AsCsv = Annotated[bool, Option("--csv", help="Print one row per digit, rejected ones included.")]
-Annotate = Annotated[
-    Path | None,
-    Option(metavar="DIR", file_okay=False, help="Folder for copies marked with the reading."),
-]
 Expect = Annotated[
     list[str] | None,
     Option(
@@ -73,11 +59,22 @@ Locale = Annotated[
 
 
 def read(
-    paths: Paths = None,
-    image: Images = None,
-    as_json: AsJsonLines = False,
-    as_csv: AsCsv = False,
-    annotate: Annotate = None,
+    paths: Annotated[
+        list[str] | None,
+        Argument(
+            help="Pictures, PDFs, folders or patterns such as 'scans/*.png'; - reads one file from "
+            "standard input."
+        ),
+    ] = None,
+    image: Annotated[list[str] | None, Option(hidden=True, help="Same as a path.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print one line of JSON per page.")] = False,
+    as_csv: Annotated[
+        bool, Option("--csv", help="Print one row per digit, rejected ones included.")
+    ] = False,
+    annotate: Annotated[
+        Path | None,
+        Option(metavar="DIR", file_okay=False, help="Folder for copies marked with the reading."),
+    ] = None,
     expect: Expect = None,
     target_error: TargetError = None,
     decimal: Decimal = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,6 @@ from digitlens.visualization.overlay import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from digitlens.datasets.synthetic.pages import Page as GeneratedPage
     from digitlens.reading.multiscale import ScaleView
     from digitlens.reading.reader import ReadResult
