@@ -88,14 +88,6 @@ def test_validation_uses_the_split_of_the_models_recipe(run, here, bundle, forei
         run.fails(ModelError, "use --split test", "--model", model, "--split", "validation")
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """Only the first 100 digits of scikit-learn: framing one takes a millisecond."""
-    digits = external.load_scikit()
-    few = external.Pictures(digits.images[:100], digits.labels[:100])
-    monkeypatch.setattr(external, "load_scikit", lambda: few)
-
-
 def test_unwritable_folder_is_reported_after_the_numbers(run, here, bundle):
     (here / "occupied").write_text("a file")
     done = run.fails(
@@ -150,8 +142,13 @@ def test_robustness_prints_a_table_and_writes_its_own_files(run, here, bundle, m
     assert [row["name"] for row in values["corruptions"] if row["overlaps_training"]] == ["rotate"]
 
 
-@pytest.mark.usefixtures("undrawn", "few_digits")
-def test_json_of_all_parts_is_one_object_even_without_the_plots_extra(run, here, foreign):
+@pytest.mark.usefixtures("undrawn")
+def test_json_of_all_parts_is_one_object_even_without_the_plots_extra(
+    run, here, foreign, monkeypatch
+):
+    digits = external.load_scikit()
+    few = external.Pictures(digits.images[:100], digits.labels[:100])  # framing each takes 1 ms
+    monkeypatch.setattr(external, "load_scikit", lambda: few)
     options = ("--robustness", "--on", "digits", "--json", "--out", "elsewhere")
     done = run("--model", foreign(), *options)
     values, folder = json.loads(done.stdout), here / "elsewhere"
