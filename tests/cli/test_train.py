@@ -47,16 +47,6 @@ PAGES = changed(
 
 
 @pytest.fixture
-def few_fonts(few_tiles, monkeypatch):
-    """Draws pages in this process and only in Pillow's own font."""
-    del few_tiles
-    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
-    fonts = Fonts((hand,), (hand,))
-    monkeypatch.setattr(pipeline, "load_fonts", lambda _role: fonts)
-    monkeypatch.setattr(detector, "worker_count", lambda _device: 0)
-
-
-@pytest.fixture
 def halted(monkeypatch):
     """A context in which any training is interrupted at its first step."""
 
@@ -186,8 +176,13 @@ def exported(monkeypatch):
 
 
 @pytest.mark.train
-@pytest.mark.usefixtures("few_fonts")
-def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_path, halted):
+@pytest.mark.usefixtures("few_tiles")
+def test_interrupted_digit_detector_resumes_and_is_exported(
+    run, exported, tmp_path, halted, monkeypatch
+):
+    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
+    monkeypatch.setattr(pipeline, "load_fonts", lambda _role: Fonts((hand,), (hand,)))
+    monkeypatch.setattr(detector, "worker_count", lambda _device: 0)  # in this process
     folder = tmp_path / "run"
     with halted():
         result = run(*PAGES, "--out", folder, code=130)
