@@ -228,7 +228,7 @@ def explain(
     from digitlens.explain.explanation import explain
     from digitlens.models.bundle import open_roles
     from digitlens.reading.reader import DigitReader
-    from digitlens.visualization.explanation_page import write_page
+    from digitlens.visualization import explanation_page
     from digitlens.visualization.overlay import write_reading
     from digitlens.visualization.sheets import write_stages
 
@@ -244,7 +244,8 @@ def explain(
             files.write_json(folder / "explanation.json", explanation.as_dict())
             write_reading(folder / "overview.png", explanation.page, explanation.reading)
             heat = write_stages(folder / "stages", seen, reader.thresholds)
-            write_page(folder / "explanation.html", explanation, heat)
+            html = explanation_page.page(explanation, heat)
+            files.write_bytes(folder / "explanation.html", html.encode())
         note(f"written to {folder}: open {folder / 'explanation.html'}")
     finally:
         if as_json:
