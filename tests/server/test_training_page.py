@@ -1,6 +1,5 @@
 """The live page: the whole state once, then only news; bounded curves; routes and refusals."""
 
-import asyncio
 import json
 import re
 import socket
@@ -27,7 +26,6 @@ from digitlens.server.training_page import (
     create_watch_app,
     listen,
     serving,
-    stream,
 )
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
@@ -221,39 +219,19 @@ def test_only_the_files_of_the_page_are_served(client):
         assert answer.status_code == 404 or answer.content == page.content, name
 
 
-def test_news_are_streamed_until_the_server_stops(show):
-    async def follow():
-        events, update = [], stream(show)
-        events.append(await anext(update))
-        events.append(await anext(update))
-        readers = show.history.readers
-        show.history.record(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, 2.0, 0.5, 0.1),)))
-        events.append(await anext(update))
-        show.closing = True
-        events += [each async for each in update]
-        return events, readers
-
-    events, readers = asyncio.run(follow())
-    assert readers == 1
-    assert show.history.readers == 0
-    assert events[0].startswith("retry: ")
-    assert all(each.endswith("\n\n") for each in events)
-    first, second = (json.loads(each.removeprefix("data: ")) for each in events[1:])
-    assert first["whole"]
-    assert not second.get("steps") or second["whole"]
-
-
-def test_server_ends_with_its_block_despite_open_pages(show):
+def test_news_are_streamed_until_the_server_ends_with_its_block(show):
     with serving(show, listen(0)) as address:
         update = urllib.request.urlopen(f"{address}news", timeout=10)
         assert update.headers["Content-Type"].startswith("text/event-stream")
         lines = [update.readline() for _ in range(3)]
+        assert lines[0].startswith(b"retry: ")
         assert lines[2].startswith(b'data: {"whole":true')
         assert show.history.readers == 1
         show.history.end("Done.")
         assert b'"ended":"Done."' in update.readline() + update.readline()
         began = time.monotonic()
     assert time.monotonic() - began < 4
+    assert show.history.readers == 0
     assert update.read() in (b"", b"\n")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=2)
