@@ -109,10 +109,8 @@ def read_in_browser(page, root, pictures, **options):
 
 def answers(reading):
     """Returns the contents of a reading without confidences."""
-    digit_keys, keys = (
-        ("value", "status", "starts_number"),
-        ("text", "digits_only", "numbers_digits"),
-    )
+    digit_keys = ("value", "status", "starts_number")
+    keys = ("text", "digits_only", "numbers_digits")
     digits = [[[digit[key] for key in digit_keys] for digit in line] for line in reading["lines"]]
     characters = ["".join(each["char"] for each in line) for line in reading["characters"]]
     return digits, characters, [reading[key] for key in keys]
