@@ -11,7 +11,6 @@ from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, log_uniform
 from digitlens.datasets.synthetic.objects import readable_colours, soften
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles
-from digitlens.datasets.synthetic.texts import Grammar
 from digitlens.datasets.synthetic.typesetting import (
     SCAN,
     Handwriting,
@@ -81,12 +80,12 @@ def _draw_palette(look: str, rng: Rng) -> dict[str, Colour]:
     return {**colours, "light": paper, "shade": mix_colours(paper, ink, 0.12)}
 
 
-def _column(rng: Rng) -> tuple[Grammar, float]:
+def _column(rng: Rng) -> tuple[texts.Grammar, float]:
     """The grammar of the cells of one column, and their alignment."""
     low, high = sorted(int(v) for v in rng.integers(1, 6, 2))
     decimals, mark = int(rng.integers(1, 4)), pick(rng, "..,")
     sign, suffix = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
-    options: list[Grammar] = [
+    options: list[texts.Grammar] = [
         lambda r: texts.natural(r, low, high),
         lambda r: sign + texts.natural(r, low, high) + mark + texts.digits(r, decimals) + suffix,
         lambda r: texts.natural(r, 1, 3) + mark + texts.digits(r, 2),
@@ -365,7 +364,7 @@ def draw_form(desk: Desk) -> None:
 
 
 _NUMBERS = (texts.hand_number, texts.date, texts.comb, texts.amount)
-_FIELDS: tuple[Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
+_FIELDS: tuple[texts.Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
 
 
 def _draw_field(
