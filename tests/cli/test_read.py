@@ -19,7 +19,6 @@ from digitlens.imaging.document import Document
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card, open_roles, write_bundle
 from digitlens.reading import batch
-from digitlens.reading.batch import PREFETCH
 from digitlens.reading.constrained import constrain
 from digitlens.reading.layout import arrange
 from digitlens.reading.notation import Notation
@@ -275,7 +274,7 @@ def test_missing_extra_fails_only_the_files_that_need_it(run, scan, monkeypatch,
 
 # With two workers: the pages in flight, the one being printed and the one being loaded.
 @pytest.mark.parametrize(
-    ("workers", "cap", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * PREFETCH + 2, False)]
+    ("workers", "cap", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * batch.PREFETCH + 2, False)]
 )
 def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, workers, cap, copies):
     pages = []
