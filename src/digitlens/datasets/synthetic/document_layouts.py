@@ -99,7 +99,7 @@ def _column(rng: Rng) -> tuple[texts.Grammar, float]:
     ]
     shares = np.array([6, 5, 4, 1, 2, 1, 1, 1, 0.7, 1])
     index = int(rng.choice(len(options), p=shares / shares.sum()))
-    return options[index], 0.0 if index > 5 else float(rng.choice([1.0, 1.0, 0.5, 0.0]))
+    return options[index], 0.0 if index > 5 else pick(rng, [1.0, 1.0, 0.5, 0.0])
 
 
 def draw_table(desk: Desk) -> None:
@@ -112,7 +112,7 @@ def draw_table(desk: Desk) -> None:
     grids, widths, alignments = list[list[Run]](), list[float](), list[float]()
     for index in range(columns):
         grammar, align = (texts.word, 0.0) if not index and rng.random() < 0.4 else _column(rng)
-        empty = float(rng.choice([0, 0, 0.1]))
+        empty = pick(rng, [0, 0, 0.1])
         cells = [face.run("-" if rng.random() < empty else grammar(rng)) for _ in range(rows)]
         header = head.run(texts.word(rng))
         width = max(run.width for run in (*cells, header)) + gap
@@ -148,7 +148,7 @@ def draw_table(desk: Desk) -> None:
 
 
 def _table_rules(desk: Desk, edges: Sequence[float], top: float, pitch: float, rows: int) -> None:
-    canvas, thick, kind = desk.canvas, int(desk.rng.choice([1, 1, 2])), desk.rng.random()
+    canvas, thick, kind = desk.canvas, pick(desk.rng, [1, 1, 2]), desk.rng.random()
     if kind < 0.3:
         return
     for row in range(rows + 1):
@@ -267,7 +267,7 @@ def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> Non
             y = _flow_text(desk, title_font, title, (margin, y + face.digit, room), 1.3 * pitch)
         words = _prose(desk, int(rng.integers(8, 60)), numbers)
         y = _flow_text(desk, face, words, (margin, y, canvas.width - 2 * margin), pitch)
-        y += pitch * float(rng.choice([0, 0.5, 1]))
+        y += pitch * pick(rng, [0, 0.5, 1])
 
 
 def draw_paragraph(desk: Desk) -> None:
@@ -391,7 +391,7 @@ def _draw_field(
             canvas.put(run, x + int(rng.integers(count - len(text) + 1)) * cell, y, layer)
         return
     if style == 1:
-        canvas.frame(x, high, end, low, int(rng.choice([1, 1, 2])))
+        canvas.frame(x, high, end, low, pick(rng, [1, 1, 2]))
     elif style == 2:
         canvas.rule(x, low, end, low)
     run = face.run(pick(rng, _FIELDS)(rng))

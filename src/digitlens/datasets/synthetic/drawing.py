@@ -38,6 +38,11 @@ def pick(rng: Rng, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
+def pick_text(rng: Rng, characters: str, length: int) -> str:
+    """A text of ``length`` of the characters, with equal probability."""
+    return "".join(pick(rng, characters) for _ in range(length))
+
+
 def pick_by_share(rng: Rng, options: Sequence[tuple[float, T]]) -> T:
     """One of the options, with a probability proportional to its weight."""
     cumulative = np.cumsum([share for share, _ in options])

@@ -207,7 +207,7 @@ def draw_list(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
     rows = [_any_number(rng, locale) for _ in range(int(rng.integers(2, 9)))]
     words = [f"{pick(rng, WORDS['words'])} " if rng.random() < 0.33 else "" for _ in rows]
     runs = [face.run(word + text) for word, (text, _) in zip(words, rows, strict=True)]
-    pitch, align = digit * (1.6 + rng.exponential(0.6)), float(rng.choice([0, 0, 1]))
+    pitch, align = digit * (1.6 + rng.exponential(0.6)), pick(rng, [0, 0, 1])
     widest = max(run.width for run in runs)
     canvas = desk.open(widest + 4 * digit, (len(rows) + 1) * pitch)
     for row, (run, (_, value)) in enumerate(zip(runs, rows, strict=True)):
