@@ -136,7 +136,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
     height, width = scene.shape[:2]
     size = max(width, height) * log_uniform(rng, 0.03, 0.6)
     centre = rng.uniform(-0.1, 1.1, 2) * (width, height)
-    colour = tuple(float(v) for v in rng.uniform(0, 255, 3))
+    colour = _any_colour(rng)
     kind = rng.random()
     if kind < 0.45:
         count = int(rng.integers(3, 9))
