@@ -6,6 +6,7 @@ import functools
 import gc
 import importlib
 import importlib.util
+import json
 import shutil
 import signal
 import sys
@@ -316,6 +317,21 @@ def bundle(tmp_path, graph):
         card = Card(name="bars", version="0.0", sha256=files.sha256(graph()), **changes)
         write_bundle(tmp_path / "model" / "bars", card, graph())
         return "model/bars"
+
+    return make
+
+
+@pytest.fixture
+def run_folder(here, bundle):
+    """Writes a run folder with a model that reads bars and a history; returns its name."""
+
+    def make(name, rows, **card):
+        folder = here / name
+        folder.mkdir()
+        (here / bundle(**card)).rename(folder / "model")
+        (folder / "recipe.toml").write_text("")
+        (folder / "history.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        return name
 
     return make
 

@@ -17,7 +17,7 @@ RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, draw_bars):
+def here(here, monkeypatch, draw_bars):
     """An empty working folder; MNIST is replaced by 200 tiles, 100 of them the test set."""
     digits = (np.arange(200) % 10).astype(np.uint8)
     dark = 55 - np.arange(200, dtype=np.uint8) % 50
@@ -25,8 +25,7 @@ def here(tmp_path, monkeypatch, draw_bars):
     tiles -= np.minimum(tiles, dark[:, None, None])
     split = Split(tiles, digits)
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(split, split.take(range(100))))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return here
 
 
 @pytest.fixture

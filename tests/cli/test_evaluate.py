@@ -49,12 +49,6 @@ def test_numbers_go_to_stdout_and_written_files_are_named_on_stderr(run, here, b
     assert [row["index"] for row in report["wrong"]] == [0]
 
 
-def test_json_output_is_only_the_report(run, here, bundle):
-    done = run("--model", bundle(), "--json", "--out", "elsewhere")
-    assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
-    assert not (here / "evaluation-bars").exists()
-
-
 def test_input_of_a_foreign_model_is_printed_and_logits_need_an_option(run, here, foreign):
     run.fails(ModelError, "--outputs logits", "--model", foreign("Identity"))
     assert not (here / "evaluation-their-net").exists()
@@ -92,24 +86,6 @@ def test_validation_uses_the_split_of_the_models_recipe(run, here, bundle, forei
     for changes in ({}, {"recipe": refitted}, None):
         model = foreign() if changes is None else bundle(**changes)
         run.fails(ModelError, "use --split test", "--model", model, "--split", "validation")
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    """Only the first 100 digits of scikit-learn: framing one takes a millisecond."""
-    digits = external.load_scikit()
-    few = external.Pictures(digits.images[:100], digits.labels[:100])
-    monkeypatch.setattr(external, "load_scikit", lambda: few)
-
-
-@pytest.mark.usefixtures("undrawn", "few_digits")
-def test_numbers_are_written_without_the_plots_extra(run, here, bundle):
-    done = run("--model", bundle(), "--on", "digits")
-    assert "97.50%" in done.stdout
-    assert "scikit-learn's digits" in done.stdout
-    assert "pip install 'digitlens[plots]'" in done.stderr
-    written = {path.name for path in (here / "evaluation-bars").iterdir()}
-    assert written == {"report.json", "transfer.json"}
 
 
 def test_unwritable_folder_is_reported_after_the_numbers(run, here, bundle):
@@ -166,16 +142,22 @@ def test_robustness_prints_a_table_and_writes_its_own_files(run, here, bundle, m
     assert [row["name"] for row in values["corruptions"] if row["overlaps_training"]] == ["rotate"]
 
 
-@pytest.mark.usefixtures("undrawn", "few_digits")
-def test_json_of_all_parts_is_one_object(run, here, foreign):
-    done = run("--model", foreign(), "--robustness", "--on", "digits", "--json")
-    values = json.loads(done.stdout)
-    folder = here / "evaluation-their-net"
+@pytest.mark.usefixtures("undrawn")
+def test_json_of_all_parts_is_one_object_even_without_the_plots_extra(
+    run, here, foreign, monkeypatch
+):
+    digits = external.load_scikit()
+    few = external.Pictures(digits.images[:100], digits.labels[:100])  # framing each takes 1 ms
+    monkeypatch.setattr(external, "load_scikit", lambda: few)
+    options = ("--robustness", "--on", "digits", "--json", "--out", "elsewhere")
+    done = run("--model", foreign(), *options)
+    values, folder = json.loads(done.stdout), here / "elsewhere"
     for name in ("robustness", "transfer"):
         written = json.loads((folder / f"{name}.json").read_text())
         assert written.get(name, written) == values.pop(name)
     assert values == json.loads((folder / "report.json").read_text())
     assert len(list(folder.iterdir())) == 3
+    assert not (here / "evaluation-their-net").exists()
     assert "pip install 'digitlens[plots]'" in done.stderr
 
 

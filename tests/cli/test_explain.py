@@ -12,7 +12,6 @@ from digitlens.explain import explanation as explained
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
-from digitlens.results import Digit, Reading
 
 COMMAND = "explain --model swift"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -150,5 +149,3 @@ def test_at_most_twelve_digits_are_explained(reader, monkeypatch):
     story = explained.explain("many", reader, seen, "swift")
     assert len(story.digits) == 12
     assert story.left_out == (3, 0)
-    assert isinstance(story.reading, Reading)
-    assert isinstance(story.digits[0].digit, Digit)

@@ -15,25 +15,8 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def run_folder(here, bundle):
-    """Writes a run folder with the small model and a training history."""
-
-    def make(name, rows=ROWS):
-        model = here / bundle()
-        folder = here / name
-        folder.mkdir()
-        model.rename(folder / "model")
-        (folder / "recipe.toml").write_text("")
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / "history.jsonl").write_text(text)
-        return name
-
-    return make
-
-
 def test_all_available_figures_of_a_run_are_drawn(run, here, run_folder):
-    done = run(run_folder("mine"), "--theme", "dark")
+    done = run(run_folder("mine", ROWS), "--theme", "dark")
     printed = done.stdout.split()
     names = list(FIGURES)[: list(FIGURES).index("robustness")]
     assert set(printed) >= {f"figures-mine/{name}.png" for name in names}
@@ -57,7 +40,7 @@ def test_unavailable_figure_fails_only_if_requested(run, here, bundle):
 
 
 def test_runs_are_overlaid_and_one_without_history_is_named(run, here, run_folder, bundle):
-    paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
+    paths = [run_folder("one", ROWS), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
     assert "skipping bars, which has no history" in done.stderr
     assert "the others only one" in done.stderr

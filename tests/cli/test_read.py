@@ -19,7 +19,6 @@ from digitlens.imaging.document import Document
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card, open_roles, write_bundle
 from digitlens.reading import batch
-from digitlens.reading.batch import PREFETCH
 from digitlens.reading.constrained import constrain
 from digitlens.reading.layout import arrange
 from digitlens.reading.notation import Notation
@@ -275,7 +274,7 @@ def test_missing_extra_fails_only_the_files_that_need_it(run, scan, monkeypatch,
 
 # With two workers: the pages in flight, the one being printed and the one being loaded.
 @pytest.mark.parametrize(
-    ("workers", "cap", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * PREFETCH + 2, False)]
+    ("workers", "cap", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * batch.PREFETCH + 2, False)]
 )
 def test_pages_in_memory_are_bounded(run, scan, note, tmp_path, monkeypatch, workers, cap, copies):
     pages = []
@@ -304,17 +303,6 @@ def test_results_are_in_the_order_of_the_files(run, pictures, scan, bad_files, m
     assert parallel.stdout == serial.stdout
     assert parallel.stderr == serial.stderr
     assert len(parallel.stdout.splitlines()) == 18
-
-
-def test_folders_and_glob_patterns_are_read(run, tmp_path, note):
-    for name in ("scan 10.png", "scan 9.png", "more/scan 1.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(note.read_bytes())
-    (tmp_path / "list.txt").write_text("no picture")
-    names = ("more/scan 1.png", "scan 9.png", "scan 10.png")
-    lines = [f"{tmp_path / name}\t2048" for name in names]
-    assert run("read", tmp_path).stdout.splitlines() == lines
-    assert run("read", f"{tmp_path}/*.png").stdout.splitlines() == lines[1:]
 
 
 def test_each_page_has_an_annotated_copy(run, scan, tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from digitlens.datasets import mnist as data
-from digitlens.datasets.mnist import Mnist
 from digitlens.errors import ModelError
 from digitlens.visualization.figures import registry
 
@@ -42,7 +41,7 @@ def test_other_pictures_are_reconstructed_after_an_unreadable_one(run, tmp_path)
 
 
 def test_mnist_digits_and_interpolations_are_drawn(run, tmp_path, small_split, monkeypatch):
-    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: data.Mnist(small_split, small_split))
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     done = run("--out", "here", "--theme", "dark", "--json")
     found = json.loads(done.stdout)

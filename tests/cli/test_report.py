@@ -10,7 +10,6 @@ from onnx import TensorProto, helper
 
 from digitlens import files
 from digitlens.datasets import mnist as data
-from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
 from digitlens.evaluation.metrics import SINGLE_CALLS
 from digitlens.explain.trained_model import TrainedModel
@@ -121,7 +120,7 @@ def test_unwritable_path_and_missing_extra_are_named(run, here, bundle, request)
 
 
 def test_robustness_tiles_are_spread_over_the_test_set(a_run, monkeypatch, small_split):
-    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: data.Mnist(small_split, small_split))
     monkeypatch.setattr(contents, "CORRUPTED", 3)
     monkeypatch.setattr(contents, "SWEEP_TILES", 3)
     found = contents.gather(TrainedModel(a_run))

@@ -122,16 +122,8 @@ def test_processes_share_metrics_and_are_replaced():
 def test_missing_model_is_named_once_with_several_processes(run):
     old = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        run.fails(
-            ModelError,
-            "no model 'nothing'",
-            "--processes",
-            "2",
-            "--port",
-            "0",
-            "--model",
-            "nothing",
-        )
+        options = ["--processes", "2", "--port", "0", "--model", "nothing"]
+        run.fails(ModelError, "no model 'nothing'", *options)
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

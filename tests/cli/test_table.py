@@ -10,22 +10,11 @@ from digitlens.errors import DataError, DigitlensError, ImageError
 from digitlens.tabular import Cell, Table
 
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-READ = Table(
-    (
-        (
-            Cell("12", None, "integer", SQUARE, 0.99, "number"),
-            Cell("", None, None, SQUARE, 1, "empty"),
-        ),
-        (
-            Cell("3", None, "integer", SQUARE, 0.5, "unsure", "digit 1: 50 % sure"),
-            Cell("4,5", None, "decimal", SQUARE, 0.99, "number"),
-        ),
-    ),
-    40,
-    30,
-    "drawn",
-    "0" * 64,
-)
+SURE = Cell("12", None, "integer", SQUARE, 0.99, "number")
+EMPTY = Cell("", None, None, SQUARE, 1, "empty")
+UNSURE = Cell("3", None, "integer", SQUARE, 0.5, "unsure", "digit 1: 50 % sure")
+DECIMAL = Cell("4,5", None, "decimal", SQUARE, 0.99, "number")
+READ = Table(((SURE, EMPTY), (UNSURE, DECIMAL)), 40, 30, "drawn", "0" * 64)
 COMMAND = "table page.png"
 
 

@@ -47,16 +47,6 @@ PAGES = changed(
 
 
 @pytest.fixture
-def few_fonts(few_tiles, monkeypatch):
-    """Draws pages in this process and only in Pillow's own font."""
-    del few_tiles
-    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
-    fonts = Fonts((hand,), (hand,))
-    monkeypatch.setattr(pipeline, "load_fonts", lambda _role: fonts)
-    monkeypatch.setattr(detector, "worker_count", lambda _device: 0)
-
-
-@pytest.fixture
 def halted(monkeypatch):
     """A context in which any training is interrupted at its first step."""
 
@@ -186,8 +176,13 @@ def exported(monkeypatch):
 
 
 @pytest.mark.train
-@pytest.mark.usefixtures("few_fonts")
-def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_path, halted):
+@pytest.mark.usefixtures("few_tiles")
+def test_interrupted_digit_detector_resumes_and_is_exported(
+    run, exported, tmp_path, halted, monkeypatch
+):
+    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
+    monkeypatch.setattr(pipeline, "load_fonts", lambda _role: Fonts((hand,), (hand,)))
+    monkeypatch.setattr(detector, "worker_count", lambda _device: 0)  # in this process
     folder = tmp_path / "run"
     with halted():
         result = run(*PAGES, "--out", folder, code=130)
@@ -205,16 +200,9 @@ def test_interrupted_digit_detector_resumes_and_is_exported(run, exported, tmp_p
 
 
 def test_recipe_errors_come_first_and_resume_keeps_the_recipe(run, tmp_path):
-    run.fails(
-        RecipeError,
-        ("did you mean epochs?", "dropout: expected 0 to 0.95"),
-        "--set",
-        "epoch=3",
-        "--set",
-        "dropout=7",
-        "--out",
-        tmp_path / "run",
-    )
+    told = ("did you mean epochs?", "dropout: expected 0 to 0.95")
+    wrong = changed("fast", "epoch=3", "dropout=7")
+    run.fails(RecipeError, told, *wrong, "--out", tmp_path / "run")
     for recipe in ("pages", "lines"):  # these are trained on generated pictures
         run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run", code=2)
     assert not (tmp_path / "run").exists()

@@ -105,16 +105,9 @@ def test_missing_study_is_reported_before_tiles_are_fetched(run, tmp_path, monke
 
 
 def test_all_recipe_errors_come_before_any_work(run, tmp_path):
-    run.fails(
-        RecipeError,
-        ("did you mean epochs?", "dropout: expected 0 to 0.95, found 7"),
-        "--set",
-        "epoch=3",
-        "--search",
-        "dropout=0..7",
-        "--out",
-        tmp_path / "study",
-    )
+    told = ("did you mean epochs?", "dropout: expected 0 to 0.95, found 7")
+    options = ["--set", "epoch=3", "--search", "dropout=0..7", "--out"]
+    run.fails(RecipeError, told, *options, tmp_path / "study")
     run.fails(RecipeError, "nothing to search", "--out", tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
@@ -131,12 +124,6 @@ def test_invalid_folders_and_options_are_refused(run, tmp_path):
 def test_missing_optuna_names_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "digitlens.training.tune", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if not installed
-    run.fails(
-        MissingExtraError,
-        "pip install 'digitlens[tune]'",
-        *SMALL,
-        *SEARCH,
-        "--out",
-        tmp_path / "study",
-    )
+    options = (*SMALL, *SEARCH, "--out", tmp_path / "study")
+    run.fails(MissingExtraError, "pip install 'digitlens[tune]'", *options)
     assert not (tmp_path / "study").exists()

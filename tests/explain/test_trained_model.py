@@ -18,14 +18,10 @@ from digitlens.visualization.report_page import gather
 
 
 @pytest.fixture
-def run(here, bundle):
+def run(here, run_folder):
     """A run folder with the model that reads bars."""
-    model = here / bundle(recipe=Recipe(validation="random", validation_share=0.5).as_dict())
-    folder = here / "run"
-    folder.mkdir()
-    model.rename(folder / "model")
-    (folder / "recipe.toml").write_text("")
-    (folder / "history.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    recipe = Recipe(validation="random", validation_share=0.5).as_dict()
+    folder = here / run_folder("run", [{"epoch": 1}, {"epoch": 2}], recipe=recipe)
     (folder / "run.json").write_text(json.dumps({"name": "bars", "seed": 3}))
     return folder
 

@@ -6,7 +6,6 @@ level; decoders are not compared here.
 
 import base64
 import importlib
-import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -110,10 +109,8 @@ def read_in_browser(page, root, pictures, **options):
 
 def answers(reading):
     """Returns the contents of a reading without confidences."""
-    digit_keys, keys = (
-        ("value", "status", "starts_number"),
-        ("text", "digits_only", "numbers_digits"),
-    )
+    digit_keys = ("value", "status", "starts_number")
+    keys = ("text", "digits_only", "numbers_digits")
     digits = [[[digit[key] for key in digit_keys] for digit in line] for line in reading["lines"]]
     characters = ["".join(each["char"] for each in line) for line in reading["characters"]]
     return digits, characters, [reading[key] for key in keys]
@@ -181,7 +178,7 @@ def test_same_parts_of_long_lines_are_read(page, root, python):
     )
 
 
-def test_transparent_file_is_read_as_in_python(browser, origin, python):
+def test_transparent_file_is_read_as_in_python(browser, origin, python, tmp_path):
     """Opens the files in the page, because transparency has to survive its canvas."""
     page = browser.new_page()
     page.goto(f"{origin}/site/index.html")
@@ -190,13 +187,11 @@ def test_transparent_file_is_read_as_in_python(browser, origin, python):
         pen = ImageDraw.Draw(strokes)
         pen.line([(110, 40), (50, 120), (150, 120)], ink, 14, "curve")
         pen.line([(118, 80), (118, 175)], ink, 14)
-        stream = io.BytesIO()
-        strokes.save(stream, "PNG")
-        file = {"name": f"{ink}.png", "mimeType": "image/png", "buffer": stream.getvalue()}
-        page.set_input_files("#file", file)
+        strokes.save(tmp_path / f"{ink}.png")
+        page.set_input_files("#file", tmp_path / f"{ink}.png")
         page.wait_for_selector(f"#history-list li:nth-child({number})", timeout=60_000)
         assert page.inner_text("#strip .chip").strip().startswith("4"), ink
-        assert python.read(stream.getvalue()).text == "4"
+        assert python.read(tmp_path / f"{ink}.png").text == "4"
     page.close()
 
 

@@ -7,6 +7,7 @@ import gzip
 import re
 import resource
 import socket
+import struct
 import zlib
 
 import pytest
@@ -39,12 +40,8 @@ def is_well(server):
     return alive and not re.search(r'status="5|cause="internal"', server.metrics())
 
 
-def posted(*headers, body=b"", path=b"/v1/read"):
-    return b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n%b" % (
-        path,
-        b"".join(header + b"\r\n" for header in headers),
-        body,
-    )
+def posted(*headers, body=b""):
+    return HEAD + b"".join(header + b"\r\n" for header in headers) + b"\r\n" + body
 
 
 MALFORMED = {
@@ -140,11 +137,9 @@ def part(head, body=b"x"):
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.png"'
 FORM = b"multipart/form-data; boundary=cut"
 FORMS = {
-    "no boundary": (b"multipart/form-data", part(FILE) + b"--cut--"),
     "an empty boundary": (b"multipart/form-data; boundary=", part(FILE) + b"--cut--"),
     "another boundary": (b"multipart/form-data; boundary=other", part(FILE) + b"--cut--"),
     "a boundary of 10,000": (b"multipart/form-data; boundary=" + b"a" * 10_000, part(FILE)),
-    "no end": (FORM, part(FILE)),
     "nothing but an end": (FORM, b"--cut--\r\n"),
     "no disposition": (FORM, part(b"X: y") + b"--cut--"),
     "no name": (FORM, part(b"Content-Disposition: form-data") + b"--cut--"),
@@ -153,7 +148,6 @@ FORMS = {
         FORM,
         part(b'Content-Disposition: form-data; name="expect"', b"1" * 50_000) + b"--cut--",
     ),
-    "1,000 files": (FORM, 1000 * part(FILE) + b"--cut--"),
     "1,000 fields": (FORM, 1000 * part(b'Content-Disposition: form-data; name="a"') + b"--cut--"),
     "base64": (FORM, part(FILE + b"\r\nContent-Transfer-Encoding: base64") + b"--cut--"),
     "bytes as a charset": (FORM + b"; charset=\xff\xfe", part(FILE) + b"--cut--"),
@@ -182,22 +176,16 @@ def test_truncated_form_is_refused_completely(client, picture):
 
 def bomb(width, height):
     """Returns a PNG about a thousandth the size of the pixels it claims."""
-    parts = (
-        b"IHDR" + b"%b%b\x08\x02\0\0\0" % (width.to_bytes(4, "big"), height.to_bytes(4, "big")),
-    )
-    parts += (b"IDAT" + zlib.compress(bytes(20_000_000), 9), b"IEND")
-    chunks = (
-        (len(each) - 4).to_bytes(4, "big") + each + zlib.crc32(each).to_bytes(4, "big")
-        for each in parts
-    )
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = head, b"IDAT" + zlib.compress(bytes(20_000_000), 9), b"IEND"
+    chunks = (struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def test_decompression_bomb_is_refused_before_decoding(client):
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer = client.post(
-        "/v1/read", content=bomb(9990, 9990), headers={"Content-Type": "image/png"}
-    )
+    headers = {"Content-Type": "image/png"}
+    answer = client.post("/v1/read", content=bomb(9990, 9990), headers=headers)
     assert answer.status_code == 422
     assert "which take 699 MB to decode, at most 600 MB" in answer.json()["detail"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000

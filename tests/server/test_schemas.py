@@ -1,6 +1,8 @@
 """The OpenAPI document is correct: generated requests get the responses it describes."""
 
 import contextlib
+import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -56,14 +58,7 @@ def examples(content):
 def test_all_references_resolve(client):
     content = document(client)
     known = {f"#/components/schemas/{name}" for name in content["components"]["schemas"]}
-    assert references(content) <= known
-
-
-def references(value):
-    if isinstance(value, dict):
-        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
-        return own.union(*map(references, value.values()))
-    return set().union(*map(references, value)) if isinstance(value, list) else set()
+    assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(content))) <= known
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])

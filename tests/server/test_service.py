@@ -23,7 +23,6 @@ from digitlens.server.service import Metrics, Pool, UploadedPicture
     ("reason", "label"),
     [
         ("hardly a digit, closest to 3 (12 %)", "unlike a digit"),
-        ("hardly a digit, closest to 8 (39 %)", "unlike a digit"),
         ("more than the digits that were expected", "not expected"),
         ("because a client could make this up", "other"),
     ],
@@ -35,27 +34,17 @@ def test_reject_reasons_map_to_few_labels(reason, label):
     assert f'digitlens_rejects_total{{reason="{label}"}} 1.0' in metrics.text().decode()
 
 
-MEGABYTES = 3
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """A picture larger than web frameworks keep in memory."""
-    path = tmp_path_factory.mktemp("large") / "noise.bmp"
-    Image.effect_noise((1000 * MEGABYTES, 1000), 50).save(path)
-    return path.read_bytes()
-
-
 def test_pictures_are_not_written_to_disk_and_requests_not_logged(
-    client, large, picture, monkeypatch, caplog, capfd
+    client, picture, monkeypatch, caplog, capfd
 ):
     def fail(*_, **__):
         raise AssertionError("a file was made")
 
+    large = encoded("BMP", (3000, 1000))  # larger than web frameworks keep in memory
     monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     monkeypatch.setattr(tempfile, "mkstemp", fail)
     caplog.set_level("DEBUG", "digitlens")
-    assert len(large) > MEGABYTES * 1_000_000
+    assert len(large) > 3_000_000
     for content, status in {large: 200, picture[:20]: 422}.items():
         answer = client.post("/v1/read", files={"file": ("secret.bmp", content)})
         assert answer.status_code == status, answer.text
@@ -125,7 +114,6 @@ FAULTS = {
     "10,000 files": (form(10_000), FORM, 413, "Too many files"),
     "10,000 pictures": (MANY, JSON, 413, f"at most {PICTURES}"),
     "no boundary": (b"x", {"Content-Type": "multipart/form-data"}, 400, "boundary"),
-    "a form cut off": (form(1)[:-20], FORM, 400, "cut off"),
     "no form": (b"\0" * 100, FORM, 400, "Invalid"),
     "a file of another name": (form(1).replace(b'"file"', b'"photo"'), FORM, 422, "'photo'"),
     "a file as text": (TEXT % (b"file", b"x"), FORM, 400, "no file name"),
@@ -149,20 +137,16 @@ FAULTS = {
 }
 
 
-@pytest.fixture
-def small(serve):
-    return serve(body_limit=1_000_000)
-
-
 @pytest.mark.parametrize("name", FAULTS)
-def test_invalid_bodies_get_status_and_reason(small, picture, name):
+def test_invalid_bodies_get_status_and_reason(serve, picture, name):
     body, headers, status, words = FAULTS[name]
-    answer = small.post("/v1/read", content=body, headers=headers)
+    client = serve(body_limit=1_000_000)
+    answer = client.post("/v1/read", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert words in answer.json()["detail"]
-    assert small.post("/v1/read", content=picture, headers=PNG).status_code == 200
+    assert client.post("/v1/read", content=picture, headers=PNG).status_code == 200
 
 
 def test_memory_of_concurrent_bodies_is_limited(serve):
@@ -370,16 +354,12 @@ def test_dropped_job_releases_its_request(pools, latch):
     asyncio.run(run())
 
 
-def doubled(numbers):
-    return [2 * part for part in numbers]
-
-
 def test_waiting_jobs_share_a_run(pools, latch):
     runs = []
 
     def answer_batch(parts):
         runs.append(parts)
-        return doubled(parts)
+        return [2 * part for part in parts]
 
     pool = pools(queue=20, answer_batch=answer_batch)
 

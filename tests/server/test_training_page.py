@@ -1,6 +1,5 @@
 """The live page: the whole state once, then only news; bounded curves; routes and refusals."""
 
-import asyncio
 import json
 import re
 import socket
@@ -27,7 +26,6 @@ from digitlens.server.training_page import (
     create_watch_app,
     listen,
     serving,
-    stream,
 )
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
@@ -126,7 +124,7 @@ def asked():
 
 
 @pytest.fixture
-def show(asked):
+def show(asked, history):
     def answers(tiles):
         asked.append(tiles)
         rows = np.full((len(tiles), 10), 0.01, np.float32)
@@ -134,9 +132,7 @@ def show(asked):
         return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
 
     tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-    return PageData(
-        LiveHistory(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers
-    )
+    return PageData(history, tiles, answers)
 
 
 @pytest.fixture
@@ -148,8 +144,8 @@ def test_page_describes_the_training_and_its_sample(client, show):
     assert client.get("/subject").json() == {
         "name": "fast-1",
         "recipe": {"epochs": 3},
-        "sample": "2 digits",
-        "count": 2,
+        "sample": "9 digits",
+        "count": 9,
     }
     assert client.get("/tiles").content == show.tiles.tobytes()
 
@@ -200,9 +196,8 @@ def test_invalid_drawings_are_refused(client, asked, query, content, headers, st
 def test_foreign_hosts_and_origins_are_refused(client):
     for path in ("/", "/news", "/tiles", "/subject"):
         assert client.get(path, headers={"Host": "rebound.example"}).status_code == 421
-    answer = client.get(
-        "/subject", headers={"Host": "localhost:8", "Origin": "http://evil.example"}
-    )
+    headers = {"Host": "localhost:8", "Origin": "http://evil.example"}
+    answer = client.get("/subject", headers=headers)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -218,52 +213,25 @@ def test_only_the_files_of_the_page_are_served(client):
     assert {"main.js", "style.css", "app/canvas.js"} <= names
     for name in names:
         assert client.get(f"/{name}").status_code == 200, name
-    for name in (
-        "app",
-        "app/",
-        "reader/index.js",
-        "../app.py",
-        "app/../index.html",
-        "docs",
-        "v1/read",
-    ):
+    folders, upwards = ("app", "app/"), ("../app.py", "app/../index.html")
+    for name in (*folders, *upwards, "reader/index.js", "docs", "v1/read"):
         answer = client.get(f"/{name}")
         assert answer.status_code == 404 or answer.content == page.content, name
 
 
-def test_news_are_streamed_until_the_server_stops(show):
-    async def follow():
-        events, update = [], stream(show)
-        events.append(await anext(update))
-        events.append(await anext(update))
-        readers = show.history.readers
-        show.history.record(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, 2.0, 0.5, 0.1),)))
-        events.append(await anext(update))
-        show.closing = True
-        events += [each async for each in update]
-        return events, readers
-
-    events, readers = asyncio.run(follow())
-    assert readers == 1
-    assert show.history.readers == 0
-    assert events[0].startswith("retry: ")
-    assert all(each.endswith("\n\n") for each in events)
-    first, second = (json.loads(each.removeprefix("data: ")) for each in events[1:])
-    assert first["whole"]
-    assert not second.get("steps") or second["whole"]
-
-
-def test_server_ends_with_its_block_despite_open_pages(show):
+def test_news_are_streamed_until_the_server_ends_with_its_block(show):
     with serving(show, listen(0)) as address:
         update = urllib.request.urlopen(f"{address}news", timeout=10)
         assert update.headers["Content-Type"].startswith("text/event-stream")
         lines = [update.readline() for _ in range(3)]
+        assert lines[0].startswith(b"retry: ")
         assert lines[2].startswith(b'data: {"whole":true')
         assert show.history.readers == 1
         show.history.end("Done.")
         assert b'"ended":"Done."' in update.readline() + update.readline()
         began = time.monotonic()
     assert time.monotonic() - began < 4
+    assert show.history.readers == 0
     assert update.read() in (b"", b"\n")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=2)

@@ -204,20 +204,12 @@ def test_labels_stay_inside_the_picture(corner):
     assert free[0]
 
 
+LINE = [(100 + 34 * k, 300, 130 + 34 * k, 360) for k in range(12)]
+CROWD = [(20 * k, 40 * row, 20 * k + 18, 40 * row + 38) for k in range(50) for row in range(20)]
+
+
 @pytest.mark.parametrize(
-    ("boxes", "size", "room"),
-    [
-        ([(100 + 34 * k, 300, 130 + 34 * k, 360) for k in range(12)], (44, 20), True),
-        (
-            [
-                (20 * k, 40 * row, 20 * k + 18, 40 * row + 38)
-                for k in range(50)
-                for row in range(20)
-            ],
-            (16, 20),
-            False,
-        ),
-    ],
+    ("boxes", "size", "room"), [(LINE, (44, 20), True), (CROWD, (16, 20), False)]
 )
 def test_labels_overlap_nothing_if_there_is_room_and_are_flagged_otherwise(boxes, size, room):
     places, free = place(boxes, size)

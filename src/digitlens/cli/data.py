@@ -132,22 +132,20 @@ Pictures = Annotated[
         "`digitlens serve` have this format.",
     ),
 ]
-Targets = Annotated[
-    list[str] | None,
-    Option(
-        "--target-error",
-        metavar="SHARE",
-        help="Maximum fraction of the sure digits that may be wrong, such as 0.5% or 0.005; "
-        "repeatable. The model uses the first that can be guaranteed.",
-        show_default="1%",
-    ),
-]
 
 
 def calibrate(
     pictures: Pictures,
     model: Model = "default",
-    target_error: Targets = None,
+    target_error: Annotated[
+        list[str] | None,
+        Option(
+            metavar="SHARE",
+            help="Maximum fraction of the sure digits that may be wrong, such as 0.5% or 0.005; "
+            "repeatable. The model uses the first that can be guaranteed.",
+            show_default="1%",
+        ),
+    ] = None,
     out: Annotated[
         Path, Option(help="Folder for the calibrated model; may be the folder of --model.")
     ] = Path("calibrated"),

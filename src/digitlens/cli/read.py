@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from digitlens.reading.shards import BatchStatus
     from digitlens.tabular import Table
 
-Paths = Annotated[
-    list[str] | None,
-    Argument(
-        help="Pictures, PDFs, folders or patterns such as 'scans/*.png'; - reads one file from "
-        "standard input."
-    ),
-]
-Images = Annotated[list[str] | None, Option("--image", hidden=True, help="Same as a path.")]
-AsJsonLines = Annotated[bool, Option("--json", help="Print one line of JSON per page.")]
-AsCsv = Annotated[bool, Option("--csv", help="Print one row per digit, rejected ones included.")]
-Annotate = Annotated[
-    Path | None,
-    Option(metavar="DIR", file_okay=False, help="Folder for copies marked with the reading."),
-]
 Expect = Annotated[
     list[str] | None,
     Option(
@@ -73,11 +59,22 @@ Locale = Annotated[
 
 
 def read(
-    paths: Paths = None,
-    image: Images = None,
-    as_json: AsJsonLines = False,
-    as_csv: AsCsv = False,
-    annotate: Annotate = None,
+    paths: Annotated[
+        list[str] | None,
+        Argument(
+            help="Pictures, PDFs, folders or patterns such as 'scans/*.png'; - reads one file from "
+            "standard input."
+        ),
+    ] = None,
+    image: Annotated[list[str] | None, Option(hidden=True, help="Same as a path.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print one line of JSON per page.")] = False,
+    as_csv: Annotated[
+        bool, Option("--csv", help="Print one row per digit, rejected ones included.")
+    ] = False,
+    annotate: Annotated[
+        Path | None,
+        Option(metavar="DIR", file_okay=False, help="Folder for copies marked with the reading."),
+    ] = None,
     expect: Expect = None,
     target_error: TargetError = None,
     decimal: Decimal = None,
@@ -231,7 +228,7 @@ def explain(
     from digitlens.explain.explanation import explain
     from digitlens.models.bundle import open_roles
     from digitlens.reading.reader import DigitReader
-    from digitlens.visualization.explanation_page import write_page
+    from digitlens.visualization import explanation_page
     from digitlens.visualization.overlay import write_reading
     from digitlens.visualization.sheets import write_stages
 
@@ -247,7 +244,8 @@ def explain(
             files.write_json(folder / "explanation.json", explanation.as_dict())
             write_reading(folder / "overview.png", explanation.page, explanation.reading)
             heat = write_stages(folder / "stages", seen, reader.thresholds)
-            write_page(folder / "explanation.html", explanation, heat)
+            html = explanation_page.page(explanation, heat)
+            files.write_bytes(folder / "explanation.html", html.encode())
         note(f"written to {folder}: open {folder / 'explanation.html'}")
     finally:
         if as_json:
@@ -350,7 +348,14 @@ def table(
         raise ImageError(f"{picture}: {error}") from error
     if out:
         write_table(out, result)
-    _print_table(result, as_json, is_written=out is not None)
+    if as_json:
+        print_json(result.as_dict())
+    elif out:
+        note(f"{result.shape[0]} rows and {result.shape[1]} columns written")
+    elif sys.stdout.isatty():
+        _print_cells(result)
+    else:
+        sys.stdout.write(result.to_csv())
     _note_doubts(result, picture)
     if not result.kept:
         raise typer.Exit(1)
@@ -364,18 +369,6 @@ def _grid_shape(grid: str | None) -> tuple[int, int] | None:
         expected = f"expected ROWSxCOLUMNS, such as 9x9, found {grid!r}"
         raise typer.BadParameter(expected, param_hint="--grid")
     return int(match[1]), int(match[2])
-
-
-def _print_table(table: Table, as_json: bool, *, is_written: bool) -> None:
-    if as_json:
-        print_json(table.as_dict())
-    elif is_written:
-        rows, columns = table.shape
-        note(f"{rows} rows and {columns} columns written")
-    elif sys.stdout.isatty():
-        _print_cells(table)
-    else:
-        sys.stdout.write(table.to_csv())
 
 
 def _print_cells(table: Table) -> None:

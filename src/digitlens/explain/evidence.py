@@ -32,7 +32,6 @@ from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, needs_extra
 from digitlens.evaluation.metrics import CLASSES, Floats, PredictProba
 from digitlens.evaluation.ood import find_nearest
-from digitlens.files import cache_folder
 from digitlens.models.classifier import Classifier
 from digitlens.progress import note, work_bar
 from digitlens.results import plain_fields
@@ -396,7 +395,7 @@ def _embed(classifier: Classifier, tiles: Tiles, width: int) -> npt.NDArray[np.f
 def _cache_path(kind: str, classifier: Classifier, *tiles: Tiles) -> Path:
     hashes = (files.sha256(np.ascontiguousarray(part).data) for part in tiles)
     name = "-".join([kind, *(text[:_HASH_DIGITS] for text in (classifier.sha256, *hashes))])
-    return cache_folder("known") / f"{name}.npy"
+    return files.cache_folder("known") / f"{name}.npy"
 
 
 def _cache(

@@ -218,10 +218,8 @@ def explain(
     shown = chosen + shown_rejected
     alike, note = _find_similar(shown, model, data_dir)
     with work_bar() as bar:
-        task = bar.add_task("explaining", total=len(chosen))
-        for index, one in enumerate(chosen):
+        for index, one in enumerate(bar.track(chosen, description="explaining")):
             shown[index] = _attribute(one, reader.classifier)
-            bar.advance(task)
     shown = [replace(one, alike=near) for one, near in zip(shown, alike, strict=True)]
     views = result.view.detections.views
     return Explanation(

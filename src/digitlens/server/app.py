@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from functools import cache, partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -23,7 +22,6 @@ from typing import Any
 import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from prometheus_client.multiprocess import mark_process_dead
 from pydantic.json_schema import models_json_schema
@@ -57,17 +55,10 @@ _ACCEPT_TURNS = 3  # of the event loop, in which clients that have already conne
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".onnx": "application/octet-stream",
-    ".png": "image/png",
     ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
 }
 
 
@@ -270,7 +261,7 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
     yield
@@ -370,9 +361,7 @@ _PUBLIC_PATHS = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
 def _openapi_document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
+    document = FastAPI.openapi(app)
     components = document.setdefault("components", {}).setdefault("schemas", {})
     models = [(model, "validation") for model in _MODELS]
     _, definitions = models_json_schema(models, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]

@@ -214,21 +214,19 @@ async def classify(request: Request) -> Response:
 )
 async def models(request: Request) -> Response:
     """Returns names, hashes, thresholds and measured results of the models of this server."""
-    cards = service_of(request).cards
-    content = {"models": [_card_facts(role, card) for role, card in cards.items()]}
-    return Response(json.dumps(content), media_type=JSON)
-
-
-def _card_facts(role: str, card: Card | LineCard) -> dict[str, Any]:
-    return {
-        "role": role,
-        **_identity(card),
-        "version": card.version,
-        "framing": card.framing if isinstance(card, Card) else None,
-        "temperature": card.temperature if isinstance(card, Card) else None,
-        "thresholds": card.thresholds,
-        "results": _without_lists(card.results),
-    }
+    facts = [
+        {
+            "role": role,
+            **_identity(card),
+            "version": card.version,
+            "framing": card.framing if isinstance(card, Card) else None,
+            "temperature": card.temperature if isinstance(card, Card) else None,
+            "thresholds": card.thresholds,
+            "results": _without_lists(card.results),
+        }
+        for role, card in service_of(request).cards.items()
+    ]
+    return Response(json.dumps({"models": facts}), media_type=JSON)
 
 
 def _without_lists(results: dict[str, Any]) -> dict[str, Any]:

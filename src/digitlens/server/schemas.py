@@ -208,13 +208,6 @@ class ReadRequest(ReadOptions):
         """All pictures, one or many."""
         return self.images or ([self.image] if self.image else [])
 
-    @property
-    def options(self) -> ReadOptions:
-        """The options for reading them."""
-        return ReadOptions.model_construct(
-            **{name: getattr(self, name) for name in ReadOptions.model_fields}
-        )
-
 
 class ClassifyRequest(BaseModel):
     """Tiles of 28 x 28 pixels, ink bright on dark: rows of numbers, or base64 of all bytes."""

@@ -14,9 +14,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isgeneratorfunction
@@ -137,7 +137,7 @@ class Job(Generic[T]):
         started: Time of submission, on the clock ``time.perf_counter``.
         steps: The remaining work; set to None once nobody waits, which also frees the body.
         result: The future of the result; set in the event loop.
-        shares: Whether the job can be batched with others.
+        can_batch: Whether the job can be batched with others.
     """
 
     def __init__(
@@ -242,17 +242,17 @@ class Pool:
         """
         job = Job(work, self._time_limit, can_batch=can_batch)
         self._submit(job)
-        on_change = asyncio.ensure_future(disconnection())
-        tasks: set[asyncio.Future[Any]] = {job.result, on_change}
+        disconnected = asyncio.ensure_future(disconnection())
+        tasks: set[asyncio.Future[Any]] = {job.result, disconnected}
         try:
             await asyncio.wait(tasks, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
             if job.result.done():
                 return job.result.result()
-            if on_change.done():
+            if disconnected.done():
                 raise Refusal("gone", "the client closed the connection")
             raise job.timeout_refusal()
         finally:
-            on_change.cancel()
+            disconnected.cancel()
             if not job.result.done():
                 self._drop_job(job)
 
@@ -438,8 +438,7 @@ async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[
     """
     kind = media_type(request)
     if kind == MULTIPART:
-        async with _form(request) as form:
-            upload = _pictures_of_form(form, options)
+        upload = await _receive_form(request, options)
         return lambda: upload
     body = await request.body()
     if not body:
@@ -464,12 +463,11 @@ def is_raw(content_type: str) -> bool:
 def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
     read_request = ReadRequest.model_validate_json(body)
     pictures = [UploadedPicture(picture.data, picture.name) for picture in read_request.pictures]
-    fields = read_request.options.model_dump(include=read_request.model_fields_set)
+    fields = read_request.model_dump(exclude_unset=True, exclude={"images", "image"})
     return Upload(pictures, options.updated(fields))
 
 
-@asynccontextmanager
-async def _form(request: Request) -> AsyncGenerator[FormData]:
+async def _receive_form(request: Request, options: ReadOptions) -> Upload:
     parser = _FormParser(
         request.headers,
         request.stream(),
@@ -481,7 +479,7 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
         form = await parser.parse()
         if not parser.is_complete:  # a truncated form must not lose parts silently
             raise Refusal("malformed", "the form is cut off: expected a boundary at its end")
-        yield form
+        return _pictures_of_form(form, options)
     except MultiPartException as error:
         kind = "too-large" if "Too many files" in error.message else "malformed"
         raise Refusal(kind, error.message) from error

@@ -16,7 +16,6 @@ from typing import Any
 from digitlens import __version__, files
 from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
 from digitlens.errors import DataError, DigitlensError
-from digitlens.files import cache_folder
 from digitlens.models import bundle
 from digitlens.progress import work_bar
 
@@ -166,7 +165,7 @@ def browser_page(html: str) -> str:
 def _runtime_files() -> dict[str, bytes]:
     """The files of onnxruntime-web, from the cache or by npm, with its licence."""
     package, members = RUNTIME.package, {name: member for member, name, _ in RUNTIME.files}
-    folder = cache_folder(f"{package.name}-{package.version}")
+    folder = files.cache_folder(f"{package.name}-{package.version}")
     parts = {n: (folder / n).read_bytes() for n in members if files.is_file(folder / n)}
     if list(map(files.sha256, parts.values())) != [sha256 for _, _, sha256 in RUNTIME.files]:
         with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:

@@ -180,7 +180,6 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
 
 
 HOST = "127.0.0.1"
-HOST_NAMES = (HOST, "localhost")  # requests with another Host header come from other web sites
 _PAGE = Path(__file__).with_name("watch") / "page"
 _SHARED_PATHS = ("style.css", "icon.svg", "app/")  # files shared with the reader's page
 MAX_SIDE = 1024  # maximum side of a drawing
@@ -306,7 +305,7 @@ def create_watch_app(data: PageData) -> FastAPI:
     app.include_router(router)
     app.router.default = _Files()
     answer_refusals(app)
-    app.add_middleware(Gate, settings=Settings(HOST, 0, hosts=HOST_NAMES, body_limit=MAX_SIDE**2))
+    app.add_middleware(Gate, settings=Settings(HOST, 0, body_limit=MAX_SIDE**2))
     app.add_middleware(Guard, metrics=Metrics())
     return app
 

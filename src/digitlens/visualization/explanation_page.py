@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from digitlens import files
 from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import Evidence, Explanation, Tile
 from digitlens.imaging.image import Page, shrink
@@ -47,11 +45,6 @@ def mark(change: Counterfactual) -> Page:
         opposite = (corner[0] + side, corner[1] + side)
         ImageDraw.Draw(picture).rectangle((*corner, *opposite), outline=AGAINST, width=2)
     return np.asarray(picture)
-
-
-def write_page(path: Path, explanation: Explanation, heat: Sequence[Page] = ()) -> None:
-    """Writes the page atomically; arguments as for ``page``."""
-    files.write_bytes(path, page(explanation, heat).encode())
 
 
 def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:

@@ -41,10 +41,8 @@ def draw_reading(page: Page, reading: Reading) -> Page:
             f"found {page.shape[1]} x {page.shape[0]}"
         )
     digits = [digit for line in reading.lines for digit in line]
-    rejected = sorted(
-        (digit for digit in digits if digit.status == "rejected"),
-        key=lambda digit: -digit.confidence,
-    )
+    rejected = [digit for digit in digits if digit.status == "rejected"]
+    rejected.sort(key=lambda digit: -digit.confidence)
     drawn = rejected[:_REJECTED]  # from back to front
     for status in ("digit", "unsure"):
         drawn += [digit for digit in digits if digit.status == status]

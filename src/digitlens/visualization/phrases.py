@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from digitlens.explain.evidence import KINDS, Counterfactual, Kind
-from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Floats, Neighbour
+from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Neighbour
 
 UNUSUAL = 0.99  # fraction of usual digits nearer to a training digit from which one is unusual
 _TRIED: dict[Kind, str] = {
@@ -49,15 +49,10 @@ def how(explanation: Explanation) -> list[str]:
         texts.append(f"It reads best turned by {degrees}° anticlockwise and was read that way.")
     if not explanation.digits:
         texts.append(_why_nothing(explanation))
-    left_out = zip(
-        explanation.left_out,
-        ("more digit", "more candidate"),
-        ("not explained here.", "rejected and not shown."),
-        strict=True,
-    )
-    texts += [
-        f"{_count(n, noun)} {'is' if n == 1 else 'are'} {end}" for n, noun, end in left_out if n
-    ]
+    ends = ("more digit", "not explained here."), ("more candidate", "rejected and not shown.")
+    for number, (noun, end) in zip(explanation.left_out, ends, strict=True):
+        if number:
+            texts.append(f"{_count(number, noun)} {'is' if number == 1 else 'are'} {end}")
     return [*texts, explanation.note] if explanation.note else texts
 
 
@@ -104,14 +99,11 @@ def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:
 
 
 def _describe_output(explained: DigitExplanation, network: int) -> str:
-    probability = percent(explained.exists[network])
-    return f"a digit: {probability}; its value: {_name_values(explained.scores[network])}"
-
-
-def _name_values(chances: Floats) -> str:
+    chances = explained.scores[network]
     second, first = (int(k) for k in np.argsort(chances, kind="stable")[-2:])
     more = f", {second} ({percent(float(chances[second]))})" if chances[second] >= 0.01 else ""
-    return f"{first} ({percent(float(chances[first]))}){more}"
+    values = f"{first} ({percent(float(chances[first]))}){more}"
+    return f"a digit: {percent(explained.exists[network])}; its value: {values}"
 
 
 def why(explained: DigitExplanation) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,6 @@ from digitlens.visualization.overlay import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from digitlens.datasets.synthetic.pages import Page as GeneratedPage
     from digitlens.reading.multiscale import ScaleView
     from digitlens.reading.reader import ReadResult
@@ -373,18 +371,14 @@ def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page
     width, height = size
     factor = max(1, round(_SMALLEST / max(size)))
     smoothed = resize(heat, heat.shape[1] * HEAT_CELL, heat.shape[0] * HEAT_CELL)[:height, :width]
-    picture = _blend_heat(_resized_gray(part, size), smoothed)
+    page = Image.fromarray(part).convert("L")
+    method = Image.Resampling.BICUBIC if width > page.width else Image.Resampling.BOX
+    gray = np.array(page.resize(size, method), np.float32)[:, :, None] / np.float32(255)
+    picture = _blend_heat(gray, smoothed)
     picture = np.repeat(np.repeat(picture, factor, 0), factor, 1)
     min_width = max(_MIN_WIDTH, picture.shape[1])
     picture = np.pad(picture, ((0, 0), (0, min_width - picture.shape[1]), (0, 0)))
     return np.concatenate([picture, _legend(min_width, title)])
-
-
-def _resized_gray(part: Page, size: tuple[int, int]) -> Heat:
-    """The gray levels of a picture resized to ``size``, float32[h, w, 1], 0 to 1."""
-    picture = Image.fromarray(part).convert("L")
-    method = Image.Resampling.BICUBIC if size[0] > picture.width else Image.Resampling.BOX
-    return np.array(picture.resize(size, method), np.float32)[:, :, None] / np.float32(255)
 
 
 def _blend_heat(gray: Heat, heat: Heat) -> Page:

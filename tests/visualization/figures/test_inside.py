@@ -5,13 +5,6 @@ from matplotlib.patches import Circle
 
 from digitlens.models.layers import Layer
 from digitlens.visualization.figures import inside
-from digitlens.visualization.figures.inside import (
-    MAX_MAPS,
-    draw_embedding,
-    draw_feature_maps,
-    draw_filters,
-    draw_saliency,
-)
 from digitlens.visualization.theme import THEMES, blend, contrast, diverging, rising, themed
 
 
@@ -30,8 +23,8 @@ def test_zero_has_the_background_colour_and_extremes_contrast_with_it(name):
 def test_filters_share_one_scale_and_all_zero_ones_are_drawn(tmp_path, drawn):
     filters = np.random.default_rng(0).normal(size=(11, 3, 3)).astype(np.float32)
     with themed("dark"):
-        draw_filters(np.zeros((1, 5, 5), np.float32), tmp_path / "filters.svg")
-        draw_filters(filters, tmp_path / "filters.svg")
+        inside.draw_filters(np.zeros((1, 5, 5), np.float32), tmp_path / "filters.svg")
+        inside.draw_filters(filters, tmp_path / "filters.svg")
     axes, scale = drawn[1].axes
     pictures = [image for image in axes.images if image.get_array().shape == (3, 3)]
     found = np.stack([image.get_array() for image in pictures])
@@ -61,12 +54,12 @@ def layers(tiles):
 
 def test_strongest_maps_of_every_layer_are_shown(layers, tiles, tmp_path, drawn, texts):
     with themed("dark") as colours:
-        draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
+        inside.draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
     rows = drawn[0].axes
     assert rows[0].get_title(loc="left") == "How a network reads a 1, layer by layer"
     pictures = [[image.get_array() for image in axes.images] for axes in rows]
     assert np.array_equal(pictures[0][0], tiles[0])
-    assert [len(found) for found in pictures] == [1, MAX_MAPS, 3, 1, 0, 0]
+    assert [len(found) for found in pictures] == [1, inside.MAX_MAPS, 3, 1, 0, 0]
     sums = [shown.sum() for shown in pictures[1]]
     assert sums == sorted(sums, reverse=True)
     expected = layers[1].maps / layers[1].maps.max()
@@ -99,7 +92,7 @@ def test_saliency_is_centred_on_zero_with_the_ink_outlined(tile, tmp_path, drawn
     found = {"ink": np.zeros((28, 28), np.float32), "nothing": np.zeros((28, 28), np.float32)}
     found["ink"][5, 13], found["ink"][9, 9] = 4, -2
     with themed("light") as colours:
-        draw_saliency(tile, 4, ANSWER, found, tmp_path / "why.png", truth=9)
+        inside.draw_saliency(tile, 4, ANSWER, found, tmp_path / "why.png", truth=9)
     shown, ink, nothing, bars = drawn[0].axes
     assert np.array_equal(shown.images[0].get_array(), tile)
     assert ink.images[0].get_array()[5, 13] == 1
@@ -112,16 +105,14 @@ def test_saliency_is_centred_on_zero_with_the_ink_outlined(tile, tmp_path, drawn
     labels = [label.get_text() for label in bars.get_yticklabels()]
     assert labels[:4] == ["4", "9", "1", "0"]
     assert texts(bars)[:4] == ["60.0 %", "38.0 %", "2.0 %", "< 0.1 %"]
-    assert bars.patches[0].get_facecolor()[:3] == pytest.approx(
-        tuple(int(colours.blue[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    )
+    assert bars.patches[0].get_facecolor()[:3] == pytest.approx(to_rgb(colours.blue))
     title = drawn[0].get_suptitle()
     assert title == "Why a 4 instead of the true 9?  60.0 % sure"
 
 
 def test_title_names_no_truth_if_right_or_unknown(tile, tmp_path, drawn):
     for truth in (4, None):
-        draw_saliency(tile, 4, ANSWER, {}, tmp_path / "why.png", truth=truth)
+        inside.draw_saliency(tile, 4, ANSWER, {}, tmp_path / "why.png", truth=truth)
     assert [figure.get_suptitle() for figure in drawn] == ["Why a 4?  60.0 % sure"] * 2
     assert [len(figure.axes) for figure in drawn] == [2, 2]
 
@@ -132,7 +123,7 @@ def test_clusters_are_labelled_and_mistakes_ringed(tiles, tmp_path, drawn, texts
     predicted[7] = 8
     points = np.random.default_rng(0).normal(size=(60, 2)) + 20 * (labels == 8)[:, None]
     with themed("light") as colours:
-        draw_embedding(points, labels, predicted, tiles, tmp_path / "map.svg", method="X")
+        inside.draw_embedding(points, labels, predicted, tiles, tmp_path / "map.svg", method="X")
     (axes,) = drawn[0].axes
     three, eight = (text for text in axes.texts if text.get_text() in "38")
     assert (three.get_text(), eight.get_text()) == ("3", "8")
@@ -150,7 +141,7 @@ def test_thumbnails_are_drawn_at_their_points(tmp_path, drawn):
     tiles = np.zeros((2, 28, 28), np.uint8)
     tiles[0, 10:18, 10:18] = 255
     labels = np.array([5, 5])
-    draw_embedding(np.array([[0, 0], [9, 9]]), labels, labels, tiles, tmp_path / "map.png")
+    inside.draw_embedding(np.array([[0, 0], [9, 9]]), labels, labels, tiles, tmp_path / "map.png")
     picture = drawn[0].axes[0].images[0].get_array()
     rows, columns = np.nonzero(picture.min(axis=2) < 255)
     side = len(picture)

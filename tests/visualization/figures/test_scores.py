@@ -8,19 +8,11 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
 from digitlens.evaluation.significance import Facts, compare
 from digitlens.visualization.figures import scores as predictions
-from digitlens.visualization.figures.scores import (
-    ModelPoint,
-    draw_classes,
-    draw_comparison,
-    draw_confusion,
-    draw_disagreements,
-    draw_models,
-)
 from digitlens.visualization.theme import LIGHT, themed
 
 
 def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn, texts):
-    draw_confusion(report, tmp_path / "confusion.png")
+    predictions.draw_confusion(report, tmp_path / "confusion.png")
     axes = drawn[0].axes[0]
     cells = {
         (int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
@@ -45,8 +37,8 @@ def test_class_bars_state_where_the_axis_starts_and_start_at_0_for_a_lost_class(
     reported, tmp_path, drawn, texts
 ):
     report = reported({7: 1})
-    draw_classes(report, tmp_path / "classes.png")
-    draw_classes(reported(dict.fromkeys(range(7, 60, 10), 1)), tmp_path / "lost.png")
+    predictions.draw_classes(report, tmp_path / "classes.png")
+    predictions.draw_classes(reported(dict.fromkeys(range(7, 60, 10), 1)), tmp_path / "lost.png")
     axes, lost = (figure.axes[0] for figure in drawn)
     start, end = axes.get_ylim()
     lowest = min(min(row.precision, row.recall, row.f1) for row in report.classes)
@@ -133,7 +125,7 @@ def comparison(**wrong):
 @pytest.mark.usefixtures("for_a_talk")
 def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, drawn):
     found = comparison(good=[1], poor=range(40), worse=range(41))
-    draw_comparison(found, tmp_path / "comparison.png")
+    predictions.draw_comparison(found, tmp_path / "comparison.png")
     left, right = drawn[0].axes
     dots = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
     assert dots == pytest.approx([0.995, 0.8, 0.795])
@@ -150,7 +142,7 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
 def test_disagreements_are_shown_with_the_answer_of_each_model(tmp_path, drawn, texts):
     for wrong in (([3], [14]), ([], range(90)), ([1], [1])):
         found = comparison(**dict(zip(("one", "two"), wrong, strict=True)))
-        draw_disagreements(found, TILES.tiles, tmp_path / "sheet.png")
+        predictions.draw_disagreements(found, TILES.tiles, tmp_path / "sheet.png")
     axes, many, none = (figure.axes[0] for figure in drawn)
     assert axes.get_title(loc="left") == "2 of 200 tiles are read differently"
     soft, red, ink = LIGHT.soft, LIGHT.red, LIGHT.ink
@@ -164,14 +156,14 @@ def test_disagreements_are_shown_with_the_answer_of_each_model(tmp_path, drawn, 
     assert none.get_title(loc="left") == "0 of 200 tiles are read differently"
 
 
-SMALL = ModelPoint("small", 7_000, 30_000, 0.99, (0.985, 0.994), 9.0)
-LARGE = ModelPoint("large", 2_000_000, 8_000_000, 0.995, (0.992, 0.997), 400.0)
-TWIN = ModelPoint("twin", 2_100_000, 8_100_000, 0.995, (0.992, 0.997), 410.0)
+SMALL = predictions.ModelPoint("small", 7_000, 30_000, 0.99, (0.985, 0.994), 9.0)
+LARGE = predictions.ModelPoint("large", 2_000_000, 8_000_000, 0.995, (0.992, 0.997), 400.0)
+TWIN = predictions.ModelPoint("twin", 2_100_000, 8_100_000, 0.995, (0.992, 0.997), 410.0)
 
 
 def test_error_is_drawn_against_size_and_time(tmp_path, drawn, texts):
     with themed("dark"):
-        draw_models([SMALL, LARGE], tmp_path / "models.svg", note="by the clock")
+        predictions.draw_models([SMALL, LARGE], tmp_path / "models.svg", note="by the clock")
     left, right = drawn[0].axes
     for axes, along in ((left, [7_000, 2_000_000]), (right, [9, 400])):
         dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]
@@ -186,7 +178,7 @@ def test_error_is_drawn_against_size_and_time(tmp_path, drawn, texts):
 
 
 def test_names_of_similar_models_do_not_overlap(tmp_path, drawn):
-    draw_models([LARGE, TWIN, SMALL], tmp_path / "models.png")
+    predictions.draw_models([LARGE, TWIN, SMALL], tmp_path / "models.png")
     figure = drawn[0]
     for axes in figure.axes:
         named = [text for text in axes.texts if text.get_weight() == "bold" and text.get_text()]
@@ -198,8 +190,8 @@ def test_names_of_similar_models_do_not_overlap(tmp_path, drawn):
 
 
 def test_model_without_mistakes_is_drawn(tmp_path, drawn):
-    perfect = ModelPoint("perfect", 10, 100, 1.0, (0.98, 1.0), 1.0)
-    draw_models([perfect], tmp_path / "models.png")
+    perfect = predictions.ModelPoint("perfect", 10, 100, 1.0, (0.98, 1.0), 1.0)
+    predictions.draw_models([perfect], tmp_path / "models.png")
     axes = drawn[0].axes[0]
     assert axes.get_yscale() == "linear"
     low, high = axes.get_ylim()

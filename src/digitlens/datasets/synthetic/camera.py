@@ -25,6 +25,7 @@ from digitlens.datasets.synthetic.drawing import (
     extent_of,
     fill,
     log_uniform,
+    pick,
     project,
     rectangle,
     rotation,
@@ -110,7 +111,7 @@ def _staples(plane: Plane, mm: float, rng: Rng) -> Plane:
         return plane
     for _ in range(int(rng.integers(1, 3))):
         angle, centre = rng.uniform(0, np.pi), rng.uniform(0, 1, 2) * (width, height)
-        half = np.array([np.cos(angle), np.sin(angle)]) * mm * rng.uniform(4, 6.5)
+        half = unit_circle(angle) * mm * rng.uniform(4, 6.5)
         ends = np.rint([centre - half, centre + half])
         thick = max(1, round(mm * rng.uniform(0.5, 1)))
         if rng.random() < 0.3:
@@ -211,7 +212,7 @@ def _lose_detail(page: Plane, rng: Rng) -> Plane:
     factor = rng.uniform(1.2, 2.5)
     size = max(1, round(width / factor)), max(1, round(height / factor))
     small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
-    method = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    method = pick(rng, [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC])
     return np.asarray(cv2.resize(small, (width, height), interpolation=method), np.float32)
 
 
@@ -341,7 +342,7 @@ def _height_fraction(rng: Rng, tight: float) -> float:
 def _canvas_height(crop_height: float, rng: Rng, framing: Framing) -> int:
     """Height of the canvas in pixels."""
     if rng.random() >= framing.small:
-        return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
+        return round(HEIGHT * pick(rng, [1.0, 1.0, 1.33]))
     digit = log_uniform(rng, framing.smallest, 26.0)
     return int(np.clip(np.ceil(digit * crop_height), 8, HEIGHT))
 

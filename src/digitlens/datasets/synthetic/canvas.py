@@ -19,6 +19,7 @@ from digitlens.datasets.synthetic.drawing import (
     extent_of,
     rectangle,
     rotation,
+    unit_circle,
 )
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
@@ -45,13 +46,12 @@ class Canvas:
     view: Matrix  # float64[3, 3]; the homography from the plane of the paper to the canvas
     ink: Ink = field(init=False)  # uint8[height, width]; 255 for ink
     # x0, y0, x1, y1 of the visible ink of each mark, in pixels, half-open.
-    boxes: list[tuple[float, float, float, float]] = field(init=False)
+    boxes: list[tuple[float, float, float, float]] = field(init=False, default_factory=list)
     # 0 to 9 for each mark, or ``IGNORED``.
-    values: list[int] = field(init=False)
+    values: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.ink = np.zeros((self.height, self.width), np.uint8)
-        self.boxes, self.values = [], []
         self._is_identity = bool((self.view == np.eye(3)).all())
 
     def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
@@ -209,11 +209,11 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
             value = int(char) if char in DIGITS else (IGNORED if is_lone else None)
             canvas.put(ink, matrix, value)
             angle += line.curve * step / line.height
-            position = position + step * _direction(angle)
+            position = position + step * unit_circle(angle)
             length += step
         if number < len(words) - 1:
             step = line.height * (0.45 + 0.35 * rng.random() + max(0.0, style.gap))
-            position = position + step * _direction(angle)
+            position = position + step * unit_circle(angle)
             length += step
     return length
 
@@ -251,10 +251,6 @@ def _place(
     offset = np.array([along * cos - down * sin, along * sin + down * cos])
     matrix[:, 2] = start + offset - foot
     return ink, matrix, max(advance, 0.08 * height)
-
-
-def _direction(angle: float) -> Points:
-    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _change_weight(ink: Ink, weight: int) -> Ink:

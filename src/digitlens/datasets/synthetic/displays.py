@@ -84,10 +84,10 @@ def draw_segments(rng: Rng) -> Segments:
     return Segments(
         width=width,
         thick=min(thick, 0.36 * width),
-        gap=float(rng.choice([0.0, 0.01, 0.02, 0.035])) * rng.uniform(0.7, 1.3),
+        gap=pick(rng, [0.0, 0.01, 0.02, 0.035]) * rng.uniform(0.7, 1.3),
         ends=str(rng.choice(["pointed", "mitred", "round", "square"], p=[0.4, 0.38, 0.12, 0.1])),
         slant=0.0 if rng.random() < 0.4 else rng.uniform(0.03, 0.21),
-        pitch=width + float(rng.choice([0.12, 0.2, 0.3, 0.45])) * rng.uniform(0.8, 1.2),
+        pitch=width + pick(rng, [0.12, 0.2, 0.3, 0.45]) * rng.uniform(0.8, 1.2),
         tails=(rng.random() < 0.85, rng.random() < 0.85, rng.random() < 0.15),
     )
 

@@ -11,7 +11,6 @@ from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, log_uniform
 from digitlens.datasets.synthetic.objects import readable_colours, soften
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles
-from digitlens.datasets.synthetic.texts import Grammar
 from digitlens.datasets.synthetic.typesetting import (
     SCAN,
     Handwriting,
@@ -81,12 +80,12 @@ def _draw_palette(look: str, rng: Rng) -> dict[str, Colour]:
     return {**colours, "light": paper, "shade": mix_colours(paper, ink, 0.12)}
 
 
-def _column(rng: Rng) -> tuple[Grammar, float]:
+def _column(rng: Rng) -> tuple[texts.Grammar, float]:
     """The grammar of the cells of one column, and their alignment."""
     low, high = sorted(int(v) for v in rng.integers(1, 6, 2))
     decimals, mark = int(rng.integers(1, 4)), pick(rng, "..,")
     sign, suffix = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
-    options: list[Grammar] = [
+    options: list[texts.Grammar] = [
         lambda r: texts.natural(r, low, high),
         lambda r: sign + texts.natural(r, low, high) + mark + texts.digits(r, decimals) + suffix,
         lambda r: texts.natural(r, 1, 3) + mark + texts.digits(r, 2),
@@ -100,7 +99,7 @@ def _column(rng: Rng) -> tuple[Grammar, float]:
     ]
     shares = np.array([6, 5, 4, 1, 2, 1, 1, 1, 0.7, 1])
     index = int(rng.choice(len(options), p=shares / shares.sum()))
-    return options[index], 0.0 if index > 5 else float(rng.choice([1.0, 1.0, 0.5, 0.0]))
+    return options[index], 0.0 if index > 5 else pick(rng, [1.0, 1.0, 0.5, 0.0])
 
 
 def draw_table(desk: Desk) -> None:
@@ -113,7 +112,7 @@ def draw_table(desk: Desk) -> None:
     grids, widths, alignments = list[list[Run]](), list[float](), list[float]()
     for index in range(columns):
         grammar, align = (texts.word, 0.0) if not index and rng.random() < 0.4 else _column(rng)
-        empty = float(rng.choice([0, 0, 0.1]))
+        empty = pick(rng, [0, 0, 0.1])
         cells = [face.run("-" if rng.random() < empty else grammar(rng)) for _ in range(rows)]
         header = head.run(texts.word(rng))
         width = max(run.width for run in (*cells, header)) + gap
@@ -149,7 +148,7 @@ def draw_table(desk: Desk) -> None:
 
 
 def _table_rules(desk: Desk, edges: Sequence[float], top: float, pitch: float, rows: int) -> None:
-    canvas, thick, kind = desk.canvas, int(desk.rng.choice([1, 1, 2])), desk.rng.random()
+    canvas, thick, kind = desk.canvas, pick(desk.rng, [1, 1, 2]), desk.rng.random()
     if kind < 0.3:
         return
     for row in range(rows + 1):
@@ -268,7 +267,7 @@ def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> Non
             y = _flow_text(desk, title_font, title, (margin, y + face.digit, room), 1.3 * pitch)
         words = _prose(desk, int(rng.integers(8, 60)), numbers)
         y = _flow_text(desk, face, words, (margin, y, canvas.width - 2 * margin), pitch)
-        y += pitch * float(rng.choice([0, 0.5, 1]))
+        y += pitch * pick(rng, [0, 0.5, 1])
 
 
 def draw_paragraph(desk: Desk) -> None:
@@ -365,7 +364,7 @@ def draw_form(desk: Desk) -> None:
 
 
 _NUMBERS = (texts.hand_number, texts.date, texts.comb, texts.amount)
-_FIELDS: tuple[Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
+_FIELDS: tuple[texts.Grammar, ...] = (*_NUMBERS, texts.phone, texts.plain, texts.serial)
 
 
 def _draw_field(
@@ -392,7 +391,7 @@ def _draw_field(
             canvas.put(run, x + int(rng.integers(count - len(text) + 1)) * cell, y, layer)
         return
     if style == 1:
-        canvas.frame(x, high, end, low, int(rng.choice([1, 1, 2])))
+        canvas.frame(x, high, end, low, pick(rng, [1, 1, 2]))
     elif style == 2:
         canvas.rule(x, low, end, low)
     run = face.run(pick(rng, _FIELDS)(rng))

@@ -93,7 +93,7 @@ def draw_label(desk: Desk) -> None:
     canvas = desk.open(columns * wide + 2 * margin, (rows + 0.6) * pitch + 2 * margin)
     if rng.random() < 0.7:
         edge = 0.5 * face.digit
-        thick = int(rng.choice([1, 2, 3]))
+        thick = pick(rng, [1, 2, 3])
         canvas.frame(edge, edge, canvas.width - edge, canvas.height - edge, thick)
     title_font = desk.type(1.3 * face.digit)
     canvas.put(title_font.run(texts.words(rng).upper()), margin, margin + face.digit)
@@ -223,7 +223,7 @@ def draw_calendar(desk: Desk) -> None:
     month_width, month_height = cell[0] * 7.6, cell[1] * 8.4
     canvas = desk.open(columns * month_width + cell[0], rows * month_height + cell[1])
     week = pick(rng, _WEEK).split()
-    style = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
+    style = bool(rng.random() < 0.4), pick(rng, [0.5, 1.0])
     year, first = str(rng.integers(1950, 2040)), int(rng.integers(12))
     title = desk.type(face.digit * rng.uniform(1, 1.6))
     for index in range(columns * rows):
@@ -244,7 +244,7 @@ def _draw_month(
 ) -> None:
     """Draws the days of the week and month; ``style`` is (boxed, alignment in the cell)."""
     rng, canvas, (boxed, align) = desk.rng, desk.canvas, style
-    start, days = int(rng.integers(7)), int(rng.choice([28, 30, 31]))
+    start, days = int(rng.integers(7)), pick(rng, [28, 30, 31])
     marked_index = int(rng.integers(7, 40))
     for index, text in [*enumerate(week), *((7 + start + d, str(d + 1)) for d in range(days))]:
         left, top = corner[0] + index % 7 * cell[0], corner[1] + index // 7 * cell[1]
@@ -263,13 +263,13 @@ def draw_sudoku(desk: Desk) -> None:
     pen = desk.pen(face.digit)
     cell, margin = face.digit * rng.uniform(1.5, 2.4), rng.uniform(4, 40)
     canvas = desk.open(9 * cell + 2 * margin, 9 * cell + 2 * margin)
-    end, thick = margin + 9 * cell, int(rng.choice([2, 3, 4]))
+    end, thick = margin + 9 * cell, pick(rng, [2, 3, 4])
     for k in range(10):
         position, thickness = margin + k * cell, thick if k % 3 == 0 else 1
         canvas.rule(margin, position, end, position, thickness)
         canvas.rule(position, margin, position, end, thickness)
     printed = rng.uniform(0.25, 0.55)
-    by_hand = float(rng.choice([0, 0, 0.2, 0.5]))
+    by_hand = pick(rng, [0, 0, 0.2, 0.5])
     for index in range(81):
         kind = rng.random()
         if kind < printed + by_hand:
@@ -445,5 +445,5 @@ def _warp_page(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
     wild = desk.look == "photo" and desk.rng.random() < 0.4
     table = papers.draw_paper(width, height, papers.draw_colours(desk.rng)[0], desk.rng, wild=wild)
     if desk.look == "scan":
-        table = np.full(3, desk.rng.choice([0, 255, 230]), np.float32)
+        table = np.full(3, pick(desk.rng, [0, 255, 230]), np.float32)
     return blend(table, warped, mask)

@@ -38,6 +38,11 @@ def pick(rng: Rng, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
+def pick_text(rng: Rng, characters: str, length: int) -> str:
+    """A text of ``length`` of the characters, with equal probability."""
+    return "".join(pick(rng, characters) for _ in range(length))
+
+
 def pick_by_share(rng: Rng, options: Sequence[tuple[float, T]]) -> T:
     """One of the options, with a probability proportional to its weight."""
     cumulative = np.cumsum([share for share, _ in options])
@@ -85,9 +90,9 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
-def unit_circle(angles: npt.NDArray[np.float64]) -> Points:
-    """Points of the unit circle at angles in radians; float64[n, 2]."""
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+def unit_circle(angles: npt.NDArray[np.float64] | float) -> Points:
+    """Points of the unit circle at angles in radians; float64[n, 2], or [2] for a single angle."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
 def curve(

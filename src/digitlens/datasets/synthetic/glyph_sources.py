@@ -406,9 +406,7 @@ class PenGlyphs:
             return _baseline_glyph(char, ink, rng.uniform(0.88, 1.1))
         forms = self._marks.get(char)
         form = forms[self.pen.forms[0] % len(forms)] if forms else LETTERS.get(char)
-        if form is None:
-            return None
-        if not (drawn := self._draw_cropped(form, rng)):
+        if form is None or not (drawn := self._draw_cropped(form, rng)):
             return None
         ink, below = drawn
         height, width = (float(side) / FRAME for side in ink.shape)

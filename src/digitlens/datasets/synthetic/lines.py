@@ -16,7 +16,6 @@ from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_te
 from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, blur, crop, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.styles import Maker, Styles
-from digitlens.datasets.synthetic.texts import Grammar
 
 
 class Line(NamedTuple):
@@ -148,7 +147,7 @@ _CELL = camera.Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
 
 def _text_kind(
     share: float,
-    grammar: Grammar,
+    grammar: texts.Grammar,
     style: Callable[[Styles, Rng], Style],
     framing: camera.Framing,
     ground: Looks | Callable[[GlyphRun, camera.CameraView, Rng], tuple[Plane, str]],
@@ -178,7 +177,7 @@ def _draw_in_view(
     return Drawing(*show(view), view.digit)
 
 
-def _mix(share: float, first: Grammar, second: Grammar) -> Grammar:
+def _mix(share: float, first: texts.Grammar, second: texts.Grammar) -> texts.Grammar:
     return lambda rng: first(rng) if rng.random() < share else second(rng)
 
 

@@ -212,7 +212,7 @@ def _draw_relief(ink: Ink, colour: Colour, digit: float, rng: Rng) -> Plane:
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)
     slope = slope + cv2.Sobel(soft, cv2.CV_32F, 0, 1) * np.sin(angle)
     slope = slope / max(1.0, float(np.abs(slope).max())) * rng.uniform(35, 110)
-    tone = soft / 255 * float(rng.choice([0.0, 0.0, -25.0, 20.0, -45.0]))
+    tone = soft / 255 * pick(rng, [0.0, 0.0, -25.0, 20.0, -45.0])
     return np.asarray(surface + (slope + tone)[:, :, None], np.float32)
 
 
@@ -230,8 +230,8 @@ def draw_material(ink: Ink, rng: Rng) -> Plane:
 def _with_other_stroke(ink: Ink, rng: Rng) -> Ink:
     """Adds the end of a stroke that enters from an edge, if it stays clear of other ink."""
     height, width = ink.shape
-    start = np.array([rng.choice([-0.05, 1.05]), rng.uniform(0, 1)])
-    start = start[:: int(rng.choice([1, -1]))]
+    start = np.array([pick(rng, [-0.05, 1.05]), rng.uniform(0, 1)])
+    start = start[:: pick(rng, [1, -1])]
     inward = (0.5 - start) * rng.uniform(0.2, 0.5)
     bend = rng.normal(0, 0.06, (3, 2))
     points = smooth((start + np.outer([0, 0.5, 1], inward) + bend) * (width, height))
@@ -303,7 +303,7 @@ def _lined(ink: Ink, rng: Rng) -> Plane:
         if squared:
             rules.line((position, -9.0), (position - slope * height, height + 9.0), thin)
     if rng.random() < 0.3:
-        position = width * float(rng.choice([rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)]))
+        position = width * pick(rng, [rng.uniform(0.02, 0.2), rng.uniform(0.8, 0.98)])
         margin.line((position, -9.0), (position - slope * height, height + 9.0), thin)
     tint = (70, 120, 190) if rng.random() < 0.6 else (130, 130, 140)
     strength = rng.uniform(0.25, 1)
@@ -396,7 +396,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     if count > 3 and rng.random() < 0.5:
         zeros = int(rng.integers(1, count - 1))
         text = "0" * zeros + text[zeros:]
-    stretch, weight = rng.uniform(0.85, 1.15), int(rng.choice([-1, 0, 0, 1]))
+    stretch, weight = rng.uniform(0.85, 1.15), pick(rng, [-1, 0, 0, 1])
     style, pitch = Style(source, stretch=stretch, weight=weight), rng.uniform(0.85, 1.5)
     window = rng.uniform(0.72, 0.94) * pitch, rng.uniform(1.08, 1.7)
     turn, rolling = rng.uniform(1.15, 1.6), rng.random() < 0.55
@@ -406,7 +406,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
         is_rolled = rolling and (is_last or rng.random() < 0.1)
         roll = rng.uniform(-0.48, 0.48) if is_rolled else rng.normal(0, 0.02)
         wheels.append(draw_wheel(int(char), roll * turn, turn, style, rng))
-    joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
+    joined, reds = rng.random() < 0.3, pick(rng, [0, 0, 1, 1, 2, 3])
     extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2
     return Counter(tuple(wheels), pitch, turn, window, joined, min(reds, count - 1), extent)
 

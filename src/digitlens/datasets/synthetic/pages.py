@@ -39,6 +39,7 @@ from digitlens.datasets.synthetic.drawing import (
     log_uniform,
     mix_colours,
     pick,
+    pick_text,
     rotation,
 )
 from digitlens.datasets.synthetic.objects import draw_material
@@ -76,11 +77,11 @@ def _amount(rng: Rng) -> str:
         zeros = min(length - 1, int(rng.integers(2, 5)))
         text = text[: length - zeros] + "0" * zeros
     if length > 3 and rng.random() < 0.5:
-        text = text[:-3] + str(rng.choice([".", ",", "'", " "])) + text[-3:]
+        text = text[:-3] + pick(rng, [".", ",", "'", " "]) + text[-3:]
     if rng.random() < 0.35:
-        text += str(rng.choice(["-", ".", ".-", "=", " -", ",-", "--", "/"]))
+        text += pick(rng, ["-", ".", ".-", "=", " -", ",-", "--", "/"])
     if rng.random() < 0.12:
-        text = str(rng.choice(["$", "-", "=", "#", "*", "/"])) + text
+        text = pick(rng, ["$", "-", "=", "#", "*", "/"]) + text
     return text
 
 
@@ -89,8 +90,8 @@ def _word(source: glyphs.GlyphSource, rng: Rng) -> str:
     length = int(rng.integers(1, 9))
     foreign = "".join(c for c in source.letters if c not in glyphs.LATIN + glyphs.MARKS)
     if foreign and rng.random() < 0.3:
-        return _random_text(foreign, length, rng)
-    word = _random_text(glyphs.LATIN[26:], length, rng)
+        return pick_text(rng, foreign, length)
+    word = pick_text(rng, glyphs.LATIN[26:], length)
     kind = rng.random()
     word = word.upper() if kind < 0.3 else word.capitalize() if kind < 0.5 else word
     if rng.random() < 0.2:
@@ -104,16 +105,12 @@ def _add_mark(text: str, rng: Rng) -> str:
         return text
     if kind < 0.75:
         cut = length - (3 if length > 3 else 2)
-        return text[:cut] + str(rng.choice([".", ",", "'", " "])) + text[cut:]
+        return text[:cut] + pick(rng, [".", ",", "'", " "]) + text[cut:]
     if kind < 0.85:
-        return text[: length // 2] + str(rng.choice([" ", "-", "/", ":"])) + text[length // 2 :]
+        return text[: length // 2] + pick(rng, [" ", "-", "/", ":"]) + text[length // 2 :]
     if kind < 0.93:
-        return str(rng.choice(["$", "€", "#", "+", "-", "="])) + text
-    return text + str(rng.choice([".-", "-", ".", "=", "%", "€", ",-"]))
-
-
-def _random_text(characters: str, length: int, rng: Rng) -> str:
-    return "".join(pick(rng, characters) for _ in range(length))
+        return pick(rng, ["$", "€", "#", "+", "-", "="]) + text
+    return text + pick(rng, [".-", "-", ".", "=", "%", "€", ",-"])
 
 
 Layout = Callable[[Canvas, Styles, Rng], None]
@@ -215,7 +212,7 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     height = log_uniform(rng, SMALLEST_DIGIT, 40)
     pitch = height * rng.uniform(1.4, 2.4)
     angle = rng.normal(0, 0.03)
-    share = float(rng.choice([0.1, 0.35, 0.7]))
+    share = pick(rng, [0.1, 0.35, 0.7])
     y = height * rng.uniform(0.5, 2.5)
     indent = rng.uniform(-2, 2) * height
     while y < canvas.height + height:
@@ -236,7 +233,7 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
         text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
         if not is_digit:
-            text = _random_text(style.source.letters or glyphs.LATIN, int(rng.integers(1, 3)), rng)
+            text = pick_text(rng, style.source.letters or glyphs.LATIN, int(rng.integers(1, 3)))
         width = max(0.3, text_width(text, style, rng)) * height
         x = -0.2 * width + rng.random() * max(0.0, canvas.width - 0.6 * width)
         y = rng.uniform(0.8 * height, canvas.height + 0.2 * height)
@@ -250,7 +247,7 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
     words = [_word(style.source, rng) for _ in range(lines)]
     if rng.random() < 0.25:
-        words = [_random_text(style.source.letters or glyphs.LATIN, 1, rng)]
+        words = [pick_text(rng, style.source.letters or glyphs.LATIN, 1)]
     if rng.random() < 0.3:
         words = [" ".join(word) for word in words]
     widest = max(0.5, *(text_width(word, style, rng) for word in words))
@@ -281,14 +278,14 @@ def draw_sign(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     count = 1 if rng.random() < 0.65 else int(rng.integers(2, 7))
     if kind < 0.5:
         style = styles.lettered(rng) if rng.random() < 0.7 else styles.quick(rng)
-        text = _random_text(inks.PENNED_OF_NO_DIGIT + _GREEK, count, rng)
+        text = pick_text(rng, inks.PENNED_OF_NO_DIGIT + _GREEK, count)
     else:
         fonts, signs = styles.fonts.foreign, _FOREIGN
         if not fonts or kind < 0.65:
             fonts = styles.fonts.printed + styles.fonts.handwritten
             signs = glyphs.GREEK + glyphs.CYRILLIC + glyphs.MARKS
         source = pick(rng, fonts)
-        text = _random_text(_unlike_digits(source, signs) or glyphs.MARKS, count, rng)
+        text = pick_text(rng, _unlike_digits(source, signs) or glyphs.MARKS, count)
         by_hand = rng.random() < 0.5
         style = draw_style(source, rng, by_hand=by_hand)
         if by_hand:

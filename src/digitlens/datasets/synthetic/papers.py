@@ -136,7 +136,7 @@ def _shape(scene: Plane, rng: Rng) -> None:
     height, width = scene.shape[:2]
     size = max(width, height) * log_uniform(rng, 0.03, 0.6)
     centre = rng.uniform(-0.1, 1.1, 2) * (width, height)
-    colour = tuple(float(v) for v in rng.uniform(0, 255, 3))
+    colour = _any_colour(rng)
     kind = rng.random()
     if kind < 0.45:
         count = int(rng.integers(3, 9))
@@ -169,7 +169,7 @@ def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
     else:
         paper, ink = rng.uniform(0, 255, 3), rng.uniform(0, 255, 3)
     weights = np.array([0.299, 0.587, 0.114])
-    contrast = float(rng.choice([28, 50, 80]))
+    contrast = pick(rng, [28, 50, 80])
     if abs(weights @ (ink - paper)) < contrast and np.abs(ink - paper).max() < 1.8 * contrast:
         ink = np.where(weights @ paper > 128, paper - 1.6 * contrast, paper + 1.6 * contrast)
     return as_colour(paper), as_colour(ink)
@@ -204,7 +204,7 @@ def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
 
 def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
     """Draws curves, zigzags, arcs and frames with pens of any width."""
-    for _ in range(int(rng.choice([1, 2, 5, 10]))):
+    for _ in range(pick(rng, [1, 2, 5, 10])):
         size = log_uniform(rng, 10, 0.9 * canvas.width)
         centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
         thick = max(1, round(size * log_uniform(rng, 0.01, 0.15)))
@@ -254,7 +254,7 @@ def draw_table(
     ``start`` (the top-left corner) and ``cell`` (width, height) are in the plane of the paper;
     ``count`` is (columns, rows).
     """
-    thick, level = int(rng.choice([1, 1, 2, 3])), int(rng.choice([255, 160, 90]))
+    thick, level = pick(rng, [1, 1, 2, 3]), pick(rng, [255, 160, 90])
     end = start[0] + cell[0] * count[0], start[1] + cell[1] * count[1]
     for k in range(count[1] + 1):
         y = start[1] + k * cell[1]
@@ -433,7 +433,7 @@ def _pebbles(width: int, height: int, rng: Rng) -> Plane:
 def _rounds(width: int, height: int, rng: Rng) -> Plane:
     """Round objects: wheels with spokes, plates, buttons, lamps, knobs."""
     plane = _scene(width, height, rng) if rng.random() < 0.4 else _backdrop(width, height, rng)
-    for _ in range(int(rng.choice([1, 2, 4, 9]))):
+    for _ in range(pick(rng, [1, 2, 4, 9])):
         size = max(width, height) * log_uniform(rng, 0.05, 0.45)
         centre = tuple(int(v) for v in rng.uniform(0.1, 0.9, 2) * (width, height))
         squeeze, angle = rng.uniform(0.4, 1), rng.uniform(0, 180)
@@ -510,13 +510,13 @@ def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Pl
 
     Returns float32[height, width, 3], 0..255.
     """
-    photo = np.rot90(pick(rng, photos), int(rng.choice([0, 0, 1, 3])))
+    photo = np.rot90(pick(rng, photos), pick(rng, [0, 0, 1, 3]))
     high, wide = photo.shape[:2]
     max_rows = min(high, wide * height / width)
     rows = max(4, round(max_rows * log_uniform(rng, _SMALLEST_PIECE, 1)))
     columns = min(wide, max(4, round(rows * width / height)))
     y, x = int(rng.integers(0, high - rows + 1)), int(rng.integers(0, wide - columns + 1))
-    piece = photo[y : y + rows, x : x + columns][:, :: int(rng.choice([1, -1]))]
+    piece = photo[y : y + rows, x : x + columns][:, :: pick(rng, [1, -1])]
     method = cv2.INTER_AREA if rows > height else cv2.INTER_LINEAR
     resized = cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=method)
     return resized.astype(np.float32)

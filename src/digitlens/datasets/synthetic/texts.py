@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from digitlens.datasets.synthetic.drawing import Rng, pick, pick_by_share
+from digitlens.datasets.synthetic.drawing import Rng, pick, pick_by_share, pick_text
 from digitlens.datasets.synthetic.glyph_sources import ICON_FORMS
 
 Grammar = Callable[[Rng], str]
@@ -167,7 +167,7 @@ def phone(rng: Rng) -> str:
 
 def grouped(rng: Rng) -> str:
     """Groups of digits, as in card and account numbers, some after a country code."""
-    size, count = int(rng.choice([2, 3, 4, 4, 5])), int(rng.integers(2, 5))
+    size, count = pick(rng, [2, 3, 4, 4, 5]), int(rng.integers(2, 5))
     separator = pick(rng, [" ", " ", "-", "."])
     start = pick(rng, ["", "", "", "DE" + digits(rng, 2) + " ", "CH" + digits(rng, 2) + " "])
     return start + separator.join(digits(rng, size) for _ in range(count))
@@ -177,15 +177,14 @@ def serial(rng: Rng) -> str:
     """Digits and capital letters mixed: serial, licence plate and article numbers."""
     kind = rng.random()
     if kind < 0.3:
-        start = "".join(pick(rng, UPPER) for _ in range(int(rng.integers(1, 4))))
+        start = pick_text(rng, UPPER, int(rng.integers(1, 4)))
         return start + pick(rng, ["", "-", " "]) + digits(rng, int(rng.integers(1, 7)))
     if kind < 0.5:
         return natural(rng, 1, 4) + pick(rng, UPPER + "abc")
     if kind < 0.65:
-        name = "".join(pick(rng, UPPER) for _ in range(2))
+        name = pick_text(rng, UPPER, 2)
         return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
-    signs = _CODE_LETTERS + "0123456789" * 3
-    text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
+    text = pick_text(rng, _CODE_LETTERS + "0123456789" * 3, int(rng.integers(3, 11)))
     cut = int(rng.integers(1, len(text)))
     return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]
 
@@ -326,7 +325,7 @@ def word(rng: Rng) -> str:
             text += pick(rng, "bcdfghjklmnprstvwz")
             text += pick(rng, "aeiouäéö" if rng.random() < 0.1 else "aeiou")
     else:
-        text = "".join(pick(rng, LOWER) for _ in range(int(rng.integers(1, 9))))
+        text = pick_text(rng, LOWER, int(rng.integers(1, 9)))
     case = rng.random()
     return text if case < 0.4 else text.capitalize() if case < 0.7 else text.upper()
 
@@ -361,7 +360,7 @@ def leader(rng: Rng) -> str:
 
 def shapes(rng: Rng) -> str:
     """A word without digits, of letters that look like digits."""
-    text = "".join(pick(rng, "OISZBGloiszgqb") for _ in range(int(rng.integers(2, 6))))
+    text = pick_text(rng, "OISZBGloiszgqb", int(rng.integers(2, 6)))
     return text.upper() if rng.random() < 0.6 else text.lower()
 
 
@@ -383,7 +382,7 @@ def pointed(rng: Rng) -> str:
 def foreign(rng: Rng) -> str:
     """A word of Greek or Cyrillic letters, sometimes followed by a number."""
     letters = pick(rng, ["αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ", "бвгджийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"])
-    text = "".join(pick(rng, letters) for _ in range(int(rng.integers(1, 8))))
+    text = pick_text(rng, letters, int(rng.integers(1, 8)))
     return text + (" " + natural(rng, 1, 4) if rng.random() < 0.35 else "")
 
 
@@ -426,7 +425,7 @@ def lone_letters(rng: Rng) -> str:
     latin = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuvwxyABDHKMRTXY"
     letters = latin if rng.random() < 0.6 else "αβγδεθλμπσφψωβγδ"
     count = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))
-    return "".join(pick(rng, letters) for _ in range(count))
+    return pick_text(rng, letters, count)
 
 
 _GRAMMARS: tuple[Grammar, ...] = (

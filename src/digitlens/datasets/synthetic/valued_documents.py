@@ -150,8 +150,7 @@ def draw_receipt(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
 def draw_tag(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
     """A price, sometimes with raised cents, and a price per kilogram."""
     rng = desk.rng
-    digit = desk.size(30, 90)
-    big = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, big = _draw_face(desk, by_hand, (30, 90), (30, 90))
     small = desk.type(max(10, 0.22 * digit))
     text, value = _money(rng, locale, 0.3, 900)
     if rng.random() < 0.5 and "," not in text[:-3]:
@@ -208,7 +207,7 @@ def draw_list(desk: Desk, locale: Locale, by_hand: bool) -> Iterator[Value]:
     rows = [_any_number(rng, locale) for _ in range(int(rng.integers(2, 9)))]
     words = [f"{pick(rng, WORDS['words'])} " if rng.random() < 0.33 else "" for _ in rows]
     runs = [face.run(word + text) for word, (text, _) in zip(words, rows, strict=True)]
-    pitch, align = digit * (1.6 + rng.exponential(0.6)), float(rng.choice([0, 0, 1]))
+    pitch, align = digit * (1.6 + rng.exponential(0.6)), pick(rng, [0, 0, 1])
     widest = max(run.width for run in runs)
     canvas = desk.open(widest + 4 * digit, (len(rows) + 1) * pitch)
     for row, (run, (_, value)) in enumerate(zip(runs, rows, strict=True)):

@@ -130,10 +130,8 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
             linespacing=1.3,
         )
         title = f"How a network reads a {layers[-1].maps.argmax()}, layer by layer"
-        note = (
-            f"the strongest maps of each layer, at most {MAX_MAPS}, on one scale: the stronger the "
-        )
-        headline(rows[0], title, f"{note}colour, the stronger the activation")
+        note = f"the strongest maps of each layer, at most {MAX_MAPS}, on one scale: "
+        headline(rows[0], title, f"{note}the stronger the colour, the stronger the activation")
 
 
 def _hues(layers: Sequence[Layer]) -> list[str]:

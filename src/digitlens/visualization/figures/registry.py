@@ -290,10 +290,10 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
     size = pictures[0].shape[1] * _INCH + 0.5, sum(heights) * _INCH + 2 * _HEADLINE
     with canvas(path, *size) as figure:
         upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": heights})
-        headline(upper, "Original digits, with their reconstructions below", note)
-        headline(lower, "Best and worst reconstructions", "with the error below each")
-        for axes, picture in zip((upper, lower), pictures, strict=True):
-            _show_picture(axes, picture)
+        title = "Original digits, with their reconstructions below"
+        _show_picture(upper, pictures[0], title, note)
+        title = "Best and worst reconstructions"
+        _show_picture(lower, pictures[1], title, "with the error below each")
         soft, step = theme().soft, _SIDE + _GAP
         for left, chosen in zip((0, OF_EACH * step - _GAP + _ROOM), extremes, strict=True):
             for index, error in enumerate(drawn.error[chosen]):
@@ -318,10 +318,8 @@ def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path)
     with canvas(path, *size) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths})
         note = "along a straight line between their codes"
-        headline(left, "From one digit to another", note)
-        headline(right, "Between four digits", "interpolated digits in blue")
-        for axes, picture in zip((left, right), pictures, strict=True):
-            _show_picture(axes, picture)
+        _show_picture(left, pictures[0], "From one digit to another", note)
+        _show_picture(right, pictures[1], "Between four digits", "interpolated digits in blue")
 
 
 def _interpolate(first: Codes, last: Codes) -> Codes:
@@ -358,6 +356,7 @@ def _join(parts: Sequence[Picture], axis: int, gap: int) -> Picture:
     return np.concatenate([each for part in parts for each in (blank, part)][1:], axis)
 
 
-def _show_picture(axes: Axes, picture: Picture) -> None:
+def _show_picture(axes: Axes, picture: Picture, title: str, note: str) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
+    headline(axes, title, note)

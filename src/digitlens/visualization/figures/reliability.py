@@ -195,10 +195,9 @@ def draw_corruptions(result: Robustness, path: Path) -> None:
         for index, row in enumerate(rows):
             _draw_bar(axes, index, row)
         axes.axvline(result.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
-        title = (
-            f"{percent(result.mean_accuracy)} under corruptions of {result.clean.score.n:,} tiles"
-        )
-        note = f"{percent(result.clean.score.accuracy, 2)} without"
+        clean = result.clean.score
+        title = f"{percent(result.mean_accuracy)} under corruptions of {clean.n:,} tiles"
+        note = f"{percent(clean.accuracy, 2)} without"
         if result.mean_accuracy_untrained is not None:
             apart = percent(result.mean_accuracy_untrained)
             note += f"; {apart} under the {len(result.untrained)} of a kind not covered by training"
