@@ -309,7 +309,8 @@ def labelled(rng: Rng) -> str:
 def phrase(rng: Rng) -> str:
     """Words with a number among them."""
     words = [word(rng) for _ in range(int(rng.integers(1, 4)))]
-    for inserted in ("&",) * (rng.random() < 0.2) + (plain(rng),):
+    sign = ["&"] if rng.random() < 0.2 else []
+    for inserted in (*sign, plain(rng)):
         words.insert(int(rng.integers(len(words) + 1)), inserted)
     return " ".join(words)
 
