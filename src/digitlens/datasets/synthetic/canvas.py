@@ -336,7 +336,7 @@ def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
 def as_label(text: str) -> str:
     """The text as a label: single spaces, none at the ends, ASCII dashes and apostrophes.
 
-    A row of dots that leads to a number is a space: recognisers have no step for each dot.
+    A row of four or more dots, as leads to a number, is a space: there is no step for each dot.
     """
     plain = _LEADER.sub(" ", text.replace(RAISE, "").translate(_ASCII_MARKS))
     return " ".join(plain.split())
