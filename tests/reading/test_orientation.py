@@ -65,7 +65,8 @@ def test_page_is_not_rotated_for_one_or_sure_characters(text, sure, width, fused
 
 
 @pytest.mark.parametrize(
-    ("turned", "expected"), [("043401", 2), ("000006", 0), ("98.60", 0), ("18 APRIL", 2)]
+    ("turned", "expected"),
+    [("043401", 2), ("000006", 0), ("98.60", 0), ("00'0009$", 0), ("18 APRIL", 2)],
 )
 def test_upside_down_line_is_recognised_by_its_text_when_turned(monkeypatch, turned, expected):
     quad = np.array([[0, 0], [36, 0], [36, 12], [0, 12]], np.float32)

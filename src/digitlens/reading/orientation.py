@@ -20,7 +20,8 @@ _EVIDENCE_RATIO = 1.3  # evidence after a quarter turn must exceed this multiple
 _MIN_FLUENCY = 0.98  # minimum mean confidence of text read upside down
 _FLUENCY_GAIN = 0.03  # minimum gain in mean confidence from turning a page upside down
 _MIN_TEXT = 4  # characters to turn a page upside down, as turned digits resemble digits (1609)
-_AMBIGUOUS = set("01689.,:-+%() ")  # characters that also read upside down: alone they turn no page
+# Characters that also read upside down, alone or as another: alone they turn no page.
+_AMBIGUOUS = set("01689.,':-+%()/$ ")
 _MIN_COHERENCE = 0.5  # coherence above which lines are text
 _MIN_EVIDENCE = 1.5  # minimum evidence, about two characters: one alone turns no page
 _MAX_LINES = 6  # how many of the largest lines are read in other orientations
