@@ -109,13 +109,17 @@ def evidence(read: Sequence[RecognizedLine]) -> float:
 
 
 def _fluency(read: Sequence[RecognizedLine]) -> float:
-    """Mean confidence of all characters; a tall or empty line counts as one character of 0."""
+    """Mean confidence of all characters; a line that is not read counts as one character of 0."""
     zero = np.zeros(1, np.float32)
-    confidences = [
-        each.symbols.confidence if len(each.symbols) and not _unpadded(each.line).is_tall else zero
-        for each in read
-    ]
+    confidences = [each.symbols.confidence if _is_read(each) else zero for each in read]
     return float(np.concatenate(confidences).mean())
+
+
+def _is_read(read: RecognizedLine) -> bool:
+    """Whether a line, not a tall one, has characters: more than one if it is wide."""
+    line = _unpadded(read.line)
+    is_wide = line.width > _TEXT_ASPECT * line.height
+    return len(read.symbols) > int(is_wide) and not line.is_tall
 
 
 def _is_one_digit(read: Sequence[RecognizedLine], digits: npt.NDArray[np.float32]) -> bool:

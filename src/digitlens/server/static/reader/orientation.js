@@ -80,10 +80,17 @@ function evidenceOf(read) {
     .filter((share) => share > 0.5).map((share) => share ** 2));
 }
 
-/** Mean confidence of all characters; a tall line, or one without characters, adds a 0. */
+/** Mean confidence of all characters; a line that is not read adds a 0. */
 function fluencyOf(read) {
-  return mean(read.flatMap(({ line, symbols }) =>
-    symbols.length && !isTall(unpadded(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
+  return mean(read.flatMap((each) =>
+    isRead(each) ? each.symbols.map(({ confidence }) => confidence) : [0]));
+}
+
+/** Whether a line, not a tall one, has characters: more than one if it is wide. */
+function isRead({ line, symbols }) {
+  const found = unpadded(line);
+  const isWide = widthOf(found) > TEXT_ASPECT * heightOf(found);
+  return symbols.length > Number(isWide) && !isTall(found);
 }
 
 /** A line without the paper added to narrow lines. */
