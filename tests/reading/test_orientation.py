@@ -64,15 +64,18 @@ def test_page_is_not_rotated_for_one_or_sure_characters(text, sure, width, fused
     assert best_turn([line], np.array(fused), crop, recognizer) == 0
 
 
+@pytest.mark.parametrize("sure", [0.75, 0.98])  # one character of a wide line says little
 @pytest.mark.parametrize(
     ("turned", "expected"),
     [("043401", 2), ("000006", 0), ("98.60", 0), ("00'0009$", 0), ("18 APRIL", 2)],
 )
-def test_upside_down_line_is_recognised_by_its_text_when_turned(monkeypatch, turned, expected):
+def test_upside_down_line_is_recognised_by_its_text_when_turned(
+    monkeypatch, turned, expected, sure
+):
     quad = np.array([[0, 0], [36, 0], [36, 12], [0, 12]], np.float32)
 
-    def line(text, sure):
-        posteriors = np.full((len(text), 2), sure, np.float32)
+    def line(text, chance):
+        posteriors = np.full((len(text), 2), chance, np.float32)
         symbols = Symbols(text, posteriors, np.arange(len(text), dtype=np.float32))
         return RecognizedLine(
             TextLine(quad, 0.9), np.zeros((48, 144, 3), np.uint8), posteriors, symbols
@@ -80,4 +83,4 @@ def test_upside_down_line_is_recognised_by_its_text_when_turned(monkeypatch, tur
 
     monkeypatch.setattr(orientation, "recognize", lambda *_: [line(turned, 0.99)])
     page = np.zeros((12, 36, 3), np.uint8)
-    assert best_turn([line("0", 0.75)], np.array([0.75]), page, None) == expected
+    assert best_turn([line("0", sure)], np.array([0.75]), page, None) == expected
